@@ -1,0 +1,172 @@
+"""The contract between the engine, the work it schedules, and whoever watches.
+
+    Job (in the dispatcher) ── recipe ──> Worker (on its own thread, in this or another process)
+          ▲  notes, outcomes                  load → extract (per batch) → release; close at the end
+          └───────────────────────────────────┘
+
+The engine knows tasks, memory and time. It does not know what a post-process computes: that is the `Worker`'s affair.
+A `Recipe` is what travels to worker processes, so it must be picklable; a `Job` stays with the dispatcher.
+See also `orcabatch.orcaflex.work` (the recipe over OrcFxAPI sessions) and `orcabatch.digitalmodel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from orcabatch.outcome import Failure, FileOutcome, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One `.sim` file to be loaded once, for all batches that want it.
+
+    Attributes:
+        index: position in the input list; the identity of the task.
+        file: the `.sim` file, absolute.
+        batches: names of the batches that want it, at least one.
+        size_bytes: size of the file.
+        memory_bytes: predicted memory of the loaded model and what is asked of it.
+        cost: predicted work, in seconds where history knows, else in bytes; only compared with other tasks.
+        tier: small, medium or large.
+        attempt: 1 for the first try.
+        payload: what the job hands to the worker for this file (picklable), see `Job.payload`.
+    """
+
+    index: int
+    file: Path
+    batches: tuple[str, ...]
+    size_bytes: int
+    memory_bytes: int
+    cost: float
+    tier: str = "small"
+    attempt: int = 1
+    payload: Any = None
+
+
+class PhaseClock(Protocol):
+    """Told by the worker when a file passes from one phase to the next."""
+
+    def enter(self, phase: Phase) -> None:
+        """End the phase before and begin this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What a post-process made of one file in one batch.
+
+    Attributes:
+        value: its result; picklable where workers are processes.
+        warnings: what the engineer should know.
+    """
+
+    value: Any
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Said by a worker in the middle of a task, for the job: a settled configuration, a broken self-check.
+
+    Attributes:
+        index: the task it was said in.
+        batch: the batch it concerns.
+        subject: what it is about; the job knows.
+        content: picklable.
+    """
+
+    index: int
+    batch: str
+    subject: str
+    content: Any = None
+
+
+class Worker(Protocol):
+    """Does files one after the other on the one thread that opened it. Every call may raise."""
+
+    def load(self, task: Task) -> None:
+        """Load the file (phase `load`)."""
+
+    def extract(self, task: Task, batch: str, clock: PhaseClock) -> Extracted:
+        """Compute one batch's result from the loaded file (phase `extract`; enters `write` itself where it writes)."""
+
+    def release(self, task: Task) -> None:
+        """Give back what the file holds (phase `clean_up`); called after a failure too."""
+
+    def close(self) -> None:
+        """Give back everything, on the thread that opened it."""
+
+
+class Recipe(Protocol):
+    """How a worker comes to be, in this process or another. Picklable where processes are used."""
+
+    def open_worker(self, note: Callable[[Note], None]) -> Worker:
+        """A new worker for the calling thread; `note` may be called from it at any time."""
+
+    def explain(self, error: BaseException, task: Task, phase: Phase) -> Failure:
+        """What an exception from `Worker` means for the engineer, and whether trying again may help."""
+
+
+class Job(Protocol):
+    """The dispatcher's side of the work; called on one thread only, and never blocks."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What workers are made from."""
+
+    def ready(self, task: Task) -> bool:
+        """Whether the task may start now (False: it waits for a note or an outcome of another task)."""
+
+    def payload(self, task: Task) -> Any:
+        """What goes to the worker with this task; asked when it starts."""
+
+    def noted(self, note: Note) -> Iterable[int]:
+        """A worker said something. Returns the indices of finished or running tasks to be done again."""
+
+    def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
+        """A task ended, one outcome per batch. Returns the indices of tasks to be done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the engine's diary: what the displays show and what a replay runs on.
+
+    Attributes:
+        kind: `run_started`, `started`, `phase`, `finished`, `limit`, `admission`, `sample`, `seat`, `warning`,
+            `run_finished`.
+        at_s: seconds since the run began.
+        index: the task concerned; -1 for none.
+        data: what the kind says; JSON-able values only.
+    """
+
+    kind: str
+    at_s: float
+    index: int = -1
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleJob:
+    """A job whose tasks depend on nothing: always ready, no payload, nothing redone."""
+
+    recipe: Recipe
+
+    def ready(self, task: Task) -> bool:  # noqa: ARG002 - the contract's signature
+        """Always."""
+        return True
+
+    def payload(self, task: Task) -> None:  # noqa: ARG002 - the contract's signature
+        """Nothing goes along."""
+
+    def noted(self, note: Note) -> Iterable[int]:  # noqa: ARG002 - the contract's signature
+        """Nothing follows from a note."""
+        return ()
+
+    def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:  # noqa: ARG002 - the contract's signature
+        """Nothing is done again."""
+        return ()

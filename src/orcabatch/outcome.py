@@ -1,0 +1,139 @@
+"""What became of a file: the values that every room right of the engine consumes.
+
+Covers the outcome of one file in one batch, its phases and its failure. Does not cover how an outcome comes to be
+(`orcabatch.engine`) nor where its results go (`orcabatch.store`). Everything here is text and numbers: an outcome
+never holds a live exception, a model or a handle, so it crosses processes and can be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Status(StrEnum):
+    """How a file ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Unchanged since an earlier run: its results came from the ledger."""
+    CANCELLED = "cancelled"
+    """Never started, or given up, because the run was stopped."""
+
+
+class Phase(StrEnum):
+    """Where a file's wall time goes. The phases of a file add up to its wall time."""
+
+    WAIT = "wait"
+    LOAD = "load"
+    EXTRACT = "extract"
+    WRITE = "write"
+    CLEAN_UP = "clean_up"
+
+
+class Cause(StrEnum):
+    """Why a file failed, for grouping and for the decision whether trying again may heal it."""
+
+    EXCEPTION = "exception"
+    INPUT = "input"
+    LICENCE = "licence"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    CRASH = "crash"
+    OUTPUT = "output"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file failed, in words for the engineer.
+
+    Attributes:
+        cause: the kind of failure.
+        message: one line: what happened.
+        remedy: one line: what to do; empty where there is nothing to say.
+        may_heal: whether trying again later can help (a licence, a sharing violation, a network drive).
+        traceback: for the log and `--debug`.
+    """
+
+    cause: Cause
+    message: str
+    remedy: str = ""
+    may_heal: bool = False
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.remedy})" if self.remedy else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a file cost besides wall time.
+
+    Attributes:
+        cpu_s: CPU seconds of its worker thread, by phase.
+        read_bytes: bytes its loading read (the size of the file where the system does not say).
+        peak_memory_bytes: memory its model added to the process, as measured; 0 where it was not measured.
+    """
+
+    cpu_s: Mapping[str, float] = field(default_factory=dict)
+    read_bytes: int = 0
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What became of one `.sim` file in one batch.
+
+    Attributes:
+        file: the `.sim` file, absolute.
+        batch: the name of the batch it belongs to (two batches of one call may share a file).
+        status: how it ended.
+        value: what the post-process returned; None unless `status` is ok or skipped.
+        error: one line saying what happened and what to do; None unless failed or cancelled.
+        traceback: the traceback as text; None where there was no exception.
+        phases: wall seconds by phase (`wait`, `load`, `extract`, `write`, `clean_up`); they add up to `wall_s`.
+        warnings: what the engineer should know although the file succeeded.
+        attempt: 1 for the first try; higher where it was tried again or redone.
+        cause: why it failed; None unless failed or cancelled.
+        failed_phase: the phase in which it failed; None unless failed.
+        index: position in the input list.
+        size_bytes: size of the `.sim` file.
+        tier: small, medium or large.
+        worker: name of the worker that had it last.
+        started_s, finished_s: seconds since the run began.
+        usage: CPU, I/O and memory.
+    """
+
+    file: Path
+    batch: str
+    status: Status
+    value: Any = None
+    error: str | None = None
+    traceback: str | None = None
+    phases: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    attempt: int = 1
+    cause: Cause | None = None
+    failed_phase: Phase | None = None
+    index: int = 0
+    size_bytes: int = 0
+    tier: str = ""
+    worker: str = ""
+    started_s: float = 0.0
+    finished_s: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file has results, computed now or earlier."""
+        return self.status in {Status.OK, Status.SKIPPED}
+
+    @property
+    def wall_s(self) -> float:
+        """Wall seconds over all phases."""
+        return sum(self.phases.values())
