@@ -1,0 +1,97 @@
+"""Output files that appear whole or not at all.
+
+A file is written under a temporary name in the folder of its target and renamed when it is complete, so that a reader,
+a crash or a power cut never meets half a file, and the previous output stays until the new one is ready. A program that
+holds the target open (Excel does, on Windows) is waited for a little, then named in the error.
+Does not cover what is written, nor locks between batches (`orcabatch.store.lock`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orcabatch.errors import OutputError
+
+TEMPORARY_PREFIX = ".orcabatch-"
+"""Every temporary output begins with this, whatever its target is called, so that leftovers can be told and removed."""
+
+WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
+"""How long a target that another program holds open is waited for, try by try."""
+
+
+@contextmanager
+def atomic_path(target: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A temporary path beside `target` to write to; it takes the target's place when the block ends well.
+
+    Args:
+        target: the output file; its folder must exist.
+        durable: flush the file to the disk before it takes its name, so that a power cut cannot leave it empty.
+
+    Raises:
+        OutputError: the folder cannot be written, or another program holds the target open.
+    """
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        if durable:
+            _flush(temporary)
+        replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(target: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write `content` to `target`, whole or not at all.
+
+    Raises:
+        OutputError: the folder cannot be written, or another program holds the target open.
+    """
+    with atomic_path(target, durable=durable) as temporary:
+        try:
+            temporary.write_bytes(content)
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+
+
+def replace(temporary: Path, target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
+    """Give `temporary` the name `target`, waiting a little while another program holds the target open.
+
+    Raises:
+        OutputError: it is still held after all waits, or the rename is not possible.
+    """
+    for pause in (*WAITS_S, None):
+        try:
+            os.replace(temporary, target)  # noqa: PTH105 - the atomic replacement is os.replace's promise
+        except PermissionError as error:
+            if pause is None:
+                raise OutputError(
+                    f"{target} cannot be replaced: another program holds it open, or it is write-protected. "
+                    "Close it (Excel?) and run the same command again: what is finished is kept."
+                ) from error
+            wait(pause)
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+        else:
+            return
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove temporary outputs that a killed run left in `folder`; returns how many.
+
+    Only to be called by the batch that holds the folder's lock: another batch's temporary files look the same.
+    """
+    leftovers = [path for path in folder.glob(f"{TEMPORARY_PREFIX}*.tmp") if path.is_file()]
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def _flush(path: Path) -> None:
+    """Have the system put the file's content on the disk."""
+    with path.open("rb+") as written:
+        os.fsync(written.fileno())
