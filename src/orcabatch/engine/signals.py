@@ -1,0 +1,259 @@
+"""What is said to the scheduler and what it answers: values only.
+
+Covers the events (what happened, with the time at which it happened), the instructions (what is to be done), the
+limits, and their JSON form for the event log. Does not cover any decision: see `orcabatch.engine.scheduler`.
+
+Times are seconds since the run began, sizes are bytes, percentages run from 0 to 100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["done", "retry", "seat_denied", "lost"]
+Mode = Literal["static", "dynamic"]
+Scope = Literal["model", "process", "host"]
+StopLevel = Literal[1, 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured at one instant.
+
+    Attributes:
+        total_bytes, available_bytes: memory of the host or the cgroup, whichever has the smaller total; 0: unknown.
+        own_bytes: memory held by this process and its workers.
+        cpu_percent: of the CPUs this batch may use, used by its own processes.
+        read_bytes: read since the run began.
+        work: work done since the run began, in bytes of `.sim` files: a finished file counts its size, a running one
+            its share so far. Never interpolated from elapsed time.
+        work_loaded, work_extracted: the same for the two phases alone (a file half loaded counts half its size in the
+            first). Both 0 where the phases are not told apart.
+        loading, extracting, writing: workers in that phase now.
+        gil_wait: share of the extracting workers' time spent waiting for the GIL, 0 to 1; None: unknown.
+    """
+
+    total_bytes: int = 0
+    available_bytes: int = 0
+    own_bytes: int = 0
+    cpu_percent: float = 0.0
+    read_bytes: int = 0
+    work: float = 0.0
+    work_loaded: float = 0.0
+    work_extracted: float = 0.0
+    loading: int = 0
+    extracting: int = 0
+    writing: int = 0
+    gil_wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeatLimits:
+    """Licence seats.
+
+    Attributes:
+        max: seats that may be held at once; None: no limit known.
+        scope: what holds a seat: a model (each running file), a process, or the host (one for everything).
+        wait_s: how long to wait for the first seat before giving up.
+        ramp_per_s: seats asked for per second.
+        processes: worker processes that may be opened (1 with threads).
+        threads_per_process: files that run at once in one process.
+        seed: of the jitter.
+    """
+
+    max: int | None = None
+    scope: Scope = "process"
+    wait_s: float = 600.0
+    ramp_per_s: float = 1.0
+    processes: int = 1
+    threads_per_process: int = 1_000_000
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the scheduler may never exceed, and where it starts.
+
+    Attributes:
+        mode: `static` runs tier after tier with `tiers` as fixed counts; `dynamic` finds the count below the limits.
+        tiers: ceiling per tier (files of that tier running at once); a tier that is missing has none.
+        max_limit: hard ceiling on files running at once.
+        start_limit: where `dynamic` starts; None: it chooses (from `prior_limit`, else a small count).
+        min_limit: never fewer, where the user set it; 1 otherwise.
+        memory_total_bytes: of the host or cgroup; 0: memory is not watched until a sample tells.
+        max_usage_percent: (total - available) / total above which nothing starts and the limit shrinks.
+        gc_threshold_percent: above it garbage is collected and nothing starts; None: 15/16 of `max_usage_percent`.
+        overhead: factor that `Task.memory_bytes` holds over the file's size; 1.5 to start with.
+        seats: licence seats.
+        cpus: CPUs that this batch may use.
+        prior_limit: the count that was found for such a batch on this host before; None: no history.
+        fixed_limit: `dynamic` only: run at this count and do not adapt (for benchmarks); None: adapt.
+    """
+
+    mode: Mode = "dynamic"
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    max_limit: int = 45
+    start_limit: int | None = None
+    min_limit: int = 1
+    memory_total_bytes: int = 0
+    max_usage_percent: float = 80.0
+    gc_threshold_percent: float | None = None
+    overhead: float = 1.5
+    seats: SeatLimits = field(default_factory=SeatLimits)
+    cpus: int = 1
+    prior_limit: int | None = None
+    fixed_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The task may run from now on. Offering it twice changes nothing."""
+
+    now_s: float
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A started task came back.
+
+    Attributes:
+        verdict: `done` (also when it failed for good); `retry` (to be started again after `retry_delay_s`);
+            `seat_denied` (no licence, nothing was loaded); `lost` (its worker died or was killed: it is not started
+            again unless offered again with `Redone`).
+        wall_s, cpu_s: of the whole task.
+        phases: wall seconds by phase.
+        memory_bytes: what the loaded model added to its process; 0: not measured.
+        size_bytes: of the file.
+    """
+
+    now_s: float
+    index: int
+    verdict: Verdict = "done"
+    retry_delay_s: float = 0.0
+    wall_s: float = 0.0
+    phases: Mapping[str, float] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Redone:
+    """A finished (done or lost) task is to be done again; a running one is done again when it comes back."""
+
+    now_s: float
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The sampler measured."""
+
+    now_s: float
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Time has passed: answers a `Wake`; harmless at any other time."""
+
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Level 1: finish what runs, start nothing. Level 2: leave; nothing more is waited for."""
+
+    now_s: float
+    level: StopLevel = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLost:
+    """A hung worker was written off: its task ends here, its thread and its memory stay taken."""
+
+    now_s: float
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotBack:
+    """The hung call of `SlotLost` returned after all: its thread and memory are free again."""
+
+    now_s: float
+    index: int
+
+
+Event = Offered | Finished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Give the task to a worker now."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectGarbage:
+    """Collect garbage in every worker process."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSet:
+    """The limit on files running at once changed, for this reason. For the diary; `Start` already obeys it."""
+
+    limit: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Tell the engineer; `index` is the task concerned, -1 for none."""
+
+    text: str
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Send `Woken` at this time unless another event comes later than that first. The latest `Wake` counts."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The waiting task will not be started: report it as failed (or cancelled, after `StopAsked`) for this reason."""
+
+    index: int
+    reason: str
+
+
+Instruction = Start | CollectGarbage | LimitSet | Say | Wake | GiveUp
+
+_EVENTS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Offered, Finished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack)
+}
+
+
+def event_to_dict(event: Event) -> dict[str, Any]:
+    """JSON-able form of an event, for the event log."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def event_from_dict(data: Mapping[str, Any]) -> Event:
+    """The event that `event_to_dict` wrote."""
+    fields = {key: value for key, value in data.items() if key != "event"}
+    if "sample" in fields:
+        fields["sample"] = Sample(**fields["sample"])
+    event: Event = _EVENTS[data["event"]](**fields)
+    return event
+
+
+def instruction_to_dict(instruction: Instruction) -> dict[str, Any]:
+    """JSON-able form of an instruction."""
+    return {"do": type(instruction).__name__, **asdict(instruction)}
