@@ -1,0 +1,64 @@
+"""The YAML `performance:` section: its models, reading it with all faults at once, merging, its reference.
+
+Covers the values; touches no file. Does not cover digitalmodel's own `parallel_processing` section, which belongs to
+digitalmodel, nor what the values lead to (`orcabatch.plan`, `orcabatch.engine`).
+"""
+
+from orcabatch.settings.models import (
+    GC_SHARE,
+    Broker,
+    Dask,
+    Io,
+    Ledger,
+    Licences,
+    Memory,
+    Monitoring,
+    Optimization,
+    Settings,
+    SizeThresholds,
+    ThreadAllocation,
+    Threading,
+)
+from orcabatch.settings.parse import (
+    Fault,
+    all_keys,
+    find_faults,
+    keys_set,
+    merge_sections,
+    parse_settings,
+    to_section,
+    was_set,
+)
+from orcabatch.settings.reference import settings_reference
+from orcabatch.settings.units import format_duration, format_size, parse_duration, parse_percent, parse_rate, parse_size
+
+__all__ = [
+    "GC_SHARE",
+    "Broker",
+    "Dask",
+    "Fault",
+    "Io",
+    "Ledger",
+    "Licences",
+    "Memory",
+    "Monitoring",
+    "Optimization",
+    "Settings",
+    "SizeThresholds",
+    "ThreadAllocation",
+    "Threading",
+    "all_keys",
+    "find_faults",
+    "format_duration",
+    "format_size",
+    "keys_set",
+    "merge_sections",
+    "parse_duration",
+    "parse_percent",
+    "parse_rate",
+    "parse_settings",
+    "parse_size",
+    "settings_reference",
+    "to_section",
+    "was_set",
+]
