@@ -1,0 +1,248 @@
+"""From a digitalmodel YAML to the configuration its post-process runs on.
+
+    defaults (base_config) ── YAML ── overrides ──> cfg ── Analysis block ── files (input_files) ──> Configuration
+
+Covers what digitalmodel's command line does before it post-processes: merging, folders, names, finding files; with the
+same result, also where its own engine cannot start (the published wheel has no base configuration). Nothing is created
+or logged on the way: `Configuration.create_folders` makes the folders when a batch is about to run. Does not cover the
+`performance:` section (`orcabatch.settings`) nor merging of masters, which is digitalmodel's own
+(`orcabatch.digitalmodel.adapter`). See also `docs/architecture.md`.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
+from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory
+from orcabatch.digitalmodel.mappings import AttributeDict, merged
+from orcabatch.errors import OutputError, SettingsError, SourceError
+
+__all__ = ["AttributeDict", "Configuration", "load_configuration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a digitalmodel YAML asks for, resolved as digitalmodel resolves it.
+
+    Attributes:
+        cfg: the configuration digitalmodel's post-process takes; attribute access at the top level.
+        performance: the raw `performance:` section, as it stands in YAML and overrides; None where there is none.
+        yaml_file: the YAML, absolute.
+        files: the `.sim` files, absolute, in digitalmodel's order.
+        result_folder: where the outputs go, absolute.
+        log_folder: where logs go, absolute.
+        notes: what the engineer should know about how the YAML was understood.
+    """
+
+    cfg: AttributeDict
+    performance: Any
+    yaml_file: Path
+    files: tuple[Path, ...]
+    result_folder: Path
+    log_folder: Path
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name that digitalmodel gives the batch's outputs (`Analysis.file_name`)."""
+        return str(self.cfg["Analysis"]["file_name"])
+
+    def create_folders(self) -> None:
+        """Make the result folder, its `Data` and `Plot`, and the log folder, as digitalmodel does.
+
+        Raises:
+            OutputError: one cannot be made, or is a file.
+        """
+        for folder in (self.result_folder, self.result_folder / "Data", self.result_folder / "Plot", self.log_folder):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(
+                    f"The folder {folder} cannot be made: {error.strerror or error}. "
+                    "Correct file_management.output_directory, or give another output folder."
+                ) from error
+
+
+def load_configuration(
+    yaml_file: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    now: datetime | None = None,
+    output_dir: str | Path | None = None,
+) -> Configuration:
+    """Read a digitalmodel YAML as digitalmodel's own command line would.
+
+    Args:
+        yaml_file: the YAML. Relative file names keep the spelling that digitalmodel would give them.
+        overrides: merged over the YAML, as from `orcabatch.digitalmodel.arguments.parse_overrides`.
+        now: the start time in time-stamped names; the clock's where None.
+        output_dir: results and logs go here, whatever the YAML says; relative to the working folder.
+
+    Raises:
+        SourceError: not a digitalmodel post-process YAML, or no file matches.
+        SettingsError: a key has a value that digitalmodel could not work with.
+    """
+    yaml_name = os.fspath(yaml_file)
+    asked = _read_yaml(yaml_name)
+    basename = _basename(asked, yaml_name)
+    base, origin = base_configuration(basename)
+    out = None if output_dir is None else Path(output_dir).absolute()
+    redirected = {} if out is None else {"file_management": {"output_directory": str(out)}}
+    layers = (asked, overrides or {}, redirected)
+    cfg = AttributeDict(copy.deepcopy(functools.reduce(merged, layers, base)))
+    _check(cfg, yaml_name)
+    cfg["Analysis"] = merged(cfg.get("Analysis", {}), _analysis(cfg, yaml_name, basename, now or datetime.now()))
+    if out is not None:
+        cfg["Analysis"]["log_folder"] = str(out / "logs")
+    files = _files(cfg)
+    return Configuration(
+        cfg=cfg,
+        performance=cfg.get("performance"),
+        yaml_file=Path(yaml_name).absolute(),
+        files=files,
+        result_folder=Path(cfg["Analysis"]["result_folder"]).absolute(),
+        log_folder=Path(cfg["Analysis"]["log_folder"]).absolute(),
+        notes=_notes(cfg, origin),
+    )
+
+
+def _read_yaml(yaml_name: str) -> dict[str, Any]:
+    text = _text(yaml_name)
+    asked = _parsed(text, yaml_name)
+    default_yaml = asked.get("default_yaml")
+    if default_yaml is None:
+        return asked
+    # digitalmodel reads both as one text, so that what stands in both is taken from the default file.
+    return _parsed(f"{text}\n{_text(str(default_yaml))}", str(default_yaml))
+
+
+def _text(yaml_name: str) -> str:
+    try:
+        return Path(yaml_name).read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise SourceError(f"{yaml_name} does not exist. Check the name and the folder ({Path.cwd()}).") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{yaml_name} is not a text file in UTF-8: {error}. Save it as UTF-8.") from error
+    except OSError as error:
+        raise SourceError(f"{yaml_name} cannot be read: {error.strerror or error}.") from error
+
+
+def _parsed(text: str, yaml_name: str) -> dict[str, Any]:
+    try:
+        asked = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SourceError(f"{yaml_name} is not valid YAML. {error}") from error
+    if not isinstance(asked, dict):
+        raise SourceError(f"{yaml_name} is not a digitalmodel YAML: it holds {_kind(asked)}, not sections with keys.")
+    return asked
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _basename(asked: Mapping[str, Any], yaml_name: str) -> str:
+    meta = asked.get("meta")
+    basename = asked.get("basename", meta.get("basename") if isinstance(meta, Mapping) else None)
+    if basename in BASENAMES:
+        return str(basename)
+    allowed = ", ".join(BASENAMES)
+    if basename is None:
+        raise SourceError(
+            f"{yaml_name} has no basename, so digitalmodel does not know what it is for. "
+            f"Write `basename: orcaflex_post_process` at its top (allowed: {allowed})."
+        )
+    raise SourceError(f"{yaml_name}: basename {basename!r} is not an OrcaFlex post-process. Allowed: {allowed}.")
+
+
+def _check(cfg: Mapping[str, Any], yaml_name: str) -> None:
+    """All sections that are read below are sections, else one error that lists every fault."""
+    sections = ["meta", "default", "default.config", "default.config.overwrite", "orcaflex", "orcaflex.postprocess"]
+    sections += [f"orcaflex.postprocess.{output}" for output in OUTPUTS]
+    sections += ["file_management", "file_management.filename"]
+    faults = [_fault(cfg, path) for path in sections]
+    extensions = _lookup(cfg, "file_management.filename.extension")
+    if not isinstance(extensions, list) or "sim" not in extensions:
+        faults.append(f"file_management.filename.extension: a list with sim in it is needed, not {extensions!r}")
+    said = [fault for fault in faults if fault]
+    if said:
+        raise SettingsError(f"{yaml_name}:\n  " + "\n  ".join(said))
+
+
+def _fault(cfg: Mapping[str, Any], path: str) -> str:
+    value = _lookup(cfg, path)
+    return "" if isinstance(value, Mapping) else f"{path}: a section with keys is needed, not {value!r}"
+
+
+def _lookup(cfg: Any, path: str) -> Any:
+    for key in path.split("."):
+        cfg = cfg.get(key) if isinstance(cfg, Mapping) else None
+    return cfg
+
+
+def _analysis(cfg: Mapping[str, Any], yaml_name: str, basename: str, now: datetime) -> dict[str, Any]:
+    """The block that digitalmodel computes: names and folders."""
+    folder, file = os.path.split(yaml_name)
+    root = folder or str(Path.cwd())
+    label = cfg["meta"].get("label")
+    name = file.split(".")[0] + (f"_{label}" if label is not None else "")
+    overwrite = cfg["default"]["config"]["overwrite"].get("output") is True
+    result_folder = _result_folder(root, cfg["file_management"].get("output_directory"))
+    return {
+        "basename": basename,
+        "analysis_root_folder": root,
+        "file_name": name if overwrite else f"{name}_{now:%Y%m%d_%Hh%Mm}",
+        "file_name_for_overwrite": name,
+        "log_folder": os.path.join(root, "logs"),  # noqa: PTH118 - text, spelt as digitalmodel spells it
+        "start_time": now,
+        "cfg_array_file_names": None,
+        "DefaultInputFile": cfg.get("default_yaml"),
+        "CustomInputFile": yaml_name,
+        "result_folder": result_folder,
+        "result_data_folder": os.path.join(result_folder, "Data"),  # noqa: PTH118
+        "result_plot_folder": os.path.join(result_folder, "Plot"),  # noqa: PTH118
+        "fe_folder": _lookup(cfg, "Analysis.fe_folder") or _result_folder(root, None),
+    }
+
+
+def _result_folder(root: str, asked: str | None) -> str:
+    if asked is not None and os.path.isabs(asked):  # noqa: PTH117
+        return str(asked)
+    return str((Path(root) / ("results" if asked is None else asked)).resolve())
+
+
+def _files(cfg: AttributeDict) -> tuple[Path, ...]:
+    management = cfg["file_management"]
+    if management.get("flag"):
+        folder = input_directory(cfg)
+        management["input_files"] = find_input_files(cfg)
+        cfg["Analysis"]["file_management_input_directory"] = folder
+        cfg["Analysis"]["file_management_output_directory"] = Path(cfg["Analysis"]["result_folder"])
+        where = describe_search(cfg, folder)
+    else:
+        where = "file_management.flag is off and file_management.input_files.sim lists no file."
+    files = _lookup(cfg, "file_management.input_files.sim")
+    if not files:
+        raise SourceError(f"{cfg['Analysis']['CustomInputFile']}: {where}")
+    return tuple(Path(file).absolute() for file in files)
+
+
+def _notes(cfg: Mapping[str, Any], origin: str) -> tuple[str, ...]:
+    notes = [f"defaults of digitalmodel: {origin}"]
+    beyond = asked_beyond_post_process(cfg)
+    if beyond:
+        notes.append(f"{', '.join(beyond)}: models are not run or changed here, only post-processed")
+    outputs = cfg["orcaflex"]["postprocess"]
+    if not any(isinstance(section, Mapping) and section.get("flag") for section in outputs.values()):
+        notes.append("no output is asked for: every flag below orcaflex.postprocess is off")
+    return tuple(notes)

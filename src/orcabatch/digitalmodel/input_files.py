@@ -1,0 +1,122 @@
+"""Which `.sim` files a digitalmodel YAML means, and in which order.
+
+The order of the files is the order of the rows in every summary, and the first file may settle the configuration for
+all others, so it has to be digitalmodel's own: the unsorted order in which the file system lists the folder. Where
+digitalmodel is installed its own file management (assetutilities) is asked, because its rules changed between versions
+and the installed one decides what digitalmodel would write. Elsewhere the rules of assetutilities 0.1.0 are followed.
+Covers `file_management` of the YAML. Does not cover output folders (`orcabatch.digitalmodel.configuration`).
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import logging
+import os
+import re
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.errors import SourceError
+
+logger = logging.getLogger(__name__)
+
+
+def find_input_files(cfg: MutableMapping[str, Any]) -> dict[str, list[Path]]:
+    """The files by extension that `cfg` asks for, as digitalmodel would list them.
+
+    Raises:
+        SourceError: the input folder does not exist.
+    """
+    folder = input_directory(cfg)
+    if importlib.util.find_spec("assetutilities") is None:
+        return search(folder, cfg["file_management"]["filename"])
+    try:
+        return _as_installed(cfg, folder)
+    except OSError as error:  # a link to nowhere ends digitalmodel's search; here that one file fails, loudly, later
+        logger.info("digitalmodel's own file search gave up (%s); searched without it", error)
+        return search(folder, cfg["file_management"]["filename"])
+
+
+def _as_installed(cfg: Mapping[str, Any], folder: Path) -> dict[str, list[Path]]:
+    from assetutilities.common.file_management import FileManagement
+
+    management = copy.deepcopy(dict(cfg["file_management"]))
+    # Given what is resolved already, so that nothing is looked for in, or created below, the working folder.
+    management.update(input_directory=str(folder), output_directory=None)
+    asked = AttributeDict(file_management=management, Analysis=AttributeDict(copy.deepcopy(dict(cfg["Analysis"]))))
+    found: dict[str, list[Path]] = FileManagement().get_files_in_directory(asked)["file_management"]["input_files"]
+    return found
+
+
+def input_directory(cfg: Mapping[str, Any]) -> Path:
+    """The folder to search: relative to the YAML's folder if it is there, else to the working folder.
+
+    Raises:
+        SourceError: neither exists.
+    """
+    asked = cfg["file_management"].get("input_directory")
+    root = str(cfg["Analysis"]["analysis_root_folder"])
+    asked = root if asked is None else os.fspath(asked)
+    below_root = os.path.join(root, asked)  # noqa: PTH118 - spelt as digitalmodel spells it: it shows in an output
+    if not os.path.isabs(asked) and os.path.isdir(below_root):  # noqa: PTH112, PTH117
+        return Path(below_root)
+    if os.path.isdir(asked):  # noqa: PTH112
+        return Path(os.path.abspath(asked))  # noqa: PTH100 - links stay as they are named
+    raise SourceError(
+        f"The input folder {asked} does not exist (looked in {root} and in {Path.cwd()}). "
+        "Correct file_management.input_directory, or give file_management.input_directory=FOLDER."
+    )
+
+
+def search(folder: Path, filename: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """Files of `folder` by extension that match the `filename` section, in the file system's own order."""
+    pattern, filters = filename.get("pattern"), filename.get("filters")
+    stem = "*" if pattern is None else f"*{pattern}*"
+    found = {extension: list(folder.glob(f"{stem}.{extension}")) for extension in filename.get("extension", [])}
+    if filters is None:
+        return found
+    return {extension: [file for file in files if passes(file, filters)] for extension, files in found.items()}
+
+
+def passes(file: Path, filters: Mapping[str, Any]) -> bool:
+    """Whether `file` passes every filter that is set: contains, not_contains, min_size_kb, max_size_kb, regex."""
+    given = {name: value for name, value in filters.items() if value not in (None, "NULL", [])}
+    checks = {
+        "contains": lambda parts: all(part in file.stem for part in parts),
+        "not_contains": lambda parts: all(part not in file.stem for part in parts),
+        "min_size_kb": lambda size: _size_kb(file) >= size,
+        "max_size_kb": lambda size: _size_kb(file) <= size,
+        "regex": lambda regex: _found(regex, file.stem),
+    }
+    return all(check(given[name]) for name, check in checks.items() if name in given)
+
+
+def _size_kb(file: Path) -> float:
+    try:
+        return file.stat().st_size / 1024
+    except OSError:
+        return 0.0
+
+
+def _found(regex: str, stem: str) -> bool:
+    try:
+        return re.search(regex, stem) is not None
+    except re.error:
+        return False
+
+
+def describe_search(cfg: Mapping[str, Any], folder: Path) -> str:
+    """What was looked for and what lies there instead, for the message that nothing matched."""
+    filename = cfg["file_management"]["filename"]
+    pattern = filename.get("pattern")
+    set_filters = {
+        name: value for name, value in (filename.get("filters") or {}).items() if value not in (None, "NULL", [])
+    }
+    others = [file.name for file in folder.glob("*.sim")]
+    wanted = f"*{pattern}*.sim" if pattern is not None else "*.sim"
+    filtered = f" with the filters {set_filters}" if set_filters else ""
+    there = f"It holds {len(others)} .sim files, such as {min(others)}." if others else "It holds no .sim file at all."
+    return f"No file matches {wanted}{filtered} in {folder}. {there}"

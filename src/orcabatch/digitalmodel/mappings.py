@@ -1,0 +1,44 @@
+"""The mapping that digitalmodel expects as its configuration, and its way to merge.
+
+Covers attribute access at the top level and the deep merge of YAML over defaults. An own class, because copies of
+digitalmodel's (assetutilities') lose attribute access; digitalmodel only needs the behaviour, not the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class AttributeDict(dict[str, Any]):
+    """A dict whose keys are attributes too (top level only); survives copying and pickling."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def merged(below: Any, above: Mapping[str, Any]) -> Any:
+    """`above` over `below`, section by section; neither is changed. Lists are replaced, not merged.
+
+    An empty section above something that is none (`filters:` over a list) leaves what is below, as digitalmodel does.
+    """
+    if not above:
+        return below
+    if not isinstance(below, Mapping):
+        return dict(above)
+    both = dict(below)
+    for key, value in above.items():
+        both[key] = merged(both.get(key, {}), value) if isinstance(value, Mapping) else value
+    return both
