@@ -1,0 +1,121 @@
+"""Several batches as one job for the engine: a `.sim` that stands in two of them is loaded once.
+
+Covers the numbering (task index to position in each batch) and what follows from the notes of workers: a batch's own
+(a settled configuration) go to the batch; the broker's (a joint answer that differed) switch prefetching off for
+everyone and have the files that used it done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from orcabatch.batch.kinds import Batch
+from orcabatch.engine.contract import Note, Recipe, Task
+from orcabatch.outcome import FileOutcome
+
+PREFETCHED = "prefetched"
+"""Said by the broker about a file whose results used joint answers."""
+MISMATCH = "prefetch_mismatch"
+"""Said by the broker when a joint answer differed from the single one; the content names the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A `.sim` file of the call, with the batches that want it and its position in each."""
+
+    file: Path
+    positions: Mapping[str, int]
+
+
+def visits(batches: Sequence[Batch]) -> tuple[Visit, ...]:
+    """The distinct files of all batches, in the order in which they first appear.
+
+    A file that a batch names twice is visited twice: digitalmodel writes two rows for it.
+    """
+    found: dict[tuple[Path, int], dict[str, int]] = {}
+    for batch in batches:
+        seen: dict[Path, int] = {}
+        for position, file in enumerate(batch.files):
+            occurrence = seen.get(file, 0)
+            seen[file] = occurrence + 1
+            found.setdefault((file, occurrence), {})[batch.name] = position
+    return tuple(Visit(file, positions) for (file, _), positions in found.items())
+
+
+@dataclass(slots=True)
+class BatchJob:
+    """The engine's `Job` over one or more batches.
+
+    Attributes:
+        recipe: what workers are made from.
+        warn: told, once each, what the engineer should know about the whole run.
+    """
+
+    recipe: Recipe
+    batches: Mapping[str, Batch]
+    visits: Sequence[Visit]
+    warn: Callable[[str], None]
+    prefetch: bool = True
+    _prefetched: set[int] = field(default_factory=set)
+    _index: dict[tuple[str, int], int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._index = {
+            (batch, position): index
+            for index, visit in enumerate(self.visits)
+            for batch, position in visit.positions.items()
+        }
+
+    def ready(self, task: Task) -> bool:
+        """Whether every batch that wants the file lets it start."""
+        return all(self.batches[name].ready(position) for name, position in self._positions(task.index))
+
+    def payload(self, task: Task) -> dict[str, Any]:
+        """What each batch hands along, and whether joint answers may be used."""
+        handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
+        return {"batches": handed, "prefetch": self.prefetch}
+
+    def noted(self, note: Note) -> Iterable[int]:
+        """Give the note to whom it concerns."""
+        if note.subject == PREFETCHED:
+            self._prefetched.add(note.index)
+            return self._distrusted() if not self.prefetch else ()
+        if note.subject == MISMATCH:
+            return self._distrust(note)
+        position = self.visits[note.index].positions[note.batch]
+        return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
+
+    def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
+        """Tell each batch about its outcome."""
+        again: list[int] = []
+        for outcome in outcomes:
+            position = self.visits[outcome.index].positions[outcome.batch]
+            own = replace(outcome, index=position)
+            again += self._again(outcome.batch, self.batches[outcome.batch].finished(position, own))
+        return dict.fromkeys(again)
+
+    def _positions(self, index: int) -> Iterable[tuple[str, int]]:
+        return self.visits[index].positions.items()
+
+    def _again(self, batch: str, positions: Iterable[int]) -> list[int]:
+        return [self._index[batch, position] for position in positions]
+
+    def _distrust(self, note: Note) -> Iterable[int]:
+        """Joint answers are off from now on; every file that used one is done again."""
+        if self.prefetch:
+            self.prefetch = False
+            self.warn(
+                f"A joint answer of OrcFxAPI differed from the single one: {note.content}, in "
+                f"{self.visits[note.index].file.name}. Asking jointly is switched off for this run and the files that "
+                "used it are done again. Please report this variable; `broker: {prefetch: false}` avoids the check."
+            )
+        self._prefetched.add(note.index)
+        return self._distrusted()
+
+    def _distrusted(self) -> Iterable[int]:
+        again = tuple(sorted(self._prefetched))
+        self._prefetched.clear()
+        return again

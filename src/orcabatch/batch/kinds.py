@@ -1,0 +1,144 @@
+"""What a batch is, whatever computes it: digitalmodel's configuration or a function of the user's.
+
+`orcabatch.digitalmodel.batch.DigitalModelBatch` is the other kind; both meet `Batch`. Positions are places in a batch's
+own list of files, because two batches of one call number their files independently.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from orcabatch.errors import OutputError
+from orcabatch.orcaflex.work import FunctionPostProcess, PostProcess
+from orcabatch.outcome import FileOutcome
+from orcabatch.store.atomic import write_bytes
+
+
+class Conclusion(Protocol):
+    """What is left to say when every file has ended."""
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Output files written, those of single files included."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the engineer should know about the whole batch."""
+
+
+class Batch(Protocol):
+    """One batch: its files, what is computed from each, and what is made of all of them."""
+
+    @property
+    def name(self) -> str:
+        """Unique within a call."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The `.sim` files in input order, absolute."""
+
+    @property
+    def result_folder(self) -> Path | None:
+        """Where outputs go; None where the batch leaves none."""
+
+    @property
+    def postprocess(self) -> PostProcess:
+        """What a worker does with a loaded file."""
+
+    def ready(self, position: int) -> bool:
+        """Whether the file may start (False: it waits for what another file of the batch says)."""
+
+    def payload(self, position: int) -> Any:
+        """What goes to the worker with the file."""
+
+    def noted(self, position: int, subject: str, content: Any) -> Iterable[int]:
+        """A worker said something about the file. Returns positions to be done again."""
+
+    def finished(self, position: int, outcome: FileOutcome) -> Iterable[int]:
+        """The file ended. Returns positions to be done again."""
+
+    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
+        """Make the batch's common outputs from the outcomes, one per file in input order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The plain `Conclusion`."""
+
+    outputs: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionBatch:
+    """A user's function over a list of files. Leaves no outputs but a list of failed files, where a folder is given."""
+
+    name: str
+    files: tuple[Path, ...]
+    postprocess: FunctionPostProcess
+    result_folder: Path | None = None
+
+    @classmethod
+    def over(cls, files: Iterable[Path], function: Callable[..., Any], result_folder: Path | None) -> FunctionBatch:
+        """A batch named after the function."""
+        name = getattr(function, "__name__", type(function).__name__).strip("<>")
+        return cls(name, tuple(Path(file).absolute() for file in files), FunctionPostProcess(function), result_folder)
+
+    def ready(self, position: int) -> bool:  # noqa: ARG002 - files of a plain function do not depend on each other
+        """Always."""
+        return True
+
+    def payload(self, position: int) -> None:  # noqa: ARG002 - as above
+        """Nothing goes along."""
+
+    def noted(self, position: int, subject: str, content: Any) -> Iterable[int]:  # noqa: ARG002 - as above
+        """Nothing follows."""
+        return ()
+
+    def finished(self, position: int, outcome: FileOutcome) -> Iterable[int]:  # noqa: ARG002 - as above
+        """Nothing is done again."""
+        return ()
+
+    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Written:  # noqa: ARG002 - as above
+        """Write the list of failed files, where there is a folder and any failed."""
+        failed = [outcome for outcome in outcomes if not outcome.ok]
+        if self.result_folder is None or not failed:
+            return Written()
+        return Written((write_failed_files(self.result_folder / f"{self.name}_failed_files.csv", failed),))
+
+
+def write_failed_files(target: Path, failed: Sequence[FileOutcome]) -> Path:
+    """Write one row per file without results: file, status, cause, phase, reason."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["fe_filename", "status", "cause", "phase", "reason"])
+    for outcome in failed:
+        rows.writerow(
+            [outcome.file.as_posix(), outcome.status, outcome.cause or "", outcome.failed_phase or "", outcome.error or ""]
+        )
+    write_bytes(target, text.getvalue().encode())
+    return target
+
+
+def usable_folder(folder: Path) -> Path:
+    """The folder, made where it is missing.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".orcabatch-probe.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"The result folder {folder} cannot be written to: {error.strerror or error}. "
+            "Give another one (`output_dir=`, or `file_management.output_directory` in the YAML)."
+        ) from error
+    return folder

@@ -1,0 +1,128 @@
+"""What a batch gives back: outcomes in input order, the plan it followed, what was measured.
+
+A result copies nothing: values, failures and times stand in the outcomes. See also `orcabatch.outcome`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.errors import BatchError
+from orcabatch.outcome import FileOutcome, Phase, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orcabatch.plan import BatchPlan
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """The outcome of one call, in input order.
+
+    Attributes:
+        outcomes: one per file and batch, in input order; as many as the plan has.
+        plan: what was planned.
+        metrics: what was measured, as written to the metrics file (schema in `docs/metrics.schema.json`).
+        outputs: every output file that was written, metrics included.
+        warnings: what the engineer should know about the batch as a whole.
+    """
+
+    outcomes: tuple[FileOutcome, ...]
+    plan: BatchPlan
+    metrics: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every file has its results."""
+        return all(outcome.ok for outcome in self.outcomes)
+
+    @property
+    def failed(self) -> tuple[FileOutcome, ...]:
+        """The outcomes without results: failed files, and those cancelled by an interruption."""
+        return tuple(outcome for outcome in self.outcomes if not outcome.ok)
+
+    @property
+    def values(self) -> list[Any]:
+        """What the post-process returned, in input order; None where a file failed."""
+        return [outcome.value for outcome in self.outcomes]
+
+    def raise_for_failures(self) -> None:
+        """Do nothing when every file is fine.
+
+        Raises:
+            BatchError: files failed; the message names them with their reasons.
+        """
+        if self.failed:
+            raise BatchError(failure_text(self.failed, len(self.outcomes)))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per file and batch: name, status, error, seconds by phase, size. Needs pandas.
+
+        A value that is a mapping adds its keys as columns; any other value stands in the column `value`.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_row(outcome) for outcome in self.outcomes])
+
+    def __repr__(self) -> str:
+        done = sum(outcome.ok for outcome in self.outcomes)
+        return f"<BatchResult: {done} of {len(self.outcomes)} files done, {len(self.failed)} without results>"
+
+    def _repr_html_(self) -> str:
+        from orcabatch.monitor.notebook import result_html
+
+        return result_html(self.outcomes)
+
+
+def last_attempts(outcomes: Iterable[FileOutcome]) -> tuple[FileOutcome, ...]:
+    """The last attempt of every file and batch, in input order."""
+    latest: dict[tuple[int, str], FileOutcome] = {}
+    for outcome in outcomes:
+        key = (outcome.index, outcome.batch)
+        if key not in latest or outcome.attempt >= latest[key].attempt:
+            latest[key] = outcome
+    return tuple(sorted(latest.values(), key=lambda outcome: (outcome.index, outcome.batch)))
+
+
+def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) -> str:
+    """A message naming files without results, equal reasons together."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for outcome in failed:
+        by_reason[outcome.error or str(outcome.status)].append(outcome.file.name)
+    lines = [f"{len(failed)} of {total} files have no results; the others are written."]
+    lines += [f"  {_names(names, named)}: {reason}" for reason, names in by_reason.items()]
+    return "\n".join(lines)
+
+
+def _names(names: Sequence[str], most: int) -> str:
+    """At most `most` names, and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _row(outcome: FileOutcome) -> dict[str, Any]:
+    """The tidy row of one outcome."""
+    row: dict[str, Any] = {
+        "file": str(outcome.file),
+        "batch": outcome.batch,
+        "status": str(outcome.status),
+        "error": outcome.error,
+        "attempt": outcome.attempt,
+        "size_bytes": outcome.size_bytes,
+        "wall_s": outcome.wall_s,
+    }
+    row |= {f"{phase}_s": outcome.phases.get(phase, 0.0) for phase in Phase}
+    row |= outcome.value if isinstance(outcome.value, dict) else {"value": outcome.value}
+    return row
+
+
+def cancelled(outcome: FileOutcome) -> bool:
+    """Whether the file was left undone by an interruption."""
+    return outcome.status is Status.CANCELLED
