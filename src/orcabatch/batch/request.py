@@ -1,0 +1,252 @@
+"""What a call asks for: batches and settings, made out from whatever `run_batch` was given.
+
+    YAML path | list of YAMLs | cfg mapping | list of .sim files   ──>  Request(batches, settings)
+
+Covers recognising the source, merging the given arguments over each YAML's `performance:` section, and the strictest
+limits where several batches share one call. Does not cover planning or running (`orcabatch.batch.run`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orcabatch.batch.kinds import Batch, FunctionBatch, usable_folder
+from orcabatch.errors import SettingsError, SourceError
+from orcabatch.settings import Settings, keys_set, merge_sections, parse_settings
+
+YAML_SUFFIXES = {".yml", ".yaml"}
+
+STRICTEST = (
+    "threading.max_threads",
+    "threading.min_threads",
+    "memory.max_usage_percent",
+    "memory.gc_threshold",
+    "optimization.thread_allocation.small",
+    "optimization.thread_allocation.medium",
+    "optimization.thread_allocation.large",
+    "cpu_percent",
+    "licences.max",
+    "licences.ramp_up",
+    "timeout",
+    "retries",
+)
+"""Where several batches share one call, the smallest value that any of them sets counts for all."""
+
+PER_BATCH = (
+    "consistency",
+    "failed_rows",
+    "on_failure",
+    "monitoring.",
+    "io.use_compression",
+    "io.buffer_size",
+    "ledger.",
+)
+"""Each batch keeps its own; every other key must agree where several batches set it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The arguments of `run_batch` besides the source; None: what the YAML says."""
+
+    postprocess: Callable[..., Any] | None = None
+    performance: Mapping[str, Any] | Settings | None = None
+    orcaflex: str | None = None
+    output_dir: str | Path | None = None
+    on_failure: str | None = None
+    fresh: bool = False
+    version: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Batches that share one budget.
+
+    Attributes:
+        batches: at least one, with different names.
+        settings: those of the whole call: the strictest limits of all batches.
+        own: each batch's own settings, by name.
+        fresh: results of earlier runs are not used.
+        version: what the caller says identifies his function, for caching; None: not cached.
+        notes: how the source was understood.
+    """
+
+    batches: tuple[Batch, ...]
+    settings: Settings
+    own: Mapping[str, Settings]
+    fresh: bool = False
+    version: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_request(source: Any, options: Options) -> Request:
+    """Make out what is asked for.
+
+    Raises:
+        TypeError: a mixture of kinds, or files without a function; says so.
+        SourceError: nothing to run, or not a YAML.
+        SettingsError: keys or values are wrong; lists all of them.
+        OutputError: a result folder cannot be used.
+    """
+    if isinstance(source, Mapping):
+        return _one(_from_cfg(source, options), options)
+    paths = _paths(source)
+    if all(path.suffix.lower() in YAML_SUFFIXES for path in paths):
+        return _together([_from_yaml(path, options) for path in paths], options)
+    if any(path.suffix.lower() in YAML_SUFFIXES for path in paths):
+        raise TypeError(
+            "run_batch was given YAML files and .sim files in one list. Give either YAML files, or .sim files with "
+            "postprocess=your_function."
+        )
+    return _one(_from_files(paths, options), options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One batch as read, before limits are shared."""
+
+    batch: Batch
+    settings: Settings
+    notes: tuple[str, ...] = ()
+
+
+def _paths(source: Any) -> list[Path]:
+    if isinstance(source, (str, os.PathLike)):
+        source = [source]
+    if not isinstance(source, Iterable):
+        raise TypeError(f"run_batch takes a YAML file, a cfg mapping or a list of files, not {type(source).__name__}.")
+    items = list(source)
+    strange = [item for item in items if not isinstance(item, (str, os.PathLike))]
+    if strange:
+        raise TypeError(
+            f"run_batch was given a list that holds {type(strange[0]).__name__} beside file names. Give a list of "
+            "YAML files, or a list of .sim files with postprocess=your_function; a cfg mapping is given alone."
+        )
+    if not items:
+        raise SourceError("run_batch was given an empty list: no files match. Check the folder and the pattern.")
+    return [Path(item) for item in items]
+
+
+def _section(section: Any, options: Options) -> dict[str, Any]:
+    """The `performance:` section with the given arguments merged over it."""
+    merged = merge_sections(section, options.performance)
+    if options.orcaflex is not None:
+        merged["orcaflex"] = options.orcaflex
+    if options.on_failure is not None:
+        merged["on_failure"] = options.on_failure
+    return merged
+
+
+def _parsed(section: Any, options: Options, origin: str) -> Settings:
+    if section is not None and not isinstance(section, Mapping):
+        raise SettingsError(f"{origin}: performance must be a section with keys, not {section!r}.")
+    return parse_settings(_section(section, options), origin=origin)
+
+
+def _from_files(paths: Sequence[Path], options: Options) -> _Read:
+    if options.postprocess is None:
+        raise TypeError(
+            "run_batch was given .sim files without a function. Give postprocess=your_function, a function that takes "
+            "the loaded model and returns a value."
+        )
+    settings = _parsed(None, options, "performance")
+    folder = None if options.output_dir is None else usable_folder(Path(options.output_dir).absolute())
+    return _Read(FunctionBatch.over(paths, options.postprocess, folder), settings)
+
+
+def _from_yaml(path: Path, options: Options) -> _Read:
+    from orcabatch.digitalmodel.configuration import load_configuration
+
+    configuration = load_configuration(path, options.overrides, output_dir=options.output_dir)
+    settings = _parsed(configuration.performance, options, str(path))
+    if options.postprocess is not None:
+        folder = None if options.output_dir is None else usable_folder(Path(options.output_dir).absolute())
+        return _Read(FunctionBatch.over(configuration.files, options.postprocess, folder), settings, configuration.notes)
+    configuration.create_folders()
+    return _Read(_digitalmodel(configuration.cfg, settings), settings, configuration.notes)
+
+
+def _from_cfg(cfg: Mapping[str, Any], options: Options) -> _Read:
+    if "Analysis" not in cfg or "file_management" not in cfg:
+        raise SourceError(
+            "The cfg mapping is not one that digitalmodel has configured: it lacks Analysis or file_management. Give "
+            "the YAML file's name instead, or the cfg that digitalmodel hands to its post-process."
+        )
+    settings = _parsed(cfg.get("performance"), options, "cfg")
+    return _Read(_digitalmodel(cfg, settings), settings)
+
+
+def _digitalmodel(cfg: Mapping[str, Any], settings: Settings) -> Batch:
+    from orcabatch.digitalmodel.batch import DigitalModelBatch
+
+    return DigitalModelBatch.from_cfg(cfg, settings=settings)
+
+
+def _one(read: _Read, options: Options) -> Request:
+    return _together([read], options)
+
+
+def _together(reads: Sequence[_Read], options: Options) -> Request:
+    names = [read.batch.name for read in reads]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise SourceError(
+            f"Two batches would write under the same name: {', '.join(sorted(twice))}. Give them different meta.label "
+            "in their YAML files, or run one after the other."
+        )
+    return Request(
+        batches=tuple(read.batch for read in reads),
+        settings=strictest({read.batch.name: read.settings for read in reads}),
+        own={read.batch.name: read.settings for read in reads},
+        fresh=options.fresh,
+        version=options.version,
+        notes=tuple(note for read in reads for note in read.notes),
+    )
+
+
+def strictest(own: Mapping[str, Settings]) -> Settings:
+    """One budget for several batches: the smallest of their limits.
+
+    Raises:
+        SettingsError: they disagree about something that cannot be had both ways; names the batches.
+    """
+    if len(own) == 1:
+        return next(iter(own.values()))
+    section: dict[str, Any] = {}
+    faults = []
+    for key in dict.fromkeys(key for settings in own.values() for key in keys_set(settings)):
+        if key in STRICTEST:
+            _place(section, key, _smallest(key, own.values()))
+            continue
+        values = {name: _value(settings, key) for name, settings in own.items() if key in keys_set(settings)}
+        if not key.startswith(PER_BATCH) and len(set(map(str, values.values()))) > 1:
+            said = ", ".join(f"{name} says {value}" for name, value in values.items())
+            faults.append(f"performance.{key}: {said}. Batches of one call share it: make them agree.")
+        _place(section, key, next(iter(values.values())))
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return parse_settings(section, origin="the batches together")
+
+
+def _smallest(key: str, own: Iterable[Settings]) -> Any:
+    """The smallest value that counts for any batch, defaults included; a floor counts only where it was set."""
+    asked = [settings for settings in own if key != "threading.min_threads" or key in keys_set(settings)]
+    return min((value for settings in asked if (value := _value(settings, key)) is not None), default=None)
+
+
+def _value(settings: Settings, key: str) -> Any:
+    value: Any = settings
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _place(section: dict[str, Any], key: str, value: Any) -> None:
+    *folders, name = key.split(".")
+    for folder in folders:
+        section = section.setdefault(folder, {})
+    section[name] = str(value) if isinstance(value, Path) else value
