@@ -335,6 +335,7 @@ VALUES = st.recursive(
 MAPPINGS = st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)
 
 
+@settings(deadline=None)
 @given(below=MAPPINGS, above=MAPPINGS)
 def test_merging_is_digitalmodels_merge_without_changing_its_arguments(
     below: dict[str, Any], above: dict[str, Any]
