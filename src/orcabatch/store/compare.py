@@ -1,0 +1,244 @@
+"""Are two result folders identical? If not, what is missing and where is the largest difference?
+
+    files by name ── bytes equal? ── yes: identical
+                          └── no: content equal (a `.csv` against its `.csv.gz`)? ── no: cell by cell (tables)
+
+Covers result files. Logs, metrics, reports and digitalmodel's dump of its configuration are not results (it holds the
+start time) and are left out by default. Nothing is loaded whole but summaries that differ. Does not cover making a
+reference to compare with (`orcabatch.digitalmodel.prove`).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from orcabatch.errors import SourceError
+from orcabatch.store.atomic import TEMPORARY_PREFIX
+from orcabatch.store.tables import TableDifference, Tolerance, compare_tables, open_bytes
+
+NOT_RESULTS = (
+    *(
+        "logs/*",
+        "*.log",
+        "*.json",
+        "*.jsonl",
+        "*.yml",
+        "*.yaml",
+        "*.html",
+        "*.md",
+        "*.txt",
+        "*.lock",
+        "*.db",
+        "*.sqlite*",
+    ),
+    *("*_failed_files.csv", f"{TEMPORARY_PREFIX}*"),
+)
+"""What is left out unless the caller says otherwise: patterns on the name or the path below the folder."""
+
+_PIECE_BYTES = 1 << 20
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """One result file that differs.
+
+    Attributes:
+        file: its path below the folders.
+        reason: one line: what differs first of all.
+        table: columns, rows and cells, where both are tables.
+    """
+
+    file: str
+    reason: str
+    table: TableDifference | None = None
+
+    @property
+    def weight(self) -> float:
+        """For putting the largest difference first; what is no difference of numbers weighs most."""
+        largest = self.table.largest if self.table else None
+        return float("inf") if largest is None else largest.weight
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, without NaN or infinity."""
+        said: dict[str, Any] = {"file": self.file, "reason": self.reason}
+        if self.table is None:
+            return said
+        table, cell = self.table, self.table.largest
+        said |= {"columns_only_in_a": table.columns_only_left, "columns_only_in_b": table.columns_only_right}
+        said |= {"rows_only_in_a": table.rows_only_left, "rows_only_in_b": table.rows_only_right, "cells": table.cells}
+        if cell is not None:
+            place = {"column": cell.column, "row": cell.row, "line": cell.line}
+            said["largest"] = {**place, "a": cell.left, "b": cell.right, "difference": cell.size}
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a comparison of two result folders found.
+
+    Attributes:
+        a, b: the folders.
+        identical: how many files are the same, byte for byte.
+        same_content: how many hold the same bytes, once packed and once not.
+        tolerated: how many differ within the tolerance only.
+        only_a, only_b: files that stand in one folder only.
+        differing: files that differ beyond the tolerance, the largest difference first.
+    """
+
+    a: Path
+    b: Path
+    identical: int
+    same_content: int = 0
+    tolerated: int = 0
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
+    differing: tuple[FileDifference, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing is missing and nothing differs beyond the tolerance."""
+        return not (self.only_a or self.only_b or self.differing)
+
+    def to_text(self) -> str:
+        """For the terminal: the verdict, then what is missing and what differs."""
+        lines = [self._verdict(), *_missing(self.only_a, self.a, self.b), *_missing(self.only_b, self.b, self.a)]
+        for difference in self.differing[:_SHOWN]:
+            lines.append(f"  {difference.file}: {difference.reason}")
+            lines += [f"    {line}" for line in (difference.table.lines() if difference.table else ())]
+        if len(self.differing) > _SHOWN:
+            lines.append(f"  and {len(self.differing) - _SHOWN} more files that differ")
+        return "\n".join(lines)
+
+    def _verdict(self) -> str:
+        compared = self.identical + self.same_content + self.tolerated + len(self.differing)
+        if self.equal and self.identical == compared:
+            return f"Identical: {compared} result files, byte for byte."
+        parts = [f"{self.identical} identical"]
+        parts += [f"{self.same_content} with the same content, packed and not"] if self.same_content else []
+        parts += [f"{self.tolerated} within the tolerance"] if self.tolerated else []
+        parts += [f"{len(self.differing)} different"] if self.differing else []
+        missing = len(self.only_a) + len(self.only_b)
+        parts += [f"{missing} missing on one side"] if missing else []
+        return f"{'Equal' if self.equal else 'Different'}: {', '.join(parts)}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON-able values."""
+        counts = {"identical": self.identical, "same_content": self.same_content, "tolerated": self.tolerated}
+        return {
+            "equal": self.equal,
+            "a": str(self.a),
+            "b": str(self.b),
+            **counts,
+            "only_in_a": list(self.only_a),
+            "only_in_b": list(self.only_b),
+            "differing": [difference.to_dict() for difference in self.differing],
+        }
+
+
+def _missing(files: Sequence[str], there: Path, absent: Path) -> list[str]:
+    return [f"  {file}: in {there}, not in {absent}" for file in files[:_SHOWN]] + (
+        [f"  and {len(files) - _SHOWN} more that are not in {absent}"] if len(files) > _SHOWN else []
+    )
+
+
+def compare_folders(
+    a: str | Path, b: str | Path, *, rtol: float = 0.0, atol: float = 0.0, ignore: Iterable[str] = NOT_RESULTS
+) -> Comparison:
+    """Compare the result files of two folders.
+
+    Args:
+        a: the first folder.
+        b: the second folder.
+        rtol: two numbers count as equal up to `atol + rtol x the larger magnitude`.
+        atol: see `rtol`; with both zero every byte has to be the same.
+        ignore: patterns of files that are no results, on the name or the path below the folder.
+
+    Raises:
+        SourceError: a folder does not exist, or neither holds a result.
+    """
+    left, right, patterns = Path(a), Path(b), tuple(ignore)
+    in_left, in_right = _results(left, patterns), _results(right, patterns)
+    if not in_left and not in_right:
+        raise SourceError(f"Nothing to compare: neither {left} nor {right} holds a result file.")
+    tolerance = Tolerance(relative=rtol, absolute=atol)
+    counts, differing = {"identical": 0, "same_content": 0, "tolerated": 0}, []
+    for name in sorted(in_left.keys() & in_right.keys()):
+        verdict = compare_files(in_left[name], in_right[name], tolerance, name=name)
+        if isinstance(verdict, str):
+            counts[verdict] += 1
+        else:
+            differing.append(verdict)
+    return Comparison(
+        left,
+        right,
+        **counts,
+        only_a=tuple(sorted(in_left.keys() - in_right.keys())),
+        only_b=tuple(sorted(in_right.keys() - in_left.keys())),
+        differing=tuple(sorted(differing, key=lambda one: (-one.weight, one.file))),
+    )
+
+
+def _results(folder: Path, ignore: Sequence[str]) -> dict[str, Path]:
+    """Result files by path below `folder`; a packed one under the name that it has unpacked."""
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder. Give two result folders.")
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    results = {name: path for name, path in files.items() if not _ignored(name, ignore)}
+    return {_unpacked(name, results): path for name, path in results.items()}
+
+
+def _unpacked(name: str, names: Iterable[str]) -> str:
+    plain = name.removesuffix(".gz")
+    return name if plain in names else plain
+
+
+def _ignored(name: str, patterns: Sequence[str]) -> bool:
+    last = name.rpartition("/")[2].removesuffix(".gz")
+    return any(fnmatchcase(name, pattern) or fnmatchcase(last, pattern) for pattern in patterns)
+
+
+def compare_files(left: Path, right: Path, tolerance: Tolerance, *, name: str = "") -> str | FileDifference:
+    """How two result files compare: `identical`, `same_content`, `tolerated`, or what differs."""
+    name = name or left.name
+    try:
+        if _same_bytes(left, right, _open):
+            return "identical"
+        if ".gz" in {left.suffix, right.suffix} and _same_bytes(left, right, open_bytes):
+            return "same_content"
+        return _compare_content(left, right, tolerance, name)
+    except (OSError, EOFError) as error:
+        return FileDifference(name, f"cannot be read: {error}")
+
+
+def _compare_content(left: Path, right: Path, tolerance: Tolerance, name: str) -> str | FileDifference:
+    if not name.removesuffix(".gz").lower().endswith(".csv"):
+        return FileDifference(name, f"differs, in {left.stat().st_size} and {right.stat().st_size} bytes")
+    try:
+        table = compare_tables(left, right, tolerance)
+    except csv.Error as error:
+        return FileDifference(name, f"differs, and is not a table ({error})")
+    if table:
+        return FileDifference(name, "differs", table)
+    if tolerance.relative or tolerance.absolute:
+        return "tolerated"
+    return FileDifference(name, "the same cells, with other line ends or quotes", table)
+
+
+def _open(path: Path) -> Any:
+    return path.open("rb")
+
+
+def _same_bytes(left: Path, right: Path, opener: Callable[[Path], Any]) -> bool:
+    with opener(left) as one, opener(right) as other:
+        while True:
+            piece = one.read(_PIECE_BYTES)
+            if piece != other.read(_PIECE_BYTES):
+                return False
+            if not piece:
+                return True
