@@ -1,0 +1,29 @@
+"""The host: what a batch may use of it, memory from moment to moment, and `.sim` files seen from outside.
+
+Covers CPUs, memory, NUMA nodes, container limits, disks, sizes and fingerprints. Decides nothing but the
+specification's one formula (`ResourceManager.calculate_optimal_threads`); see `orcabatch.plan` for the rest.
+"""
+
+from orcabatch.host.files import Fingerprint, fingerprint, full_hash, sim_sizes
+from orcabatch.host.manager import CPU_SHARE, ORCAFLEX_OVERHEAD, ResourceManager, optimal_threads
+from orcabatch.host.measure import Partition, Probes, measure, memory_reading, system_probes
+from orcabatch.host.values import Disk, HostResources, MemoryReading
+
+__all__ = [
+    "CPU_SHARE",
+    "ORCAFLEX_OVERHEAD",
+    "Disk",
+    "Fingerprint",
+    "HostResources",
+    "MemoryReading",
+    "Partition",
+    "Probes",
+    "ResourceManager",
+    "fingerprint",
+    "full_hash",
+    "measure",
+    "memory_reading",
+    "optimal_threads",
+    "sim_sizes",
+    "system_probes",
+]

@@ -1,0 +1,80 @@
+"""`.sim` files seen from outside: their sizes, and a fingerprint that tells whether one changed.
+
+Covers reading only: no file is written, locked, moved or touched, whatever its size. Does not cover what is in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+SPAN_BYTES = 65_536
+"""How much of a file's head and of its tail goes into its fingerprint."""
+
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a file looked like.
+
+    Attributes:
+        path: absolute.
+        size: bytes.
+        mtime_ns: time of its last change, nanoseconds since 1970.
+        head_tail_hash: of its first and last 64 KiB and its size; hexadecimal.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+    head_tail_hash: str
+
+
+def sim_sizes(files: Iterable[str | os.PathLike[str]]) -> tuple[int | None, ...]:
+    """The size of each file in bytes, in input order; None for one that is missing or cannot be asked."""
+    return tuple(_size(Path(file)) for file in files)
+
+
+def fingerprint(path: str | os.PathLike[str]) -> Fingerprint:
+    """The fingerprint of a file, from its head and tail only.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    file = Path(path).absolute()
+    with file.open("rb") as stream:
+        status = os.fstat(stream.fileno())
+        digest = hashlib.blake2b(str(status.st_size).encode(), digest_size=16)
+        digest.update(stream.read(SPAN_BYTES))
+        digest.update(_tail(stream, status.st_size))
+    return Fingerprint(file, status.st_size, status.st_mtime_ns, digest.hexdigest())
+
+
+def full_hash(path: str | os.PathLike[str]) -> str:
+    """A hash of the whole content, hexadecimal; reads the file in pieces of 1 MiB.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with Path(path).open("rb") as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _tail(stream: BinaryIO, size: int) -> bytes:
+    stream.seek(max(SPAN_BYTES, size - SPAN_BYTES))
+    return stream.read(SPAN_BYTES)
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,219 @@
+"""Measuring a host through probes: what may be used of it, by what it is limited, and its memory from moment to moment.
+
+    Probes (what can be asked) ──> measure() ──> HostResources
+                               └─> memory_reading() ──> MemoryReading, cheap enough for every tick of the engine
+
+Covers Linux and Windows, and other systems as far as psutil knows them. Does not cover what to make of it
+(`orcabatch.plan`). The probes are handed in, so that any host can be measured in a test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from orcabatch.host import linux, windows
+from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
+
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "9p", "fuse.sshfs", "lustre", "gpfs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A mounted file system as the system lists it: device, mount point, type, options."""
+
+    device: str
+    mount: str
+    fstype: str = ""
+    options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What a host can be asked. Every question has an answer that means "not known".
+
+    Attributes:
+        platform: as in `sys.platform`.
+        logical_cpus, physical_cpus: counts of the machine; None where not known.
+        affinity: the CPUs this process may run on; None where the system has no such thing.
+        ram: total and available bytes of the machine.
+        partitions: mounted file systems.
+        disk_usage: total and free bytes of a mount point; None where it cannot be asked.
+        root: where /proc and /sys are (Linux).
+        kernel: kernel32 (Windows); None elsewhere.
+    """
+
+    platform: str
+    logical_cpus: Callable[[], int | None]
+    physical_cpus: Callable[[], int | None]
+    affinity: Callable[[], tuple[int, ...] | None]
+    ram: Callable[[], tuple[int, int]]
+    partitions: Callable[[], tuple[Partition, ...]]
+    disk_usage: Callable[[str], tuple[int, int] | None]
+    root: Path = Path("/")
+    kernel: windows.Kernel | None = None
+
+
+@functools.cache
+def system_probes() -> Probes:
+    """The probes of the machine this runs on."""
+    return Probes(
+        platform=sys.platform,
+        logical_cpus=psutil.cpu_count,
+        physical_cpus=lambda: psutil.cpu_count(logical=False),
+        affinity=_affinity,
+        ram=_ram,
+        partitions=_partitions,
+        disk_usage=_disk_usage,
+        kernel=_kernel(),
+    )
+
+
+def measure(probes: Probes | None = None) -> HostResources:
+    """What this batch may use of the host, with every limit that is below what the machine has named."""
+    probes = probes or system_probes()
+    machine_cpus = probes.logical_cpus() or 1
+    cpus, cpus_by = _usable(probes, machine_cpus)
+    count, by = _quota(probes, cpus, cpus_by)
+    machine_total, machine_available = probes.ram()
+    memory = memory_reading(probes)
+    limits = {"logical_cpus": by} if by and count < machine_cpus else {}
+    limits |= {"total_ram_bytes": _container(probes)} if memory.total_bytes < machine_total else {}
+    nodes = _nodes(probes, frozenset(cpus)) or (cpus,)
+    return HostResources(
+        logical_cpus=count,
+        physical_cpus=min(count, _cores(probes, frozenset(cpus)) or max(1, count // 2)),
+        numa_nodes=len(nodes),
+        numa_cpus=nodes,
+        total_ram_bytes=memory.total_bytes,
+        available_ram_bytes=min(memory.available_bytes, machine_available),
+        disks=_disks(probes),
+        limited_by=limits,
+        platform=probes.platform,
+    )
+
+
+def memory_reading(probes: Probes | None = None) -> MemoryReading:
+    """Memory of the host or the container, whichever has the smaller total, at this moment.
+
+    Other programs are included; page cache that can be reclaimed counts as available.
+    """
+    probes = probes or system_probes()
+    total, available = probes.ram()
+    host = MemoryReading(total, min(total, available))
+    inner = _container_memory(probes)
+    return inner if inner is not None and inner.total_bytes < host.total_bytes else host
+
+
+def _container_memory(probes: Probes) -> MemoryReading | None:
+    if probes.platform == "linux":
+        return linux.memory_limit(_hierarchies(probes.root))
+    return probes.kernel.job_memory() if probes.kernel is not None else None
+
+
+@functools.cache
+def _hierarchies(root: Path) -> tuple[linux.Controller, ...]:
+    """Where this process's control groups are; found once, their limits are read every time."""
+    return linux.controllers(root)
+
+
+def _usable(probes: Probes, machine_cpus: int) -> tuple[tuple[int, ...], str]:
+    """The CPU numbers this process may run on, and what narrows them."""
+    if probes.kernel is not None:
+        return windows.usable_cpus(probes.kernel)
+    allowed = probes.affinity()
+    if not allowed:
+        return tuple(range(machine_cpus)), ""
+    return tuple(sorted(allowed)), "affinity" if len(allowed) < machine_cpus else ""
+
+
+def _quota(probes: Probes, cpus: tuple[int, ...], by: str) -> tuple[int, str]:
+    """The number of CPUs after a container's quota, rounded down, and what set it."""
+    quota: float | None = None
+    if probes.platform == "linux":
+        quota = linux.cpu_quota(_hierarchies(probes.root))
+    elif probes.kernel is not None:
+        rate = probes.kernel.cpu_rate()
+        quota = None if rate is None else rate * sum(probes.kernel.groups())
+    if quota is not None and quota < len(cpus):
+        return max(1, int(quota)), _container(probes)
+    return max(1, len(cpus)), by
+
+
+def _container(probes: Probes) -> str:
+    return "cgroup" if probes.platform == "linux" else "job object"
+
+
+def _nodes(probes: Probes, allowed: frozenset[int]) -> tuple[tuple[int, ...], ...]:
+    if probes.platform == "linux":
+        return linux.numa_nodes(allowed, probes.root)
+    return windows.numa_nodes(probes.kernel, allowed) if probes.kernel is not None else ()
+
+
+def _cores(probes: Probes, allowed: frozenset[int]) -> int | None:
+    cores = linux.physical_cores(allowed, probes.root) if probes.platform == "linux" else None
+    return cores or probes.physical_cpus()
+
+
+def _disks(probes: Probes) -> tuple[Disk, ...]:
+    """One entry for each device, at its shortest mount point."""
+    by_device: dict[str, Partition] = {}
+    for partition in sorted(probes.partitions(), key=lambda partition: (len(partition.mount), partition.mount)):
+        by_device.setdefault(partition.device, partition)
+    return tuple(_disk(probes, partition) for partition in by_device.values())
+
+
+def _disk(probes: Probes, partition: Partition) -> Disk:
+    kind = _kind(probes, partition)
+    usage = None if kind == "network" else probes.disk_usage(partition.mount)
+    total, free = usage or (None, None)
+    return Disk(Path(partition.mount), partition.device, kind, total, free)
+
+
+def _kind(probes: Probes, partition: Partition) -> DiskKind:
+    if partition.fstype.lower() in _NETWORK or "remote" in partition.options.split(","):
+        return "network"
+    return linux.disk_kind(partition.device, probes.root) if probes.platform == "linux" else "unknown"
+
+
+def _affinity() -> tuple[int, ...] | None:
+    if sys.platform != "linux":
+        return None
+    return tuple(sorted(psutil.Process().cpu_affinity() or ()))
+
+
+def _ram() -> tuple[int, int]:
+    memory = psutil.virtual_memory()
+    return int(memory.total), int(memory.available)
+
+
+def _partitions() -> tuple[Partition, ...]:
+    listed = (Partition(p.device, p.mountpoint, p.fstype, p.opts) for p in psutil.disk_partitions(all=True))
+    return tuple(p for p in listed if _is_storage(p))
+
+
+def _is_storage(partition: Partition) -> bool:
+    if sys.platform == "win32":
+        return "cdrom" not in partition.options
+    return partition.device.startswith("/dev/") or partition.fstype.lower() in _NETWORK
+
+
+def _disk_usage(mount: str) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        usage = psutil.disk_usage(mount)
+        return int(usage.total), int(usage.free)
+    return None
+
+
+def _kernel() -> windows.Kernel | None:
+    if sys.platform != "win32":
+        return None
+    import ctypes
+
+    return windows.Kernel(ctypes.WinDLL("kernel32"), sys.getwindowsversion().build)

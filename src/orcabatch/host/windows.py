@@ -1,0 +1,150 @@
+"""Windows: processor groups, NUMA nodes, and the limits of a job object (which is what a container is there).
+
+Covers the questions to kernel32 and what their answers mean. The library is handed in, so that both are tested
+without Windows; on Windows itself none of this has been run. Does not cover totals (`orcabatch.host.measure`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from orcabatch.host.values import MemoryReading
+
+GROUP_SIZE = 64
+"""CPUs are numbered group x 64 + bit, so that a number is unique over all groups."""
+SPANNING_BUILD = 20348
+"""From this build on (Server 2022, Windows 11) a process runs on all processor groups unless it is told otherwise."""
+
+_CPU_RATE, _EXTENDED_LIMITS, _MEMORY_USAGE = 15, 9, 28
+_RATE_ENABLED, _RATE_HARD_CAP = 0x1, 0x4
+_LIMITS_JOB_MEMORY = 0x200
+
+
+class GroupAffinity(ctypes.Structure):
+    """GROUP_AFFINITY."""
+
+    _fields_: ClassVar = [
+        ("mask", ctypes.c_size_t),
+        ("group", ctypes.c_ushort),
+        ("reserved", ctypes.c_ushort * 3),
+    ]
+
+
+class CpuRate(ctypes.Structure):
+    """JOBOBJECT_CPU_RATE_CONTROL_INFORMATION; the rate in hundredths of a percent of all CPUs."""
+
+    _fields_: ClassVar = [("flags", ctypes.c_uint32), ("rate", ctypes.c_uint32)]
+
+
+class ExtendedLimits(ctypes.Structure):
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION."""
+
+    _fields_: ClassVar = [
+        ("times", ctypes.c_int64 * 2),
+        ("flags", ctypes.c_uint32),
+        ("working_set", ctypes.c_size_t * 2),
+        ("active_processes", ctypes.c_uint32),
+        ("affinity", ctypes.c_size_t),
+        ("classes", ctypes.c_uint32 * 2),
+        ("io_counters", ctypes.c_uint64 * 6),
+        ("process_memory", ctypes.c_size_t),
+        ("job_memory", ctypes.c_size_t),
+        ("peaks", ctypes.c_size_t * 2),
+    ]
+
+
+class MemoryUsage(ctypes.Structure):
+    """JOBOBJECT_MEMORY_USAGE_INFORMATION."""
+
+    _fields_: ClassVar = [("job_memory", ctypes.c_uint64), ("peak", ctypes.c_uint64)]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """kernel32's answers as Python values; None where it gives none.
+
+    Attributes:
+        library: `ctypes.WinDLL("kernel32")`, or something with the same functions.
+        build: Windows' build number.
+    """
+
+    library: Any
+    build: int
+
+    def groups(self) -> tuple[int, ...]:
+        """Active processors of each processor group."""
+        count = int(self.library.GetActiveProcessorGroupCount())
+        return tuple(int(self.library.GetActiveProcessorCount(group)) for group in range(count))
+
+    def own_groups(self) -> tuple[int, ...]:
+        """Numbers of the groups that this process is in; empty where it does not say."""
+        count, numbers = ctypes.c_ushort(GROUP_SIZE), (ctypes.c_ushort * GROUP_SIZE)()
+        answered = self.library.GetProcessGroupAffinity(self._process(), ctypes.byref(count), numbers)
+        return tuple(numbers[: count.value]) if answered else ()
+
+    def process_mask(self) -> tuple[int, int] | None:
+        """Affinity of this process and of the system within its group; None where it spans several groups."""
+        process, system = ctypes.c_size_t(0), ctypes.c_size_t(0)
+        answered = self.library.GetProcessAffinityMask(self._process(), ctypes.byref(process), ctypes.byref(system))
+        return (process.value, system.value) if answered and process.value else None
+
+    def node_masks(self) -> tuple[tuple[int, int], ...]:
+        """Group and mask of each NUMA node that has processors."""
+        highest = ctypes.c_uint32(0)
+        if not self.library.GetNumaHighestNodeNumber(ctypes.byref(highest)):
+            return ()
+        masks = []
+        for node in range(highest.value + 1):
+            affinity = GroupAffinity()
+            if self.library.GetNumaNodeProcessorMaskEx(ctypes.c_ushort(node), ctypes.byref(affinity)) and affinity.mask:
+                masks.append((int(affinity.group), int(affinity.mask)))
+        return tuple(masks)
+
+    def cpu_rate(self) -> float | None:
+        """Share (0 to 1) of all CPUs that a job object caps this process to."""
+        info = CpuRate()
+        capped = _RATE_ENABLED | _RATE_HARD_CAP
+        if not self._ask_job(_CPU_RATE, info) or info.flags & capped != capped:
+            return None
+        return float(info.rate) / 10_000
+
+    def job_memory(self) -> MemoryReading | None:
+        """Limit of the job object that this process is in, and what is left of it."""
+        limits, usage = ExtendedLimits(), MemoryUsage()
+        if not self._ask_job(_EXTENDED_LIMITS, limits) or not limits.flags & _LIMITS_JOB_MEMORY:
+            return None
+        used = int(usage.job_memory) if self._ask_job(_MEMORY_USAGE, usage) else 0
+        return MemoryReading(int(limits.job_memory), max(0, int(limits.job_memory) - used))
+
+    def _ask_job(self, kind: int, info: ctypes.Structure) -> bool:
+        size = ctypes.sizeof(info)
+        return bool(self.library.QueryInformationJobObject(None, kind, ctypes.byref(info), size, None))
+
+    def _process(self) -> Any:
+        return ctypes.c_void_p(self.library.GetCurrentProcess())
+
+
+def usable_cpus(kernel: Kernel) -> tuple[tuple[int, ...], str]:
+    """The CPUs this process may run on, and what limits it: `affinity`, `processor group` or nothing."""
+    groups = kernel.groups()
+    everything = tuple(cpu for group, count in enumerate(groups) for cpu in _numbers(group, (1 << count) - 1))
+    own = kernel.own_groups()
+    masks = kernel.process_mask()
+    if masks is not None and masks[0] != masks[1] and len(own) == 1:
+        return tuple(_numbers(own[0], masks[0])), "affinity"
+    if own and len(own) < len(groups) and kernel.build < SPANNING_BUILD:
+        return tuple(cpu for cpu in everything if cpu // GROUP_SIZE in own), "processor group"
+    return everything, ""
+
+
+def numa_nodes(kernel: Kernel, allowed: frozenset[int]) -> tuple[tuple[int, ...], ...]:
+    """The allowed CPUs of each NUMA node; nodes without any are left out."""
+    nodes = (tuple(cpu for cpu in _numbers(*node) if cpu in allowed) for node in kernel.node_masks())
+    return tuple(node for node in nodes if node)
+
+
+def _numbers(group: int, mask: int) -> Iterator[int]:
+    return (group * GROUP_SIZE + bit for bit in range(GROUP_SIZE) if mask >> bit & 1)
