@@ -1,0 +1,157 @@
+"""Which OrcFxAPI there is, found out when it is used and told apart by what it offers.
+
+Three kinds: the real binding over OrcaFlex's own DLL; the real binding over the simulated DLL; and a foreign module
+that somebody's unit test put into `sys.modules` (a plain stub, a `MagicMock`). The platform decides nothing. Does not
+create models: see `orcabatch.orcaflex.session`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import re
+import sys
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from orcabatch.errors import OrcaFlexUnavailable
+
+Wanted = Literal["real", "simulated"]
+
+_MODULE = "OrcFxAPI"
+_SIMULATED = "orcabatch.simulated"
+_HOOKS = ("addOrcaFlexObjectClassHook", "removeOrcaFlexObjectClassHook")
+_LOOKING = threading.Lock()
+
+
+class Kind(StrEnum):
+    """What stands behind the name OrcFxAPI."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+    FOREIGN = "foreign"
+    """A module that a user's own unit test provides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """OrcFxAPI as it was found.
+
+    Attributes:
+        module: the module itself.
+        kind: what stands behind it.
+        version: version of the OrcFxAPI package; empty for a foreign module.
+        dll_version: version of the DLL; empty for a foreign module.
+        warning: what the engineer should know; empty for nothing.
+    """
+
+    module: Any
+    kind: Kind
+    version: str = ""
+    dll_version: str = ""
+    warning: str = ""
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether the real binding's own classes are there (over whichever DLL)."""
+        return self.kind is not Kind.FOREIGN
+
+
+def find_binding(kind: Wanted = "real") -> Binding:
+    """OrcFxAPI as it stands now.
+
+    Args:
+        kind: "simulated" puts the simulated DLL under the real package; "real" takes what is there, which is the
+            simulated or a foreign one where somebody put it there before.
+
+    Raises:
+        OrcaFlexUnavailable: OrcFxAPI cannot be imported: no OrcaFlex, no DLL, not Windows.
+    """
+    with _LOOKING:
+        module = _install_simulated() if kind == "simulated" else _import_real()
+    return _described(module)
+
+
+def _install_simulated() -> Any:
+    from orcabatch import simulated
+
+    present = sys.modules.get(_MODULE)
+    return present if present is not None and simulated.is_simulated(present) else simulated.install()
+
+
+def _import_real() -> Any:
+    present = sys.modules.get(_MODULE)
+    if present is not None:
+        return present
+    try:
+        return importlib.import_module(_MODULE)
+    except Exception as error:
+        # OrcFxAPI says "OrcaFlex not found" by a bare Exception; anything more specific that is not about a missing
+        # module or DLL is a fault of its own and goes on.
+        if not _means_absent(error):
+            raise
+        raise OrcaFlexUnavailable(_unavailable(error)) from error
+
+
+def _means_absent(error: Exception) -> bool:
+    return type(error) is Exception or isinstance(error, ImportError | OSError | AttributeError)
+
+
+def _unavailable(error: Exception) -> str:
+    return (
+        f"OrcFxAPI cannot be used on this machine ({type(error).__name__}: {error}). It needs OrcaFlex installed on "
+        "Windows and `pip install orcfxapi`. To try everything without it, choose the simulated OrcaFlex: "
+        "`orcaflex: simulated` in the performance section, or `--orcaflex simulated`."
+    )
+
+
+def _described(module: Any) -> Binding:
+    kind = _kind_of(module)
+    if kind is Kind.FOREIGN:
+        return Binding(module, kind)
+    version, dll_version = _package_version(), str(module.DLLVersion())
+    return Binding(module, kind, version, dll_version, _version_warning(version, dll_version))
+
+
+def _kind_of(module: Any) -> Kind:
+    if not _has_real_classes(module):
+        return Kind.FOREIGN
+    # Nothing is simulated unless somebody imported the simulation.
+    simulation = sys.modules.get(_SIMULATED)
+    return Kind.SIMULATED if simulation is not None and simulation.is_simulated(module) else Kind.REAL
+
+
+def _has_real_classes(module: Any) -> bool:
+    # A MagicMock has every attribute, but no classes; a stub has classes, but not the hooks.
+    model, error = getattr(module, "Model", None), getattr(module, "DLLError", None)
+    if not (isinstance(model, type) and isinstance(error, type) and issubclass(error, Exception)):
+        return False
+    classes = (getattr(module, name, None) for name in ("HelperMethods", "OrcaFlexObject", "ObjectExtra", "Period"))
+    return all(isinstance(item, type) for item in classes) and all(
+        callable(getattr(model, name, None)) for name in _HOOKS
+    )
+
+
+def _package_version() -> str:
+    try:
+        return importlib.metadata.version("orcfxapi")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _version_warning(version: str, dll_version: str) -> str:
+    # Only the release is compared: how a patch number of the package maps to a letter of the DLL is not documented.
+    release, dll_release = _release(version), _release(dll_version)
+    if not release or not dll_release or release == dll_release:
+        return ""
+    return (
+        f"the OrcFxAPI package is version {version}, the OrcaFlex DLL is version {dll_version}; install the package "
+        f"that belongs to it: pip install orcfxapi=={dll_release[0]}.{dll_release[1]}.*"
+    )
+
+
+def _release(version: str) -> tuple[int, int] | None:
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else None

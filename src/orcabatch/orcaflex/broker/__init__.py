@@ -1,0 +1,9 @@
+"""The result broker: OrcaFlex is asked once.
+
+See `orcabatch.orcaflex.broker.broker` for what it does and how.
+"""
+
+from orcabatch.orcaflex.broker.broker import Broker, Report
+from orcabatch.orcaflex.broker.options import BrokerOptions, Question
+
+__all__ = ["Broker", "BrokerOptions", "Question", "Report"]

@@ -1,0 +1,48 @@
+"""What can be set about the result broker, and a question it may be told beforehand. Plain picklable values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+CHUNK_BYTES = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOptions:
+    """How much the broker may do.
+
+    Attributes:
+        enabled: False: OrcFxAPI is asked exactly as the code asks.
+        prefetch: whether time histories are asked for together, ahead of the code.
+        self_check: whether one joint answer of every file is asked again singly and compared.
+        chunk_bytes: the most that one joint request may return (`memory.chunk_size`).
+    """
+
+    enabled: bool = True
+    prefetch: bool = True
+    self_check: bool = True
+    chunk_bytes: int = CHUNK_BYTES
+
+    @property
+    def most_bytes(self) -> int:
+        """The most memory that the answers of one file take: one joint answer, and as much of remembered ones."""
+        return 2 * self.chunk_bytes if self.enabled else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A time history that is asked for in every file, as far as it is known before the first one.
+
+    Attributes:
+        object_name: the object's name, spelled as the code spells it or as the model does.
+        variable: the variable's name, spelled as the code spells it.
+        period: what the code passes: None, a period number, or (from, to) in seconds. Where the code passes other
+            times for each file, any times will do: the ones that are asked for are used.
+        extra: fields of the `ObjectExtra` the code passes, by name; None where it passes none.
+    """
+
+    object_name: str
+    variable: str
+    period: int | tuple[float, float] | None = None
+    extra: tuple[tuple[str, Any], ...] | None = None

@@ -1,0 +1,127 @@
+"""What an exception means for the engineer: which kind of failure, in words, and whether trying again may help.
+
+Works on values: OrcFxAPI's `DLLError` is recognised by its name and its status, so a foreign module needs none (and a
+`MagicMock` could not stand in an `except`). Status numbers: `facts` of OrcFxAPI 11.6.
+"""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from orcabatch.errors import OrcabatchError, OrcaFlexUnavailable
+from orcabatch.orcaflex.files import InputError, is_on_network, unreadable
+from orcabatch.outcome import Cause, Failure, Phase
+
+LICENCE = 25
+FILE_NOT_FOUND = 6
+FILE_READ = 7
+THREAD_AFFINITY = 68
+
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TEMPORARY_WORDS = ("sharing violation", "used by another process", "network", "timed out", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    cause: Cause
+    said: str
+    remedy: str = ""
+
+
+_MEANINGS = {
+    FILE_NOT_FOUND: _Meaning(Cause.INPUT, "OrcaFlex did not find a file", "check the path and files it refers to"),
+    FILE_READ: _Meaning(Cause.INPUT, "OrcaFlex cannot read the file: truncated or damaged", "run or copy it again"),
+    LICENCE: _Meaning(Cause.LICENCE, "no OrcaFlex licence", "free a seat, or lower the number of workers"),
+    34: _Meaning(Cause.INPUT, "the file needs another version of OrcaFlex", "use the version that wrote it, or newer"),
+    67: _Meaning(Cause.INPUT, "the file is not an OrcaFlex simulation, or is damaged", "take it out, or run it again"),
+    69: _Meaning(Cause.INPUT, "the file's restart parent cannot be read", "keep the parent .sim files beside it"),
+    THREAD_AFFINITY: _Meaning(
+        Cause.EXCEPTION,
+        "the model was used on another thread than its own",
+        "ask the model only in the function's own thread; copy results before starting threads",
+    ),
+    12: _Meaning(Cause.EXCEPTION, "the period is not valid for this simulation", "check the period"),
+    37: _Meaning(
+        Cause.EXCEPTION, "the period had not started when the simulation ended", "run the simulation to its end"
+    ),
+    23: _Meaning(Cause.EXCEPTION, "there is no such object in this model", "check the object's name"),
+    26: _Meaning(Cause.EXCEPTION, "there is no such variable", "check the variable's name for this type of object"),
+    31: _Meaning(Cause.EXCEPTION, "there is no such data name", "check the data name"),
+    39: _Meaning(Cause.EXCEPTION, "the model holds no results for this question", "check that the simulation was run"),
+    55: _Meaning(Cause.EXCEPTION, "the result was not logged", "log it and run the simulation again"),
+}
+
+
+def explain(error: BaseException, file: Path, phase: Phase) -> Failure:
+    """The failure that this exception is, for this file, in this phase."""
+    status = status_of(error)
+    if status is not None:
+        failure = _by_status(error, status, file)
+    elif isinstance(error, InputError):
+        failure = Failure(Cause.INPUT, error.message, error.remedy, error.may_heal)
+    elif isinstance(error, OSError):
+        failure = _by_system(error, file, phase)
+    else:
+        failure = _by_type(error)
+    return _with_traceback(failure, error)
+
+
+def status_of(error: BaseException) -> int | None:
+    """The status of an OrcFxAPI `DLLError`; None for any other exception."""
+    if not any(kind.__name__ == "DLLError" for kind in type(error).__mro__):
+        return None
+    try:
+        return int(getattr(error, "status", None))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _by_status(error: BaseException, status: int, file: Path) -> Failure:
+    text = " ".join(str(getattr(error, "errorString", "") or error).split())
+    meaning = _MEANINGS.get(status, _Meaning(Cause.EXCEPTION, "OrcaFlex refused"))
+    message = f"{file.name}: {meaning.said} (OrcaFlex status {status}: {text})"
+    return Failure(meaning.cause, message, meaning.remedy, _may_heal(status, text, file))
+
+
+def _may_heal(status: int, text: str, file: Path) -> bool:
+    if status in {FILE_NOT_FOUND, FILE_READ}:
+        return is_on_network(file) or any(word in text.lower() for word in _TEMPORARY_WORDS)
+    return status == LICENCE
+
+
+def _by_system(error: OSError, file: Path, phase: Phase) -> Failure:
+    where = error.filename or file
+    if phase is Phase.LOAD:
+        fault = unreadable(Path(where) if isinstance(where, str) else file, error)
+        return Failure(Cause.INPUT, fault.message, fault.remedy, fault.may_heal)
+    if error.errno in _DISK_FULL:
+        return Failure(Cause.OUTPUT, f"{file.name}: the disk is full while writing {where}", "free some space")
+    cause = Cause.OUTPUT if phase is Phase.WRITE else Cause.EXCEPTION
+    held = isinstance(error, PermissionError)
+    remedy = "close it where it is open (Excel?), or choose another output folder" if held else ""
+    return Failure(cause, f"{file.name}: {type(error).__name__}: {error}", remedy, held)
+
+
+def _by_type(error: BaseException) -> Failure:
+    if isinstance(error, MemoryError):
+        return Failure(Cause.MEMORY, "memory ran out", "lower max_threads or max_usage_percent", True)
+    if isinstance(error, OrcaFlexUnavailable):
+        return Failure(Cause.LICENCE, str(error))
+    if isinstance(error, OrcabatchError):
+        return Failure(Cause.EXCEPTION, str(error))
+    if isinstance(error, KeyError):
+        return Failure(Cause.EXCEPTION, _one_line(error), "if this is an object's name: the model has no such object")
+    return Failure(Cause.EXCEPTION, _one_line(error))
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _with_traceback(failure: Failure, error: BaseException) -> Failure:
+    text = "".join(traceback.format_exception(error))
+    return Failure(failure.cause, failure.message, failure.remedy, failure.may_heal, text)

@@ -1,0 +1,73 @@
+"""What can be said about a `.sim` file before OrcaFlex reads it.
+
+Files are opened for reading only, for a moment, and never locked (R36). Whether the content is a simulation is
+OrcaFlex's to say: see `orcabatch.orcaflex.failures`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from orcabatch.errors import OrcabatchError
+
+_WINDOWS_NETWORK = frozenset({51, 53, 54, 55, 59, 64, 65, 67, 121, 1231, 1232})
+_WINDOWS_SHARING = frozenset({32, 33})
+
+
+class InputError(OrcabatchError):
+    """A `.sim` file cannot be read.
+
+    Attributes:
+        message: what is wrong with which file.
+        remedy: what to do.
+        may_heal: whether trying again later can help.
+    """
+
+    def __init__(self, message: str, remedy: str = "", may_heal: bool = False) -> None:
+        super().__init__(message, remedy, may_heal)
+        self.message, self.remedy, self.may_heal = message, remedy, may_heal
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def check_readable(file: Path) -> int:
+    """Size of the file in bytes, after reading one byte of it.
+
+    Raises:
+        InputError: it is missing, empty, a folder, or cannot be opened.
+    """
+    try:
+        with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size:
+                stream.read(1)
+    except OSError as error:
+        raise unreadable(file, error) from error
+    if size == 0:
+        raise InputError(f"{file} is empty (0 bytes)", "run the simulation again, or copy the file again")
+    return size
+
+
+def unreadable(file: Path, error: OSError) -> InputError:
+    """What an operating system error about this file means."""
+    code = getattr(error, "winerror", None)
+    if code in _WINDOWS_SHARING:
+        return InputError(
+            f"{file} is held by another program", "close it there; OrcaFlex may still be writing it", True
+        )
+    if code in _WINDOWS_NETWORK or (isinstance(error, FileNotFoundError) and is_on_network(file)):
+        return InputError(f"{file} cannot be reached: {error.strerror}", "check the network drive", True)
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{file} does not exist", "check the input folder and the file pattern")
+    if file.is_dir():
+        return InputError(f"{file} is a folder, not a .sim file", "take it out of the list of files")
+    if isinstance(error, PermissionError):
+        return InputError(f"{file} may not be read: {error.strerror}", "ask for read permission on this file")
+    return InputError(f"{file} cannot be read: {error.strerror or error}", "check the drive it lies on", True)
+
+
+def is_on_network(file: Path) -> bool:
+    r"""Whether the path is a UNC path (`\\server\share\...`); a mapped drive letter is not recognised."""
+    return str(file).startswith(("\\\\", "//"))

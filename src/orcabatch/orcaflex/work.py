@@ -1,0 +1,269 @@
+"""The engine's `Recipe` and `Worker` over OrcaFlex sessions: load a file once, compute each batch's result from it.
+
+    OrcaFlexRecipe ── open_worker (per thread) ──> OrcaFlexWorker ── Session ── model
+         └─ per process: OrcFxAPI looked up once, the broker shared by all sessions
+
+What is computed is the `PostProcess`'s affair: a user's function (`FunctionPostProcess`) or digitalmodel's code
+(`orcabatch.digitalmodel`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
+from orcabatch.orcaflex import failures
+from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
+from orcabatch.orcaflex.broker import Broker, BrokerOptions, Question
+from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, simulation_warnings
+from orcabatch.orcaflex.session import Session
+
+if TYPE_CHECKING:
+    from orcabatch.outcome import Failure, Phase
+
+PREFETCHED = "prefetched"
+"""Subject of the note that a file's results used joint answers."""
+MISMATCH = "prefetch_mismatch"
+"""Subject of the note that a joint answer differed from the single one; the content names the variable."""
+
+Noting = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A batch's visit to a loaded file.
+
+    Attributes:
+        file: the `.sim` file, absolute.
+        batch: the batch's name.
+        payload: what the batch's job handed along for this file.
+        clock: to be told when the visit begins to write.
+        note: says something to the job: subject, picklable content.
+        session_kind: what stands behind OrcFxAPI.
+    """
+
+    file: Path
+    batch: str
+    payload: Any
+    clock: PhaseClock
+    note: Noting
+    session_kind: Kind
+
+
+class PostProcess(Protocol):
+    """What is computed from a loaded file. Picklable where workers are processes."""
+
+    def prepare(self) -> None:
+        """Called once per process, before OrcFxAPI is looked up."""
+
+    def __call__(self, model: Any, visit: Visit) -> Extracted:
+        """The batch's result; may raise anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPostProcess:
+    """A user's function as a post-process.
+
+    It is called as `f(model)`, or as `f(model, sim_file)` when two of its positional arguments have no default;
+    `sim_file` is the file's absolute `pathlib.Path`. What it returns must not hold objects of the model: they die with
+    the file.
+
+    Attributes:
+        function: importable (not a lambda or a local function) where workers are processes.
+
+    Raises:
+        TypeError: it cannot be called with one or two positional arguments.
+    """
+
+    function: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"postprocess must be a function f(model) or f(model, sim_file), got {self.function!r}")
+        if (count := _required_arguments(self.function)) > 2:
+            raise TypeError(
+                f"postprocess {_name(self.function)} requires {count} positional arguments; it is called with the "
+                "model, or with the model and the .sim file: give the others defaults, or use functools.partial"
+            )
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def __call__(self, model: Any, visit: Visit) -> Extracted:
+        """The function's value, with a warning where it is not finite."""
+        two = _required_arguments(self.function) == 2
+        value = self.function(model, visit.file) if two else self.function(model)
+        if visit.session_kind is not Kind.FOREIGN and hasattr(type(value), "ownsModelHandle"):
+            raise TypeError(
+                f"{_name(self.function)} returned the model itself, which is gone once the file is released"
+            )
+        warning = non_finite_warning(non_finite(_named(value)))
+        return Extracted(value, (warning,) if warning else ())
+
+
+@dataclass(frozen=True)
+class OrcaFlexRecipe:
+    """How workers over OrcaFlex come to be, in this process or another.
+
+    Attributes:
+        postprocesses: what each batch computes, by the batch's name.
+        orcaflex: "real" takes the OrcFxAPI that is there, "simulated" puts the simulated DLL under it.
+        broker: None as well as `enabled=False`: OrcFxAPI is asked as the code asks.
+        questions: time histories known to be asked for in every file.
+        thread_count: native threads of each model.
+    """
+
+    postprocesses: Mapping[str, PostProcess]
+    orcaflex: Wanted = "real"
+    broker: BrokerOptions | None = field(default_factory=BrokerOptions)
+    questions: tuple[Question, ...] = ()
+    thread_count: int = 1
+    token: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
+
+    def open_worker(self, note: Callable[[Note], None]) -> OrcaFlexWorker:
+        """A new worker for the calling thread.
+
+        Raises:
+            OrcaFlexUnavailable: OrcFxAPI cannot be imported.
+        """
+        return OrcaFlexWorker(self.postprocesses, self._shared(), note, self.thread_count)
+
+    def explain(self, error: BaseException, task: Task, phase: Phase) -> Failure:
+        """What an exception of a worker means for the engineer."""
+        return failures.explain(error, task.file, phase)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_held"}
+
+    def _shared(self) -> _Shared:
+        # Sessions of a process share what they learn, also when workers come and go; it ends with the recipe.
+        with _SHARING:
+            shared = _SHARED.get(self.token)
+            if shared is None:
+                shared = _Shared.opened(self)
+                _SHARED[self.token] = shared
+            self.__dict__["_held"] = shared
+            return shared
+
+
+class _Shared:
+    """What the workers of one process have in common."""
+
+    def __init__(self, binding: Binding, broker: Broker | None) -> None:
+        self.binding, self.broker = binding, broker
+
+    @classmethod
+    def opened(cls, recipe: OrcaFlexRecipe) -> _Shared:
+        for postprocess in recipe.postprocesses.values():
+            postprocess.prepare()
+        binding = find_binding(recipe.orcaflex)
+        options = recipe.broker
+        if options is None or not options.enabled or not binding.is_genuine:
+            return cls(binding, None)
+        return cls(binding, Broker(binding.module, options, recipe.questions))
+
+
+_SHARED: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()
+_SHARING = threading.Lock()
+
+
+class OrcaFlexWorker:
+    """The engine's `Worker`: one session, on the thread that opened it."""
+
+    def __init__(
+        self,
+        postprocesses: Mapping[str, PostProcess],
+        shared: _Shared,
+        note: Callable[[Note], None],
+        thread_count: int = 1,
+    ) -> None:
+        self._postprocesses, self._shared, self._note = postprocesses, shared, note
+        self._session = Session(shared.binding, shared.broker, thread_count)
+        self._warnings: tuple[str, ...] = ()
+
+    def load(self, task: Task) -> None:
+        """Load the file into the session's model."""
+        model = self._session.load(task.file)
+        if self._shared.broker is not None:
+            self._shared.broker.begin(model, prefetch=_may_prefetch(task.payload))
+        self._warnings = simulation_warnings(model) if self._shared.binding.is_genuine else ()
+
+    def extract(self, task: Task, batch: str, clock: PhaseClock) -> Extracted:
+        """One batch's result; says notes about joint answers, also when the post-process fails."""
+        visit = Visit(
+            task.file,
+            batch,
+            _payload(task.payload, batch),
+            clock,
+            lambda subject, content: self._note(Note(task.index, batch, subject, content)),
+            self._shared.binding.kind,
+        )
+        finished = False
+        try:
+            extracted = self._postprocesses[batch](self._session.model, visit)
+            finished = True
+        finally:
+            self._say_about_joint_answers(visit, finished)
+        return Extracted(extracted.value, self._warnings + extracted.warnings)
+
+    def release(self, task: Task) -> None:
+        """Forget the answers, clear the model."""
+        if self._shared.broker is not None and self._session.model is not None:
+            self._shared.broker.end(self._session.model)
+        self._session.release()
+
+    def close(self) -> None:
+        """Destroy the model."""
+        self._session.close()
+
+    def _say_about_joint_answers(self, visit: Visit, finished: bool) -> None:
+        if self._shared.broker is None:
+            return
+        report = self._shared.broker.settle(self._session.model, finished=finished)
+        if report.used_joint_answers:
+            visit.note(PREFETCHED, None)
+        if report.mismatch:
+            visit.note(MISMATCH, report.mismatch)
+
+
+def _payload(payload: Any, batch: str) -> Any:
+    # The job of several batches hands along {"batches": {name: payload}, "prefetch": bool}.
+    if isinstance(payload, Mapping) and payload.keys() == {"batches", "prefetch"}:
+        return payload["batches"].get(batch)
+    return payload
+
+
+def _may_prefetch(payload: Any) -> bool:
+    if isinstance(payload, Mapping) and payload.keys() == {"batches", "prefetch"}:
+        return bool(payload["prefetch"])
+    return True
+
+
+def _required_arguments(function: Callable[..., Any]) -> int:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1  # a builtin that does not say
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(item.kind in positional and item.default is inspect.Parameter.empty for item in parameters)
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _named(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items() if _is_numeric(item)}
+    return {"value": value} if _is_numeric(value) else {}
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, float) or type(value).__module__ == "numpy"

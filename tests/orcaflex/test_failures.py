@@ -1,0 +1,165 @@
+"""What an exception means for the engineer."""
+
+from __future__ import annotations
+
+import errno
+import pickle
+from pathlib import Path
+
+import pytest
+
+from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.orcaflex import binding
+from orcabatch.orcaflex.failures import explain
+from orcabatch.orcaflex.files import InputError, check_readable, unreadable
+from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, period_warning, simulation_warnings
+from orcabatch.outcome import Cause, Phase
+
+
+class DLLError(Exception):
+    def __init__(self, status, text="the DLL's text"):
+        super().__init__(text)
+        self.status, self.errorString = status, text
+
+
+FILE = Path("/data/a.sim")
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "may_heal", "words"),
+    [
+        (25, Cause.LICENCE, True, "licence"),
+        (6, Cause.INPUT, False, "did not find"),
+        (7, Cause.INPUT, False, "truncated"),
+        (34, Cause.INPUT, False, "version"),
+        (67, Cause.INPUT, False, "not an OrcaFlex simulation"),
+        (26, Cause.EXCEPTION, False, "variable"),
+        (68, Cause.EXCEPTION, False, "thread"),
+        (20, Cause.EXCEPTION, False, "refused"),
+    ],
+)
+def test_the_status_of_a_dll_error_decides(status, cause, may_heal, words):
+    """Cause, chance of healing and words follow from OrcFxAPI's status; its own text and the file are named."""
+    failure = explain(DLLError(status), FILE, Phase.LOAD)
+    assert (failure.cause, failure.may_heal) == (cause, may_heal)
+    assert words in failure.message
+    assert f"status {status}: the DLL's text" in failure.message
+    assert "a.sim" in failure.message
+
+
+def test_a_read_error_may_heal_where_another_program_holds_the_file():
+    """A sharing violation heals when the other program lets go; damage does not."""
+    assert explain(DLLError(7, "Sharing violation."), FILE, Phase.LOAD).may_heal
+    assert explain(DLLError(7), Path("//server/share/a.sim"), Phase.LOAD).may_heal
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "cause", "may_heal"),
+    [
+        (MemoryError(), Phase.LOAD, Cause.MEMORY, True),
+        (PermissionError(errno.EACCES, "denied", "/out/a.csv"), Phase.WRITE, Cause.OUTPUT, True),
+        (OSError(errno.ENOSPC, "full", "/out/a.csv"), Phase.WRITE, Cause.OUTPUT, False),
+        (KeyError("Line9"), Phase.EXTRACT, Cause.EXCEPTION, False),
+        (FileNotFoundError(errno.ENOENT, "no", str(FILE)), Phase.LOAD, Cause.INPUT, False),
+        (OrcaFlexUnavailable("no OrcaFlex"), Phase.LOAD, Cause.LICENCE, False),
+    ],
+)
+def test_other_exceptions_are_told_apart_by_type_and_phase(error, phase, cause, may_heal):
+    """The same exception means input while loading and output while writing."""
+    failure = explain(error, FILE, phase)
+    assert (failure.cause, failure.may_heal) == (cause, may_heal)
+
+
+def test_an_exception_that_only_has_a_status_is_no_dll_error():
+    """A user's exception with its own `status` attribute is not taken for OrcFxAPI's."""
+    error = ValueError("http")
+    error.status = 25  # type: ignore[attr-defined]
+    assert explain(error, FILE, Phase.EXTRACT).cause is Cause.EXCEPTION
+
+
+def test_files_are_checked_before_orcaflex_reads_them(tmp_path):
+    """Missing, empty and folder have their own words; a good file's size is returned."""
+    good, empty = tmp_path / "good.sim", tmp_path / "empty.sim"
+    good.write_bytes(b"12345")
+    empty.touch()
+    assert check_readable(good) == 5
+    for file, words in ((tmp_path / "no.sim", "does not exist"), (empty, "is empty"), (tmp_path, "is a folder")):
+        with pytest.raises(InputError, match=words) as caught:
+            check_readable(file)
+        assert not caught.value.may_heal
+
+
+@pytest.mark.parametrize(("code", "words"), [(32, "held by another program"), (53, "cannot be reached")])
+def test_windows_errors_that_may_heal(code, words):
+    """A sharing violation and an unreachable share are tried again."""
+    error = PermissionError(errno.EACCES, "text")
+    error.winerror = code  # type: ignore[attr-defined]
+    fault = unreadable(FILE, error)
+    assert words in fault.message
+    assert fault.may_heal
+
+
+def test_an_input_error_survives_pickling():
+    """It crosses from a worker process with all it says."""
+    error = pickle.loads(pickle.dumps(InputError("m", "r", True)))  # noqa: S301 - our own bytes
+    assert (error.message, error.remedy, error.may_heal) == ("m", "r", True)
+
+
+def test_no_orcaflex_names_the_simulated_one(monkeypatch):
+    """Where OrcFxAPI cannot be imported the error says how to go on without it."""
+    monkeypatch.setitem(binding.sys.modules, "OrcFxAPI", None)
+    monkeypatch.setattr(binding, "_MODULE", "OrcFxAPI_that_is_not_there")
+    with pytest.raises(OrcaFlexUnavailable, match="--orcaflex simulated"):
+        binding.find_binding("real")
+
+
+@pytest.mark.parametrize(
+    ("package", "dll", "warns"), [("11.6.3", "11.6c", False), ("11.6.3", "11.4a", True), ("", "11.6c", False)]
+)
+def test_versions_are_compared_by_release(package, dll, warns):
+    """A package of another release than the DLL's is warned about, a letter is not."""
+    assert bool(binding._version_warning(package, dll)) is warns
+
+
+class _Status:
+    StartTime, StopTime = 0.0, 100.0
+
+    def __init__(self, current):
+        self.CurrentTime = current
+
+
+class _Model:
+    def __init__(self, complete, state, current):
+        self.simulationComplete, self.state, self.simulationTimeStatus = complete, state, _Status(current)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (_Model(True, 4, 100.0), None),
+        (_Model(False, 4, 40.0), "reached 40 s of 100 s"),
+        (_Model(False, 5, 40.0), "unstable at 40 s"),
+        (object(), None),
+    ],
+)
+def test_an_incomplete_simulation_is_warned_about(model, words):
+    """A run that stopped early says how far it came; a model that cannot say gives no warning."""
+    warnings = simulation_warnings(model)
+    assert (words in warnings[0]) if words else warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [((0.0, 100.0), ""), ((200.0, 300.0), "outside"), ((0.0, 150.0), "beyond"), ((5.0, 6.0), "covers only 1%")],
+)
+def test_a_period_is_compared_with_what_was_simulated(period, words):
+    """Outside, beyond the end, or a small part of it."""
+    warning = period_warning(period, (0.0, 100.0))
+    assert (words in warning) if words else warning == ""
+
+
+def test_non_finite_results_are_named():
+    """NaN and infinities in numbers and arrays are found; text, None and booleans are not looked at."""
+    values = {"a": 1.0, "b": float("nan"), "c": [1.0, float("inf")], "d": "nan", "e": None, "f": True}
+    assert non_finite(values) == ("b", "c")
+    assert non_finite_warning(("b", "c")) == "not a finite number: b, c"
