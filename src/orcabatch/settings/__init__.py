@@ -30,7 +30,15 @@ from orcabatch.settings.parse import (
     was_set,
 )
 from orcabatch.settings.reference import settings_reference
-from orcabatch.settings.units import format_duration, format_size, parse_duration, parse_percent, parse_rate, parse_size
+from orcabatch.settings.units import (
+    format_count,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_percent,
+    parse_rate,
+    parse_size,
+)
 
 __all__ = [
     "GC_SHARE",
@@ -49,6 +57,7 @@ __all__ = [
     "Threading",
     "all_keys",
     "find_faults",
+    "format_count",
     "format_duration",
     "format_size",
     "keys_set",

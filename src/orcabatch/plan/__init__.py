@@ -1,0 +1,28 @@
+"""The plan: tiers, counts and what bound them, memory and time predicted, order. A pure value, made before a run.
+
+Covers every decision that can be made without running. Does no I/O and reads no clock (but for
+`BatchOptimizer.group_by_size`, which asks the size of a file given as a path). See also `orcabatch.engine`, which
+adapts while running.
+"""
+
+from orcabatch.plan.make import make_plan
+from orcabatch.plan.optimizer import GB_PER_THREAD, TIERS, BatchOptimizer, tier_of
+from orcabatch.plan.predict import Expectation, History, NothingKnown
+from orcabatch.plan.values import BatchPlan, PlannedFile, SizedFile, Tier
+from orcabatch.plan.workers import WINDOWS_MOST_PROCESSES
+
+__all__ = [
+    "GB_PER_THREAD",
+    "TIERS",
+    "WINDOWS_MOST_PROCESSES",
+    "BatchOptimizer",
+    "BatchPlan",
+    "Expectation",
+    "History",
+    "NothingKnown",
+    "PlannedFile",
+    "SizedFile",
+    "Tier",
+    "make_plan",
+    "tier_of",
+]

@@ -1,0 +1,66 @@
+"""What an engineer should know before a batch starts, in sentences.
+
+Covers what the numbers of the plan do not show by themselves: where the host is limited, which files do not fit, which
+settings change the output or cannot hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from orcabatch.plan.caps import memory_budget
+from orcabatch.settings import Settings, format_size, was_set
+
+if TYPE_CHECKING:
+    from orcabatch.host import HostResources
+    from orcabatch.plan.values import PlannedFile, Tier
+
+_NAMED = 5
+_LIMITED = {"logical_cpus": "fewer CPUs", "total_ram_bytes": "less memory"}
+
+
+def notes(
+    files: Sequence[PlannedFile], tiers: Sequence[Tier], settings: Settings, host: HostResources
+) -> tuple[str, ...]:
+    """All notes on a plan."""
+    running = [file for file in files if file.skip is None]
+    return (
+        *_limited(host),
+        *_memory(running, memory_budget(settings, host), settings),
+        *_floor(tiers, settings),
+        *_output(settings),
+    )
+
+
+def _limited(host: HostResources) -> Iterator[str]:
+    for attribute, by in host.limited_by.items():
+        what = _LIMITED.get(attribute, f"less {attribute}")
+        yield f"This run gets {what} than the machine has: limited by {by}."
+
+
+def _memory(running: Sequence[PlannedFile], budget: int, settings: Settings) -> Iterator[str]:
+    if budget == 0:
+        yield (
+            f"Memory is already filled above max_usage_percent = {settings.memory.max_usage_percent:g}: files will run "
+            "one at a time. Close other programs, or wait for them."
+        )
+        return
+    large = [file for file in running if file.memory_bytes > budget]
+    if large:
+        names = ", ".join(file.file.name for file in large[:_NAMED])
+        more = f" and {len(large) - _NAMED} more" if len(large) > _NAMED else ""
+        yield f"Larger than the whole memory budget of {format_size(budget)}, will run alone: {names}{more}."
+
+
+def _floor(tiers: Sequence[Tier], settings: Settings) -> Iterator[str]:
+    least = settings.threading.min_threads
+    if was_set(settings, "threading.min_threads") and tiers and least > sum(tier.limit for tier in tiers):
+        yield f"threading.min_threads = {least} cannot be kept: {tiers[0].bound_by}."
+
+
+def _output(settings: Settings) -> Iterator[str]:
+    if settings.io.use_compression:
+        yield "io.use_compression: time series are written as .csv.gz, so these files differ from digitalmodel's."
+    if settings.orcaflex == "simulated":
+        yield "orcaflex: simulated: the results are invented, for trying things out only."

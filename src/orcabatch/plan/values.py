@@ -1,0 +1,152 @@
+"""The plan as values: what will run where, how much memory it takes, in which order, and what bound each count.
+
+A plan is made by `orcabatch.plan.make.make_plan` and never changes; it can be printed, compared, stored and simulated
+without running anything. Does not cover what happens while running (`orcabatch.engine`). Bytes and seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from orcabatch.settings import Settings
+
+if TYPE_CHECKING:
+    from orcabatch.host import HostResources
+
+ExecutorName = Literal["serial", "threads", "processes", "dask"]
+
+
+@dataclass(frozen=True, slots=True)
+class SizedFile:
+    """A file and its size in bytes: what a plan is made of."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file of the plan.
+
+    Attributes:
+        index: position in the input list.
+        file: the `.sim` file.
+        batches: names of the batches that want it.
+        size_bytes: its size.
+        tier: small, medium or large; `all` where files are not grouped.
+        memory_bytes: predicted memory of the loaded file.
+        seconds: what it is expected to take, as measured before; None where nothing is known.
+        skip: why it will not run; None where it will.
+    """
+
+    index: int
+    file: Path
+    batches: tuple[str, ...]
+    size_bytes: int
+    tier: str
+    memory_bytes: int
+    seconds: float | None = None
+    skip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Files of similar size, and how many of them are worked on at once.
+
+    Attributes:
+        name: small, medium or large; `all` where files are not grouped.
+        files: how many will run (skipped ones left out).
+        total_bytes: their sizes together.
+        count: as configured, or from the formula where files are not grouped.
+        limit: what is left of it after the hard caps.
+        ceiling: the same without the memory cap, which rests on a predicted factor: the engine may go up to here
+            where the files turn out to take less.
+        bound_by: the constraint that set `limit`.
+        advised: what the rules of thumb say together.
+        advice: each of these rules with its number.
+    """
+
+    name: str
+    files: int
+    total_bytes: int
+    count: int
+    limit: int
+    ceiling: int
+    bound_by: str
+    advised: int
+    advice: str
+
+
+@dataclass(frozen=True, repr=False)
+class BatchPlan:
+    """What a run will do, and why.
+
+    Attributes:
+        mode: static, dynamic or hybrid.
+        executor: what the workers are.
+        executor_why: why.
+        tiers: the tiers that have files to run, small to large.
+        files: every file in input order, skipped ones too.
+        order: indices of the files to run, in the order in which they are taken up: longest predicted first, files of
+            one folder together among equals; with `static` tier after tier, the large one first.
+        memory_budget_bytes: what may be filled: `max_usage_percent` of the total, less what is in use already.
+        limit: the most files worked on at once.
+        ceiling: the same without the memory cap (see `Tier.ceiling`).
+        bound_by: the constraint that set `limit`.
+        start_limit: how many to start with; `limit` for static.
+        min_limit: how far the adaptive limit may fall: `min_threads` where the user set it, else 1.
+        processes: worker processes; 0 where the workers are in this process.
+        threads_per_process: files that each process works on at once.
+        native_threads: threads that each loaded model may use itself.
+        predicted_s: wall time as far as past runs tell; None where nothing is known.
+        notes: what the engineer should know before starting.
+        host, settings: what the plan was made for and from.
+    """
+
+    mode: str
+    executor: ExecutorName
+    executor_why: str
+    tiers: tuple[Tier, ...]
+    files: tuple[PlannedFile, ...]
+    order: tuple[int, ...]
+    memory_budget_bytes: int
+    limit: int
+    ceiling: int
+    bound_by: str
+    start_limit: int
+    min_limit: int
+    processes: int
+    threads_per_process: int
+    native_threads: int
+    predicted_s: float | None
+    notes: tuple[str, ...]
+    host: HostResources
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def skipped(self) -> tuple[PlannedFile, ...]:
+        """The files that will not run."""
+        return tuple(file for file in self.files if file.skip is not None)
+
+    def to_text(self, width: int = 100) -> str:
+        """The plan for a terminal of that many columns."""
+        from orcabatch.plan.render import plan_text
+
+        return plan_text(self, width)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-able values, for the metrics."""
+        from orcabatch.plan.render import plan_dict
+
+        return plan_dict(self)
+
+    def _repr_html_(self) -> str:
+        from orcabatch.plan.render import plan_html
+
+        return plan_html(self)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{tier.name} {tier.files} at {tier.limit}" for tier in self.tiers) or "nothing to run"
+        return f"<BatchPlan: {len(self.files)} files ({counts}), {self.mode} on {self.executor}, limit {self.limit}>"

@@ -1,0 +1,97 @@
+"""What the workers are, and how many processes and threads carry a limit.
+
+    executor    processes                                     files per process
+    serial      -                                             1
+    threads     -                                             limit
+    processes   process_count, else CPUs x cpu_percent        threads_per_process, else 1
+    hybrid      process_count, else NUMA nodes, at least 2    threads_per_process, else limit / processes, at least 2
+    dask        as processes, for a local cluster
+
+Processes are capped by the limit itself, by licence seats where each process holds one, and by the 61 workers that a
+process pool can have on Windows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orcabatch.plan.caps import Cap, tightest
+
+if TYPE_CHECKING:
+    from orcabatch.host import HostResources
+    from orcabatch.plan.values import ExecutorName
+    from orcabatch.settings import Settings
+
+WINDOWS_MOST_PROCESSES = 61
+"""Windows waits for at most 63 handles at once; two of them are the pool's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Workers laid out over processes.
+
+    Attributes:
+        executor: what they are.
+        why: why.
+        processes: 0 where they are in this process.
+        threads_per_process: files that each works on at once.
+        cap: how many files that makes, and what bound the number of processes.
+    """
+
+    executor: ExecutorName
+    why: str
+    processes: int
+    threads_per_process: int
+    cap: Cap
+
+
+def choose_executor(settings: Settings) -> tuple[ExecutorName, str]:
+    """What the workers are, and why."""
+    if settings.threading.mode == "hybrid":
+        return "processes", "threading.mode: hybrid is processes x threads"
+    if settings.executor == "auto":
+        return "threads", "executor: auto begins with threads; processes follow where Python's lock holds the work back"
+    return settings.executor, f"executor: {settings.executor}"
+
+
+def lay_out(settings: Settings, host: HostResources, limit: int) -> Layout:
+    """Processes and threads for at most `limit` files at once."""
+    executor, why = choose_executor(settings)
+    if executor in {"serial", "threads"}:
+        count = 1 if executor == "serial" else limit
+        return Layout(executor, why, 0, count, Cap(count, why))
+    hybrid = settings.threading.mode == "hybrid"
+    wanted = _wanted(settings, host, hybrid=hybrid)
+    in_each = settings.threads_per_process or (max(2, limit // max(1, min(wanted.count, limit))) if hybrid else 1)
+    shared = hybrid and settings.threads_per_process is None
+    needed = Cap(limit if shared else math.ceil(limit / in_each), f"{format_count(limit, 'file')} at once")
+    processes = tightest((wanted, needed, *_process_caps(settings, host)))
+    sizes = f"{format_count(processes.count, 'process')} x {format_count(in_each, 'thread')}"
+    because = f"{sizes} ({processes.because})"
+    return Layout(executor, why, processes.count, in_each, Cap(processes.count * in_each, because))
+
+
+def native_threads(settings: Settings, host: HostResources, workers: int) -> int:
+    """Threads that each loaded model may use itself: 1, or more where workers x threads stays within `cpu_percent`."""
+    return max(1, math.floor(host.logical_cpus * settings.cpu_percent / 100 / max(1, workers)))
+
+
+def _wanted(settings: Settings, host: HostResources, *, hybrid: bool) -> Cap:
+    if settings.process_count is not None:
+        return Cap(settings.process_count, f"process_count = {settings.process_count}")
+    if hybrid:
+        return Cap(max(2, host.numa_nodes), format_count(host.numa_nodes, "NUMA node"))
+    share = f"{settings.cpu_percent:g}% of {host.logical_cpus} CPUs"
+    return Cap(math.floor(host.logical_cpus * settings.cpu_percent / 100), share)
+
+
+def _process_caps(settings: Settings, host: HostResources) -> tuple[Cap, ...]:
+    caps: list[Cap] = []
+    seats = settings.licences.max
+    if seats is not None and settings.licences.scope == "process":
+        caps.append(Cap(seats, f"licences.max = {seats}, one seat per process"))
+    if host.platform == "win32":
+        caps.append(Cap(WINDOWS_MOST_PROCESSES, f"Windows process pools have at most {WINDOWS_MOST_PROCESSES} workers"))
+    return tuple(caps)
