@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orcabatch.plan.caps import Cap, tightest
+from orcabatch.settings import format_count
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
@@ -82,7 +83,7 @@ def _wanted(settings: Settings, host: HostResources, *, hybrid: bool) -> Cap:
     if settings.process_count is not None:
         return Cap(settings.process_count, f"process_count = {settings.process_count}")
     if hybrid:
-        return Cap(max(2, host.numa_nodes), format_count(host.numa_nodes, "NUMA node"))
+        return Cap(max(2, host.numa_nodes), f"{format_count(host.numa_nodes, 'NUMA node')}, at least 2")
     share = f"{settings.cpu_percent:g}% of {host.logical_cpus} CPUs"
     return Cap(math.floor(host.logical_cpus * settings.cpu_percent / 100), share)
 
