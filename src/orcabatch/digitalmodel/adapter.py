@@ -1,0 +1,179 @@
+"""digitalmodel's own functions, called for one loaded file.
+
+    model ── describe ──> model_dict ┐
+    cfg ── copy, settle ──> own cfg ─┴─> summary, linked statistics, time series ──> FileResult
+
+Each file gets its own copy of the configuration, so nothing is shared between threads. digitalmodel's loader is not
+used: the session's model is already loaded. Time series are written here, beside their target and renamed; summaries
+are folded and written when all files are done (`orcabatch.digitalmodel.fold`). Linked statistics get the one argument
+that digitalmodel's own loop does not give them, so they work here although 0.0.9 cannot produce them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.frames import written_by
+from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
+from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.settle import AS_GIVEN, Order, flagged, settle, writes_series
+from orcabatch.digitalmodel.voices import Voice
+from orcabatch.engine.contract import Extracted, PhaseClock
+from orcabatch.errors import DigitalModelError
+from orcabatch.outcome import Phase
+from orcabatch.store.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from orcabatch.orcaflex.work import Visit
+
+LOADED = "settled"
+"""Subject of the note with a file's stop time (seconds), said as soon as it may settle the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOrder:
+    """What the batch hands to the worker for one file.
+
+    Attributes:
+        file_name: the file as it stands in the configuration's list; digitalmodel puts it into its outputs.
+        order: whether the configuration is settled, and how.
+        tells: whether the batch wants to know the stop time as soon as the file is loaded.
+    """
+
+    file_name: Any
+    order: Order = AS_GIVEN
+    tells: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What digitalmodel made of one file.
+
+    Attributes:
+        summary: a frame of one row by group label; None where no summary is asked for.
+        linked: frames of linked statistics by group label; None where none are asked for.
+        outputs: label and path of each time series that was written.
+        record: what digitalmodel notes in its configuration about the time series; None where there is none.
+        run_status: name of the model's state.
+        stop_time: the simulation's planned end, in seconds of simulation time.
+        settled: the order it was done under.
+        log: what digitalmodel printed and logged.
+    """
+
+    summary: Mapping[str, Any] | None
+    linked: Mapping[str, Any] | None
+    outputs: tuple[tuple[str, Path], ...]
+    record: Mapping[str, Any] | None
+    run_status: str
+    stop_time: float
+    settled: Order = AS_GIVEN
+    log: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DigitalModelPostProcess:
+    """digitalmodel's post-process as what a worker computes from a loaded file.
+
+    Attributes:
+        cfg: the configuration with its masters merged; a plain dict, never changed.
+    """
+
+    cfg: dict[str, Any]
+
+    def prepare(self) -> None:
+        """Let a newer digitalmodel's own gate import OrcFxAPI first."""
+        open_gate()
+
+    def __call__(self, model: Any, visit: Visit) -> Extracted:
+        """What digitalmodel makes of the loaded file.
+
+        Raises:
+            DigitalModelError: the installed digitalmodel does not post-process a model in this state.
+            OutputError, OSError: a time series cannot be written.
+        """
+        layout, asked = find_layout(), _asked(visit)
+        known = described(model)
+        _check_state(layout, known, visit.file)
+        if asked.tells:
+            visit.note(LOADED, known["stop_time"])
+        with Voice() as voice:
+            result = self._result(layout, known, asked, visit.clock)
+        return Extracted(replace(result, log=voice.told()), voice.concerns())
+
+    def _result(self, layout: Layout, known: dict[str, Any], asked: FileOrder, clock: PhaseClock) -> FileResult:
+        cfg = AttributeDict(copy.deepcopy(self.cfg))
+        if asked.order.settled:
+            settle(cfg, asked.order.stop_time)
+        summary = linked = record = None
+        outputs: list[Path] = []
+        if flagged(cfg, "summary"):
+            summary = layout.summary.get_summary_for_file(cfg, known, asked.file_name)
+        if flagged(cfg, "linked_statistics"):
+            linked = layout.linked.get_linked_statistics(cfg, known, asked.file_name)
+        if writes_series(cfg):
+            with written_by(_atomically(clock, outputs)):
+                record = _series(layout, cfg, known, asked.file_name)
+        return FileResult(
+            summary=summary,
+            linked=linked,
+            outputs=_labelled(record, outputs),
+            record=record,
+            run_status=str(known["run_status"]),
+            stop_time=known["stop_time"],
+            settled=asked.order,
+        )
+
+
+def described(model: Any) -> dict[str, Any]:
+    """The model and what digitalmodel wants to know of it, in digitalmodel's terms."""
+    return {
+        "model": model,
+        "simulation_complete": model.simulationComplete,
+        "run_status": model.state.name,
+        "stop_time": model.simulationStopTime,
+        "start_time": model.simulationStartTime,
+        "current_time": model.simulationTimeStatus.CurrentTime,
+    }
+
+
+def _asked(visit: Visit) -> FileOrder:
+    return visit.payload if isinstance(visit.payload, FileOrder) else FileOrder(visit.file)
+
+
+def _check_state(layout: Layout, known: Mapping[str, Any], file: Path) -> None:
+    if layout.usable_states is not None and known["run_status"] not in layout.usable_states:
+        raise DigitalModelError(
+            f"{file.name} is in the state {known['run_status']}; the installed digitalmodel post-processes only "
+            f"{' and '.join(sorted(layout.usable_states))}. Run the simulation to its end."
+        )
+
+
+def _series(layout: Layout, cfg: AttributeDict, known: dict[str, Any], file_name: Any) -> Mapping[str, Any] | None:
+    """Have the time series written; digitalmodel's record of them (its own loop loses the first file's)."""
+    records: list[Mapping[str, Any]] = []
+    cfg[cfg["meta"]["basename"]] = {"time_series": records}
+    layout.series.get_time_series_data(cfg, known, file_name)
+    return records[-1] if records else None
+
+
+def _atomically(clock: PhaseClock, outputs: list[Path]) -> Callable[[Path, Callable[[Path], None]], None]:
+    """A writer that puts the table beside its target, renames it, and accounts for the time."""
+
+    def write(target: Path, to_csv: Callable[[Path], None]) -> None:
+        clock.enter(Phase.WRITE)
+        with atomic_path(target) as temporary:
+            to_csv(temporary)
+        outputs.append(target)
+        clock.enter(Phase.EXTRACT)
+
+    return write
+
+
+def _labelled(record: Mapping[str, Any] | None, outputs: list[Path]) -> tuple[tuple[str, Path], ...]:
+    groups = record["time_series"]["groups"] if record else []
+    labels = {Path(group["data"]): str(group["label"]) for group in groups}
+    return tuple((labels.get(path, ""), path) for path in outputs)

@@ -1,0 +1,282 @@
+"""One digitalmodel batch: the dispatcher's side of its work, and what becomes of the results.
+
+    from_cfg ── files, postprocess ──> engine ── ready, payload, noted, finished ──> outcomes ── conclude ──> outputs
+
+Works on a copy of the caller's configuration; only `conclude` writes back into the caller's what digitalmodel itself
+would have left there. Does not know about workers, memory or order of work. See also `orcabatch.digitalmodel.settle`
+(who waits for whom) and `orcabatch.digitalmodel.adapter` (what is done with one file).
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from orcabatch.digitalmodel import fold
+from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult
+from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys
+from orcabatch.digitalmodel.layout import UNTESTED, Layout, find_layout
+from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.native import merge_masters, pass_on, run_natively
+from orcabatch.digitalmodel.settle import AS_GIVEN, Needs, Settling, flagged, needs_of, settle, writes_series
+from orcabatch.digitalmodel.voices import Voice
+from orcabatch.outcome import FileOutcome, Phase, Status
+
+DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
+"""The flags that make digitalmodel visit the files."""
+
+_IN_ROUTER: ContextVar[bool] = ContextVar("orcabatch_digitalmodel_in_router", default=False)
+
+
+class BatchSettings(Protocol):
+    """What a batch reads of the `performance:` section."""
+
+    @property
+    def consistency(self) -> str:
+        """auto, serial or per_file."""
+
+    @property
+    def failed_rows(self) -> bool:
+        """Whether failed files stand as rows in the summaries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a batch ended with.
+
+    Attributes:
+        outputs: what was written: time series, summaries, linked statistics, the list of failed files.
+        warnings: what the engineer should know about the batch as a whole.
+    """
+
+    outputs: tuple[Path, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@contextmanager
+def inside_router() -> Iterator[None]:
+    """While digitalmodel's own router runs: masters are merged already, and what follows is the router's affair."""
+    token = _IN_ROUTER.set(True)
+    try:
+        yield
+    finally:
+        _IN_ROUTER.reset(token)
+
+
+class DigitalModelBatch:
+    """A digitalmodel batch; made by `from_cfg`.
+
+    Attributes:
+        name: the name that digitalmodel gives its outputs (`Analysis.file_name`).
+        files: the `.sim` files in the order of the configuration's list, absolute.
+        warnings: what the engineer should know before it runs.
+    """
+
+    def __init__(
+        self, given: Mapping[str, Any], settings: BatchSettings, cfg: AttributeDict, layout: Layout | None
+    ) -> None:
+        self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
+        self._in_router = _IN_ROUTER.get()
+        self.name = str(cfg["Analysis"]["file_name"])
+        self.warnings = self._foreseen()
+        self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
+        self.files = tuple(sim_file(item) for item in self._list)
+        self._serial_needs = needs_of(cfg)
+        self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
+
+    @classmethod
+    def from_cfg(cls, cfg: Mapping[str, Any], *, settings: BatchSettings, planning: bool = False) -> Self:
+        """A batch for digitalmodel's configuration, which is not changed.
+
+        Args:
+            cfg: the configuration as digitalmodel's post-process takes it (files found, folders known).
+            settings: the `performance:` section.
+            planning: nothing will run: digitalmodel is not imported, masters are not merged, no folder is looked at.
+
+        Raises:
+            SettingsError: the configuration lacks keys, all named at once.
+            OutputError: outputs would overwrite each other, or the result folder cannot be used.
+            DigitalModelError, OrcaFlexUnavailable: digitalmodel cannot be used.
+        """
+        own = AttributeDict(copy.deepcopy(dict(cfg)))
+        check_keys(own)
+        layout = None if planning else find_layout()
+        if layout is not None and not layout.missing:
+            check_folder(own)
+            if not _IN_ROUTER.get():
+                merge_masters(layout, own)
+        batch = cls(cfg, settings, own, layout)
+        check_collisions(own, batch.files)
+        return batch
+
+    @property
+    def postprocess(self) -> DigitalModelPostProcess:
+        """What a worker computes from each of the files."""
+        return DigitalModelPostProcess(dict(self._cfg))
+
+    @property
+    def result_folder(self) -> Path:
+        """Where the outputs go."""
+        return Path(self._cfg["Analysis"]["result_folder"])
+
+    @property
+    def consistency(self) -> str:
+        """What `auto` means for the installed digitalmodel and this configuration: serial or per_file."""
+        asked = str(self._settings.consistency)
+        return self._native_consistency() if asked == "auto" else asked
+
+    def ready(self, i: int) -> bool:
+        """Whether file `i` may start now; False: it waits for the first file to be loaded."""
+        return self._state.order(i) is not None
+
+    def payload(self, i: int) -> FileOrder:
+        """What goes to the worker with file `i`; to be asked when it starts."""
+        self._state = self._state.started(i)
+        return FileOrder(self._list[i], self._state.given[i], tells=self._state.needs.stop_time)
+
+    def noted(self, i: int, subject: str, content: Any) -> tuple[int, ...]:
+        """A worker said something about file `i`; returns the finished files that have to be done again."""
+        if subject != LOADED:
+            return ()
+        self._state, redo = self._state.loaded(i, content)
+        return redo
+
+    def finished(self, i: int, outcome: FileOutcome) -> tuple[int, ...]:
+        """File `i` ended; returns the finished files that have to be done again.
+
+        The file itself is among them where it was done under an order that does not hold any more.
+        """
+        if outcome.status is Status.CANCELLED:
+            return ()
+        if outcome.ok and isinstance(outcome.value, FileResult) and self._state.needs.stop_time:
+            self._state, _ = self._state.loaded(i, outcome.value.stop_time)
+        unloadable = outcome.failed_phase in {Phase.WAIT, Phase.LOAD}
+        self._state, redo = self._state.finished(i, ok=outcome.ok, unloadable=unloadable)
+        return redo
+
+    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
+        """Fold and write the results, and leave in the caller's configuration what digitalmodel would.
+
+        Args:
+            outcomes: one per file, in the order of `files`.
+            complete: False after an interruption: what is finished is written, the list of failed files says the rest.
+
+        Raises:
+            OutputError: an output cannot be written.
+        """
+        layout = self._layout or find_layout()
+        if layout.missing:
+            run_natively(layout, self._given, in_router=self._in_router)
+            return Conclusion((), self.warnings)
+        failed_files = self.result_folder / f"{self.name}{fold.FAILED_FILES}"
+        outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
+        with Voice():
+            self._leave_in_cfg(outcomes)
+            failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
+            outputs += fold.save_summaries(layout, self._cfg, outcomes, failed_rows=failed_rows)
+            outputs += fold.save_linked(layout, self._cfg, outcomes)
+        outputs += fold.save_failed_files(failed_files, outcomes)
+        _write_back(self._cfg, self._given)
+        return Conclusion(tuple(outputs), self.warnings + self._seen(outcomes))
+
+    def pass_on(self) -> None:
+        """Let digitalmodel do what else the configuration asks for (visualisation, all variables), unchanged.
+
+        To be called after `conclude`; does nothing inside digitalmodel's own router, which does it itself.
+        """
+        if not self._in_router:
+            pass_on(self._layout or find_layout(), AttributeDict(self._given))
+
+    def fingerprint(self, i: int) -> str:
+        """Hash of everything but the `.sim` file itself that determines the results of file `i`.
+
+        Covers the configuration, how it is settled for this file, and digitalmodel's sources. Only of use once
+        `ready(i)`.
+        """
+        layout = self._layout or find_layout()
+        cfg = {key: value for key, value in self._cfg.items() if key not in {"file_management", "performance"}}
+        order = self._state.order(i) or AS_GIVEN
+        material = [
+            layout.package,
+            layout.digest,
+            str(self._list[i]),
+            order.settled,
+            order.stop_time,
+            _without_times(cfg),
+        ]
+        return hashlib.sha256(json.dumps(material, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _native_consistency(self) -> str:
+        pool = self._cfg.get("parallel_processing") or {}
+        pooled = self._layout is not None and self._layout.has_pool and pool.get("enabled", True)
+        return "per_file" if pooled else "serial"
+
+    def _visits_files(self) -> bool:
+        native = self._layout is not None and bool(self._layout.missing)
+        return not native and any(flagged(self._cfg, output) for output in DATA_OUTPUTS)
+
+    def _foreseen(self) -> tuple[str, ...]:
+        warnings: list[str] = []
+        layout = self._layout
+        if layout is not None and layout.missing:
+            lacks = ", ".join(layout.missing)
+            warnings.append(f"digitalmodel's own post-process runs, one file after the other: this one lacks {lacks}")
+        if layout is not None and not layout.tested:
+            warnings.append(f"{UNTESTED} (version {layout.version or 'unknown'}, {layout.package})")
+        if flagged(self._cfg, "RangeGraph"):
+            warnings.append("orcaflex.postprocess.RangeGraph is on, but digitalmodel writes nothing for it")
+        return tuple(warnings)
+
+    def _leave_in_cfg(self, outcomes: Sequence[FileOutcome]) -> None:
+        """What digitalmodel's own pass over the files that stand leaves in the configuration."""
+        stand = [outcome.value for outcome in outcomes if outcome.ok]
+        basename = self._cfg["meta"]["basename"]
+        if self._visits_files():
+            self._cfg[basename] = {}
+        if self.consistency == "serial" and stand:
+            settle(self._cfg, stand[0].stop_time)
+            if writes_series(self._cfg):
+                # Its loop makes the list at the first file and forgets to put that file in.
+                self._cfg[basename]["time_series"] = [result.record for result in stand[1:] if result.record]
+
+    def _seen(self, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
+        """Where `serial` and `per_file` give different results, say so."""
+        stops = sorted({outcome.value.stop_time for outcome in outcomes if outcome.ok})
+        needs = self._serial_needs
+        differing = [f"stop times ({stops[0]:g} to {stops[-1]:g} s)"] if needs.stop_time and len(stops) > 1 else []
+        if needs.leader and not needs.stop_time and len(outcomes) > 1:
+            differing = ["the current that only the first file selects"]
+        other = "per_file" if self.consistency == "serial" else "serial"
+        return tuple(
+            f"the files differ in {what}, and digitalmodel lets the first one decide for all when it runs serially: "
+            f"`consistency: {self.consistency}` was used; `consistency: {other}` gives other results"
+            for what in differing
+        )
+
+
+def sim_file(item: Any) -> Path:
+    """The simulation that digitalmodel loads for an item of its list: another extension is replaced."""
+    return Path(f"{Path(os.path.splitext(item)[0]).resolve()}.sim")  # noqa: PTH122 - as digitalmodel splits it
+
+
+def _write_back(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Put what changed into the caller's configuration; what did not stays the caller's own object."""
+    if not isinstance(given, MutableMapping):
+        return
+    for key, value in own.items():
+        if key not in given or given[key] != value:
+            given[key] = value
+
+
+def _without_times(cfg: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the start time that digitalmodel puts into it."""
+    analysis = {key: value for key, value in cfg["Analysis"].items() if key != "start_time"}
+    return {**cfg, "Analysis": analysis}

@@ -1,0 +1,97 @@
+"""What can be known to go wrong before a digitalmodel batch runs.
+
+Covers missing keys, outputs that would overwrite each other, and the result folder. Does not cover the `.sim` files
+(`orcabatch.orcaflex`) nor misspelt keys of the YAML (`orcabatch.digitalmodel.configuration`).
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orcabatch.digitalmodel.settle import flagged, writes_series
+from orcabatch.errors import OutputError, SettingsError
+from orcabatch.store.atomic import TEMPORARY_PREFIX
+
+STATISTICS = ("Minimum", "Maximum", "Mean", "StdDev")
+
+
+def check_keys(cfg: Mapping[str, Any]) -> None:
+    """Refuse a configuration that lacks what digitalmodel reads.
+
+    Raises:
+        SettingsError: naming all that is missing at once.
+    """
+    needed: list[tuple[str, ...]] = [("meta", "basename"), ("Analysis", "result_folder"), ("Analysis", "file_name")]
+    needed += [("file_management", "input_files", "sim"), ("orcaflex", "postprocess")]
+    missing = [".".join(path) for path in needed if not _stands(cfg, path)]
+    missing = missing or [".".join(path) for path in _needed_by_outputs(cfg) if not _stands(cfg, path)]
+    if missing:
+        raise SettingsError(
+            "The digitalmodel configuration lacks what its post-process reads: " + ", ".join(missing) + ". "
+            "Add them; run as a YAML through `orcabatch run`, digitalmodel's defaults are filled in."
+        )
+
+
+def _needed_by_outputs(cfg: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    needed: list[tuple[str, ...]] = []
+    if flagged(cfg, "summary"):
+        needed += [("orcaflex", "postprocess", "summary", "statistics", name) for name in STATISTICS]
+        needed.append(("summary_settings", "groups"))
+    if flagged(cfg, "linked_statistics"):
+        needed += [("linked_statistics_settings", "groups"), ("basename",), ("Analysis", "file_name_for_overwrite")]
+    if writes_series(cfg):
+        needed.append(("time_series_settings", "groups"))
+    return needed
+
+
+def _stands(cfg: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    here: Any = cfg
+    for key in path:
+        if not isinstance(here, Mapping) or key not in here:
+            return False
+        here = here[key]
+    return True
+
+
+def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
+    """Refuse files whose time series would be written to the same name.
+
+    Raises:
+        OutputError: naming both files.
+    """
+    if not writes_series(cfg):
+        return
+    labels = [str(group.get("Label")) for group in cfg["time_series_settings"]["groups"] or ()]
+    owners: dict[str, int] = {}
+    for i, file in enumerate(files):
+        for label in labels:
+            name = os.path.normcase(f"{file.stem}_{label}.csv")
+            if owners.setdefault(name, i) != i:
+                raise OutputError(
+                    f"{files[owners[name]]} and {file} would both write their time series to {name}. "
+                    "Rename one of them, or run them in two batches with different result folders."
+                )
+
+
+def check_folder(cfg: Mapping[str, Any]) -> None:
+    """Refuse a result folder that is not there or cannot be written.
+
+    Raises:
+        OutputError: naming the folder.
+    """
+    folder = Path(cfg["Analysis"]["result_folder"])
+    if not folder.is_dir():
+        raise OutputError(f"The result folder {folder} does not exist. Create it, or correct `result_folder`.")
+    probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp"
+    try:
+        probe.touch()
+    except OSError as error:
+        raise OutputError(
+            f"The result folder {folder} cannot be written ({error.strerror or error}). "
+            "Ask for write access, or give another folder."
+        ) from error
+    probe.unlink(missing_ok=True)

@@ -1,0 +1,164 @@
+"""digitalmodel's post-process under its own name and with its own methods, in parallel.
+
+    from orcabatch.digitalmodel import OrcaFlexPostProcess      # the changed line of a script
+    orcabatch.digitalmodel.install()                            # or: digitalmodel.engine(...) picks it up
+
+The router is digitalmodel's own: licence, masters, what comes after the post-process. Replaced is the one method in
+which it visits the files. Covers both ways in, and being loud about failed files; does not cover how a batch runs
+(`orcabatch.batch`).
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.batch import inside_router
+from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
+from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.voices import Voice
+from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.orcaflex.binding import find_binding
+
+if TYPE_CHECKING:
+    from orcabatch.batch.result import BatchResult
+
+NAMED = 10
+"""How many failed files the warning names; all stand in the result and in the list of failed files."""
+
+
+class OrcaFlexPostProcess:
+    """digitalmodel's `OrcaFlexPostProcess`: same methods, same configuration, files in parallel.
+
+    Methods that are not here are digitalmodel's own.
+
+    Attributes:
+        result: what became of each file; None before a run.
+    """
+
+    def __init__(self, cfg: Mapping[str, Any] | None = None) -> None:
+        self.result: BatchResult | None = None
+        self._cfg = cfg
+
+    def post_process_router(self, cfg: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Run what the configuration asks for; returns the same object, with what digitalmodel leaves in it.
+
+        Failed files raise one warning that names them; with `on_failure: raise` in its `performance:` section a
+        `BatchError`, after the others are written.
+
+        Args:
+            cfg: digitalmodel's configuration; attribute access is not needed.
+
+        Raises:
+            OrcaFlexUnavailable: no OrcFxAPI, or no licence.
+            BatchError: files failed, and `on_failure` is `raise`.
+        """
+        own, view = self._own(cfg), AttributeDict(cfg)
+        layout = _found(cfg)
+        with Voice(), inside_router():
+            _check_licence(layout)
+            own.post_process_router(view)
+        cfg.update(view)
+        return cfg
+
+    def post_process(self, cfg: MutableMapping[str, Any]) -> None:
+        """Visit the files of a configuration whose masters are merged already."""
+        _found(cfg)
+        with inside_router():
+            self.result = _run(cfg)
+        tell_failures(self.result, cfg)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._own({}), name)
+
+    def _own(self, cfg: Mapping[str, Any]) -> Any:
+        """An object of digitalmodel's own class, but for the one method that visits the files."""
+        theirs = _found(cfg).opp.OrcaFlexPostProcess
+        own = theirs(self._cfg)
+        own.post_process = self.post_process
+        return own
+
+
+def install() -> None:
+    """Let digitalmodel itself (its engine, its router) visit files through orcabatch; doing it twice does nothing more.
+
+    Raises:
+        DigitalModelError: digitalmodel is not installed.
+        OrcaFlexUnavailable: OrcFxAPI cannot be used.
+    """
+    theirs = _found({}).opp.OrcaFlexPostProcess
+    original = theirs.post_process
+    if getattr(original, "_by_orcabatch", False):
+        return
+
+    @functools.wraps(original)
+    def post_process(self: Any, cfg: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        with inside_router():
+            self.result = _run(cfg)
+        tell_failures(self.result, cfg)
+        return cfg
+
+    post_process._by_orcabatch = True  # type: ignore[attr-defined]
+    theirs.post_process = post_process
+
+
+def uninstall() -> None:
+    """Give digitalmodel its own method back; nothing where `install` was not called."""
+    theirs = _found({}).opp.OrcaFlexPostProcess
+    if getattr(theirs.post_process, "_by_orcabatch", False):
+        theirs.post_process = theirs.post_process.__wrapped__
+
+
+def tell_failures(result: BatchResult, cfg: Mapping[str, Any]) -> None:
+    """Be loud about failed files: one warning that names them, or an exception where that was asked for.
+
+    Raises:
+        BatchError: files failed, and `performance: on_failure` is `raise`.
+    """
+    if not result.failed:
+        return
+    if (cfg.get("performance") or {}).get("on_failure") == "raise":
+        result.raise_for_failures()
+    named = "; ".join(f"{outcome.file.name}: {outcome.error}" for outcome in result.failed[:NAMED])
+    more = len(result.failed) - NAMED
+    warnings.warn(
+        f"{len(result.failed)} of {len(result.outcomes)} files failed, the others are written: {named}"
+        + (f"; and {more} more, see the list of failed files" if more > 0 else ""),
+        stacklevel=3,
+    )
+
+
+def _run(cfg: MutableMapping[str, Any]) -> BatchResult:
+    from orcabatch.batch import run_batch
+
+    return run_batch(cfg, on_failure="continue")
+
+
+def _found(cfg: Mapping[str, Any]) -> Layout:
+    """The installed digitalmodel, over the OrcaFlex that the configuration chooses."""
+    open_gate()
+    find_binding("simulated" if (cfg.get("performance") or {}).get("orcaflex") == "simulated" else "real")
+    return find_layout()
+
+
+def _check_licence(layout: Layout) -> None:
+    """As digitalmodel asks: can a model be made?
+
+    Raises:
+        OrcaFlexUnavailable: it cannot.
+    """
+    try:
+        available = layout.ou.is_orcaflex_available()
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise OrcaFlexUnavailable(_NO_LICENCE) from error
+    if not available:
+        raise OrcaFlexUnavailable(_NO_LICENCE)
+
+
+_NO_LICENCE = "No OrcaFlex licence is available: a model cannot be made. Free a seat, or check the licence manager."

@@ -1,0 +1,147 @@
+"""From the results of single files to digitalmodel's summaries, with digitalmodel's own folds and writers.
+
+    FileResults in input order ── pairwise concat ──> one frame per group ── save ──> CSV, whole or not at all
+
+The fold keeps digitalmodel's order: two frames at a time, because that decides the columns' types and so the text.
+Failed files stand in `<file_name>_failed_files.csv` and, where it is asked for, as rows of the summaries, inserted as
+text so that no other row changes. Does not write time series: each file wrote its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.frames import frame_class, written_by
+from orcabatch.errors import OutputError
+from orcabatch.store.atomic import atomic_path, write_bytes
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.adapter import FileResult
+    from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.digitalmodel.mappings import AttributeDict
+    from orcabatch.outcome import FileOutcome
+
+FAILED_FILES = "_failed_files.csv"
+FAILED_COLUMNS = ("fe_filename", "status", "cause", "phase", "reason")
+
+
+def save_summaries(
+    layout: Layout, cfg: AttributeDict, outcomes: Sequence[FileOutcome], *, failed_rows: bool
+) -> list[Path]:
+    """Fold and save the summaries with digitalmodel's own functions; returns what was written.
+
+    Raises:
+        OutputError: a summary cannot be written.
+    """
+    together = _folded(layout.summary.add_file_result_to_all_results, [_result(o).summary for o in outcomes if o.ok])
+    edit = _row_inserter(outcomes) if failed_rows else None
+    written: list[Path] = []
+    with written_by(_whole(written, edit)):
+        layout.summary.save_summary(together, cfg)
+    return written
+
+
+def save_linked(layout: Layout, cfg: AttributeDict, outcomes: Sequence[FileOutcome]) -> list[Path]:
+    """Fold and save the linked statistics with digitalmodel's own functions; its record replaces `cfg[basename]`.
+
+    Raises:
+        OutputError: a table cannot be written.
+    """
+    together = _folded(layout.linked.add_file_result_to_all_results, [_result(o).linked for o in outcomes if o.ok])
+    written: list[Path] = []
+    with written_by(_whole(written, None)):
+        layout.linked.save_linked_statistics(together, cfg)
+    return written
+
+
+def save_failed_files(target: Path, outcomes: Sequence[FileOutcome]) -> list[Path]:
+    """Write which files failed and why; where none did, take away what an earlier run wrote.
+
+    Raises:
+        OutputError: the table cannot be written.
+    """
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    if not failed:
+        target.unlink(missing_ok=True)
+        return []
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(FAILED_COLUMNS)
+    for outcome in failed:
+        cause, phase = outcome.cause, outcome.failed_phase
+        table.writerow([outcome.file.as_posix(), outcome.status, cause or "", phase or "", outcome.error or ""])
+    write_bytes(target, text.getvalue().encode("utf-8"))
+    return [target]
+
+
+def _result(outcome: FileOutcome) -> FileResult:
+    result: FileResult = outcome.value
+    return result
+
+
+def _folded(fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """One frame per group, made two frames at a time; None where there is nothing."""
+    together: dict[str, Any] | None = None
+    for part in parts:
+        if part is not None:
+            together = fold(together, part)
+    return together and {label: frame_class()(frame) for label, frame in together.items()}
+
+
+def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Callable[[Path, Callable[[Path], None]], None]:
+    """A writer whose tables appear under their name when they are complete."""
+
+    def write(target: Path, to_csv: Callable[[Path], None]) -> None:
+        try:
+            with atomic_path(target) as temporary:
+                to_csv(temporary)
+                if edit is not None:
+                    edit(temporary)
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror or error}. Free or correct it.") from error
+        written.append(target)
+
+    return write
+
+
+def _row_inserter(outcomes: Sequence[FileOutcome]) -> Callable[[Path], None]:
+    """Puts a row for each failed file where it stands in the input; every other row keeps its bytes."""
+
+    def insert(table: Path) -> None:
+        with table.open(encoding="utf-8", newline="") as text:
+            rows = _records(text.read())
+        header, body = rows[0], iter(rows[1:])
+        columns = next(csv.reader([header]))
+        with table.open("w", encoding="utf-8", newline="") as text:
+            text.write(header)
+            for outcome in outcomes:
+                text.write(next(body) if outcome.ok else _failed_row(outcome, columns, header))
+            text.writelines(body)
+
+    return insert
+
+
+def _records(text: str) -> list[str]:
+    """The table's records with their line ends; a quoted field may hold line ends of its own."""
+    lines = text.splitlines(keepends=True)
+    reader, records, begin = csv.reader(lines), [], 0
+    for _ in reader:
+        records.append("".join(lines[begin : reader.line_num]))
+        begin = reader.line_num
+    return records
+
+
+def _failed_row(outcome: FileOutcome, columns: Sequence[str], header: str) -> str:
+    known = {
+        "fe_filename": str(outcome.file).replace("\\", "/"),
+        "fe_filename_stem": outcome.file.stem,
+        "run_status": f"{outcome.status}: {outcome.error or 'no reason known'}",
+    }
+    line_end = "\r\n" if header.endswith("\r\n") else "\n"
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=line_end).writerow([known.get(column, "") for column in columns])
+    return text.getvalue()

@@ -1,0 +1,72 @@
+"""Where digitalmodel's tables meet the disk.
+
+digitalmodel ends each table with `frame.to_csv(name)`. Here is a frame that asks, at that moment and in that thread,
+whether somebody wants to do the writing (enter the phase `write`, write beside the target and rename), and else writes
+as ever. The text is pandas' own. Does not cover which names are written: they are digitalmodel's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Writer = Callable[[Path, Callable[[Path], None]], None]
+"""Called with the target and a function that writes the text to the path it is given."""
+
+_WRITING: ContextVar[Writer | None] = ContextVar("orcabatch_digitalmodel_writer", default=None)
+
+
+@contextmanager
+def written_by(writer: Writer) -> Iterator[None]:
+    """Let `writer` do the writing of the tables made or saved in this thread until the block ends."""
+    token = _WRITING.set(writer)
+    try:
+        yield
+    finally:
+        _WRITING.reset(token)
+
+
+@cache
+def frame_class() -> type[Any]:
+    """The frame; a DataFrame in all but its writing."""
+    import pandas as pd
+
+    class Frame(pd.DataFrame):
+        """A DataFrame that lets whoever asked for it do the writing."""
+
+        @property
+        def _constructor(self) -> type[Frame]:
+            return Frame
+
+        def to_csv(self, path_or_buf: Any = None, *args: Any, **kwargs: Any) -> Any:
+            writer, to_csv = _WRITING.get(), super().to_csv
+            if writer is None or not isinstance(path_or_buf, (str, os.PathLike)):
+                return to_csv(path_or_buf, *args, **kwargs)
+            writer(Path(path_or_buf), lambda path: to_csv(path, *args, **kwargs))
+            return None
+
+    return Frame
+
+
+class Pandas:
+    """pandas under digitalmodel's name for it, with the frame above where somebody wants to do the writing."""
+
+    def __init__(self, original: ModuleType) -> None:
+        self.original = original
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "DataFrame" and _WRITING.get() is not None:
+            return frame_class()
+        return getattr(self.original, name)
+
+
+def route_frames(module: ModuleType) -> None:
+    """Let a module of digitalmodel make its tables through here; may be called again."""
+    if not isinstance(vars(module)["pd"], Pandas):
+        vars(module)["pd"] = Pandas(vars(module)["pd"])

@@ -1,0 +1,307 @@
+"""The installed digitalmodel: where its post-process lives and what it offers.
+
+Two layouts are known: `digitalmodel.solvers.orcaflex` (newer clones) and `digitalmodel.modules.orcaflex` (0.0.9). One
+small set of functions gives the same bytes on both; this module finds them, says by source hashes whether they are ones
+that were tested, and brings digitalmodel into a state in which it can be called from threads. Nothing of digitalmodel
+is imported before `find_layout` is called. Does not call the functions: see `orcabatch.digitalmodel.adapter`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from orcabatch.digitalmodel.frames import route_frames
+from orcabatch.digitalmodel.voices import hush, route
+from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
+
+PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.modules.orcaflex")
+"""Where the post-process may live, the newer place first."""
+
+CALLED = (
+    "opp",
+    "opp_linkedstatistics",
+    "opp_range_graph",
+    "opp_summary",
+    "opp_time_series",
+    "orcaflex_objects",
+    "orcaflex_utilities",
+)
+"""The modules whose source decides what one file's results are."""
+
+TESTED = frozenset({"d1152b038ebbc301a2a1f6a8930191abef4b2c7fba525a07c40d1bbaa53590da"})
+"""Digests (see `Layout.digest`) of the sources that the proof was run with."""
+
+RELIED_ON = (
+    "ou.is_orcaflex_available",
+    "ou.get_SimulationFileName",
+    "opp_summary.get_summary_for_file",
+    "opp_summary.add_file_result_to_all_results",
+    "opp_summary.save_summary",
+    "opp_ls.get_linked_statistics",
+    "opp_ls.add_file_result_to_all_results",
+    "opp_ls.save_linked_statistics",
+    "opp_ts.get_time_series_data",
+    "OrcaFlexPostProcess.get_cfg_with_master_data",
+    "OrcaFlexPostProcess.post_process",
+)
+
+UNTESTED = "untested digitalmodel: run `orcabatch verify --prove`"
+
+_ORCFXAPI = "OrcFxAPI"
+_PREPARING = threading.RLock()
+_PREPARED: dict[str, ModuleType | None] = {}
+"""The OrcFxAPI that a package was last prepared for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The digitalmodel that was found.
+
+    Attributes:
+        package: the package its post-process lives in.
+        version: its version; empty where it has none.
+        opp: the module with the post-process, its singletons and its class.
+        hashes: SHA-256 of the source of each module that is called, by module name, line ends not counted.
+        has_pool: whether its own post-process runs a pool of processes unless told otherwise.
+        missing: what is relied on and is not there; then only digitalmodel's own call can be used.
+        usable_states: the model states it post-processes; None where it does not look at the state.
+    """
+
+    package: str
+    version: str
+    opp: ModuleType
+    hashes: MappingProxyType[str, str] = field(repr=False)
+    has_pool: bool = False
+    missing: tuple[str, ...] = ()
+    usable_states: frozenset[str] | None = None
+
+    @property
+    def digest(self) -> str:
+        """One hash over all of `hashes`."""
+        return hashlib.sha256("".join(f"{k}={v};" for k, v in sorted(self.hashes.items())).encode()).hexdigest()
+
+    @property
+    def tested(self) -> bool:
+        """Whether exactly these sources passed the proof."""
+        return self.digest in TESTED
+
+    @property
+    def ou(self) -> Any:
+        """The singleton with digitalmodel's OrcaFlex utilities."""
+        return self.opp.ou
+
+    @property
+    def summary(self) -> Any:
+        """The singleton that makes summaries."""
+        return self.opp.opp_summary
+
+    @property
+    def series(self) -> Any:
+        """The singleton that writes time series."""
+        return self.opp.opp_ts
+
+    @property
+    def linked(self) -> Any:
+        """The singleton that makes linked statistics."""
+        return self.opp.opp_ls
+
+    def prepare(self) -> None:
+        """Make digitalmodel ready for being called in threads; cheap, and may be called again.
+
+        Its lines go to whoever listens, its tables to whoever writes, and it uses the OrcFxAPI that is there now.
+        """
+        hush()
+        present = sys.modules.get(_ORCFXAPI)
+        with _PREPARING:
+            if _PREPARED.get(self.package) is present is not None:
+                return
+            route(self.package, "assetutilities.modules.data_exploration")
+            series = inspect.getmodule(type(self.series))
+            if series is not None and "pd" in vars(series):
+                route_frames(series)
+            _use_present_orcfxapi(self.package)
+            _PREPARED[self.package] = present
+
+
+def find_layout() -> Layout:
+    """The installed digitalmodel, imported and prepared.
+
+    Raises:
+        DigitalModelError: it is not installed, or has none of the known layouts.
+        OrcaFlexUnavailable: it cannot be imported because OrcFxAPI cannot.
+    """
+    with _PREPARING:
+        layout = _found()
+        layout.prepare()
+    return layout
+
+
+def open_gate() -> None:
+    """Let a newer digitalmodel's own gate import OrcFxAPI before anybody else does; nothing where there is no gate.
+
+    To be called in each process before OrcFxAPI is looked up.
+    """
+    with _PREPARING:
+        package = locate()
+        if package is not None:
+            _open_gate(package)
+
+
+@lru_cache(maxsize=1)
+def _found() -> Layout:
+    package = locate()
+    if package is None:
+        raise DigitalModelError(
+            "digitalmodel is not installed in this Python environment. Install it with "
+            "`pip install orcabatch[digitalmodel]`, or run in the environment that has your clone of it."
+        )
+    _open_gate(package)
+    return _described(package, _imported(f"{package}.opp"))
+
+
+def locate() -> str | None:
+    """The package in which the installed digitalmodel has its post-process; None where there is none.
+
+    Imports digitalmodel's (nearly empty) outer packages, not its post-process.
+    """
+    for package in PACKAGES:
+        try:
+            found = importlib.util.find_spec(f"{package}.opp")
+        except ModuleNotFoundError:
+            continue
+        if found is not None:
+            return package
+    return None
+
+
+def _described(package: str, opp: ModuleType) -> Layout:
+    state = sys.modules.get(f"{package}.run_state")
+    usable = getattr(state, "STATICS_COMPLETE_STATES", None)
+    return Layout(
+        package=package,
+        version=_version(),
+        opp=opp,
+        hashes=MappingProxyType({name: _source_hash(f"{package}.{name}") for name in CALLED}),
+        has_pool=hasattr(opp, "process_single_file"),
+        missing=tuple(name for name in RELIED_ON if not _has(opp, name)) + _unroutable(opp),
+        usable_states=None if usable is None else frozenset(usable),
+    )
+
+
+def _has(opp: ModuleType, name: str) -> bool:
+    owner, function = name.split(".")
+    return callable(getattr(getattr(opp, owner, None), function, None))
+
+
+def _unroutable(opp: ModuleType) -> tuple[str, ...]:
+    series = inspect.getmodule(type(getattr(opp, "opp_ts", None)))
+    return () if series is not None and hasattr(series, "pd") else ("pandas under the name pd in opp_time_series",)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("digitalmodel")
+    except importlib.metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get("digitalmodel"), "__version__", ""))
+
+
+def _source_hash(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    source = Path(spec.origin).read_bytes().replace(b"\r\n", b"\n")
+    return hashlib.sha256(source).hexdigest()
+
+
+def _imported(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name not in {_ORCFXAPI, "winreg"}:
+            raise DigitalModelError(
+                f"digitalmodel is installed, but a package it needs is not: {error.name}. "
+                f"Install it with `pip install {error.name}`."
+            ) from error
+        raise _no_orcaflex(error) from error
+    except (ImportError, OSError, RuntimeError) as error:
+        raise _no_orcaflex(error) from error
+
+
+def _no_orcaflex(error: Exception) -> OrcaFlexUnavailable:
+    return OrcaFlexUnavailable(
+        f"digitalmodel cannot be used because OrcFxAPI cannot be imported ({type(error).__name__}: {error}). "
+        "Run where OrcaFlex is installed, or choose the simulated one: `orcaflex: simulated`."
+    )
+
+
+def _open_gate(package: str) -> None:
+    """Let a newer digitalmodel's own gate import OrcFxAPI, or accept the one that is there already.
+
+    It refuses an OrcFxAPI that somebody imported before, because a library could no longer be chosen. None is chosen
+    here, so what is there is what it would have got.
+    """
+    if importlib.util.find_spec(f"{package}.orcaflex_api") is None:
+        return
+    gate = _imported(f"{package}.orcaflex_api")
+    if not gate.is_configured():
+        with _handed_over(sys.modules.get(_ORCFXAPI)):
+            gate.configure()
+
+
+@contextmanager
+def _handed_over(present: ModuleType | None) -> Iterator[None]:
+    """Make `import OrcFxAPI` find the module that is there as if for the first time."""
+    if present is None:
+        yield
+        return
+    finder, spec = _HandOver(present), getattr(present, "__spec__", None)
+    del sys.modules[_ORCFXAPI]
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        sys.modules[_ORCFXAPI] = present
+        present.__spec__ = spec
+
+
+class _HandOver(MetaPathFinder, Loader):
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname == _ORCFXAPI else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It was executed when it was made."""
+
+
+def _use_present_orcfxapi(package: str) -> None:
+    """Where digitalmodel's modules hold an OrcFxAPI that was there before, give them the one that is there now."""
+    present = sys.modules.get(_ORCFXAPI)
+    for name, module in list(sys.modules.items()):
+        held = vars(module).get(_ORCFXAPI) if name.startswith(f"{package}.") and module is not None else None
+        if present is not None and held is not None and held is not present and not _is_gate_proxy(held):
+            vars(module)[_ORCFXAPI] = present
+
+
+def _is_gate_proxy(held: object) -> bool:
+    return "Lazy" in type(held).__name__

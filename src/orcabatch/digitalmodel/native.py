@@ -1,0 +1,90 @@
+"""What is left to digitalmodel as it is: merging masters, what is asked for beside the post-process, the last resort.
+
+Its merge changes the masters it merges (a second merge would give other columns), so it is done once, on a copy. A
+newer clone may load a file while merging, to learn the names of its lines; that is done here, without its loader,
+because that swaps the standard output of the whole process.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.settle import flagged
+from orcabatch.digitalmodel.voices import Voice
+from orcabatch.errors import SettingsError
+from orcabatch.orcaflex.binding import find_binding
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.layout import Layout
+
+
+def merge_masters(layout: Layout, cfg: AttributeDict) -> None:
+    """Merge the masters into `cfg`, in place, with digitalmodel's own function.
+
+    Raises:
+        SettingsError: digitalmodel cannot merge them.
+    """
+    own = layout.opp.OrcaFlexPostProcess
+
+    class Guarded(own):  # type: ignore[misc, valid-type]
+        """digitalmodel's post-process with another way to learn line names."""
+
+        def _discover_line_names(self, cfg: Any) -> list[str]:
+            return _line_names(layout, cfg)
+
+    try:
+        with Voice():
+            Guarded().get_cfg_with_master_data(cfg)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"digitalmodel cannot merge the `..._master` sections into the settings ({type(error).__name__}: {error}). "
+            "A master needs as many groups as the settings it belongs to, and each group a list of Columns."
+        ) from error
+
+
+def _line_names(layout: Layout, cfg: Any) -> list[str]:
+    """Names of the lines of the first file that has some; as the newer clone learns them, with an own loader."""
+    names_of = layout.opp.get_object_names_from_model
+    orcfxapi = find_binding().module
+    for item in cfg["file_management"]["input_files"]["sim"]:
+        try:
+            model = orcfxapi.Model(layout.ou.get_SimulationFileName(item))
+        except (OSError, RuntimeError, orcfxapi.DLLError):
+            continue
+        names: list[str] = names_of(model, layout.opp.of_objects, "Line")
+        if names:
+            return names
+    return []
+
+
+def original_post_process(layout: Layout) -> Callable[[Any, Any], Any]:
+    """The `post_process` that is digitalmodel's own, also while orcabatch is installed in its place."""
+    current = layout.opp.OrcaFlexPostProcess.post_process
+    own: Callable[[Any, Any], Any] = getattr(current, "__wrapped__", current)
+    return own
+
+
+def run_natively(layout: Layout, given: Mapping[str, Any], *, in_router: bool) -> None:
+    """Run digitalmodel's own post-process over all files, one after the other; changes `given` as it does."""
+    cfg = AttributeDict(given)
+    own = type("Own", (layout.opp.OrcaFlexPostProcess,), {"post_process": original_post_process(layout)})()
+    cfg["parallel_processing"] = {**(cfg.get("parallel_processing") or {}), "enabled": False}
+    with Voice():
+        if in_router:
+            own.post_process(cfg)
+        else:
+            own.post_process_router(cfg)
+    if isinstance(given, MutableMapping):
+        given.update(cfg)
+
+
+def pass_on(layout: Layout, cfg: AttributeDict) -> None:
+    """Have digitalmodel do what is asked for beside the post-process: pictures, and all variables of all objects."""
+    with Voice():
+        if flagged(cfg, "visualization"):
+            layout.opp.opp_visualization.get_visualizations(cfg)
+        if flagged(cfg, "all_vars"):
+            importlib.import_module(f"{layout.package}.all_vars").AllVars().router(cfg)

@@ -1,0 +1,123 @@
+"""What digitalmodel prints and logs, kept out of the user's terminal and kept per file.
+
+digitalmodel speaks through `print`, the root logger and loguru, from whatever thread runs it. Standard output and the
+loggers belong to the whole process, so they cannot be turned aside for one thread. What can: the three *names* in
+digitalmodel's own modules. They are replaced by names that ask a context variable who listens in this thread: nobody
+(digitalmodel is used on its own): all goes where it always went; a `Voice`: it is kept there.
+Does not cover warnings of other libraries, nor what happens to the lines later (`orcabatch.digitalmodel.fold`).
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+SPOKEN = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log", "trace", "success"})
+SERIOUS = frozenset({"warning", "error", "critical", "exception"})
+_OWN_MODULES = r"(digitalmodel|assetutilities)\."
+MOST_LINES = 500
+"""More lines than this about one file help nobody; the rest is counted."""
+MOST_CONCERNS = 10
+
+
+class Voice:
+    """What digitalmodel said in one thread, for as long as the `with` block lasts.
+
+    An exception that leaves the block takes the lines along as notes: they stand in its traceback.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.serious: list[str] = []
+        self.dropped = 0
+
+    def say(self, level: str, text: str) -> None:
+        """Keep a line; errors and warnings are kept apart too, each once."""
+        if level in SERIOUS and text not in self.serious:
+            self.serious.append(text)
+        if len(self.lines) < MOST_LINES:
+            self.lines.append(f"{level}: {text}")
+        else:
+            self.dropped += 1
+
+    def told(self) -> tuple[str, ...]:
+        """All lines, and how many more there were."""
+        return (*self.lines, f"... and {self.dropped} more lines") if self.dropped else tuple(self.lines)
+
+    def concerns(self) -> tuple[str, ...]:
+        """What the engineer should know: errors and warnings, the first of them in full."""
+        more = len(self.serious) - MOST_CONCERNS
+        first = tuple(f"digitalmodel: {text}" for text in self.serious[:MOST_CONCERNS])
+        return (*first, f"digitalmodel: ... and {more} more errors and warnings") if more > 0 else first
+
+    def __enter__(self) -> Self:
+        self._token = _LISTENING.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _LISTENING.reset(self._token)
+        if error is not None:
+            for line in self.told():
+                error.add_note(f"digitalmodel said: {line}")
+
+
+_LISTENING: ContextVar[Voice | None] = ContextVar("orcabatch_digitalmodel_voice", default=None)
+
+
+class Routed:
+    """A logging module or logger whose lines go to whoever listens, else where they always went."""
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+    def __getattr__(self, name: str) -> Any:
+        original = getattr(self.original, name)
+        return _routed(name, original) if name in SPOKEN else original
+
+
+def _routed(level: str, original: Callable[..., None]) -> Callable[..., None]:
+    def speak(*args: Any, **kwargs: Any) -> None:
+        voice = _LISTENING.get()
+        if voice is None:
+            original(*args, **kwargs)
+        else:
+            voice.say(level, " ".join(str(arg) for arg in args))
+
+    return speak
+
+
+def _print(*args: Any, **kwargs: Any) -> None:
+    """`print`, kept by whoever listens."""
+    voice = _LISTENING.get()
+    if voice is None or kwargs.get("file") is not None:
+        builtins.print(*args, **kwargs)  # noqa: T201 - nobody listens: digitalmodel's own print
+    else:
+        voice.say("print", str(kwargs.get("sep") or " ").join(str(arg) for arg in args))
+
+
+def route(*packages: str) -> None:
+    """Let the loaded modules of these packages speak through here; may be called again, only new ones are touched."""
+    for name, module in list(sys.modules.items()):
+        if module is not None and any(name == package or name.startswith(f"{package}.") for package in packages):
+            _route_module(module)
+
+
+def hush() -> None:
+    """Keep warnings about digitalmodel's own code (fragmented tables, pandas' plans) out of the terminal."""
+    if not any(entry[3] is not None and entry[3].pattern == _OWN_MODULES for entry in warnings.filters):
+        warnings.filterwarnings("ignore", module=_OWN_MODULES)
+
+
+def _route_module(module: ModuleType) -> None:
+    names = vars(module)
+    for name in ("logging", "logger"):
+        if name in names and not isinstance(names[name], Routed):
+            names[name] = Routed(names[name])
+    names.setdefault("print", _print)

@@ -1,0 +1,188 @@
+"""Which file settles the configuration: decisions against a naive serial loop, in any order of events."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orcabatch.digitalmodel.settle import AS_GIVEN, Needs, Order, Settling, needs_of, settle
+
+
+@dataclass(frozen=True)
+class Sim:
+    """A file as the state machine sees it: whether it loads, its stop time, and the orders under which it fails."""
+
+    loads: bool
+    stop: float
+    fails_as_leader: bool
+    fails_under: frozenset[float | None]
+
+    def stands(self, order: Order) -> bool:
+        if not self.loads:
+            return False
+        return order.stop_time not in self.fails_under if order.settled else not self.fails_as_leader
+
+
+def serially(files: list[Sim], needs: Needs) -> dict[int, Order]:
+    """What a serial loop does: the first file that stands changes the configuration, failed ones leave no trace."""
+    orders: dict[int, Order] = {}
+    settled = AS_GIVEN
+    for i, file in enumerate(files):
+        if file.stands(settled):
+            orders[i] = settled
+            if needs.leader and settled == AS_GIVEN:
+                settled = Order(settled=True, stop_time=file.stop if needs.stop_time else None)
+    return orders
+
+
+def in_parallel(files: list[Sim], needs: Needs, workers: int, draw: Any) -> dict[int, Order]:
+    """The same through the state machine, with workers that take turns as `draw` says."""
+    state, waiting = Settling(needs, len(files)), list(range(len(files)))
+    running: dict[int, tuple[Order, bool]] = {}
+    ended: dict[int, Order | None] = {}
+    for _ in range(10_000):
+        moves = [("start", i) for i in waiting if state.order(i) is not None and len(running) < workers]
+        moves += [("end" if told else "load", i) for i, (_, told) in running.items()]
+        if not moves:
+            break
+        move, i = draw(st.sampled_from(moves))
+        redo: tuple[int, ...] = ()
+        if move == "start":
+            waiting.remove(i)
+            state = state.started(i)
+            running[i] = (state.given[i], not files[i].loads)
+        elif move == "load":
+            running[i] = (running[i][0], True)
+            state, redo = state.loaded(i, files[i].stop) if needs.stop_time else (state, ())
+        else:
+            order, _ = running.pop(i)
+            ok = files[i].stands(order)
+            ended[i] = order if ok else None
+            state, redo = state.finished(i, ok=ok, unloadable=not files[i].loads)
+        assert not set(redo) & set(running)
+        waiting += redo
+    assert not waiting, "a file waits for ever"
+    assert not running
+    return {i: order for i, order in ended.items() if order is not None}
+
+
+sims = st.builds(
+    Sim,
+    loads=st.sampled_from([True, True, True, False]),
+    stop=st.sampled_from([60.0, 100.0, 140.0]),
+    fails_as_leader=st.booleans(),
+    fails_under=st.frozensets(st.sampled_from([None, 60.0, 100.0, 140.0]), max_size=2),
+)
+all_needs = st.sampled_from([Needs(), Needs(leader=True), Needs(stop_time=True, leader=True)])
+
+
+@settings(max_examples=400, deadline=None)
+@given(files=st.lists(sims, min_size=1, max_size=8), needs=all_needs, workers=st.integers(1, 4), data=st.data())
+def test_any_order_of_events_gives_what_the_serial_loop_gives(
+    files: list[Sim], needs: Needs, workers: int, data: Any
+) -> None:
+    """Whoever starts, loads and fails when: files that stand were done as a loop without the failed ones does them."""
+    assert in_parallel(files, needs, workers, data.draw) == serially(files, needs)
+
+
+def test_nobody_waits_where_the_configuration_needs_nothing() -> None:
+    """Without open periods and currents every file may start at once, as given."""
+    state = Settling(Needs(), 5)
+    assert [state.order(i) for i in range(5)] == [AS_GIVEN] * 5
+
+
+def test_only_the_leader_starts_before_its_stop_time_is_known() -> None:
+    """With an open period the others wait until the first is loaded, not until it is finished."""
+    state = Settling(Needs(stop_time=True, leader=True), 3).started(0)
+    assert [state.order(i) is not None for i in range(3)] == [True, False, False]
+    state, redo = state.loaded(0, 60.0)
+    assert redo == ()
+    assert [state.order(i) for i in range(3)] == [AS_GIVEN, Order(True, 60.0), Order(True, 60.0)]
+
+
+def test_a_failed_leader_hands_over_and_what_differs_is_done_again() -> None:
+    """When the leader fails after all, the next one leads, and files done with the old stop time are done again."""
+    state = Settling(Needs(stop_time=True, leader=True), 3).started(0)
+    state, _ = state.loaded(0, 60.0)
+    for i in (1, 2):
+        state = state.started(i)
+        state, _ = state.loaded(i, 100.0)
+        state, redo = state.finished(i, ok=True)
+        assert redo == ()
+    state, redo = state.finished(0, ok=False)
+    assert redo == (1, 2)
+    assert [state.order(i) for i in (1, 2)] == [AS_GIVEN, Order(True, 100.0)]
+
+
+def test_followers_keep_their_results_when_the_new_leader_stops_at_the_same_time() -> None:
+    """The stop time is what matters, not whose it is: only the new leader itself is done again."""
+    state = Settling(Needs(stop_time=True, leader=True), 3).started(0)
+    state, _ = state.loaded(0, 60.0)
+    for i in (1, 2):
+        state = state.started(i)
+        state, _ = state.loaded(i, 60.0)
+        state, _ = state.finished(i, ok=True)
+    state, redo = state.finished(0, ok=False)
+    assert redo == (1,)
+
+
+def configuration(**changes: Any) -> dict[str, Any]:
+    series = {"data": True, "groups": [{"Label": "a", "Columns": [{"SimulationPeriod": [0.0, None]}]}]}
+    summary = {"groups": [{"Label": "s", "Columns": [_data(["WaveHs", -1]), _data(["RefCurrentSpeed"])]}]}
+    flags = {"summary": {"flag": True}, "time_series": {"flag": True}}
+    return {
+        "orcaflex": {"postprocess": flags},
+        "time_series_settings": series,
+        "summary_settings": summary,
+        **changes,
+    }
+
+
+def _data(names: list[Any], command: str = "GetData", name: str = "Environment") -> dict[str, Any]:
+    return {"Command": command, "ObjectName": name, "Variable": names}
+
+
+def test_an_open_period_and_a_current_need_the_leader() -> None:
+    """An open period of the time series waits for the leader's stop time; a current alone does not wait."""
+    assert needs_of(configuration()) == Needs(stop_time=True, leader=True)
+    closed = configuration(time_series_settings={"data": False, "groups": []})
+    assert needs_of(closed) == Needs(stop_time=False, leader=True)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        _data(["WaveHs"]),
+        _data(["RefCurrentSpeed", 0]),
+        _data(["RefCurrentSpeed"], name="Current1"),
+        _data(["RefCurrentSpeed"], command="TimeHistory"),
+    ],
+)
+def test_what_changes_nothing_for_the_others_needs_no_leader(column: dict[str, Any]) -> None:
+    """An index appended to a plain data name gives every file the same value."""
+    cfg = configuration(time_series_settings=None, summary_settings={"groups": [{"Columns": [column]}]})
+    assert needs_of(cfg) == Needs()
+
+
+def test_a_list_shared_by_two_columns_needs_the_leader() -> None:
+    """A YAML anchor gives two columns one list: what is appended for one stands in the other in later files."""
+    names = ["WaveHs"]
+    columns = [_data(names, name="Line1"), _data(names)]
+    cfg = configuration(time_series_settings=None, summary_settings={"groups": [{"Columns": columns}]})
+    assert needs_of(cfg).leader
+
+
+def test_settling_ends_open_periods_and_appends_indices() -> None:
+    """The settled configuration is what digitalmodel's pass over the first file leaves; it can be settled twice."""
+    cfg = configuration()
+    settle(cfg, 60.0)
+    again = copy.deepcopy(cfg)
+    settle(again, 90.0)
+    assert again == cfg
+    assert cfg["time_series_settings"]["groups"][0]["Columns"][0]["SimulationPeriod"] == [0.0, 60.0]
+    assert cfg["summary_settings"]["groups"][0]["Columns"][1]["Variable"] == ["RefCurrentSpeed", 0]
