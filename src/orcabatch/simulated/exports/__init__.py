@@ -1,0 +1,10 @@
+"""The exports of the simulated DLL. Importing this package registers them all in `base.FUNCTIONS`.
+
+`hot`: the small, frequent ones. `models`, `objects`, `histories`, `ranges`, `statistics`, `system`: the others, and
+what answers 47. `base`: how one is written.
+"""
+
+from orcabatch.simulated.exports import histories, hot, models, objects, ranges, statistics, system
+from orcabatch.simulated.exports.base import FUNCTIONS, HOT
+
+__all__ = ["FUNCTIONS", "HOT", "histories", "hot", "models", "objects", "ranges", "statistics", "system"]

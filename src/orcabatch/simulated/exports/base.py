@@ -1,0 +1,136 @@
+"""How an export is written: a Python function, its C types, and what happens around it.
+
+`export` is for exports that do real work: it counts, pays the call latency, turns a `Refusal` into its status and text
+(and any other exception into 20, so that nothing succeeds by accident), and times the simulator's own CPU exactly.
+`bare` registers a function as it is; the small, frequent exports in `hot` look after themselves, and their own time is
+known as calls times a calibrated cost (`calibration`).
+
+Every function's C types are those of the ABI only: addresses (`ADDRESS`), ints, doubles, text; what the binding
+declares is checked by the binding itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from typing import Any
+
+from orcabatch.simulated.board import Slot, export_slot
+from orcabatch.simulated.memory import INTS
+from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.world import Item, Model, Token, local, world
+
+ADDRESS, INT, REAL, TEXT = ctypes.c_void_p, ctypes.c_int, ctypes.c_double, ctypes.c_wchar_p
+LONG = ctypes.c_int64
+
+FUNCTIONS: dict[str, Any] = {}
+"""Function pointers by export name. The prototypes keep the Python functions alive."""
+HOT: set[str] = set()
+"""Exports whose own time is known by calibration."""
+
+_OWN, _VIOLATIONS = int(Slot.OWN_NS), int(Slot.AFFINITY_VIOLATIONS)
+
+AFFINITY_TEXT = (
+    "Thread affinity error: the model belongs to another thread. A model may only be used by the thread that created "
+    "it, or by one that AttachToThread has moved it to."
+)
+
+
+def bare(name: str, *types: Any, returns: Any = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the function as the export `name`, with nothing around it."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        FUNCTIONS[name] = ctypes.CFUNCTYPE(returns, *types)(function)
+        export_slot(name)
+        return function
+
+    return register
+
+
+def export(name: str, *types: Any, returns: Any = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register `function(token, *arguments)` as the export `name`, whose last C argument is the status."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        slot, nothing = export_slot(name), None if returns is None else 0
+
+        def call(*arguments: Any) -> Any:
+            token = local.token
+            token.block[slot] += 1
+            begin, outer = time.thread_time_ns(), token.genuine_ns
+            token.genuine_ns = 0
+            if token.delay:
+                time.sleep(token.delay)
+            status, result = 0, nothing
+            try:
+                result = function(token, *arguments[:-1])
+            except Refusal as refusal:
+                status, token.last_error = refusal.status, refusal.text
+            except Exception as error:  # the border of the DLL: an exception that passed it would look like success
+                status, token.last_error = 20, f"Unexpected error: {type(error).__name__}: {error}"
+            INTS[arguments[-1] >> 2] = status
+            token.block[_OWN] += time.thread_time_ns() - begin - token.genuine_ns
+            token.genuine_ns = outer
+            return result
+
+        FUNCTIONS[name] = ctypes.CFUNCTYPE(returns, *types, ADDRESS)(call)
+        return function
+
+    return register
+
+
+class Genuine:
+    """`with Genuine(token, slot):` the CPU used inside is not the simulator's own; it is added to `slot` (or not)."""
+
+    __slots__ = ("_begin", "_slot", "_token")
+
+    def __init__(self, token: Token, slot: int | None = None) -> None:
+        self._token, self._slot = token, slot
+
+    def __enter__(self) -> None:
+        self._begin = time.thread_time_ns()
+
+    def __exit__(self, *_: object) -> None:
+        spent = time.thread_time_ns() - self._begin
+        self._token.genuine_ns += spent
+        if self._slot is not None:
+            self._token.block[self._slot] += spent
+
+
+def misuse(token: Token, handle: int | None, missing: Status) -> Refusal:
+    """Why the calling thread may not use this handle: it is unknown, or another thread's (which is counted)."""
+    if handle is None or handle not in world.holders and handle not in world.models:
+        what = "model" if missing == Status.MODEL_HANDLE else "object"
+        return Refusal(missing, f"Invalid {what} handle.")
+    token.block[_VIOLATIONS] += 1
+    return Refusal(Status.THREAD_AFFINITY, AFFINITY_TEXT)
+
+
+def fail(token: Token, status: int, refusal: Refusal) -> None:
+    """Write the refusal's status at the address `status` and keep its text."""
+    token.last_error = refusal.text
+    INTS[status >> 2] = refusal.status
+
+
+def model_of(token: Token, handle: int | None) -> Model:
+    """The model with this handle; Refusal 3 or 68."""
+    model = world.models.get(handle)  # type: ignore[arg-type]
+    if model is None or model.owner is not token:
+        raise misuse(token, handle if model else None, Status.MODEL_HANDLE)
+    return model
+
+
+def item_of(token: Token, handle: int | None) -> Item:
+    """The object with this handle; Refusal 4 or 68."""
+    item = world.holders.get(handle)  # type: ignore[arg-type]
+    if item is None or item.model.owner is not token or not isinstance(item, Item):
+        raise misuse(token, handle, Status.OBJECT_HANDLE)
+    return item
+
+
+def holder_of(token: Token, handle: int | None) -> Item | Model:
+    """The object or model with this handle; Refusal 4 or 68."""
+    holder = world.holders.get(handle)  # type: ignore[arg-type]
+    if holder is None or holder.model.owner is not token:
+        raise misuse(token, handle, Status.OBJECT_HANDLE)
+    return holder

@@ -1,0 +1,191 @@
+"""The simulated DLL's state: models, objects, handles, which thread owns what, the last error of each thread.
+
+One `World` per process, shared by every export through the module's names. A handle is an integer never used twice.
+A model belongs to the thread (token) that created or attached it; `model_of` and `holder_of` refuse every other thread
+with status 68 and count the violation. Dictionaries are changed one operation at a time, so the GIL keeps them whole.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+from orcabatch.simulated.board import COUNTERS_VARIABLE, Board, Slot
+from orcabatch.simulated.catalogue import BY_TYPE, ObjectType
+from orcabatch.simulated.costs import COSTS_VARIABLE, Costs
+from orcabatch.simulated.dataitems import SCHEMAS, Schema
+from orcabatch.simulated.memory import NAME_CHARACTERS, ObjectInfo
+from orcabatch.simulated.results import Log, Recipe
+from orcabatch.simulated.shared import Shared
+from orcabatch.simulated.spec import ObjectSpec, SimSpec
+
+RESET, IN_STATIC_STATE, STOPPED, UNSTABLE = 0, 2, 4, 5
+_handles = itertools.count(0x10_0000, 16)
+
+
+def new_handle() -> int:
+    """A handle no one has had."""
+    return next(_handles)
+
+
+class Token:
+    """One thread as the DLL knows it: its counter block, its last error. Never the same for two threads."""
+
+    __slots__ = ("__weakref__", "block", "board", "delay", "genuine_ns", "last_error")
+
+    def __init__(self) -> None:
+        self.board = world.board
+        self.block = world.board.take_block()
+        self.delay = world.costs.call_latency_s
+        self.last_error = ""
+        self.genuine_ns = 0
+        world.tokens.add(self)
+
+    def __del__(self) -> None:
+        self.board.give_back(self.block)
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.token = Token()
+
+
+class Item:
+    """An object of a model. `place` in the file decides nothing; results depend on its name and type."""
+
+    __slots__ = ("handle", "info", "model", "name", "recipes", "schema", "spec", "type", "values", "variables")
+
+    def __init__(self, model: Model, spec: ObjectSpec) -> None:
+        self.handle = new_handle()
+        self.model = model
+        self.spec = spec
+        self.name = spec.name
+        self.type = int(spec.type)
+        self.schema: Schema = SCHEMAS[self.type]
+        self.variables = BY_TYPE[self.type]
+        self.values: dict[str, Any] = {name.lower(): value for name, value in spec.data.items()}
+        self.recipes: dict[tuple[int, str], Recipe] = {}
+        self.info = bytes(ObjectInfo(self.handle, self.type, self.name[: NAME_CHARACTERS - 1]))
+
+
+class Model:
+    """A model: its owner, what it has loaded, its objects by lower-case name."""
+
+    __slots__ = (
+        "ballast", "by_name", "environment", "file", "general", "handle", "items", "log", "model", "name", "owner",
+        "schema", "sim", "spec", "state", "thread_count", "type", "values",
+    )  # fmt: skip
+
+    def __init__(self, owner: Token, thread_count: int) -> None:
+        self.handle = new_handle()
+        self.model = self
+        self.owner: Token | None = owner
+        self.thread_count = thread_count if thread_count > 0 else os.cpu_count() or 1
+        self.schema: Schema = SCHEMAS[0]
+        self.name, self.type = "", 0
+        self.values: dict[str, Any] = {}
+        self.general = Item(self, ObjectSpec("General", ObjectType.General))
+        self.environment = Item(self, ObjectSpec("Environment", ObjectType.Environment))
+        self.items: list[Item] = []
+        self.by_name: dict[str, Item] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was loaded: objects, log, memory. General and Environment keep their handles."""
+        for item in self.items[2:]:
+            world.holders.pop(item.handle, None)
+        for item in (self.general, self.environment):
+            item.values, item.recipes = {}, {}
+        self.values.clear()
+        self.log: Log | None = None
+        self.ballast: bytearray | None = None
+        self.spec = SimSpec()
+        self.state, self.file = RESET, ""
+        self._adopt([self.general, self.environment])
+
+    def _adopt(self, items: list[Item]) -> None:
+        self.items = items
+        self.by_name = {item.name.lower(): item for item in items}
+        world.holders.update({item.handle: item for item in items})
+
+    def rename(self, item: Item, name: str) -> None:
+        """Give an object another name."""
+        self.by_name.pop(item.name.lower(), None)
+        item.name = name
+        item.info = bytes(ObjectInfo(item.handle, item.type, name[: NAME_CHARACTERS - 1]))
+        self.by_name[name.lower()] = item
+
+    def fill(self, spec: SimSpec, state: int, file: str) -> None:
+        """Take over what a file holds, its objects first."""
+        self.spec, self.state, self.file = spec, state, file
+        self._adopt([self.general, self.environment, *(Item(self, item) for item in spec.objects)])
+
+
+class World:
+    """All of the simulated DLL's state in this process."""
+
+    def __init__(self) -> None:
+        self.models: dict[int, Model] = {}
+        self.holders: dict[int, Item | Model] = {}
+        self.others: dict[int, Any] = {}
+        self.tokens: weakref.WeakSet[Token] = weakref.WeakSet()
+        self.licence_handler = 0
+        self.costs = Costs()
+        self._board: Board | None = None
+        self._shared: Shared | None = None
+
+    @property
+    def board(self) -> Board:
+        """This process's counters; opened on first use."""
+        if self._board is None:
+            self.open(None)
+        assert self._board is not None
+        return self._board
+
+    @property
+    def shared(self) -> Shared:
+        """What processes share; opened on first use."""
+        if self._shared is None:
+            self.open(None)
+        assert self._shared is not None
+        return self._shared
+
+    def open(self, folder: Path | None) -> None:
+        """Count in `folder`; None: where the environment variable says, else in a new temporary folder."""
+        chosen = Path(folder or os.environ.get(COUNTERS_VARIABLE) or tempfile.mkdtemp(prefix="orcabatch-simulated-"))
+        os.environ[COUNTERS_VARIABLE] = str(chosen.absolute())
+        if self._board is not None and self._board.folder == chosen.absolute():
+            return
+        self._board, self._shared = Board(chosen.absolute()), Shared(chosen.absolute())
+        self._board.name_exports()
+        for token in list(self.tokens):
+            token.board.give_back(token.block)
+            token.board, token.block = self._board, self._board.take_block()
+
+    def set_costs(self, costs: Costs) -> None:
+        """From now on these costs, here and in processes started later."""
+        self.costs = costs
+        os.environ[COSTS_VARIABLE] = costs.to_json()
+        for token in list(self.tokens):
+            token.delay = costs.call_latency_s
+
+    def forked(self) -> None:
+        """In a forked child: no models, own counters."""
+        folder = self._board.folder if self._board else None
+        tokens = list(self.tokens)
+        self.models.clear()
+        self.others.clear()
+        self.holders.clear()
+        self._board = self._shared = None
+        if folder is not None:
+            self.tokens = weakref.WeakSet(tokens)
+            self.open(folder)
+
+
+world = World()
+local = _Local()
