@@ -8,21 +8,29 @@ dispatcher does what the instructions say and reports what happened. The same ev
 run can be replayed from its event log.
 
 How to drive it:
-    - `Offered` for every task that is ready; the answers contain `Start`. Every `Start` is answered, some time, by one
-      `Finished` or `SlotLost` for that index.
-    - `Sampled` at every interval of the monitor; `Woken` when the time of the latest `Wake` has come.
+    - one `Sampled` before the first file (it tells what the process holds without files), then `Offered` for every task
+      that is ready; the answers contain `Start`. Every `Start` is answered, some time, by one `Finished` or `SlotLost`
+      for that index.
+    - `Sampled` about every `sample_interval_s`; `Woken` when the time of the latest `Wake` has come.
     - `GiveUp` is final: the task is not started.
-    - `done` is true when nothing runs and nothing can start any more; tasks that were never offered do not count.
+    - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
+
+Decisions:
+    - next file: the first in plan order (longest first, folder by folder among equals) that fits into memory and whose
+      tier is below its ceiling. The first that could fit at all is passed over by smaller ones for a limited time only.
+    - `static`: small, medium, large one after the other, each with its fixed count, under the same hard limits.
+    - a file that needs more than the whole budget runs alone, after all others, with a warning.
 See also `orcabatch.engine.signals` (all events and instructions), `orcabatch.bench.virtual` (the virtual host).
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine.contract import Task
+from orcabatch.engine import concurrency, memory, seats
 from orcabatch.engine.signals import (
     CollectGarbage,
     Event,
@@ -43,7 +51,12 @@ from orcabatch.engine.signals import (
     StopAsked,
     Wake,
     Woken,
+    event_from_dict,
 )
+from orcabatch.engine.waiting import NOWHERE, Waiting, plan_order
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Task
 
 __all__ = [
     "CollectGarbage",
@@ -66,7 +79,15 @@ __all__ = [
     "StopAsked",
     "Wake",
     "Woken",
+    "replay",
 ]
+
+TIERS = ("small", "medium", "large")
+SCOUT_PLACE = 0.75
+"""Where in plan order the scout stands: a small file among the first, which tells early what files are like."""
+GUARD_WALLS = 2.0
+"""How many mean file times the first file may be passed over by smaller ones."""
+STOPPED = "the run was stopped before this file was started"
 
 
 class Scheduler:
@@ -78,73 +99,294 @@ class Scheduler:
     """
 
     def __init__(self, tasks: Sequence[Task], limits: Limits) -> None:
-        self._tasks = {task.index: task for task in tasks}
         self._limits = limits
-        self._limit = limits.fixed_limit or limits.max_limit
-        self._queue: list[tuple[float, int]] = []
+        self._order = plan_order(tasks)
+        self._position = {task.index: position for position, task in enumerate(self._order)}
+        names = sorted({task.tier for task in tasks}, key=lambda tier: (TIERS.index(tier) if tier in TIERS else 9, tier))
+        self._queues = {tier: Waiting(len(self._order)) for tier in names or ["small"]}
+        self._per_tier = dict.fromkeys(self._queues, 0)
+        self._open_per_tier = dict.fromkeys(self._queues, 0)
         self._waiting: set[int] = set()
-        self._running: dict[int, int] = {}
-        self._again: set[int] = set()
         self._delayed: list[tuple[float, int]] = []
-        self._lost: dict[int, int] = {}
+        self._running: dict[int, float] = {}
+        self._again: set[int] = set()
+        self._lost: set[int] = set()
+        self._ended: set[int] = set()
         self._stop = 0
-        self._budget = int(limits.memory_total_bytes * limits.max_usage_percent / 100)
+        guessed = all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
+        self._memory = memory.begin(limits, from_history=not guessed)
+        self._seats = seats.begin(limits.seats)
+        mean = sum(task.size_bytes for task in tasks) / max(1, len(tasks))
+        self._concurrency = concurrency.begin(limits, len(tasks), max(1.0, mean))
+        self._ceiling: int | None = None
+        self._guard_since: tuple[int, float] | None = None
+        self._walls = (0, 0.0)
+        self._warned: set[int] = set()
+        self._scouted = limits.mode != "dynamic" or limits.fixed_limit is not None
+        self._said_limit = self._limit_now()
+        self._blocked_by = ""
 
     def step(self, event: Event) -> list[Instruction]:
-        """What is to be done after this event, in order."""
+        """What is to be done after this event, in order.
+
+        Raises:
+            ValueError: the event contradicts what was said before (a task came back that did not run).
+        """
+        said: list[Instruction] = []
         match event:
-            case Offered(_, index) | Redone(_, index):
+            case Offered(_, index):
                 self._offer(index)
+            case Redone(_, index):
+                self._redo(index)
             case Finished():
                 self._finished(event)
-            case SlotLost(_, index):
-                self._lost[index] = self._running.pop(index, 0)
+            case SlotLost(now_s, index):
+                self._slot_lost(index)
             case SlotBack(_, index):
-                self._lost.pop(index, None)
+                self._slot_back(index)
+            case Sampled(now_s, sample):
+                said += self._sampled(now_s, sample)
             case StopAsked(_, level):
-                self._stop = level
-            case _:
+                self._stop = max(self._stop, level)
+            case Woken():
                 pass
-        return self._decide(event.now_s)
+        if self._stop:
+            return [*said, *self._give_up_all(STOPPED)]
+        return said + self._start_what_fits(event.now_s)
+
+    # --- what happened ------------------------------------------------------------------------------------------
 
     def _offer(self, index: int) -> None:
+        if index in self._running or index in self._waiting or index in self._ended:
+            return
+        self._waiting.add(index)
+        self._put(index)
+
+    def _put(self, index: int) -> None:
+        position = self._position[index]
+        task = self._order[position]
+        self._queues[task.tier].put(position, task.memory_bytes)
+
+    def _redo(self, index: int) -> None:
         if index in self._running:
             self._again.add(index)
-        elif index not in self._waiting:
-            self._waiting.add(index)
-            heapq.heappush(self._queue, (-self._tasks[index].cost, index))
+        else:
+            self._ended.discard(index)
+            self._offer(index)
+
+    def _leave_running(self, index: int) -> Task:
+        if index not in self._running:
+            raise ValueError(f"task {index} came back, but it was not running")
+        del self._running[index]
+        task = self._task(index)
+        self._per_tier[task.tier] -= 1
+        return task
 
     def _finished(self, event: Finished) -> None:
-        self._running.pop(event.index)
-        if event.verdict in {"retry", "seat_denied"}:
-            heapq.heappush(self._delayed, (event.now_s + max(event.retry_delay_s, 0.1), event.index))
-            self._waiting.add(event.index)
-        elif event.index in self._again:
-            self._again.discard(event.index)
+        task = self._leave_running(event.index)
+        self._memory = memory.unload(self._memory, task.memory_bytes)
+        if event.verdict == "seat_denied":
+            self._seats = seats.denied(self._seats, len(self._running), event.now_s)
             self._offer(event.index)
+            return
+        if event.verdict == "done":
+            self._memory = memory.learn(self._memory, task.memory_bytes, event.memory_bytes)
+            self._seats = seats.worked(self._seats)
+            self._walls = (self._walls[0] + 1, self._walls[1] + event.wall_s)
+        if event.verdict == "retry":
+            self._waiting.add(event.index)
+            heapq.heappush(self._delayed, (event.now_s + max(0.0, event.retry_delay_s), event.index))
+            return
+        self._end(event.index)
 
-    def _decide(self, now_s: float) -> list[Instruction]:
-        if self._stop:
-            given_up = [GiveUp(index, "stopped") for index in sorted(self._waiting)]
-            self._waiting.clear()
-            self._queue.clear()
-            self._delayed.clear()
-            return list(given_up)
+    def _end(self, index: int) -> None:
+        self._ended.add(index)
+        if index in self._again:
+            self._again.discard(index)
+            self._redo(index)
+
+    def _slot_lost(self, index: int) -> None:
+        self._leave_running(index)
+        self._lost.add(index)
+        self._end(index)
+
+    def _slot_back(self, index: int) -> None:
+        if index in self._lost:
+            self._lost.discard(index)
+            self._memory = memory.unload(self._memory, self._task(index).memory_bytes)
+
+    def _sampled(self, now_s: float, sample: Sample) -> list[Instruction]:
+        self._memory = memory.observe(self._memory, self._limits, sample)
+        said: list[Instruction] = []
+        if memory.collect_due(self._memory, now_s):
+            self._memory = memory.collected(self._memory, now_s)
+            said.append(CollectGarbage())
+        running, waiting = len(self._running), self.waiting
+        limited = running >= self._limit_now()
+        reading = concurrency.Reading(now_s, sample, running, waiting, limited)
+        self._concurrency, reason = concurrency.observe(self._concurrency, reading)
+        return said + self._limit_changed(self._under_pressure() or reason)
+
+    def _under_pressure(self) -> str:
+        """Shrink while memory is above the cap, open again when it is below the lower threshold."""
+        pressure, used = self._memory.pressure, f"memory in use {self._memory.usage_percent:.1f}%"
+        if pressure == "over":
+            self._ceiling = max(1, min(self._ceiling or len(self._running), len(self._running) - 1))
+            return f"{used} is above {self._limits.max_usage_percent:g}%: fewer files at once"
+        if pressure == "none" and self._ceiling is not None:
+            self._ceiling = None
+            return f"{used} again: files are no longer held back by memory"
+        return ""
+
+    def _limit_changed(self, reason: str) -> list[Instruction]:
+        limit = self._limit_now()
+        if limit == self._said_limit:
+            return []
+        self._said_limit = limit
+        return [LimitSet(limit, reason)]
+
+    # --- what to do ---------------------------------------------------------------------------------------------
+
+    def _start_what_fits(self, now_s: float) -> list[Instruction]:
         while self._delayed and self._delayed[0][0] <= now_s:
-            index = heapq.heappop(self._delayed)[1]
-            heapq.heappush(self._queue, (-self._tasks[index].cost, index))
-        instructions: list[Instruction] = []
-        while self._queue and len(self._running) + len(self._lost) < self._limit:
-            need = self._tasks[self._queue[0][1]].memory_bytes
-            if self._running and self._budget and self.reserved_bytes + need > self._budget:
-                break
-            index = heapq.heappop(self._queue)[1]
-            self._waiting.discard(index)
-            self._running[index] = need
-            instructions.append(Start(index))
-        if self._delayed:
-            instructions.append(Wake(self._delayed[0][0]))
-        return instructions
+            self._put(heapq.heappop(self._delayed)[1])
+        said: list[Instruction] = []
+        while self.waiting > len(self._delayed) and (index := self._next(now_s, said)) is not None:
+            self._start(index, now_s)
+            said.append(Start(index))
+        if self._waiting and seats.exhausted(self._seats, len(self._running), now_s):
+            said += self._give_up_all(seats.message(self._seats))
+        return said + self._wake(now_s)
+
+    def _next(self, now_s: float, said: list[Instruction]) -> int | None:
+        """The task to start now; None: none."""
+        self._blocked_by = "limit"
+        if len(self._running) >= max(1, self._limit_now() - len(self._lost)):
+            return None
+        self._blocked_by = "seats"
+        if not seats.may_start(self._seats, len(self._running) + self._lost_seats(), now_s):
+            return None
+        self._blocked_by = "tier"
+        queues = self._open_queues()
+        if not queues:
+            return None
+        self._blocked_by = "memory"
+        position = self._first_that_fits(queues, now_s)
+        if position == NOWHERE and not self._running:
+            position = self._alone(queues, now_s, said)
+        return None if position == NOWHERE else self._order[position].index
+
+    def _lost_seats(self) -> int:
+        return len(self._lost) if self._limits.seats.scope == "model" else 0
+
+    def _open_queues(self) -> list[Waiting]:
+        """The queues whose tier may start another file."""
+        if self._limits.mode == "static":
+            for tier, queue in self._queues.items():
+                if self._per_tier[tier] or queue.first() != NOWHERE:
+                    return [queue] if self._per_tier[tier] < self._tier_ceiling(tier) else []
+            return []
+        return [queue for tier, queue in self._queues.items() if self._per_tier[tier] < self._tier_ceiling(tier)]
+
+    def _tier_ceiling(self, tier: str) -> int:
+        return max(1, self._limits.tiers.get(tier, self._limits.max_limit))
+
+    def _first_that_fits(self, queues: Iterable[Waiting], now_s: float) -> int:
+        state = self._memory
+        if state.pressure != "none" and self._running:
+            return NOWHERE
+        room = memory.largest_prediction(state, state.room_bytes)
+        fits = min(queue.first(room) for queue in queues)
+        if fits == NOWHERE:
+            return NOWHERE
+        self._memory = memory.relieved(state)
+        if self._scout_due():
+            return self._scout(queues, room, fits)
+        budget = memory.largest_prediction(state, state.budget_bytes)
+        guarded = min(queue.first(budget) for queue in queues)
+        return fits if fits <= guarded or not self._passed_over_too_long(guarded, now_s) else NOWHERE
+
+    def _scout_due(self) -> bool:
+        return not self._scouted and len(self._running) == 1
+
+    def _scout(self, queues: Iterable[Waiting], room: float, fits: int) -> int:
+        """Once, as the second file: a small one, so that something is known early."""
+        self._scouted = True
+        place = int(len(self._order) * SCOUT_PLACE)
+        if any(queue.at(place) <= room for queue in queues):
+            return place
+        return fits
+
+    def _passed_over_too_long(self, guarded: int, now_s: float) -> bool:
+        if self._guard_since is None or self._guard_since[0] != guarded:
+            self._guard_since = (guarded, now_s)
+        count, total = self._walls
+        return bool(count) and now_s - self._guard_since[1] > GUARD_WALLS * total / count
+
+    def _alone(self, queues: Iterable[Waiting], now_s: float, said: list[Instruction]) -> int:
+        """Nothing runs and nothing fits: one file runs all the same, at once if it can only ever run alone."""
+        first = min(queue.first() for queue in queues)
+        if first == NOWHERE:
+            return NOWHERE
+        self._memory = memory.starving(self._memory, now_s)
+        index = self._order[first].index
+        needs = self._order[first].memory_bytes * self._memory.correction
+        foreign = self._memory.others_bytes + needs > self._memory.cap_bytes and needs <= self._memory.cap_bytes
+        if (foreign or self._memory.pressure == "over") and now_s < memory.patience_ends_s(self._memory):
+            return NOWHERE
+        if index not in self._warned:
+            self._warned.add(index)
+            said.append(Say(_alone_text(self._order[first], needs, self._memory), index))
+        return first
+
+    def _start(self, index: int, now_s: float) -> None:
+        position = self._position[index]
+        task = self._order[position]
+        self._queues[task.tier].take(position)
+        self._waiting.discard(index)
+        self._running[index] = now_s
+        self._per_tier[task.tier] += 1
+        self._memory = memory.load(self._memory, task.memory_bytes)
+        self._seats = seats.started(self._seats, len(self._running) + self._lost_seats(), now_s)
+
+    def _give_up_all(self, reason: str) -> list[Instruction]:
+        given_up = sorted(self._waiting)
+        for index in given_up:
+            position = self._position[index]
+            self._queues[self._order[position].tier].take(position)
+        self._ended.update(given_up)
+        self._waiting.clear()
+        self._delayed.clear()
+        return [GiveUp(index, reason) for index in given_up]
+
+    def _wake(self, now_s: float) -> list[Instruction]:
+        if not self._waiting:
+            return []
+        times = [self._delayed[0][0]] if self._delayed else []
+        if self.waiting > len(self._delayed):
+            if self._blocked_by == "seats" and (seat := seats.wake_s(self._seats, len(self._running))) is not None:
+                times.append(seat)
+            if not self._running and self._memory.starved_s is not None:
+                times.append(memory.patience_ends_s(self._memory))
+        return [Wake(max(now_s, min(times)))] if times else []
+
+    # --- what can be seen ---------------------------------------------------------------------------------------
+
+    def _task(self, index: int) -> Task:
+        return self._order[self._position[index]]
+
+    def _limit_now(self) -> int:
+        if self._limits.mode == "static":
+            limit = self._limits.max_limit
+        else:
+            limit = self._concurrency.limit
+        return max(1, limit if self._ceiling is None else min(limit, self._ceiling))
+
+    @property
+    def sample_interval_s(self) -> float:
+        """How often a `Sampled` helps: a twentieth of a mean file, 0.1 to 1 s."""
+        count, total = self._walls
+        return min(1.0, max(0.1, total / count / 20)) if count else 0.25
 
     @property
     def done(self) -> bool:
@@ -164,12 +406,12 @@ class Scheduler:
     @property
     def limit(self) -> int:
         """How many may run at once now."""
-        return self._limit
+        return self._limit_now()
 
     @property
     def reserved_bytes(self) -> int:
         """Memory set aside for what runs (and for what hangs)."""
-        return sum(self._running.values()) + sum(self._lost.values())
+        return self._memory.reserved_bytes
 
     def snapshot(self) -> dict[str, Any]:
         """The state for displays and the diary; JSON-able."""
@@ -177,6 +419,34 @@ class Scheduler:
             "limit": self.limit,
             "running": list(self.running),
             "waiting": self.waiting,
+            "lost": sorted(self._lost),
             "reserved_bytes": self.reserved_bytes,
+            "memory_factor": self._memory.correction * self._limits.overhead,
+            "memory_measured": self._memory.measured,
+            "seats": self._seats.granted,
             "stop": self._stop,
         }
+
+
+def _alone_text(task: Task, needs: float, state: memory.Memory) -> str:
+    return (
+        f"{task.file.name} needs about {needs / 1e9:.1f} GB, more than the {state.budget_bytes / 1e9:.1f} GB that files "
+        f"may take now: it runs alone. Free memory, or raise memory.max_usage_percent"
+    )
+
+
+def replay(
+    tasks: Sequence[Task], limits: Limits, events: Iterable[Mapping[str, Any]]
+) -> list[tuple[Event, list[Instruction]]]:
+    """What the scheduler decides on a recorded event log: the same as it did then.
+
+    Args:
+        tasks, limits: as in the recorded run.
+        events: `event_to_dict` of each event, in order.
+    """
+    scheduler = Scheduler(tasks, limits)
+    said = []
+    for data in events:
+        event = event_from_dict(data)
+        said.append((event, scheduler.step(event)))
+    return said

@@ -1,0 +1,129 @@
+"""How slow a phase gets when more files are in it at once: measured, smoothed, interpolated.
+
+Covers one curve: worker-seconds per byte of file over the number of files in the phase. Does not cover what is done
+with it: see `orcabatch.engine.concurrency`. Values and pure functions.
+
+A curve makes one assumption: one more file in a phase never makes the others faster. So points that noise put in the
+wrong order are pooled (isotonic regression), which is what makes few and noisy measurements usable.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+GRID = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 45, 52, 60, 70, 80, 100, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What was measured at about one number of files.
+
+    Attributes:
+        seconds: worker-seconds spent; `work`: bytes of files done in them; both fade with time.
+        crowd: files in the phase, weighted by the seconds.
+    """
+
+    seconds: float
+    work: float
+    crowd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points by place in `GRID`."""
+
+    points: tuple[tuple[int, Point], ...] = ()
+
+    @property
+    def work(self) -> float:
+        """Bytes of files that the curve rests on."""
+        return sum(point.work for _, point in self.points)
+
+    @property
+    def known_crowd(self) -> float:
+        """The largest number of files in the phase that was measured; 0 before anything was."""
+        return max((point.crowd for _, point in self.points if point.work > 0), default=0.0)
+
+
+def place(crowd: float) -> int:
+    """The place in `GRID` that is nearest."""
+    return min(range(len(GRID)), key=lambda number: abs(math.log(GRID[number] / max(crowd, 0.5))))
+
+
+def add(curve: Curve, crowd: float, seconds: float, work: float) -> Curve:
+    """With another measurement."""
+    if seconds <= 0:
+        return curve
+    points = dict(curve.points)
+    here = place(crowd)
+    old = points.get(here, Point(0.0, 0.0, crowd))
+    total = old.seconds + seconds
+    points[here] = Point(total, old.work + work, (old.crowd * old.seconds + crowd * seconds) / total)
+    return Curve(tuple(sorted(points.items())))
+
+
+def fade(curve: Curve, keep: float) -> Curve:
+    """Everything that was measured counts only this share."""
+    return Curve(
+        tuple((number, replace(point, seconds=point.seconds * keep, work=point.work * keep)) for number, point in curve.points)
+    )
+
+
+def scale(curve: Curve, factor: float, spare: int) -> Curve:
+    """Every point but the spared one takes this many times as long."""
+    return Curve(
+        tuple(
+            (number, point if number == spare else replace(point, work=point.work / factor))
+            for number, point in curve.points
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Smooth:
+    """The smoothed curve: crowds and seconds per byte, both ascending; and how it goes on beyond the last."""
+
+    crowds: tuple[float, ...]
+    rates: tuple[float, ...]
+    beyond: float
+
+    def at(self, crowd: float) -> float:
+        """Seconds per byte with this many files in the phase."""
+        crowds, rates = self.crowds, self.rates
+        if crowd <= crowds[0]:
+            return rates[0]
+        for number in range(1, len(crowds)):
+            if crowd <= crowds[number]:
+                low, high = crowds[number - 1], crowds[number]
+                return rates[number - 1] + (rates[number] - rates[number - 1]) * (crowd - low) / (high - low)
+        return float(rates[-1] * (crowd / crowds[-1]) ** self.beyond)
+
+
+def smooth(curve: Curve, least_work: float) -> Smooth | None:
+    """The curve without its noise; None while less than `least_work` was measured."""
+    groups: list[list[float]] = []  # seconds, work, crowd x seconds
+    for _, point in curve.points:
+        groups.append([point.seconds, point.work, point.crowd * point.seconds])
+        while len(groups) > 1 and (groups[-1][1] < least_work or _out_of_order(groups[-2], groups[-1])):
+            last = groups.pop()
+            groups[-1] = [mine + other for mine, other in zip(groups[-1], last, strict=True)]
+    while len(groups) > 1 and groups[0][1] < least_work:
+        first = groups.pop(0)
+        groups[0] = [mine + other for mine, other in zip(groups[0], first, strict=True)]
+    if not groups or groups[0][1] < least_work or groups[0][1] <= 0:
+        return None
+    crowds = tuple(group[2] / group[0] for group in groups)
+    rates = tuple(group[0] / group[1] for group in groups)
+    return Smooth(crowds, rates, _slope(crowds, rates))
+
+
+def _out_of_order(before: list[float], after: list[float]) -> bool:
+    return after[0] * before[1] <= before[0] * after[1]
+
+
+def _slope(crowds: tuple[float, ...], rates: tuple[float, ...]) -> float:
+    """Exponent of the last stretch: 0 where more files cost nothing, 1 where they only wait for each other."""
+    if len(crowds) < 2 or crowds[-1] <= crowds[-2]:
+        return 0.0
+    return min(2.0, math.log(rates[-1] / rates[-2]) / math.log(crowds[-1] / crowds[-2]))

@@ -1,0 +1,176 @@
+"""Memory admission: how much a file is reserved, and whether another one fits.
+
+Covers the true factor of memory over prediction (learnt from finished files), other programs' memory, the two
+thresholds, and how long a batch with nothing running waits for memory. Does not cover which file is tried: see
+`orcabatch.engine.scheduler`. Values and pure functions; bytes and seconds.
+
+    cap    = total x max_usage_percent
+    others = total - available - own          what other programs hold
+    held   = max(baseline + reserved, own)    what we hold or shall hold; baseline is what we held before the first file
+    room   = cap - others - held
+
+A file is reserved its prediction x `correction`. What is loaded cannot be taken back, so before anything is known the
+correction stands for the worst that is plausible (`BLIND_FACTOR` times the file's size: few files start where memory is
+short, and all the same where it is ample); with every file measured it moves towards the highest seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from orcabatch.engine.signals import Limits, Sample
+
+BLIND_FACTOR = 4.0
+"""Memory over file size that is reserved while nothing has been measured."""
+HISTORY_MARGIN = 1.15
+"""The same over predictions that stem from earlier runs."""
+TOO_SMALL_TO_TELL_BYTES = 16_000_000
+"""What a process gains by chance; a model below it tells nothing about the factor."""
+PATIENCE_S = 30.0
+"""How long a batch with nothing running waits for other programs to give memory back, before one file runs alone."""
+COLLECT_EVERY_S = 5.0
+
+Pressure = Literal["none", "collect", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known about memory.
+
+    Attributes:
+        total_bytes: of the host or cgroup; 0: not watched.
+        cap_bytes: what may be in use, everybody's together.
+        gc_bytes: in use above this: collect, admit nothing.
+        blind: correction while nothing is known.
+        others_bytes, own_bytes, baseline_bytes: see the module.
+        used_bytes: total - available.
+        predicted_bytes: predictions of what is loaded or loading, summed.
+        measured: how many files told their factor; `highest`: the highest of measured / predicted.
+        collected_s: when garbage was last collected; `starved_s`: since when nothing runs for want of memory.
+    """
+
+    total_bytes: int = 0
+    cap_bytes: int = 0
+    gc_bytes: int = 0
+    blind: float = BLIND_FACTOR / 1.5
+    others_bytes: int = 0
+    own_bytes: int = 0
+    baseline_bytes: int | None = None
+    used_bytes: int = 0
+    predicted_bytes: int = 0
+    measured: int = 0
+    highest: float = 0.0
+    collected_s: float = -1e9
+    starved_s: float | None = None
+
+    @property
+    def correction(self) -> float:
+        """What a prediction is multiplied by: the highest factor seen, and a doubt that shrinks with their number."""
+        return self.highest + max(0.0, self.blind - self.highest) / (self.measured + 1)
+
+    @property
+    def reserved_bytes(self) -> int:
+        """What is set aside for everything that is loaded or loading."""
+        return int(self.predicted_bytes * self.correction)
+
+    @property
+    def budget_bytes(self) -> int:
+        """What all our files together may take now."""
+        return max(0, self.cap_bytes - self.others_bytes - (self.baseline_bytes or 0))
+
+    @property
+    def room_bytes(self) -> int:
+        """What the next file may take now; negative when too much is held already."""
+        held = max((self.baseline_bytes or 0) + self.reserved_bytes, self.own_bytes)
+        return self.cap_bytes - self.others_bytes - held
+
+    @property
+    def pressure(self) -> Pressure:
+        """Whether memory in use is above one of the thresholds."""
+        if not self.total_bytes or self.used_bytes <= self.gc_bytes:
+            return "none"
+        return "over" if self.used_bytes > self.cap_bytes else "collect"
+
+    @property
+    def usage_percent(self) -> float:
+        """Memory in use by everybody, percent of the total."""
+        return 100.0 * self.used_bytes / self.total_bytes if self.total_bytes else 0.0
+
+
+def begin(limits: Limits, *, from_history: bool) -> Memory:
+    """What is known before the first file; `from_history`: predictions stem from earlier runs."""
+    blind = HISTORY_MARGIN if from_history else max(1.0, BLIND_FACTOR / limits.overhead)
+    return _with_total(Memory(blind=blind), limits, limits.memory_total_bytes)
+
+
+def _with_total(memory: Memory, limits: Limits, total_bytes: int) -> Memory:
+    gc_percent = limits.gc_threshold_percent
+    if gc_percent is None:
+        gc_percent = limits.max_usage_percent * 15 / 16
+    cap = int(total_bytes * limits.max_usage_percent / 100)
+    gc_bytes = min(cap, int(total_bytes * gc_percent / 100))
+    return replace(memory, total_bytes=total_bytes, cap_bytes=cap, gc_bytes=gc_bytes)
+
+
+def observe(memory: Memory, limits: Limits, sample: Sample) -> Memory:
+    """What a sample says about memory. The first one tells what this process held before any file."""
+    if not sample.total_bytes:
+        return memory
+    if sample.total_bytes != memory.total_bytes:
+        memory = _with_total(memory, limits, sample.total_bytes)
+    used = max(0, sample.total_bytes - sample.available_bytes)
+    baseline = memory.baseline_bytes
+    if baseline is None:
+        baseline = 0 if memory.predicted_bytes else sample.own_bytes
+    others = max(0, used - sample.own_bytes)
+    return replace(memory, used_bytes=used, own_bytes=sample.own_bytes, others_bytes=others, baseline_bytes=baseline)
+
+
+def load(memory: Memory, predicted_bytes: int) -> Memory:
+    """A file with this prediction starts."""
+    return replace(memory, predicted_bytes=memory.predicted_bytes + predicted_bytes)
+
+
+def unload(memory: Memory, predicted_bytes: int) -> Memory:
+    """A file with this prediction is gone."""
+    return replace(memory, predicted_bytes=memory.predicted_bytes - predicted_bytes)
+
+
+def learn(memory: Memory, predicted_bytes: int, measured_bytes: int) -> Memory:
+    """A file took this much."""
+    if measured_bytes < TOO_SMALL_TO_TELL_BYTES or not predicted_bytes:
+        return memory
+    highest = max(memory.highest, measured_bytes / predicted_bytes)
+    return replace(memory, measured=memory.measured + 1, highest=highest)
+
+
+def largest_prediction(memory: Memory, room_bytes: float) -> float:
+    """The largest prediction that fits into this room; infinite where memory is not watched."""
+    return room_bytes / memory.correction if memory.total_bytes else float("inf")
+
+
+def starving(memory: Memory, now_s: float) -> Memory:
+    """Nothing runs and nothing fits: remember since when."""
+    return memory if memory.starved_s is not None else replace(memory, starved_s=now_s)
+
+
+def patience_ends_s(memory: Memory) -> float:
+    """When one file runs alone, whatever memory says."""
+    return (memory.starved_s or 0.0) + PATIENCE_S
+
+
+def relieved(memory: Memory) -> Memory:
+    """Memory is there again."""
+    return memory if memory.starved_s is None else replace(memory, starved_s=None)
+
+
+def collect_due(memory: Memory, now_s: float) -> bool:
+    """Whether garbage should be collected now."""
+    return memory.pressure != "none" and now_s - memory.collected_s >= COLLECT_EVERY_S
+
+
+def collected(memory: Memory, now_s: float) -> Memory:
+    """Garbage was collected."""
+    return replace(memory, collected_s=now_s)

@@ -1,0 +1,61 @@
+"""The tasks that wait, in plan order, and the first of them that fits: O(log n) for every question.
+
+Covers order (longest first; among equals, files of one folder together) and "the first that needs at most this much
+memory". Does not cover what fits: see `orcabatch.engine.memory`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Task
+
+NOWHERE = 1 << 60
+"""Later than every position."""
+
+
+def plan_order(tasks: Iterable[Task]) -> list[Task]:
+    """Longest predicted first; equals by folder, then by input order."""
+    return sorted(tasks, key=lambda task: (-task.cost, str(task.file.parent), task.index))
+
+
+class Waiting:
+    """A set of positions, each with the memory it needs, that finds the first one below a bound.
+
+    A binary tree of minima over the positions: adding, removing and finding take O(log n).
+
+    Args:
+        size: how many positions there are, 0 to size - 1.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._leaves = 1 << max(0, (size - 1).bit_length())
+        self._least = [math.inf] * (2 * self._leaves)
+
+    def put(self, position: int, need: float) -> None:
+        """The task at this position waits and needs this much."""
+        node = self._leaves + position
+        self._least[node] = need
+        while node > 1:
+            node >>= 1
+            self._least[node] = min(self._least[2 * node], self._least[2 * node + 1])
+
+    def take(self, position: int) -> None:
+        """The task at this position waits no longer."""
+        self.put(position, math.inf)
+
+    def at(self, position: int) -> float:
+        """What the task at this position needs; infinite where none waits."""
+        return self._least[self._leaves + position]
+
+    def first(self, at_most: float = 1e300) -> int:
+        """The first position that needs at most this; `NOWHERE` if there is none."""
+        if self._least[1] > at_most:
+            return NOWHERE
+        node = 1
+        while node < self._leaves:
+            node = 2 * node if self._least[2 * node] <= at_most else 2 * node + 1
+        return node - self._leaves
