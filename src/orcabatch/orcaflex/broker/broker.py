@@ -1,12 +1,32 @@
-"""The door of the result broker: what the sessions of a process share."""
+"""The result broker: OrcaFlex is asked once.
+
+Post-process code asks the same questions of every file, one at a time, many of them twice. The broker sits in
+OrcFxAPI's own extension points and works for any such code:
+
+    code ── question ──> brokered classes (`hook`) ── Memory ──> the binding
+                                                        │ first question of a group: one joint request (`foresight`)
+                         questions of the files before (`lore`)
+
+Answers are what OrcFxAPI returned, bit for bit; errors are its errors, raised when the code asks. A `Broker` is what
+the sessions of one process share; nothing on the way of a question takes a lock. Known differences to no broker: the
+class of an object is a subclass of OrcFxAPI's; the same object is handed out again within a file; and an object's name,
+once read, is known without a call.
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.orcaflex.broker.hook import hook_of
+from orcabatch.orcaflex.broker.keys import Keys
+from orcabatch.orcaflex.broker.lore import Foreseen, Lore
+from orcabatch.orcaflex.broker.memory import Memory
+
 if TYPE_CHECKING:
+    from orcabatch.orcaflex.broker.check import Draw
     from orcabatch.orcaflex.broker.options import BrokerOptions, Question
 
 
@@ -24,24 +44,83 @@ class Report:
 
 
 class Broker:
-    """What the sessions of one process share."""
+    """What the sessions of one process share.
 
-    def __init__(self, module: Any, options: BrokerOptions, questions: Sequence[Question] = ()) -> None:
-        self._module, self.options, self.questions = module, options, tuple(questions)
+    Args:
+        module: OrcFxAPI, real or over the simulated DLL.
+        options: how much the broker may do.
+        questions: time histories known to be asked for in every file.
+        draw: draws the answer that is checked; another one only in tests.
+    """
+
+    def __init__(
+        self, module: Any, options: BrokerOptions, questions: Sequence[Question] = (), draw: Draw = secrets.randbelow
+    ) -> None:
+        self._module, self.options, self._draw = module, options, draw
+        self._hook = hook_of(module)
+        self.lore = Lore(_seeds(Keys(module), questions))
+        self.distrusted = False
 
     def new_model(self, thread_count: int) -> Any:
-        """A new model on the calling thread."""
-        return self._module.Model(threadCount=thread_count)
+        """A new model on the calling thread, with a memory."""
+        self._hook.acquire()
+        made = False
+        try:
+            model = self._hook.model_class()(threadCount=thread_count)
+            made = True
+        finally:
+            if not made:
+                self._hook.release()
+        memory = Memory(self._module, model.handle, self.options, self._draw)
+        object.__setattr__(model, "_memory", memory)
+        self._hook.memories[model.handle.value] = memory
+        for target, label in ((model.general, "General"), (model.environment, "Environment")):
+            memory.adopt(target)
+            target.__dict__["_label"] = label
+        return model
 
     def forget_model(self, model: Any) -> None:
-        """The model is about to be destroyed."""
+        """The model is about to be destroyed: its objects ask the binding from now on."""
+        memory = self._hook.memories.pop(model.handle.value, None)
+        if memory is not None:
+            memory.forget()
+            memory.thread = 0
+            self._hook.release()
 
-    def begin(self, model: Any, *, prefetch: bool) -> None:
-        """A file was loaded."""
+    def begin(self, model: Any, *, prefetch: bool = True) -> None:
+        """A file was loaded; `prefetch` False: nothing of it is asked jointly."""
+        wanted = prefetch and self.options.prefetch and not self.distrusted
+        memory = self._memory(model)
+        memory.begin(self.lore.plan() if wanted else (), learning=wanted)
 
     def settle(self, model: Any, *, finished: bool) -> Report:
-        """A batch's visit ended."""
-        return Report()
+        """A batch's work on the file ended; `finished`: without an exception, so that the self-check has its say."""
+        memory = self._memory(model)
+        memory.finished = memory.finished and finished
+        if finished:
+            memory.settle()
+        self.distrusted = self.distrusted or bool(memory.mismatch)
+        return Report(memory.used_joint, memory.mismatch)
 
     def end(self, model: Any) -> None:
-        """The file is released."""
+        """The file is released: learn from it, when all its work was done, and forget it."""
+        memory = self._memory(model)
+        memory.foresight.end()
+        if memory.finished and memory.record.asked:
+            self.lore.learn(memory.record)
+        memory.begin((), learning=False)
+
+    def _memory(self, model: Any) -> Memory:
+        memory: Memory = model._memory
+        return memory
+
+
+def _seeds(keys: Keys, questions: Sequence[Question]) -> list[tuple[Any, Foreseen]]:
+    seeds = []
+    for order, question in enumerate(questions):
+        extra = keys.extra_of(question.extra)
+        name = (question.object_name, question.variable, keys.object_extra(extra))
+        seeds.append(
+            (keys.period(question.period), Foreseen(question.object_name, question.variable, extra, name, order))
+        )
+    return seeds

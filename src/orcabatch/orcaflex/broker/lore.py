@@ -1,0 +1,162 @@
+"""What is known about the questions that the next file will ask, learnt from the files before.
+
+    file ends ── Record ──> Lore.learn          file begins <── Plan ── Lore.plan
+
+Questions are grouped by the period they were asked with, in the order of asking. Objects are known by name only: their
+handles change from file to file. Periods may change too (files stop at different times), so a group is recognised by
+what it asks where its exact period does not come up again. A question that was asked ahead and then not used is never
+asked ahead again. Knows nothing of OrcFxAPI.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orcabatch.orcaflex.broker.keys import period_number
+
+_IDLE_FILES = 4
+_LAST = 1 << 30
+
+Name = tuple[str, str, Hashable]
+"""Object's name, variable, key of the extra: a question without its period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A time history that a file is expected to ask for.
+
+    Attributes:
+        label: the object's name.
+        variable: the variable's name.
+        extra: the `ObjectExtra`, or None.
+        name: the question's identity across files.
+        order: its place in the order of asking, over all groups.
+    """
+
+    label: str
+    variable: str
+    extra: Any
+    name: Name
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Questions with one period.
+
+    Attributes:
+        number: the group's identity across files.
+        period: key of the period that the latest file asked with.
+        questions: in the order of asking.
+        places: place of each question.
+        idle: files in a row that did not ask for any.
+    """
+
+    number: int
+    period: Hashable
+    questions: tuple[Foreseen, ...]
+    places: Mapping[Name, int]
+    idle: int = 0
+
+    @classmethod
+    def of(cls, number: int, period: Hashable, questions: Iterable[Foreseen], idle: int = 0) -> Group:
+        """A group, duplicates left out."""
+        distinct = tuple({question.name: question for question in questions}.values())
+        places = {question.name: place for place, question in enumerate(distinct)}
+        return cls(number, period, distinct, places, idle)
+
+
+@dataclass(slots=True)
+class Record:
+    """What one file asked.
+
+    Attributes:
+        asked: questions that got an answer, by the key of their period, in the order of asking.
+        bound: the key of the period that each group of the plan was asked with.
+        missed: number of the period, and question, of what was asked ahead and not used.
+    """
+
+    asked: dict[Hashable, dict[Name, Foreseen]] = field(default_factory=dict)
+    bound: dict[int, Hashable] = field(default_factory=dict)
+    missed: set[tuple[int | None, Name]] = field(default_factory=set)
+    count: int = 0
+
+    def note(self, period: Hashable, name: Name, extra: Callable[[], Any]) -> None:
+        """A question got its answer; `extra` gives a copy of the `ObjectExtra`."""
+        group = self.asked.setdefault(period, {})
+        if name not in group:
+            group[name] = Foreseen(name[0], name[1], extra(), name, self.count)
+            self.count += 1
+
+
+Plan = tuple[Group, ...]
+
+
+class Lore:
+    """The questions of a batch, shared by the sessions of a process; locked only where a file begins or ends."""
+
+    def __init__(self, seeds: Iterable[tuple[Hashable, Foreseen]] = ()) -> None:
+        self._lock = threading.Lock()
+        self._banned: set[tuple[int | None, Name]] = set()
+        grouped: dict[Hashable, list[Foreseen]] = {}
+        for period, question in seeds:
+            grouped.setdefault(period, []).append(question)
+        self._groups = {number: Group.of(number, period, grouped[period]) for number, period in enumerate(grouped)}
+        self._next = len(self._groups)
+
+    def plan(self) -> Plan:
+        """What the next file is expected to ask."""
+        with self._lock:
+            return tuple(self._groups.values())
+
+    def learn(self, record: Record) -> None:
+        """Take over what a finished file asked."""
+        with self._lock:
+            self._banned |= record.missed
+            owner = {period: number for number, period in record.bound.items()}
+            for number in tuple(self._groups):
+                if number not in record.bound:
+                    self._rest(number)
+            for period, asked in record.asked.items():
+                self._take_over(owner.get(period), period, asked)
+
+    def _rest(self, number: int) -> None:
+        group = self._groups.pop(number)
+        if group.idle < _IDLE_FILES:
+            self._groups[number] = Group.of(
+                number, group.period, self._allowed(group.period, group.questions), group.idle + 1
+            )
+
+    def _take_over(self, number: int | None, period: Hashable, asked: Mapping[Name, Foreseen]) -> None:
+        kept: tuple[Foreseen, ...] = ()
+        before = self._groups.get(number) if number is not None else self._same_period(period)
+        if before is None:
+            number, self._next = self._next, self._next + 1
+        else:
+            number = before.number
+            kept = tuple(replace(item, order=_LAST) for item in before.questions if item.name not in asked)
+        self._groups[number] = Group.of(number, period, self._allowed(period, (*asked.values(), *kept)))
+
+    def _same_period(self, period: Hashable) -> Group | None:
+        return next((group for group in self._groups.values() if group.period == period), None)
+
+    def _allowed(self, period: Hashable, questions: Iterable[Foreseen]) -> Iterable[Foreseen]:
+        number = period_number(period)
+        return (question for question in questions if (number, question.name) not in self._banned)
+
+
+def bind(plan: Plan, bound: Mapping[int, Hashable], period: Hashable, name: Name) -> Group | None:
+    """The group that a file means when it asks this question with a period for the first time.
+
+    A group with the same period, else one that asks this very question with another period of the same kind.
+    """
+    free = [group for group in plan if group.number not in bound]
+    for group in free:
+        if group.period == period:
+            return group
+    number = period_number(period)
+    same_kind = (group for group in free if name in group.places and period_number(group.period) == number)
+    return next(same_kind, None)

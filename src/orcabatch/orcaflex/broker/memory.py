@@ -1,0 +1,237 @@
+"""What one model was asked since its file was loaded, and the answers.
+
+    object or model ── question ──> Memory ── not known ──> the binding (or a joint request: `foresight`)
+
+Only successes are remembered. Whatever changes the model goes through at its place in the order, and empties the
+memory. Used on the model's own thread only; there is no lock. See `hook` for the classes that ask here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from ctypes import ArgumentError
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orcabatch.orcaflex.broker.answers import Answers
+from orcabatch.orcaflex.broker.check import Draw, SelfCheck
+from orcabatch.orcaflex.broker.foresight import Foresight, HistoryKey, Joint
+from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError
+from orcabatch.orcaflex.broker.lore import Name, Plan, Record
+from orcabatch.orcaflex.broker.objects import Objects
+
+if TYPE_CHECKING:
+    from orcabatch.orcaflex.broker.options import BrokerOptions
+
+Ask = Callable[[], Any]
+
+_LINK_BYTES = 1000
+
+
+class Memory:
+    """The memory of one model."""
+
+    def __init__(self, module: Any, model_handle: Any, options: BrokerOptions, draw: Draw) -> None:
+        self._module, self._model_handle = module, model_handle
+        self.thread = threading.get_ident()
+        self.keys = Keys(module)
+        # A joint request gets half of the room, so that asking for one does not drive out all that is remembered.
+        self.answers = Answers(options.most_bytes)
+        self.held = self.answers.held
+        self.objects = Objects(module, model_handle, self.adopt)
+        self.variable_ids: dict[tuple[Any, str], int] = {}
+        self.facts: dict[str, Any] = {}
+        self.errors = (module.DLLError, TypeError, ValueError, OverflowError, MemoryError, ArgumentError)
+        self.foresight = Foresight(module, options.chunk_bytes, self.errors)
+        self.check = SelfCheck(draw, enabled=options.self_check)
+        self.mismatch, self.used_joint, self.finished = "", False, True
+        self.record = Record()
+        self._learning = True
+        self._joint: set[HistoryKey] = set()
+
+    # --- one file ---------------------------------------------------------------------------------------------------
+
+    def begin(self, plan: Plan, *, learning: bool = True) -> None:
+        """A file was loaded; `learning`: what it asks is recorded for the files to come."""
+        self.forget()
+        self.record, self._learning = Record(), learning
+        self.foresight.begin(plan, self.record)
+        self.check.reset()
+        self.mismatch, self.used_joint, self.finished = "", False, True
+
+    def changing(self) -> None:
+        """Something is about to change the model: what is to be compared must be compared now."""
+        if self._joint:
+            self.settle()
+
+    def settle(self) -> str:
+        """Compare the sample of the self-check; the variable that differed, once known, else empty."""
+        self.mismatch = self.mismatch or self.check.settle(self.errors)
+        return self.mismatch
+
+    def forget(self) -> None:
+        """Empty everything that the model's state may have determined."""
+        self.answers.clear()
+        self.objects.forget()
+        self.variable_ids.clear()
+        self.facts.clear()
+        self._joint.clear()
+        self.foresight.forget()
+
+    def adopt(self, target: Any) -> None:
+        """The object asks here from now on."""
+        target.__dict__["_memory"] = self
+
+    # --- what Foresight needs ---------------------------------------------------------------------------------------
+
+    def called(self, name: str) -> Any:
+        """The object of this name; KeyError where there is none."""
+        return self.objects.called(name)
+
+    def has_answer(self, key: HistoryKey) -> bool:
+        """Whether the answer is there already."""
+        return key in self.held
+
+    def is_frequency_domain(self) -> bool:
+        """Whether the file holds frequency domain dynamics."""
+        return bool(self._module.HelperMethods.IsFrequencyDomainDynamics(self._model_handle))
+
+    # --- questions --------------------------------------------------------------------------------------------------
+
+    def fact(self, name: str, ask: Ask) -> Any:
+        """Something that does not change while the file is loaded."""
+        if name not in self.facts:
+            self.facts[name] = ask()
+        return self.facts[name]
+
+    def variable_id(self, target: Any, variable: str, ask: Ask) -> int:
+        """Identity of a variable for this very object (another of the same type may number its own differently)."""
+        key = (target.handle.value, variable)
+        found = self.variable_ids.get(key)
+        if found is None:
+            found = self.variable_ids[key] = ask()
+        return found
+
+    def history(self, target: Any, variable: str, period: Any, extra: Any) -> Any:
+        """A time history: an array of shape (samples,) that the caller may modify."""
+        keys = self.keys
+        try:
+            key = (target.handle.value, variable, keys.period(period), keys.object_extra(extra))
+        except UnkeyableError:
+            return target.ask_time_history(variable, period, extra)
+        found = self.held.get(key)
+        if found is None or key in self._joint:
+            return self._first_history(target, key, period, extra)
+        values, column = found
+        return values[:, column].copy()
+
+    def table(self, target: Any, variables: Any, period: Any, extra: Any) -> Any:
+        """Several time histories of one object: an array of shape (samples, variables)."""
+        keys = self.keys
+        try:
+            start, end = target.handle.value, (keys.period(period), keys.object_extra(extra))
+            key = (start, tuple(variables), *end)
+            hash(key)
+        except (UnkeyableError, TypeError):
+            return target.ask_time_history(variables, period, extra)
+        found = self.held.get(key)
+        if found is not None:
+            return found.copy()
+        columns = [(start, variable, *end) for variable in key[1]]
+        return self._first_table(target, key, columns, (period, extra))
+
+    def copied(self, key: Hashable, ask: Ask) -> Any:
+        """An array, remembered under this key."""
+        found = self.held.get(key)
+        if found is None:
+            found = ask()
+            if isinstance(found, np.ndarray):
+                self.answers.keep(key, found.copy(), found.nbytes)
+            return found
+        return found.copy()
+
+    def graph(self, key: Hashable, ask: Ask) -> Any:
+        """A range graph: an object of arrays, remembered under this key as a whole."""
+        found = self.held.get(key)
+        if found is not None:
+            return self._module.objectFromDict({name: _copy(value) for name, value in found})
+        result = ask()
+        curves = tuple((name, _copy(value)) for name, value in vars(result).items())
+        self.answers.keep(key, curves, sum(getattr(value, "nbytes", 0) for _, value in curves))
+        return result
+
+    def link(self, key: Hashable, ask: Ask) -> Any:
+        """Linked statistics: an object of the binding that nobody can change."""
+        found = self.held.get(key)
+        if found is None:
+            found = ask()
+            self.answers.keep(key, found, _LINK_BYTES)
+        return found
+
+    def _first_history(self, target: Any, key: HistoryKey, period: Any, extra: Any) -> Any:
+        label = self._label(target)
+        name = (label, key[1], key[3])
+        if key not in self.held and self.foresight.active and label:
+            self._ask_ahead(key, name, period)
+        found = self.held.get(key)
+        if found is None:
+            answer = target.ask_time_history(key[1], period, extra)
+            self.answers.keep_history(key, answer)
+        else:
+            self._used(key)
+            answer = found[0][:, found[1]].copy()
+        self._learn(key, name, extra)
+        return answer
+
+    def _first_table(self, target: Any, key: tuple[Any, ...], columns: list[HistoryKey], how: tuple[Any, Any]) -> Any:
+        period, extra = how
+        label = self._label(target)
+        if self.foresight.active and label:
+            for column in columns:
+                if column not in self.held:
+                    self._ask_ahead(column, (label, column[1], column[3]), period)
+        joint = [self.held[column] for column in columns if self._came_jointly(column)]
+        if columns and len(joint) == len(columns):
+            answer = np.stack([values[:, place] for values, place in joint], axis=1)
+            for column in columns:
+                self._used(column)
+        else:
+            answer = target.ask_time_history(list(key[1]), period, extra)
+            if isinstance(answer, np.ndarray):
+                self.answers.keep(key, answer.copy(), answer.nbytes)
+        for column in columns:
+            self._learn(column, (label, column[1], column[3]), extra)
+        return answer
+
+    def _came_jointly(self, key: HistoryKey) -> bool:
+        found = self.held.get(key)
+        return found is not None and found[0].shape[1] > 1
+
+    def _ask_ahead(self, key: HistoryKey, name: Name, period: Any) -> None:
+        joint = self.foresight.fetch(self, key, name, period)
+        if joint is not None:
+            self._take(joint)
+
+    def _take(self, joint: Joint) -> None:
+        self.answers.keep_table(joint.keys, joint.table)
+        self._joint.update(joint.keys)
+        self.check.offer(joint.table, joint.questions)
+
+    def _used(self, key: HistoryKey) -> None:
+        self.used_joint = True
+        self._joint.discard(key)
+        self.foresight.used(key)
+
+    def _learn(self, key: HistoryKey, name: Name, extra: Any) -> None:
+        if self._learning and name[0]:
+            self.record.note(key[2], name, lambda: self.keys.copied(extra))
+
+    def _label(self, target: Any) -> str:
+        # Objects that the binding made by itself (a group's child) have none: they are not worth asking ahead.
+        return str(target.__dict__.get("_label", ""))
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
