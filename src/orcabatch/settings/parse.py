@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from orcabatch.errors import SettingsError
-from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings, cross_faults
+from orcabatch.settings.checks import cross_faults
+from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -92,11 +93,17 @@ def merge_sections(section: Mapping[Any, Any] | None, override: Mapping[Any, Any
 def to_section(settings: Settings, *, only_set: bool = False) -> dict[str, Any]:
     """The section as plain values for YAML or JSON: bytes, seconds, per second, percent.
 
+    Reading it again gives equal settings. `threading.min_threads` is left out where it was not set: it binds only
+    where it stands.
+
     Args:
         settings: the settings.
-        only_set: leave out what the user did not set, so that reading it again tells set keys from defaults.
+        only_set: leave out everything that the user did not set, so that reading it again tells set keys from defaults.
     """
-    return settings.model_dump(exclude_unset=only_set)
+    section = settings.model_dump(exclude_unset=only_set)
+    if not was_set(settings, "threading.min_threads"):
+        section.get("threading", {}).pop("min_threads", None)
+    return section
 
 
 def was_set(settings: Settings, key: str) -> bool:

@@ -7,6 +7,7 @@ Covers the text forms that a YAML or a command line may hold. Does not cover whi
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from typing import TypeGuard
@@ -18,11 +19,13 @@ PERCENT_ALLOWED = "a percentage such as 80, 87.5 or 80%"
 NUMBER_ALLOWED = "a number"
 WHOLE_ALLOWED = "a whole number"
 SWITCH_ALLOWED = "true or false"
+TEXT_ALLOWED = "text"
 
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _PREFIXES = _DECIMAL | _BINARY
-SIZE_UNITS: Mapping[str, int] = _PREFIXES | {f"{prefix}b": factor for prefix, factor in _PREFIXES.items()}
+_WORDS = {f"{prefix}b": factor for prefix, factor in _PREFIXES.items()} | {"byte": 1, "bytes": 1}
+SIZE_UNITS: Mapping[str, int] = _PREFIXES | _WORDS
 """Bytes by unit, in lower case. MB are powers of ten, MiB powers of two."""
 
 _SECONDS = {
@@ -116,6 +119,15 @@ def parse_switch(value: object) -> bool:
     if isinstance(value, str) and value.strip().lower() in words:
         return words[value.strip().lower()]
     raise ValueError(SWITCH_ALLOWED)
+
+
+def parse_text(value: object) -> str:
+    """Text; a path counts, a number does not."""
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    if isinstance(value, str):
+        return value
+    raise ValueError(TEXT_ALLOWED)
 
 
 def format_size(size_bytes: float) -> str:
