@@ -14,12 +14,8 @@ from typing import Any
 
 from orcabatch.batch.kinds import Batch
 from orcabatch.engine.contract import Note, Recipe, Task
+from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
 from orcabatch.outcome import FileOutcome
-
-PREFETCHED = "prefetched"
-"""Said by the broker about a file whose results used joint answers."""
-MISMATCH = "prefetch_mismatch"
-"""Said by the broker when a joint answer differed from the single one; the content names the variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ class BatchJob:
         if note.subject == MISMATCH:
             return self._distrust(note)
         position = self.visits[note.index].positions[note.batch]
-        return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
+        return self._again(note.batch, self.batches[note.batch].noted(position, note))
 
     def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
         """Tell each batch about its outcome."""
@@ -94,7 +90,7 @@ class BatchJob:
         for outcome in outcomes:
             position = self.visits[outcome.index].positions[outcome.batch]
             own = replace(outcome, index=position)
-            again += self._again(outcome.batch, self.batches[outcome.batch].finished(position, own))
+            again += self._again(outcome.batch, self.batches[outcome.batch].finished(own))
         return dict.fromkeys(again)
 
     def _positions(self, index: int) -> Iterable[tuple[str, int]]:

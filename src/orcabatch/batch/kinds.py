@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from orcabatch.engine.contract import Note
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.work import FunctionPostProcess, PostProcess
 from orcabatch.outcome import FileOutcome
@@ -56,14 +57,17 @@ class Batch(Protocol):
     def payload(self, position: int) -> Any:
         """What goes to the worker with the file."""
 
-    def noted(self, position: int, subject: str, content: Any) -> Iterable[int]:
+    def noted(self, position: int, note: Note) -> Iterable[int]:
         """A worker said something about the file. Returns positions to be done again."""
 
-    def finished(self, position: int, outcome: FileOutcome) -> Iterable[int]:
-        """The file ended. Returns positions to be done again."""
+    def finished(self, outcome: FileOutcome) -> Iterable[int]:
+        """A file ended; `outcome.index` is its position. Returns positions to be done again."""
 
-    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
+    def conclude(self, outcomes: Sequence[FileOutcome]) -> Conclusion:
         """Make the batch's common outputs from the outcomes, one per file in input order."""
+
+    def pass_on(self) -> None:
+        """Do what else was asked for, after `conclude`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +100,23 @@ class FunctionBatch:
     def payload(self, position: int) -> None:  # noqa: ARG002 - as above
         """Nothing goes along."""
 
-    def noted(self, position: int, subject: str, content: Any) -> Iterable[int]:  # noqa: ARG002 - as above
+    def noted(self, position: int, note: Note) -> Iterable[int]:  # noqa: ARG002 - as above
         """Nothing follows."""
         return ()
 
-    def finished(self, position: int, outcome: FileOutcome) -> Iterable[int]:  # noqa: ARG002 - as above
+    def finished(self, outcome: FileOutcome) -> Iterable[int]:  # noqa: ARG002 - as above
         """Nothing is done again."""
         return ()
 
-    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Written:  # noqa: ARG002 - as above
+    def conclude(self, outcomes: Sequence[FileOutcome]) -> Written:
         """Write the list of failed files, where there is a folder and any failed."""
         failed = [outcome for outcome in outcomes if not outcome.ok]
         if self.result_folder is None or not failed:
             return Written()
         return Written((write_failed_files(self.result_folder / f"{self.name}_failed_files.csv", failed),))
+
+    def pass_on(self) -> None:
+        """Nothing else was asked for."""
 
 
 def write_failed_files(target: Path, failed: Sequence[FileOutcome]) -> Path:
@@ -119,7 +126,13 @@ def write_failed_files(target: Path, failed: Sequence[FileOutcome]) -> Path:
     rows.writerow(["fe_filename", "status", "cause", "phase", "reason"])
     for outcome in failed:
         rows.writerow(
-            [outcome.file.as_posix(), outcome.status, outcome.cause or "", outcome.failed_phase or "", outcome.error or ""]
+            [
+                outcome.file.as_posix(),
+                outcome.status,
+                outcome.cause or "",
+                outcome.failed_phase or "",
+                outcome.error or "",
+            ]
         )
     write_bytes(target, text.getvalue().encode())
     return target

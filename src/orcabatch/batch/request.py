@@ -9,13 +9,14 @@ limits where several batches share one call. Does not cover planning or running 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orcabatch.batch.kinds import Batch, FunctionBatch, usable_folder
 from orcabatch.errors import SettingsError, SourceError
+from orcabatch.orcaflex.binding import find_binding
 from orcabatch.settings import Settings, keys_set, merge_sections, parse_settings
 
 YAML_SUFFIXES = {".yml", ".yaml"}
@@ -60,6 +61,8 @@ class Options:
     fresh: bool = False
     version: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    planning: bool = False
+    """Nothing will run: no folder is made, nothing heavy is imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def read_request(source: Any, options: Options) -> Request:
         SettingsError: keys or values are wrong; lists all of them.
         OutputError: a result folder cannot be used.
     """
-    if isinstance(source, Mapping):
+    if isinstance(source, MutableMapping):
         return _one(_from_cfg(source, options), options)
     paths = _paths(source)
     if all(path.suffix.lower() in YAML_SUFFIXES for path in paths):
@@ -154,8 +157,15 @@ def _from_files(paths: Sequence[Path], options: Options) -> _Read:
             "the loaded model and returns a value."
         )
     settings = _parsed(None, options, "performance")
-    folder = None if options.output_dir is None else usable_folder(Path(options.output_dir).absolute())
-    return _Read(FunctionBatch.over(paths, options.postprocess, folder), settings)
+    return _Read(FunctionBatch.over(paths, options.postprocess, _folder(options)), settings)
+
+
+def _folder(options: Options) -> Path | None:
+    """Where a plain function's batch leaves its files."""
+    if options.output_dir is None:
+        return None
+    folder = Path(options.output_dir).absolute()
+    return folder if options.planning else usable_folder(folder)
 
 
 def _from_yaml(path: Path, options: Options) -> _Read:
@@ -164,26 +174,31 @@ def _from_yaml(path: Path, options: Options) -> _Read:
     configuration = load_configuration(path, options.overrides, output_dir=options.output_dir)
     settings = _parsed(configuration.performance, options, str(path))
     if options.postprocess is not None:
-        folder = None if options.output_dir is None else usable_folder(Path(options.output_dir).absolute())
-        return _Read(FunctionBatch.over(configuration.files, options.postprocess, folder), settings, configuration.notes)
-    configuration.create_folders()
-    return _Read(_digitalmodel(configuration.cfg, settings), settings, configuration.notes)
+        batch = FunctionBatch.over(configuration.files, options.postprocess, _folder(options))
+        return _Read(batch, settings, configuration.notes)
+    if not options.planning:
+        configuration.create_folders()
+    return _Read(_digitalmodel(configuration.cfg, settings, options), settings, configuration.notes)
 
 
-def _from_cfg(cfg: Mapping[str, Any], options: Options) -> _Read:
+def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> _Read:
     if "Analysis" not in cfg or "file_management" not in cfg:
         raise SourceError(
             "The cfg mapping is not one that digitalmodel has configured: it lacks Analysis or file_management. Give "
             "the YAML file's name instead, or the cfg that digitalmodel hands to its post-process."
         )
     settings = _parsed(cfg.get("performance"), options, "cfg")
-    return _Read(_digitalmodel(cfg, settings), settings)
+    return _Read(_digitalmodel(cfg, settings, options), settings)
 
 
-def _digitalmodel(cfg: Mapping[str, Any], settings: Settings) -> Batch:
+def _digitalmodel(cfg: MutableMapping[str, Any], settings: Settings, options: Options) -> Batch:
     from orcabatch.digitalmodel.batch import DigitalModelBatch
+    from orcabatch.digitalmodel.layout import open_gate
 
-    return DigitalModelBatch.from_cfg(cfg, settings=settings)
+    if not options.planning:
+        open_gate()
+        find_binding(settings.orcaflex)
+    return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=options.planning)
 
 
 def _one(read: _Read, options: Options) -> Request:

@@ -1,0 +1,147 @@
+"""The facade: `run_batch`, `plan_batch`, `iter_batch`.
+
+    source + arguments ──> Request ──> BatchPlan ──> Run ──> FileOutcome, ... ──> BatchResult
+
+Two words are enough to use the house: `plan_batch` says what would happen, `run_batch` does it. Sources, settings and
+files are understood in `orcabatch.batch.request`, the order of the rooms stands in `orcabatch.batch.run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from orcabatch.batch.request import Options, Request, read_request
+from orcabatch.batch.result import BatchResult, failure_text
+from orcabatch.batch.run import Run, plan_of
+from orcabatch.errors import BatchError, BatchInterrupted
+from orcabatch.host import HostResources
+from orcabatch.outcome import FileOutcome
+from orcabatch.plan import BatchPlan
+from orcabatch.settings import Settings
+
+__all__ = ["BatchResult", "iter_batch", "plan_batch", "run_batch"]
+
+Performance = Mapping[str, Any] | Settings | None
+OnFailure = Literal["continue", "raise"] | None
+
+
+def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a script may want to say
+    source: Any,
+    *,
+    postprocess: Callable[..., Any] | None = None,
+    performance: Performance = None,
+    orcaflex: Literal["real", "simulated"] | None = None,
+    output_dir: str | Path | None = None,
+    progress: Any = None,
+    on_outcome: Callable[[FileOutcome], None] | None = None,
+    on_failure: OnFailure = None,
+    fresh: bool = False,
+    version: str | None = None,
+) -> BatchResult:
+    """Post-process a batch of `.sim` files as fast as this machine allows, with the output of the serial run.
+
+    Args:
+        source: a digitalmodel YAML, its cfg mapping, a list of YAMLs (several batches under one budget), or a list of
+            `.sim` files together with `postprocess`.
+        postprocess: a function `f(model)`, or `f(model, sim_file)` when it requires two positional arguments, called
+            with the loaded `OrcFxAPI.Model`. With a YAML, it is applied to the files that the YAML names.
+        performance: merged over the YAML's `performance:` section, key by key; a mapping or a `Settings`.
+        orcaflex: `simulated` uses the simulated OrcaFlex; None: what the YAML says, else the real one.
+        output_dir: where results go; None: where the YAML says. Without it, a plain function leaves no files.
+        progress: None: automatic; False: silent; a callable gets every progress event.
+        on_outcome: called in this thread with every outcome as its file finishes.
+        on_failure: `raise` turns failed files into an exception once the others are written; None: what the YAML
+            says, else `continue`.
+        fresh: do not use results of earlier runs.
+        version: identifies `postprocess` and everything it depends on, so that its results may be kept for the next
+            run; None: they are not kept.
+
+    Returns:
+        The outcomes in input order, the plan, the metrics.
+
+    Raises:
+        TypeError: the source is a mixture, or files without a function.
+        SettingsError, SourceError, OutputError: something is wrong with the call or the YAML; nothing was run.
+        OrcaFlexUnavailable, DigitalModelError: what is needed to run is missing.
+        BatchError: files failed and `on_failure` is `raise`.
+        BatchInterrupted: Ctrl-C; what was finished is written.
+    """
+    request = read_request(
+        source,
+        Options(
+            postprocess=postprocess,
+            performance=performance,
+            orcaflex=orcaflex,
+            output_dir=output_dir,
+            on_failure=on_failure,
+            fresh=fresh,
+            version=version,
+        ),
+    )
+    return carry_out(request, progress=progress, on_outcome=on_outcome)
+
+
+def carry_out(
+    request: Request, *, progress: Any = None, on_outcome: Callable[[FileOutcome], None] | None = None
+) -> BatchResult:
+    """Plan and run a request that has been read.
+
+    Raises:
+        BatchError: files failed and one of the batches asks to raise.
+        BatchInterrupted: the run was stopped; carries no result, what was finished is written.
+    """
+    run = Run(request, plan_of(request), progress)
+    for outcome in run.outcomes():
+        if on_outcome is not None:
+            on_outcome(outcome)
+    if run.interrupted is not None:
+        raise BatchInterrupted(str(run.interrupted), run.interrupted.signum)
+    result = run.result()
+    strict = {name for name, settings in request.own.items() if settings.on_failure == "raise"}
+    loud = [outcome for outcome in result.failed if outcome.batch in strict]
+    if loud:
+        raise BatchError(failure_text(loud, len(result.outcomes)))
+    return result
+
+
+def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Iterator[FileOutcome]:
+    """The same as `run_batch`, handing on each outcome as its file finishes.
+
+    Closing the iterator (leaving the loop) drains: files that are being worked on are finished and written, nothing new
+    is started. A file that is done again comes again, with a higher `attempt`. The batch advances while the loop asks
+    for the next outcome.
+
+    Args:
+        source: as for `run_batch`.
+        progress: as for `run_batch`, silent unless asked for.
+        **arguments: `postprocess`, `performance`, `orcaflex`, `output_dir`, `on_failure`, `fresh`, `version`.
+
+    Raises:
+        as `run_batch`; `on_failure: raise` raises after the last outcome.
+    """
+    request = read_request(source, Options(**arguments))
+    run = Run(request, plan_of(request), progress)
+    yield from run.outcomes()
+    if run.interrupted is not None:
+        raise BatchInterrupted(str(run.interrupted), run.interrupted.signum)
+    if any(settings.on_failure == "raise" for settings in request.own.values()):
+        run.result().raise_for_failures()
+
+
+def plan_batch(source: Any, *, host: HostResources | None = None, **arguments: Any) -> BatchPlan:
+    """What `run_batch` would do, without doing any of it.
+
+    Args:
+        source: as for `run_batch`.
+        host: plan for another machine, for example `HostResources(64, 256 * 10**9)`; None: this one.
+        **arguments: as for `run_batch`; those that only concern running are ignored.
+
+    Raises:
+        TypeError, SettingsError, SourceError: as `run_batch`.
+    """
+    for running in ("progress", "on_outcome"):
+        arguments.pop(running, None)
+    return plan_of(readread_request(source, replace(Options(**arguments), planning=True)), host)

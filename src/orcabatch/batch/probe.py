@@ -1,0 +1,79 @@
+"""What the engine is told about the host while it runs: memory, CPU and bytes read, by this process and its workers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import psutil
+
+from orcabatch.engine import Probe, Sample
+from orcabatch.host import memory_reading
+
+
+def host_probe(cpus: int) -> Probe:
+    """A probe for `orcabatch.engine.run`: called with the ids of living worker processes at every interval.
+
+    Args:
+        cpus: how many CPUs the batch may use; its CPU percentage is of these.
+    """
+    return _Measuring(cpus)
+
+
+@dataclass(slots=True)
+class _Measuring:
+    """Rates need the reading before; so this remembers it."""
+
+    cpus: int
+    processes: dict[int, psutil.Process] = field(default_factory=dict)
+    cpu_s: dict[int, float] = field(default_factory=dict)
+    at_s: float = field(default_factory=time.perf_counter)
+
+    def __call__(self, pids: tuple[int, ...]) -> Sample:
+        memory = memory_reading()
+        now = time.perf_counter()
+        own_bytes, read_bytes, cpu_s = 0, 0, 0.0
+        for pid in (psutil.Process().pid, *pids):
+            reading = self._read(pid)
+            own_bytes += reading.rss_bytes
+            read_bytes += reading.read_bytes
+            cpu_s += reading.cpu_s
+        elapsed, self.at_s = now - self.at_s, now
+        return Sample(
+            total_bytes=memory.total_bytes,
+            available_bytes=memory.available_bytes,
+            own_bytes=own_bytes,
+            cpu_percent=100 * cpu_s / (elapsed * self.cpus) if elapsed > 0 else 0.0,
+            read_bytes=read_bytes,
+        )
+
+    def _read(self, pid: int) -> _Reading:
+        """What one process holds, has read, and has used of the CPUs since it was last asked."""
+        try:
+            process = self.processes.setdefault(pid, psutil.Process(pid))
+            with process.oneshot():
+                times = process.cpu_times()
+                total_s = times.user + times.system
+                used_s = total_s - self.cpu_s.get(pid, total_s)
+                self.cpu_s[pid] = total_s
+                return _Reading(process.memory_info().rss, _read_bytes(process), used_s)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            self.processes.pop(pid, None)
+            return _Reading(0, 0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One process at one instant."""
+
+    rss_bytes: int
+    read_bytes: int
+    cpu_s: float
+
+
+def _read_bytes(process: psutil.Process) -> int:
+    """Bytes the process has read; 0 where the system does not say (macOS)."""
+    counters = getattr(process, "io_counters", None)
+    if counters is None:
+        return 0
+    return int(getattr(counters(), "read_chars", counters().read_bytes))

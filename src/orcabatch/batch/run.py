@@ -1,0 +1,230 @@
+"""One call from request to result: the only place that knows the order of the rooms.
+
+    request ── host ──> plan ── tasks, limits ──> engine ── outcomes ──> batches conclude ──> metrics ──> BatchResult
+
+Holds no rules: what may run is the plan's affair, when it runs the engine's, what is written the batches'.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orcabatch.batch.account import write_account
+from orcabatch.batch.job import BatchJob, visits
+from orcabatch.batch.probe import host_probe
+from orcabatch.batch.request import Request
+from orcabatch.batch.result import BatchResult, last_attempts
+from orcabatch.engine import EngineOptions, Limits, SeatLimits
+from orcabatch.engine import run as run_engine
+from orcabatch.engine.contract import Event, Task
+from orcabatch.errors import BatchInterrupted, SettingsError
+from orcabatch.host import HostResources, ResourceManager, sim_sizes
+from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.progress import Display, make_display
+from orcabatch.orcaflex.binding import Kind, find_binding
+from orcabatch.orcaflex.broker import BrokerOptions
+from orcabatch.orcaflex.work import OrcaFlexRecipe
+from orcabatch.outcome import FileOutcome
+from orcabatch.plan import BatchPlan, SizedFile, make_plan
+from orcabatch.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
+    """The plan for a request on this host, or on another one given as values."""
+    wanted = visits(request.batches)
+    sizes = sim_sizes(visit.file for visit in wanted)
+    files = [SizedFile(visit.file, size or 0) for visit, size in zip(wanted, sizes, strict=True)]
+    return make_plan(
+        files,
+        request.settings,
+        host or ResourceManager().measure(),
+        batches=[tuple(visit.positions) for visit in wanted],
+    )
+
+
+@dataclass(slots=True)
+class Run:
+    """One call. Iterate `outcomes`, then take `result`.
+
+    Attributes:
+        request: what was asked for.
+        plan: what will be done.
+        progress: how to show it (see `orcabatch.monitor.progress.make_display`).
+        warnings: what the engineer should know about the run as a whole; grows while it runs.
+        interrupted: set once the run was stopped by Ctrl-C or a signal.
+    """
+
+    request: Request
+    plan: BatchPlan
+    progress: Any = None
+    warnings: list[str] = field(default_factory=list)
+    interrupted: BatchInterrupted | None = None
+    monitor: PerformanceMonitor = field(init=False)
+    _outcomes: list[FileOutcome] = field(default_factory=list)
+    _outputs: list[Path] = field(default_factory=list)
+    _metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.monitor = PerformanceMonitor(self.request.settings)
+        self.warnings += [*self.request.notes]
+
+    def outcomes(self) -> Iterator[FileOutcome]:
+        """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written."""
+        job = self._job()
+        display = make_display(self.progress)
+        self.monitor.start()
+        running = run_engine(
+            tasks_of(self.plan),
+            job,
+            options=options_of(self.plan),
+            limits=limits_of(self.plan),
+            probe=host_probe(self.plan.host.logical_cpus),
+            listener=self._listener(display),
+        )
+        try:
+            for outcome in running:
+                self._take(outcome)
+                yield outcome
+        except BatchInterrupted as interruption:
+            self.interrupted = interruption
+        finally:
+            running.close()
+            display.close()
+            self.monitor.stop()
+            self._conclude()
+
+    def result(self) -> BatchResult:
+        """What the run ended with."""
+        return BatchResult(
+            outcomes=last_attempts(self._outcomes),
+            plan=self.plan,
+            metrics=self._metrics,
+            outputs=tuple(self._outputs),
+            warnings=tuple(self.warnings),
+        )
+
+    def _job(self) -> BatchJob:
+        settings = self.request.settings
+        binding = find_binding(settings.orcaflex)
+        if binding.kind is Kind.FOREIGN and self.plan.executor == "processes":
+            raise SettingsError(
+                "executor: processes cannot be used with an OrcFxAPI that a test put into sys.modules: worker "
+                "processes would not have it. Use `executor: threads` or `serial`."
+            )
+        self._warn(binding.warning)
+        recipe = OrcaFlexRecipe(
+            {batch.name: batch.postprocess for batch in self.request.batches},
+            settings.orcaflex,
+            broker_options(settings),
+            thread_count=self.plan.native_threads,
+        )
+        batches = {batch.name: batch for batch in self.request.batches}
+        return BatchJob(recipe, batches, visits(self.request.batches), self._warn)
+
+    def _warn(self, text: str) -> None:
+        if text and text not in self.warnings:
+            _log.warning("%s", text)
+            self.warnings.append(text)
+
+    def _listener(self, display: Display) -> Callable[[Event], None]:
+        def listen(event: Event) -> None:
+            self.monitor.listener(event)
+            display.listener(event)
+
+        return listen
+
+    def _take(self, outcome: FileOutcome) -> None:
+        self._outcomes.append(outcome)
+        self.monitor.add_outcome(outcome)
+
+    def _conclude(self) -> None:
+        """Have every batch write what it has, then the metrics, whatever happened before."""
+        outcomes = last_attempts(self._outcomes)
+        try:
+            for batch in self.request.batches:
+                own = [outcome for outcome in outcomes if outcome.batch == batch.name]
+                conclusion = batch.conclude(own)
+                self._outputs += conclusion.outputs
+                for warning in conclusion.warnings:
+                    self._warn(warning)
+                if self.interrupted is None:
+                    batch.pass_on()
+        finally:
+            self._metrics, written = write_account(self.request, self.plan, self.monitor, self.warnings)
+            self._outputs += written
+
+
+def tasks_of(plan: BatchPlan) -> list[Task]:
+    """The plan's files as the engine takes them."""
+    return [
+        Task(
+            index=file.index,
+            file=file.file,
+            batches=file.batches,
+            size_bytes=file.size_bytes,
+            memory_bytes=file.memory_bytes,
+            cost=file.seconds if file.seconds is not None else float(file.size_bytes),
+            tier=file.tier,
+        )
+        for file in plan.files
+        if file.skip is None
+    ]
+
+
+def limits_of(plan: BatchPlan) -> Limits:
+    """The plan's limits as the engine takes them."""
+    settings, static = plan.settings, plan.mode == "static"
+    licences = settings.licences
+    return Limits(
+        mode="static" if static else "dynamic",
+        tiers={tier.name: tier.limit if static else tier.ceiling for tier in plan.tiers},
+        max_limit=plan.limit if static else plan.ceiling,
+        start_limit=plan.start_limit,
+        min_limit=plan.min_limit,
+        memory_total_bytes=plan.host.total_ram_bytes,
+        max_usage_percent=settings.memory.max_usage_percent,
+        gc_threshold_percent=settings.memory.gc_threshold,
+        seats=SeatLimits(
+            max=licences.max,
+            scope=licences.scope,
+            wait_s=licences.wait,
+            ramp_per_s=licences.ramp_up,
+            processes=max(1, plan.processes),
+            threads_per_process=max(1, plan.threads_per_process),
+        ),
+        cpus=plan.host.logical_cpus,
+    )
+
+
+def options_of(plan: BatchPlan) -> EngineOptions:
+    """How the plan is carried out, as the engine takes it."""
+    settings = plan.settings
+    if plan.executor == "dask":
+        raise SettingsError("executor: dask is not there yet. Use `auto`, `threads`, `processes` or `serial`.")
+    return EngineOptions(
+        executor=plan.executor,
+        threads=max(1, plan.ceiling),
+        processes=max(1, plan.processes),
+        threads_per_process=max(1, plan.threads_per_process),
+        retries=settings.retries,
+        timeout_s=settings.timeout,
+        priority=settings.priority,
+        numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
+    )
+
+
+def broker_options(settings: Settings) -> BrokerOptions:
+    """The broker's settings as the broker takes them."""
+    asked = settings.broker
+    return BrokerOptions(
+        enabled=asked.enabled,
+        prefetch=asked.prefetch,
+        self_check=asked.self_check,
+        chunk_bytes=settings.memory.chunk_size,
+    )
