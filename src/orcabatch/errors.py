@@ -49,4 +49,12 @@ class BatchError(OrcabatchError):
 
 
 class BatchInterrupted(OrcabatchError):  # noqa: N818 - a state, not a mistake
-    """The run was interrupted; what was finished is written, the same call again does the rest."""
+    """The run was interrupted; what was finished is written, the same call again does the rest.
+
+    Attributes:
+        signum: the number of the signal that asked for it; 0 where it was not a signal.
+    """
+
+    def __init__(self, message: str, signum: int = 0) -> None:
+        super().__init__(message)
+        self.signum = signum

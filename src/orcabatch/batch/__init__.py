@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orcabatch.batch.request import Options, Request, read_request
 from orcabatch.batch.result import BatchResult, failure_text
 from orcabatch.batch.run import Run, plan_of
 from orcabatch.errors import BatchError, BatchInterrupted
-from orcabatch.host import HostResources
-from orcabatch.outcome import FileOutcome
-from orcabatch.plan import BatchPlan
 from orcabatch.settings import Settings
+
+if TYPE_CHECKING:
+    from orcabatch.host import HostResources
+    from orcabatch.outcome import FileOutcome
+    from orcabatch.plan import BatchPlan
 
 __all__ = ["BatchResult", "iter_batch", "plan_batch", "run_batch"]
 
@@ -144,4 +146,4 @@ def plan_batch(source: Any, *, host: HostResources | None = None, **arguments: A
     """
     for running in ("progress", "on_outcome"):
         arguments.pop(running, None)
-    return plan_of(readread_request(source, replace(Options(**arguments), planning=True)), host)
+    return plan_of(read_request(source, replace(Options(**arguments), planning=True)), host)

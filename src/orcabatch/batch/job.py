@@ -8,14 +8,16 @@ everyone and have the files that used it done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.kinds import Batch
-from orcabatch.engine.contract import Note, Recipe, Task
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
-from orcabatch.outcome import FileOutcome
+
+if TYPE_CHECKING:
+    from orcabatch.batch.kinds import Batch
+    from orcabatch.engine.contract import Note, Recipe, Task
+    from orcabatch.outcome import FileOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,14 @@ class BatchJob:
         if note.subject == MISMATCH:
             return self._distrust(note)
         position = self.visits[note.index].positions[note.batch]
-        return self._again(note.batch, self.batches[note.batch].noted(position, note))
+        return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
 
     def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
         """Tell each batch about its outcome."""
         again: list[int] = []
         for outcome in outcomes:
             position = self.visits[outcome.index].positions[outcome.batch]
-            own = replace(outcome, index=position)
-            again += self._again(outcome.batch, self.batches[outcome.batch].finished(own))
+            again += self._again(outcome.batch, self.batches[outcome.batch].finished(position, outcome))
         return dict.fromkeys(again)
 
     def _positions(self, index: int) -> Iterable[tuple[str, int]]:

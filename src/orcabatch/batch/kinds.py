@@ -11,13 +11,14 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from orcabatch.engine.contract import Note
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.work import FunctionPostProcess, PostProcess
-from orcabatch.outcome import FileOutcome
 from orcabatch.store.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from orcabatch.outcome import FileOutcome
 
 
 class Conclusion(Protocol):
@@ -57,14 +58,17 @@ class Batch(Protocol):
     def payload(self, position: int) -> Any:
         """What goes to the worker with the file."""
 
-    def noted(self, position: int, note: Note) -> Iterable[int]:
+    def noted(self, position: int, subject: str, content: Any) -> Iterable[int]:
         """A worker said something about the file. Returns positions to be done again."""
 
-    def finished(self, outcome: FileOutcome) -> Iterable[int]:
-        """A file ended; `outcome.index` is its position. Returns positions to be done again."""
+    def finished(self, position: int, outcome: FileOutcome) -> Iterable[int]:
+        """The file ended. Returns positions to be done again."""
 
-    def conclude(self, outcomes: Sequence[FileOutcome]) -> Conclusion:
-        """Make the batch's common outputs from the outcomes, one per file in input order."""
+    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
+        """Make the batch's common outputs from the outcomes, one per file in input order.
+
+        Not `complete`: the run was interrupted; outputs that an earlier run left whole stay as they are.
+        """
 
     def pass_on(self) -> None:
         """Do what else was asked for, after `conclude`."""
@@ -93,22 +97,22 @@ class FunctionBatch:
         name = getattr(function, "__name__", type(function).__name__).strip("<>")
         return cls(name, tuple(Path(file).absolute() for file in files), FunctionPostProcess(function), result_folder)
 
-    def ready(self, position: int) -> bool:  # noqa: ARG002 - files of a plain function do not depend on each other
+    def ready(self, position: int) -> bool:
         """Always."""
         return True
 
-    def payload(self, position: int) -> None:  # noqa: ARG002 - as above
+    def payload(self, position: int) -> None:
         """Nothing goes along."""
 
-    def noted(self, position: int, note: Note) -> Iterable[int]:  # noqa: ARG002 - as above
+    def noted(self, position: int, subject: str, content: Any) -> Iterable[int]:
         """Nothing follows."""
         return ()
 
-    def finished(self, outcome: FileOutcome) -> Iterable[int]:  # noqa: ARG002 - as above
+    def finished(self, position: int, outcome: FileOutcome) -> Iterable[int]:
         """Nothing is done again."""
         return ()
 
-    def conclude(self, outcomes: Sequence[FileOutcome]) -> Written:
+    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Written:
         """Write the list of failed files, where there is a folder and any failed."""
         failed = [outcome for outcome in outcomes if not outcome.ok]
         if self.result_folder is None or not failed:

@@ -8,15 +8,14 @@ Holds no rules: what may run is the plan's affair, when it runs the engine's, wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.account import write_account
 from orcabatch.batch.job import BatchJob, visits
 from orcabatch.batch.probe import host_probe
-from orcabatch.batch.request import Request
 from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
@@ -28,9 +27,12 @@ from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import Kind, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
-from orcabatch.outcome import FileOutcome
 from orcabatch.plan import BatchPlan, SizedFile, make_plan
-from orcabatch.settings import Settings
+
+if TYPE_CHECKING:
+    from orcabatch.batch.request import Request
+    from orcabatch.outcome import FileOutcome
+    from orcabatch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +96,8 @@ class Run:
         except BatchInterrupted as interruption:
             self.interrupted = interruption
         finally:
-            running.close()
+            if isinstance(running, Generator):
+                running.close()
             display.close()
             self.monitor.stop()
             self._conclude()
@@ -149,7 +152,7 @@ class Run:
         try:
             for batch in self.request.batches:
                 own = [outcome for outcome in outcomes if outcome.batch == batch.name]
-                conclusion = batch.conclude(own)
+                conclusion = batch.conclude(own, complete=self.interrupted is None)
                 self._outputs += conclusion.outputs
                 for warning in conclusion.warnings:
                     self._warn(warning)
