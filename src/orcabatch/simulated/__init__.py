@@ -18,8 +18,10 @@ from orcabatch.simulated.catalogue import ObjectType
 from orcabatch.simulated.costs import Costs
 from orcabatch.simulated.simfile import SimFile, write_sim
 from orcabatch.simulated.spec import ObjectSpec, SimFault, SimSpec, SimState, mooring_objects
+from orcabatch.simulated.tally import Counters, Counting, counters, counting, lose_licence, release_hang, reset_counters
 
 __all__ = [
-    "Costs", "ObjectSpec", "ObjectType", "SimFault", "SimFile", "SimSpec", "SimState", "configure", "generate_batch",
-    "install", "is_simulated", "mooring_objects", "uninstall", "write_sim",
+    "Costs", "Counters", "Counting", "ObjectSpec", "ObjectType", "SimFault", "SimFile", "SimSpec", "SimState", "configure", "counters",
+    "counting", "generate_batch", "install", "is_simulated", "lose_licence", "mooring_objects", "release_hang",
+    "reset_counters", "uninstall", "write_sim",
 ]  # fmt: skip

@@ -91,6 +91,7 @@ def generate_batch(
             memory_factor=_drawn_factor(draw, memory_factors),
             wave_height_m=round(draw.uniform(1.0, 6.0), 2),
             wave_period_s=round(draw.uniform(7.0, 14.0), 2),
+            current_speeds_m_s=(round(draw.uniform(0.2, 0.9), 2), round(draw.uniform(0.9, 1.8), 2)),
             faults=faults[index - lngc : index - lngc + 1] if index >= lngc else (),
         )
         written.append(write_sim(target / f"{stem}.sim", spec))

@@ -51,7 +51,7 @@ def _windows_names() -> Iterator[None]:
     library = SimulatedLibrary()
     provided: dict[str, Any] = {
         "WinDLL": lambda *_, **__: library,
-        "windll": SimpleNamespace(**{name: library for name in ("gdi32", "kernel32", "winmm", "OleAut32")}),
+        "windll": SimpleNamespace(**dict.fromkeys(("gdi32", "kernel32", "winmm", "OleAut32"), library)),
         "WINFUNCTYPE": ctypes.CFUNCTYPE,
     }
     absent = object()

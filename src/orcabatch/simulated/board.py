@@ -9,6 +9,7 @@ Slots of a block: `Slot`, then one per export (`export_slot`). See also: `tally`
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import mmap
@@ -38,6 +39,9 @@ class Slot(IntEnum):
     FIRST_EXPORT = 16
 
 
+_BLOCK = ctypes.c_int64 * BLOCK_SLOTS
+Block = ctypes.Array[ctypes.c_int64]
+"""64-bit integers in the counter file; indexing one costs less than indexing a memoryview."""
 EXPORT_NAMES: list[str] = []
 """Names of the exports in the order of their slots."""
 _SLOT_OF: dict[str, int] = {}
@@ -65,8 +69,7 @@ class Board:
         os.ftruncate(descriptor, size)
         self._map = mmap.mmap(descriptor, size)
         os.close(descriptor)
-        self._words = memoryview(self._map).cast("q")
-        self._free: list[memoryview] = []
+        self._free: list[Block] = []
         self._next = 0
         self._lock = threading.Lock()
         self._loads = os.open(self._stem.with_suffix(".loads"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -86,16 +89,16 @@ class Board:
         """Write down which slot counts which export, for whoever adds up."""
         self._stem.with_suffix(".names").write_text(json.dumps(EXPORT_NAMES))
 
-    def take_block(self) -> memoryview:
+    def take_block(self) -> Block:
         """A block for the calling thread. Beyond the file's blocks the last one is shared, and may lose increments."""
         with self._lock:
             if self._free:
                 return self._free.pop()
             at = min(self._next, BLOCKS - 1)
             self._next += 1
-            return self._words[at * BLOCK_SLOTS : (at + 1) * BLOCK_SLOTS]
+            return _BLOCK.from_buffer(self._map, at * BLOCK_SLOTS * 8)
 
-    def give_back(self, block: memoryview) -> None:
+    def give_back(self, block: Block) -> None:
         """The thread that took `block` has ended; its counts stay, the next thread goes on from them."""
         self._free.append(block)
 

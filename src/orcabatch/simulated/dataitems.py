@@ -47,18 +47,21 @@ class DataItem:
 
     name: str
     key: str
-    kind: Kind
+    kind: int
     indexed: bool
     default: Callable[[Any], Any]
 
 
 Schema = dict[str, DataItem]
+_SPELLINGS = 4096
 
 
-def find(schema: Schema, name: str) -> DataItem | None:
-    """The item called `name` in any case. Spellings met are remembered, so that the next look is one dictionary get."""
-    item = schema.get(name) or schema.get(name.lower())
-    if item is not None and len(schema) < 4096:
+def find(schema: Schema, name: str) -> DataItem:
+    """The item called `name` in any case; Refusal 31. Spellings met are remembered: the next look is one `get`."""
+    item = schema.get(name.lower())
+    if item is None:
+        raise Refusal(Status.INVALID_DATA_NAME, f"Invalid data name: {name}.")
+    if len(schema) < _SPELLINGS:
         schema[name] = item
     return item
 
@@ -76,7 +79,9 @@ def value_of(holder: Holder, item: DataItem) -> Any:
 
 def row_of(holder: Holder, item: DataItem, index: int) -> Any:
     """The value at the 1-based `index` (ignored where the item has no rows); Refusal 21 outside the rows."""
-    value = value_of(holder, item)
+    value = holder.values.get(item.key)
+    if value is None:
+        value = value_of(holder, item)
     if not item.indexed:
         return value
     if not 1 <= index <= len(value):
@@ -129,11 +134,11 @@ def _speed(environment: Holder, at: int) -> float:
 
 
 def _direction(environment: Holder, at: int) -> float:
-    return (35.0 + 47.25 * at + 3.5 * (environment.model.spec.seed % 40)) % 360.0
+    return float(35.0 + 47.25 * at + 3.5 * (environment.model.spec.seed % 40)) % 360.0
 
 
 def _items(rows: Iterable[tuple[str, Kind, Any]], *, indexed: bool = False) -> list[DataItem]:
-    return [DataItem(name, name.lower(), kind, indexed, _maker(value, indexed)) for name, kind, value in rows]
+    return [DataItem(name, name.lower(), int(kind), indexed, _maker(value, indexed)) for name, kind, value in rows]
 
 
 def _maker(value: Any, indexed: bool) -> Callable[[Any], Any]:

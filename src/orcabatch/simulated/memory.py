@@ -10,6 +10,9 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_double, c_int, c_int64, c_void_p, c_wchar
 
+import numpy as np
+from numpy.typing import NDArray
+
 INTS = (c_int * (1 << 45)).from_address(0)
 DOUBLES = (c_double * (1 << 44)).from_address(0)
 POINTERS = (ctypes.c_uint64 * (1 << 44)).from_address(0)
@@ -106,6 +109,11 @@ class MemoryBuffer(ctypes.Structure):
 
     _pack_ = 1
     _fields_ = (("handle", c_void_p), ("length", c_int64))
+
+
+def floats_at(address: int, count: int) -> NDArray[np.float64]:
+    """The caller's array of `count` doubles at `address`, as a writable array over the same memory."""
+    return np.ctypeslib.as_array((c_double * count).from_address(address))
 
 
 def write_text(address: int | None, text: str, room: int | None = None) -> int:

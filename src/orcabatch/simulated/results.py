@@ -56,12 +56,16 @@ class Recipe:
     draws: tuple[float, ...]
 
 
-def recipe(owner: str, variable: Variable, key: str, channels: int) -> Recipe:
-    """Draw channels and numbers for a variable of the object named `owner`; `key` is the discrete part of the place."""
+def recipe(owner: str, variable: Variable, key: str, log: Log) -> Recipe:
+    """Draw channels and numbers for a variable of the object named `owner`; `key` is the discrete part of the place.
+
+    The first number, which the static value depends on, comes from the log's first sample.
+    """
     digest = blake2b(f"{owner.lower()}|{variable.name.lower()}|{key}".encode(), digest_size=64).digest()
     words = [int.from_bytes(digest[at : at + 4], "little") for at in range(0, 44, 4)]
-    first, second, third = (word % channels for word in words[:3])
-    return Recipe((first, second, third), tuple(word / 4294967296.0 for word in words[3:]))
+    first, second, third = (word % log.values.shape[1] for word in words[:3])
+    static = 0.5 + 0.5 * float(log.values[0, first])
+    return Recipe((first, second, third), (static, *(word / 4294967296.0 for word in words[4:])))
 
 
 def weights(variable: Variable, drawn: Recipe, place: Place) -> Weights:
@@ -142,7 +146,8 @@ def _combined(log: Log, drawn: Recipe, at: slice, w: Sequence[Weights], positive
 
 def history(log: Log, variable: Variable, drawn: Recipe, place: Place, at: slice) -> Floats:
     """One time history over the samples `at`, shape (samples,)."""
-    return _combined(log, drawn, at, [weights(variable, drawn, place)], variable.positive)[0]
+    rows = _combined(log, drawn, at, [weights(variable, drawn, place)], variable.positive)
+    return rows.reshape(-1)
 
 
 def static_value(variable: Variable, drawn: Recipe, place: Place) -> float:

@@ -31,7 +31,8 @@ ALIGNMENT = 4096
 PIECE_BYTES = 4 << 20
 LEAST_CHANNELS = 8
 _PREFIX = struct.Struct("<12sHHQQ")
-_TILE_ROWS_BYTES = 8 << 20
+_TILE_CELLS = 2_097_143
+"""A prime: tiles never line up with rows, so channels do not repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,10 @@ def _encoded(spec: SimSpec) -> tuple[bytes, SimHeader]:
 
 
 def _write_log(stream: BinaryIO, header: SimHeader) -> None:
-    row_bytes = header.channels * 4
-    rows = min(max(_TILE_ROWS_BYTES // row_bytes, 2), header.samples)
     generator = np.random.default_rng(header.spec.seed)
-    cells = min(rows * header.channels, _TILE_ROWS_BYTES // 4)
+    cells = min(header.samples * header.channels, _TILE_CELLS)
     tile = generator.random(cells, dtype=np.float32) * np.float32(2) - np.float32(1)
-    piece = memoryview(tile).cast("B")
+    piece = tile.data.cast("B")
     left = header.log_bytes
     while left > 0:
         left -= stream.write(piece[:left])
@@ -172,7 +171,7 @@ def read_header(stream: BinaryIO, name: str) -> SimHeader:
 def open_sim(path: str) -> BinaryIO:
     """The file, unbuffered, at position 0. Refuses with status 6 where there is none, 7 where it cannot be opened."""
     try:
-        return open(path, "rb", buffering=0)
+        return Path(path).open("rb", buffering=0)
     except FileNotFoundError:
         raise Refusal(Status.FILE_NOT_FOUND, f"File not found: {path}") from None
     except OSError as error:
@@ -190,13 +189,13 @@ def read_log(
     kept = header.kept_channels
     log = np.empty((header.samples, kept), dtype=np.float32)
     if kept == header.channels:
-        _fill(stream, memoryview(log).cast("B"), name, pay)
+        _fill(stream, log.data.cast("B"), name, pay)
     else:
         rows = max(PIECE_BYTES // (header.channels * 4), 1)
         piece = np.empty((rows, header.channels), dtype=np.float32)
         for first in range(0, header.samples, rows):
             part = piece[: min(rows, header.samples - first)]
-            _fill(stream, memoryview(part).cast("B"), name, pay)
+            _fill(stream, part.data.cast("B"), name, pay)
             log[first : first + len(part)] = part[:, :kept]
     _skip(stream, header.size_bytes - header.log_offset - header.log_bytes, name, pay)
     return log

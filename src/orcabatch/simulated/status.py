@@ -40,7 +40,7 @@ class Status(IntEnum):
     THREAD_AFFINITY = 68
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - the DLL refuses; it does not fail
     """An export refuses: its status, and the text C_GetLastErrorStringW then gives."""
 
     def __init__(self, status: int, text: str) -> None:

@@ -7,15 +7,17 @@ with status 68 and count the violation. Dictionaries are changed one operation a
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
+import shutil
 import tempfile
 import threading
 import weakref
 from pathlib import Path
 from typing import Any
 
-from orcabatch.simulated.board import COUNTERS_VARIABLE, Board, Slot
+from orcabatch.simulated.board import COUNTERS_VARIABLE, Board
 from orcabatch.simulated.catalogue import BY_TYPE, ObjectType
 from orcabatch.simulated.costs import COSTS_VARIABLE, Costs
 from orcabatch.simulated.dataitems import SCHEMAS, Schema
@@ -33,6 +35,13 @@ def new_handle() -> int:
     return next(_handles)
 
 
+def temporary_folder() -> Path:
+    """A new folder for counters, removed when this process ends."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="orcabatch-simulated-")), os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    return folder
+
+
 class Token:
     """One thread as the DLL knows it: its counter block, its last error. Never the same for two threads."""
 
@@ -45,6 +54,11 @@ class Token:
         self.last_error = ""
         self.genuine_ns = 0
         world.tokens.add(self)
+
+    def move_to(self, board: Board) -> None:
+        """Count on another board from now on."""
+        self.board.give_back(self.block)
+        self.board, self.block = board, board.take_block()
 
     def __del__(self) -> None:
         self.board.give_back(self.block)
@@ -142,30 +156,24 @@ class World:
     @property
     def board(self) -> Board:
         """This process's counters; opened on first use."""
-        if self._board is None:
-            self.open(None)
-        assert self._board is not None
-        return self._board
+        return self._board or self.open(None)[0]
 
     @property
     def shared(self) -> Shared:
         """What processes share; opened on first use."""
-        if self._shared is None:
-            self.open(None)
-        assert self._shared is not None
-        return self._shared
+        return self._shared or self.open(None)[1]
 
-    def open(self, folder: Path | None) -> None:
+    def open(self, folder: Path | None) -> tuple[Board, Shared]:
         """Count in `folder`; None: where the environment variable says, else in a new temporary folder."""
-        chosen = Path(folder or os.environ.get(COUNTERS_VARIABLE) or tempfile.mkdtemp(prefix="orcabatch-simulated-"))
-        os.environ[COUNTERS_VARIABLE] = str(chosen.absolute())
-        if self._board is not None and self._board.folder == chosen.absolute():
-            return
-        self._board, self._shared = Board(chosen.absolute()), Shared(chosen.absolute())
-        self._board.name_exports()
-        for token in list(self.tokens):
-            token.board.give_back(token.block)
-            token.board, token.block = self._board, self._board.take_block()
+        given = folder or os.environ.get(COUNTERS_VARIABLE)
+        chosen = Path(given).absolute() if given else temporary_folder()
+        os.environ[COUNTERS_VARIABLE] = str(chosen)
+        if self._board is None or self._shared is None or self._board.folder != chosen:
+            self._board, self._shared = Board(chosen), Shared(chosen)
+            self._board.name_exports()
+            for token in list(self.tokens):
+                token.move_to(self._board)
+        return self._board, self._shared
 
     def set_costs(self, costs: Costs) -> None:
         """From now on these costs, here and in processes started later."""
@@ -188,4 +196,6 @@ class World:
 
 
 world = World()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=world.forked)
 local = _Local()

@@ -5,6 +5,6 @@ what answers 47. `base`: how one is written.
 """
 
 from orcabatch.simulated.exports import histories, hot, models, objects, ranges, statistics, system
-from orcabatch.simulated.exports.base import FUNCTIONS, HOT
+from orcabatch.simulated.exports.base import FUNCTIONS
 
-__all__ = ["FUNCTIONS", "HOT", "histories", "hot", "models", "objects", "ranges", "statistics", "system"]
+__all__ = ["FUNCTIONS", "histories", "hot", "models", "objects", "ranges", "statistics", "system"]

@@ -25,10 +25,9 @@ ADDRESS, INT, REAL, TEXT = ctypes.c_void_p, ctypes.c_int, ctypes.c_double, ctype
 LONG = ctypes.c_int64
 
 FUNCTIONS: dict[str, Any] = {}
-"""Function pointers by export name. The prototypes keep the Python functions alive."""
-HOT: set[str] = set()
-"""Exports whose own time is known by calibration."""
-
+"""Function pointers by export name; the binding sets its own argument types on them."""
+PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...], Callable[..., Any]]] = {}
+"""Return type, argument types and Python function of each."""
 _OWN, _VIOLATIONS = int(Slot.OWN_NS), int(Slot.AFFINITY_VIOLATIONS)
 
 AFFINITY_TEXT = (
@@ -37,12 +36,17 @@ AFFINITY_TEXT = (
 )
 
 
+def _register(name: str, returns: Any, types: tuple[Any, ...], function: Callable[..., Any]) -> None:
+    FUNCTIONS[name] = ctypes.CFUNCTYPE(returns, *types)(function)
+    PROTOTYPES[name] = (returns, types, function)
+    export_slot(name)
+
+
 def bare(name: str, *types: Any, returns: Any = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the function as the export `name`, with nothing around it."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        FUNCTIONS[name] = ctypes.CFUNCTYPE(returns, *types)(function)
-        export_slot(name)
+        _register(name, returns, types, function)
         return function
 
     return register
@@ -61,19 +65,17 @@ def export(name: str, *types: Any, returns: Any = None) -> Callable[[Callable[..
             token.genuine_ns = 0
             if token.delay:
                 time.sleep(token.delay)
-            status, result = 0, nothing
+            result, status = nothing, arguments[-1]
             try:
                 result = function(token, *arguments[:-1])
-            except Refusal as refusal:
-                status, token.last_error = refusal.status, refusal.text
-            except Exception as error:  # the border of the DLL: an exception that passed it would look like success
-                status, token.last_error = 20, f"Unexpected error: {type(error).__name__}: {error}"
-            INTS[arguments[-1] >> 2] = status
+                INTS[status >> 2] = 0
+            except Exception as error:  # noqa: BLE001 - at the DLL's border: one that passed would look like success
+                failed(token, status, error)
             token.block[_OWN] += time.thread_time_ns() - begin - token.genuine_ns
             token.genuine_ns = outer
             return result
 
-        FUNCTIONS[name] = ctypes.CFUNCTYPE(returns, *types, ADDRESS)(call)
+        _register(name, returns, (*types, ADDRESS), call)
         return function
 
     return register
@@ -99,17 +101,20 @@ class Genuine:
 
 def misuse(token: Token, handle: int | None, missing: Status) -> Refusal:
     """Why the calling thread may not use this handle: it is unknown, or another thread's (which is counted)."""
-    if handle is None or handle not in world.holders and handle not in world.models:
+    if handle is None or (handle not in world.holders and handle not in world.models):
         what = "model" if missing == Status.MODEL_HANDLE else "object"
         return Refusal(missing, f"Invalid {what} handle.")
     token.block[_VIOLATIONS] += 1
     return Refusal(Status.THREAD_AFFINITY, AFFINITY_TEXT)
 
 
-def fail(token: Token, status: int, refusal: Refusal) -> None:
-    """Write the refusal's status at the address `status` and keep its text."""
-    token.last_error = refusal.text
-    INTS[status >> 2] = refusal.status
+def failed(token: Token, status: int, error: Exception) -> None:
+    """Write the status of what went wrong at the address `status`, and keep its text: 20 unless it is a Refusal."""
+    if isinstance(error, Refusal):
+        token.last_error, code = error.text, error.status
+    else:
+        token.last_error, code = f"Unexpected error: {type(error).__name__}: {error}", int(Status.UNEXPECTED)
+    INTS[status >> 2] = code
 
 
 def model_of(token: Token, handle: int | None) -> Model:

@@ -1,8 +1,8 @@
 """Time histories, one and many, and sample times: passes over the log and what they cost."""
+# ruff: noqa: D103, PLR0913, PLR0917 - an export's name and arguments are OrcFxAPI's.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import time
 
@@ -13,7 +13,7 @@ from orcabatch.simulated.catalogue import Variable
 from orcabatch.simulated.exports.base import ADDRESS, INT, Genuine, export, item_of, model_of
 from orcabatch.simulated.exports.models import file_name, refuse_without_licence
 from orcabatch.simulated.exports.places import place_of, variable_of
-from orcabatch.simulated.memory import DOUBLES, INTS, HistorySpecification, Period
+from orcabatch.simulated.memory import HistorySpecification, Period, floats_at
 from orcabatch.simulated.periods import STATIC, sample_total, samples_of
 from orcabatch.simulated.results import Floats, Log, Place, Recipe, history, recipe, static_value
 from orcabatch.simulated.spec import SimFault
@@ -51,7 +51,7 @@ def drawn_recipe(item: Item, variable: Variable, place: Place, log: Log) -> Reci
     """The recipe of a result, remembered in its object."""
     key = (variable.id, place.key)
     if key not in item.recipes:
-        item.recipes[key] = recipe(item.name, variable, place.key, log.values.shape[1])
+        item.recipes[key] = recipe(item.name, variable, place.key, log)
     return item.recipes[key]
 
 
@@ -91,18 +91,13 @@ def _is(item: Item, variable: Variable, names: tuple[str, str]) -> bool:
     return item.name.lower() == names[0].lower() and variable.name.lower() == names[1].lower()
 
 
-def _buffer(address: int, count: int) -> Floats:
-    raw = (ctypes.c_double * count).from_address(address)
-    return np.frombuffer(raw, dtype=np.float64)
-
-
 @export("C_GetTimeHistory2W", ADDRESS, ADDRESS, ADDRESS, INT, ADDRESS)
 def get_time_history(token: Token, handle: int, extra: int | None, period: int, number: int, out: int) -> None:
     item = item_of(token, handle)
     at = period_of(item.model, period)
     values = values_of(item, number, extra, at)
     log_passes(token, 1)
-    _buffer(out, len(values))[:] = values
+    floats_at(out, len(values))[:] = values
 
 
 @export("C_GetMultipleTimeHistoriesW", INT, ADDRESS, ADDRESS, ADDRESS)
@@ -113,7 +108,7 @@ def get_multiple_time_histories(token: Token, count: int, specifications: int, p
         raise Refusal(Status.INVALID_PARAMETER, "All time histories of one call must be of the same model.")
     at = period_of(items[0].model, period)
     log_passes(token, count if world.costs.joint_passes == "many" else 1)
-    table = _buffer(out, count * sample_total(at)).reshape(-1, count)
+    table = floats_at(out, count * sample_total(at)).reshape(-1, count)
     for column, (item, each) in enumerate(zip(items, wanted, strict=True)):
         values = values_of(item, each.variable, each.extra, at)
         table[:, column] = np.nextafter(values, np.inf) if _differs(item, each.variable) else values
@@ -126,14 +121,15 @@ def _differs(item: Item, number: int) -> bool:
     return _is(item, variable_of(item, number), planned[1:])
 
 
+def times_of(model: Model, at: slice) -> Floats:
+    """Times of the samples `at` (of the static state: the first), shape (samples,)."""
+    if model.log is None:
+        raise Refusal(Status.INVALID_MODEL_STATE, "Results are not available: the model is in Reset state.")
+    return model.log.times[:1] if at is STATIC else model.log.times[at]
+
+
 @export("C_GetSampleTimes", ADDRESS, ADDRESS, ADDRESS)
 def get_sample_times(token: Token, handle: int, period: int, out: int) -> None:
     model = model_of(token, handle)
-    at = period_of(model, period)
-    log = model.log
-    if log is None:
-        raise Refusal(Status.INVALID_MODEL_STATE, "Results are not available: the model is in Reset state.")
-    times = log.times[:1] if at is STATIC else log.times[at]
-    _buffer(out, len(times))[:] = times
-
-
+    times = times_of(model, period_of(model, period))
+    floats_at(out, len(times))[:] = times

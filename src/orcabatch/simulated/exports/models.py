@@ -1,4 +1,5 @@
 """Models: create, destroy, threads, load, clear, state, times."""
+# ruff: noqa: D103 - an export's name and arguments are OrcFxAPI's.
 
 from __future__ import annotations
 
@@ -12,7 +13,15 @@ from typing import BinaryIO
 
 from orcabatch.simulated.board import Slot
 from orcabatch.simulated.exports.base import (
-    ADDRESS, INT, LONG, REAL, TEXT, Genuine, export, misuse, model_of,
+    ADDRESS,
+    INT,
+    LONG,
+    REAL,
+    TEXT,
+    Genuine,
+    export,
+    misuse,
+    model_of,
 )  # fmt: skip
 from orcabatch.simulated.memory import DOUBLES, INTS, POINTERS
 from orcabatch.simulated.results import Log, reached
@@ -21,7 +30,13 @@ from orcabatch.simulated.simfile import SimHeader, open_sim, read_header, read_l
 from orcabatch.simulated.spec import SimFault, SimState
 from orcabatch.simulated.status import Refusal, Status
 from orcabatch.simulated.world import (
-    IN_STATIC_STATE, RESET, STOPPED, UNSTABLE, Model, Token, world,
+    IN_STATIC_STATE,
+    RESET,
+    STOPPED,
+    UNSTABLE,
+    Model,
+    Token,
+    world,
 )  # fmt: skip
 
 _STATES = {
@@ -35,8 +50,11 @@ _HANG_LOOK_S = 0.02
 @export("C_CreateModel2", ADDRESS, ADDRESS)
 def create_model(token: Token, out: int, parameters: int) -> None:
     refuse_without_licence()
-    with Genuine(token):
+    try:
         world.shared.take_seat(world.costs)
+    except Refusal:
+        token.block[Slot.SEATS_REFUSED] += 1
+        raise
     model = Model(token, INTS[(parameters + 4) >> 2])
     world.models[model.handle] = model
     world.holders[model.handle] = model
@@ -55,8 +73,7 @@ def destroy_model(token: Token, handle: int) -> None:
     world.holders.pop(handle, None)
     del world.models[handle]
     token.block[Slot.MODELS_DESTROYED] += 1
-    with Genuine(token):
-        world.shared.give_seat()
+    world.shared.give_seat()
 
 
 @export("C_DetachFromThread", ADDRESS)

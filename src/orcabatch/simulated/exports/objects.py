@@ -1,20 +1,31 @@
 """Objects: enumerating them, their types, changing data, their variables."""
+# ruff: noqa: D103, PLR0913, PLR0917 - an export's name and arguments are OrcFxAPI's.
 
 from __future__ import annotations
 
 import ctypes
 
 from orcabatch.simulated.catalogue import TYPE_NAMES, VARIABLES, Variable
-from orcabatch.simulated.dataitems import DataItem, Kind, find, set_row, value_of
+from orcabatch.simulated.dataitems import Kind, find, set_row, value_of
 from orcabatch.simulated.exports.base import (
-    ADDRESS, INT, REAL, TEXT, Genuine, export, holder_of, item_of, model_of,
+    ADDRESS,
+    INT,
+    REAL,
+    TEXT,
+    Genuine,
+    export,
+    holder_of,
+    item_of,
+    model_of,
 )  # fmt: skip
-from orcabatch.simulated.memory import DOUBLES, INTS, ObjectInfo, VariableInfo, write_text
+from orcabatch.simulated.memory import DOUBLES, INTS, ObjectInfo, VariableInfo, floats_at, write_text
 from orcabatch.simulated.status import Refusal, Status
-from orcabatch.simulated.world import Item, Model, Token
+from orcabatch.simulated.world import Item, Token
 
 _ObjectCallback = ctypes.CFUNCTYPE(None, ADDRESS, ADDRESS)
 _VariableCallback = ctypes.CFUNCTYPE(None, ADDRESS)
+EMPTY_EXPORT = "C_BeginDataChange"
+"""An export that does nothing: what any export costs before it does something."""
 _RANGE_GRAPH, _FREQUENCY_DOMAIN = 1, 3
 
 
@@ -41,16 +52,9 @@ def get_type_name(token: Token, handle: int, kind: int, out: int | None) -> int:
     return write_text(out, TYPE_NAMES[kind])
 
 
-def _item_called(holder: Item | Model, name: str) -> DataItem:
-    item = find(holder.schema, name)
-    if item is None:
-        raise Refusal(Status.INVALID_DATA_NAME, f"Invalid data name: {name} (object {holder.name or 'model'}).")
-    return item
-
-
 def _set(token: Token, handle: int, name: str, index: int, value: object, kinds: tuple[Kind, ...]) -> None:
     holder = holder_of(token, handle)
-    item = _item_called(holder, name)
+    item = find(holder.schema, name)
     if item.kind not in kinds:
         raise Refusal(Status.INVALID_DATA_TYPE, f"Invalid data type for data name {item.name}.")
     set_row(holder, item, index, value)
@@ -76,13 +80,13 @@ def set_data_string(token: Token, handle: int, name: str, index: int, value: str
 @export("C_GetDataRowCountW", ADDRESS, TEXT, ADDRESS)
 def get_row_count(token: Token, handle: int, name: str, out: int) -> None:
     holder = holder_of(token, handle)
-    item = _item_called(holder, name)
+    item = find(holder.schema, name)
     INTS[out >> 2] = len(value_of(holder, item)) if item.indexed else -1
 
 
 @export("C_GetVariableDataTypeW", ADDRESS, TEXT, INT, ADDRESS)
 def get_variable_data_type(token: Token, handle: int, name: str, index: int, out: int) -> None:
-    INTS[out >> 2] = _item_called(holder_of(token, handle), name).kind
+    INTS[out >> 2] = find(holder_of(token, handle).schema, name).kind
 
 
 @export("C_BeginDataChange", ADDRESS)
@@ -165,7 +169,7 @@ def get_node_arclengths(token: Token, handle: int, out: int | None, count: int |
     if count:
         INTS[count >> 2] = len(lengths)
     if out:
-        DOUBLES[out >> 3 : (out >> 3) + len(lengths)] = lengths
+        floats_at(out, len(lengths))[:] = lengths
 
 
 @export("C_GetNearestNodeArclength", ADDRESS, REAL, ADDRESS)

@@ -1,8 +1,8 @@
 """Range graphs of lines: points, curve names, and the seven curves."""
+# ruff: noqa: D103, PLR0913, PLR0917 - an export's name and arguments are OrcFxAPI's.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +12,7 @@ from orcabatch.simulated.exports.base import ADDRESS, INT, export, item_of
 from orcabatch.simulated.exports.histories import drawn_recipe, log_passes, period_of, readable_log
 from orcabatch.simulated.exports.objects import arc_lengths
 from orcabatch.simulated.exports.places import variable_of
-from orcabatch.simulated.memory import ArclengthRange, CurveNames
+from orcabatch.simulated.memory import ArclengthRange, CurveNames, floats_at
 from orcabatch.simulated.periods import STATIC
 from orcabatch.simulated.results import Floats, Log, Place, RangeCurves, Recipe, range_curves, static_value
 from orcabatch.simulated.status import Refusal, Status
@@ -119,8 +119,7 @@ def _range_graph(
         answers += [np.full(len(points), NO_VALUE if limit is None else limit) for limit in _limits(variable)]
     for address, values in zip(curves, answers, strict=False):
         if address:
-            raw = (ctypes.c_double * len(values)).from_address(address)
-            np.frombuffer(raw, dtype=np.float64)[:] = values
+            floats_at(address, len(values))[:] = values
 
 
 def _limits(variable: Variable) -> tuple[float | None, float | None]:

@@ -1,4 +1,5 @@
 """Linked statistics and statistics of a time series."""
+# ruff: noqa: D103, PLR0913, PLR0917 - an export's name and arguments are OrcFxAPI's.
 
 from __future__ import annotations
 
@@ -10,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from orcabatch.simulated.exports.base import ADDRESS, INT, REAL, export, item_of, misuse
-from orcabatch.simulated.exports.histories import log_passes, period_of, values_of
-from orcabatch.simulated.memory import DOUBLES, INTS, POINTERS
-from orcabatch.simulated.periods import STATIC
+from orcabatch.simulated.exports.histories import log_passes, period_of, times_of, values_of
+from orcabatch.simulated.memory import DOUBLES, INTS, POINTERS, floats_at
 from orcabatch.simulated.results import Floats
 from orcabatch.simulated.status import Refusal, Status
 from orcabatch.simulated.world import Model, Token, new_handle, world
@@ -43,8 +43,7 @@ def open_linked_statistics(
     at = period_of(item.model, period)
     histories = {number: values_of(item, number, extra, at) for number in numbers}
     log_passes(token, 1)
-    assert item.model.log is not None
-    times = item.model.log.times[:1] if at is STATIC else item.model.log.times[at]
+    times = times_of(item.model, at)
     opened = new_handle()
     world.others[opened] = Linked(item.model, times, histories)
     POINTERS[out >> 3] = opened
@@ -76,7 +75,7 @@ def query_linked_statistics(token: Token, handle: int, number: int, other: int, 
     linked = _linked(token, handle)
     values, followed = _history(linked, number), _history(linked, other)
     high, low = int(values.argmax()), int(values.argmin())
-    DOUBLES[out >> 3 : (out >> 3) + 8] = [
+    floats_at(out, 8)[:] = [
         float(values.std()), float(values.mean()), float(linked.times[high]), float(values[high]),
         float(followed[high]), float(linked.times[low]), float(values[low]), float(followed[low]),
     ]  # fmt: skip
@@ -92,11 +91,7 @@ def linked_series_statistics(token: Token, handle: int, number: int, out: int) -
 def series_statistics(token: Token, values: int, count: int, interval: float, out: int) -> None:
     if count < 1:
         raise Refusal(Status.INVALID_PARAMETER, "A time series needs at least one value.")
-    _write_statistics(out, _copied(values, count), interval)
-
-
-def _copied(address: int, count: int) -> Floats:
-    return np.frombuffer((c_double * count).from_address(address), dtype=np.float64).copy()
+    _write_statistics(out, floats_at(values, count), interval)
 
 
 def _write_statistics(out: int, values: Floats, interval: float) -> None:
@@ -118,7 +113,7 @@ def _write_statistics(out: int, values: Floats, interval: float) -> None:
 def analyse_extrema(token: Token, values: int, count: int, high: int, low: int, at_high: int, at_low: int) -> None:
     if count < 1:
         raise Refusal(Status.INVALID_PARAMETER, "A time series needs at least one value.")
-    series = _copied(values, count)
+    series = floats_at(values, count)
     top, bottom = int(series.argmax()), int(series.argmin())
     DOUBLES[high >> 3], DOUBLES[low >> 3] = float(series[top]), float(series[bottom])
     INTS[at_high >> 2], INTS[at_low >> 2] = top, bottom

@@ -1,4 +1,5 @@
 """What belongs to no model: the last error, special numbers, buffers, file versions; and everything that is missing."""
+# ruff: noqa: D103 - an export's name and arguments are OrcFxAPI's.
 
 from __future__ import annotations
 
@@ -47,14 +48,14 @@ def get_file_creator_version(token: Token, path: str, out: int | None) -> int:
 
 @export("C_CopyBuffer", ADDRESS, ADDRESS, LONG)
 def copy_buffer(token: Token, handle: int | None, target: int | None, count: int) -> None:
-    data = world.others.get(handle, b"")
+    data = world.others.get(handle or 0, b"")
     if target and count:
         (ctypes.c_char * count).from_address(target).raw = bytes(data)[:count].ljust(count, b"\0")
 
 
 @export("C_FreeBuffer", ADDRESS)
 def free_buffer(token: Token, handle: int | None) -> None:
-    world.others.pop(handle, None)
+    world.others.pop(handle or 0, None)
 
 
 class Missing:
