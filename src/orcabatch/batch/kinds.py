@@ -73,6 +73,9 @@ class Batch(Protocol):
     def pass_on(self) -> None:
         """Do what else was asked for, after `conclude`."""
 
+    def proof(self, outcomes: Sequence[FileOutcome], orcaflex: str) -> dict[str, Any] | None:
+        """What the metrics have to hold so that the batch can be proven later; None where there is no such proof."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -121,6 +124,9 @@ class FunctionBatch:
 
     def pass_on(self) -> None:
         """Nothing else was asked for."""
+
+    def proof(self, outcomes: Sequence[FileOutcome], orcaflex: str) -> None:
+        """A plain function is its own reference."""
 
 
 def write_failed_files(target: Path, failed: Sequence[FileOutcome]) -> Path:

@@ -71,10 +71,10 @@ class Run:
     _outcomes: list[FileOutcome] = field(default_factory=list)
     _outputs: list[Path] = field(default_factory=list)
     _metrics: dict[str, Any] = field(default_factory=dict)
+    _orcaflex: str = ""
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
-        self.warnings += [*self.request.notes]
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written."""
@@ -120,6 +120,7 @@ class Run:
                 "executor: processes cannot be used with an OrcFxAPI that a test put into sys.modules: worker "
                 "processes would not have it. Use `executor: threads` or `serial`."
             )
+        self._orcaflex = binding.kind.value
         self._warn(binding.warning)
         recipe = OrcaFlexRecipe(
             {batch.name: batch.postprocess for batch in self.request.batches},
@@ -159,7 +160,7 @@ class Run:
                 if self.interrupted is None:
                     batch.pass_on()
         finally:
-            self._metrics, written = write_account(self.request, self.plan, self.monitor, self.warnings)
+            self._metrics, written = write_account(self.request, self.plan, self.monitor, self.warnings, self._orcaflex)
             self._outputs += written
 
 

@@ -1,0 +1,65 @@
+"""What is left of a run as numbers: one metrics file per batch, and the metrics of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
+from orcabatch.settings import to_section
+
+if TYPE_CHECKING:
+    from orcabatch.batch.kinds import Batch
+    from orcabatch.batch.request import Request
+    from orcabatch.monitor import PerformanceMonitor
+    from orcabatch.plan import BatchPlan
+
+
+def write_account(
+    request: Request, plan: BatchPlan, monitor: PerformanceMonitor, warnings: Sequence[str], orcaflex: str
+) -> tuple[dict[str, Any], list[Path]]:
+    """The metrics of the call, and the files they were written to.
+
+    With several batches the metrics of the call hold all of them; each batch's own file holds its own.
+
+    Raises:
+        OutputError: a metrics file cannot be written.
+    """
+    shared = {
+        "plan": plan.to_dict(),
+        "host": plan.host,
+        "settings": to_section(request.settings),
+        "memory_budget_bytes": plan.memory_budget_bytes,
+        "warnings": list(warnings),
+        "orcaflex": orcaflex,
+    }
+    written = []
+    metrics: dict[str, Any] = {}
+    for batch in request.batches:
+        own = shared | {"settings": to_section(request.own[batch.name])}
+        metrics = build_metrics(RunRecord.of_monitor(monitor, batch=batch.name, **own))
+        proof = batch.proof(monitor.outcomes, orcaflex)
+        if proof is not None:
+            metrics["proof"] = proof
+        target = metrics_file(batch, request)
+        if target is not None:
+            write_metrics(target, metrics)
+            written.append(target)
+    if len(request.batches) > 1:
+        metrics = build_metrics(RunRecord.of_monitor(monitor, **shared))
+    return metrics, written
+
+
+def metrics_file(batch: Batch, request: Request) -> Path | None:
+    """Where a batch's metrics go: relative to its result folder, prefixed where two batches would share the file."""
+    monitoring = request.own[batch.name].monitoring
+    if batch.result_folder is None or not monitoring.export_metrics:
+        return None
+    target = batch.result_folder / monitoring.metrics_file
+    shared = sum(
+        other.result_folder is not None
+        and other.result_folder / request.own[other.name].monitoring.metrics_file == target
+        for other in request.batches
+    )
+    return target.with_name(f"{batch.name}_{target.name}") if shared > 1 else target

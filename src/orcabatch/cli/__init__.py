@@ -1,0 +1,79 @@
+"""The command line: `orcabatch demo | run | plan | verify | report | doctor | bench`.
+
+Each command has a module of its own that reads its words and calls the library; what a command does stands there, what
+it means stands in the rooms. Exit codes: 0 all good, 1 some files failed (verify: it differs), 2 nothing could run or
+be compared, 130 interrupted by Ctrl-C, 143 by a request to terminate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
+
+OK, SOME_FAILED, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS = {
+    "demo": "generate a small simulated batch, run it, compare it with digitalmodel's serial run",
+    "run": "run one or more digitalmodel YAMLs",
+    "plan": "show what `run` would do, and why, without running anything",
+    "verify": "compare two result folders, or prove a result on your own files",
+    "report": "make an HTML report from a metrics file",
+    "doctor": "look at this machine, OrcFxAPI and digitalmodel, and say what to mend",
+    "bench": "measure",
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    parser = _parser()
+    if not words or words[0] in {"-h", "--help", "--version"}:
+        parser.parse_args(words or ["--help"])
+        return OK
+    if words[0] not in COMMANDS:
+        parser.error(f"there is no command {words[0]!r}; the commands are {', '.join(COMMANDS)}")
+    return _carry_out(words[0], words[1:])
+
+
+def _carry_out(command: str, words: list[str]) -> int:
+    """Run the command; what went wrong is said in one message, without a traceback unless `--debug` asks for it."""
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return _module(command)(words)
+    except BatchInterrupted as stop:
+        return 128 + stop.signum if stop.signum else INTERRUPTED
+    except OrcabatchError as error:
+        if debug:
+            traceback.print_exc()
+        return SOME_FAILED if isinstance(error, BatchError) else NOTHING_RAN
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _module(command: str) -> Callable[[list[str]], int]:
+    """The command's `main`, imported only now: `orcabatch plan` should not wait for what `bench` needs."""
+    found: Callable[[list[str]], int] = importlib.import_module(f"orcabatch.cli.{command}").main
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    import orcabatch
+
+    lines = "\n".join(f"  {name:8} {does}" for name, does in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="orcabatch",
+        description="OrcaFlex post-processing of whole batches, fast, with the output of the serial run.",
+        epilog=f"commands:\n{lines}\n\n`orcabatch COMMAND --help` says more about each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="orcabatch COMMAND ...",
+    )
+    parser.add_argument("--version", action="version", version=f"orcabatch {orcabatch.__version__}")
+    return parser

@@ -1,0 +1,102 @@
+"""`orcabatch run FILE.yml [FILE2.yml ...] [key=value ...]`: run digitalmodel YAMLs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orcabatch.batch import BatchResult, carry_out
+from orcabatch.batch.request import YAML_SUFFIXES, Options, Request, read_request
+from orcabatch.batch.result import failure_text
+from orcabatch.digitalmodel.arguments import parse_overrides
+from orcabatch.errors import SourceError
+
+OK, SOME_FAILED = 0, 1
+
+
+def main(words: list[str]) -> int:
+    """Run the batch and say where everything is; 1 when files failed."""
+    arguments, files, overrides = understood("run", words)
+    if arguments.verbose:
+        logging.getLogger("orcabatch").setLevel(logging.DEBUG)
+    request = request_of(files, arguments, overrides)
+    result = carry_out(request, progress=False if arguments.quiet else None)
+    if not arguments.quiet:
+        pass
+    if arguments.report:
+        write_report(arguments.report, result.metrics)
+    return OK if result.ok else SOME_FAILED
+
+
+def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[Path], dict[str, Any]]:
+    """Our own options, the YAML files, and what the other words change in them.
+
+    Raises:
+        SettingsError: words that mean nothing.
+        SourceError: no YAML is named.
+    """
+    parser = options_parser(command)
+    arguments, rest = parser.parse_known_args(list(words))
+    files = [Path(word) for word in rest if Path(word).suffix.lower() in YAML_SUFFIXES and "=" not in word]
+    others = [word for word in rest if Path(word) not in files or "=" in word]
+    ours = [option for action in parser._actions for option in action.option_strings]
+    overrides = parse_overrides(others, options=ours)
+    for _note in overrides.notes:
+        pass
+    if not files:
+        raise SourceError(f"name at least one YAML file: `orcabatch {command} dm_fsts.yml`")
+    return arguments, files, dict(overrides.mapping)
+
+
+def options_parser(command: str) -> argparse.ArgumentParser:
+    """What `run` and `plan` understand themselves."""
+    parser = argparse.ArgumentParser(
+        prog=f"orcabatch {command}",
+        usage=f"orcabatch {command} FILE.yml [FILE2.yml ...] [key=value ...] [options]",
+        epilog="key=value changes the YAML, as digitalmodel's own command line does: "
+        "performance.threading.max_threads=8, \"{'meta': {'label': '03c'}}\", --workers 30. --debug shows tracebacks.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--orcaflex", choices=["real", "simulated"], help="which OrcaFlex; default: what the YAML says")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results go; default: where the YAML says")
+    if command == "run":
+        parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
+        parser.add_argument("--report", type=Path, metavar="HTML", help="write a report when done")
+        parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+        parser.add_argument("--verbose", action="store_true", help="show what digitalmodel prints and logs")
+    return parser
+
+
+def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: dict[str, Any]) -> Request:
+    """The request that the words make."""
+    options = Options(
+        orcaflex=arguments.orcaflex,
+        output_dir=arguments.output,
+        fresh=getattr(arguments, "fresh", False),
+        overrides=overrides,
+        planning=not hasattr(arguments, "fresh"),
+    )
+    return read_request(list(files), options)
+
+
+def summary(result: BatchResult) -> str:
+    """What was done, what failed and why, and where everything is."""
+    done = sum(outcome.ok for outcome in result.outcomes)
+    lines = [f"{done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s."]
+    lines += [f"note: {warning}" for warning in result.warnings]
+    if result.failed:
+        lines.append(failure_text(result.failed, len(result.outcomes)))
+    folders = sorted({str(path.parent) for path in result.outputs})
+    lines += [f"{len(result.outputs)} output files in {', '.join(folders)}"] if folders else []
+    return "\n".join(lines)
+
+
+def write_report(target: Path, metrics: dict[str, Any]) -> None:
+    """Write the HTML report and say where it is."""
+    from orcabatch.monitor.report import render_report
+    from orcabatch.store.atomic import write_bytes
+
+    write_bytes(target, render_report(metrics).encode())
