@@ -1,0 +1,164 @@
+"""A Windows host through an injected kernel32: processor groups, NUMA nodes, job objects.
+
+Run on Linux against a stand-in for the library; nothing here was run on Windows.
+"""
+
+import ctypes
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from orcabatch.host import Partition, Probes, measure, memory_reading
+from orcabatch.host.windows import ExtendedLimits, GroupAffinity, Kernel, usable_cpus
+
+GB = 10**9
+WINDOWS_10, WINDOWS_11 = 19045, 22631
+
+
+def target(pointer: Any) -> Any:
+    """What a `ctypes.byref` points to."""
+    return pointer._obj
+
+
+@dataclass
+class FakeKernel32:
+    """kernel32 of a machine: its groups, nodes (group, mask), affinity and job limits."""
+
+    groups: tuple[int, ...] = (64,)
+    own: tuple[int, ...] = (0,)
+    mask: tuple[int, int] = (0, 0)
+    nodes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    job: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    def GetCurrentProcess(self) -> int:  # noqa: N802 - Windows' name
+        return -1
+
+    def GetActiveProcessorGroupCount(self) -> int:  # noqa: N802 - Windows' name
+        return len(self.groups)
+
+    def GetActiveProcessorCount(self, group: int) -> int:  # noqa: N802 - Windows' name
+        return self.groups[group]
+
+    def GetProcessGroupAffinity(self, process: Any, count: Any, numbers: Any) -> int:  # noqa: N802 - Windows' name
+        numbers[: len(self.own)] = self.own
+        target(count).value = len(self.own)
+        return 1 if self.own else 0
+
+    def GetProcessAffinityMask(self, process: Any, mine: Any, system: Any) -> int:  # noqa: N802 - Windows' name
+        target(mine).value, target(system).value = self.mask
+        return 1
+
+    def GetNumaHighestNodeNumber(self, highest: Any) -> int:  # noqa: N802 - Windows' name
+        target(highest).value = max(self.nodes, default=0)
+        return 1 if self.nodes else 0
+
+    def GetNumaNodeProcessorMaskEx(self, node: Any, affinity: Any) -> int:  # noqa: N802 - Windows' name
+        if node.value not in self.nodes:
+            return 0
+        target(affinity).group, target(affinity).mask = self.nodes[node.value]
+        return 1
+
+    def QueryInformationJobObject(self, job: Any, kind: int, info: Any, size: int, returned: Any) -> int:  # noqa: N802
+        for name, value in self.job.get(kind, {}).items():
+            setattr(target(info), name, value)
+        return 1 if kind in self.job else 0
+
+
+def host(library: FakeKernel32, build: int = WINDOWS_10) -> Probes:
+    """A Windows machine with this library, 256 GB, and half as many cores as CPUs."""
+    cpus = sum(library.groups)
+    return Probes(
+        platform="win32",
+        logical_cpus=lambda: cpus,
+        physical_cpus=lambda: cpus // 2,
+        affinity=lambda: None,
+        ram=lambda: (256 * GB, 200 * GB),
+        partitions=lambda: (),
+        disk_usage=lambda mount: (100, 40),
+        kernel=Kernel(library, build),
+    )
+
+
+def test_a_workstation_with_one_group_and_two_nodes() -> None:
+    """The specification's machine: 64 logical CPUs, 256 GB."""
+    full = (1 << 64) - 1
+    library = FakeKernel32(mask=(full, full), nodes={0: (0, (1 << 32) - 1), 1: (0, full ^ ((1 << 32) - 1))})
+    found = measure(host(library))
+    assert (found.logical_cpus, found.physical_cpus, found.numa_nodes) == (64, 32, 2)
+    assert found.numa_cpus == (tuple(range(32)), tuple(range(32, 64)))
+    assert (found.total_ram_bytes, found.limited_by) == (256 * GB, {})
+
+
+def test_before_windows_11_a_process_stays_in_its_processor_group() -> None:
+    """Of 96 CPUs in two groups the process gets the 48 of its own, and only that group's node."""
+    nodes = {0: (0, (1 << 48) - 1), 1: (1, (1 << 48) - 1)}
+    library = FakeKernel32(groups=(48, 48), own=(1,), mask=((1 << 48) - 1,) * 2, nodes=nodes)
+    found = measure(host(library, WINDOWS_10))
+    assert found.logical_cpus == 48
+    assert found.limited_by == {"logical_cpus": "processor group"}
+    assert found.numa_cpus == (tuple(range(64, 112)),)
+
+
+def test_from_windows_11_on_a_process_spans_all_groups() -> None:
+    """The same machine gives all its 96 CPUs and both nodes."""
+    nodes = {0: (0, (1 << 48) - 1), 1: (1, (1 << 48) - 1)}
+    library = FakeKernel32(groups=(48, 48), own=(0,), mask=((1 << 48) - 1,) * 2, nodes=nodes)
+    found = measure(host(library, WINDOWS_11))
+    assert (found.logical_cpus, found.numa_nodes, found.limited_by) == (96, 2, {})
+
+
+def test_an_affinity_mask_counts() -> None:
+    """A process started with `start /affinity F` has 4 CPUs."""
+    library = FakeKernel32(groups=(16,), mask=(0xF, 0xFFFF))
+    found = measure(host(library))
+    assert (found.logical_cpus, found.limited_by) == (4, {"logical_cpus": "affinity"})
+
+
+def test_a_process_that_spans_groups_has_no_mask() -> None:
+    """Windows then answers with zero masks, which must not read as an affinity for no CPU."""
+    library = FakeKernel32(groups=(64, 64), own=(0, 1), mask=(0, 0))
+    cpus, by = usable_cpus(Kernel(library, WINDOWS_10))
+    assert (len(cpus), by) == (128, "")
+
+
+def test_a_container_reports_the_limits_of_its_job_object() -> None:
+    """R1: a CPU rate of 1/8 of 16 CPUs and 4 GB of memory, 1 GB of it in use."""
+    job = {
+        15: {"flags": 0x5, "rate": 1250},
+        9: {"flags": 0x200, "job_memory": 4 * GB},
+        28: {"job_memory": 1 * GB},
+    }
+    library = FakeKernel32(groups=(16,), mask=(0xFFFF, 0xFFFF), job=job)
+    found = measure(host(library))
+    assert (found.logical_cpus, found.total_ram_bytes, found.available_ram_bytes) == (2, 4 * GB, 3 * GB)
+    assert found.limited_by == {"logical_cpus": "job object", "total_ram_bytes": "job object"}
+    assert memory_reading(host(library)).used_percent == pytest.approx(25)
+
+
+def test_a_job_without_hard_limits_limits_nothing() -> None:
+    """A weight is not a cap, and a memory figure without its flag is not a limit."""
+    job = {15: {"flags": 0x3, "rate": 5}, 9: {"flags": 0, "job_memory": 4 * GB}}
+    library = FakeKernel32(groups=(16,), mask=(0xFFFF, 0xFFFF), job=job)
+    assert measure(host(library)).limited_by == {}
+
+
+def test_a_library_that_answers_nothing_leaves_one_node_with_all_cpus() -> None:
+    """Where Windows tells no nodes there is one."""
+    found = measure(host(FakeKernel32(groups=(8,), own=())))
+    assert (found.logical_cpus, found.numa_nodes, found.numa_cpus) == (8, 1, (tuple(range(8)),))
+
+
+def test_a_network_drive_is_not_asked_for_its_size() -> None:
+    """Psutil marks it as remote."""
+    drives = (Partition("C:\\", "C:\\", "NTFS", "rw,fixed"), Partition("N:\\", "N:\\", "NTFS", "rw,remote"))
+    disks = measure(replace(host(FakeKernel32()), partitions=lambda: drives)).disks
+    assert [(disk.kind, disk.total_bytes) for disk in disks] == [("unknown", 100), ("network", None)]
+
+
+@pytest.mark.skipif(ctypes.sizeof(ctypes.c_void_p) != 8, reason="the sizes are those of 64-bit Windows")
+def test_structures_have_the_size_that_windows_expects() -> None:
+    """A wrong size makes Windows refuse the question: 16 bytes of GROUP_AFFINITY, 144 of the job's limits."""
+    assert ctypes.sizeof(GroupAffinity) == 16
+    assert ctypes.sizeof(ExtendedLimits) == 144
+    assert (ExtendedLimits.flags.offset, ExtendedLimits.job_memory.offset) == (16, 120)
