@@ -1,0 +1,114 @@
+"""Sessions: one model per thread, used again, given back on its own thread."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from orcabatch import simulated
+from orcabatch.orcaflex.binding import Kind, find_binding
+from orcabatch.orcaflex.files import InputError
+from orcabatch.orcaflex.session import Session, destroy
+from orcabatch.simulated import SimFault
+
+
+def test_one_model_serves_all_files_and_is_destroyed_once(orcaflex, sims):
+    """Three files cost one model creation, three loads, one destruction; between files nothing stays loaded."""
+    files = sims(3)
+    with simulated.counting() as count:
+        session = Session(find_binding())
+        for file in files:
+            model = session.load(file)
+            assert model.state == orcaflex.ModelState.SimulationStopped
+            session.release()
+            assert model.state == orcaflex.ModelState.Reset
+        session.close()
+    calls = count.counters.calls
+    assert (calls["C_CreateModel2"], calls["C_LoadSimulationW"], calls["C_DestroyModel"]) == (1, 3, 1)
+    assert model.ownsModelHandle is False
+    assert find_binding().kind is Kind.SIMULATED
+
+
+@pytest.mark.parametrize("fault", [SimFault.NOT_A_SIM, SimFault.TRUNCATED, SimFault.WRONG_VERSION])
+def test_after_a_failed_load_the_next_file_gets_a_new_model(orcaflex, sims, tmp_path, fault):
+    """OrcFxAPI's error comes through, the model is destroyed, and the next file loads as if nothing had been."""
+    good = sims(1)[0]
+    bad = simulated.write_sim(tmp_path / "bad.sim", simulated.SimSpec(faults=(fault,)))
+    session = Session(find_binding())
+    with simulated.counting() as count:
+        with pytest.raises(orcaflex.DLLError):
+            session.load(bad)
+        assert session.model is None
+        session.release()
+        first = session.load(good)["Line01"].TimeHistory("X", None, orcaflex.oeEndA)
+    assert first.size > 100
+    assert count.counters.models_created == 2
+    session.close()
+
+
+def test_a_missing_file_costs_no_model(orcaflex, tmp_path):
+    """What can be said without OrcaFlex is said without it."""
+    session = Session(find_binding())
+    with simulated.counting() as count:
+        with pytest.raises(InputError, match="does not exist"):
+            session.load(tmp_path / "no.sim")
+        session.close()
+    assert count.counters.total_calls == 0
+
+
+def test_another_thread_is_refused_with_a_reason(orcaflex, sims):
+    """A session called on a wrong thread raises before OrcaFlex is asked; nothing is leaked."""
+    session = Session(find_binding())
+    session.load(sims(1)[0])
+    refused = []
+
+    def elsewhere():
+        for call in (session.release, session.close):
+            try:
+                call()
+            except RuntimeError as error:
+                refused.append(str(error))
+
+    thread = threading.Thread(target=elsewhere, name="stranger")
+    thread.start()
+    thread.join()
+    assert len(refused) == 2
+    assert "stranger" in refused[0]
+    assert "MainThread" in refused[0]
+    session.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        session.load(sims(1)[0])
+
+
+def test_a_model_with_handlers_left_on_it_is_not_used_again(orcaflex, sims):
+    """A handler of the caller's would act on the next file, so the model is destroyed instead of cleared."""
+    session = Session(find_binding())
+    model = session.load(sims(1)[0])
+    object.__setattr__(model, "progressHandler", lambda *_: None)
+    session.release()
+    assert session.model is None
+    assert model.ownsModelHandle is False
+    session.close()
+
+
+def test_destroying_from_another_thread_says_so(orcaflex):
+    """OrcaFlex's refusal (68) is raised, not swallowed as `Model.__del__` would."""
+    refused_before = simulated.counters().destroyed_on_wrong_thread
+    model = orcaflex.Model(threadCount=1)
+    errors = []
+
+    def elsewhere():
+        try:
+            destroy(orcaflex, model)
+        except orcaflex.DLLError as error:
+            errors.append(error.status)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert errors == [orcaflex.StatusCode.ThreadAffinityError]
+    assert simulated.counters().destroyed_on_wrong_thread == refused_before + 1
+    model.ownsModelHandle = True
+    destroy(orcaflex, model)
+    simulated.reset_counters()

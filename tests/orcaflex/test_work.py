@@ -1,0 +1,155 @@
+"""The engine's worker over OrcaFlex: load once, extract per batch, say what the job has to know."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from orcabatch import simulated
+from orcabatch.engine.contract import Extracted, Task
+from orcabatch.orcaflex.broker import BrokerOptions
+from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, FunctionPostProcess, OrcaFlexRecipe
+from orcabatch.outcome import Cause, Phase
+
+NAMES = ("X", "Y", "Z")
+
+
+class _Clock:
+    def enter(self, phase: Phase) -> None:
+        raise AssertionError(f"a plain function never enters {phase}")
+
+
+def peaks(model):
+    extra = __import__("OrcFxAPI").oeEndA
+    return {name: float(model["Line01"].TimeHistory(name, None, extra).max()) for name in NAMES}
+
+
+def boom(model):
+    raise ValueError(f"no luck with {model['Line01'].name}")
+
+
+def work(recipe, files, payload=None, batches=("b",)):
+    """Outcomes as (value or failure, warnings), and the notes."""
+    notes, results = [], []
+    worker = recipe.open_worker(notes.append)
+    for index, file in enumerate(files):
+        task = Task(index, file, batches, 0, 0, 0.0, payload=payload)
+        phase = Phase.LOAD
+        try:
+            worker.load(task)
+            phase = Phase.EXTRACT
+            results += [worker.extract(task, batch, _Clock()) for batch in batches]
+        except Exception as error:  # noqa: BLE001 - this stands for the engine's one broad except
+            results.append(recipe.explain(error, task, phase))
+        worker.release(task)
+    worker.close()
+    return results, notes
+
+
+def test_files_are_worked_off_on_one_model(orcaflex, sims):
+    """Three files, one model; from the second file on the job is told that joint answers were used."""
+    with simulated.counting() as count:
+        results, notes = work(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated"), sims(3))
+    assert all(isinstance(result, Extracted) and result.warnings == () for result in results)
+    assert count.counters.models_created == 1
+    assert [(note.index, note.batch, note.subject) for note in notes] == [(1, "b", PREFETCHED), (2, "b", PREFETCHED)]
+
+
+def test_the_same_without_broker(orcaflex, sims):
+    """`broker=None` and `enabled=False` give the same values and say nothing."""
+    files = sims(3)
+    expected, _ = work(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated"), files)
+    for options in (None, BrokerOptions(enabled=False)):
+        results, notes = work(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated", options), files)
+        assert results == expected
+        assert notes == []
+
+
+def test_a_job_can_forbid_joint_answers(orcaflex, sims):
+    """With prefetch False in the payload, each batch gets its own payload and nothing is asked jointly."""
+    seen = []
+
+    class Recorder:
+        def prepare(self):
+            seen.append("prepared")
+
+        def __call__(self, model, visit):
+            seen.append((visit.batch, visit.payload))
+            return Extracted(peaks(model))
+
+    recipe = OrcaFlexRecipe({"a": Recorder(), "b": Recorder()}, "simulated")
+    payload = {"batches": {"a": 1, "b": 2}, "prefetch": False}
+    with simulated.counting() as count:
+        results, notes = work(recipe, sims(2), payload, ("a", "b"))
+    assert len(results) == 4
+    assert notes == []
+    assert "C_GetMultipleTimeHistoriesW" not in count.counters.calls
+    assert count.counters.loads == 2
+    assert seen == ["prepared", "prepared", *[("a", 1), ("b", 2)] * 2]
+
+
+def test_a_mismatch_is_said_and_prefetching_ends(orcaflex, sims):
+    """A joint answer that differs is named in a note; later files of the process are asked singly."""
+    files = sims(4)
+    simulated.configure(simulated.Costs(ulp=("case1.sim", "Line01", "X")))
+    recipe = OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated")
+    recipe._shared().broker._draw = lambda count: 0
+    _, notes = work(recipe, files)
+    assert [(note.index, note.subject) for note in notes] == [(1, PREFETCHED), (1, MISMATCH)]
+    assert "'X' of 'Line01'" in notes[1].content
+
+
+def test_a_failing_function_is_explained_and_the_next_file_goes_on(orcaflex, sims):
+    """The failure names the exception; nothing is learnt from a file that failed."""
+    results, notes = work(OrcaFlexRecipe({"b": FunctionPostProcess(boom)}, "simulated"), sims(2))
+    assert [(result.cause, result.message) for result in results] == [
+        (Cause.EXCEPTION, "ValueError: no luck with Line01")
+    ] * 2
+    assert "boom" in results[0].traceback
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (simulated.SimFault.TRUNCATED, "truncated or damaged"),
+        (simulated.SimFault.NOT_A_SIM, "not an OrcaFlex simulation"),
+        (simulated.SimFault.WRONG_VERSION, "another version"),
+        (simulated.SimFault.EMPTY, "is empty (0 bytes)"),
+    ],
+)
+def test_bad_files_are_named_with_their_reason(orcaflex, sims, tmp_path, fault, words):
+    """Each kind of broken file has its own words, and the good file after it succeeds."""
+    bad = simulated.write_sim(tmp_path / "bad.sim", simulated.SimSpec(faults=(fault,)))
+    results, _ = work(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated"), [bad, *sims(1)])
+    assert results[0].cause is Cause.INPUT
+    assert words in results[0].message
+    assert "bad.sim" in results[0].message
+    assert isinstance(results[1], Extracted)
+
+
+def test_an_unfinished_simulation_and_a_nan_are_warned_about(orcaflex, sims):
+    """Values are handed on unchanged; the warnings say what is wrong with them."""
+    files = sims(1, current_time_s=5.0, nan_variable=("Line01", "Y"))
+    results, _ = work(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated"), files)
+    assert np.isnan(results[0].value["Y"])
+    assert len(results[0].warnings) == 2
+    assert "reached 5 s of 20 s" in results[0].warnings[0]
+    assert results[0].warnings[1] == "not a finite number: Y"
+
+
+def test_a_returned_model_is_refused(orcaflex, sims):
+    """A function that returns the model itself gets told why that cannot be."""
+    results, _ = work(OrcaFlexRecipe({"b": FunctionPostProcess(lambda model: model)}, "simulated"), sims(1))
+    assert "returned the model itself" in results[0].message
+
+
+def test_a_recipe_crosses_to_another_process(orcaflex, sims):
+    """It pickles, also after it was used, and what comes out works."""
+    recipe = OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated")
+    files = sims(2)
+    expected, _ = work(recipe, files)
+    copy = pickle.loads(pickle.dumps(recipe))  # noqa: S301 - our own bytes
+    assert work(copy, files)[0] == expected
