@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 KEY = "fe_filename"
 """The column that says which `.sim` file a row of a summary is about."""
@@ -23,6 +23,13 @@ KEY = "fe_filename"
 Row = Sequence[str]
 Pair = tuple[str, int, Row | None, Row | None]
 """Name of the row, its line in the first file, and the row in both tables."""
+
+
+class Forgiving(Protocol):
+    """Decides whether two numbers that are written differently count as equal."""
+
+    def allows(self, left: float, right: float) -> bool:
+        """Whether they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ def open_bytes(path: Path) -> Any:
 def compare_tables(
     left: Path,
     right: Path,
-    tolerance: Tolerance,
+    tolerance: Forgiving,
     *,
     wanted: Callable[[Mapping[str, str]], bool] | None = None,
 ) -> TableDifference:
@@ -192,7 +199,7 @@ def _keyed(rows: Iterable[Row], head: Row) -> dict[tuple[str, int], Row]:
 
 
 def _compare_rows(
-    pair: Pair, common: Sequence[tuple[str, int, int]], tolerance: Tolerance, found: TableDifference
+    pair: Pair, common: Sequence[tuple[str, int, int]], tolerance: Forgiving, found: TableDifference
 ) -> None:
     name, line, left, right = pair
     if left is None or right is None:

@@ -1,0 +1,121 @@
+"""What a proof compares: the tables that digitalmodel itself wrote for some files with those of the whole batch.
+
+Time series byte for byte; of summaries and linked statistics the rows of the chosen files. In those, pandas lets the
+other files of the batch decide how a column is written (`0` or `0.0`, rounded or not): such a cell has to be the same
+number, and is counted. Does not cover which files are chosen (`orcabatch.digitalmodel.prove`).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.store.compare import FileDifference, compare_files
+from orcabatch.store.tables import KEY, Tolerance, compare_tables
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile
+
+STEM = "fe_filename_stem"
+"""The column that summaries have and linked statistics have not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SameNumber:
+    """Forgives how a number is written where the rest of its column decides that: `0` and `0.0`, rounded or not."""
+
+    decimals: int
+
+    def allows(self, left: float, right: float) -> bool:
+        """Whether both are one number, or one of them is the other rounded to `decimals`."""
+        if left == right:
+            return True
+        rounded = [round(number, self.decimals) == number for number in (left, right)]
+        return rounded[0] != rounded[1] and abs(left - right) <= 0.5 * 10.0**-self.decimals * (1 + 1e-9)
+
+
+class Findings:
+    """Counts what is the same and collects what is not.
+
+    Attributes:
+        series: time series that are the same, byte for byte.
+        rows: rows of summaries and linked statistics that hold the same.
+        rewritten: cells in them that hold the same number, written in another way.
+        differences: everything else.
+    """
+
+    def __init__(self, batch: ProofInput) -> None:
+        self.series = self.rows = self.rewritten = 0
+        self.differences: list[FileDifference] = []
+        self._batch = batch
+
+    def compare(self, reference: Path, files: Sequence[ProvenFile]) -> None:
+        """Compare every table that digitalmodel wrote into `reference` for `files` with the batch's."""
+        results = Path(self._batch.result_folder)
+        for table in sorted(reference.glob("*.csv")):
+            written = _written(results, table.name)
+            if written is None:
+                self.differences.append(FileDifference(table.name, f"missing in {results}"))
+            elif KEY in (heading := _heading(table)):
+                self._compare_rows(table, written, "summary" if STEM in heading else "linked_statistics")
+            else:
+                self._compare_series(table, written)
+        for name in sorted(set(_expected(self._batch.cfg, files))):
+            if _written(results, name) and not (reference / name).is_file():
+                self.differences.append(FileDifference(name, "digitalmodel itself did not write this file"))
+
+    def _compare_series(self, table: Path, written: Path) -> None:
+        verdict = compare_files(table, written, Tolerance(), name=table.name)
+        if isinstance(verdict, FileDifference):
+            self.differences.append(verdict)
+        else:
+            self.series += 1
+
+    def _compare_rows(self, table: Path, written: Path, output: str) -> None:
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = [row[KEY] for row in csv.DictReader(stream) if row[KEY]]
+        settings = self._batch.cfg["orcaflex"]["postprocess"].get(output, {})
+        same_number = SameNumber(int(settings.get("csv_decimal", 6)))
+        found = compare_tables(table, written, same_number, wanted=lambda row: row.get(KEY) in rows)
+        self.rewritten += found.tolerated
+        if found:
+            self.differences.append(FileDifference(table.name, "differs in the rows of the chosen files", found))
+        else:
+            self.rows += len(rows)
+
+
+def _written(results: Path, name: str) -> Path | None:
+    return next((path for path in (results / name, results / f"{name}.gz") if path.is_file()), None)
+
+
+def _heading(table: Path) -> list[str]:
+    with table.open(encoding="utf-8", newline="") as stream:
+        return next(csv.reader(stream), [])
+
+
+def _expected(cfg: Mapping[str, Any], files: Sequence[ProvenFile]) -> Iterator[str]:
+    """Names of the tables that the configuration asks for."""
+    outputs, analysis = cfg["orcaflex"]["postprocess"], cfg["Analysis"]
+    stems = {
+        "summary": [analysis["file_name"]],
+        "linked_statistics": [analysis["file_name_for_overwrite"]],
+        "time_series": [Path(file.file).stem for file in files] if _section(cfg, "time_series").get("data") else [],
+    }
+    for output, names in stems.items():
+        if outputs.get(output, {}).get("flag"):
+            yield from (f"{name}_{label}.csv" for name in names for label in _labels(cfg, output))
+
+
+def _section(cfg: Mapping[str, Any], output: str) -> Mapping[str, Any]:
+    master = cfg.get(f"{output}_settings_master") or {}
+    return {**master, **(cfg.get(f"{output}_settings") or {})}
+
+
+def _labels(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
+    masters = (cfg.get(f"{output}_settings_master") or {}).get("groups") or []
+    for number, group in enumerate((cfg.get(f"{output}_settings") or {}).get("groups") or []):
+        below = masters[number] if number < len(masters) else {}
+        yield group.get("Label", below.get("Label"))

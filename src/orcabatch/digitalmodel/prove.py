@@ -1,0 +1,226 @@
+"""The proof on a user's own files: some files of a finished batch, once more through digitalmodel's own loop.
+
+    ProofInput ── choose files ──> reference_run.py (a fresh process without orcabatch) ──> compare ──> ProofReport
+
+Time series are compared byte for byte, and of the summaries and linked statistics the rows of the chosen files. The
+first file of a serial batch is always among the chosen, because it
+settles open periods for all others. Does not cover comparing two folders (`orcabatch.store.compare`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.proof_findings import Findings
+from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
+from orcabatch.errors import DigitalModelError, SourceError
+
+if TYPE_CHECKING:
+    from orcabatch.store.compare import FileDifference
+
+REFERENCE_RUN = Path(__file__).with_name("reference_run.py")
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What digitalmodel itself made of the chosen files.
+
+    Attributes:
+        folders: one per run of its loop.
+        versions: of what it ran with.
+        wall_s: seconds it took, imports included.
+    """
+
+    folders: tuple[Path, ...]
+    versions: Mapping[str, str]
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProofReport:
+    """What the proof found; one page as text.
+
+    Attributes:
+        batch: what was proven.
+        files: the files that were chosen.
+        versions: what the reference ran with.
+        series: how many time series are the same, byte for byte.
+        rows: how many rows of summaries and linked statistics hold the same.
+        rewritten: cells among them that hold the same number, written as the rest of its column demands.
+        differences: what differs; empty where the proof holds.
+        wall_s: seconds that the reference took.
+    """
+
+    batch: ProofInput
+    files: tuple[ProvenFile, ...]
+    versions: Mapping[str, str]
+    series: int
+    rows: int
+    rewritten: int
+    differences: tuple[FileDifference, ...]
+    wall_s: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the batch wrote what digitalmodel itself writes."""
+        return not self.differences
+
+    @property
+    def workers(self) -> int:
+        """How many workers had processed the chosen files."""
+        return len({file.worker for file in self.files})
+
+    def to_text(self) -> str:
+        """One page that can be attached to a report."""
+        verdict = "IDENTICAL to digitalmodel's own run" if self.equal else "DIFFERENT from digitalmodel's own run"
+        return "\n".join([f"Proof of {self.batch.name}: {verdict}", *self._circumstances(), *self._findings()])
+
+    def _circumstances(self) -> list[str]:
+        loop = "each file alone (per_file)" if self.batch.per_file else "one after the other (serial)"
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        shown = [f"    {file.file}  (by {file.worker or 'an earlier run'})" for file in self.files[:_SHOWN]]
+        shown += [f"    and {len(self.files) - _SHOWN} more"] if len(self.files) > _SHOWN else []
+        return [
+            f"  results         {self.batch.result_folder}",
+            f"  batch ran with  digitalmodel {self.batch.digitalmodel}, OrcaFlex {self.batch.orcaflex}",
+            f"  reference       digitalmodel's own loop, {loop},",
+            f"                  in a fresh process without orcabatch, {self.wall_s:.1f} s; {versions}",
+            f"  files           {len(self.files)} of {len(self.batch.files)}, processed by {self.workers} workers",
+            *shown,
+        ]
+
+    def _findings(self) -> list[str]:
+        lines = [
+            f"  time series     {self.series} files the same, byte for byte",
+            f"  summaries       {self.rows} rows the same",
+        ]
+        if self.rewritten:
+            lines.append(
+                f"                  {self.rewritten} cells hold the same number, written as their whole column is"
+            )
+        for difference in self.differences:
+            lines.append(f"  differs         {difference.file}: {difference.reason}")
+            lines += [f"                  {line}" for line in (difference.table.lines() if difference.table else ())]
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON-able values."""
+        return {
+            "equal": self.equal,
+            "batch": self.batch.name,
+            "result_folder": self.batch.result_folder,
+            "per_file": self.batch.per_file,
+            "orcaflex": self.batch.orcaflex,
+            "files": [file.file for file in self.files],
+            "workers": self.workers,
+            "versions": dict(self.versions),
+            "series_identical": self.series,
+            "rows_equal": self.rows,
+            "cells_written_differently": self.rewritten,
+            "differences": [difference.to_dict() for difference in self.differences],
+            "reference_s": self.wall_s,
+        }
+
+
+def prove(result: ProofInput | str | Path, files: int = 3) -> ProofReport:
+    """Run `files` files of a finished batch through digitalmodel itself and compare.
+
+    Args:
+        result: the batch: its result folder, its metrics file, or what it left there.
+        files: how many files; more than one.
+
+    Raises:
+        SourceError: there is nothing to prove, or too few files are asked for.
+        DigitalModelError: digitalmodel's own run failed.
+    """
+    batch = result if isinstance(result, ProofInput) else read_proof_input(result)
+    chosen = choose_files(batch, files)
+    with tempfile.TemporaryDirectory(prefix="orcabatch-proof-") as folder:
+        reference = run_reference(batch, chosen, Path(folder))
+        found = Findings(batch)
+        for place, proven in zip(reference.folders, _runs(batch, chosen), strict=True):
+            found.compare(place, proven)
+    if not (found.series or found.rows or found.differences):
+        raise SourceError(f"The batch {batch.name} asks for no output that could be compared: nothing was proven.")
+    return ProofReport(
+        batch=batch,
+        files=chosen,
+        versions=reference.versions,
+        series=found.series,
+        rows=found.rows,
+        rewritten=found.rewritten,
+        differences=tuple(found.differences),
+        wall_s=reference.wall_s,
+    )
+
+
+def choose_files(batch: ProofInput, count: int) -> tuple[ProvenFile, ...]:
+    """`count` files of the batch in input order: the first, then by workers not yet seen and far from each other.
+
+    Raises:
+        SourceError: fewer than two are asked for, or the batch has no results.
+    """
+    if count < 2:
+        raise SourceError(f"A proof needs at least 2 files, not {count}: order matters in digitalmodel's loop.")
+    occurrences: dict[str, list[ProvenFile]] = {}
+    for file in batch.files:
+        occurrences.setdefault(file.file, []).append(file)
+    # A file that is listed twice has two rows, which only the serial loop makes.
+    waiting = [same[0] for same in occurrences.values() if len(same) == 1 or not batch.per_file]
+    if not waiting:
+        raise SourceError(f"The batch {batch.name} has no file with results, so there is nothing to prove.")
+    chosen = [waiting.pop(0)]
+    while waiting and len(chosen) < count:
+        seen = {file.worker for file in chosen}
+        best = min(waiting, key=lambda file: (file.worker in seen, -min(abs(file.index - c.index) for c in chosen)))
+        waiting.remove(best)
+        chosen.append(best)
+    return tuple(sorted((same for one in chosen for same in occurrences[one.file]), key=lambda file: file.index))
+
+
+def _runs(batch: ProofInput, files: Sequence[ProvenFile]) -> list[Sequence[ProvenFile]]:
+    """Which files share one run of digitalmodel's loop."""
+    return [[file] for file in files] if batch.per_file else [files]
+
+
+def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) -> Reference:
+    """Digitalmodel's own run over `files`, written below `folder` by a process that knows nothing of orcabatch.
+
+    Raises:
+        DigitalModelError: it failed; the message holds its last words.
+    """
+    question = {
+        "cfg": batch.cfg,
+        "runs": [[file.index for file in run] for run in _runs(batch, files)],
+        "orcaflex": batch.orcaflex,
+        "out": str(folder),
+        "sys_path": [entry or str(Path.cwd()) for entry in sys.path],
+    }
+    asked = folder / "question.json"
+    asked.write_text(json.dumps(question), encoding="utf-8")
+    working = Path(batch.working_folder)
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-P", str(REFERENCE_RUN), str(asked)],
+        cwd=working if working.is_dir() else folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        last_words = "\n  ".join(done.stderr.strip().splitlines()[-8:])
+        raise DigitalModelError(f"digitalmodel's own run over {len(files)} files of the batch failed:\n  {last_words}")
+    answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    folders = tuple(folder / str(number) for number in range(len(question["runs"])))
+    return Reference(folders, {**answer["versions"], "Python": answer["python"]}, time.perf_counter() - begun)
