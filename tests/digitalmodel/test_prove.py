@@ -145,6 +145,8 @@ def test_the_proof_holds_for_a_batch_with_open_periods(case: Case) -> None:
     assert "3 of 5, processed by 2 workers" in text
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["equal"] is True
     assert report.versions["digitalmodel"] == "0.0.9"
+    alone = replace(report, files=report.files[:1])
+    assert "1 of 5, processed by one worker (so this says nothing about threads)" in alone.to_text()
 
 
 def test_a_file_run_alone_would_differ_and_does(case: Case) -> None:

@@ -38,11 +38,13 @@ class Reference:
         folders: one per run of its loop.
         versions: of what it ran with.
         wall_s: seconds it took, imports included.
+        loop_s: seconds that its loop took, over all files, imports left out.
     """
 
     folders: tuple[Path, ...]
     versions: Mapping[str, str]
     wall_s: float
+    loop_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class ProofReport:
         rows: how many rows of summaries and linked statistics hold the same.
         rewritten: cells among them that hold the same number, written as the rest of its column demands.
         differences: what differs; empty where the proof holds.
-        wall_s: seconds that the reference took.
+        wall_s: seconds that the reference took, imports included.
+        loop_s: seconds that digitalmodel's loop took, over the chosen files.
     """
 
     batch: ProofInput
@@ -68,6 +71,7 @@ class ProofReport:
     rewritten: int
     differences: tuple[FileDifference, ...]
     wall_s: float
+    loop_s: float
 
     @property
     def equal(self) -> bool:
@@ -94,9 +98,12 @@ class ProofReport:
             f"  batch ran with  digitalmodel {self.batch.digitalmodel}, OrcaFlex {self.batch.orcaflex}",
             f"  reference       digitalmodel's own loop, {loop},",
             f"                  in a fresh process without orcabatch, {self.wall_s:.1f} s; {versions}",
-            f"  files           {len(self.files)} of {len(self.batch.files)}, processed by {self.workers} workers",
+            f"  files           {len(self.files)} of {len(self.batch.files)}, processed by {self._workers_in_words()}",
             *shown,
         ]
+
+    def _workers_in_words(self) -> str:
+        return f"{self.workers} workers" if self.workers > 1 else "one worker (so this says nothing about threads)"
 
     def _findings(self) -> list[str]:
         lines = [
@@ -160,6 +167,7 @@ def prove(result: ProofInput | str | Path, files: int = 3) -> ProofReport:
         rewritten=found.rewritten,
         differences=tuple(found.differences),
         wall_s=reference.wall_s,
+        loop_s=reference.loop_s,
     )
 
 
@@ -223,4 +231,5 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
         raise DigitalModelError(f"digitalmodel's own run over {len(files)} files of the batch failed:\n  {last_words}")
     answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
     folders = tuple(folder / str(number) for number in range(len(question["runs"])))
-    return Reference(folders, {**answer["versions"], "Python": answer["python"]}, time.perf_counter() - begun)
+    versions = {**answer["versions"], "Python": answer["python"]}
+    return Reference(folders, versions, time.perf_counter() - begun, answer["loop_s"])
