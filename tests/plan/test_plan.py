@@ -213,6 +213,13 @@ def test_processes_and_threads_carry_the_limit(
     assert made.executor_why
 
 
+def test_workers_are_laid_out_for_the_ceiling() -> None:
+    """Where memory turns out to suffice, processes and CPUs have room for the ceiling."""
+    host = HostResources(30, 4 * GB)
+    made = plan(files(large=60), {"executor": "processes"}, host)
+    assert (made.limit, made.ceiling, made.processes, made.native_threads) == (2, 15, 15, 1)
+
+
 def test_windows_pools_have_at_most_61_processes() -> None:
     """On Windows alone, and the plan says so."""
     section = {
@@ -435,7 +442,9 @@ def test_no_plan_exceeds_a_hard_limit(
     if seats is not None and chosen.licences.scope == "process":
         assert made.processes <= seats
     assert made.processes <= (61 if host.platform == "win32" else 10**6)
-    assert made.native_threads == 1 or made.native_threads * made.limit <= host.logical_cpus * chosen.cpu_percent / 100
+    assert (
+        made.native_threads == 1 or made.native_threads * made.ceiling <= host.logical_cpus * chosen.cpu_percent / 100
+    )
     json.dumps(made.to_dict(), allow_nan=False)
     assert max(map(len, made.to_text(80).splitlines())) <= 80
 

@@ -64,9 +64,10 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
     tiers = tuple(_tiers(running, settings, host))
     budget = memory_budget(settings, host)
     caps = _overall(running, tiers, settings, budget)
-    wanted = tightest(caps)
-    layout = lay_out(settings, host, wanted.count)
-    bound = tightest((wanted, layout.cap))
+    highest = without_memory(caps)
+    layout = lay_out(settings, host, highest.count)
+    bound = tightest((tightest(caps), layout.cap))
+    ceiling = tightest((highest, layout.cap)).count
     order = _order(running, settings)
     floor = _floor(settings, bound.count)
     return BatchPlan(
@@ -78,14 +79,14 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         order=order,
         memory_budget_bytes=budget,
         limit=bound.count,
-        ceiling=_ceiling(caps, settings, host),
+        ceiling=ceiling,
         bound_by=bound.because,
         start_limit=_start(settings, tiers, bound.count, len(running)),
         min_limit=floor,
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
-        native_threads=native_threads(settings, host, bound.count),
-        predicted_s=_predicted(planned, order, tiers, bound.count, settings),
+        native_threads=native_threads(settings, host, ceiling),
+        predicted_s=_predicted([planned[index] for index in order], tiers, bound.count, settings),
         notes=notes(planned, tiers, settings, host),
         host=host,
         settings=settings,
@@ -146,11 +147,6 @@ def _tier_reason(tiers: Sequence[Tier], settings: Settings) -> str:
     return "the tiers' limits together" if tiers else "0 files to run"
 
 
-def _ceiling(caps: Sequence[Cap], settings: Settings, host: HostResources) -> int:
-    highest = without_memory(caps)
-    return tightest((highest, lay_out(settings, host, highest.count).cap)).count
-
-
 def _floor(settings: Settings, limit: int) -> int:
     return min(settings.threading.min_threads, limit) if was_set(settings, "threading.min_threads") else 1
 
@@ -174,17 +170,13 @@ def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...
     return tuple(sorted(ranked, key=lambda index: names.index(tier_at[index])))
 
 
-def _predicted(
-    planned: Sequence[PlannedFile], order: Sequence[int], tiers: Sequence[Tier], limit: int, settings: Settings
-) -> float | None:
-    running = [planned[index] for index in order]
-    if not any(file.seconds is not None for file in running):
+def _predicted(in_order: Sequence[PlannedFile], tiers: Sequence[Tier], limit: int, settings: Settings) -> float | None:
+    if all(file.seconds is None for file in in_order):
         return None
-    cost = costs([file.size_bytes for file in running], [file.seconds for file in running])
+    cost = costs([file.size_bytes for file in in_order], [file.seconds for file in in_order])
     if settings.threading.mode != "static":
         return makespan(cost, limit)
-    by_tier = {
-        tier.name: (tier.limit, [c for c, f in zip(cost, running, strict=True) if f.tier == tier.name])
+    return sum(
+        makespan([amount for amount, file in zip(cost, in_order, strict=True) if file.tier == tier.name], tier.limit)
         for tier in tiers
-    }
-    return sum(makespan(amounts, workers) for workers, amounts in by_tier.values())
+    )

@@ -73,7 +73,7 @@ def _running_lines(plan: BatchPlan, running: Sequence[PlannedFile]) -> Iterator[
     at_once = format_count(plan.limit, "file")
     yield f"at once: {at_once}, bound by {plan.bound_by}; starts with {plan.start_limit}"
     if plan.processes:
-        yield f"processes: {plan.processes}, each with {format_count(plan.threads_per_process, 'file')} at once"
+        yield f"processes: at most {plan.processes}, each with {format_count(plan.threads_per_process, 'file')} at once"
     if plan.native_threads > 1:
         yield f"native threads: up to {plan.native_threads} in each loaded model"
     yield _time_line(plan, running)

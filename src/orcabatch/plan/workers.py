@@ -58,7 +58,7 @@ def choose_executor(settings: Settings) -> tuple[ExecutorName, str]:
 
 
 def lay_out(settings: Settings, host: HostResources, limit: int) -> Layout:
-    """Processes and threads for at most `limit` files at once."""
+    """Processes and threads for at most `limit` files at once: the limit before the memory cap, which may rise."""
     executor, why = choose_executor(settings)
     if executor in {"serial", "threads"}:
         count = 1 if executor == "serial" else limit
