@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.batch.job import visits
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.settings import to_section
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from orcabatch.batch.kinds import Batch
     from orcabatch.batch.request import Request
     from orcabatch.monitor import PerformanceMonitor
+    from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchPlan
 
 
@@ -39,7 +42,7 @@ def write_account(
     for batch in request.batches:
         own = shared | {"settings": to_section(request.own[batch.name])}
         metrics = build_metrics(RunRecord.of_monitor(monitor, batch=batch.name, **own))
-        proof = batch.proof(monitor.outcomes, orcaflex)
+        proof = batch.proof(in_own_order(batch, request, monitor.outcomes), orcaflex)
         if proof is not None:
             metrics["proof"] = proof
         target = metrics_file(batch, request)
@@ -49,6 +52,17 @@ def write_account(
     if len(request.batches) > 1:
         metrics = build_metrics(RunRecord.of_monitor(monitor, **shared))
     return metrics, written
+
+
+def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
+    """A batch's outcomes in the order of its own list, `index` being the position in that list."""
+    positions = [visit.positions.get(batch.name) for visit in visits(request.batches)]
+    own = [
+        replace(outcome, index=position)
+        for outcome in outcomes
+        if outcome.batch == batch.name and (position := positions[outcome.index]) is not None
+    ]
+    return sorted(own, key=lambda outcome: outcome.index)
 
 
 def metrics_file(batch: Batch, request: Request) -> Path | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.account import write_account
+from orcabatch.batch.account import in_own_order, write_account
 from orcabatch.batch.job import BatchJob, visits
 from orcabatch.batch.probe import host_probe
 from orcabatch.batch.result import BatchResult, last_attempts
@@ -152,7 +152,7 @@ class Run:
         outcomes = last_attempts(self._outcomes)
         try:
             for batch in self.request.batches:
-                own = [outcome for outcome in outcomes if outcome.batch == batch.name]
+                own = in_own_order(batch, self.request, outcomes)
                 conclusion = batch.conclude(own, complete=self.interrupted is None)
                 self._outputs += conclusion.outputs
                 for warning in conclusion.warnings:

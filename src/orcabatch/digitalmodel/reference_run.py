@@ -15,6 +15,7 @@ import importlib.metadata
 import importlib.util
 import json
 import sys
+import time
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -31,12 +32,13 @@ def main(question_file: str) -> None:
     if question["orcaflex"] == "simulated":
         importlib.import_module(SIMULATED).install()
     opp = _post_process_module()
+    begun = time.perf_counter()
     for number, positions in enumerate(question["runs"]):
         out = Path(question["out"]) / str(number)
         (out / "Data").mkdir(parents=True)
         (out / "Plot").mkdir()
         _run(opp, restored(question["cfg"]), positions, out)
-    Path(question["out"], "answer.json").write_text(json.dumps(_answer(opp)), encoding="utf-8")
+    Path(question["out"], "answer.json").write_text(json.dumps(_answer(opp, time.perf_counter() - begun)), encoding="utf-8")
 
 
 def restored(value: Any) -> Any:
@@ -118,13 +120,14 @@ def _complete_linked_statistics(opp: Any) -> None:
     opp.opp_ls.get_linked_statistics = get_linked_statistics
 
 
-def _answer(opp: Any) -> dict[str, Any]:
+def _answer(opp: Any, loop_s: float) -> dict[str, Any]:
     own = sorted(name for name in sys.modules if name.split(".")[0] == "orcabatch")
     foreign = [name for name in own if name != "orcabatch" and not f"{name}.".startswith(f"{SIMULATED}.")]
     if foreign or (own and SIMULATED not in own):
         raise SystemExit(f"the reference is worth nothing: it imported {', '.join(foreign or own)}")
     versions = {name: _version(name) for name in ("digitalmodel", "pandas", "OrcFxAPI")}
-    return {"versions": versions, "digitalmodel": opp.__file__, "python": sys.version.split()[0], "orcabatch": own}
+    python = sys.version.split()[0]
+    return {"versions": versions, "digitalmodel": opp.__file__, "python": python, "orcabatch": own, "loop_s": loop_s}
 
 
 def _version(distribution: str) -> str:

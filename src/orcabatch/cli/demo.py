@@ -1,0 +1,128 @@
+"""`orcabatch demo`: a small batch from generated files to results, compared with digitalmodel's own serial run.
+
+Everything it shows is measured while it runs, over the simulated OrcaFlex; it says so. Where digitalmodel is not
+installed, the same files go through a plain function, compared with calling that function in a loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import runpy
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orcabatch
+from orcabatch.batch import BatchResult, run_batch
+from orcabatch.settings import format_size
+
+BATCHES = ("dm_fsts.yml", "dm_fsts_lngc.yml")
+MAKE_SIMS = "generate_sims.py"
+LATENCY_S = 0.1
+"""What loading one of the small files costs beyond reading it, as from a network drive; said in the output."""
+
+OK, SOME_FAILED = 0, 1
+
+
+def main(words: list[str]) -> int:
+    """Generate, run, compare, and say where everything is; 1 when anything differs or failed."""
+    parser = argparse.ArgumentParser(prog="orcabatch demo", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--folder", type=Path, default=Path("orcabatch-demo"), help="default: ./orcabatch-demo")
+    parser.add_argument("--quick", action="store_true", help="a third of the files")
+    arguments = parser.parse_args(words)
+    folder = arguments.folder.absolute()
+    files = prepare(folder, quick=arguments.quick)
+    size = format_size(sum(file.stat().st_size for file in files))
+    print(f"{len(files)} simulated .sim files ({size}) in {folder / 'sims'}; every load waits {LATENCY_S:g} s as a slow drive would")
+    with _slow_loads():
+        if importlib.util.find_spec("digitalmodel") is None:
+            return _plain(folder, files)
+        return _digitalmodel(folder)
+
+
+def examples() -> Path:
+    """The folder with the example batches: in the installed package, else in the checkout."""
+    package = Path(orcabatch.__file__).parent
+    installed = package / "examples"
+    return installed if installed.is_dir() else package.parents[1] / "examples"
+
+
+def prepare(folder: Path, *, quick: bool = False) -> list[Path]:
+    """Copy the example YAMLs to `folder` and generate the `.sim` files they ask for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in BATCHES:
+        shutil.copyfile(examples() / name, folder / name)
+    generate = runpy.run_path(str(examples() / MAKE_SIMS))["generate_sims"]
+    lngc, standard = (2, 4) if quick else (4, 12)
+    made: list[Path] = generate(folder / "sims", lngc=lngc, standard=standard)
+    return made
+
+
+class _slow_loads:
+    """While it lasts, loading costs a latency, here and in the reference process."""
+
+    def __enter__(self) -> None:
+        from orcabatch import simulated
+
+        self._before = dict(os.environ)
+        os.environ.update(simulated.Costs(load_latency_s=LATENCY_S).to_env())
+
+    def __exit__(self, *_: object) -> None:
+        os.environ.clear()
+        os.environ.update(self._before)
+
+
+def _digitalmodel(folder: Path) -> int:
+    """Both batches in one call, then digitalmodel's own loop over the same files."""
+    from orcabatch.digitalmodel.prove import prove
+
+    result = run_batch([folder / name for name in BATCHES], orcaflex="simulated", fresh=True)
+    _say_done(result)
+    serial_s, same = 0.0, True
+    for name in BATCHES:
+        batch = {outcome.batch for outcome in result.outcomes if outcome.batch.startswith(Path(name).stem + "_03c")}
+        results = next(path.parent for path in result.outputs if path.name.startswith(tuple(batch)))
+        report = prove(results, files=sum(outcome.batch in batch for outcome in result.outcomes))
+        serial_s += report.loop_s
+        same &= report.equal
+        print(f"{name}: {report.series} time series and {report.rows} rows " + ("equal byte for byte" if report.equal else report.to_text()))
+    _say_compared("digitalmodel's own serial loop (without its imports)", serial_s, result.metrics["wall_s"])
+    return OK if same and result.ok else SOME_FAILED
+
+
+def _plain(folder: Path, files: Sequence[Path]) -> int:
+    """The same files through a plain function."""
+    from orcabatch.cli.demo_function import tensions
+
+    print("digitalmodel is not installed, so a plain function is run instead: pip install orcabatch[digitalmodel]")
+    result = run_batch(files, postprocess=tensions, orcaflex="simulated", output_dir=folder / "results", fresh=True)
+    _say_done(result)
+    begun = time.perf_counter()
+    alone = [_alone(tensions, file) for file in files]
+    serial_s = time.perf_counter() - begun
+    same = alone == result.values
+    print("values: " + ("equal bit for bit" if same else "DIFFERENT"))
+    _say_compared("the same function in a plain loop", serial_s, result.metrics["wall_s"])
+    return OK if same and result.ok else SOME_FAILED
+
+
+def _alone(function: Any, file: Path) -> Any:
+    import OrcFxAPI
+
+    return function(OrcFxAPI.Model(str(file), threadCount=1))
+
+
+def _say_done(result: BatchResult) -> None:
+    done = sum(outcome.ok for outcome in result.outcomes)
+    print(f"orcabatch: {done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s")
+    for folder in sorted({path.parent for path in result.outputs}):
+        print(f"  {sum(path.parent == folder for path in result.outputs)} files in {folder}")
+
+
+def _say_compared(what: str, serial_s: float, own_s: float) -> None:
+    print(f"{what}: {serial_s:.1f} s, orcabatch {own_s:.1f} s: {serial_s / own_s:.1f} times faster")
+    print("Measured just now over the simulated OrcaFlex on this machine; your files, disk and licence decide yours.")
