@@ -261,6 +261,7 @@ def test_measured_seconds_outrank_sizes_and_scale_to_the_unmeasured() -> None:
     made = make_plan(sized, parse_settings(None), BIG, history=Known({"big.sim": 9.0, "slow.sim": 91.0}))
     assert made.order == (1, 2, 0)
     assert [file.seconds for file in made.files] == [9.0, 91.0, None]
+    assert [file.cost for file in made.files] == [9.0, 91.0, 50.0]
     assert made.predicted_s == pytest.approx(91.0)
 
 

@@ -8,6 +8,7 @@ Covers the whole decision before a run. Does not cover what the engine learns wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,7 +60,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
     Raises:
         ValueError: `batches` is not as long as `files`.
     """
-    planned = tuple(_planned(files, settings, (batches, history or NothingKnown(), skipped or {})))
+    planned = _with_costs(tuple(_planned(files, settings, (batches, history or NothingKnown(), skipped or {}))))
     running = tuple(file for file in planned if file.skip is None)
     tiers = tuple(_tiers(running, settings, host))
     budget = memory_budget(settings, host)
@@ -115,6 +116,11 @@ def _planned(
         )
 
 
+def _with_costs(planned: Sequence[PlannedFile]) -> tuple[PlannedFile, ...]:
+    amounts = costs([file.size_bytes for file in planned], [file.seconds for file in planned])
+    return tuple(replace(file, cost=amount) for file, amount in zip(planned, amounts, strict=True))
+
+
 def _tier_name(size: int, settings: Settings) -> str:
     return tier_of(size, settings.optimization.size_thresholds) if settings.optimization.group_by_size else "all"
 
@@ -160,8 +166,7 @@ def _start(settings: Settings, tiers: Sequence[Tier], limit: int, files: int) ->
 
 
 def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...]:
-    cost = costs([file.size_bytes for file in running], [file.seconds for file in running])
-    items = [(file.index, amount, file.file) for file, amount in zip(running, cost, strict=True)]
+    items = [(file.index, file.cost, file.file) for file in running]
     ranked = longest_first(items)
     if settings.threading.mode != "static":
         return ranked
@@ -173,10 +178,6 @@ def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...
 def _predicted(in_order: Sequence[PlannedFile], tiers: Sequence[Tier], limit: int, settings: Settings) -> float | None:
     if all(file.seconds is None for file in in_order):
         return None
-    cost = costs([file.size_bytes for file in in_order], [file.seconds for file in in_order])
     if settings.threading.mode != "static":
-        return makespan(cost, limit)
-    return sum(
-        makespan([amount for amount, file in zip(cost, in_order, strict=True) if file.tier == tier.name], tier.limit)
-        for tier in tiers
-    )
+        return makespan((file.cost for file in in_order), limit)
+    return sum(makespan((file.cost for file in in_order if file.tier == tier.name), tier.limit) for tier in tiers)

@@ -39,6 +39,8 @@ class PlannedFile:
         memory_bytes: predicted memory of the loaded file.
         seconds: what it is expected to take, as measured before; None where nothing is known.
         skip: why it will not run; None where it will.
+        cost: predicted work, comparable within the plan: seconds where any file's are known (scaled by size for the
+            others), else bytes.
     """
 
     index: int
@@ -49,6 +51,7 @@ class PlannedFile:
     memory_bytes: int
     seconds: float | None = None
     skip: str | None = None
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
