@@ -1,0 +1,255 @@
+"""From evidence to a verdict, and to an advice in words.
+
+`verdict` answers with the specification's four, in its order: I/O, CPU, memory, balanced. `findings` goes finer (the
+interpreter lock, licence seats, memory admission, latency, stragglers) and says for each what was measured and what to
+change. Pure: evidence in, words out. Where the evidence comes from is `orcabatch.monitor.performance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+CPU_THRESHOLD_PERCENT = 90.0
+MEMORY_THRESHOLD_PERCENT = 80.0
+IO_THRESHOLD_PERCENT = 20.0
+
+LOCK_TAKEN = 0.5
+"""Share of the time above which the interpreter lock is said to hold the batch back."""
+
+
+class Bottleneck(StrEnum):
+    """What holds a batch back."""
+
+    IO_BOUND = "IO_BOUND"
+    CPU_BOUND = "CPU_BOUND"
+    MEMORY_BOUND = "MEMORY_BOUND"
+    BALANCED = "BALANCED"
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Mean of the finite values; None where there is none."""
+    finite = [float(value) for value in values if abs(float(value)) < float("inf")]
+    return sum(finite) / len(finite) if finite else None
+
+
+def verdict(series: Mapping[str, Sequence[float]], io_threshold: float = IO_THRESHOLD_PERCENT) -> Bottleneck:
+    """The specification's rule on the five series; what was not measured binds nothing.
+
+    Args:
+        series: the five series by name; missing or empty ones are passed over.
+        io_threshold: mean percent of I/O waiting above which a batch is bound by it.
+    """
+    rules = (
+        ("io_wait_time", io_threshold, Bottleneck.IO_BOUND),
+        ("cpu_utilization", CPU_THRESHOLD_PERCENT, Bottleneck.CPU_BOUND),
+        ("memory_usage", MEMORY_THRESHOLD_PERCENT, Bottleneck.MEMORY_BOUND),
+    )
+    for name, threshold, answer in rules:
+        average = mean(series.get(name, ()))
+        if average is not None and average > threshold:
+            return answer
+    return Bottleneck.BALANCED
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured over a run; None and 0 stand for "nobody measured it".
+
+    Attributes:
+        io_wait_percent, cpu_percent, memory_percent: means of the series.
+        io_threshold: percent of I/O waiting that makes the verdict.
+        efficiency: busy worker seconds / (limit x wall), 0 to 1.
+        cpus: CPUs the batch may use.
+        wall_s: wall seconds so far.
+        busy_s, cpu_s: worker seconds with a file, and CPU seconds used in them.
+        extract_idle_s: seconds of extracting that used no CPU.
+        lock_taken: share of the time the interpreter lock was found taken, 0 to 1.
+        executor: threads, processes, ...; empty where nobody said.
+        limit: how many files might run at once (the highest).
+        capacity_s: limit x wall.
+        idle_s, idle_wall_s: slot seconds, and wall seconds, with empty slots, by reason (memory, seat, drain, other).
+        seats: licence seats; 0 where there is no limit.
+        longest_s: the longest file.
+        files: files that were worked on.
+    """
+
+    io_wait_percent: float | None = None
+    cpu_percent: float | None = None
+    memory_percent: float | None = None
+    io_threshold: float = IO_THRESHOLD_PERCENT
+    efficiency: float | None = None
+    cpus: float = 1.0
+    wall_s: float = 0.0
+    busy_s: float = 0.0
+    cpu_s: float = 0.0
+    extract_idle_s: float = 0.0
+    lock_taken: float = 0.0
+    executor: str = ""
+    limit: int = 0
+    capacity_s: float = 0.0
+    idle_s: Mapping[str, float] = field(default_factory=dict)
+    idle_wall_s: Mapping[str, float] = field(default_factory=dict)
+    seats: int = 0
+    longest_s: float = 0.0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that held the batch back.
+
+    Attributes:
+        kind: io, cpu, memory, gil, licence, admission, latency, stragglers.
+        weight: how much it matters, 0 to 1, for sorting.
+        evidence: what was measured, one sentence.
+        advice: what to change, one sentence.
+    """
+
+    kind: str
+    weight: float
+    evidence: str
+    advice: str
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Everything worth saying about the evidence, the heaviest first."""
+    found = [finding for rule in _RULES for finding in rule(evidence)]
+    return sorted(found, key=lambda finding: -finding.weight)
+
+
+def _io(seen: Evidence) -> Iterator[Finding]:
+    if seen.io_wait_percent is not None and seen.io_wait_percent > seen.io_threshold:
+        yield Finding(
+            "io",
+            seen.io_wait_percent / 100,
+            f"workers spent {seen.io_wait_percent:.0f}% of their time waiting for input and output "
+            f"(threshold {seen.io_threshold:g}%)",
+            "run fewer files at once (`mode: dynamic` finds how many), or put the .sim files on a faster disk "
+            "(`io.stage_inputs: true` copies them to `temp_directory` first)",
+        )
+
+
+def _cpu(seen: Evidence) -> Iterator[Finding]:
+    if seen.cpu_percent is not None and seen.cpu_percent > CPU_THRESHOLD_PERCENT:
+        yield Finding(
+            "cpu",
+            seen.cpu_percent / 100,
+            f"the batch used {seen.cpu_percent:.0f}% of the {seen.cpus:g} CPUs it may use",
+            "this is what a well-used machine looks like: only more cores, or fewer results asked for, make it faster",
+        )
+
+
+def _memory(seen: Evidence) -> Iterator[Finding]:
+    if seen.memory_percent is not None and seen.memory_percent > MEMORY_THRESHOLD_PERCENT:
+        yield Finding(
+            "memory",
+            seen.memory_percent / 100,
+            f"memory in use was {seen.memory_percent:.0f}% on average, other programs included",
+            "close other programs, lower `max_threads`, or run on a machine with more memory",
+        )
+
+
+def _admission(seen: Evidence) -> Iterator[Finding]:
+    share = _wall_share(seen, "memory")
+    if share > 0.1:
+        empty = seen.idle_s["memory"] / seen.idle_wall_s["memory"]
+        yield Finding(
+            "admission",
+            share * _slot_share(seen, "memory"),
+            f"memory held {empty:.0f} of {seen.limit} slots empty for {share:.0%} of the time",
+            "raise `max_usage_percent`, close other programs, or run on a machine with more memory",
+        )
+
+
+def _licence(seen: Evidence) -> Iterator[Finding]:
+    share = _wall_share(seen, "seat")
+    if share > 0.1:
+        empty = seen.idle_s["seat"] / seen.idle_wall_s["seat"]
+        of = f" ({seen.seats} in all)" if seen.seats else ""
+        yield Finding(
+            "licence",
+            share * _slot_share(seen, "seat"),
+            f"{empty:.0f} of {seen.limit} slots waited for a licence seat{of} for {share:.0%} of the time",
+            "raise `licences.max` if you have more seats, or set `max_threads` to the seats there are",
+        )
+
+
+def _lock(seen: Evidence) -> Iterator[Finding]:
+    if seen.lock_taken > LOCK_TAKEN and seen.executor not in {"serial", "dask"} and seen.limit != 1:
+        yield Finding(
+            "gil",
+            seen.lock_taken,
+            f"Python's interpreter lock (GIL) was taken {seen.lock_taken:.0%} of the time: threads waited for each "
+            "other, not for the machine",
+            "use `executor: processes` or `mode: hybrid`, or fewer threads",
+        )
+
+
+def _latency(seen: Evidence) -> Iterator[Finding]:
+    share = seen.extract_idle_s / seen.busy_s if seen.busy_s > 0 else 0.0
+    machine_free = (seen.cpu_percent or 0.0) < 70.0 and seen.lock_taken <= LOCK_TAKEN
+    if share > 0.4 and machine_free:
+        yield Finding(
+            "latency",
+            share,
+            f"{share:.0%} of the workers' time went into waiting for answers while extracting, with the CPUs at "
+            f"{seen.cpu_percent or 0.0:.0f}%",
+            "run more files at once (raise `max_threads` and `thread_allocation`), and keep `broker.enabled: true` so "
+            "that fewer questions are asked",
+        )
+
+
+def _stragglers(seen: Evidence) -> Iterator[Finding]:
+    share = _slot_share(seen, "drain")
+    if share > 0.2 and seen.limit > 1 and seen.files > 1:
+        yield Finding(
+            "stragglers",
+            share,
+            f"{share:.0%} of the slots' time was empty while the last files ran; the longest file alone took "
+            f"{seen.longest_s:.1f} of {seen.wall_s:.1f} s",
+            "more workers do not help: the batch has too few files, or one that is too long; run it together with "
+            "another batch in one call",
+        )
+
+
+def _wall_share(seen: Evidence, reason: str) -> float:
+    return seen.idle_wall_s.get(reason, 0.0) / seen.wall_s if seen.wall_s > 0 else 0.0
+
+
+def _slot_share(seen: Evidence, reason: str) -> float:
+    return seen.idle_s.get(reason, 0.0) / seen.capacity_s if seen.capacity_s > 0 else 0.0
+
+
+_RULES = (_io, _cpu, _memory, _admission, _licence, _lock, _latency, _stragglers)
+
+_KIND = {Bottleneck.IO_BOUND: "io", Bottleneck.CPU_BOUND: "cpu", Bottleneck.MEMORY_BOUND: "memory"}
+
+
+def ordered(answer: Bottleneck, evidence: Evidence) -> list[Finding]:
+    """The findings with the one that made the verdict first."""
+    found = findings(evidence)
+    return sorted(found, key=lambda finding: finding.kind != _KIND.get(answer))
+
+
+def explanation(answer: Bottleneck, evidence: Evidence) -> str:
+    """The verdict, its evidence and its advice as text of a few lines."""
+    found = ordered(answer, evidence)
+    lines = [f"{answer}: {_reason(answer, evidence)}"]
+    lines += [f"- {finding.evidence}. Advice: {finding.advice}." for finding in found]
+    return "\n".join(lines)
+
+
+def _reason(answer: Bottleneck, seen: Evidence) -> str:
+    measured = {
+        "I/O waiting": seen.io_wait_percent,
+        "CPU": seen.cpu_percent,
+        "memory": seen.memory_percent,
+    }
+    known = ", ".join(f"{name} {value:.0f}%" for name, value in measured.items() if value is not None)
+    if not known:
+        return "nothing was measured yet."
+    if answer is Bottleneck.BALANCED:
+        return f"none of the limits was passed ({known})."
+    return f"{known} on average; the first limit passed in the order I/O, CPU, memory decides."

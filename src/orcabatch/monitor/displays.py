@@ -1,0 +1,229 @@
+"""The small displays: nothing, your function, plain lines, a bar in the terminal, a bar in the notebook.
+
+Each draws what a `Snapshot` says; none has a thread or a clock. The large one is `orcabatch.monitor.dashboard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import IO, TYPE_CHECKING, Any
+
+from orcabatch.monitor import words
+from orcabatch.monitor.progress import Snapshot, Tracker
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    from orcabatch.engine.contract import Event, Task
+
+LINE_EVERY_S = 10.0
+BAR_EVERY_S = 0.5
+NOTEBOOK_EVERY_S = 0.5
+
+
+class Silent:
+    """Shows nothing."""
+
+    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
+        """Nothing is kept."""
+
+    def listener(self, event: Event) -> None:
+        """Nothing is shown."""
+
+    def close(self) -> None:
+        """Nothing is to be given back."""
+
+
+class Tracked:
+    """A display on a tracker: draws on events, at most every `every_s` seconds of the run, and once at the end."""
+
+    every_s = 0.0
+
+    def __init__(self) -> None:
+        self.tracker = Tracker()
+        self._drawn_s = float("-inf")
+        self._closed = False
+
+    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
+        """Say what is to be done."""
+        self.tracker.expect(tasks, cap_percent=cap_percent, seats=seats)
+
+    def listener(self, event: Event) -> None:
+        """Take in one event; draw when it is time."""
+        if self._closed:
+            return
+        self.tracker.apply(event)
+        self.happened(event)
+        if event.at_s - self._drawn_s >= self.every_s and event.kind != "run_finished":
+            self._drawn_s = event.at_s
+            self.draw(self.tracker.snapshot())
+
+    def close(self) -> None:
+        """Draw the end."""
+        if not self._closed:
+            self._closed = True
+            self.end(self.tracker.snapshot())
+
+    def happened(self, event: Event) -> None:
+        """Something happened, whether it is time to draw or not."""
+
+    def draw(self, shot: Snapshot) -> None:
+        """Show the run as it stands."""
+
+    def end(self, shot: Snapshot) -> None:
+        """Show how it ended."""
+        self.draw(shot)
+
+
+class Callback(Tracked):
+    """Calls a function with a `Snapshot` whenever a file ends, and at the end."""
+
+    every_s = float("inf")
+
+    def __init__(self, function: Callable[[Snapshot], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def happened(self, event: Event) -> None:
+        """A file ended: say so."""
+        if event.kind == "finished":
+            self._function(self.tracker.snapshot())
+
+    def end(self, shot: Snapshot) -> None:
+        """Say how it ended."""
+        self._function(shot)
+
+
+def status_text(shot: Snapshot) -> str:
+    """The run in one line of text."""
+    parts = [f"{shot.done} of {words.plural(shot.total, 'file')} done"]
+    if shot.failed:
+        parts.append(f"{shot.failed} failed")
+    if shot.running:
+        parts.append(f"{shot.running} running")
+    if shot.total_bytes:
+        parts.append(f"{words.size(shot.done_bytes)} of {words.size(shot.total_bytes)}")
+        parts.append(f"{words.size(shot.bytes_per_s)}/s")
+    if shot.finished:
+        parts.append(f"{'interrupted' if shot.interrupted else 'finished'} after {words.duration(shot.elapsed_s)}")
+    elif shot.remaining_s is not None:
+        parts.append(f"about {words.duration(shot.remaining_s)} left")
+    return ", ".join(parts)
+
+
+class Lines(Tracked):
+    """Plain lines for files and CI: the beginning, every ten seconds, each failure, the end."""
+
+    every_s = LINE_EVERY_S
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def happened(self, event: Event) -> None:
+        """A failure or a warning gets its line at once."""
+        if event.kind == "finished" and event.data.get("status") == "failed":
+            self._write(f"failed: {self._name(event.index)}: {event.data.get('error')}")
+        elif event.kind == "warning":
+            self._write(f"warning: {event.data.get('text')}")
+
+    def _name(self, index: int) -> str:
+        task = self.tracker.state.task(index)
+        return task.file.name if task else f"file {index}"
+
+    def draw(self, shot: Snapshot) -> None:
+        """One line."""
+        self._write(status_text(shot))
+
+    def _write(self, text: str) -> None:
+        line = f"orcabatch: {words.printable(text)}\n"
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(line.encode(encoding, "replace").decode(encoding))
+        self._stream.flush()
+
+
+class Bar(Tracked):
+    """One bar in the terminal, at most twice a second."""
+
+    every_s = BAR_EVERY_S
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._live: Live | None = None
+
+    def _started(self) -> Live:
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(
+                console=terminal(self._stream), auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+            )
+            self._live.start()
+        return self._live
+
+    def draw(self, shot: Snapshot) -> None:
+        """The bar and the line below it."""
+        self._started().update(bar(shot), refresh=True)
+
+    def end(self, shot: Snapshot) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self._live.update(bar(shot), refresh=True)
+            self._live.stop()
+
+
+def terminal(stream: IO[str]) -> Console:
+    """A console on a stream; colours only where the terminal has them and nobody set NO_COLOR."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
+
+
+def bar(shot: Snapshot) -> Table:
+    """A bar over the width of the terminal with the status below it."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(ratio=1)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_row(ProgressBar(total=1.0, completed=shot.share), Text(f"{shot.share:.0%}"))
+    rows = Table.grid(expand=True)
+    rows.add_row(table)
+    rows.add_row(Text(status_text(shot), style="red" if shot.failed else ""))
+    return rows
+
+
+class Notebook(Tracked):
+    """One bar in the notebook, as static HTML that is replaced; without widgets and without JavaScript."""
+
+    every_s = NOTEBOOK_EVERY_S
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handle: Any = None
+
+    def draw(self, shot: Snapshot) -> None:
+        """Show the bar, or replace the one that is shown."""
+        from IPython.display import HTML, display
+
+        content = HTML(bar_html(shot))
+        if self._handle is None:
+            self._handle = display(content, display_id=True)
+        else:
+            self._handle.update(content)
+
+
+def bar_html(shot: Snapshot) -> str:
+    """The bar as HTML: readable without colour, and by a screen reader."""
+    percent = round(100 * shot.share)
+    return (
+        f'<div role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
+        'aria-label="orcabatch" style="border:1px solid #8884;border-radius:3px;max-width:40em">'
+        f'<div style="width:{percent}%;height:0.8em;background:{"#b3261e" if shot.failed else "#1a6fb5"}"></div></div>'
+        f"<div>{percent}% - {status_text(shot)}</div>"
+    )

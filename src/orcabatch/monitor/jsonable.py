@@ -1,0 +1,61 @@
+"""Any value as JSON that every reader accepts: never NaN or Infinity, and a list of where they were.
+
+Covers dataclasses, pydantic models, enums, paths, dates, numpy numbers, mappings and sequences; anything else becomes
+its text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import fields, is_dataclass
+from datetime import date
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+
+def jsonable(value: Any, non_finite: list[str] | None = None, where: str = "") -> Any:
+    """The value as JSON types; NaN and infinities become None.
+
+    Args:
+        value: anything.
+        non_finite: gets the place of every NaN and infinity that was replaced.
+        where: place of the value itself, for that list.
+    """
+    if value is None or (isinstance(value, (bool, str, int)) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, float):
+        return _finite(float(value), non_finite, where)
+    if isinstance(value, Enum):
+        return jsonable(value.value, non_finite, where)
+    if isinstance(value, (PurePath, date)):
+        return value.isoformat() if isinstance(value, date) else str(value)
+    return _container(value, non_finite, where)
+
+
+def _finite(value: float, non_finite: list[str] | None, where: str) -> float | None:
+    if math.isfinite(value):
+        return value
+    if non_finite is not None:
+        non_finite.append(where)
+    return None
+
+
+def _container(value: Any, non_finite: list[str] | None, where: str) -> Any:
+    if hasattr(value, "model_dump"):
+        value = value.model_dump()
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value) if not each.name.startswith("_")}
+    if isinstance(value, Mapping):
+        return {
+            str(jsonable(key)): jsonable(item, non_finite, f"{where}.{jsonable(key)}".lstrip("."))
+            for key, item in value.items()
+        }
+    if isinstance(value, Set):
+        value = sorted(value, key=str)
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [jsonable(item, non_finite, f"{where}[{place}]") for place, item in enumerate(value)]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return jsonable(value.item(), non_finite, where)
+    return str(value)

@@ -1,0 +1,263 @@
+"""The metrics JSON: everything that was measured of one batch, under a versioned schema.
+
+Covers building it (pure) and writing it (atomic). Its shape is published as `docs/metrics.schema.json`, generated from
+`orcabatch.monitor.schema`. Never holds NaN or Infinity: they become null, and `non_finite` names the places.
+
+One line makes a table of the files, one row each:
+
+    pandas.DataFrame(json.load(open("performance_metrics.json"))["files"])
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.engine.contract import Event
+from orcabatch.monitor import bottlenecks, bounds
+from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
+from orcabatch.monitor.costs import FileCost, was_worked_on
+from orcabatch.monitor.failures import grouped
+from orcabatch.monitor.jsonable import jsonable
+from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.store.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from orcabatch.monitor.performance import PerformanceMonitor, Sample
+
+SCHEMA_VERSION = 1
+"""Raised when a reader of an older version would be misled; new keys alone do not raise it."""
+
+MEASURED_PACKAGES = ("orcabatch", "orcfxapi", "digitalmodel", "numpy", "pandas", "pydantic", "psutil")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """All that goes into one metrics file.
+
+    Attributes:
+        batch: name of the batch.
+        outcomes: one per file.
+        series: the five series by name.
+        samples: the time series.
+        events: the engine's diary.
+        evidence, verdict: what the analysis stands on, and its answer.
+        limits: changes of the concurrency limit: seconds, limit, reason.
+        started_at: when the run began; None: now.
+        wall_s: seconds it took.
+        state: finished, interrupted, failed (something broke the run itself) or running.
+        settings, plan, host, versions: provenance, anything that can be made JSON.
+        orcaflex: real, simulated or foreign; empty where nobody said.
+        warnings: what the engineer should know about the batch as a whole.
+        memory_budget_bytes: the most memory that may be in use, for the lower bound; 0: not known.
+    """
+
+    batch: str = ""
+    outcomes: Sequence[FileOutcome] = ()
+    series: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    samples: Sequence[Sample] = ()
+    events: Sequence[Event] = ()
+    evidence: Evidence = field(default_factory=Evidence)
+    verdict: Bottleneck = Bottleneck.BALANCED
+    limits: Sequence[tuple[float, int, str]] = ()
+    started_at: datetime | None = None
+    wall_s: float = 0.0
+    state: str = "finished"
+    settings: Any = None
+    plan: Any = None
+    host: Any = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    orcaflex: str = ""
+    warnings: Sequence[str] = ()
+    memory_budget_bytes: int = 0
+
+    @classmethod
+    def of_monitor(cls, monitor: PerformanceMonitor, **more: Any) -> RunRecord:
+        """What a monitor holds, with whatever else the caller knows (the attributes above).
+
+        A given `batch` takes that batch's outcomes alone; several batches of one call share the rest.
+        """
+        state = monitor.state
+        batch = more.get("batch")
+        outcomes = [outcome for outcome in monitor.outcomes if batch is None or outcome.batch == batch]
+        known: dict[str, Any] = {
+            "batch": batch or _only(outcome.batch for outcome in outcomes),
+            "outcomes": outcomes,
+            "series": {name: list(values) for name, values in monitor.metrics.items()},
+            "samples": list(monitor.samples),
+            "events": list(monitor.events),
+            "evidence": monitor.evidence(),
+            "verdict": monitor.analyze_bottlenecks(),
+            "limits": list(state.limits),
+            "started_at": monitor.started_at,
+            "wall_s": monitor.wall_s,
+            "state": "interrupted" if state.interrupted else "running" if monitor.running else "finished",
+            "warnings": list(state.warnings),
+        }
+        return cls(**(known | more))
+
+
+def build_metrics(record: RunRecord) -> dict[str, Any]:
+    """The metrics of one batch as JSON types, as `docs/metrics.schema.json` describes them."""
+    costs = [FileCost.of(outcome) for outcome in record.outcomes if was_worked_on(outcome)]
+    least = bounds.lower_bound(
+        costs,
+        bounds.Machine(
+            cpus=record.evidence.cpus,
+            workers=record.evidence.limit,
+            disk_bytes_per_s=bounds.measured_bandwidth([sample.read_bytes_per_s for sample in record.samples]),
+            memory_bytes=record.memory_budget_bytes,
+        ),
+    )
+    non_finite: list[str] = []
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "batch": record.batch,
+        "state": record.state,
+        "started_at": (record.started_at or datetime.now(UTC)).isoformat(),
+        "wall_s": record.wall_s,
+        "summary": _summary(record, costs),
+        "metrics": dict(record.series),
+        "bottleneck": _bottleneck(record),
+        "lower_bound": least,
+        "files": [_file(outcome) for outcome in record.outcomes],
+        "failures": grouped(record.outcomes),
+        "samples": _columns(record.samples),
+        "limits": [{"at_s": at_s, "limit": limit, "reason": reason} for at_s, limit, reason in record.limits],
+        "warnings": list(record.warnings),
+        "settings": record.settings,
+        "plan": record.plan,
+        "host": record.host,
+        "versions": _versions() | dict(record.versions),
+        "orcaflex": record.orcaflex,
+        "events": [[event.at_s, event.kind, event.index, event.data] for event in _kept(record.events)],
+    }
+    made: dict[str, Any] = jsonable(content, non_finite)
+    made["non_finite"] = non_finite
+    return made
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics to a file, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(metrics, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    write_bytes(path, _one_line_per_item(text, metrics).encode())
+
+
+def _one_line_per_item(text: str, metrics: Mapping[str, Any]) -> str:
+    """The same JSON with one line per key, and one per file, so that it can be looked at and compared."""
+    lines = []
+    for key, value in metrics.items():
+        if key in {"files", "events", "failures", "limits"} and value:
+            items = ",\n".join(_compact(item) for item in value)
+            lines.append(f"{json.dumps(key)}: [\n{items}\n]")
+        else:
+            lines.append(f"{json.dumps(key)}: {_compact(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n" if lines else text
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _summary(record: RunRecord, costs: Sequence[FileCost]) -> dict[str, Any]:
+    counts = {str(status): 0 for status in Status}
+    for outcome in record.outcomes:
+        counts[str(outcome.status)] += 1
+    return {
+        "files": len(record.outcomes),
+        **counts,
+        "bytes": sum(outcome.size_bytes for outcome in record.outcomes),
+        "worked_bytes": sum(cost.size_bytes for cost in costs),
+        "busy_s": sum(cost.busy_s for cost in costs),
+        "cpu_s": sum(cost.busy_cpu_s for cost in costs),
+        "phases": {str(phase): sum(cost.wall_s.get(phase, 0.0) for cost in costs) for phase in Phase},
+        "peak_memory_percent": max(record.series.get("memory_usage", ()), default=None),
+        "peak_rss_bytes": max((sample.rss_bytes for sample in record.samples), default=None),
+        "thread_efficiency": bottlenecks.mean(record.series.get("thread_efficiency", ())),
+    }
+
+
+def _bottleneck(record: RunRecord) -> dict[str, Any]:
+    return {
+        "verdict": record.verdict,
+        "explanation": bottlenecks.explanation(record.verdict, record.evidence),
+        "findings": bottlenecks.ordered(record.verdict, record.evidence),
+        "evidence": record.evidence,
+    }
+
+
+def _file(outcome: FileOutcome) -> dict[str, Any]:
+    """One row: flat, so that it makes a table."""
+    cost = FileCost.of(outcome)
+    return {
+        "index": outcome.index,
+        "file": str(outcome.file),
+        "batch": outcome.batch,
+        "status": outcome.status,
+        "error": outcome.error,
+        "cause": outcome.cause,
+        "failed_phase": outcome.failed_phase,
+        "attempt": outcome.attempt,
+        "tier": outcome.tier,
+        "size_bytes": outcome.size_bytes,
+        "worker": outcome.worker,
+        "started_s": outcome.started_s,
+        "finished_s": outcome.finished_s,
+        "wall_s": outcome.wall_s,
+        **{f"{phase}_s": cost.wall_s.get(phase, 0.0) for phase in Phase},
+        "cpu_s": cost.busy_cpu_s if cost.cpu_s else None,
+        **{f"{phase}_cpu_s": cost.cpu_s.get(phase, 0.0) if cost.cpu_s else None for phase in Phase},
+        "read_bytes": cost.read_bytes,
+        "peak_memory_bytes": cost.memory_bytes,
+        "warnings": list(outcome.warnings),
+    }
+
+
+def _columns(samples: Sequence[Sample]) -> dict[str, list[Any]]:
+    """The time series by column."""
+    from orcabatch.monitor.performance import SAMPLE_COLUMNS
+
+    return {name: [getattr(sample, name) for sample in samples] for name in SAMPLE_COLUMNS}
+
+
+def _kept(events: Sequence[Event]) -> list[Event]:
+    """Events without what the files say already."""
+    repeated = {"phases", "cpu_s", "read_bytes", "memory_bytes", "worker", "error", "cause"}
+    return [
+        event
+        if event.kind != "finished"
+        else Event(
+            event.kind,
+            event.at_s,
+            event.index,
+            {key: value for key, value in event.data.items() if key not in repeated},
+        )
+        for event in events
+    ]
+
+
+def _versions() -> dict[str, str]:
+    """Versions of Python, the system and the packages that were installed when the file was written."""
+    found = {"python": platform.python_version(), "system": platform.platform()}
+    for name in MEASURED_PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _only(names: Any) -> str:
+    """The name that all share; empty where there are none or several."""
+    distinct = set(names)
+    return distinct.pop() if len(distinct) == 1 else ""

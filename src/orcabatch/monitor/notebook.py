@@ -1,0 +1,151 @@
+"""Results and plans as they show themselves in Jupyter: static HTML tables, and a timeline with matplotlib.
+
+Covers tables without JavaScript (notebooks strip it) that stay small for any batch, everything escaped, and plots
+(matplotlib, the extra `orcabatch[plot]`). Does not cover the full account of a run (`orcabatch.monitor.report`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.monitor import words
+from orcabatch.monitor.failures import grouped
+from orcabatch.outcome import FileOutcome, Phase, Status
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_ROWS = 20
+PHASE_COLOURS = {
+    Phase.WAIT: "#9aa0a6",
+    Phase.LOAD: "#1a6fb5",
+    Phase.EXTRACT: "#2e7d32",
+    Phase.WRITE: "#b26a00",
+    Phase.CLEAN_UP: "#6a4c93",
+}
+
+_CELL = 'style="text-align:left"'
+
+
+def table_html(
+    head: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", most: int = MOST_ROWS
+) -> str:
+    """A table of at most `most` rows, with a line that says how many more there are.
+
+    Args:
+        head: titles of the columns.
+        rows: cells; texts are escaped.
+        caption: what the table shows.
+        most: rows that are shown.
+    """
+    all_rows = list(rows)
+    shown = "".join(
+        "<tr>" + "".join(f"<td {_CELL}>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in all_rows[:most]
+    )
+    more = len(all_rows) - most
+    foot = f'<tr><td colspan="{len(head)}" {_CELL}>and {more:,} more</td></tr>' if more > 0 else ""
+    titles = "".join(f'<th scope="col" {_CELL}>{escape(title)}</th>' for title in head)
+    top = f"<caption {_CELL}>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{top}<thead><tr>{titles}</tr></thead><tbody>{shown}{foot}</tbody></table>"
+
+
+def result_html(outcomes: Sequence[FileOutcome]) -> str:
+    """A finished batch: what became of it, its failures by reason, and its files with times."""
+    counts = {status: sum(outcome.status is status for outcome in outcomes) for status in Status}
+    summary = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count) or "no files"
+    parts = [f"<div><strong>{words.plural(len(outcomes), 'file')}</strong>: {escape(summary)}</div>"]
+    failures = grouped(outcomes)
+    if failures:
+        rows = [(group["count"], group["cause"], group["message"]) for group in failures]
+        parts.append(table_html(("files", "cause", "what happened"), rows, caption="Files without results"))
+    body = table_html(
+        ("file", "batch", "status", "size", "seconds", *(str(phase) for phase in Phase), "warnings"),
+        (_row(outcome) for outcome in outcomes),
+        caption="Files, seconds by phase",
+    )
+    parts.append(f"<details><summary>Files</summary>{body}</details>")
+    return "<div>" + "".join(parts) + "</div>"
+
+
+def _row(outcome: FileOutcome) -> tuple[object, ...]:
+    phases = (f"{outcome.phases.get(phase, 0.0):.2f}" for phase in Phase)
+    return (
+        outcome.file.name,
+        outcome.batch,
+        outcome.status,
+        words.size(outcome.size_bytes),
+        f"{outcome.wall_s:.2f}",
+        *phases,
+        len(outcome.warnings) or "",
+    )
+
+
+def mapping_html(values: Mapping[str, Any], *, caption: str = "") -> str:
+    """A mapping as a table of two columns, nested ones flattened to dotted names."""
+    return table_html(("name", "value"), flattened(values), caption=caption, most=10 * MOST_ROWS)
+
+
+def flattened(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    """Pairs of dotted name and value."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            pairs += flattened(value, f"{before}{name}.")
+        else:
+            pairs.append((f"{before}{name}", value))
+    return pairs
+
+
+def plot_timeline(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
+    """Who worked on what when: one row per worker, one bar per phase. Needs matplotlib (`orcabatch[plot]`).
+
+    Args:
+        metrics: the metrics of a batch (`result.metrics`, or a metrics JSON that was read).
+        axes: where to draw; None: a new figure.
+    """
+    axes = _axes(axes)
+    files = [file for file in metrics["files"] if file["worker"]]
+    workers = {name: row for row, name in enumerate(sorted({file["worker"] for file in files}))}
+    drawn: dict[Phase, tuple[list[int], list[float], list[float]]] = {}
+    for file in files:
+        at_s = file["started_s"]
+        for phase in list(Phase)[1:]:
+            seconds = file[f"{phase}_s"]
+            rows, lefts, widths = drawn.setdefault(phase, ([], [], []))
+            rows.append(workers[file["worker"]])
+            lefts.append(at_s)
+            widths.append(seconds)
+            at_s += seconds
+    for phase, (rows, lefts, widths) in drawn.items():
+        axes.barh(rows, widths, left=lefts, height=0.8, color=PHASE_COLOURS[phase], label=str(phase))
+    axes.set_yticks(range(len(workers)), list(workers))
+    axes.set_xlabel("seconds since the run began")
+    axes.set_title("Workers over time")
+    if drawn:
+        axes.legend(loc="upper right")
+    return axes
+
+
+def plot_resources(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
+    """Memory, CPU and the interpreter lock over time, percent. Needs matplotlib (`orcabatch[plot]`)."""
+    axes = _axes(axes)
+    samples = metrics["samples"]
+    axes.plot(samples["at_s"], samples["memory_percent"], label="memory")
+    axes.plot(samples["at_s"], samples["cpu_percent"], label="CPU of the batch")
+    axes.plot(samples["at_s"], [100 * share for share in samples["lock_taken"]], label="interpreter lock taken")
+    axes.set_ylim(0, 105)
+    axes.set_xlabel("seconds since the run began")
+    axes.set_ylabel("percent")
+    axes.legend(loc="upper right")
+    return axes
+
+
+def _axes(axes: Axes | None) -> Axes:
+    if axes is not None:
+        return axes
+    from matplotlib import pyplot
+
+    made: Axes = pyplot.subplots(figsize=(10, 4))[1]
+    return made

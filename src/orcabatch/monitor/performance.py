@@ -1,0 +1,317 @@
+"""The performance monitor: the five series of the specification, sampled while a batch runs.
+
+Covers what samples, the engine's events and the outcomes add to the series, and the monitor's public face. Works
+without the engine too: `with PerformanceMonitor() as monitor:` around any code samples CPU and memory.
+Does not cover the sampling thread (`orcabatch.monitor.sampler`), how the verdict is reached
+(`orcabatch.monitor.bottlenecks`), nor the file that `export` writes (`orcabatch.monitor.metrics`).
+
+    file_processing_times   seconds a worker had each file
+    memory_usage            percent of the memory in use, other programs included
+    cpu_utilization         percent of the CPUs this batch may use, by its own processes
+    io_wait_time            percent of each file's worker time spent waiting on input and output
+    thread_efficiency       busy worker seconds / (limit x wall), 0 to 1; nothing where no engine said who is busy
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from orcabatch.monitor import bottlenecks, costs
+from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
+from orcabatch.monitor.contention import Contention
+from orcabatch.monitor.costs import FileCost
+from orcabatch.monitor.sampler import Reading, Sampler
+from orcabatch.monitor.sampling import Probes, allowed_cpus
+from orcabatch.monitor.state import RunState
+from orcabatch.outcome import FileOutcome, Phase
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Event, Task
+
+SERIES = ("file_processing_times", "memory_usage", "cpu_utilization", "io_wait_time", "thread_efficiency")
+
+QUIET_EVENTS = frozenset({"phase", "sample"})
+"""Kinds that are not kept: the files and the samples hold what they say."""
+
+PROCESS_EXECUTORS = frozenset({"processes", "hybrid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line of the time series.
+
+    Attributes:
+        at_s: seconds since the run began.
+        cpu_percent: CPU of the batch's own processes, percent of the CPUs it may use.
+        host_cpu_percent: CPU of the whole host, percent.
+        memory_percent: memory in use, percent.
+        rss_bytes: memory held by the batch's own processes.
+        read_bytes_per_s, write_bytes_per_s: I/O of the batch's own processes since the sample before.
+        lock_taken: share of the time the interpreter lock was found taken, 0 to 1.
+        busy_workers: workers that have a file now.
+        limit: how many may have one; 0 where nobody said.
+        efficiency: busy worker seconds / (limit x wall) since the sample before; None where nobody said.
+    """
+
+    at_s: float
+    cpu_percent: float
+    host_cpu_percent: float
+    memory_percent: float
+    rss_bytes: int
+    read_bytes_per_s: float
+    write_bytes_per_s: float
+    lock_taken: float
+    busy_workers: int
+    limit: int
+    efficiency: float | None
+
+
+SAMPLE_COLUMNS = tuple(each.name for each in fields(Sample))
+
+
+def monitoring(settings: Any, key: str, default: Any) -> Any:
+    """A value of the `monitoring:` settings: from a settings model, a mapping of its shape, or the default."""
+    for name in ("performance", "monitoring", key):
+        inner = settings.get(name) if isinstance(settings, Mapping) else getattr(settings, name, None)
+        settings = settings if inner is None and name != key else inner
+    return default if settings is None else settings
+
+
+class PerformanceMonitor:
+    """Tracks a batch, or any code, and says what holds it back.
+
+    Args:
+        settings: the `performance:` settings (model or mapping); only `monitoring:` is read. None: sample every 5 s.
+        io_wait_threshold: mean percent of I/O waiting above which the verdict is `IO_BOUND`.
+        probes: what is read from the system; None: psutil, for the whole host.
+
+    Attributes:
+        metrics: the five series by name. The lists are yours too: append your own numbers and ask for the verdict.
+        samples: the time series with more columns.
+        events: the engine's diary without its loud kinds, for a replay.
+        state: the run as far as its events told it.
+        started_at: when `start` was called, UTC.
+    """
+
+    def __init__(self, settings: Any = None, *, io_wait_threshold: float = 20.0, probes: Probes | None = None) -> None:
+        self.metrics: dict[str, list[float]] = {name: [] for name in SERIES}
+        self.samples: list[Sample] = []
+        self.events: list[Event] = []
+        self.state = RunState()
+        self.started_at: datetime | None = None
+        self.io_wait_threshold = io_wait_threshold
+        self._interval_s = float(monitoring(settings, "interval", 5.0))
+        self._enabled = bool(monitoring(settings, "enabled", True))
+        self._file = Path(monitoring(settings, "metrics_file", "performance_metrics.json"))
+        self._probes = probes
+        self._outcomes: dict[tuple[str, int], FileOutcome] = {}
+        self._costs: dict[tuple[str, int], FileCost] = {}
+        self._places: dict[tuple[str, int], tuple[int, int]] = {}
+        self._guard = threading.RLock()
+        self._sampler: Sampler | None = None
+        self._running = False
+        self._origin = time.perf_counter()
+        self._ended_s = 0.0
+        self._efficiency_before = (0.0, 0.0)
+
+    # -- life
+
+    def start(self) -> Self:
+        """Begin to sample in a thread of its own; a monitor that runs already goes on."""
+        if self._running:
+            return self
+        self._running = True
+        if self.started_at is None:
+            self.started_at = datetime.now(UTC)
+            self._origin = time.perf_counter()
+        if self._enabled:
+            self._probes = self._probes or Probes()
+            self._sampler = Sampler(self._probes, self._interval_s, self._add_reading, self._now)
+            self._sampler.start()
+        return self
+
+    def stop(self) -> None:
+        """Take a last sample and stop; calling it again does nothing."""
+        if not self._running:
+            return
+        if self._sampler is not None:
+            self._sampler.stop()
+        self._ended_s = self._now()
+        self._running = False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _now(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self._origin
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._running
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds from the start until the stop, or until now."""
+        return self._now() if self._running else self._ended_s
+
+    # -- fed by the engine and by the sampling thread
+
+    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
+        """Say before a run what is to be done, so that empty slots can be explained.
+
+        Args:
+            tasks: what the engine is given.
+            cap_percent: `memory.max_usage_percent`; 0: not known.
+            seats: licence seats; 0: no limit known.
+        """
+        with self._guard:
+            self.state.expect(tasks, cap_percent=cap_percent, seats=seats)
+
+    def listener(self, event: Event) -> None:
+        """Take in one event of the engine; cheap, callable from any thread."""
+        with self._guard:
+            if event.kind == "run_started":
+                self._origin = time.perf_counter() - event.at_s
+            self.state.apply(event)
+            if event.kind not in QUIET_EVENTS:
+                self.events.append(event)
+
+    def add_outcome(self, outcome: FileOutcome) -> None:
+        """Take in what became of one file; a file that was done again replaces its earlier numbers."""
+        key = (outcome.batch, outcome.index)
+        with self._guard:
+            self._outcomes[key] = outcome
+            if costs.was_worked_on(outcome):
+                self._costs[key] = FileCost.of(outcome)
+                self._record(key, self._costs[key])
+
+    @property
+    def outcomes(self) -> tuple[FileOutcome, ...]:
+        """The outcomes handed in so far, the last of each file, in input order."""
+        with self._guard:
+            return tuple(sorted(self._outcomes.values(), key=lambda outcome: (outcome.batch, outcome.index)))
+
+    def _record(self, key: tuple[str, int], cost: FileCost) -> None:
+        """Write a file's two numbers into the series, over those of its earlier attempt."""
+        times, waits = self.metrics["file_processing_times"], self.metrics["io_wait_time"]
+        at, wait_at = self._places.get(key, (len(times), len(waits)))
+        times[at : at + 1] = [cost.busy_s]
+        waited = self._io_wait_percent(cost)
+        if waited is not None:
+            waits[wait_at : wait_at + 1] = [waited]
+        self._places[key] = at, wait_at
+
+    def _io_wait_percent(self, cost: FileCost) -> float | None:
+        lock, host = Contention(), 0.0
+        if self._sampler is not None:
+            lock = self._sampler.lock_between(cost.started_s, cost.finished_s)
+            host = self._sampler.host_cpu_between(cost.started_s, cost.finished_s)
+        during = [sample for sample in self.samples[-100:] if cost.started_s <= sample.at_s]
+        if self.state.executor in PROCESS_EXECUTORS:
+            lock = Contention(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
+        own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0
+        return costs.io_wait_percent(cost, lock, costs.cores_taken(max(own, host)))
+
+    def _add_reading(self, reading: Reading) -> None:
+        """Turn what was read into a sample and three of the series; on the sampling thread."""
+        with self._guard:
+            self.state.advance(reading.at_s)
+            sample = Sample(
+                at_s=reading.at_s,
+                cpu_percent=reading.cpu_percent,
+                host_cpu_percent=reading.host_cpu_percent,
+                memory_percent=reading.memory_percent,
+                rss_bytes=reading.rss_bytes,
+                read_bytes_per_s=reading.read_bytes_per_s,
+                write_bytes_per_s=reading.write_bytes_per_s,
+                lock_taken=self._lock_taken(reading),
+                busy_workers=len(self.state.running),
+                limit=self.state.limit,
+                efficiency=self._efficiency(),
+            )
+            self.samples.append(sample)
+            self.metrics["cpu_utilization"].append(sample.cpu_percent)
+            self.metrics["memory_usage"].append(sample.memory_percent)
+            if sample.efficiency is not None:
+                self.metrics["thread_efficiency"].append(sample.efficiency)
+
+    def _lock_taken(self, reading: Reading) -> float:
+        """Share of the time the workers' interpreter lock was taken; a worker process's is judged by its CPU use."""
+        if self.state.executor not in PROCESS_EXECUTORS:
+            return min(reading.lock.taken, costs.most_lock_taken(reading.cpus_used, reading.host_cpu_percent))
+        if self.state.threads_per_process <= 1:
+            return 0.0
+        return bottlenecks.mean([costs.cores_taken(100.0 * cpus) for cpus in reading.children_cpu]) or 0.0
+
+    def _efficiency(self) -> float | None:
+        """Busy worker seconds / (limit x wall) since the sample before."""
+        now = (self.state.busy_s, self.state.capacity_s)
+        busy, capacity = (after - before for after, before in zip(now, self._efficiency_before, strict=True))
+        self._efficiency_before = now
+        return min(busy / capacity, 1.0) if capacity > 0 else None
+
+    # -- asked by the user
+
+    def analyze_bottlenecks(self) -> Bottleneck:
+        """What holds the batch back, tested in the order I/O, CPU, memory; `BALANCED` where nothing was measured."""
+        return bottlenecks.verdict(self.metrics, self.io_wait_threshold)
+
+    def explain(self) -> str:
+        """The verdict with its reason, evidence and advice in words; also what the four verdicts do not say."""
+        return bottlenecks.explanation(self.analyze_bottlenecks(), self.evidence())
+
+    def evidence(self) -> Evidence:
+        """What was measured so far, as the analysis takes it."""
+        with self._guard:
+            state, files = self.state, list(self._costs.values())
+            averages = {name: bottlenecks.mean(values) for name, values in self.metrics.items()}
+            return Evidence(
+                io_wait_percent=averages["io_wait_time"],
+                cpu_percent=averages["cpu_utilization"],
+                memory_percent=averages["memory_usage"],
+                io_threshold=self.io_wait_threshold,
+                efficiency=averages["thread_efficiency"],
+                cpus=self._probes.cpus if self._probes else allowed_cpus(),
+                wall_s=self.wall_s,
+                busy_s=sum(cost.busy_s for cost in files),
+                cpu_s=sum(cost.busy_cpu_s for cost in files),
+                extract_idle_s=sum(costs.idle_s(cost, Phase.EXTRACT) for cost in files),
+                lock_taken=bottlenecks.mean([sample.lock_taken for sample in self.samples]) or 0.0,
+                executor=state.executor,
+                limit=max((limit for _, limit, _ in state.limits), default=0),
+                capacity_s=state.capacity_s,
+                idle_s=dict(state.idle_s),
+                idle_wall_s=dict(state.idle_wall_s),
+                seats=state.seats,
+                longest_s=max((cost.busy_s for cost in files), default=0.0),
+                files=len(files),
+            )
+
+    def export(self, path: Path | str | None = None) -> Path:
+        """Write what was measured as metrics JSON and return where it is.
+
+        Args:
+            path: the file; None: `monitoring.metrics_file` of the settings, in the current folder.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
+
+        target = Path(path) if path is not None else self._file
+        write_metrics(target, build_metrics(RunRecord.of_monitor(self)))
+        return target

@@ -1,0 +1,136 @@
+"""What is read from the operating system at each sample: CPU, memory and I/O of this batch's processes.
+
+Covers the readings only; when they are taken and what becomes of them is `orcabatch.monitor.sampler`. Every reading
+is a callable, so that tests and the facade (which knows about cgroups) put their own in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+
+
+def allowed_cpus() -> float:
+    """CPUs this process may use: its affinity where the system has one, else all logical CPUs."""
+    if hasattr(os, "sched_getaffinity"):
+        return float(len(os.sched_getaffinity(0)))
+    return float(os.cpu_count() or 1)
+
+
+def memory_percent() -> float:
+    """Memory in use on this host in percent: (total - available) / total, other programs included."""
+    memory = psutil.virtual_memory()
+    return 100.0 * (memory.total - memory.available) / memory.total
+
+
+class HostCpu:
+    """Reads the CPU use of the whole host in percent since its last call, other programs included."""
+
+    def __init__(self) -> None:
+        self._before = self._times()
+
+    @staticmethod
+    def _times() -> tuple[float, float]:
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        # Linux counts the time of guests in `user` already.
+        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+        return sum(times) - guests, idle
+
+    def __call__(self) -> float:
+        """The CPU use since the call before, 0 to 100."""
+        total, idle = self._times()
+        passed, rested = total - self._before[0], idle - self._before[1]
+        if passed <= 0:
+            return 0.0
+        self._before = total, idle
+        return min(max(100.0 * (1.0 - rested / passed), 0.0), 100.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTotals:
+    """What this process and its children used since they began.
+
+    Attributes:
+        cpu_s: CPU seconds by process id.
+        read_bytes, write_bytes: bytes read and written through the system, where it counts them (else 0).
+        rss_bytes: memory they hold now.
+    """
+
+    cpu_s: dict[int, float] = field(default_factory=dict)
+    read_bytes: int = 0
+    write_bytes: int = 0
+    rss_bytes: int = 0
+
+
+class OwnProcesses:
+    """Reads the totals of this process and its children.
+
+    A child that ended keeps its last reading, so that CPU seconds never run backwards.
+    """
+
+    def __init__(self) -> None:
+        self._me = psutil.Process()
+        self._seen: dict[int, tuple[float, int, int]] = {}
+
+    def __call__(self) -> ProcessTotals:
+        """The totals now."""
+        rss = 0
+        for process in [self._me, *self._children()]:
+            rss += self._read(process)
+        cpu = {pid: reading[0] for pid, reading in self._seen.items()}
+        read = sum(reading[1] for reading in self._seen.values())
+        written = sum(reading[2] for reading in self._seen.values())
+        return ProcessTotals(cpu, read, written, rss)
+
+    def _children(self) -> list[psutil.Process]:
+        try:
+            return self._me.children(recursive=True)
+        except (psutil.Error, OSError):
+            return []
+
+    def _read(self, process: psutil.Process) -> int:
+        """Remember one process's counters; return its memory, 0 where it has just ended."""
+        try:
+            with process.oneshot():
+                times = process.cpu_times()
+                read, written = _io_bytes(process)
+                self._seen[process.pid] = (times.user + times.system, read, written)
+                return int(process.memory_info().rss)
+        except (psutil.Error, OSError):
+            return 0
+
+
+def _io_bytes(process: psutil.Process) -> tuple[int, int]:
+    """Bytes read and written by a process; (0, 0) where the system does not say (macOS, other users' processes)."""
+    counters = getattr(process, "io_counters", None)
+    if counters is None:
+        return 0, 0
+    try:
+        counted = counters()
+    except (psutil.Error, OSError):
+        return 0, 0
+    # Linux counts what programs asked for, page cache included, in `read_chars`; `read_bytes` is what reached a disk.
+    return int(getattr(counted, "read_chars", counted.read_bytes)), int(
+        getattr(counted, "write_chars", counted.write_bytes)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The readings that a monitor takes at each sample.
+
+    Attributes:
+        processes: totals of this batch's own processes.
+        memory_percent: memory in use, percent, of the host or of the cgroup.
+        host_cpu_percent: CPU use of the whole host, percent since its last call.
+        cpus: CPUs this batch may use.
+    """
+
+    processes: Callable[[], ProcessTotals] = field(default_factory=OwnProcesses)
+    memory_percent: Callable[[], float] = memory_percent
+    host_cpu_percent: Callable[[], float] = field(default_factory=HostCpu)
+    cpus: float = field(default_factory=allowed_cpus)

@@ -1,0 +1,227 @@
+"""The shape of the metrics JSON as models: published as `docs/metrics.schema.json`, checked against in tests.
+
+Covers version 1. Nothing at run time needs it: `orcabatch.monitor.metrics` builds plain dictionaries, so that a batch
+does not pay for validation; whoever reads metrics files may validate with `Metrics.model_validate`.
+`python -m orcabatch.monitor.schema docs/metrics.schema.json` writes the JSON Schema anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from orcabatch.monitor.metrics import SCHEMA_VERSION
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+StatusName = Literal["ok", "failed", "skipped", "cancelled"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Series(_Part):
+    """The five series of the specification."""
+
+    file_processing_times: list[Finite] = Field(description="seconds a worker had each file")
+    memory_usage: list[Finite] = Field(description="percent of the memory in use, other programs included")
+    cpu_utilization: list[Finite] = Field(description="percent of the CPUs the batch may use, by its own processes")
+    io_wait_time: list[Finite] = Field(description="percent of each file's worker time spent waiting on I/O")
+    thread_efficiency: list[Finite] = Field(description="busy worker seconds / (limit x wall), 0 to 1")
+
+
+class Phases(_Part):
+    """Seconds by phase."""
+
+    wait: Seconds
+    load: Seconds
+    extract: Seconds
+    write: Seconds
+    clean_up: Seconds
+
+
+class Summary(_Part):
+    """Sums over the files."""
+
+    files: Count
+    ok: Count
+    failed: Count
+    skipped: Count
+    cancelled: Count
+    bytes: Count
+    worked_bytes: Count = Field(description="bytes of the files that were worked on in this run")
+    busy_s: Seconds = Field(description="worker seconds with a file")
+    cpu_s: Seconds
+    phases: Phases
+    peak_memory_percent: Finite | None
+    peak_rss_bytes: Count | None = Field(description="most memory held by the batch's own processes, as sampled")
+    thread_efficiency: Share | None
+
+
+class Finding(_Part):
+    """One thing that held the batch back."""
+
+    kind: Literal["io", "cpu", "memory", "gil", "licence", "admission", "latency", "stragglers"]
+    weight: Finite
+    evidence: str
+    advice: str
+
+
+class EvidencePart(_Part):
+    """What the verdict stands on; null where it was not measured."""
+
+    io_wait_percent: Finite | None
+    cpu_percent: Finite | None
+    memory_percent: Finite | None
+    io_threshold: Finite
+    efficiency: Finite | None
+    cpus: Finite
+    wall_s: Seconds
+    busy_s: Seconds
+    cpu_s: Seconds
+    extract_idle_s: Seconds
+    lock_taken: Share
+    executor: str
+    limit: Count
+    capacity_s: Seconds
+    idle_s: dict[str, Seconds]
+    idle_wall_s: dict[str, Seconds]
+    seats: Count
+    longest_s: Seconds
+    files: Count
+
+
+class BottleneckPart(_Part):
+    """What held the batch back."""
+
+    verdict: Literal["IO_BOUND", "CPU_BOUND", "MEMORY_BOUND", "BALANCED"]
+    explanation: str
+    findings: list[Finding]
+    evidence: EvidencePart
+
+
+class LowerBoundPart(_Part):
+    """The least time in which the batch could have been done."""
+
+    seconds: Seconds
+    binding: Literal["longest_file", "cpu", "disk", "memory", "workers", ""]
+    bounds: dict[str, Seconds]
+
+
+class File(_Part):
+    """One file of the batch; times in seconds since the run began, or durations."""
+
+    index: Count
+    file: str
+    batch: str
+    status: StatusName
+    error: str | None
+    cause: str | None
+    failed_phase: str | None
+    attempt: Annotated[int, Field(ge=1)]
+    tier: str
+    size_bytes: Count
+    worker: str
+    started_s: Finite
+    finished_s: Finite
+    wall_s: Seconds = Field(description="the five phases added up")
+    wait_s: Seconds
+    load_s: Seconds
+    extract_s: Seconds
+    write_s: Seconds
+    clean_up_s: Seconds
+    cpu_s: Seconds | None
+    wait_cpu_s: Seconds | None
+    load_cpu_s: Seconds | None
+    extract_cpu_s: Seconds | None
+    write_cpu_s: Seconds | None
+    clean_up_cpu_s: Seconds | None
+    read_bytes: Count
+    peak_memory_bytes: Count
+    warnings: list[str]
+
+
+class FailureGroup(_Part):
+    """Equal failures together."""
+
+    cause: str
+    message: str
+    count: Annotated[int, Field(ge=1)]
+    files: list[str]
+    traceback: str | None = Field(description="of the first file of the group")
+
+
+class Samples(_Part):
+    """The time series by column; all columns have the same length."""
+
+    at_s: list[Finite]
+    cpu_percent: list[Finite]
+    host_cpu_percent: list[Finite]
+    memory_percent: list[Finite]
+    rss_bytes: list[Count]
+    read_bytes_per_s: list[Finite]
+    write_bytes_per_s: list[Finite]
+    lock_taken: list[Share]
+    busy_workers: list[Count]
+    limit: list[Count]
+    efficiency: list[Finite | None]
+
+
+class LimitChange(_Part):
+    """A change of how many files may run at once."""
+
+    at_s: Finite
+    limit: Count
+    reason: str
+
+
+class Metrics(_Part):
+    """The metrics of one batch."""
+
+    schema_version: Literal[1]
+    batch: str
+    state: Literal["finished", "interrupted", "failed", "running"]
+    started_at: AwareDatetime
+    wall_s: Seconds
+    summary: Summary
+    metrics: Series
+    bottleneck: BottleneckPart
+    lower_bound: LowerBoundPart
+    files: list[File]
+    failures: list[FailureGroup]
+    samples: Samples
+    limits: list[LimitChange]
+    warnings: list[str]
+    settings: JsonValue
+    plan: JsonValue
+    host: JsonValue
+    versions: dict[str, str]
+    orcaflex: str = Field(description="real, simulated or foreign; empty where nobody said")
+    events: list[tuple[Finite, str, int, dict[str, JsonValue]]] = Field(description="seconds, kind, index, data")
+    non_finite: list[str] = Field(description="places where a NaN or an infinity was replaced by null")
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON Schema (draft 2020-12)."""
+    schema = Metrics.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"orcabatch metrics, version {SCHEMA_VERSION}",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }
+
+
+def write_schema(path: Path) -> None:
+    """Write the JSON Schema to a file."""
+    path.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_schema(Path(sys.argv[1]))

@@ -1,0 +1,296 @@
+"""What runs now and where idle slots went, folded from the engine's events one by one.
+
+The displays, the thread efficiency and the analysis of idle slots all stand on this one fold; it has no clock and no
+thread. Names and sizes come from the tasks (`expect`), the rest from events, every key optional (an engine that says
+less is shown with less):
+
+    run_started   files, executor, limit, threads_per_process
+    started       worker
+    phase         phase
+    finished      status, batch (once for each batch of a file)
+    limit         limit, reason
+    admission     reserved_bytes, waiting_for (memory, seat; worked out here where nobody says)
+    sample        total_bytes, available_bytes, own_bytes, cpu_percent, read_bytes
+    seat          held, seats
+    warning       text
+    run_finished  interrupted
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Event, Task
+
+WORST_FIRST = ("failed", "cancelled", "ok", "skipped")
+"""A file that stands in two batches counts once, as the worst of its endings."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A file that a worker has now.
+
+    Attributes:
+        index: identity of the task.
+        file: name of the file.
+        worker: who has it.
+        size_bytes: size of the file.
+        memory_bytes: memory reserved for it.
+        tier: small, medium or large.
+        started_s: seconds since the run began.
+        phase: where it is.
+        phase_s: since when, seconds since the run began.
+    """
+
+    index: int
+    file: str
+    worker: str
+    size_bytes: int
+    memory_bytes: int
+    tier: str
+    started_s: float
+    phase: str
+    phase_s: float
+
+
+@dataclass(slots=True)
+class RunState:
+    """The run as far as its events told it; `apply` each event in order.
+
+    Attributes:
+        total_files, total_bytes: what is to be done; 0 where nobody said.
+        executor, threads_per_process: where the workers live; empty and 0 where nobody said.
+        running: files that a worker has, by index.
+        done: finished files by status.
+        done_bytes: bytes of the finished files.
+        limit, limit_reason: how many may run at once, and why.
+        limits: every change of it: seconds, limit, reason.
+        reserved_bytes: memory reserved for running files.
+        cap_percent: the most of the memory that may be in use; 0 where nobody said.
+        memory_total_bytes, memory_used_bytes, own_bytes: memory of the host or cgroup, in use, held by the batch.
+        cpu_percent: CPU of the batch, percent of the CPUs it may use.
+        read_bytes_per_s: bytes read by the batch between the last two samples.
+        seats_held, seats: licence seats in use and in all; 0 where nobody said.
+        busy_s, capacity_s: worker seconds with a file, and limit x wall.
+        idle_s: slot seconds without a file, by reason (memory, seat, drain, other).
+        idle_wall_s: wall seconds in which at least one slot was without a file, by the same reasons.
+        warnings: what the engine warned of.
+        now_s: time of the last event or `advance`.
+        finished, interrupted: whether the run ended, and by a signal.
+    """
+
+    total_files: int = 0
+    total_bytes: int = 0
+    executor: str = ""
+    threads_per_process: int = 0
+    running: dict[int, Running] = field(default_factory=dict)
+    done: Counter[str] = field(default_factory=Counter)
+    done_bytes: int = 0
+    limit: int = 0
+    limit_reason: str = ""
+    limits: list[tuple[float, int, str]] = field(default_factory=list)
+    reserved_bytes: int = 0
+    cap_percent: float = 0.0
+    memory_total_bytes: int = 0
+    memory_used_bytes: int = 0
+    own_bytes: int = 0
+    cpu_percent: float = 0.0
+    read_bytes_per_s: float = 0.0
+    seats_held: int = 0
+    seats: int = 0
+    busy_s: float = 0.0
+    capacity_s: float = 0.0
+    idle_s: dict[str, float] = field(default_factory=dict)
+    idle_wall_s: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    now_s: float = 0.0
+    finished: bool = False
+    interrupted: bool = False
+    _tasks: dict[int, Task] = field(default_factory=dict)
+    _endings: dict[int, dict[str, str]] = field(default_factory=dict)
+    _untouched: dict[int, int] = field(default_factory=dict)
+    _smallest_waiting: int | None = None
+    _said_waiting_for: str | None = None
+    _read_at: tuple[float, int] | None = None
+
+    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
+        """Say what is to be done, before the run: names, sizes and predicted memory of its files.
+
+        Args:
+            tasks: the files.
+            cap_percent: `max_usage_percent`; 0: not known.
+            seats: licence seats; 0: no limit known.
+        """
+        self._tasks = {task.index: task for task in tasks}
+        self._untouched = {index: task.memory_bytes for index, task in self._tasks.items()}
+        self.total_files = len(self._tasks)
+        self.total_bytes = sum(task.size_bytes for task in self._tasks.values())
+        self.cap_percent, self.seats = cap_percent, seats
+
+    def task(self, index: int) -> Task | None:
+        """What was expected under this index; None where nobody said."""
+        return self._tasks.get(index)
+
+    @property
+    def done_files(self) -> int:
+        """Files that ended, however they ended."""
+        return sum(self.done.values())
+
+    @property
+    def waiting_files(self) -> int:
+        """Files that no worker has, and that have not ended."""
+        return max(self.total_files - self.done_files - len(self.running), 0)
+
+    @property
+    def cap_bytes(self) -> int:
+        """The most memory that may be in use; 0 where nobody said."""
+        return int(self.memory_total_bytes * self.cap_percent / 100)
+
+    @property
+    def waiting_for(self) -> str:
+        """What the next file waits for while slots are empty: memory, seat, drain (there is none), other."""
+        if not self.waiting_files:
+            return "drain"
+        if self._said_waiting_for is not None:
+            return self._said_waiting_for or "other"
+        if self.seats and len(self.running) >= self.seats:
+            return "seat"
+        return "memory" if self._memory_is_full() else "other"
+
+    def _memory_is_full(self) -> bool:
+        """Whether even the smallest waiting file does not fit beside what runs and what others use."""
+        if not self.cap_bytes or not self._untouched:
+            return False
+        if self._smallest_waiting is None:
+            self._smallest_waiting = min(self._untouched.values())
+        others = max(self.memory_used_bytes - self.own_bytes, 0)
+        return others + max(self.reserved_bytes, self.own_bytes) + self._smallest_waiting > self.cap_bytes
+
+    def advance(self, at_s: float) -> None:
+        """Let time pass until `at_s`, adding up who was busy and why the others were not."""
+        passed = at_s - self.now_s
+        if passed <= 0:
+            return
+        self.now_s = at_s
+        if not self.limit or self.finished:
+            return
+        busy = len(self.running)
+        self.busy_s += busy * passed
+        self.capacity_s += max(self.limit, busy) * passed
+        if self.limit > busy:
+            reason = self.waiting_for
+            self.idle_s[reason] = self.idle_s.get(reason, 0.0) + (self.limit - busy) * passed
+            self.idle_wall_s[reason] = self.idle_wall_s.get(reason, 0.0) + passed
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        self.advance(event.at_s)
+        handler = _HANDLERS.get(event.kind)
+        if handler is not None:
+            handler(self, event)
+
+    def _begin(self, event: Event) -> None:
+        data = event.data
+        self.total_files = int(data.get("files", self.total_files))
+        self.executor = str(data.get("executor", ""))
+        self.threads_per_process = int(data.get("threads_per_process") or 0)
+        if data.get("limit"):
+            self._set_limit(event)
+
+    def _start(self, event: Event) -> None:
+        self._take_back(event.index)
+        task = self._tasks.get(event.index)
+        if self._untouched.pop(event.index, None) == self._smallest_waiting:
+            self._smallest_waiting = None
+        self.running[event.index] = Running(
+            index=event.index,
+            file=task.file.name if task else f"file {event.index}",
+            worker=str(event.data.get("worker", "")),
+            size_bytes=task.size_bytes if task else 0,
+            memory_bytes=task.memory_bytes if task else 0,
+            tier=task.tier if task else "",
+            started_s=event.at_s,
+            phase="load",
+            phase_s=event.at_s,
+        )
+
+    def _take_back(self, index: int) -> dict[str, str]:
+        """A file that ended is in work again, or ends in its next batch: it counts as not done."""
+        endings = self._endings.pop(index, {})
+        if endings:
+            self.done[_worst(endings)] -= 1
+            self.done_bytes -= self._size(index)
+        return endings
+
+    def _size(self, index: int) -> int:
+        return self._tasks[index].size_bytes if index in self._tasks else 0
+
+    def _enter(self, event: Event) -> None:
+        running = self.running.get(event.index)
+        if running is not None:
+            running.phase, running.phase_s = str(event.data.get("phase", "")), event.at_s
+
+    def _finish(self, event: Event) -> None:
+        self.running.pop(event.index, None)
+        endings = self._take_back(event.index)
+        endings[str(event.data.get("batch", ""))] = str(event.data.get("status", "ok"))
+        self._endings[event.index] = endings
+        self.done[_worst(endings)] += 1
+        self.done_bytes += self._size(event.index)
+
+    def _set_limit(self, event: Event) -> None:
+        self.limit = int(event.data.get("limit", self.limit))
+        self.limit_reason = str(event.data.get("reason", ""))
+        self.limits.append((event.at_s, self.limit, self.limit_reason))
+
+    def _admit(self, event: Event) -> None:
+        self.reserved_bytes = int(event.data.get("reserved_bytes", self.reserved_bytes))
+        if "waiting_for" in event.data:
+            self._said_waiting_for = str(event.data["waiting_for"] or "")
+
+    def _sample(self, event: Event) -> None:
+        data = event.data
+        self.memory_total_bytes = int(data.get("total_bytes") or self.memory_total_bytes)
+        if data.get("total_bytes"):
+            self.memory_used_bytes = int(data["total_bytes"]) - int(data.get("available_bytes", 0))
+        self.own_bytes = int(data.get("own_bytes", self.own_bytes))
+        self.cpu_percent = float(data.get("cpu_percent", self.cpu_percent))
+        if "read_bytes" in data:
+            at_s, read = self._read_at or (event.at_s, int(data["read_bytes"]))
+            if event.at_s > at_s:
+                self.read_bytes_per_s = max(int(data["read_bytes"]) - read, 0) / (event.at_s - at_s)
+            self._read_at = event.at_s, int(data["read_bytes"])
+
+    def _take_seat(self, event: Event) -> None:
+        self.seats_held = int(event.data.get("held", self.seats_held))
+        self.seats = int(event.data.get("seats") or self.seats)
+
+    def _warn(self, event: Event) -> None:
+        self.warnings.append(str(event.data.get("text", "")))
+
+    def _end(self, event: Event) -> None:
+        self.finished = True
+        self.interrupted = bool(event.data.get("interrupted", False))
+        self.running.clear()
+
+
+def _worst(endings: dict[str, str]) -> str:
+    return min(endings.values(), key=lambda status: WORST_FIRST.index(status) if status in WORST_FIRST else 0)
+
+
+_HANDLERS: dict[str, Callable[[RunState, Event], None]] = {
+    "run_started": RunState._begin,
+    "started": RunState._start,
+    "phase": RunState._enter,
+    "finished": RunState._finish,
+    "limit": RunState._set_limit,
+    "admission": RunState._admit,
+    "sample": RunState._sample,
+    "seat": RunState._take_seat,
+    "warning": RunState._warn,
+    "run_finished": RunState._end,
+}
