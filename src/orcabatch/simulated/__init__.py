@@ -6,9 +6,9 @@
     model = OrcFxAPI.Model(path)
     tension = model["Line01"].TimeHistory("Effective tension", None, OrcFxAPI.oeEndA)
 
-Covers: what post-processing asks (models, objects, data, time histories, range graphs, statistics), errors as the real
-DLL numbers them, thread affinity, licence seats, costs, planned failures, counters. Does not cover: calculating anything
-(every other export answers 47). Chosen explicitly by `install`, never silently.
+Covers: what post-processing asks (models, objects, data, time histories, range graphs, statistics), errors as the
+real DLL numbers them, thread affinity, licence seats, costs, planned failures, counters. Does not cover: calculating
+anything (every other export answers 47). Chosen explicitly by `install`, never silently.
 See `docs/simulated.md` for the file format, the cost model and the counters.
 """
 
@@ -21,7 +21,25 @@ from orcabatch.simulated.spec import ObjectSpec, SimFault, SimSpec, SimState, mo
 from orcabatch.simulated.tally import Counters, Counting, counters, counting, lose_licence, release_hang, reset_counters
 
 __all__ = [
-    "Costs", "Counters", "Counting", "ObjectSpec", "ObjectType", "SimFault", "SimFile", "SimSpec", "SimState", "configure", "counters",
-    "counting", "generate_batch", "install", "is_simulated", "lose_licence", "mooring_objects", "release_hang",
-    "reset_counters", "uninstall", "write_sim",
-]  # fmt: skip
+    "Costs",
+    "Counters",
+    "Counting",
+    "ObjectSpec",
+    "ObjectType",
+    "SimFault",
+    "SimFile",
+    "SimSpec",
+    "SimState",
+    "configure",
+    "counters",
+    "counting",
+    "generate_batch",
+    "install",
+    "is_simulated",
+    "lose_licence",
+    "mooring_objects",
+    "release_hang",
+    "reset_counters",
+    "uninstall",
+    "write_sim",
+]

@@ -4,18 +4,22 @@ The larger LNGC cases are called `fsts_l015_hwl_125km3_l100_pb_005yr__cl_015deg`
 smaller standard ones `fsts_l015_hwl_ncl_000deg` (`STANDARD_PATTERN`).
 """
 
+# ruff: noqa: S311, PLR0913 - reproducible draws, no secrets; the options of generate_batch are keywords
+
 from __future__ import annotations
 
 import itertools
 import math
-import os
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from orcabatch.simulated.simfile import write_sim
 from orcabatch.simulated.spec import SimFault, SimSpec, mooring_objects
+
+if TYPE_CHECKING:
+    import os
 
 LNGC_PATTERN = "fsts_l015_hwl_125km3_l100_{side}_{years:03d}yr__{current}_{heading:03d}deg"
 STANDARD_PATTERN = "fsts_l015_hwl_{current}_{heading:03d}deg"
@@ -30,7 +34,8 @@ def batch_names(lngc: int, standard: int, *, seed: int = 0) -> tuple[list[str], 
 
 def _lngc_names(count: int, draw: random.Random) -> list[str]:
     first = ("pb", 5, "cl", 15)
-    every = [each for each in itertools.product(("pb", "sb"), (5, 1, 10, 100), ("cl", "ncl"), _HEADINGS) if each != first]
+    product = itertools.product(("pb", "sb"), (5, 1, 10, 100), ("cl", "ncl"), _HEADINGS)
+    every = [each for each in product if each != first]
     draw.shuffle(every)
     chosen = _repeated([first, *every], count)
     return [

@@ -12,15 +12,17 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.simulated.costs import Costs
 from orcabatch.simulated.exports import FUNCTIONS
 from orcabatch.simulated.exports.system import Missing
 from orcabatch.simulated.world import world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _MARK = "__orcabatch_simulated__"
 _NAMES = ("OrcFxAPI", "OrcFxAPIConfig")

@@ -16,7 +16,10 @@ import mmap
 import os
 import threading
 from enum import IntEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COUNTERS_VARIABLE = "ORCABATCH_SIMULATED_COUNTERS"
 BLOCK_SLOTS = 512
@@ -73,6 +76,9 @@ class Board:
         self._next = 0
         self._lock = threading.Lock()
         self._loads = os.open(self._stem.with_suffix(".loads"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def __del__(self) -> None:
+        os.close(self._loads)
 
     @staticmethod
     def _create(folder: Path) -> tuple[Path, int]:

@@ -7,10 +7,12 @@ more), "water" (an environment position), "body" (a position, the origin when le
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Place = Literal["line", "support", "water", "body", ""]
 
@@ -102,8 +104,10 @@ _VESSEL = (
     ("Pitch", "deg", 0.1, 1.8), ("Yaw", "deg", -0.2, 1.3), ("Yaw rotation", "deg", 90.2, 1.3),
     ("Primary X", "m", 12.0, 3.0), ("Primary Y", "m", -4.0, 2.3), ("Primary Z", "m", 1.6, 1.2),
     ("Primary rotation 1", "deg", 0.5, 3.0), ("Primary rotation 2", "deg", 0.3, 2.0),
-    ("Primary rotation 3", "deg", 90.4, 1.3), ("Sea surface Z", "m", 0.0, 1.6), ("Sea surface clearance", "m", 5.0, 1.7),
-    ("Total force", "kN", 5200.0, 900.0), ("Total Lx force", "kN", 410.0, 600.0), ("Total Ly force", "kN", -350.0, 500.0),
+    ("Primary rotation 3", "deg", 90.4, 1.3), ("Sea surface Z", "m", 0.0, 1.6),
+    ("Sea surface clearance", "m", 5.0, 1.7),
+    ("Total force", "kN", 5200.0, 900.0), ("Total Lx force", "kN", 410.0, 600.0),
+    ("Total Ly force", "kN", -350.0, 500.0),
     ("Total Lz force", "kN", 98.0, 450.0), ("Connections GX force", "kN", 205.0, 300.0),
     ("Connections GY force", "kN", -175.0, 250.0), ("Connections GZ force", "kN", 49.0, 225.0),
 )  # fmt: skip

@@ -8,14 +8,17 @@ what GetData answers and no result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.simulated.catalogue import TYPE_NAMES, ObjectType
-from orcabatch.simulated.spec import ObjectSpec, SimSpec
 from orcabatch.simulated.status import Refusal, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from orcabatch.simulated.spec import ObjectSpec, SimSpec
 
 
 class Kind(IntEnum):
@@ -160,12 +163,12 @@ def _own(read: Callable[[ObjectSpec], Any]) -> Callable[[Any], Any]:
     return lambda holder: read(holder.spec)
 
 
-D, I, S, B = Kind.DOUBLE, Kind.INTEGER, Kind.STRING, Kind.BOOLEAN
+D, N, S, B = Kind.DOUBLE, Kind.INTEGER, Kind.STRING, Kind.BOOLEAN
 _GENERAL = [
     *_items([
         ("ActualLogSampleInterval", D, _spec(lambda spec: spec.sample_interval_s)),
         ("TargetLogSampleInterval", D, _spec(lambda spec: spec.sample_interval_s)),
-        ("StageCount", I, 2), ("UnitsSystem", S, "SI"), ("ModelType", I, 0), ("StaticsEnabled", S, "Yes"),
+        ("StageCount", N, 2), ("UnitsSystem", S, "SI"), ("ModelType", N, 0), ("StaticsEnabled", S, "Yes"),
         ("DynamicsSolutionMethod", S, "Implicit time domain"), ("SpectralDensityFundamentalFrequency", D, 0.01),
         ("ImplicitConstantTimeStep", D, 0.1), ("NorthDirection", D, 90.0), ("g", D, 9.80665),
     ]),
@@ -177,34 +180,38 @@ _GENERAL = [
 _ENVIRONMENT = [
     *_items([
         ("WaveHs", D, _spec(lambda spec: spec.wave_height_m)), ("WaveTp", D, _spec(lambda spec: spec.wave_period_s)),
-        ("WaveTz", D, _spec(lambda spec: spec.wave_period_s / 1.2859)), ("WaveHeight", D, _spec(lambda s: s.wave_height_m)),
+        ("WaveTz", D, _spec(lambda spec: spec.wave_period_s / 1.2859)),
+        ("WaveHeight", D, _spec(lambda spec: spec.wave_height_m)),
         ("WavePeriod", D, _spec(lambda spec: spec.wave_period_s)), ("WaveGamma", D, 3.3),
         ("WaveDirection", D, _spec(lambda spec: float(15 * (spec.seed % 24)))), ("WaveType", S, "JONSWAP"),
-        ("WaveSeed", I, _spec(lambda spec: 12345 + spec.seed)), ("NumberOfWaveTrains", I, 1), ("SelectedWave", S, "Wave1"),
+        ("WaveSeed", N, _spec(lambda spec: 12345 + spec.seed)), ("NumberOfWaveTrains", N, 1),
+        ("SelectedWave", S, "Wave1"),
         ("WaveSimulationTimeOrigin", D, 0.0), ("WaterDepth", D, 60.0), ("SeabedOriginDepth", D, 60.0),
         ("SeaSurfaceZ", D, 0.0), ("Density", D, 1.025), ("KinematicViscosity", D, 1.35e-6), ("SeaTemperature", D, 10.0),
         ("WindSpeed", D, _spec(lambda spec: 8.0 + 0.5 * (spec.seed % 20))), ("WindDirection", D, 180.0),
         ("WindType", S, "Constant"), ("MultipleCurrentDataCanBeDefined", B, 1),
-        ("NumberOfCurrents", I, lambda holder: len(_current_names(holder))), ("ActiveCurrent", S, "Current1"),
+        ("NumberOfCurrents", N, lambda holder: len(_current_names(holder))), ("ActiveCurrent", S, "Current1"),
         ("SelectedCurrent", S, "Current1"), ("RefCurrentSpeed", D, _current("refcurrentspeed", _speed)),
-        ("RefCurrentDirection", D, _current("refcurrentdirection", _direction)), ("CurrentModel", S, "Variation scheme"),
+        ("RefCurrentDirection", D, _current("refcurrentdirection", _direction)),
+        ("CurrentModel", S, "Variation scheme"),
         ("CurrentRamped", B, 1),
     ]),
     *_items([
-        ("CurrentName", S, lambda holder: _current_names(holder)), ("WaveName", S, ["Wave1"]),
-        ("CurrentDepth", D, [0.0, 30.0, 60.0]), ("CurrentFactor", D, [1.0, 0.9, 0.6]), ("CurrentRotation", D, [0.0, 2.0, 5.0]),
+        ("CurrentName", S, _current_names), ("WaveName", S, ["Wave1"]),
+        ("CurrentDepth", D, [0.0, 30.0, 60.0]), ("CurrentFactor", D, [1.0, 0.9, 0.6]),
+        ("CurrentRotation", D, [0.0, 2.0, 5.0]),
     ], indexed=True),
 ]  # fmt: skip
 _LINE = [
     *_items([
-        ("NumberOfSections", I, 1), ("EndAConnection", S, "Vessel1"), ("EndBConnection", S, "Fixed"),
+        ("NumberOfSections", N, 1), ("EndAConnection", S, "Vessel1"), ("EndBConnection", S, "Fixed"),
         ("IncludeTorsion", S, "No"), ("EndAX", D, 10.0), ("EndAY", D, 5.0), ("EndAZ", D, 2.0), ("EndBX", D, 80.0),
         ("EndBY", D, 30.0), ("EndBZ", D, -40.0), ("ContentsDensity", D, 0.0), ("TopEnd", S, "End A"),
     ]),
     *_items([
         ("LineType", S, ["LineType1"]), ("Length", D, _own(lambda item: [item.length_m])),
         ("CumulativeLength", D, _own(lambda item: [item.length_m])),
-        ("NumberOfSegments", I, _own(lambda item: [item.nodes - 1])),
+        ("NumberOfSegments", N, _own(lambda item: [item.nodes - 1])),
         ("TargetSegmentLength", D, _own(lambda item: [item.length_m / max(item.nodes - 1, 1)])),
     ], indexed=True),
 ]  # fmt: skip
@@ -212,16 +219,18 @@ _BODY = _items([
     ("InitialX", D, 0.0), ("InitialY", D, 0.0), ("InitialZ", D, 0.0), ("InitialHeel", D, 0.0), ("InitialTrim", D, 0.0),
     ("InitialHeading", D, 90.0), ("Connection", S, "Free"),
 ])  # fmt: skip
-_SUPPORTS = _items([("NumberOfSupports", I, _own(lambda item: item.supports))])
-_VESSEL = [*_BODY, *_SUPPORTS, *_items([("VesselType", S, "VesselType1"), ("Draught", S, "Draught1"), ("Length", D, 285.0),
-                                        ("IncludedInStatics", S, "6 DOF")])]  # fmt: skip
+_SUPPORTS = _items([("NumberOfSupports", N, _own(lambda item: item.supports))])
+_VESSEL = [*_BODY, *_SUPPORTS, *_items([
+    ("VesselType", S, "VesselType1"), ("Draught", S, "Draught1"), ("Length", D, 285.0),
+    ("IncludedInStatics", S, "6 DOF"),
+])]  # fmt: skip
 _MODEL = _items([
     ("LatestFileName", S, lambda model: model.file), ("LicenceStatus", S, "Simulated"), ("DongleName", S, "Simulated"),
     ("DongleAccessMode", S, "Network"), ("DonglePort", S, "27000"), ("DongleServer", S, "simulated"),
     ("LicenceFileLocation", S, "27000@simulated"), ("OutputBrowserGroupStructureWhenTrackingChanges", B, 0),
 ])  # fmt: skip
-_WINCH = _items([("WinchType", S, "Detailed"), ("StageMode", S, "Specified tension"), ("NumberOfConnections", I, 2)])
-_LINE_TYPE = _items([("OD", D, 0.21), ("ID", D, 0.0), ("MassPerUnitLength", D, 0.12), ("EA", D, 7.1e5), ("EIx", D, 120.0)])
+_WINCH = _items([("WinchType", S, "Detailed"), ("StageMode", S, "Specified tension"), ("NumberOfConnections", N, 2)])
+_LINE_TYPE = _items([("OD", D, 0.21), ("MassPerUnitLength", D, 0.12), ("EA", D, 7.1e5)])
 
 SCHEMAS: dict[int, Schema] = {int(kind): _schema(kind) for kind in TYPE_NAMES}
 """Data names by type of object; 0: the model's own."""
@@ -231,7 +240,7 @@ SCHEMAS.update({
     ObjectType.Environment: _schema(ObjectType.Environment, _ENVIRONMENT),
     ObjectType.Line: _schema(ObjectType.Line, _LINE),
     ObjectType.Vessel: _schema(ObjectType.Vessel, _VESSEL),
-    ObjectType.Buoy6D: _schema(ObjectType.Buoy6D, [*_BODY, *_SUPPORTS, *_items([("Mass", D, 5.0), ("Volume", D, 8.0)])]),
+    ObjectType.Buoy6D: _schema(ObjectType.Buoy6D, [*_BODY, *_SUPPORTS, *_items([("Mass", D, 5.0)])]),
     ObjectType.Buoy3D: _schema(ObjectType.Buoy3D, _items([("Mass", D, 0.5), ("Volume", D, 0.6)])),
     ObjectType.Winch: _schema(ObjectType.Winch, _WINCH),
     ObjectType.Link: _schema(ObjectType.Link, _items([("LinkType", S, "Tether"), ("UnstretchedLength", D, 15.0)])),

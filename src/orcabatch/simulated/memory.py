@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import c_double, c_int, c_int64, c_void_p, c_wchar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 INTS = (c_int * (1 << 45)).from_address(0)
 DOUBLES = (c_double * (1 << 44)).from_address(0)

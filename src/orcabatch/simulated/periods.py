@@ -25,7 +25,7 @@ def samples_of(model: Model, number: int, start: float, stop: float) -> slice:
     if log is None or model.state == RESET:
         raise Refusal(Status.INVALID_MODEL_STATE, "Results are not available: the model is in Reset state.")
     if model.state == IN_STATIC_STATE:
-        raise Refusal(Status.INVALID_PERIOD, "Invalid period: the model is in static state, the simulation has not run.")
+        raise Refusal(Status.INVALID_PERIOD, "Invalid period: the model is in static state and has not run.")
     end = reached(log.header)
     if number == SPECIFIED and start > stop:
         raise Refusal(Status.INVALID_PERIOD, f"Invalid period: from {start:g} s is after to {stop:g} s.")

@@ -13,16 +13,19 @@ history there gives. All operations are elementwise: a shorter period gives the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orcabatch.simulated.catalogue import Variable
 from orcabatch.simulated.simfile import SimHeader, last_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orcabatch.simulated.catalogue import Variable
 
 Floats = NDArray[np.float64]
 _CELLS = 1 << 18

@@ -11,14 +11,17 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import psutil
 
-from orcabatch.simulated.costs import Costs
 from orcabatch.simulated.status import Refusal, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orcabatch.simulated.costs import Costs
 
 _PROCESSES = 1024
 _HEAD = 16
@@ -26,7 +29,7 @@ _ENTRY = 4
 _PEAK_LIVE, _PEAK_SEATS = 0, 1
 _BYTES = (_HEAD + _PROCESSES * _ENTRY) * 8
 _NEXT_FREE, _LICENCE_BACK = 8, 9
-_SLOWEST_WAIT_S = 0.02
+_CREDIT_S = 0.02
 
 SEATS_TAKEN = (
     "Licensed number of users already reached.\nFeature:       OrcaFlex\nLicense path:  27000@simulated;\n"
@@ -88,6 +91,9 @@ class Shared:
             self._map = mmap.mmap(table.fileno(), _BYTES)
         raw = memoryview(self._map)
         self._words, self._reals = raw.cast("q"), raw.cast("d")
+
+    def __del__(self) -> None:
+        self._stream.close()
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
@@ -176,7 +182,7 @@ class Shared:
     def pay_bytes(self, count: int, bytes_per_s: float) -> None:
         """Wait for this caller's turn to move `count` bytes through the bandwidth all share."""
         with self._held():
-            begin = max(self._reals[_NEXT_FREE], time.monotonic() - _SLOWEST_WAIT_S)
+            begin = max(self._reals[_NEXT_FREE], time.monotonic() - _CREDIT_S)
             done = begin + count / bytes_per_s
             self._reals[_NEXT_FREE] = done
         while (left := done - time.monotonic()) > 0:

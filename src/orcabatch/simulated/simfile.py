@@ -1,9 +1,9 @@
 """The simulated `.sim` file: its bytes, writing it, reading its header, reading its log into memory.
 
-Layout (little endian): 12 bytes of magic (`ORCABATCHSIM`), version (uint16), zero (uint16), the header's length and the
-log's offset (uint64 each), the header (JSON, UTF-8), zeros up to the offset, a multiple of 4096, the log (float32, shape (samples,
-channels), values in [-1, 1)), and zeros up to the claimed size. Results are computed from the log alone and from what
-the header says (`results`). See `docs/simulated.md` for the header's keys.
+Layout (little endian): 12 bytes of magic (`ORCABATCHSIM`), version (uint16), zero (uint16), the header's length and
+the log's offset (uint64 each), the header (JSON, UTF-8), zeros up to the offset (a multiple of 4096), the log (float32,
+shape (samples, channels), values in [-1, 1)), and zeros up to the claimed size. Results are computed from the log alone
+and from what the header says (`results`). See `docs/simulated.md` for the header's keys.
 
 Errors: `Refusal` (status and text as the DLL would answer) from reading; OSError from writing.
 """
@@ -13,17 +13,20 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orcabatch.simulated.catalogue import ObjectType
 from orcabatch.simulated.spec import ObjectSpec, SimFault, SimSpec, SimState, mooring_objects
 from orcabatch.simulated.status import Refusal, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
 MAGIC = b"ORCABATCHSIM"
 VERSION = 1
@@ -178,9 +181,7 @@ def open_sim(path: str) -> BinaryIO:
         raise Refusal(Status.FILE_READ_ERROR, f"Error reading file: {path}.\n{error.strerror}") from None
 
 
-def read_log(
-    stream: BinaryIO, header: SimHeader, name: str, pay: Callable[[int], None]
-) -> NDArray[np.float32]:
+def read_log(stream: BinaryIO, header: SimHeader, name: str, pay: Callable[[int], None]) -> NDArray[np.float32]:
     """The log, shape (samples, kept channels), read in pieces with the GIL released; `pay(bytes)` before each piece.
 
     Every byte of the file is read, the padding included. Refuses with status 7 when the file ends early.

@@ -6,12 +6,14 @@ See also: `simfile` (the bytes), `catalogue` (what each type of object can answe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.simulated.catalogue import TYPE_NAMES, ObjectType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class SimState(StrEnum):

@@ -12,19 +12,20 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from orcabatch.simulated.board import BLOCK_SLOTS, EXPORT_NAMES, Slot
-from orcabatch.simulated.calibration import own_cost_s
-from orcabatch.simulated.exports.objects import EMPTY_EXPORT
+from orcabatch.simulated.calibration import ANY, own_cost_s
 from orcabatch.simulated.shared import Shared
 from orcabatch.simulated.world import world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _BASELINE = "baseline.json"
 
@@ -112,7 +113,7 @@ def _loads(folder: Path) -> dict[str, int]:
 
 def _own_seconds(measured_ns: int, calls: dict[str, int]) -> float:
     costs = own_cost_s()
-    other = costs[EMPTY_EXPORT]
+    other = costs[ANY]
     return measured_ns * 1e-9 + sum(count * costs.get(name, other) for name, count in calls.items())
 
 

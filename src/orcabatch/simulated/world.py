@@ -15,18 +15,21 @@ import tempfile
 import threading
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.simulated.board import COUNTERS_VARIABLE, Board
-from orcabatch.simulated.catalogue import BY_TYPE, ObjectType
+from orcabatch.simulated.catalogue import BY_TYPE, ObjectType, Variable
 from orcabatch.simulated.costs import COSTS_VARIABLE, Costs
 from orcabatch.simulated.dataitems import SCHEMAS, Schema
 from orcabatch.simulated.memory import NAME_CHARACTERS, ObjectInfo
-from orcabatch.simulated.results import Log, Recipe
 from orcabatch.simulated.shared import Shared
 from orcabatch.simulated.spec import ObjectSpec, SimSpec
 
+if TYPE_CHECKING:
+    from orcabatch.simulated.results import Log, Recipe
+
 RESET, IN_STATIC_STATE, STOPPED, UNSTABLE = 0, 2, 4, 5
+_NO_VARIABLES: dict[str, Variable] = {}
 _handles = itertools.count(0x10_0000, 16)
 
 
@@ -38,8 +41,13 @@ def new_handle() -> int:
 def temporary_folder() -> Path:
     """A new folder for counters, removed when this process ends."""
     folder, owner = Path(tempfile.mkdtemp(prefix="orcabatch-simulated-")), os.getpid()
-    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    atexit.register(_remove, folder, owner)
     return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Token:
@@ -91,17 +99,36 @@ class Model:
     """A model: its owner, what it has loaded, its objects by lower-case name."""
 
     __slots__ = (
-        "ballast", "by_name", "environment", "file", "general", "handle", "items", "log", "model", "name", "owner",
-        "schema", "sim", "spec", "state", "thread_count", "type", "values",
-    )  # fmt: skip
+        "ballast",
+        "board",
+        "by_name",
+        "environment",
+        "file",
+        "general",
+        "handle",
+        "items",
+        "log",
+        "model",
+        "name",
+        "owner",
+        "schema",
+        "shared",
+        "spec",
+        "state",
+        "thread_count",
+        "type",
+        "values",
+        "variables",
+    )
 
     def __init__(self, owner: Token, thread_count: int) -> None:
         self.handle = new_handle()
         self.model = self
+        self.board, self.shared = world.board, world.shared
         self.owner: Token | None = owner
         self.thread_count = thread_count if thread_count > 0 else os.cpu_count() or 1
         self.schema: Schema = SCHEMAS[0]
-        self.name, self.type = "", 0
+        self.name, self.type, self.variables = "", 0, _NO_VARIABLES
         self.values: dict[str, Any] = {}
         self.general = Item(self, ObjectSpec("General", ObjectType.General))
         self.environment = Item(self, ObjectSpec("Environment", ObjectType.Environment))
@@ -117,7 +144,7 @@ class Model:
             item.values, item.recipes = {}, {}
         self.values.clear()
         self.log: Log | None = None
-        self.ballast: bytearray | None = None
+        self.ballast: object = None
         self.spec = SimSpec()
         self.state, self.file = RESET, ""
         self._adopt([self.general, self.environment])

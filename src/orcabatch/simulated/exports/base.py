@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.simulated.board import Slot, export_slot
 from orcabatch.simulated.memory import INTS
 from orcabatch.simulated.status import Refusal, Status
 from orcabatch.simulated.world import Item, Model, Token, local, world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ADDRESS, INT, REAL, TEXT = ctypes.c_void_p, ctypes.c_int, ctypes.c_double, ctypes.c_wchar_p
 LONG = ctypes.c_int64

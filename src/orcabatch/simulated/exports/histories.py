@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orcabatch.simulated.board import Slot
-from orcabatch.simulated.catalogue import Variable
 from orcabatch.simulated.exports.base import ADDRESS, INT, Genuine, export, item_of, model_of
 from orcabatch.simulated.exports.models import file_name, refuse_without_licence
 from orcabatch.simulated.exports.places import place_of, variable_of
@@ -19,6 +19,9 @@ from orcabatch.simulated.results import Floats, Log, Place, Recipe, history, rec
 from orcabatch.simulated.spec import SimFault
 from orcabatch.simulated.status import Refusal, Status
 from orcabatch.simulated.world import Item, Model, Token, world
+
+if TYPE_CHECKING:
+    from orcabatch.simulated.catalogue import Variable
 
 _BURN = bytes(1 << 18)
 
@@ -77,14 +80,20 @@ def values_of(item: Item, number: int, extra: int | None, at: slice) -> Floats:
     place = place_of(item, variable, extra)
     log = readable_log(item, variable, at, Status.TIME_HISTORY)
     drawn = drawn_recipe(item, variable, place, log)
+    if variable.name == "Time":
+        return times_of(item.model, at)
     if at is STATIC:
         return np.array([static_value(variable, drawn, place)])
-    if variable.name == "Time":
-        return log.times[at]
     values = history(log, variable, drawn, place, at)
-    if item.model.spec.nan_variable is not None and _is(item, variable, item.model.spec.nan_variable):
+    if has_nan(item, variable):
         values[len(values) // 2] = np.nan
     return values
+
+
+def has_nan(item: Item, variable: Variable) -> bool:
+    """Whether the file says that this result holds a NaN."""
+    planned = item.model.spec.nan_variable
+    return planned is not None and _is(item, variable, planned)
 
 
 def _is(item: Item, variable: Variable, names: tuple[str, str]) -> bool:

@@ -9,7 +9,9 @@ import os
 import signal
 import time
 from pathlib import PurePath, PureWindowsPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
 
 from orcabatch.simulated.board import Slot
 from orcabatch.simulated.exports.base import (
@@ -38,6 +40,9 @@ from orcabatch.simulated.world import (
     Token,
     world,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _STATES = {
     SimState.RESET: RESET, SimState.IN_STATIC_STATE: IN_STATIC_STATE,
@@ -72,8 +77,9 @@ def destroy_model(token: Token, handle: int) -> None:
         world.holders.pop(item.handle, None)
     world.holders.pop(handle, None)
     del world.models[handle]
-    token.block[Slot.MODELS_DESTROYED] += 1
-    world.shared.give_seat()
+    if model.board is token.board:
+        token.block[Slot.MODELS_DESTROYED] += 1
+    model.shared.give_seat()
 
 
 @export("C_DetachFromThread", ADDRESS)
@@ -156,12 +162,12 @@ def _load(token: Token, model: Model, stream: BinaryIO, path: str) -> None:
     model.log, model.ballast = Log.of(header, values), ballast
 
 
-def _touched(count: int) -> bytearray | None:
-    """Memory that is really there: `bytearray` zeroes what it allocates, page by page it is written once more."""
+def _touched(count: int) -> NDArray[np.uint8] | None:
+    """Memory that is really there: each page is written once, the GIL released."""
     if not count:
         return None
-    ballast = bytearray(count)
-    ballast[::_PAGE] = b"\1" * len(range(0, count, _PAGE))
+    ballast = np.empty(count, dtype=np.uint8)
+    ballast[::_PAGE] = 1
     return ballast
 
 
@@ -268,7 +274,8 @@ def get_time_to_go(token: Token, handle: int) -> float:
 
 @export("C_GetNumOfWarnings", ADDRESS, returns=INT)
 def get_number_of_warnings(token: Token, handle: int) -> int:
-    return 1 if model_of(token, handle).state == UNSTABLE else 0
+    model_of(token, handle)
+    return 0
 
 
 @export("C_SetProgressHandler", ADDRESS, ADDRESS)

@@ -24,8 +24,6 @@ from orcabatch.simulated.world import Item, Token
 
 _ObjectCallback = ctypes.CFUNCTYPE(None, ADDRESS, ADDRESS)
 _VariableCallback = ctypes.CFUNCTYPE(None, ADDRESS)
-EMPTY_EXPORT = "C_BeginDataChange"
-"""An export that does nothing: what any export costs before it does something."""
 _RANGE_GRAPH, _FREQUENCY_DOMAIN = 1, 3
 
 
@@ -57,9 +55,11 @@ def _set(token: Token, handle: int, name: str, index: int, value: object, kinds:
     item = find(holder.schema, name)
     if item.kind not in kinds:
         raise Refusal(Status.INVALID_DATA_TYPE, f"Invalid data type for data name {item.name}.")
-    set_row(holder, item, index, value)
     if item.key == "name" and isinstance(holder, Item):
+        if holder.model.by_name.get(str(value).lower(), holder) is not holder:
+            raise Refusal(Status.INVALID_PARAMETER, f"There is already an object called '{value}'.")
         holder.model.rename(holder, str(value))
+    set_row(holder, item, index, value)
 
 
 @export("C_SetDataDoubleW", ADDRESS, TEXT, INT, REAL)

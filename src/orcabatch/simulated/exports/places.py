@@ -7,11 +7,15 @@ from 1 and 0 is refused; an arc length outside the line is refused.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orcabatch.simulated.catalogue import VARIABLES, Variable
 from orcabatch.simulated.memory import ObjectExtra, read_text
 from orcabatch.simulated.results import Place
 from orcabatch.simulated.status import Refusal, Status
-from orcabatch.simulated.world import Item
+
+if TYPE_CHECKING:
+    from orcabatch.simulated.world import Item
 
 _END_A, _END_B, _TOUCHDOWN, _NODE, _ARC_LENGTH = range(5)
 _TOUCHDOWN_FRACTION = 0.8

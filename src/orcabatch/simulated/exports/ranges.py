@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orcabatch.simulated.catalogue import Variable
 from orcabatch.simulated.exports.base import ADDRESS, INT, export, item_of
-from orcabatch.simulated.exports.histories import drawn_recipe, log_passes, period_of, readable_log
+from orcabatch.simulated.exports.histories import drawn_recipe, has_nan, log_passes, period_of, readable_log
 from orcabatch.simulated.exports.objects import arc_lengths
 from orcabatch.simulated.exports.places import variable_of
 from orcabatch.simulated.memory import ArclengthRange, CurveNames, floats_at
 from orcabatch.simulated.periods import STATIC
 from orcabatch.simulated.results import Floats, Log, Place, RangeCurves, Recipe, range_curves, static_value
 from orcabatch.simulated.status import Refusal, Status
-from orcabatch.simulated.world import Item, Token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orcabatch.simulated.catalogue import Variable
+    from orcabatch.simulated.world import Item, Token
 
 _ENTIRE, _ARC_LENGTHS, _SECTIONS = 0, 1, 2
 NO_VALUE = -1.0e307
@@ -116,6 +120,8 @@ def _range_graph(
     if any(curves[1:]):
         log_passes(token, 1)
         answers += _statistics(log, variable, drawn, [point / item.spec.length_m for point in points], at)
+        if has_nan(item, variable) and at is not STATIC:
+            answers[1:] = [np.full(len(points), np.nan)] * len(answers[1:])
         answers += [np.full(len(points), NO_VALUE if limit is None else limit) for limit in _limits(variable)]
     for address, values in zip(curves, answers, strict=False):
         if address:

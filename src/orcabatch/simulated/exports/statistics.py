@@ -7,15 +7,18 @@ import ctypes
 import math
 from ctypes import c_double, c_int
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orcabatch.simulated.exports.base import ADDRESS, INT, REAL, export, item_of, misuse
 from orcabatch.simulated.exports.histories import log_passes, period_of, times_of, values_of
 from orcabatch.simulated.memory import DOUBLES, INTS, POINTERS, floats_at
-from orcabatch.simulated.results import Floats
 from orcabatch.simulated.status import Refusal, Status
 from orcabatch.simulated.world import Model, Token, new_handle, world
+
+if TYPE_CHECKING:
+    from orcabatch.simulated.results import Floats, Log
 
 
 class _SeriesStatistics(ctypes.Structure):
@@ -28,6 +31,7 @@ class Linked:
     """Open linked statistics: the histories of all their variables, each of shape (samples,), and their times."""
 
     model: Model
+    log: Log | None
     times: Floats
     histories: dict[int, Floats]
 
@@ -45,7 +49,7 @@ def open_linked_statistics(
     log_passes(token, 1)
     times = times_of(item.model, at)
     opened = new_handle()
-    world.others[opened] = Linked(item.model, times, histories)
+    world.others[opened] = Linked(item.model, item.model.log, times, histories)
     POINTERS[out >> 3] = opened
 
 
@@ -55,6 +59,13 @@ def _linked(token: Token, handle: int | None) -> Linked:
         raise Refusal(Status.INVALID_HANDLE, "Invalid linked statistics handle.")
     if linked.model.owner is not token:
         raise misuse(token, linked.model.handle, Status.MODEL_HANDLE)
+    return linked
+
+
+def _current(token: Token, handle: int) -> Linked:
+    linked = _linked(token, handle)
+    if linked.log is not linked.model.log:
+        raise Refusal(Status.INVALID_HANDLE, "Invalid linked statistics handle: the model has loaded another file.")
     return linked
 
 
@@ -72,7 +83,7 @@ def _history(linked: Linked, number: int) -> Floats:
 
 @export("C_QueryLinkedStatistics", ADDRESS, INT, INT, ADDRESS)
 def query_linked_statistics(token: Token, handle: int, number: int, other: int, out: int) -> None:
-    linked = _linked(token, handle)
+    linked = _current(token, handle)
     values, followed = _history(linked, number), _history(linked, other)
     high, low = int(values.argmax()), int(values.argmin())
     floats_at(out, 8)[:] = [
@@ -83,7 +94,7 @@ def query_linked_statistics(token: Token, handle: int, number: int, other: int, 
 
 @export("C_CalculateLinkedStatisticsTimeSeriesStatistics", ADDRESS, INT, ADDRESS)
 def linked_series_statistics(token: Token, handle: int, number: int, out: int) -> None:
-    linked = _linked(token, handle)
+    linked = _current(token, handle)
     _write_statistics(out, _history(linked, number), linked.model.spec.sample_interval_s)
 
 

@@ -91,4 +91,5 @@ class Missing:
         return 0 if self.restype is not None else None
 
     def __call__(self, *arguments: Any) -> Any:
+        """47."""
         return self._pointer(*arguments)

@@ -1,0 +1,187 @@
+"""Threads, seats and the licence."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from orcabatch import simulated
+from orcabatch.simulated import Costs, SimSpec
+
+Failure = Callable[..., int]
+
+
+def in_thread(call: Callable[[], Any]) -> Any:
+    """What `call` gives in a thread of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+def test_another_thread_is_refused(orcfxapi: ModuleType, sim: Path, failure: Failure) -> None:
+    """68 for the model, its objects, its statistics; each counted."""
+    model = orcfxapi.Model(sim)
+    line, linked = model["Line01"], model["Line01"].LinkedStatistics(["Z"], None, orcfxapi.oeEndA)
+    calls = [
+        lambda: model.state, lambda: model["Line01"], lambda: model.objects, lambda: line.name,
+        lambda: line.TimeHistory("Z", None, orcfxapi.oeEndA), lambda: line.RangeGraph("Z"),
+        lambda: model.environment.WaveHs, lambda: linked.TimeSeriesStatistics("Z"), model.Clear,
+        lambda: model.LoadSimulation(sim),
+    ]  # fmt: skip
+    for call in calls:
+        if call is calls[3] or call is calls[6]:
+            with pytest.raises(AttributeError):  # the binding takes any failure for a name that is not valid
+                in_thread(call)
+        else:
+            assert in_thread(lambda call=call: failure(call)) == 68
+    assert simulated.counters().affinity_violations >= len(calls)
+    assert model.simulationComplete
+
+
+def test_a_model_can_be_moved(orcfxapi: ModuleType, sim: Path, failure: Failure) -> None:
+    """Detach here, attach there; no one may use it in between."""
+    model = orcfxapi.Model(sim)
+    assert in_thread(lambda: failure(model.AttachToThread)) == 68
+    model.DetachFromThread()
+    assert failure(lambda: model.state) == 68
+
+    def use() -> bool:
+        model.AttachToThread()
+        complete = model.simulationComplete
+        model.DetachFromThread()
+        return bool(complete)
+
+    assert in_thread(use)
+    model.AttachToThread()
+    assert model.simulationComplete
+
+
+def test_destroying_on_the_wrong_thread_leaks(orcfxapi: ModuleType, sim: Path) -> None:
+    """The binding swallows it; the counters do not."""
+    models = [orcfxapi.Model(sim)]
+    in_thread(models.clear)
+    counters = simulated.counters()
+    assert (counters.destroyed_on_wrong_thread, counters.never_destroyed, counters.live_models) == (1, 1, 1)
+
+
+def test_no_increment_is_lost(orcfxapi: ModuleType, sim: Path) -> None:
+    """Eight threads, each with its model; every call is counted."""
+    barrier = threading.Barrier(8)
+
+    def work(_: int) -> None:
+        model = orcfxapi.Model(sim, threadCount=1)
+        barrier.wait()
+        for _ in range(2000):
+            model.state  # noqa: B018
+
+    with simulated.counting() as count, ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert count.counters.calls["C_GetModelState"] == 16_000
+    assert count.counters.peak_live_models == 8
+    assert count.counters.loads_by_file == {str(sim): 8}
+    assert count.counters.never_destroyed == 0
+    assert count.counters.affinity_violations == 0
+    assert count.counters.own_seconds > 0
+
+
+def test_counters_survive_a_kill_and_free_the_seat(orcfxapi: ModuleType, sim: Path, failure: Failure) -> None:
+    """What a killed process counted stays; what it held is free again."""
+    simulated.configure(Costs(seats=1, crash_loads={"case.sim": 1}))
+    code = (
+        "import sys; from orcabatch import simulated as s; O = s.install(); m = O.Model();"
+        "[m.state for _ in range(500)]; m.LoadSimulation(sys.argv[1])"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(sim)], check=False)
+    assert killed.returncode != 0
+    counters = simulated.counters()
+    assert counters.calls["C_GetModelState"] == 500
+    assert (counters.models_created, counters.never_destroyed, counters.live_models) == (1, 1, 0)
+    assert orcfxapi.Model(sim).simulationComplete
+
+
+@pytest.mark.parametrize(("scope", "granted"), [("model", 2), ("process", 4), ("host", 4)])
+def test_seats(orcfxapi: ModuleType, scope: Any, granted: int) -> None:
+    """A seat covers a model, a process or a host; 25 with FlexNet's words when there is none."""
+    simulated.configure(Costs(seats=2, seat_scope=scope))
+    models = [orcfxapi.Model() for _ in range(granted)]
+    if granted < 4:
+        with pytest.raises(orcfxapi.DLLError, match="FlexNet Licensing error:-4") as caught:
+            orcfxapi.Model()
+        assert caught.value.status == orcfxapi.StatusCode.LicensingError
+    counters = simulated.counters()
+    assert counters.models_created == granted
+    assert counters.seats_refused == (1 if granted < 4 else 0)
+    assert counters.peak_seats == (2 if scope == "model" else 1)
+    del models
+
+
+def test_a_lost_licence(orcfxapi: ModuleType, sim: Path, failure: Failure) -> None:
+    """25 while it lasts; a registered handler that waits is asked until it is back."""
+    model = orcfxapi.Model(sim)
+    asked: list[int] = []
+
+    def wait(action: int) -> bool:
+        asked.append(int(action))
+        return True
+
+    simulated.lose_licence(60.0)
+    assert failure(model.LoadSimulation, sim) == failure(orcfxapi.Model) == 25
+    simulated.lose_licence(0.1)
+    orcfxapi.RegisterLicenceNotFoundHandler(wait)
+    model.LoadSimulation(sim)
+    orcfxapi.RegisterLicenceNotFoundHandler(lambda _: False)
+    with pytest.raises(ctypes.ArgumentError):  # the binding's own: its documented way to take a handler away
+        orcfxapi.RegisterLicenceNotFoundHandler(None)
+    assert (asked[0], asked[-1], set(asked[1:-1])) == (0, 2, {1})
+
+
+def test_a_hang_ends_when_released(orcfxapi: ModuleType, sim: Path) -> None:
+    """Until the knob is turned, or for the planned time."""
+    simulated.configure(Costs(hang_loads={"case.sim": None}))
+    threading.Timer(0.15, simulated.release_hang, ["case.sim"]).start()
+    begin = time.monotonic()
+    assert orcfxapi.Model(sim).simulationComplete
+    assert time.monotonic() - begin > 0.1
+
+
+def test_bandwidth_is_shared(orcfxapi: ModuleType, tmp_path: Path) -> None:
+    """Four loads at once take as long as four one after the other."""
+    paths = [simulated.write_sim(tmp_path / f"{at}.sim", SimSpec(size_bytes=8_000_000)) for at in range(4)]
+    simulated.configure(Costs(bandwidth_bytes_per_s=80e6))
+    begin = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda path: orcfxapi.Model(path, threadCount=1).state, paths))
+    assert time.monotonic() - begin > 0.3
+
+
+def test_passes_cost_what_was_said(orcfxapi: ModuleType, sim: Path) -> None:
+    """Waiting costs no CPU and overlaps; a joint call is one pass or as many as it has variables."""
+    model = orcfxapi.Model(sim)
+    names = ["Effective tension", "Wall tension", "Bend moment"]
+    for passes, expected in (("one", 1), ("many", 3)):
+        simulated.configure(Costs(log_pass_s=0.03, joint_passes=passes))  # type: ignore[arg-type]
+        begin = time.monotonic()
+        with simulated.counting() as count:
+            model["Line01"].TimeHistory(names, None, orcfxapi.oeEndA)
+        assert count.counters.log_passes == expected
+        assert time.monotonic() - begin > 0.03 * expected
+        assert count.counters.own_seconds < 0.02
+
+
+def test_burnt_cpu_is_not_the_simulators_own(orcfxapi: ModuleType, sim: Path) -> None:
+    """CPU burnt on purpose is counted apart."""
+    simulated.configure(Costs(cpu_s_per_pass=0.05))
+    model = orcfxapi.Model(sim)
+    with simulated.counting() as count:
+        model["Line01"].TimeHistory("Z", None, orcfxapi.oeEndA)
+    assert count.counters.cost_seconds == pytest.approx(0.05, abs=0.02)
+    assert count.counters.own_seconds < 0.02
