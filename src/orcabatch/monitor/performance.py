@@ -176,7 +176,7 @@ class PerformanceMonitor:
         Args:
             tasks: what the engine is given.
             cap_percent: `memory.max_usage_percent`; 0: not known.
-            seats: licence seats; 0: no limit known.
+            seats: licence seats where each running file takes one (`scope: model`); 0: no such limit.
         """
         with self._guard:
             self.state.expect(tasks, cap_percent=cap_percent, seats=seats)

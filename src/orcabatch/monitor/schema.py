@@ -204,6 +204,7 @@ class Metrics(_Part):
     host: JsonValue
     versions: dict[str, str]
     orcaflex: str = Field(description="real, simulated or foreign; empty where nobody said")
+    proof: JsonValue = Field(default=None, description="what `orcabatch verify --prove` needs; null where it cannot be")
     events: list[tuple[Finite, str, int, dict[str, JsonValue]]] = Field(description="seconds, kind, index, data")
     non_finite: list[str] = Field(description="places where a NaN or an infinity was replaced by null")
 

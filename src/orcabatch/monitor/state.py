@@ -123,7 +123,7 @@ class RunState:
         Args:
             tasks: the files.
             cap_percent: `max_usage_percent`; 0: not known.
-            seats: licence seats; 0: no limit known.
+            seats: licence seats where each running file takes one (`scope: model`); 0: no such limit.
         """
         self._tasks = {task.index: task for task in tasks}
         self._untouched = {index: task.memory_bytes for index, task in self._tasks.items()}

@@ -1,0 +1,154 @@
+"""The live dashboard: workers and their files, memory, CPU, disk, seats, the limit and its reason, the verdict.
+
+Covers what stands in which of at most 16 lines (`dashboard_lines`, pure) and drawing them over each other in a terminal
+about once a second. Every line is cut to the terminal's width; where the terminal cannot show block characters, plain
+ones stand for them. Needs no colour.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from orcabatch.monitor import words
+from orcabatch.monitor.displays import Tracked, status_text, terminal
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from orcabatch.monitor.performance import PerformanceMonitor
+    from orcabatch.monitor.progress import Snapshot
+    from orcabatch.monitor.state import Running, RunState
+
+MOST_ROWS = 16
+EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a terminal offers.
+
+    Attributes:
+        width: columns.
+        rows: lines that may be used, at most 16.
+        blocks: whether block characters can be shown.
+    """
+
+    width: int = 80
+    rows: int = MOST_ROWS
+    blocks: bool = True
+
+    def gauge(self, share: float, cells: int) -> str:
+        """A bar of so many cells."""
+        full = round(min(max(share, 0.0), 1.0) * cells)
+        on, off = ("█", "░") if self.blocks else ("#", "-")
+        return on * full + off * (cells - full)
+
+    def cut(self, text: str) -> str:
+        """The text within one line; control characters of file names taken out."""
+        return words.shortened(words.printable(text), self.width)
+
+
+def dashboard_lines(state: RunState, shot: Snapshot, verdict: str, frame: Frame) -> list[str]:
+    """The dashboard as lines, at most `frame.rows` of them, none wider than `frame.width`."""
+    cells = max(min(frame.width // 4, 40), 10)
+    head = [
+        f"{frame.gauge(shot.share, cells)} {shot.share:4.0%}  orcabatch",
+        status_text(shot),
+        _memory(state, frame, cells),
+        f"{frame.gauge(state.cpu_percent / 100, cells)} {state.cpu_percent:3.0f}%  CPU of the batch",
+        _flow(state),
+        f"Limit {state.limit} at once: {state.limit_reason or 'as planned'}",
+        f"Verdict so far: {verdict}",
+    ]
+    space = max(min(frame.rows, MOST_ROWS) - len(head), 0)
+    return [frame.cut(line) for line in head[: frame.rows] + _workers(state, space, frame)]
+
+
+def _memory(state: RunState, frame: Frame, cells: int) -> str:
+    total = state.memory_total_bytes
+    if not total:
+        return f"{frame.gauge(0, cells)}   ?   memory not measured yet"
+    used = state.memory_used_bytes / total
+    cap = f", cap {state.cap_percent:g}%" if state.cap_percent else ""
+    return (
+        f"{frame.gauge(used, cells)} {used:4.0%}  memory of {words.size(total)}{cap}, "
+        f"{words.size(state.reserved_bytes)} reserved"
+    )
+
+
+def _flow(state: RunState) -> str:
+    seats = f"{state.seats_held} of {state.seats} held" if state.seats_held else str(state.seats or "no limit known")
+    waiting = state.waiting_files
+    why = f", waiting for {state.waiting_for}" if waiting and len(state.running) < state.limit else ""
+    return f"Disk {words.size(state.read_bytes_per_s)}/s read. Seats: {seats}. {waiting} waiting{why}"
+
+
+def _workers(state: RunState, space: int, frame: Frame) -> list[str]:
+    """One line per running file, the longest first; the last line counts those without one."""
+    running = sorted(state.running.values(), key=lambda each: each.started_s)
+    if not running or space < 1:
+        return []
+    if len(running) <= space:
+        return [_worker(each, state.now_s, frame) for each in running]
+    shown, rest = running[: space - 1], running[space - 1 :]
+    phases = Counter(each.phase for each in rest)
+    more = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
+    return [*(_worker(each, state.now_s, frame) for each in shown), f"and {len(rest)} more: {more}"]
+
+
+def _worker(running: Running, now_s: float, frame: Frame) -> str:
+    who = words.shortened(running.worker, 12)
+    had = words.duration(max(now_s - running.started_s, 0.0))
+    start = f"{who:<12} {running.phase:<8} {had:>11} {words.size(running.size_bytes):>8}  "
+    return start + words.shortened(words.printable(running.file), max(frame.width - len(start), 6))
+
+
+class Dashboard(Tracked):
+    """Draws the dashboard in a terminal.
+
+    Args:
+        stream: the terminal.
+        monitor: whose verdict is shown; None: none.
+    """
+
+    every_s = EVERY_S
+
+    def __init__(self, stream: IO[str], monitor: PerformanceMonitor | None = None) -> None:
+        super().__init__()
+        self._console = terminal(stream)
+        self._monitor = monitor
+        self._live: Live | None = None
+
+    def draw(self, shot: Snapshot) -> None:
+        """Draw over what was drawn before."""
+        from rich.text import Text
+
+        text = Text("\n".join(self._lines(shot)), no_wrap=True, overflow="crop")
+        self._started().update(text, refresh=True)
+
+    def _lines(self, shot: Snapshot) -> list[str]:
+        verdict = str(self._monitor.analyze_bottlenecks()) if self._monitor else "not measured"
+        size = self._console.size
+        # One column and one line stay free: a Windows console scrolls when its last cell is written.
+        frame = Frame(
+            width=max(size.width - 1, 20),
+            rows=max(min(size.height - 1, MOST_ROWS), 3),
+            blocks=self._console.encoding.startswith("utf") and not self._console.legacy_windows,
+        )
+        return dashboard_lines(self.tracker.state, shot, verdict, frame)
+
+    def _started(self) -> Live:
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+            self._live.start()
+        return self._live
+
+    def end(self, shot: Snapshot) -> None:
+        """Leave the last state on the screen."""
+        self.draw(shot)
+        if self._live is not None:
+            self._live.stop()

@@ -1,0 +1,176 @@
+"""The terminal displays, also in a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.making import MB, task
+from orcabatch.engine.contract import Event
+from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.dashboard import MOST_ROWS, Frame, dashboard_lines
+from orcabatch.monitor.progress import Tracker
+
+HOSTILE = "a\x1b[31m\nvery long name of a simulation with a wave of hundred years from south west.sim"
+
+
+def tracker_with(running: int) -> Tracker:
+    """A run in the middle, with so many files in work."""
+    tracker = Tracker()
+    tracker.expect(
+        [task(index, 574 * MB, file=task(index).file.with_name(HOSTILE)) for index in range(200)],
+        cap_percent=80.0,
+        seats=40,
+    )
+    tracker.apply(Event("run_started", 0.0, -1, {"files": 200, "limit": 45, "executor": "threads"}))
+    for index in range(running + 20):
+        tracker.apply(Event("started", index / 10, index, {"worker": f"worker-{index}"}))
+    for index in range(20):
+        tracker.apply(Event("finished", 40.0, index, {"status": "failed" if index == 3 else "ok", "batch": "b"}))
+    gb = 10**9
+    sample = {"total_bytes": 256 * gb, "available_bytes": 90 * gb, "cpu_percent": 88.0, "read_bytes": 0}
+    tracker.apply(Event("sample", 41.0, -1, sample))
+    tracker.apply(Event("sample", 42.0, -1, sample | {"read_bytes": 830 * MB}))
+    tracker.apply(Event("limit", 43.0, -1, {"limit": 45, "reason": "throughput grew by 12% at the last step"}))
+    return tracker
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 200])
+@pytest.mark.parametrize("running", [0, 1, 9, 10, 45])
+@pytest.mark.parametrize("blocks", [True, False])
+def test_it_fits_its_terminal(width, running, blocks):
+    """At most 16 lines, none too wide, no control characters, plain ASCII where blocks cannot be shown."""
+    tracker = tracker_with(running)
+    lines = dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Frame(width, blocks=blocks))
+    assert len(lines) <= MOST_ROWS
+    assert all(len(line) <= width and line.isprintable() for line in lines)
+    assert blocks or "".join(lines).isascii()
+
+
+def test_it_says_what_the_engineer_looks_for():
+    """Files by phase, memory against its cap, CPU, disk, seats, the limit with its reason, the verdict."""
+    tracker = tracker_with(45)
+    tracker.apply(Event("phase", 44.0, 60, {"phase": "extract"}))
+    text = "\n".join(dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Frame(120)))
+    for part in (
+        "20 of 200 files done, 1 failed, 45 running",
+        "65%  memory of 256 GB, cap 80%",
+        "88%  CPU",
+        "Disk 830 MB/s",
+        "Seats: 40.",
+        "Limit 45 at once: throughput grew by 12% at the last step",
+        "Verdict so far: IO_BOUND",
+        "worker-20    load",
+        "and 37 more: 1 extract, 36 load",
+    ):
+        assert part in text
+
+
+def test_a_small_terminal_keeps_what_matters_most():
+    """Three lines: how far, how it stands, memory."""
+    tracker = tracker_with(45)
+    lines = dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Frame(80, rows=3))
+    assert len(lines) == 3
+    assert "20 of 200 files done" in lines[1]
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from orcabatch.engine.contract import Event
+from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.progress import make_display
+from monitor.making import task
+display = make_display({kind!r}, sys.stderr, monitor=PerformanceMonitor())
+display.expect([task(index) for index in range(40)], cap_percent=80.0, seats=3)
+display.listener(Event("run_started", 0.0, -1, {{"files": 40, "limit": 12, "executor": "threads"}}))
+for index in range(12):
+    display.listener(Event("started", 0.1, index, {{"worker": f"worker-{{index}}"}}))
+for step in range(1, 6):
+    display.listener(Event("finished", 2.0 * step, step, {{"status": "ok", "batch": "b"}}))
+display.listener(Event("run_finished", 11.0, -1, {{"interrupted": True}}))
+display.close()
+print("type:", type(display).__name__)
+"""
+
+
+def in_a_terminal(kind: str, width: int, **environment: str) -> str:
+    """What a display writes to a pseudo-terminal of this width."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no pty module; the lines themselves are tested above")
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    inherited = {key: value for key, value in os.environ.items() if key not in {"CI", "NO_COLOR", "COLUMNS"}}
+    script = SCRIPT.format(tests=str(Path(__file__).parents[1]), kind=kind)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=inherited | {"TERM": "xterm-256color"} | environment,
+    )
+    os.close(slave)
+    written = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        written += piece
+    os.close(master)
+    assert process.wait() == 0, written.decode()
+    return written.decode()
+
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize(("kind", "name"), [("bar", "Bar"), ("live", "Dashboard")])
+def test_in_a_real_terminal_no_line_is_wider_than_it(width, kind, name):
+    """The cursor goes up over what was drawn; nothing wraps, the cursor is given back."""
+    written = in_a_terminal(kind, width)
+    lines = [line.split("\r")[-1] for line in CONTROL.sub("", written).split("\r\n")]
+    assert f"type: {name}" in written
+    assert max(len(line) for line in lines) <= width
+    assert written.count("\x1b[?25l") == written.count("\x1b[?25h") == 1
+    assert "5 of 40 files done" in written
+
+
+@pytest.mark.parametrize("kind", ["bar", "live"])
+def test_without_colour_it_says_the_same(kind):
+    """NO_COLOR is heeded: no colour code is written."""
+    written = in_a_terminal(kind, 80, NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", written)
+    assert "5 of 40 files done" in written
+
+
+def test_a_dumb_terminal_gets_lines():
+    """It cannot move its cursor."""
+    written = in_a_terminal("live", 80, TERM="dumb")
+    assert "type: Lines" in written
+    assert "\x1b" not in written
+
+
+def test_the_verdict_comes_from_the_monitor():
+    """What the monitor says now stands in the frame."""
+    import io
+
+    from orcabatch.monitor.dashboard import Dashboard
+
+    monitor = PerformanceMonitor()
+    monitor.metrics["io_wait_time"].append(99.0)
+    display = Dashboard(io.StringIO(), monitor)
+    assert "Verdict so far: IO_BOUND" in display._lines(display.tracker.snapshot())

@@ -1,0 +1,267 @@
+"""Estimates, snapshots and the small displays."""
+
+from __future__ import annotations
+
+import io
+import random
+import statistics
+import sys
+import types
+
+import pytest
+
+from monitor.making import MB, task
+from orcabatch.engine.contract import Event
+from orcabatch.errors import SettingsError
+from orcabatch.monitor import words
+from orcabatch.monitor.displays import Bar, Callback, Lines, Notebook, Silent, bar_html
+from orcabatch.monitor.estimate import Estimate
+from orcabatch.monitor.progress import Snapshot, Tracker, make_display
+
+
+def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
+    """Events of a batch of mixed sizes (42 MB to 3 GB), longest first; durations `2 s + bytes`, 15% noise."""
+    chance = random.Random(seed)
+    sizes = [int(min(max(chance.lognormvariate(19.7, 1.0), 42e6), 3e9)) for _ in range(files)]
+    tasks = [task(index, size) for index, size in enumerate(sizes)]
+    ends: list[tuple[float, int]] = []
+    events = [Event("run_started", 0.0, -1, {"files": files, "limit": workers, "executor": "threads"})]
+    now_s = 0.0
+    for each in sorted(tasks, key=lambda one: -one.size_bytes):
+        if len(ends) == workers:
+            ends.sort()
+            now_s, done = ends.pop(0)
+            events.append(Event("finished", now_s, done, {"status": "ok", "batch": "standard"}))
+        events.append(Event("started", now_s, each.index, {"worker": f"w{each.index}"}))
+        seconds = (2.0 + each.size_bytes / 20e6) * chance.lognormvariate(0.0, 0.15)
+        ends.append((now_s + seconds, each.index))
+    events += [Event("finished", at_s, index, {"status": "ok", "batch": "standard"}) for at_s, index in sorted(ends)]
+    makespan_s = max(ends)[0]
+    return tasks, events, makespan_s
+
+
+def errors_at_half_time(seed: int) -> tuple[float, float]:
+    """Relative error of the predicted end at half time: of the estimate, and of a bar that counts files."""
+    tasks, events, makespan_s = simulated_run(seed)
+    tracker = Tracker()
+    tracker.expect(tasks)
+    for event in events:
+        if event.at_s > makespan_s / 2:
+            break
+        tracker.apply(event)
+    tracker.state.advance(makespan_s / 2)
+    shot = tracker.snapshot()
+    per_file_s = shot.elapsed_s / shot.done * shot.total
+    return (abs(shot.elapsed_s + shot.remaining_s - makespan_s) / makespan_s, abs(per_file_s - makespan_s) / makespan_s)
+
+
+def test_at_half_time_the_end_is_predicted_within_15_percent_in_the_median():
+    """On batches of mixed sizes, where counting files is far off."""
+    errors = [errors_at_half_time(seed) for seed in range(30)]
+    own, per_file = (statistics.median(column) for column in zip(*errors, strict=True))
+    assert own <= 0.15
+    assert own < per_file / 3
+
+
+def test_the_estimate_is_never_below_the_longest_running_file():
+    """One file of 3 GB runs, everything else is done: its rest is the batch's rest."""
+    estimate = Estimate()
+    for _ in range(50):
+        estimate.add(100 * MB, 10.0)
+    assert estimate.remaining_s([(3000 * MB, 20.0)], [], 30) == pytest.approx(280.0)
+
+
+def test_an_overdue_file_still_takes_time():
+    """It has passed its prediction: the estimate grows with it and never reaches zero."""
+    estimate = Estimate()
+    estimate.add(100 * MB, 10.0)
+    assert estimate.remaining_s([(100 * MB, 50.0)], [], 4) == pytest.approx(5.0)
+
+
+def test_before_the_first_file_nothing_is_claimed():
+    """No rate was measured."""
+    assert Estimate().remaining_s([(1, 1.0)], [5], 2) is None
+    assert Estimate().seconds(5) is None
+
+
+def test_a_fixed_time_per_file_and_a_time_per_byte_are_both_learnt():
+    """3 s + 1 s per 10 MB."""
+    estimate = Estimate()
+    for size in (10 * MB, 50 * MB, 200 * MB, 400 * MB):
+        estimate.add(size, 3.0 + size / (10 * MB))
+    assert estimate.seconds(1000 * MB) == pytest.approx(103.0)
+
+
+def test_thousands_of_waiting_files_are_estimated_by_their_area():
+    """The layout of 5,000 files would cost more than it tells."""
+    estimate = Estimate()
+    estimate.add(100 * MB, 10.0)
+    assert estimate.remaining_s([], [100 * MB] * 5000, 10) == pytest.approx(5000.0)
+
+
+def test_a_tracker_counts_files_of_two_batches_once():
+    """A file that stands in two batches ends twice and is one file; the worse ending counts."""
+    tracker = Tracker()
+    tracker.expect([task(0), task(1)])
+    for event in (
+        Event("run_started", 0.0, -1, {"files": 2, "limit": 2}),
+        Event("started", 0.0, 0, {"worker": "w"}),
+        Event("finished", 4.0, 0, {"status": "failed", "batch": "a"}),
+        Event("finished", 4.0, 0, {"status": "ok", "batch": "b"}),
+    ):
+        tracker.apply(event)
+    shot = tracker.snapshot()
+    assert (shot.done, shot.failed, shot.done_bytes, shot.share) == (1, 1, 100 * MB, 0.5)
+
+
+def test_a_file_done_again_counts_once():
+    """It is taken back when it starts anew."""
+    tracker = Tracker()
+    tracker.expect([task(0), task(1)])
+    tracker.apply(Event("run_started", 0.0, -1, {"files": 2, "limit": 2}))
+    for at_s in (0.0, 10.0):
+        tracker.apply(Event("started", at_s, 0, {"worker": "w"}))
+        assert tracker.snapshot().done == 0
+        tracker.apply(Event("finished", at_s + 5, 0, {"status": "ok", "batch": "standard"}))
+    assert (tracker.snapshot().done, tracker.snapshot().done_bytes) == (1, 100 * MB)
+
+
+# -- displays
+
+
+def show(display, seed: int = 1):
+    """A display over a whole run."""
+    tasks, events, _ = simulated_run(seed, files=30, workers=4)
+    display.expect(tasks, cap_percent=80.0, seats=3)
+    for event in events:
+        display.listener(event)
+    display.listener(Event("run_finished", events[-1].at_s, -1, {"interrupted": False}))
+    display.close()
+    display.close()
+
+
+def test_lines_say_beginning_end_and_every_ten_seconds_at_most():
+    """For files and CI: no control characters, not one line per file."""
+    stream = io.StringIO()
+    show(Lines(stream))
+    lines = stream.getvalue().splitlines()
+    _, _events, makespan_s = simulated_run(1, files=30, workers=4)
+    assert lines[0].startswith("orcabatch: 0 of 30 files done")
+    assert "30 of 30 files done" in lines[-1]
+    assert "finished after" in lines[-1]
+    assert len(lines) <= makespan_s / 10 + 2
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_lines_name_each_failed_file_at_once():
+    """With what happened; a hostile name cannot move the cursor."""
+    stream = io.StringIO()
+    display = Lines(stream)
+    display.expect([task(0, file=task(0).file.with_name("a\x1b[2Jb.sim"))])
+    display.listener(Event("run_started", 0.0, -1, {"files": 1, "limit": 1}))
+    display.listener(Event("finished", 0.1, 0, {"status": "failed", "batch": "b", "error": "empty file"}))
+    display.listener(Event("warning", 0.2, -1, {"text": "memory is short"}))
+    assert "orcabatch: failed: a?[2Jb.sim: empty file\n" in stream.getvalue()
+    assert "orcabatch: warning: memory is short\n" in stream.getvalue()
+
+
+def test_lines_survive_a_stream_that_cannot_encode_a_name():
+    """A Windows console of code page 1252 and a Japanese file name."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="cp1252")
+    display = Lines(stream)
+    display.expect([task(0, file=task(0).file.with_name("波浪.sim"))])
+    display.listener(Event("finished", 0.1, 0, {"status": "failed", "error": "empty"}))
+    assert b"failed: ??.sim: empty" in raw.getvalue()
+
+
+def test_a_function_is_called_for_every_file_and_at_the_end():
+    """With a snapshot that it may keep."""
+    seen: list[Snapshot] = []
+    show(make_display(seen.append))
+    assert [shot.done for shot in seen] == [*range(1, 31), 30]
+    assert seen[-1].finished
+    assert seen[-1].remaining_s == 0.0
+
+
+def test_false_is_silent(capsys):
+    """One switch."""
+    show(make_display(False))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_or_ci_gets_lines_and_an_unknown_word_is_an_error(monkeypatch):
+    """Without a terminal there is no bar, not even where one was asked for with `live`."""
+    assert isinstance(make_display(None, io.StringIO()), Lines)
+    assert isinstance(make_display(True, io.StringIO()), Lines)
+    assert isinstance(make_display("live", io.StringIO()), Lines)
+    assert isinstance(make_display(False), Silent)
+    assert isinstance(make_display(print), Callback)
+    with pytest.raises(SettingsError, match="'loud'"):
+        make_display("loud")
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(make_display(None, Terminal()), Bar)
+    monkeypatch.setenv("CI", "true")
+    assert isinstance(make_display(None, Terminal()), Lines)
+
+
+def test_a_notebook_gets_one_bar_that_is_replaced(monkeypatch):
+    """No widget, no script; every update goes to the one handle."""
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, content):
+            shown.append(content.data)
+
+    def display(content, display_id):
+        assert display_id
+        shown.append(content.data)
+        return Handle()
+
+    class ZMQInteractiveShell:
+        pass
+
+    ipython, in_it = types.ModuleType("IPython"), types.ModuleType("IPython.display")
+    ipython.get_ipython = ZMQInteractiveShell
+    in_it.display, in_it.HTML = display, lambda data: types.SimpleNamespace(data=data)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", in_it)
+    made = make_display(None)
+    assert isinstance(made, Notebook)
+    show(made)
+    assert 'aria-valuenow="100"' in shown[-1]
+    assert "script" not in "".join(shown)
+
+
+def test_the_bar_of_a_notebook_says_it_in_text_too():
+    """Readable without colours."""
+    shot = Snapshot(10.0, 4, 2, 1, 2, 400, 200, 20.0, 12.0, False, False)
+    assert "50% - 2 of 4 files done, 1 failed, 2 running, 200 B of 400 B, 20 B/s, about 12 s left" in bar_html(shot)
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (words.size(0), "0 B"),
+        (words.size(999), "999 B"),
+        (words.size(3_231_000_000), "3.2 GB"),
+        (words.size(574e6), "574 MB"),
+        (words.duration(None), "unknown"),
+        (words.duration(0.44), "0.4 s"),
+        (words.duration(59.7), "1 min 00 s"),
+        (words.duration(3725), "1 h 02 min"),
+        (words.shortened("fsts_l015_hwl_ncl_000deg.sim", 15), "fsts_l...eg.sim"),
+        (words.shortened("abc", 2), "ab"),
+        (words.plural(1, "file"), "1 file"),
+        (words.plural(4640, "file"), "4,640 files"),
+    ],
+)
+def test_sizes_and_times_in_words(made, text):
+    """Decimal sizes, as in the settings."""
+    assert made == text
