@@ -52,7 +52,8 @@ class Waiting:
         return self._least[self._leaves + position]
 
     def first(self, at_most: float = 1e300) -> int:
-        """The first position that needs at most this; `NOWHERE` if there is none."""
+        """The first position that needs at most this (also infinitely much); `NOWHERE` if there is none."""
+        at_most = min(at_most, 1e300)
         if self._least[1] > at_most:
             return NOWHERE
         node = 1

@@ -1,0 +1,92 @@
+"""The diary of a run: told to whoever watches, never heeded.
+
+Covers turning what happens into `Event`s and protecting the run from its watchers: one that raises is switched off
+with a warning in the log. Does not cover what they do with it (`orcabatch.monitor`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.engine import signals
+from orcabatch.engine.contract import Event, Listener
+from orcabatch.engine.entry import Caught, attempt
+
+if TYPE_CHECKING:
+    from orcabatch.outcome import FileOutcome
+
+_log = logging.getLogger(__name__)
+
+Recorder = Callable[[signals.Event, list[signals.Instruction]], None]
+"""Writes down what the scheduler was told and what it answered, for a replay."""
+
+
+class Diary:
+    """Tells a listener and a recorder.
+
+    Args:
+        listener: gets one `Event` for all that happens; None: nobody listens.
+        recorder: gets what passes between dispatcher and scheduler; None: nobody does.
+    """
+
+    def __init__(self, listener: Listener | None, recorder: Recorder | None) -> None:
+        self._listener = listener
+        self._recorder = recorder
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens, so that there is a point in collecting what to say."""
+        return self._listener is not None
+
+    def tell(self, kind: str, at_s: float, index: int = -1, **data: Any) -> None:
+        """Tell one thing."""
+        listener = self._listener
+        if listener is None:
+            return
+        event = Event(kind, at_s, index, data)
+        match attempt(lambda: listener(event)):
+            case Caught(error):
+                self._listener = None
+                _log.warning("a listener raised %r and is switched off; the batch goes on without it", error)
+            case _:
+                pass
+
+    def finished(self, outcome: FileOutcome) -> None:
+        """Tell that a file ended in one of its batches."""
+        if self._listener is None:
+            return
+        self.tell(
+            "finished",
+            outcome.finished_s,
+            outcome.index,
+            batch=outcome.batch,
+            status=outcome.status.value,
+            attempt=outcome.attempt,
+            error=outcome.error,
+            cause=outcome.cause.value if outcome.cause else None,
+            worker=outcome.worker,
+            phases=dict(outcome.phases),
+            cpu_s=dict(outcome.usage.cpu_s),
+            read_bytes=outcome.usage.read_bytes,
+            memory_bytes=outcome.usage.peak_memory_bytes,
+        )
+
+    def sampled(self, at_s: float, sample: signals.Sample) -> None:
+        """Tell what was measured."""
+        if self._listener is not None:
+            self.tell("sample", at_s, **asdict(sample))
+
+    def record(self, event: signals.Event, instructions: list[signals.Instruction]) -> None:
+        """Write down one step of the scheduler."""
+        recorder = self._recorder
+        if recorder is None:
+            return
+        match attempt(lambda: recorder(event, instructions)):
+            case Caught(error):
+                self._recorder = None
+                _log.warning("the recorder raised %r and is switched off; this run cannot be replayed", error)
+            case _:
+                pass

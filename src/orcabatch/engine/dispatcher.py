@@ -1,0 +1,500 @@
+"""The dispatcher: owns the state of a run, feeds the scheduler with what happened, and does what it says.
+
+    caller <── outcomes ── Dispatcher ── events ──> Scheduler (pure: which file when)
+                             │   ^                     └── instructions ──> Dispatcher
+              submit, abandon│   │poll: Started, Finished, Died, ...
+                             v   │
+                           Executor ──> workers
+
+Covers one run from its first file to its last: gating (`Job.ready`), retries, redoing, crashes, timeouts, samples,
+stopping, and the diary. Does not cover decisions (`scheduler`), workers (`entry`, the executors) nor what is computed
+(the `Job`).
+
+Promises:
+    - the job is called on the thread that iterates, and on no other;
+    - every task ends exactly once for each attempt that is handed on: one outcome for each of its batches. Batches of
+      a task that are tried again come later, with a higher `attempt`;
+    - the run advances only while the caller asks for the next outcome: what it does between two outcomes delays the
+      start of further files (running ones go on), so long work belongs elsewhere;
+    - closing the iterator drains: what runs is finished and told to the job, nothing new is started;
+    - after Ctrl-C (or SIGTERM) the caller gets an outcome for every file, cancelled ones included, and then
+      `BatchInterrupted`, whose `signum` says which signal it was. The second Ctrl-C leaves: running files are
+      cancelled, worker processes killed, threads left to end by themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orcabatch.engine import endings, executor, runs, signals
+from orcabatch.engine.build import build_executor
+from orcabatch.engine.diary import Diary, Recorder
+from orcabatch.engine.progress import Progress
+from orcabatch.engine.scheduler import Scheduler
+from orcabatch.engine.stopping import StopSignal
+from orcabatch.errors import BatchInterrupted, SettingsError
+from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Job, Listener, Note, Task
+    from orcabatch.engine.options import EngineOptions
+
+_log = logging.getLogger(__name__)
+
+Probe = Callable[[tuple[int, ...]], signals.Sample]
+"""Measures the host; gets the ids of the worker processes that live now."""
+
+LOOK_AHEAD = 256
+"""How many tasks that are not ready are asked again after each file; all of them when nothing runs."""
+
+
+def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
+    tasks: Sequence[Task],
+    job: Job,
+    *,
+    options: EngineOptions,
+    limits: signals.Limits,
+    probe: Probe | None = None,
+    listener: Listener | None = None,
+    recorder: Recorder | None = None,
+) -> Iterator[FileOutcome]:
+    """Run the tasks; outcomes come as files finish.
+
+    Args:
+        tasks: what to do; indices are unique. Offered in order of `cost`, the greatest first.
+        job: what the work is, and what follows from it.
+        options: how to run.
+        limits: what may never be exceeded; `max_limit` is lowered to what the executor can hold.
+        probe: measures the host at every `sample_interval_s`; None: nothing is sampled.
+        listener: gets the diary. One that raises is switched off.
+        recorder: gets the scheduler's events and instructions. One that raises is switched off.
+
+    Raises:
+        SettingsError: the recipe cannot be sent to worker processes (at once, before anything is started).
+        BatchInterrupted: from the iterator, after the last outcome, when the run was stopped by a signal.
+    """
+    workers = build_executor(job.recipe, options, limits)
+    most = max(1, min(limits.max_limit, workers.capacity))
+    fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
+    limits = replace(limits, max_limit=most, fixed_limit=fixed)
+    ordered = sorted(tasks, key=lambda task: -task.cost)
+    return Dispatcher(ordered, job, options, limits, workers, Diary(listener, recorder), probe).outcomes()
+
+
+class Dispatcher:
+    """One run. Use `run`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the one place where all parts of a run meet
+        self,
+        tasks: Sequence[Task],
+        job: Job,
+        options: EngineOptions,
+        limits: signals.Limits,
+        workers: executor.Executor,
+        diary: Diary,
+        probe: Probe | None,
+    ) -> None:
+        self._tasks = {task.index: task for task in tasks}
+        self._job = job
+        self._options = options
+        self._limits = limits
+        self._workers = workers
+        self._diary = diary
+        self._probe = probe
+        self._scheduler = Scheduler(tasks, limits)
+        self._stop = StopSignal(workers.wake)
+        self._stop_level = 0
+        self._left = False
+        self._progress = Progress()
+        self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
+        self._events: deque[signals.Event] = deque()
+        self._ready: deque[FileOutcome] = deque()
+        self._blocked: deque[int] = deque(self._tasks)
+        self._running: dict[int, runs.Run] = {}
+        self._written_off: set[int] = set()
+        self._startable: dict[int, float] = {}
+        self._history: dict[int, runs.History] = {}
+        self._wake_at: float | None = None
+        self._sample_at = 0.0
+        self._epoch_s = time.perf_counter()
+
+    # --- the life of a run ---
+
+    def outcomes(self) -> Iterator[FileOutcome]:
+        """All outcomes, as they come; see the module's promises."""
+        now = True
+        self._stop.install()
+        try:
+            self._begin()
+            while not self._over():
+                yield from self._hand_out()
+                self._turn()
+            self._end_the_rest()
+            yield from self._hand_out()
+            now = self._left
+        except GeneratorExit:
+            self._drain()
+            now = self._left
+            raise
+        finally:
+            self._finish(now=now)
+        if self._stop.level:
+            raise BatchInterrupted(_interrupted(self._left), self._stop.signum)
+
+    def _begin(self) -> None:
+        self._epoch_s = time.perf_counter()
+        self._sample_at = 0.0
+        self._tell("run_started", files=len(self._tasks), executor=self._workers.name, limit=self._scheduler.limit)
+        self._sample_if_due()
+        self._unblock(everything=True)
+        self._settle()
+
+    def _over(self) -> bool:
+        if self._left:
+            return True
+        if self._running or self._events or not self._scheduler.done:
+            return False
+        self._unblock(everything=True)
+        self._settle()
+        return not self._running and self._scheduler.done
+
+    def _hand_out(self) -> Iterator[FileOutcome]:
+        while self._ready:
+            outcome = self._ready.popleft()
+            self._stop.foreign = True
+            try:
+                yield outcome
+            finally:
+                self._stop.foreign = False
+
+    def _turn(self) -> None:
+        """Wait until something happens, and deal with all that has."""
+        for message in self._listen():
+            self._receive(message)
+        now = self._now()
+        if self._wake_at is not None and now >= self._wake_at:
+            self._wake_at = None
+            self._events.append(signals.Woken(now))
+        self._sample_if_due()
+        self._stop_if_asked()
+        self._time_out()
+        self._settle()
+
+    def _listen(self) -> Sequence[executor.Message]:
+        self._stop.foreign = self._workers.name == "serial"
+        try:
+            return self._workers.poll(self._patience_s())
+        except KeyboardInterrupt:
+            self._stop.ask(2)
+            return ()
+        finally:
+            self._stop.foreign = False
+
+    def _drain(self) -> None:
+        self._stop.ask(1)
+        self._stop_if_asked()
+        self._settle()
+        while not self._over():
+            self._turn()
+            self._ready.clear()
+        self._end_the_rest()
+
+    def _end_the_rest(self) -> None:
+        """Tasks that were never offered: the run was stopped, or the job never let them go."""
+        blocked, self._blocked = list(self._blocked), deque()
+        for index in blocked:
+            task, now = self._tasks[index], self._now()
+            if self._stop.level:
+                self._hand_on(endings.cancelled(task, "the run was stopped before this file was started", now))
+            else:
+                reason = "it waits for another file that ended without releasing it"
+                self._hand_on(endings.failed(task, Failure(Cause.EXCEPTION, reason), now))
+        self._events.clear()
+
+    def _finish(self, *, now: bool) -> None:
+        try:
+            self._workers.close(now=now)
+        finally:
+            self._stop.restore()
+            self._tell("run_finished", interrupted=bool(self._stop.level), **self._scheduler.snapshot())
+
+    # --- what happened ---
+
+    def _receive(self, message: executor.Message) -> None:
+        match message:
+            case executor.Started(index, worker, at_s):
+                self._started(index, worker, at_s - self._epoch_s)
+            case executor.PhaseEntered(index, phase, at_s) if index in self._running:
+                self._progress.entered(index, phase, self._tasks[index].size_bytes)
+                self._diary.tell("phase", at_s - self._epoch_s, index, phase=phase.value)
+            case executor.Noted(note):
+                self._noted(note)
+            case executor.Finished():
+                self._finished(message)
+            case executor.Died():
+                self._died(message)
+            case executor.Returned(index):
+                self._written_off.discard(index)
+                self._events.append(signals.SlotBack(self._now(), index))
+            case executor.Broken(text):
+                raise SettingsError(text)
+            case executor.Complaint(text):
+                self._warn(text)
+            case _:
+                pass
+
+    def _started(self, index: int, worker: str, at_s: float) -> None:
+        if index in self._running:
+            self._running[index].started_s = at_s
+            self._progress.started(index)
+            self._diary.tell("started", at_s, index, worker=worker, attempt=self._running[index].task.attempt)
+
+    def _noted(self, note: Note) -> None:
+        self._redo(self._job.noted(note))
+        self._unblock()
+
+    def _finished(self, message: executor.Finished) -> None:
+        run = self._running.pop(message.index)
+        outcomes = self._timed(run, message)
+        self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
+        again = tuple(each for each in outcomes if each.batch in message.may_heal)
+        denied = len(again) == len(run.task.batches) and all(map(runs.seat_denied, again))
+        history = self._history.get(message.index) or runs.History(attempts=1)
+        if again and (denied or history.retries < self._options.retries):
+            self._history[message.index] = history
+            self._try_again(run, history, again, outcomes, denied=denied)
+            outcomes = tuple(each for each in outcomes if each not in again)
+        else:
+            self._events.append(runs.finished_event(self._now(), outcomes))
+            self._forget(message.index)
+        if outcomes:
+            self._hand_on(outcomes)
+
+    def _try_again(
+        self,
+        run: runs.Run,
+        history: runs.History,
+        again: tuple[FileOutcome, ...],
+        outcomes: tuple[FileOutcome, ...],
+        *,
+        denied: bool,
+    ) -> None:
+        history.failed, history.batches = again, tuple(each.batch for each in again)
+        delay_s = 0.0
+        if denied:
+            history.attempts -= 1
+        else:
+            history.retries += 1
+            delay_s = endings.backoff_s(self._options.retry_delay_s, history.retries, self._chance)
+            self._warn(f"{run.task.file.name}: trying again in {delay_s:.1f} s: {again[0].error}", run.task.index)
+        self._startable[run.task.index] = self._now() + delay_s
+        event = runs.finished_event(self._now(), outcomes)
+        self._events.append(replace(event, verdict="seat_denied" if denied else "retry", retry_delay_s=delay_s))
+
+    def _died(self, message: executor.Died) -> None:
+        for index in message.indices:
+            run = self._running.pop(index, None)
+            if run is None:
+                continue
+            self._progress.stopped(index)
+            history = self._history.setdefault(index, runs.History(attempts=1))
+            history.crashes += message.guilty
+            if message.final or history.crashes > self._options.retries:
+                self._fail(run, endings.crashed(message.message, max(1, history.crashes)))
+                continue
+            self._warn(f"{run.task.file.name}: {message.message}; trying again elsewhere", index)
+            self._startable[index] = self._now()
+            self._events.append(signals.Finished(self._now(), index, "lost"))
+            self._events.append(signals.Redone(self._now(), index))
+
+    def _fail(self, run: runs.Run, failure: Failure, *, slot_lost: bool = False) -> None:
+        """End a task whose worker cannot report it; it is no longer among the running."""
+        index, now = run.task.index, self._now()
+        self._progress.finished(index, run.task.size_bytes, {})
+        ended = signals.SlotLost(now, index) if slot_lost else signals.Finished(now, index)
+        self._events.append(ended)
+        self._forget(index)
+        self._hand_on(runs.ended(run, endings.failed(run.task, failure, now)))
+
+    def _time_out(self) -> None:
+        timeout_s = self._options.timeout_s
+        if timeout_s is None:
+            return
+        now = self._now()
+        for index, run in list(self._running.items()):
+            if run.started_s is not None and now - run.started_s > timeout_s:
+                freed = self._workers.abandon(index)
+                del self._running[index]
+                if not freed:
+                    self._written_off.add(index)
+                self._fail(run, endings.timed_out(timeout_s, killed=freed), slot_lost=not freed)
+
+    def _stop_if_asked(self) -> None:
+        level = min(self._stop.level, 2)
+        if level <= self._stop_level:
+            return
+        self._stop_level = level
+        self._warn("stopping: what runs is finished, nothing new is started" if level == 1 else "leaving at once")
+        if level == 1:
+            self._events.append(signals.StopAsked(self._now(), 1))
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._workers.close(now=True)
+        self._left = True
+        self._events.append(signals.StopAsked(self._now(), 2))
+        running, self._running = list(self._running.values()), {}
+        for run in running:
+            reason = "the run was left before this file was finished"
+            self._hand_on(runs.ended(run, endings.cancelled(run.task, reason, self._now())))
+
+    # --- what follows ---
+
+    def _settle(self) -> None:
+        """Tell the scheduler all that happened, and do all that it says."""
+        while self._events:
+            event = self._events.popleft()
+            instructions = self._scheduler.step(event)
+            self._diary.record(event, instructions)
+            for instruction in instructions:
+                self._obey(instruction)
+
+    def _obey(self, instruction: signals.Instruction) -> None:
+        match instruction:
+            case signals.Start(index):
+                self._start(index)
+            case signals.GiveUp(index, reason):
+                self._give_up(index, reason)
+            case signals.Wake(at_s):
+                self._wake_at = at_s
+            case signals.LimitSet(limit, reason):
+                self._workers.set_limit(limit)
+                self._tell("limit", limit=limit, reason=reason)
+            case signals.CollectGarbage():
+                self._workers.collect()
+                self._tell("admission", garbage="collected")
+            case signals.Say(text, index):
+                self._warn(text, index)
+
+    def _start(self, index: int) -> None:
+        task = self._tasks[index]
+        history = self._history.get(index)
+        startable_s = self._startable.pop(index, self._now())
+        if history is not None:
+            history.attempts += 1
+            task = replace(task, attempt=history.attempts, batches=history.batches or task.batches)
+        payload = self._job.payload(task)
+        if payload is not None:
+            task = replace(task, payload=payload)
+        self._running[index] = runs.Run(task, startable_s)
+        if self._diary.wanted:
+            self._tell(
+                "admission", index, memory_bytes=task.memory_bytes, reserved_bytes=self._scheduler.reserved_bytes
+            )
+        self._workers.submit(task, alone=history is not None and history.crashes > 0)
+
+    def _give_up(self, index: int, reason: str) -> None:
+        task, now = self._tasks[index], self._now()
+        self._startable.pop(index, None)
+        history = self._history.pop(index, None)
+        failed = history.failed if history is not None else ()
+        if history is not None:
+            task = replace(task, attempt=history.attempts + 1, batches=history.batches or task.batches)
+        if failed and not all(map(runs.seat_denied, failed)):
+            self._hand_on(failed)
+        elif self._stop_level:
+            self._hand_on(endings.cancelled(task, "the run was stopped before this file was started", now))
+        else:
+            self._hand_on(endings.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
+
+    def _hand_on(self, outcomes: tuple[FileOutcome, ...]) -> None:
+        """Give a task's outcomes to the job and, in their turn, to the caller."""
+        for outcome in outcomes:
+            self._ready.append(outcome)
+            self._diary.finished(outcome)
+        self._redo(self._job.finished(outcomes))
+        self._unblock()
+
+    def _redo(self, indices: Iterable[int]) -> None:
+        for index in indices:
+            if index in self._written_off:
+                continue
+            history = self._history.setdefault(index, runs.History(attempts=1))
+            history.batches, history.failed, history.retries = (), (), 0
+            self._startable[index] = self._now()
+            self._events.append(signals.Redone(self._now(), index))
+
+    def _unblock(self, *, everything: bool = False) -> None:
+        """Offer the tasks that have become ready; a few refusals in a row end the search unless nothing runs."""
+        if self._stop_level:
+            return
+        refusals = 0
+        for _ in range(len(self._blocked)):
+            index = self._blocked.popleft()
+            if self._job.ready(self._tasks[index]):
+                self._startable[index] = self._now()
+                self._events.append(signals.Offered(self._now(), index))
+                continue
+            self._blocked.append(index)
+            refusals += 1
+            if refusals > LOOK_AHEAD and not everything:
+                return
+
+    def _sample_if_due(self) -> None:
+        now = self._now()
+        if self._probe is None or now < self._sample_at:
+            return
+        self._sample_at = now + self._options.sample_interval_s
+        sample = self._progress.fill(self._probe(self._workers.pids))
+        self._events.append(signals.Sampled(now, sample))
+        self._diary.sampled(now, sample)
+
+    # --- small things ---
+
+    def _patience_s(self) -> float | None:
+        """How long nothing needs to be done by ourselves."""
+        instants = [self._wake_at] if self._wake_at is not None else []
+        if self._probe is not None:
+            instants.append(self._sample_at)
+        if self._options.timeout_s is not None:
+            started = [run.started_s for run in self._running.values() if run.started_s is not None]
+            instants += [min(started) + self._options.timeout_s] if started else []
+        return max(0.0, min(instants) - self._now()) if instants else None
+
+    def _timed(self, run: runs.Run, message: executor.Finished) -> tuple[FileOutcome, ...]:
+        """The worker's outcomes on the run's clock; failed if a serial worker was late, whom nobody could stop."""
+        outcomes = runs.on_run_clock(run, message.outcomes, self._epoch_s)
+        took_s = outcomes[0].finished_s - outcomes[0].started_s
+        timeout_s = self._options.timeout_s
+        if timeout_s is None or took_s <= timeout_s or self._workers.name != "serial":
+            return outcomes
+        return tuple(runs.overruled(each, endings.late(timeout_s, took_s)) for each in outcomes)
+
+    def _forget(self, index: int) -> None:
+        """The task ended: keep only how often it was handed on."""
+        self._startable.pop(index, None)
+        if index in self._history:
+            self._history[index] = runs.History(attempts=self._history[index].attempts)
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._epoch_s
+
+    def _tell(self, kind: str, index: int = -1, **data: object) -> None:
+        self._diary.tell(kind, self._now(), index, **data)
+
+    def _warn(self, text: str, index: int = -1) -> None:
+        _log.info(text)
+        self._tell("warning", index, text=text)
+
+
+def _interrupted(left: bool) -> str:
+    if left:
+        return "interrupted twice and left at once; what was finished is written, run the batch again for the rest"
+    return "interrupted; what was running is finished and written, run the batch again for the rest"

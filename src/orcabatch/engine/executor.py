@@ -1,0 +1,161 @@
+"""The contract that every executor keeps, and the messages that come back through it.
+
+    dispatcher ── submit, abandon, set_limit, collect ──> Executor ──> worker threads, here or in worker processes
+         ^                                                                  │
+         └────────── poll: Started, PhaseEntered, Noted, Finished, ... ─────┘
+
+Covers what an executor promises. Does not cover which task starts when (`orcabatch.engine.scheduler`) nor what a
+worker does with it (`orcabatch.engine.entry`). An executor has no opinion: it starts workers when they are needed,
+keeps each on the thread that opened it, and says truthfully what became of every task that it was given.
+
+All calls but `wake` come from the dispatcher's thread. Instants are those of `time.perf_counter`, which one machine's
+processes share.
+See also `serial`, `threads`, `processes` beside this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Note, Task
+    from orcabatch.outcome import FileOutcome, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A worker has the task now."""
+
+    index: int
+    worker: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEntered:
+    """The task passed into another phase."""
+
+    index: int
+    phase: Phase
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A worker said something to the job."""
+
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The worker is done with the task.
+
+    Attributes:
+        index: the task.
+        outcomes: one per batch, without the phase `wait`.
+        may_heal: the batches whose failure another try may heal.
+        at_s: when.
+    """
+
+    index: int
+    outcomes: tuple[FileOutcome, ...]
+    may_heal: frozenset[str]
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A worker, or a process full of workers, ended in the middle of its tasks.
+
+    Attributes:
+        worker: its name.
+        indices: the tasks that it held and that nobody has reported.
+        message: how it ended, one line.
+        guilty: whether these tasks are to blame or suspected; false for the bystanders of one that was killed.
+        final: whether trying again would end the same way.
+    """
+
+    worker: str
+    indices: tuple[int, ...]
+    message: str
+    guilty: bool = True
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The hung call of a task that was written off came back; its worker has released everything."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """No worker can be made: the recipe cannot be used where the workers are."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something that costs no file but that the engineer should know."""
+
+    text: str
+
+
+Message = Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint
+Post = Callable[[Message], None]
+
+
+class Executor(Protocol):
+    """Runs tasks on workers. Nothing is started before the first `submit`."""
+
+    @property
+    def name(self) -> str:
+        """`serial`, `threads` or `processes`."""
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks it can hold at once, at least 1."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes that live now; empty where the workers are threads of this process."""
+
+    def submit(self, task: Task, *, alone: bool = False) -> None:
+        """Give the task to a free worker, starting one if need be.
+
+        Args:
+            task: what to do; never more than `capacity` at once.
+            alone: keep other tasks out of its process (it is suspected of having killed one).
+        """
+
+    def poll(self, timeout_s: float | None) -> Sequence[Message]:
+        """What happened since the last call; waits at most this long for the first message (None: for ever)."""
+
+    def wake(self) -> None:
+        """Let a waiting `poll` return; may be called from a signal handler and from any thread."""
+
+    def abandon(self, index: int) -> bool:
+        """Stop waiting for a hung task.
+
+        Returns:
+            Whether its slot is free again (its process was killed). If not, its thread stays taken until the hung call
+            returns, which `Returned` reports.
+        """
+
+    def set_limit(self, limit: int) -> None:
+        """No more than this many tasks will run at once from now on: idle workers beyond it are closed."""
+
+    def collect(self) -> None:
+        """Collect garbage where the workers are."""
+
+    def close(self, *, now: bool = False) -> None:
+        """End all workers, each on its own thread.
+
+        Args:
+            now: do not wait for tasks that still run: processes are killed, threads left to themselves.
+        """

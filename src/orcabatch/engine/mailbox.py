@@ -1,0 +1,45 @@
+"""Where messages wait for the dispatcher.
+
+Covers waiting with a timeout, and being woken from a signal handler. `SimpleQueue` is what makes that safe: its `put`
+may interrupt its own `get` on the same thread, which `queue.Queue` would answer with a deadlock.
+"""
+
+from __future__ import annotations
+
+import sys
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orcabatch.engine.executor import Message
+
+LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
+"""On Windows a waiting main thread does not notice Ctrl-C: there it has to look up now and then."""
+
+
+class Mailbox:
+    """Messages from all workers, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Message | None] = SimpleQueue()
+
+    def post(self, message: Message) -> None:
+        """Put a message in; from any thread."""
+        self._queue.put(message)
+
+    def wake(self) -> None:
+        """Let a waiting `take` return; from any thread and from signal handlers."""
+        self._queue.put(None)
+
+    def take(self, timeout_s: float | None) -> list[Message]:
+        """All messages that are there; waits for the first one at most this long (None: for ever, in pieces)."""
+        wait_s = LONGEST_WAIT_S if timeout_s is None else min(timeout_s, LONGEST_WAIT_S)
+        messages: list[Message] = []
+        try:
+            item = self._queue.get(timeout=wait_s) if wait_s > 0 else self._queue.get_nowait()
+            while True:
+                if item is not None:
+                    messages.append(item)
+                item = self._queue.get_nowait()
+        except Empty:
+            return messages

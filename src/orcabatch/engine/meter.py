@@ -1,0 +1,102 @@
+"""How much memory and input a file cost, measured from inside the process that holds it.
+
+Covers resident memory, its attribution to the files being worked on at the same time, and the bytes a thread read.
+Does not cover the host (`orcabatch.host`). Where a system does not say, the answer is 0, never a guess.
+
+Resident memory belongs to a process, files to its threads. So every change between two readings is shared out among
+the files that were loading or extracting during it, by their size. With one file at a time that is exact; with many
+the sum is right and each share is an estimate.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+NOISE_BYTES = 4096
+"""Reading the counters counts as reading; less than this says nothing about a file."""
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process now; 0 where the system does not say."""
+    if sys.platform == "linux":
+        return int(_read("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def _read(path: str) -> bytes:
+    """A small file of the kernel, cheaper than by way of a file object: it is read several times for each `.sim`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 1024)
+    finally:
+        os.close(descriptor)
+
+
+def thread_read_bytes() -> int:
+    """Bytes that the calling thread has read so far, from files or the page cache; 0 where the system does not say."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        return int(_read("/proc/thread-self/io").split(maxsplit=2)[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+class MemoryMeter:
+    """Shares out the growth of this process among the files in work. Safe to use from all its threads.
+
+    Args:
+        resident: reads the resident memory of this process in bytes.
+    """
+
+    def __init__(self, resident: Callable[[], int] = resident_bytes) -> None:
+        self._resident = resident
+        self._lock = threading.Lock()
+        self._last = 0
+        self._weights: dict[int, int] = {}
+        self._held: dict[int, float] = {}
+        self._peak: dict[int, float] = {}
+
+    def begin(self, index: int, size_bytes: int) -> None:
+        """The file is about to be loaded."""
+        with self._lock:
+            self._settle()
+            self._weights[index] = max(size_bytes, 1)
+            self._held[index] = self._peak[index] = 0.0
+
+    def mark(self) -> None:
+        """Something may have grown: read, and share out."""
+        with self._lock:
+            self._settle()
+
+    def end(self, index: int) -> int:
+        """The file is about to be released.
+
+        Returns:
+            The most that it held, in bytes; 0 if nothing was seen.
+        """
+        with self._lock:
+            self._settle()
+            self._weights.pop(index, None)
+            self._held.pop(index, None)
+            return int(self._peak.pop(index, 0.0))
+
+    def released(self) -> None:
+        """Something was given back: forget what that freed, so that it is nobody's negative growth."""
+        with self._lock:
+            self._last = min(self._last, self._resident())
+
+    def _settle(self) -> None:
+        now = self._resident()
+        grown, self._last = now - self._last, now
+        if not self._weights:
+            return
+        total = sum(self._weights.values())
+        for index, weight in self._weights.items():
+            self._held[index] += grown * weight / total
+            self._peak[index] = max(self._peak[index], self._held[index])

@@ -1,0 +1,69 @@
+"""How a run is carried out, as plain values.
+
+Covers what the executors and the dispatcher need to know. Does not cover what may never be exceeded: see
+`orcabatch.engine.signals.Limits`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orcabatch.errors import SettingsError
+
+ExecutorName = Literal["serial", "threads", "processes"]
+
+MOST_PROCESSES = 60
+"""Windows cannot wait for more than 63 handles at once; the pools of Python stop at 61, and so do we, everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a run is carried out.
+
+    Attributes:
+        executor: where the workers live.
+        threads: worker threads at most (`threads` executor; mode `static` takes the tiers' counts instead).
+        processes: worker processes at most (`processes` executor); never more than 60.
+        threads_per_process: worker threads in each of them.
+        retries: how often a file is tried again after a failure that may heal, or after its process died.
+        retry_delay_s: before the first of these; it doubles each time, and varies by half at random.
+        timeout_s: how long a worker may have one file; None: for ever.
+        priority: of worker processes. A thread's is that of the caller's own process, and is never touched.
+        numa_cpus: the CPUs of each NUMA node; with two or more, processes are pinned to them in turn.
+        sample_interval_s: between two calls of the probe.
+        recycle_growth_bytes: a worker process that keeps this much more memory between files than it kept after its
+            first ones, and half as much again, is replaced as soon as it is idle; 0: never.
+        seed: of the variation in `retry_delay_s`.
+    """
+
+    executor: ExecutorName = "threads"
+    threads: int = 1
+    processes: int = 1
+    threads_per_process: int = 1
+    retries: int = 2
+    retry_delay_s: float = 1.0
+    timeout_s: float | None = None
+    priority: Literal["normal", "low"] = "normal"
+    numa_cpus: tuple[tuple[int, ...], ...] = ()
+    sample_interval_s: float = 1.0
+    recycle_growth_bytes: int = 256 * 1024**2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} is {getattr(self, name)}, but must be at least {least}"
+            for name, least in (("threads", 1), ("processes", 1), ("threads_per_process", 1), ("retries", 0))
+            if getattr(self, name) < least
+        ]
+        if self.timeout_s is not None and self.timeout_s <= 0:
+            faults.append(f"timeout_s is {self.timeout_s}, but must be positive or None")
+        if self.sample_interval_s <= 0:
+            faults.append(f"sample_interval_s is {self.sample_interval_s}, but must be positive")
+        if faults:
+            raise SettingsError("engine options: " + "; ".join(faults))
+
+    @property
+    def process_count(self) -> int:
+        """Worker processes at most, the cap included."""
+        return min(self.processes, MOST_PROCESSES)

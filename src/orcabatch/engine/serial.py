@@ -1,0 +1,76 @@
+"""The serial executor: the real thing, one file at a time, in the thread that runs the batch.
+
+Covers debugging (breakpoints hit, tracebacks whole) and hosts where nothing may run beside the caller. Does not cover
+stopping a hung file: it holds the only thread there is, so a timeout is reported after the file ended.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orcabatch.engine.entry import Bench
+from orcabatch.engine.mailbox import Mailbox
+from orcabatch.engine.meter import MemoryMeter
+from orcabatch.engine.sessions import death
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.executor import Message
+
+
+class SerialExecutor:
+    """Runs each task inside `poll`.
+
+    Args:
+        recipe: makes the worker.
+    """
+
+    name = "serial"
+    capacity = 1
+    pids: tuple[int, ...] = ()
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._mailbox = Mailbox()
+        self._tasks: deque[Task] = deque()
+        self._bench = Bench(recipe, self._mailbox.post, "serial", MemoryMeter())
+
+    def submit(self, task: Task, *, alone: bool = False) -> None:
+        """Keep the task for the next `poll`."""
+        self._tasks.append(task)
+
+    def poll(self, timeout_s: float | None) -> Sequence[Message]:
+        """Do one task and tell all that happened; wait only where there is no task."""
+        if not self._tasks:
+            return self._mailbox.take(timeout_s)
+        self._do(self._tasks.popleft())
+        return self._mailbox.take(0)
+
+    def _do(self, task: Task) -> None:
+        try:
+            self._mailbox.post(self._bench.do(task))
+        except SystemExit:
+            self._bench.close()
+            self._mailbox.post(death("serial", task.index))
+
+    def wake(self) -> None:
+        """Let a waiting `poll` return."""
+        self._mailbox.wake()
+
+    def abandon(self, index: int) -> bool:
+        """A task is over before anybody can abandon it."""
+        return True
+
+    def set_limit(self, limit: int) -> None:
+        """There is one worker."""
+
+    def collect(self) -> None:
+        """Collect garbage in this process."""
+        gc.collect()
+
+    def close(self, *, now: bool = False) -> None:
+        """Close the worker."""
+        self._tasks.clear()
+        self._bench.close()

@@ -1,0 +1,79 @@
+"""Ctrl-C: once to finish what is loaded, twice to leave.
+
+Covers SIGINT, SIGTERM and Ctrl-Break while a batch runs in the main thread, and giving them back afterwards. Does not
+cover what the dispatcher does about it. In any other thread no handler can be set: there a batch is stopped by closing
+its iterator.
+
+The first signal raises nothing, so that the caller's own code between two outcomes is not torn apart either. The
+second raises KeyboardInterrupt where somebody else's code holds the thread (the post-process of a serial run, or the
+caller's loop); the dispatcher itself is woken and looks. From the third on KeyboardInterrupt is raised everywhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGBREAK")
+
+
+class StopSignal:
+    """How urgently a run is asked to stop.
+
+    Args:
+        wake: lets the dispatcher look up.
+
+    Attributes:
+        level: 0 not asked, 1 finish what runs, 2 and more leave now.
+        signum: the first signal that came; 0 where it was not a signal.
+        foreign: whether code that is not the dispatcher's holds its thread now. Kept by the dispatcher.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.level = 0
+        self.signum = 0
+        self.foreign = False
+        self._wake = wake
+        self._listening = False
+        self._before: dict[int, Any] = {}
+
+    def ask(self, level: int = 1) -> None:
+        """Ask for at least this level."""
+        self.level = max(self.level, level)
+
+    def install(self) -> None:
+        """Listen to the signals, where this is the main thread; an ignored signal stays ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for name in _NAMES:
+            number: signal.Signals | None = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                self._before[number] = signal.signal(number, self._came)
+        self._listening = True
+
+    def restore(self) -> None:
+        """Give the signals back to whoever had them."""
+        self._listening = False
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number, handler in self._before.items():
+            if signal.getsignal(number) == self._came:
+                signal.signal(number, handler)
+
+    def _came(self, signum: int, _frame: FrameType | None) -> None:
+        if not self._listening:
+            self._pass_on(signum)
+            return
+        self.level += 1
+        self.signum = self.signum or signum
+        self._wake()
+        if self.level > 2 or (self.level == 2 and self.foreign):
+            raise KeyboardInterrupt
+
+    def _pass_on(self, signum: int) -> None:
+        """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""
+        signal.signal(signum, self._before.get(signum, signal.SIG_DFL))
+        signal.raise_signal(signum)
