@@ -61,7 +61,7 @@ def test_a_read_error_may_heal_where_another_program_holds_the_file():
         (OSError(errno.ENOSPC, "full", "/out/a.csv"), Phase.WRITE, Cause.OUTPUT, False),
         (KeyError("Line9"), Phase.EXTRACT, Cause.EXCEPTION, False),
         (FileNotFoundError(errno.ENOENT, "no", str(FILE)), Phase.LOAD, Cause.INPUT, False),
-        (OrcaFlexUnavailable("no OrcaFlex"), Phase.LOAD, Cause.LICENCE, False),
+        (OrcaFlexUnavailable("no OrcaFlex"), Phase.LOAD, Cause.EXCEPTION, False),
     ],
 )
 def test_other_exceptions_are_told_apart_by_type_and_phase(error, phase, cause, may_heal):

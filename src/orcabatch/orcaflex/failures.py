@@ -11,7 +11,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.errors import OrcabatchError, OrcaFlexUnavailable
+from orcabatch.errors import OrcabatchError
 from orcabatch.orcaflex.files import InputError, is_on_network, unreadable
 from orcabatch.outcome import Cause, Failure, Phase
 
@@ -108,8 +108,6 @@ def _by_system(error: OSError, file: Path, phase: Phase) -> Failure:
 def _by_type(error: BaseException) -> Failure:
     if isinstance(error, MemoryError):
         return Failure(Cause.MEMORY, "memory ran out", "lower max_threads or max_usage_percent", True)
-    if isinstance(error, OrcaFlexUnavailable):
-        return Failure(Cause.LICENCE, str(error))
     if isinstance(error, OrcabatchError):
         return Failure(Cause.EXCEPTION, str(error))
     if isinstance(error, KeyError):

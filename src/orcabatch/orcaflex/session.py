@@ -87,7 +87,7 @@ class Session:
 
         The model is cleared at once, not when the next file is loaded: the session may wait long for memory, and
         loading over a full model could hold two files at a time. A model that the caller left handlers on is
-        destroyed, since they would act on the next file.
+        destroyed, since they would act on the next file; so is one that cannot be cleared.
         """
         self._on_own_thread("release a file")
         if not self.binding.is_genuine:
@@ -102,14 +102,13 @@ class Session:
         self._discard()
 
     def _clear(self) -> None:
-        cleared = False
         try:
             if not any(getattr(self._model, name, None) for name in _HANDLERS):
                 self._model.Clear()
-                cleared = True
-        finally:
-            if not cleared:
-                self._discard()
+                return
+        except self.binding.module.DLLError:
+            pass  # what cannot be cleared is destroyed: the memory comes back all the same
+        self._discard()
 
     def _new_model(self) -> Any:
         if self._broker is not None:

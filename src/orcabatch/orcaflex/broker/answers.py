@@ -48,13 +48,17 @@ class Answers:
         self._parcels.clear()
         self.held_bytes = 0
 
-    def _room(self, size_bytes: int) -> bool:
-        if size_bytes > self.limit_bytes:
-            return False
-        while self.held_bytes + size_bytes > self.limit_bytes:
+    def make_room(self, size_bytes: int) -> None:
+        """Forget the oldest answers until this many more bytes are within the limit."""
+        while self._parcels and self.held_bytes + size_bytes > self.limit_bytes:
             keys, freed = self._parcels.popleft()
             self.held_bytes -= freed
             for key in keys:
                 self.held.pop(key, None)
+
+    def _room(self, size_bytes: int) -> bool:
+        if size_bytes > self.limit_bytes:
+            return False
+        self.make_room(size_bytes)
         self.held_bytes += size_bytes
         return True

@@ -37,6 +37,9 @@ class Finder(Protocol):
     def has_answer(self, key: HistoryKey) -> bool:
         """Whether the answer is there already."""
 
+    def make_room(self, size_bytes: int) -> None:
+        """Answers of this size are about to come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Joint:
@@ -73,9 +76,10 @@ class Foresight:
         """The model changed: what was asked ahead is worth nothing, and no fault of the code's."""
         self._unasked.clear()
 
-    def used(self, key: HistoryKey) -> None:
-        """The code asked for what was asked ahead."""
-        self._unasked.pop(key, None)
+    def used(self, key: HistoryKey) -> Foreseen | None:
+        """The code asked for what was asked ahead; None where it had asked before."""
+        found = self._unasked.pop(key, None)
+        return None if found is None else found[1]
 
     def end(self) -> None:
         """The file's work is done: what was asked ahead and not used is a miss."""
@@ -88,32 +92,36 @@ class Foresight:
             place = None if group is None else group.places.get(name)
             if group is None or place is None or self._strayed(group.questions[place].order):
                 return None
-            limit = self._limit(finder.called(name[0]), period)
-            chosen = self._chosen(finder, group.questions[place:], key, limit)
-            return self._asked(chosen, key[2], period) if len(chosen) >= _LEAST else None
+            history_bytes = _DOUBLE_BYTES * max(finder.called(name[0]).SampleCount(period), 1)
+            chosen = self._chosen(finder, group.questions[place:], key, self._chunk_bytes // history_bytes)
+            if len(chosen) < _LEAST:
+                return None
+            finder.make_room(history_bytes * len(chosen))
+            return self._asked(chosen, key[2], period)
         except self._errors:
             self._groups[key[2]] = None
             return None
 
     def _group(self, finder: Finder, period: Hashable, name: Name) -> Group | None:
         if period not in self._groups:
-            if self._frequency_domain is None:
-                self._frequency_domain = finder.is_frequency_domain()
-                self.active = not self._frequency_domain
-            group = bind(self._plan, self._record.bound, period, name) if self.active else None
+            group = bind(self._plan, self._record.bound, period, name)
             if group is not None:
                 self._record.bound[group.number] = period
+                if len(group.questions) < _LEAST or self._is_frequency_domain(finder):
+                    group = None
             self._groups[period] = group
         return self._groups[period]
+
+    def _is_frequency_domain(self, finder: Finder) -> bool:
+        # Asked once per file, and only where there is something to ask jointly.
+        if self._frequency_domain is None:
+            self._frequency_domain = finder.is_frequency_domain()
+        return self._frequency_domain
 
     def _strayed(self, order: int) -> bool:
         if any(question.order < order for _, question in self._unasked.values()):
             self.active = False
         return not self.active
-
-    def _limit(self, asked: Any, period: Any) -> int:
-        samples = asked.SampleCount(period)
-        return int(self._chunk_bytes // (_DOUBLE_BYTES * max(samples, 1)))
 
     def _chosen(
         self, finder: Finder, questions: tuple[Foreseen, ...], asked: HistoryKey, limit: int

@@ -11,7 +11,7 @@ asked ahead again. Knows nothing of OrcFxAPI.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,11 +84,11 @@ class Record:
     missed: set[tuple[int | None, Name]] = field(default_factory=set)
     count: int = 0
 
-    def note(self, period: Hashable, name: Name, extra: Callable[[], Any]) -> None:
-        """A question got its answer; `extra` gives a copy of the `ObjectExtra`."""
+    def note(self, period: Hashable, name: Name, extra: Any) -> None:
+        """A question got its answer; `extra` belongs to nobody else."""
         group = self.asked.setdefault(period, {})
         if name not in group:
-            group[name] = Foreseen(name[0], name[1], extra(), name, self.count)
+            group[name] = Foreseen(name[0], name[1], extra, name, self.count)
             self.count += 1
 
 

@@ -19,7 +19,7 @@ from orcabatch.orcaflex.broker.answers import Answers
 from orcabatch.orcaflex.broker.check import Draw, SelfCheck
 from orcabatch.orcaflex.broker.foresight import Foresight, HistoryKey, Joint
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError
-from orcabatch.orcaflex.broker.lore import Name, Plan, Record
+from orcabatch.orcaflex.broker.lore import Foreseen, Name, Plan, Record
 from orcabatch.orcaflex.broker.objects import Objects
 
 if TYPE_CHECKING:
@@ -93,6 +93,10 @@ class Memory:
     def has_answer(self, key: HistoryKey) -> bool:
         """Whether the answer is there already."""
         return key in self.held
+
+    def make_room(self, size_bytes: int) -> None:
+        """Answers of this size are about to come: forget the oldest before, not afterwards."""
+        self.answers.make_room(size_bytes)
 
     def is_frequency_domain(self) -> bool:
         """Whether the file holds frequency domain dynamics."""
@@ -176,12 +180,11 @@ class Memory:
         if key not in self.held and self.foresight.active and label:
             self._ask_ahead(key, name, period)
         found = self.held.get(key)
-        if found is None:
-            answer = target.ask_time_history(key[1], period, extra)
-            self.answers.keep_history(key, answer)
-        else:
-            self._used(key)
-            answer = found[0][:, found[1]].copy()
+        if found is not None:
+            self._used(key, name, extra)
+            return found[0][:, found[1]].copy()
+        answer = target.ask_time_history(key[1], period, extra)
+        self.answers.keep_history(key, answer)
         self._learn(key, name, extra)
         return answer
 
@@ -196,11 +199,11 @@ class Memory:
         if columns and len(joint) == len(columns):
             answer = np.stack([values[:, place] for values, place in joint], axis=1)
             for column in columns:
-                self._used(column)
-        else:
-            answer = target.ask_time_history(list(key[1]), period, extra)
-            if isinstance(answer, np.ndarray):
-                self.answers.keep(key, answer.copy(), answer.nbytes)
+                self._used(column, (label, column[1], column[3]), extra)
+            return answer
+        answer = target.ask_time_history(list(key[1]), period, extra)
+        if isinstance(answer, np.ndarray):
+            self.answers.keep(key, answer.copy(), answer.nbytes)
         for column in columns:
             self._learn(column, (label, column[1], column[3]), extra)
         return answer
@@ -219,14 +222,17 @@ class Memory:
         self._joint.update(joint.keys)
         self.check.offer(joint.table, joint.questions)
 
-    def _used(self, key: HistoryKey) -> None:
+    def _used(self, key: HistoryKey, name: Name, extra: Any) -> None:
         self.used_joint = True
         self._joint.discard(key)
-        self.foresight.used(key)
+        foreseen = self.foresight.used(key)
+        self._learn(key, name, extra, foreseen)
 
-    def _learn(self, key: HistoryKey, name: Name, extra: Any) -> None:
+    def _learn(self, key: HistoryKey, name: Name, extra: Any, foreseen: Foreseen | None = None) -> None:
         if self._learning and name[0]:
-            self.record.note(key[2], name, lambda: self.keys.copied(extra))
+            # The caller may change his ObjectExtra afterwards; the one that was foreseen is nobody's.
+            own = foreseen.extra if foreseen else self.keys.copied(extra)
+            self.record.note(key[2], name, own)
 
     def _label(self, target: Any) -> str:
         # Objects that the binding made by itself (a group's child) have none: they are not worth asking ahead.
