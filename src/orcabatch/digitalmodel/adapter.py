@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel.frames import written_by
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
@@ -109,18 +110,18 @@ class DigitalModelPostProcess:
         if asked.order.settled:
             settle(cfg, asked.order.stop_time)
         summary = linked = record = None
-        outputs: list[Path] = []
+        tables = _Tables(clock)
         if flagged(cfg, "summary"):
             summary = layout.summary.get_summary_for_file(cfg, known, asked.file_name)
         if flagged(cfg, "linked_statistics"):
             linked = layout.linked.get_linked_statistics(cfg, known, asked.file_name)
         if writes_series(cfg):
-            with written_by(_atomically(clock, outputs)):
+            with tables:
                 record = _series(layout, cfg, known, asked.file_name)
         return FileResult(
             summary=summary,
             linked=linked,
-            outputs=_labelled(record, outputs),
+            outputs=_labelled(record, tables.targets),
             record=record,
             run_status=str(known["run_status"]),
             stop_time=known["stop_time"],
@@ -160,17 +161,34 @@ def _series(layout: Layout, cfg: AttributeDict, known: dict[str, Any], file_name
     return records[-1] if records else None
 
 
-def _atomically(clock: PhaseClock, outputs: list[Path]) -> Callable[[Path, Callable[[Path], None]], None]:
-    """A writer that puts the table beside its target, renames it, and accounts for the time."""
+class _Tables:
+    """The tables of one file: all of them appear when the block ends well, none where it does not.
 
-    def write(target: Path, to_csv: Callable[[Path], None]) -> None:
-        clock.enter(Phase.WRITE)
-        with atomic_path(target) as temporary:
-            to_csv(temporary)
-        outputs.append(target)
-        clock.enter(Phase.EXTRACT)
+    A file that fails in its last table must not leave the first ones behind: it counts as not in the list.
+    """
 
-    return write
+    def __init__(self, clock: PhaseClock) -> None:
+        self._clock, self._open = clock, ExitStack()
+        self._temporary: dict[Path, Path] = {}
+
+    @property
+    def targets(self) -> list[Path]:
+        return list(self._temporary)
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(written_by(self._write))
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._clock.enter(Phase.WRITE)
+        self._open.__exit__(*raised)
+
+    def _write(self, target: Path, to_csv: Callable[[Path], None]) -> None:
+        self._clock.enter(Phase.WRITE)
+        if target not in self._temporary:  # of two groups with one label the last one stands
+            self._temporary[target] = self._open.enter_context(atomic_path(target))
+        to_csv(self._temporary[target])
+        self._clock.enter(Phase.EXTRACT)
 
 
 def _labelled(record: Mapping[str, Any] | None, outputs: list[Path]) -> tuple[tuple[str, Path], ...]:

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -26,9 +26,10 @@ from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_
 from orcabatch.digitalmodel.layout import UNTESTED, Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import merge_masters, pass_on, run_natively
+from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.settle import AS_GIVEN, Needs, Settling, flagged, needs_of, settle, writes_series
 from orcabatch.digitalmodel.voices import Voice
-from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
 DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
 """The flags that make digitalmodel visit the files."""
@@ -85,10 +86,12 @@ class DigitalModelBatch:
     ) -> None:
         self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
         self._in_router = _IN_ROUTER.get()
+        self._asked = json_safe(_unmerged(given) if self._in_router else given)
         self.name = str(cfg["Analysis"]["file_name"])
         self.warnings = self._foreseen()
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
         self.files = tuple(sim_file(item) for item in self._list)
+        self._written: dict[int, tuple[Path, ...]] = {}
         self._serial_needs = needs_of(cfg)
         self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
@@ -156,7 +159,8 @@ class DigitalModelBatch:
         """
         if outcome.status is Status.CANCELLED:
             return ()
-        if outcome.ok and isinstance(outcome.value, FileResult) and self._state.needs.stop_time:
+        if outcome.ok and isinstance(outcome.value, FileResult):
+            self._written[i] = tuple(path for _, path in outcome.value.outputs)
             self._state, _ = self._state.loaded(i, outcome.value.stop_time)
         unloadable = outcome.failed_phase in {Phase.WAIT, Phase.LOAD}
         self._state, redo = self._state.finished(i, ok=outcome.ok, unloadable=unloadable)
@@ -167,7 +171,8 @@ class DigitalModelBatch:
 
         Args:
             outcomes: one per file, in the order of `files`.
-            complete: False after an interruption: what is finished is written, the list of failed files says the rest.
+            complete: False after an interruption: what is finished is written, but for files that would have been done
+                again because the first file changed; the list of failed files says the rest.
 
         Raises:
             OutputError: an output cannot be written.
@@ -177,7 +182,10 @@ class DigitalModelBatch:
             run_natively(layout, self._given, in_router=self._in_router)
             return Conclusion((), self.warnings)
         failed_files = self.result_folder / f"{self.name}{fold.FAILED_FILES}"
+        if not complete:
+            outcomes = [self._standing(outcome) for outcome in outcomes]
         outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
+        self._take_back(outcomes)
         with Voice():
             self._leave_in_cfg(outcomes)
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
@@ -194,6 +202,18 @@ class DigitalModelBatch:
         """
         if not self._in_router:
             pass_on(self._layout or find_layout(), AttributeDict(self._given))
+
+    def proof(self, outcomes: Sequence[FileOutcome], orcaflex: str) -> dict[str, Any] | None:
+        """What `orcabatch verify --prove` has to know of this batch later; None where digitalmodel itself ran it."""
+        if self._layout is None or self._layout.missing:
+            return None
+        return ProofInput.of_batch(
+            self._asked,
+            [outcome for outcome in outcomes if outcome.batch == self.name],
+            per_file=self.consistency == "per_file",
+            orcaflex=orcaflex,
+            digitalmodel=f"{self._layout.version} ({self._layout.package})",
+        ).to_dict()
 
     def fingerprint(self, i: int) -> str:
         """Hash of everything but the `.sim` file itself that determines the results of file `i`.
@@ -235,6 +255,19 @@ class DigitalModelBatch:
             warnings.append("orcaflex.postprocess.RangeGraph is on, but digitalmodel writes nothing for it")
         return tuple(warnings)
 
+    def _standing(self, outcome: FileOutcome) -> FileOutcome:
+        """The outcome, or a cancelled one where it was made under an order that does not hold any more."""
+        if not outcome.ok or outcome.value.settled == self._state.order(outcome.index):
+            return outcome
+        said = "stopped before it was done again with the configuration that an earlier file settles; run it again"
+        return replace(outcome, status=Status.CANCELLED, value=None, error=said, cause=Cause.CANCELLED)
+
+    def _take_back(self, outcomes: Sequence[FileOutcome]) -> None:
+        """Remove what files wrote that failed when they were done again."""
+        for outcome in outcomes:
+            for path in () if outcome.ok else self._written.get(outcome.index, ()):
+                path.unlink(missing_ok=True)
+
     def _leave_in_cfg(self, outcomes: Sequence[FileOutcome]) -> None:
         """What digitalmodel's own pass over the files that stand leaves in the configuration."""
         stand = [outcome.value for outcome in outcomes if outcome.ok]
@@ -265,6 +298,11 @@ class DigitalModelBatch:
 def sim_file(item: Any) -> Path:
     """The simulation that digitalmodel loads for an item of its list: another extension is replaced."""
     return Path(f"{Path(os.path.splitext(item)[0]).resolve()}.sim")  # noqa: PTH122 - as digitalmodel splits it
+
+
+def _unmerged(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without its masters: inside the router they are merged, and merging twice is not the same."""
+    return {key: value for key, value in cfg.items() if not key.endswith("_settings_master")}
 
 
 def _write_back(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -111,7 +111,7 @@ def route(*packages: str) -> None:
 
 def hush() -> None:
     """Keep warnings about digitalmodel's own code (fragmented tables, pandas' plans) out of the terminal."""
-    if not any(entry[3] is not None and entry[3].pattern == _OWN_MODULES for entry in warnings.filters):
+    if not any(getattr(entry[3], "pattern", None) == _OWN_MODULES for entry in warnings.filters):
         warnings.filterwarnings("ignore", module=_OWN_MODULES)
 
 

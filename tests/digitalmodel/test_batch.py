@@ -1,0 +1,286 @@
+"""A digitalmodel batch: what it refuses, who waits, failed files, what stays in the caller's configuration."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dm_proof.configurations import CASES, break_files, configuration, write_files
+from dm_proof.harness import Dispatcher, contents, run, settings, with_output
+from orcabatch import simulated
+from orcabatch.digitalmodel.adapter import FileResult
+from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.settle import AS_GIVEN, Order
+from orcabatch.errors import OutputError, SettingsError
+from orcabatch.outcome import FileOutcome, Phase, Status
+
+pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def orcaflex() -> Iterator[None]:
+    simulated.install()
+    yield
+    simulated.uninstall()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_files(tmp_path_factory.mktemp("sims"))
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return break_files(tmp_path_factory.mktemp("broken"))
+
+
+def case(name: str, files: list[Path], folder: Path) -> dict[str, Any]:
+    on, sections = CASES[name]
+    return configuration(files, folder, *on, **sections)
+
+
+def rows(table: Path) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(table.read_text(encoding="utf-8"))))
+
+
+def test_two_files_with_one_stem_are_refused_where_time_series_are_written(files: list[Path], tmp_path: Path) -> None:
+    """They would overwrite each other's tables: both are named, nothing runs."""
+    twin = tmp_path / files[0].name
+    with pytest.raises(OutputError) as refused:
+        DigitalModelBatch.from_cfg(case("C", [*files, twin], tmp_path), settings=settings())
+    assert str(files[0]) in str(refused.value)
+    assert str(twin) in str(refused.value)
+    DigitalModelBatch.from_cfg(case("A", [*files, twin], tmp_path), settings=settings())
+
+
+def test_names_that_only_meet_once_joined_are_refused_too(tmp_path: Path) -> None:
+    """`a` + `b_c` and `a_b` + `c` are one file name."""
+    groups = [{"Label": label, "Columns": []} for label in ("b_c", "c")]
+    cfg = configuration(
+        ["a.sim", "a_b.sim"], tmp_path, "time_series", time_series_settings={"data": True, "groups": groups}
+    )
+    with pytest.raises(OutputError, match=r"a_b_c\.csv"):
+        DigitalModelBatch.from_cfg(cfg, settings=settings())
+
+
+def test_a_result_folder_that_is_not_there_is_refused_before_anything_runs(files: list[Path], tmp_path: Path) -> None:
+    """The message names the folder; a plan does not look at it."""
+    cfg = case("A", files, tmp_path / "nowhere")
+    with pytest.raises(OutputError, match="nowhere"):
+        DigitalModelBatch.from_cfg(cfg, settings=settings())
+    assert DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True).files == tuple(files)
+
+
+def test_all_missing_keys_are_named_at_once(files: list[Path], tmp_path: Path) -> None:
+    """Digitalmodel would find some of them only after the last file."""
+    cfg = case("A+C", files, tmp_path)
+    del cfg["basename"]
+    del cfg["orcaflex"]["postprocess"]["summary"]["statistics"]
+    with pytest.raises(SettingsError) as refused:
+        DigitalModelBatch.from_cfg(cfg, settings=settings())
+    assert "summary.statistics.Mean" in str(refused.value)
+    assert "basename" in str(refused.value)
+
+
+def test_masters_that_cannot_be_merged_are_one_clear_error(files: list[Path], tmp_path: Path) -> None:
+    """A master with fewer groups than the settings is said so, not an IndexError."""
+    cfg = case("A", files, tmp_path)
+    cfg["summary_settings_master"]["groups"] = cfg["summary_settings_master"]["groups"][:1]
+    with pytest.raises(SettingsError, match="master"):
+        DigitalModelBatch.from_cfg(cfg, settings=settings())
+
+
+def test_planning_and_building_a_batch_leave_the_callers_configuration_alone(files: list[Path], tmp_path: Path) -> None:
+    """The merge changes masters; done twice it would give other columns, so it is done on a copy."""
+    cfg = case("A+C", files, tmp_path)
+    before = copy.deepcopy(cfg)
+    DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True)
+    DigitalModelBatch.from_cfg(cfg, settings=settings())
+    assert cfg == before
+
+
+def test_a_name_with_another_extension_means_the_simulation_beside_it(files: list[Path], tmp_path: Path) -> None:
+    """As digitalmodel does: `case_00.dat` in the list loads `case_00.sim`."""
+    cfg = case("A", [str(files[0].with_suffix(".dat"))], tmp_path)
+    done = run(cfg, threads=1)
+    assert done.batch.files == (files[0],)
+    assert done.stand == [0]
+    assert rows(tmp_path / "dm_dyn.csv")[1][0].endswith("case_00.dat")
+
+
+def test_a_broken_first_file_hands_the_stop_time_over_and_nobody_was_done_too_early(
+    files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """The file without Line01 loads, leads, and fails; the others' traces end with the next file's stop time."""
+    cfg = case("C", [broken[4], files[2], files[3]], tmp_path)
+    cfg["linked_statistics_settings"]["groups"][0]["Columns"][0]["ObjectName"] = "Line01"
+    done = run(cfg, threads=3)
+    assert done.stand == [1, 2]
+    assert rows(tmp_path / "case_03_line1.csv")[-1][0] == "20.0"
+    assert done.outcomes[1].value.settled == AS_GIVEN
+    assert done.outcomes[2].value.settled == Order(settled=True, stop_time=20.0)
+
+
+def test_per_file_gives_each_file_its_own_end(files: list[Path], tmp_path: Path) -> None:
+    """What a file would get alone; and both ways say that the other one would differ."""
+    serial = run(with_output(case("C", files, tmp_path), tmp_path / "serial"), threads=2, consistency="serial")
+    alone = run(with_output(case("C", files, tmp_path), tmp_path / "alone"), threads=2, consistency="per_file")
+    ends = [rows(tmp_path / "alone" / f"case_0{i}_line1.csv")[-1][0] for i in range(4)]
+    assert ends == ["30.0", "30.0", "20.0", "40.0"]
+    assert rows(tmp_path / "serial" / "case_03_line1.csv")[-1][0] == "30.0"
+    assert any("consistency: per_file" in text for text in serial.conclusion.warnings)
+    assert any("consistency: serial" in text for text in alone.conclusion.warnings)
+
+
+def test_nothing_is_said_where_both_ways_agree(files: list[Path], tmp_path: Path) -> None:
+    """Files with the same stop time give the same traces either way."""
+    done = run(case("C", files[:2], tmp_path), threads=2)
+    assert done.conclusion.warnings == ()
+
+
+def test_nobody_waits_for_a_configuration_that_needs_nothing(files: list[Path], tmp_path: Path) -> None:
+    """Range graphs and statics: every file may start at once."""
+    batch = DigitalModelBatch.from_cfg(case("B", files, tmp_path), settings=settings())
+    assert all(batch.ready(i) for i in range(len(files)))
+
+
+def test_failed_files_stand_as_rows_where_asked_and_no_other_row_changes(
+    files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """In input order, `run_status` says why, values are empty; the other rows keep their bytes, statistics included."""
+    mixed = [broken[1], *files[:2], broken[4], files[2]]
+    cfg = case("A", mixed, tmp_path)
+    cfg["orcaflex"]["postprocess"]["summary"]["statistics"]["Maximum"] = True
+    run(with_output(cfg, tmp_path / "without"), threads=2)
+    run(with_output(cfg, tmp_path / "with"), threads=2, failed_rows=True)
+    for name, without in contents(tmp_path / "without").items():
+        lines = (tmp_path / "with" / name).read_bytes().splitlines(keepends=True)
+        failed = [lines[1], lines[4]]
+        assert b"".join(line for line in lines if line not in failed) == without
+        stems = [line[1] for line in rows(tmp_path / "with" / name)[1:6]]
+        assert stems == [path.stem for path in mixed]
+        failed_row = dict(zip(rows(tmp_path / "with" / name)[0], rows(tmp_path / "with" / name)[1], strict=True))
+        assert failed_row.pop("run_status").startswith("failed: ")
+        assert {failed_row[key] for key in failed_row if not key.startswith("fe_")} == {""}
+
+
+def test_the_list_of_failed_files_goes_when_nothing_fails_any_more(
+    files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """A list that an earlier run left would name files that are fine now."""
+    done = run(case("A", [files[0], broken[0]], tmp_path), threads=1)
+    listed = tmp_path / "dm_failed_files.csv"
+    assert rows(listed)[1][0] == broken[0].as_posix()
+    assert listed in done.conclusion.outputs
+    run(case("A", files[:1], tmp_path), threads=1)
+    assert not listed.exists()
+
+
+def test_all_files_failed_leaves_no_summary(broken: list[Path], tmp_path: Path) -> None:
+    """As digitalmodel without a single file: no table; the list of failed files names them all."""
+    run(case("A", broken, tmp_path), threads=2, failed_rows=True)
+    assert contents(tmp_path) == {}
+    assert len(rows(tmp_path / "dm_failed_files.csv")) == 1 + len(broken)
+
+
+def test_a_file_that_fails_in_its_last_table_leaves_none_of_its_tables(files: list[Path], tmp_path: Path) -> None:
+    """It counts as not in the list, so its first tables must not stand there."""
+    cfg = case("C", files[:2], tmp_path)
+    cfg["time_series_settings"]["groups"][1]["Columns"][1]["Variable"] = "No such variable"
+    done = run(cfg, threads=1)
+    assert done.stand == []
+    assert contents(tmp_path) == {}
+
+
+def test_what_an_earlier_try_wrote_is_taken_back_when_the_file_fails_in_the_end(
+    files: list[Path], tmp_path: Path
+) -> None:
+    """A file done again under another configuration may fail then; what it wrote before must go."""
+    batch = DigitalModelBatch.from_cfg(case("C", files[:2], tmp_path), settings=settings())
+    written = tmp_path / "case_01_line1.csv"
+    written.touch()
+    value = FileResult(None, None, (("line1", written),), None, "SimulationStopped", 30.0)
+    bad = FileOutcome(files[1], "dm", Status.FAILED, index=1)
+    for outcome in (FileOutcome(files[1], "dm", Status.OK, value, index=1), bad):
+        batch.payload(1)
+        batch.finished(1, outcome)
+    batch.conclude([FileOutcome(files[0], "dm", Status.FAILED, failed_phase=Phase.LOAD), bad])
+    assert not written.exists()
+
+
+def test_an_interrupted_batch_writes_nothing_that_the_next_run_would_give_otherwise(
+    files: list[Path], tmp_path: Path
+) -> None:
+    """The leader failed after the others were done, and Ctrl-C came before they were done again: they do not count."""
+    batch = DigitalModelBatch.from_cfg(case("C", files[:2], tmp_path), settings=settings())
+    written = tmp_path / "case_01_line1.csv"
+    written.touch()
+    batch.payload(0)
+    batch.noted(0, "settled", 20.0)
+    order = batch.payload(1).order
+    value = FileResult(None, None, (("line1", written),), None, "SimulationStopped", 30.0, order)
+    done = FileOutcome(files[1], "dm", Status.OK, value, index=1)
+    assert batch.finished(1, done) == ()
+    failed = FileOutcome(files[0], "dm", Status.FAILED, index=0)
+    assert batch.finished(0, failed) == (1,)
+    assert batch.conclude([failed, done], complete=False).outputs == (tmp_path / "dm_failed_files.csv",)
+    assert not written.exists()
+
+
+def test_results_cross_processes(files: list[Path], tmp_path: Path) -> None:
+    """The post-process, what is handed along and the results can be pickled."""
+    batch = DigitalModelBatch.from_cfg(case("A+C", files[:1], tmp_path), settings=settings())
+    for thing in (batch.postprocess, batch.payload(0), Dispatcher(batch, 1).run()[0].value):
+        assert type(pickle.loads(pickle.dumps(thing))) is type(thing)  # noqa: S301 - pickled one line above
+
+
+def test_fingerprints_tell_apart_what_gives_different_results(files: list[Path], tmp_path: Path) -> None:
+    """Same configuration, same print; another label, another decimal, or being settled, another print."""
+
+    def prints(cfg: dict[str, Any]) -> list[str]:
+        batch = DigitalModelBatch.from_cfg(cfg, settings=settings())
+        batch.payload(0)
+        batch.noted(0, "settled", 30.0)
+        return [batch.fingerprint(i) for i in range(2)]
+
+    cfg = case("A+C", files[:2], tmp_path)
+    other_time, decimals = copy.deepcopy(cfg), copy.deepcopy(cfg)
+    other_time["Analysis"]["start_time"] = "now"
+    decimals["orcaflex"]["postprocess"]["time_series"]["csv_decimal"] = 3
+    assert prints(cfg) == prints(other_time)
+    assert not set(prints(cfg)) & set(prints(decimals))
+    leader, follower = prints(cfg)
+    assert leader != follower
+
+
+def test_digitalmodels_complaints_are_told_and_kept_off_the_terminal(
+    files: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown variable gives an empty cell; that it did is in the outcome, not on the screen."""
+    cfg = case("A", files[:3], tmp_path)
+    cfg["summary_settings"]["groups"][0]["Columns"][0]["Variable"] = "No such variable"
+    done = run(cfg, threads=3)
+    assert capfd.readouterr() == ("", "")
+    for outcome in done.outcomes:
+        assert any("No such variable" in text for text in outcome.warnings)
+        assert any("No such variable" in text for text in outcome.value.log)
+
+
+def test_inputs_keep_their_bytes_and_times_and_no_model_is_left(
+    files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """Nothing is written beside the simulations, and every model is destroyed on its own thread."""
+    folder = files[0].parent
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    with simulated.counting() as count:
+        run(case("A+C", [*files, broken[4]], tmp_path), threads=4)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+    assert count.counters.models_created > 0
+    assert count.counters.never_destroyed == count.counters.affinity_violations == 0

@@ -1,0 +1,143 @@
+"""The proof: digitalmodel's serial loop and orcabatch on threads write the same bytes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dm_proof.configurations import CASES, STATISTICS, break_files, configuration, drawn_configurations, write_files
+from dm_proof.harness import Reference, Run, assert_identical, run, with_output
+from orcabatch import simulated
+
+EXAMPLES = int(os.environ.get("ORCABATCH_TEST_EXAMPLES", "40"))
+"""How many configurations are drawn."""
+
+pytest.importorskip("digitalmodel", reason="the proof needs digitalmodel itself: install orcabatch[digitalmodel]")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    process = Reference(tmp_path_factory.mktemp("reference"))
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def orcaflex() -> Iterator[None]:
+    simulated.install()
+    yield
+    simulated.uninstall()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_files(tmp_path_factory.mktemp("sims"))
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return break_files(tmp_path_factory.mktemp("broken"))
+
+
+def prove(reference: Reference, cfg: dict[str, Any], folder: Path, threads: int) -> tuple[Run, dict[str, Any]]:
+    """Run both, compare the folders; digitalmodel gets the list without the files that failed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    done = run(with_output(cfg, folder / "ours"), threads)
+    items = cfg["file_management"]["input_files"]["sim"]
+    theirs = with_output(cfg, folder / "theirs", [items[i] for i in done.stand])
+    answer = reference.run(theirs)
+    assert answer["error"] is None
+    assert_identical(folder / "ours", folder / "theirs")
+    return done, answer
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8, 30])
+@pytest.mark.parametrize("case", CASES)
+def test_the_known_configurations_give_the_same_bytes_on_any_number_of_threads(
+    case: str, threads: int, reference: Reference, files: list[Path], tmp_path: Path
+) -> None:
+    """Masters, statics, currents, range graphs, traces with an open end, linked statistics: byte for byte."""
+    on, sections = CASES[case]
+    done, answer = prove(reference, configuration(files, tmp_path, *on, **sections), tmp_path, threads)
+    assert done.stand == list(range(len(files)))
+    assert answer["same"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_broken_files_among_the_others_leave_them_as_if_they_were_not_in_the_list(
+    case: str, reference: Reference, files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """The first files are broken, one that loads but fails later included; each is named with its reason."""
+    on, sections = CASES[case]
+    mixed = [broken[4], broken[0], files[0], broken[1], *files[1:4], broken[2], *files[4:], broken[3]]
+    done, _ = prove(reference, configuration(mixed, tmp_path, *on, **sections), tmp_path, threads=4)
+    assert [mixed[i] for i in done.stand] == files
+    listed = (tmp_path / "ours" / "dm_failed_files.csv").read_text(encoding="utf-8")
+    assert all(outcome.error and outcome.file.as_posix() in listed for outcome in done.outcomes if not outcome.ok)
+
+
+def test_each_failed_file_really_kills_digitalmodels_run(
+    reference: Reference, files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """What orcabatch calls failed is what digitalmodel itself dies of."""
+    on, sections = CASES["A+C"]
+    for file in broken:
+        cfg = configuration([files[0], file], tmp_path, *on, **sections)
+        assert reference.run(with_output(cfg, tmp_path / file.stem))["error"]
+
+
+def test_the_configuration_comes_back_as_digitalmodel_leaves_it(
+    reference: Reference, files: list[Path], tmp_path: Path
+) -> None:
+    """Merged settings, settled periods and names, and the records that callers read."""
+    on, sections = CASES["A+C"]
+    for outputs in (on, ("summary", "time_series")):
+        cfg = configuration([str(file) for file in files], tmp_path, *outputs, **sections)
+        ours = with_output(cfg, tmp_path / "same")
+        run(ours, threads=3)
+        theirs = reference.run(with_output(cfg, tmp_path / "same"))["cfg"]
+        assert {key: ours.get(key) for key in theirs} == theirs
+
+
+def test_a_last_digit_that_differs_is_found(reference: Reference, files: list[Path], tmp_path: Path) -> None:
+    """The comparison is worth something: one digit planted in one cell makes it fail."""
+    on, sections = CASES["A"]
+    prove(reference, configuration(files[:2], tmp_path, *on, **sections), tmp_path, threads=2)
+    target = tmp_path / "ours" / "dm_dyn.csv"
+    text = target.read_text(encoding="utf-8")
+    last = text.rstrip()[-1]
+    position = text.rindex(last)
+    target.write_text(text[:position] + str((int(last) + 1) % 10) + text[position + 1 :], encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"dm_dyn\.csv"):
+        assert_identical(tmp_path / "ours", tmp_path / "theirs")
+
+
+def test_drawn_configurations_give_the_same_bytes(
+    reference: Reference, files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """Whatever is asked for, of whatever list of files, on whatever number of threads; most lists have survivors."""
+    survivors: list[int] = []
+
+    @settings(max_examples=EXAMPLES, deadline=None)
+    @given(drawn=drawn_configurations(), data=st.data())
+    def proven(drawn: tuple[tuple[str, ...], dict[str, Any]], data: Any) -> None:
+        on, sections = drawn
+        some = st.lists(st.sampled_from([*files, broken[1], broken[4]]), min_size=1, max_size=5, unique=True)
+        cfg = configuration(data.draw(some), tmp_path, *on, **copy.deepcopy(sections))
+        summary = cfg["orcaflex"]["postprocess"]["summary"]
+        summary["statistics"] = {name: data.draw(st.booleans()) for name in STATISTICS}
+        if data.draw(st.booleans()):
+            summary["csv_decimal"] = data.draw(st.integers(0, 8))
+        done, _ = prove(reference, cfg, tmp_path, data.draw(st.sampled_from([1, 2, 8])))
+        survivors.append(len(done.stand))
+
+    proven()
+    assert sum(count > 1 for count in survivors) > len(survivors) / 4
