@@ -1,4 +1,4 @@
-"""R41: a script written from the specification's `ResourceManager` and `BatchOptimizer` runs, line by line."""
+"""R41: a script written from the specification's three classes runs, line by line."""
 
 from dataclasses import dataclass
 from multiprocessing import cpu_count
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from orcabatch.host import HostResources, ResourceManager
+from orcabatch.monitor import PerformanceMonitor
 from orcabatch.plan import BatchOptimizer
 
 MB = 1_000_000
@@ -73,3 +74,35 @@ def test_batch_optimizer_groups_and_counts_as_written() -> None:
     assert batch_optimizer.assign_thread_counts(groups) == {"small": 45, "medium": 30, "large": 15}
     named = {"small": small, "medium": medium, "large": large}
     assert batch_optimizer.assign_thread_counts(named) == {"small": 45, "medium": 30, "large": 15}
+
+
+SERIES = ["file_processing_times", "memory_usage", "cpu_utilization", "io_wait_time", "thread_efficiency"]
+
+
+def specified_bottleneck(metrics: dict[str, list[float]], threshold: float) -> str:
+    """The body of `analyze_bottlenecks` as it stands in the specification."""
+    if np.mean(metrics["io_wait_time"]) > threshold:
+        return "IO_BOUND"
+    if np.mean(metrics["cpu_utilization"]) > 90:
+        return "CPU_BOUND"
+    if np.mean(metrics["memory_usage"]) > 80:
+        return "MEMORY_BOUND"
+    return "BALANCED"
+
+
+@pytest.mark.parametrize("io_wait", [0.0, 20.0, 20.5, 90.0])
+@pytest.mark.parametrize("cpu", [10.0, 90.0, 90.5])
+@pytest.mark.parametrize("memory", [10.0, 80.0, 80.5])
+def test_performance_monitor_tracks_and_analyses_as_written(io_wait: float, cpu: float, memory: float) -> None:
+    """`metrics` holds the five lists, they may be appended to, and the verdict is one of the four words."""
+    monitor = PerformanceMonitor()
+    assert {name: [] for name in SERIES} == monitor.metrics
+    monitor.metrics["file_processing_times"].append(12.5)
+    monitor.metrics["io_wait_time"] += [io_wait, io_wait]
+    monitor.metrics["cpu_utilization"] += [cpu, cpu]
+    monitor.metrics["memory_usage"] += [memory, memory]
+    monitor.metrics["thread_efficiency"].append(0.9)
+    verdict = monitor.analyze_bottlenecks()
+    assert verdict == specified_bottleneck(monitor.metrics, 20.0)
+    assert isinstance(verdict, str)
+    assert monitor.explain()

@@ -8,7 +8,7 @@ Holds no rules: what may run is the plan's affair, when it runs the engine's, wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,23 +72,23 @@ class Run:
     _outputs: list[Path] = field(default_factory=list)
     _metrics: dict[str, Any] = field(default_factory=dict)
     _orcaflex: str = ""
+    _display: Display | None = None
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written."""
-        job = self._job()
-        display = make_display(self.progress)
-        self.monitor.start()
         running = run_engine(
             tasks_of(self.plan),
-            job,
+            self._job(),
             options=options_of(self.plan),
             limits=limits_of(self.plan),
             probe=host_probe(self.plan.host.logical_cpus),
-            listener=self._listener(display),
+            listener=self._listen,
         )
+        self._display = make_display(self.progress)
+        self.monitor.start()
         try:
             for outcome in running:
                 self._take(outcome)
@@ -98,7 +98,7 @@ class Run:
         finally:
             if isinstance(running, Generator):
                 running.close()
-            display.close()
+            self._display.close()
             self.monitor.stop()
             self._conclude()
 
@@ -136,12 +136,10 @@ class Run:
             _log.warning("%s", text)
             self.warnings.append(text)
 
-    def _listener(self, display: Display) -> Callable[[Event], None]:
-        def listen(event: Event) -> None:
-            self.monitor.listener(event)
-            display.listener(event)
-
-        return listen
+    def _listen(self, event: Event) -> None:
+        self.monitor.listener(event)
+        if self._display is not None:
+            self._display.listener(event)
 
     def _take(self, outcome: FileOutcome) -> None:
         self._outcomes.append(outcome)
@@ -173,7 +171,7 @@ def tasks_of(plan: BatchPlan) -> list[Task]:
             batches=file.batches,
             size_bytes=file.size_bytes,
             memory_bytes=file.memory_bytes,
-            cost=file.seconds if file.seconds is not None else float(file.size_bytes),
+            cost=file.cost,
             tier=file.tier,
         )
         for file in plan.files

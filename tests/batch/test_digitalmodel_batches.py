@@ -1,0 +1,152 @@
+"""`run_batch` over digitalmodel's YAMLs: bytes, several batches under one budget, modes, the proof."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import orcabatch
+from orcabatch import simulated
+from orcabatch.digitalmodel.proof_input import read_proof_input
+from orcabatch.digitalmodel.prove import prove, run_reference
+from orcabatch.errors import SettingsError
+from orcabatch.store.compare import compare_folders
+
+pytest.importorskip("digitalmodel", reason="needs digitalmodel itself: install orcabatch[digitalmodel]")
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+BATCHES = ("dm_fsts.yml", "dm_fsts_lngc.yml")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The two example batches with their files."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in BATCHES:
+        shutil.copyfile(EXAMPLES / name, folder / name)
+    runpy.run_path(str(EXAMPLES / "generate_sims.py"))["generate_sims"](folder / "sims", lngc=3, standard=5, scale=0.3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def references(project, tmp_path_factory):
+    """What digitalmodel's own serial loop writes for each batch, in a process that knows nothing of orcabatch."""
+    found = {}
+    for name in BATCHES:
+        asked, folder = tmp_path_factory.mktemp("asked"), tmp_path_factory.mktemp("reference")
+        orcabatch.run_batch(project / name, **SILENT, output_dir=asked)
+        batch = read_proof_input(asked)
+        found[name] = run_reference(batch, batch.files, folder).folders[0]
+    return found
+
+
+SILENT = {"orcaflex": "simulated", "progress": False, "fresh": True}
+
+
+def assert_same(ours, reference):
+    """The same result files with the same bytes; metrics and logs are not results."""
+    found = compare_folders(ours, reference)
+    assert found.equal, found.to_text()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8, 30])
+@pytest.mark.parametrize("name", BATCHES)
+def test_the_examples_equal_digitalmodels_serial_run_at_any_number_of_threads(
+    orcaflex, project, references, tmp_path, name, threads
+):
+    """Byte for byte; the DLL's peak of live models proves that they ran at once."""
+    simulated.configure(simulated.Costs(load_latency_s=0.1))
+    performance = {
+        "threading": {"mode": "static", "max_threads": threads},
+        "optimization": {"group_by_size": True, "size_thresholds": {"small": "100MB", "large": "500MB"}},
+    }
+    result = orcabatch.run_batch(project / name, **SILENT, output_dir=tmp_path, performance=performance)
+    assert result.ok
+    assert_same(tmp_path, references[name])
+    assert sum(simulated.counters().loads_by_file.values()) == len(result.outcomes)
+    assert orcaflex.counters.peak_live_models >= min(threads, len(result.outcomes) - 1)
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+@pytest.mark.parametrize("broker", [True, False])
+def test_executors_and_broker_change_no_byte(orcaflex, project, references, tmp_path, executor, broker):
+    """Dynamic mode on every executor, with the broker on and off."""
+    performance = {"executor": executor, "process_count": 2, "broker": {"enabled": broker}}
+    orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=tmp_path, performance=performance)
+    assert_same(tmp_path, references[BATCHES[0]])
+
+
+def test_two_batches_in_one_call_share_the_work_and_keep_their_own_outputs(orcaflex, project, references, tmp_path):
+    """Each has its own folder and metrics; outcomes carry their batch."""
+    result = orcabatch.run_batch([_moved(project / name, tmp_path) for name in BATCHES], **SILENT)
+    assert result.ok
+    assert len({outcome.batch for outcome in result.outcomes}) == 2
+    for name, folder in zip(BATCHES, ("fsts", "lngc"), strict=True):
+        ours = tmp_path / "results" / folder
+        assert_same(ours, references[name])
+        assert json.loads((ours / "performance_metrics.json").read_text())["summary"]["failed"] == 0
+
+
+def _moved(source, folder, **changes):
+    """A copy of a batch's YAML that finds its files where they are and writes below `folder`."""
+    cfg = yaml.safe_load(source.read_text())
+    cfg["file_management"]["input_directory"] = str(source.parent / "sims")
+    target = folder / source.name
+    target.write_text(yaml.safe_dump({**cfg, **changes}, sort_keys=False))
+    return target
+
+
+def test_a_file_in_two_batches_is_loaded_once(orcaflex, project, tmp_path):
+    """Two YAMLs over the same files: one load per file, two outcomes, both folders as if run alone."""
+    first = _moved(project / BATCHES[0], tmp_path)
+    cfg = yaml.safe_load(first.read_text())
+    cfg["meta"]["label"] = "again"
+    cfg["file_management"]["output_directory"] = str(tmp_path / "again")
+    second = tmp_path / "second.yml"
+    second.write_text(yaml.safe_dump(cfg, sort_keys=False))
+    result = orcabatch.run_batch([first, second], **SILENT)
+    assert result.ok
+    files = {outcome.file for outcome in result.outcomes}
+    assert len(result.outcomes) == 2 * len(files)
+    assert set(simulated.counters().loads_by_file.values()) == {1}
+    ours = sorted(path.read_bytes() for path in (tmp_path / "results" / "fsts").glob("fsts_*.csv"))
+    assert ours == sorted(path.read_bytes() for path in (tmp_path / "again").glob("fsts_*.csv"))
+
+
+def test_batches_that_disagree_about_what_they_share_are_refused(project, tmp_path):
+    """The message names both and the key."""
+    asked = [
+        _moved(project / BATCHES[0], tmp_path, performance={"executor": "serial"}),
+        _moved(project / BATCHES[1], tmp_path, performance={"executor": "threads"}),
+    ]
+    with pytest.raises(SettingsError, match=r"executor.*serial.*threads"):
+        orcabatch.plan_batch(asked)
+
+
+def test_the_strictest_limits_of_several_batches_count(project, tmp_path):
+    """A default of one batch is a limit too."""
+    asked = [
+        _moved(project / BATCHES[0], tmp_path, performance={"threading": {"max_threads": 60}}),
+        _moved(project / BATCHES[1], tmp_path, performance={"memory": {"max_usage_percent": 50}}),
+    ]
+    plan = orcabatch.plan_batch(asked)
+    assert plan.settings.threading.max_threads == 45
+    assert plan.settings.memory.max_usage_percent == 50
+
+
+def test_a_batch_proves_itself_and_a_planted_digit_is_found(orcaflex, project, tmp_path):
+    """`verify --prove` on what run_batch left, then with one digit changed."""
+    orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=tmp_path)
+    assert prove(tmp_path, 3).equal
+    series = sorted(tmp_path.glob("fsts_*_tension.csv"))[0]
+    text = series.read_text()
+    at = max(index for index, sign in enumerate(text) if sign.isdigit())
+    series.write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :])
+    report = prove(tmp_path, 3)
+    assert not report.equal
+    assert series.name in report.to_text()

@@ -1,0 +1,19 @@
+"""Functions of a user, in a module so that worker processes can import them."""
+
+from __future__ import annotations
+
+
+def largest_tension(model):
+    """A small dictionary per file."""
+    import OrcFxAPI
+
+    history = model["Line01"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
+    return {"tension": float(history.max())}
+
+
+def name_and_tension(model, sim_file):
+    """The file's name beside a result of an object that small models lack."""
+    import OrcFxAPI
+
+    history = model["Line04"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
+    return {"name": sim_file.stem, "tension": float(history.max())}
