@@ -1,0 +1,225 @@
+"""The broker's parts on their own: keys, what is learnt, what is asked ahead, what is kept."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from orcabatch.orcaflex.broker.answers import Answers
+from orcabatch.orcaflex.broker.check import SelfCheck, same_bits
+from orcabatch.orcaflex.broker.foresight import Foresight
+from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError, period_number
+from orcabatch.orcaflex.broker.lore import Foreseen, Lore, Record, bind
+from orcabatch.orcaflex.broker.surface import STRAY_WRITERS, writers
+from orcabatch.simulated import ObjectSpec, ObjectType
+from orcaflex.driving import broker, run, values
+
+
+def question(label, variable="X", order=0):
+    return Foreseen(label, variable, None, (label, variable, None), order)
+
+
+def record(asked, bound=None, missed=()):
+    made = Record(bound=bound or {}, missed=set(missed))
+    for period, names in asked.items():
+        for name in names:
+            made.note(period, (name, "X", None), None)
+    return made
+
+
+def labels(lore):
+    return [(group.period, [item.label for item in group.questions]) for group in lore.plan()]
+
+
+def test_periods_that_mean_the_same_have_one_key(orcaflex):
+    """A number, the enumeration and the structure are one period; a list and a tuple of the same times too."""
+    keys, number = Keys(orcaflex), orcaflex.PeriodNum
+    assert keys.period(number.StaticState) == keys.period(int(number.StaticState))
+    assert keys.period(number.StaticState) == keys.period(orcaflex.Period(number.StaticState))
+    assert keys.period([0, 5]) == keys.period((0.0, 5.0)) == keys.period(orcaflex.SpecifiedPeriod(0.0, 5.0))
+    assert keys.period(None) is None
+    assert len({keys.period(each) for each in ((0.0, 5.0), (-0.0, 5.0), number.LatestWave, None)}) == 4
+    assert period_number(keys.period((0.0, 5.0))) == number.SpecifiedPeriod
+    assert period_number(None) is None
+
+
+@pytest.mark.parametrize("period", ["whole", (0.0, None), (1.0,), object(), 10**20, 1.5])
+def test_periods_that_are_not_understood_are_left_to_orcaflex(orcaflex, period):
+    """No key, no memory: OrcFxAPI answers or objects by itself."""
+    with pytest.raises(UnkeyableError):
+        Keys(orcaflex).period(period)
+
+
+def test_extras_are_keyed_by_what_their_strings_say(orcaflex):
+    """Equal fields give equal keys although the strings lie elsewhere; another string gives another key."""
+    keys = Keys(orcaflex)
+    one, same, other = (orcaflex.oeWing("".join(text)) for text in (("Wing", "1"), ("Wing", "1"), ("Wing", "2")))
+    assert keys.object_extra(one) == keys.object_extra(same) != keys.object_extra(other)
+    assert keys.object_extra(orcaflex.oeArcLength(5.0)) != keys.object_extra(orcaflex.oeArcLength(6.0))
+    assert keys.object_extra(None) is None
+    with pytest.raises(UnkeyableError):
+        keys.object_extra(orcaflex.arEntireRange())
+
+
+def test_a_copied_extra_has_strings_of_its_own(orcaflex):
+    """The copy stays whole when the original is changed and gone."""
+    keys = Keys(orcaflex)
+    original = orcaflex.oeSupport(2, "".join(["Line", "07"]))
+    original.EnvironmentPos[1] = 4.5
+    copy, key = keys.copied(original), keys.object_extra(original)
+    original.SupportedLineName = "Another"
+    del original
+    gc.collect()
+    assert keys.object_extra(copy) == key
+    assert copy.SupportedLineName == "Line07"
+    assert list(copy.EnvironmentPos) == [0.0, 4.5, 0.0]
+
+
+def test_what_files_asked_is_expected_of_the_next(orcaflex):
+    """In their order, grouped by period; a later file's new period takes over its group."""
+    keys = Keys(orcaflex)
+    short, long = keys.period((0.0, 5.0)), keys.period((0.0, 9.0))
+    lore = Lore()
+    lore.learn(record({short: ["a", "b"], None: ["c"]}))
+    assert labels(lore) == [(short, ["a", "b"]), (None, ["c"])]
+    plan = lore.plan()
+    group = bind(plan, {}, long, ("b", "X", None))
+    assert group is plan[0]
+    assert bind(plan, {group.number: long}, long, ("b", "X", None)) is None
+    lore.learn(record({long: ["b", "a", "d"]}, {group.number: long}))
+    assert sorted(labels(lore), key=str) == sorted([(None, ["c"]), (long, ["b", "a", "d"])], key=str)
+
+
+def test_what_was_missed_is_not_expected_again(orcaflex):
+    """A question that was asked ahead for nothing is out for good, in periods of its kind."""
+    keys = Keys(orcaflex)
+    period = keys.period((0.0, 5.0))
+    number = period_number(period)
+    lore = Lore([(period, question("a")), (period, question("b"))])
+    lore.learn(record({period: ["a"]}, {0: period}, [(number, ("b", "X", None))]))
+    lore.learn(record({period: ["a", "b"]}, {0: period}))
+    assert labels(lore) == [(period, ["a"])]
+
+
+def test_groups_that_nobody_asks_for_any_more_are_dropped():
+    """After five files that did not ask with it, a period is forgotten."""
+    lore = Lore([(None, question("a"))])
+    for _ in range(5):
+        assert labels(lore)[0] == (None, ["a"])
+        lore.learn(record({b"other" + bytes(19): ["z"]}))
+    assert [names for _, names in labels(lore)] == [["z"]]
+
+
+def test_lore_is_shared_between_threads():
+    """Learning from many threads at a time loses no question."""
+    lore = Lore()
+
+    def learn(name):
+        for _ in range(50):
+            lore.learn(record({None: [name]}, {group.number: None for group in lore.plan()}))
+
+    threads = [threading.Thread(target=learn, args=(f"q{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(name for _, names in labels(lore) for name in set(names)) == ["q0", "q1", "q2", "q3"]
+
+
+def test_in_the_frequency_domain_nothing_is_asked_jointly():
+    """The joint call knows time histories only; the question goes singly, and is asked of the file once."""
+    asked = []
+    finder = SimpleNamespace(is_frequency_domain=lambda: asked.append("domain") or True)
+    foresight = Foresight(SimpleNamespace(), 10**6, (ValueError,))
+    plan = Lore([(None, question("a")), (None, question("b"))]).plan()
+    foresight.begin(plan, Record())
+    for label in ("a", "b"):
+        assert foresight.fetch(finder, (1, "X", None, None), (label, "X", None), None) is None
+    assert asked == ["domain"]
+
+
+def test_the_oldest_answers_go_first():
+    """Never more bytes than the limit; what is larger than all of it is not kept."""
+    answers = Answers(100)
+    for name in ("a", "b", "c"):
+        answers.keep(name, name, 40)
+    assert list(answers.held) == ["b", "c"]
+    answers.keep("huge", "huge", 101)
+    assert list(answers.held) == ["b", "c"]
+    answers.keep_table(["d", "e"], np.zeros((5, 2)))
+    assert list(answers.held) == ["d", "e"]
+    assert answers.held_bytes == 80
+
+
+@pytest.mark.parametrize(("draws", "checked"), [((0, 3), 0), ((2, 5), 2), ((2, 0), 3), ((1, 2), 5)])
+def test_every_joint_answer_may_be_the_one_that_is_checked(draws, checked):
+    """The sample is drawn among all answers of a file's requests; there is one comparison per file."""
+    drawn, asked = iter(draws), []
+
+    def asking(number):
+        return lambda: asked.append(number) or np.array([float(number)])
+
+    check = SelfCheck(lambda count: next(drawn))
+    for start in (0, 3):
+        table = np.arange(start, start + 3, dtype=float).reshape(1, 3)
+        check.offer(table, [("Line1", f"v{number}", asking(number)) for number in range(start, start + 3)])
+    assert check.settle((ValueError,)) == ""
+    assert check.settle((ValueError,)) == ""
+    assert asked == [checked]
+
+
+def test_bits_are_compared_not_values():
+    """A NaN equals itself, 0.0 does not equal -0.0, one unit in the last place is a difference."""
+    assert same_bits(np.array([np.nan]), np.array([np.nan]))
+    assert not same_bits(np.array([0.0]), np.array([-0.0]))
+    assert not same_bits(np.array([1.0]), np.array([np.nextafter(1.0, 2.0)]))
+    assert not same_bits(np.array([1.0]), np.array([1.0, 1.0]))
+
+
+def test_a_joint_answer_that_fails_singly_is_a_mismatch():
+    """Then the joint call answered what OrcaFlex would have refused."""
+    check = SelfCheck(lambda count: 0)
+
+    def refuse():
+        raise ValueError("no such thing")
+
+    check.offer(np.zeros((2, 2)), [("Line1", "X", refuse), ("Line1", "Y", refuse)])
+    assert "singly it fails (no such thing)" in check.settle((ValueError,))
+
+
+def test_everything_that_may_change_a_model_is_known(orcaflex):
+    """Writers of OrcFxAPI that this version has; a method that is not known to read counts as one."""
+    names = set(writers(orcaflex, orcaflex.OrcaFlexObject, frozenset()))
+    assert {"SetData", "SetDataRowCount", "InsertDataRow", "SetToDefault", "CreateClone", "GroupMoveAfter"} <= names
+    assert all(callable(getattr(orcaflex, name)) for name in STRAY_WRITERS)
+
+
+def test_functions_of_the_module_that_change_models_empty_the_memory(orcaflex, sims):
+    """`MoveObjects` and its like act on objects from outside: they are watched while a broker is at work, no longer."""
+    before = {name: getattr(orcaflex, name) for name in STRAY_WRITERS}
+
+    def postprocess(model):
+        line, memory = model["Line01"], model._memory
+        line.TimeHistory("X", None, orcaflex.oeEndA)
+        assert memory.held
+        with pytest.raises(orcaflex.DLLError):
+            orcaflex.SetLibraryPolicy("NoSuchPolicy", 1)
+        return len(memory.held), orcaflex.MoveObjects is before["MoveObjects"]
+
+    assert values(run(sims(1), postprocess, broker(orcaflex))) == [(0, False)]
+    assert {name: getattr(orcaflex, name) for name in STRAY_WRITERS} == before
+
+
+def test_long_names_are_read_whole(orcaflex, sims):
+    """The enumeration may cut a name at 49 characters; objects are found and named by all of it."""
+    long = "L" * 48, "M" * 49, "N" * 50, "O" * 80
+    files = sims(1, objects=tuple(ObjectSpec(name, ObjectType.Line) for name in long))
+
+    def postprocess(model):
+        return [item.name for item in model.objects], [model[name].name for name in long], list(model)
+
+    assert values(run(files, postprocess, broker(orcaflex))) == values(run(files, postprocess))
