@@ -112,7 +112,11 @@ def _current_names(environment: Holder) -> list[str]:
 
 
 def _selected(environment: Holder) -> str:
-    return str(environment.values.get("selectedcurrent", "Current1"))
+    return str(environment.values.get("selectedcurrent") or _saved_showing(environment))
+
+
+def _saved_showing(environment: Holder) -> str:
+    return f"Current{environment.model.spec.selected_current}"
 
 
 def _current_key(environment: Holder) -> str:
@@ -191,7 +195,7 @@ _ENVIRONMENT = [
         ("WindSpeed", D, _spec(lambda spec: 8.0 + 0.5 * (spec.seed % 20))), ("WindDirection", D, 180.0),
         ("WindType", S, "Constant"), ("MultipleCurrentDataCanBeDefined", B, 1),
         ("NumberOfCurrents", N, lambda holder: len(_current_names(holder))), ("ActiveCurrent", S, "Current1"),
-        ("SelectedCurrent", S, "Current1"), ("RefCurrentSpeed", D, _current("refcurrentspeed", _speed)),
+        ("SelectedCurrent", S, _saved_showing), ("RefCurrentSpeed", D, _current("refcurrentspeed", _speed)),
         ("RefCurrentDirection", D, _current("refcurrentdirection", _direction)),
         ("CurrentModel", S, "Variation scheme"),
         ("CurrentRamped", B, 1),

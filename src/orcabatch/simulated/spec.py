@@ -82,6 +82,8 @@ class SimSpec:
     wave_height_m: float = 3.0
     wave_period_s: float = 9.0
     current_speeds_m_s: tuple[float, ...] = (0.4, 1.1)
+    selected_current: int = 1
+    """Which current's data the file was saved showing (from 1); the active one is the first."""
     faults: tuple[SimFault, ...] = ()
     nan_variable: tuple[str, str] | None = None
     """(object, variable) whose histories hold one NaN."""
