@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from orcabatch.engine.serial import SerialExecutor
 from orcabatch.engine.threads import ALL, ThreadExecutor
-from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe
@@ -30,4 +29,6 @@ def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits) -> Ex
     if options.executor == "threads":
         tiers = dict(limits.tiers) if limits.mode == "static" else {}
         return ThreadExecutor(recipe, tiers or {ALL: options.threads})
-    raise SettingsError(f"executor {options.executor!r} is not available; use threads")
+    from orcabatch.engine.processes import ProcessExecutor
+
+    return ProcessExecutor(recipe, options)

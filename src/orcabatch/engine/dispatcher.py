@@ -36,8 +36,9 @@ from orcabatch.engine import endings, executor, runs, signals
 from orcabatch.engine.build import build_executor
 from orcabatch.engine.diary import Diary, Recorder
 from orcabatch.engine.progress import Progress
-from orcabatch.engine.scheduler import Scheduler
+from orcabatch.engine.scheduler import TIERS, Scheduler
 from orcabatch.engine.stopping import StopSignal
+from orcabatch.engine.waiting import plan_order
 from orcabatch.errors import BatchInterrupted, SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
 
@@ -67,7 +68,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     """Run the tasks; outcomes come as files finish.
 
     Args:
-        tasks: what to do; indices are unique. Offered in order of `cost`, the greatest first.
+        tasks: what to do; indices are unique. Offered in plan order, in static mode tier after tier.
         job: what the work is, and what follows from it.
         options: how to run.
         limits: what may never be exceeded; `max_limit` is lowered to what the executor can hold.
@@ -83,8 +84,9 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     most = max(1, min(limits.max_limit, workers.capacity))
     fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
-    ordered = sorted(tasks, key=lambda task: -task.cost)
-    return Dispatcher(ordered, job, options, limits, workers, Diary(listener, recorder), probe).outcomes()
+    return Dispatcher(
+        _offering_order(tasks, limits), job, options, limits, workers, Diary(listener, recorder), probe
+    ).outcomes()
 
 
 class Dispatcher:
@@ -492,6 +494,14 @@ class Dispatcher:
     def _warn(self, text: str, index: int = -1) -> None:
         _log.info(text)
         self._tell("warning", index, text=text)
+
+
+def _offering_order(tasks: Sequence[Task], limits: signals.Limits) -> list[Task]:
+    """The first task that is offered may start before the scheduler has heard of the others: the right one first."""
+    ordered = plan_order(tasks)
+    if limits.mode == "static":
+        ordered.sort(key=lambda task: TIERS.index(task.tier) if task.tier in TIERS else len(TIERS))
+    return ordered
 
 
 def _interrupted(left: bool) -> str:

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import sys
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from orcabatch.engine.executor import Message
+T = TypeVar("T")
 
 LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
 """On Windows a waiting main thread does not notice Ctrl-C: there it has to look up now and then."""
 
 
-class Mailbox:
+class Mailbox(Generic[T]):
     """Messages from all workers, in order of arrival."""
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[Message | None] = SimpleQueue()
+        self._queue: SimpleQueue[T | None] = SimpleQueue()
 
-    def post(self, message: Message) -> None:
+    def post(self, message: T) -> None:
         """Put a message in; from any thread."""
         self._queue.put(message)
 
@@ -31,10 +30,10 @@ class Mailbox:
         """Let a waiting `take` return; from any thread and from signal handlers."""
         self._queue.put(None)
 
-    def take(self, timeout_s: float | None) -> list[Message]:
+    def take(self, timeout_s: float | None) -> list[T]:
         """All messages that are there; waits for the first one at most this long (None: for ever, in pieces)."""
         wait_s = LONGEST_WAIT_S if timeout_s is None else min(timeout_s, LONGEST_WAIT_S)
-        messages: list[Message] = []
+        messages: list[T] = []
         try:
             item = self._queue.get(timeout=wait_s) if wait_s > 0 else self._queue.get_nowait()
             while True:

@@ -33,7 +33,7 @@ class SerialExecutor:
     pids: tuple[int, ...] = ()
 
     def __init__(self, recipe: Recipe) -> None:
-        self._mailbox = Mailbox()
+        self._mailbox: Mailbox[Message] = Mailbox()
         self._tasks: deque[Task] = deque()
         self._bench = Bench(recipe, self._mailbox.post, "serial", MemoryMeter())
 

@@ -74,7 +74,7 @@ class ThreadExecutor:
         self._recipe = recipe
         self._sizes = dict(sizes)
         self._pools: dict[str, _Pool] = {}
-        self._mailbox = Mailbox()
+        self._mailbox: Mailbox[Message] = Mailbox()
         self._meter = MemoryMeter()
         self._working: dict[int, tuple[_Pool, Session]] = {}
         self._hung: dict[int, tuple[_Pool, Session]] = {}

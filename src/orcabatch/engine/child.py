@@ -1,0 +1,164 @@
+"""What runs in a worker process: sessions on threads, orders from the parent, an end when either ends.
+
+Covers the life of the process. Does not cover the parent's side (`processes`). The user's script is not run again:
+the parent starts `python -c` with `BOOTSTRAP`, gives it its own `sys.path`, and everything else by way of the wire.
+
+Standard output belongs to the wire; whatever user code prints goes to standard error, and standard input is empty. The
+process ignores Ctrl-C: its parent decides what that means, and the process ends as soon as the parent is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, BinaryIO
+
+from orcabatch.engine import travel
+from orcabatch.engine.entry import Caught, Done, attempt
+from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message
+from orcabatch.engine.meter import MemoryMeter, resident_bytes
+from orcabatch.engine.sessions import Session
+from orcabatch.engine.wire import Close, Collect, Give, Hello, Report, Setup, Wire, unpack
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Recipe, Task
+
+BOOTSTRAP = (
+    "import os, pickle, sys; f = os.fdopen(os.dup(0), 'rb'); sys.path[:] = pickle.load(f); "
+    "from orcabatch.engine.child import main; main(f)"
+)
+
+
+def main(orders: BinaryIO) -> None:
+    """Live as a worker process; `orders` comes from the parent. Never returns."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    wire = Wire(orders, _take_output())
+    first = wire.receive()
+    code = 1
+    if first is not None:
+        setup = unpack(first)
+        if isinstance(setup, Setup):
+            code = Child(wire, setup).live()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)  # no thread of a hung file, and no exit hook of user code, may keep the process
+
+
+def _take_output() -> BinaryIO:
+    """The standard output for the wire alone; what others print goes to standard error."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return output
+
+
+class Child:
+    """A worker process.
+
+    Args:
+        wire: to the parent.
+        setup: what the parent said first.
+    """
+
+    def __init__(self, wire: Wire, setup: Setup) -> None:
+        self._wire = wire
+        self._setup = setup
+        self._meter = MemoryMeter()
+        self._sessions: dict[int, Session] = {}
+
+    def live(self) -> int:
+        """Do what the parent says until it says `Close` (0) or is gone (1)."""
+        for text in _settle_in(self._setup):
+            self._say(Complaint(text))
+        recipe = attempt(lambda: pickle.loads(self._setup.recipe))  # noqa: S301 - from our own parent
+        if isinstance(recipe, Caught):
+            text = f"worker processes cannot unpack what they need: {type(recipe.error).__name__}: {recipe.error}"
+            self._say(Broken(f"{text}; use `executor: threads`, or make its module importable"))
+            return 1
+        self._wire.send(Hello(os.getpid()))
+        while (packed := self._wire.receive()) is not None:
+            match unpack(packed):
+                case Give(slot, task):
+                    self._give(recipe.value, slot, pickle.loads(task))  # noqa: S301 - from our own parent
+                case Collect():
+                    gc.collect()
+                case Close():
+                    self._close()
+                    return 0
+                case _:
+                    continue
+        return 1
+
+    def _give(self, recipe: Recipe, slot: int, task: Task) -> None:
+        session = self._sessions.get(slot)
+        if session is None:
+            name = f"{self._setup.name}-{slot + 1}"
+            session = self._sessions[slot] = Session(
+                recipe, lambda message: self._heard(slot, message), name, self._meter
+            )
+            threading.Thread(target=session.run, name=name, daemon=True).start()
+        session.give(task)
+
+    def _close(self) -> None:
+        sessions = list(self._sessions.values())
+        for session in sessions:
+            session.end()
+        for session in sessions:
+            session.began.wait()
+            if session.thread is not None:
+                session.thread.join()
+
+    def _heard(self, slot: int, message: Message) -> None:
+        if isinstance(message, Died):
+            self._sessions.pop(slot, None)
+        self._say(message)
+
+    def _say(self, message: Message) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the parent is gone; the main thread is about to notice
+            self._wire.send(_report(message))
+
+
+def _report(message: Message) -> Report:
+    if not isinstance(message, Finished):
+        return Report(message)
+    pairs = [travel.pack_value(outcome) for outcome in message.outcomes]
+    bare = Finished(message.index, tuple(outcome for outcome, _ in pairs), message.may_heal, message.at_s)
+    return Report(bare, tuple(packed for _, packed in pairs), resident_bytes())
+
+
+def _settle_in(setup: Setup) -> list[str]:
+    """Take the CPUs and the priority that the parent wants; what the system refuses is said, not fatal."""
+    steps = [lambda: _pin(setup.cpus)] if setup.cpus else []
+    steps += [_give_way] if setup.low_priority else []
+    said = []
+    for step in steps:
+        match attempt(step):
+            case Caught(error):
+                said.append(f"worker process {setup.name}: the system refused its CPUs or its priority: {error!r}")
+            case Done():
+                continue
+    return said
+
+
+def _pin(cpus: tuple[int, ...]) -> None:
+    import psutil
+
+    psutil.Process().cpu_affinity(list(cpus))
+
+
+def _give_way() -> None:
+    import psutil
+
+    process = psutil.Process()
+    if sys.platform == "win32":
+        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        process.nice(max(10, process.nice()))

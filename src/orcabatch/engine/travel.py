@@ -1,0 +1,100 @@
+"""What travels to worker processes and back, and what cannot.
+
+Covers packing the recipe once, and saying before anything starts why it cannot go; results that cannot come back cost
+their file and nothing else. Does not cover the pipe itself (`wire`).
+
+Worker processes do not run the user's script again, with or without a main guard, so nothing that is defined in it (or
+in a notebook) can be found there. Only what lives in an importable module can go.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import replace
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.engine import runs
+from orcabatch.engine.entry import Caught, Done, attempt
+from orcabatch.errors import SettingsError
+from orcabatch.outcome import Cause, Failure, FileOutcome
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Recipe
+
+_OF_THE_SCRIPT = frozenset({"__main__", "__mp_main__"})
+
+
+class _StaysError(Exception):
+    """Something of the script itself was met."""
+
+
+class _Packer(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType | type) and obj.__module__ in _OF_THE_SCRIPT:
+            raise _StaysError(obj.__qualname__)
+        return NotImplemented
+
+
+def pack_recipe(recipe: Recipe) -> bytes:
+    """The recipe, to be unpacked in worker processes.
+
+    Raises:
+        SettingsError: it cannot go there; says what and what to do.
+    """
+    buffer = io.BytesIO()
+    match attempt(lambda: _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(recipe)):
+        case Done():
+            return buffer.getvalue()
+        case Caught(error):
+            raise SettingsError(_reason(error)) from error
+
+
+def stays_because(recipe: Recipe) -> str | None:
+    """Why the recipe cannot go to worker processes; None if it can."""
+    try:
+        pack_recipe(recipe)
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+def pack_value(outcome: FileOutcome) -> tuple[FileOutcome, bytes]:
+    """An outcome without its value, and the value; the outcome has failed if the value cannot be packed."""
+    if outcome.value is None:
+        return outcome, b""
+    match attempt(lambda: pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)):
+        case Done(packed):
+            return replace(outcome, value=None), packed
+        case Caught(error):
+            return _unfit(outcome, "cannot be sent back from its worker process", error), b""
+
+
+def unpack_value(outcome: FileOutcome, packed: bytes) -> FileOutcome:
+    """The outcome with its value again; it has failed if the value cannot be unpacked here."""
+    if not packed:
+        return outcome
+    match attempt(lambda: pickle.loads(packed)):  # noqa: S301 - from our own child, over a pipe nobody else has
+        case Done(value):
+            return replace(outcome, value=value)
+        case Caught(error):
+            return _unfit(outcome, "came back from its worker process but cannot be unpacked", error)
+
+
+def _unfit(outcome: FileOutcome, what: str, error: Exception) -> FileOutcome:
+    failure = Failure(
+        Cause.OUTPUT,
+        f"the result {what}: {type(error).__name__}: {error}",
+        "return plain values, arrays or tables, or use `executor: threads`",
+    )
+    return runs.overruled(outcome, failure)
+
+
+def _reason(error: Exception) -> str:
+    remedy = "use `executor: threads`, or move it to a module (a .py file that is imported)"
+    if isinstance(error, _StaysError):
+        where = "is defined in the script or notebook itself, which worker processes do not run again"
+        return f"`executor: processes`: {error} {where}; {remedy}"
+    what = "what the workers need cannot be sent to worker processes (no lambda, no function inside a function, nothing"
+    return f"`executor: processes`: {what} open or locked can): {type(error).__name__}: {error}; {remedy}"

@@ -1,0 +1,187 @@
+"""One contract, every executor."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
+from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.outcome import Cause, FileOutcome, Phase, Status
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Event
+
+EXECUTORS: dict[str, dict[str, Any]] = {
+    "serial": {"executor": "serial"},
+    "threads": {"executor": "threads", "threads": 4},
+    "processes": {"executor": "processes", "processes": 2},
+    "hybrid": {"executor": "processes", "processes": 2, "threads_per_process": 2},
+}
+MANY = [name for name in EXECUTORS if name != "serial"]
+LIMITS = Limits(max_limit=4, fixed_limit=4)
+
+
+def go(name: str, work: list[Any], job: FakeJob | None = None, **options: Any) -> list[FileOutcome]:
+    settings = EngineOptions(**{"retry_delay_s": 0.001, **EXECUTORS[name], **options})
+    return list(run(work, job or FakeJob(), options=settings, limits=LIMITS))
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_2000_tiny_files(name: str) -> None:
+    """2,000 tiny files end once each, with their values."""
+    outcomes = go(name, tasks(2000))
+    assert Counter(each.index for each in outcomes) == Counter(range(2000))
+    assert all(each.value == (each.index, "a", 1) for each in outcomes)
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("where", ["load", "extract", "write"])
+def test_raising_costs_one_file(name: str, where: str) -> None:
+    """A file that raises fails with its phase and reason; the nineteen others succeed."""
+    outcomes = go(name, [task(index, say=Say(fail=where) if index == 5 else None) for index in range(20)])
+    bad = [each for each in outcomes if not each.ok]
+    assert [(each.index, each.failed_phase, each.cause) for each in bad] == [(5, Phase(where), Cause.EXCEPTION)]
+    assert "UnhappyError" in str(bad[0].traceback)
+    assert len(outcomes) == 20
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_two_batches_share_one_load(name: str) -> None:
+    """A file that stands in two batches is loaded once, and its phases and its time agree over both outcomes."""
+    outcomes = go(name, [task(0, batches=("a", "b"))])
+    assert {each.value for each in outcomes} == {(0, "a", 1), (0, "b", 1)}
+    busy = sum(each.wall_s - each.phases["wait"] for each in outcomes)
+    assert busy == pytest.approx(outcomes[0].finished_s - outcomes[0].started_s, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_notes_retry_and_redo(name: str) -> None:
+    """Notes arrive, what may heal is tried again, what is to be redone comes with a higher attempt."""
+    job = FakeJob(redo_once={2})
+    work = [task(0, say=Say(note={"x": 1})), task(1, say=Say(fail="load", until_attempt=2, may_heal=True)), task(2)]
+    outcomes = go(name, work, job)
+    assert [note.content for note in job.notes] == [{"x": 1}]
+    assert Counter((each.index, each.attempt) for each in outcomes) == Counter([(0, 1), (1, 2), (2, 1), (2, 2)])
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_gating(name: str) -> None:
+    """Files that wait for the first one's note run after it."""
+    job = FakeJob(held_back={1, 2, 3})
+    outcomes = go(name, [task(0, say=Say(note="go")), task(1), task(2), task(3)], job)
+    assert all(each.ok for each in outcomes)
+    assert len(outcomes) == 4
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_sys_exit_costs_one_file(name: str) -> None:
+    """A post-process that calls sys.exit costs its file, is not tried again, and a new worker does the rest."""
+    outcomes = go(name, [task(index, say=Say(exit=True) if index == 3 else None) for index in range(8)])
+    bad = [each for each in outcomes if not each.ok]
+    assert [(each.index, each.cause, each.attempt) for each in bad] == [(3, Cause.CRASH, 1)]
+    assert "SystemExit (3)" in str(bad[0].error)
+    assert len(outcomes) == 8
+
+
+@pytest.mark.parametrize("name", ["serial", "threads"])
+def test_workers_stay_on_their_thread_and_are_closed(name: str) -> None:
+    """Workers are opened lazily, used and closed on one thread, and every loaded file is released."""
+    book = Book()
+    work = [task(index, say=Say(fail="load") if index % 5 == 0 else None) for index in range(30)]
+    go(name, work, FakeJob(FakeRecipe(book)))
+    assert book.wrong_thread == 0
+    assert book.count("open") == book.count("close")
+    assert 1 <= book.count("open") <= 4
+    assert book.count("load") == book.count("release") == 30
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_files_run_at_once(name: str, tmp_path: Path) -> None:
+    """As many files run at once as the limit allows: each waits for a mark that the last one makes."""
+    gate = str(tmp_path / "gate")
+    width = 2 if name == "processes" else 4
+    started: list[int] = []
+
+    def watch(event: Event) -> None:
+        started.extend([event.index] if event.kind == "started" else [])
+        if len(started) == width:
+            Path(gate).touch()
+
+    settings = EngineOptions(**EXECUTORS[name])
+    work = [task(index, say=Say(gate=gate)) for index in range(width)]
+    outcomes = list(run(work, FakeJob(), options=settings, limits=LIMITS, listener=watch))
+    assert all(each.ok for each in outcomes)
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_a_file_that_hangs_costs_itself_only(name: str, tmp_path: Path) -> None:
+    """A hung file is reported as timed out while the others succeed; when its call returns its worker is closed."""
+    gate, book = tmp_path / "gate", Book()
+    work = [task(index, say=Say(gate=str(gate)) if index == 0 else None) for index in range(12)]
+    job = FakeJob(FakeRecipe(book if name == "threads" else None))
+    before = set(threading.enumerate())
+    outcomes = go(name, work, job, timeout_s=2.0 if name != "threads" else 0.3)
+    left = set(threading.enumerate()) - before
+    gate.touch()
+    for thread in left:
+        thread.join()
+    bad = [each for each in outcomes if not each.ok]
+    assert [(each.index, each.cause) for each in bad] == [(0, Cause.TIMEOUT)]
+    assert len(outcomes) == 12
+    assert len(left) == (1 if name == "threads" else 0)
+    assert (book.count("open"), book.count("load")) == (book.count("close"), book.count("release"))
+
+
+def test_a_slow_serial_file_is_reported_afterwards(tmp_path: Path) -> None:
+    """A serial run cannot stop a file, and reports the timeout when it has ended."""
+    late = tmp_path / "late"
+    timer = threading.Timer(0.1, late.touch)
+    timer.start()
+    outcomes = go("serial", [task(0, say=Say(gate=str(late))), task(1)], timeout_s=0.05)
+    timer.join()
+    assert [(each.index, each.cause) for each in outcomes] == [(0, Cause.TIMEOUT), (1, None)]
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_closing_the_iterator_drains(name: str) -> None:
+    """Closing finishes what runs, tells the job about every file, and starts nothing new."""
+    job = FakeJob()
+    outcomes = run(tasks(200), job, options=EngineOptions(**EXECUTORS[name]), limits=LIMITS)
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    ended = Counter(status for _, _, status in job.told)
+    assert sum(ended.values()) == 200
+    assert ended["cancelled"] >= 200 - 1 - 2 * 4 * 4
+    assert {status for _, _, status in job.told} == {"ok", "cancelled"}
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_batch_in_another_thread_needs_no_signals(name: str) -> None:
+    """Outside the main thread a batch runs as well, and leaves the signal handlers alone."""
+    handler = signal.getsignal(signal.SIGINT)
+    outcomes: list[FileOutcome] = []
+    thread = threading.Thread(target=lambda: outcomes.extend(go(name, tasks(5))))
+    thread.start()
+    thread.join()
+    assert [each.status for each in outcomes] == [Status.OK] * 5
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_static_mode_is_one_pool_per_tier(tmp_path: Path) -> None:
+    """In static mode each tier has its own threads, as many as the tier's count, and tiers follow each other."""
+    work = [task(index, tier=("small", "large")[index % 2], cost=float(index)) for index in range(20)]
+    limits = Limits(mode="static", tiers={"small": 3, "large": 2}, max_limit=5)
+    outcomes = list(run(work, FakeJob(), options=EngineOptions(), limits=limits))
+    used = {tier: {each.worker for each in outcomes if each.tier == tier} for tier in ("small", "large")}
+    assert all(name.startswith(f"{tier}-") for tier, names in used.items() for name in names)
+    assert len(used["small"]) <= 3
+    assert len(used["large"]) <= 2
+    small = [each for each in outcomes if each.tier == "small"]
+    large = [each for each in outcomes if each.tier == "large"]
+    assert max(each.finished_s for each in small) <= min(each.started_s for each in large)

@@ -1,0 +1,223 @@
+"""Worker processes: what may travel, who survives whom, priority, pinning, recycling, orphans."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, Trap, task, tasks
+from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.travel import stays_because
+from orcabatch.errors import SettingsError
+from orcabatch.outcome import Cause, FileOutcome, Status
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Event
+
+LIMITS = Limits(max_limit=4, fixed_limit=4)
+
+
+def go(work: list[Any], job: FakeJob | None = None, listener: Any = None, **options: Any) -> list[FileOutcome]:
+    settings = EngineOptions(**{"executor": "processes", "processes": 2, "retry_delay_s": 0.001, **options})
+    return list(run(work, job or FakeJob(), options=settings, limits=LIMITS, listener=listener))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_killed_process_costs_the_file_that_kills_it(threads: int) -> None:
+    """Of twenty files one kills its process each time: nineteen are delivered, that one is reported with its signal."""
+    work = [task(index, say=Say(kill=True) if index == 5 else None) for index in range(20)]
+    outcomes = go(work, retries=1, threads_per_process=threads)
+    bad = [each for each in outcomes if not each.ok]
+    assert [(each.index, each.cause) for each in bad] == [(5, Cause.CRASH)]
+    assert "signal 9 (SIGKILL" in str(bad[0].error)
+    assert "tried 2 times" in str(bad[0].error)
+    assert len(outcomes) == 20
+
+
+def test_a_file_whose_process_was_killed_once_succeeds_elsewhere() -> None:
+    """A process that dies once costs nothing: its file is done again in another."""
+    outcomes = go([task(0, say=Say(kill=True, until_attempt=2)), *tasks(5)[1:]], retries=2)
+    assert {each.index: (each.status, each.attempt) for each in outcomes}[0] == (Status.OK, 2)
+    assert all(each.ok for each in outcomes)
+
+
+def test_neighbours_of_a_killer_are_not_blamed() -> None:
+    """With two threads in each process, files beside one that always kills its process succeed all the same."""
+    work = [task(index, say=Say(kill=True) if index in {0, 7} else None) for index in range(16)]
+    outcomes = go(work, retries=2, threads_per_process=2)
+    assert sorted(each.index for each in outcomes if not each.ok) == [0, 7]
+
+
+def test_retries_of_none_report_the_first_crash() -> None:
+    """With no retries a file whose process dies is reported at once."""
+    outcomes = go([task(0, say=Say(kill=True))], retries=0)
+    assert [(each.cause, each.attempt) for each in outcomes] == [(Cause.CRASH, 1)]
+
+
+@pytest.mark.parametrize(("value", "word"), [(Stubborn(), "cannot be sent back"), (Trap(), "cannot be unpacked")])
+def test_a_value_that_does_not_travel_costs_its_file(value: Any, word: str) -> None:
+    """A result that cannot come back fails its file with what to do; the same process goes on with the others."""
+    say = Say(value=Maker(type(value)))
+    outcomes = go([task(0, say=say), *tasks(4)[1:]], FakeJob(MakingRecipe()), processes=1)
+    bad = [each for each in outcomes if not each.ok]
+    assert [(each.index, each.cause) for each in bad] == [(0, Cause.OUTPUT)]
+    assert word in str(bad[0].error)
+    assert "executor: threads" in str(bad[0].error)
+    assert {each.worker for each in outcomes} == {"process-1-1"}
+
+
+def test_a_payload_that_does_not_travel_costs_its_file() -> None:
+    """What the job sends along and cannot be packed fails that file only."""
+    outcomes = go([task(0, say=Stubborn()), *tasks(3)[1:]])
+    assert {each.index: each.status for each in outcomes} == {0: Status.FAILED, 1: Status.OK, 2: Status.OK}
+
+
+def test_a_recipe_that_does_not_travel_is_refused_at_once() -> None:
+    """A function inside a function is refused before anything starts, with what to do about it."""
+    job = FakeJob(LocalRecipe(lambda model: model))
+    with pytest.raises(SettingsError, match=r"executor: threads.*move it to a module"):
+        run(tasks(1), job, options=EngineOptions(executor="processes"), limits=LIMITS)
+    assert stays_because(FakeRecipe()) is None
+    assert "lambda" in str(stays_because(LocalRecipe(lambda model: model)))
+
+
+def test_worker_processes_have_low_priority_and_their_node() -> None:
+    """Where asked, worker processes give way, and each is pinned to the CPUs of its node; this process is untouched."""
+    seen: list[tuple[int, list[int]]] = []
+    mine = psutil.Process().nice()
+    cpu = sorted(os.sched_getaffinity(0))[0]
+
+    def watch(event: Event) -> None:
+        children = psutil.Process().children() if event.kind == "started" else []
+        seen.extend((child.nice(), child.cpu_affinity()) for child in children)
+
+    go(tasks(6), listener=watch, priority="low", numa_cpus=((cpu,), (cpu,)))
+    assert (max(10, mine), [cpu]) in seen
+    assert psutil.Process().nice() == mine
+
+
+def test_a_process_that_keeps_memory_is_replaced() -> None:
+    """A process that does not give its memory back is replaced when idle; the files do not notice."""
+    say = Say(hog=40_000_000)
+    work = [task(index, say=say if index >= 4 else None, cost=-float(index)) for index in range(9)]
+    outcomes = go(work, processes=1, recycle_growth_bytes=30_000_000)
+    assert all(each.ok for each in outcomes)
+    assert len({each.worker for each in outcomes}) >= 2
+
+
+def test_a_module_that_is_missing_in_the_children_is_said() -> None:
+    """A recipe that cannot be unpacked in the children ends the run with what to do."""
+    with pytest.raises(SettingsError, match="make its module importable"):
+        go(tasks(2), FakeJob(Unwelcome()))
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
+from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.travel import stays_because
+print("script runs")
+options = EngineOptions(executor="processes", processes=2)
+limits = Limits(max_limit=2, fixed_limit=2)
+"""
+
+
+def script(tmp_path: Path, body: str) -> list[str]:
+    path = tmp_path / "a script's.py"
+    head = SCRIPT.format(path=[str(Path(__file__).parents[1])])
+    path.write_text(head + textwrap.dedent(body), encoding="utf-8")
+    return [sys.executable, str(path)]
+
+
+def test_a_script_without_main_guard_runs_once(tmp_path: Path) -> None:
+    """Worker processes do not run the user's script again: no main guard is needed."""
+    body = """
+    outcomes = list(run(tasks(6), FakeJob(), options=options, limits=limits))
+    print(sum(each.ok for each in outcomes))
+    """
+    done = subprocess.run(script(tmp_path, body), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split("\n") == ["script runs", "6", ""]
+
+
+def test_what_lives_in_the_script_is_refused_with_advice(tmp_path: Path) -> None:
+    """A recipe whose class is defined in the script itself cannot travel, and the message says why."""
+    body = """
+    class Mine(FakeRecipe):
+        pass
+    print(stays_because(Mine()))
+    """
+    done = subprocess.run(script(tmp_path, body), capture_output=True, text=True, timeout=60, check=True)
+    assert "Mine is defined in the script or notebook itself" in done.stdout
+
+
+def test_children_end_with_their_parent(tmp_path: Path) -> None:
+    """When the parent is killed its worker processes end, also with a file that hangs."""
+    body = """
+    import psutil
+    def watch(event):
+        if event.kind == "started":
+            print("child", *(child.pid for child in psutil.Process().children()), flush=True)
+    work = [task(0, say=Say(gate="/nonexistent/gate"))]
+    list(run(work, FakeJob(), options=options, limits=limits, listener=watch))
+    """
+    with subprocess.Popen(script(tmp_path, body), stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        line = next(line for line in parent.stdout if line.startswith("child"))
+        children = [psutil.Process(int(pid)) for pid in line.split()[1:]]
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    gone, alive = psutil.wait_procs(children, timeout=20)
+    assert (len(gone), alive) == (len(children), [])
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Stands in a payload for a value that itself does not travel."""
+
+    kind: type[Any]
+
+
+@dataclass(frozen=True)
+class MakingRecipe(FakeRecipe):
+    """Its workers return what the payload's `Maker` makes."""
+
+    def open_worker(self, note: Any) -> Any:
+        worker = super().open_worker(note)
+        extract = worker.extract
+
+        def made(task: Any, batch: str, clock: Any) -> Any:
+            extracted = extract(task, batch, clock)
+            value = extracted.value
+            return type(extracted)(value.kind() if isinstance(value, Maker) else value)
+
+        worker.extract = made  # type: ignore[method-assign]
+        return worker
+
+
+@dataclass(frozen=True)
+class LocalRecipe(FakeRecipe):
+    """Holds a function."""
+
+    function: Any = field(default=None, kw_only=False)
+
+    def __init__(self, function: Any) -> None:
+        object.__setattr__(self, "book", None)
+        object.__setattr__(self, "function", function)
+
+
+class Unwelcome(FakeRecipe):
+    """Can be packed, and fails to be unpacked."""
+
+    def __reduce__(self) -> Any:
+        return (int, ("not a number",))
