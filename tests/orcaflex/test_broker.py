@@ -202,6 +202,18 @@ def test_a_joint_request_stays_within_a_chunk(orcaflex, sims):
     assert results[1][1].log_passes == 3 + 1 + 1
 
 
+def test_histories_too_large_for_a_joint_request_cost_nothing_more(orcaflex, sims):
+    """When no two of them fit into a chunk, every file costs one pass each, and the same calls but three."""
+
+    def postprocess(model):
+        return [model["Line01"].TimeHistory(name, (0.0, 10.0), orcaflex.oeEndA).tobytes() for name in VARIABLES]
+
+    results = run(sims(3), postprocess, broker(orcaflex, chunk_bytes=8 * 101))
+    assert [counters.log_passes for _, counters, _ in results] == [4, 4, 4]
+    samples = [counters.calls["C_GetNumOfSamples"] for _, counters, _ in results]
+    assert samples == [4, 5, 5]
+
+
 def test_a_list_of_variables_is_answered_like_orcaflex_does(orcaflex, sims):
     """An array of shape (samples, names), jointly with everything else from the second file on."""
 

@@ -29,7 +29,7 @@ class _StubLine:
 
 
 class _StubModel:
-    opened: list[str] = []  # noqa: RUF012 - a record of the whole test
+    opened: list[str] = []
 
     def __init__(self, path: str) -> None:
         self.opened.append(path)

@@ -9,7 +9,7 @@ import pytest
 
 from orcabatch import simulated
 from orcabatch.engine.contract import Extracted, Task
-from orcabatch.orcaflex.broker import BrokerOptions
+from orcabatch.orcaflex.broker import BrokerOptions, Question
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, FunctionPostProcess, OrcaFlexRecipe
 from orcabatch.outcome import Cause, Phase
 
@@ -88,6 +88,27 @@ def test_a_job_can_forbid_joint_answers(orcaflex, sims):
     assert "C_GetMultipleTimeHistoriesW" not in count.counters.calls
     assert count.counters.loads == 2
     assert seen == ["prepared", "prepared", *[("a", 1), ("b", 2)] * 2]
+
+
+def test_a_postprocess_may_know_its_questions_beforehand(orcaflex, sims):
+    """With a method `questions` the very first file is asked jointly; a batch beside it that has none is no matter."""
+
+    class Knowing:
+        def prepare(self):
+            pass
+
+        def questions(self):
+            return [Question("Line01", name, None, (("LinePoint", 0),)) for name in NAMES]
+
+        def __call__(self, model, visit):
+            return Extracted(peaks(model))
+
+    recipe = OrcaFlexRecipe({"a": Knowing(), "b": FunctionPostProcess(peaks)}, "simulated")
+    with simulated.counting() as count:
+        results, notes = work(recipe, sims(1), None, ("a", "b"))
+    assert results[0] == results[1]
+    assert count.counters.log_passes == 2
+    assert [note.subject for note in notes] == [PREFETCHED, PREFETCHED]
 
 
 def test_a_mismatch_is_said_and_prefetching_ends(orcaflex, sims):

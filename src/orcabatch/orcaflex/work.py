@@ -13,7 +13,7 @@ import inspect
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -58,7 +58,12 @@ class Visit:
 
 
 class PostProcess(Protocol):
-    """What is computed from a loaded file. Picklable where workers are processes."""
+    """What is computed from a loaded file. Picklable where workers are processes.
+
+    One that knows beforehand which time histories it will ask for in every file has a third method, `questions`,
+    without arguments, that returns them (an iterable of `orcabatch.orcaflex.broker.Question`): then the first file is
+    asked jointly already. It is called once per process, after `prepare`.
+    """
 
     def prepare(self) -> None:
         """Called once per process, before OrcFxAPI is looked up."""
@@ -167,7 +172,15 @@ class _Shared:
         options = recipe.broker
         if options is None or not options.enabled or not binding.is_genuine:
             return cls(binding, None)
-        return cls(binding, Broker(binding.module, options, recipe.questions))
+        return cls(binding, Broker(binding.module, options, tuple(_foreseen(recipe))))
+
+
+def _foreseen(recipe: OrcaFlexRecipe) -> Iterator[Question]:
+    yield from recipe.questions
+    for postprocess in recipe.postprocesses.values():
+        questions = getattr(postprocess, "questions", None)
+        if questions is not None:
+            yield from questions()
 
 
 _SHARED: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()

@@ -93,7 +93,11 @@ class Foresight:
             if group is None or place is None or self._strayed(group.questions[place].order):
                 return None
             history_bytes = _DOUBLE_BYTES * max(finder.called(name[0]).SampleCount(period), 1)
-            chosen = self._chosen(finder, group.questions[place:], key, self._chunk_bytes // history_bytes)
+            limit = self._chunk_bytes // history_bytes
+            if limit < _LEAST:
+                self._groups[key[2]] = None  # no two of these fit into a chunk
+                return None
+            chosen = self._chosen(finder, group.questions[place:], key, limit)
             if len(chosen) < _LEAST:
                 return None
             finder.make_room(history_bytes * len(chosen))

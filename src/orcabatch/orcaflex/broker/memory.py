@@ -43,7 +43,7 @@ class Memory:
         self.objects = Objects(module, model_handle, self.adopt)
         self.variable_ids: dict[tuple[Any, str], int] = {}
         self.facts: dict[str, Any] = {}
-        self.errors = (module.DLLError, TypeError, ValueError, OverflowError, MemoryError, ArgumentError)
+        self.errors = (module.DLLError, ArgumentError, MemoryError)
         self.foresight = Foresight(module, options.chunk_bytes, self.errors)
         self.check = SelfCheck(draw, enabled=options.self_check)
         self.mismatch, self.used_joint, self.finished = "", False, True
