@@ -27,10 +27,11 @@ def main() -> None:
     logger.remove()
     warnings.simplefilter("ignore")
     opp = importlib.import_module("digitalmodel.modules.orcaflex.opp")
-    give_linked_statistics_their_argument(opp)
+    last = give_linked_statistics_their_argument(opp)
     for line in sys.stdin:
         job = pickle.loads(Path(json.loads(line)).read_bytes())  # noqa: S301 - written by the test that asks
         answer = run(opp, **job)
+        last.clear()  # it holds a model
         answer["modules"] = sorted(name for name in sys.modules if name.split(".")[0] == "orcabatch")
         print(json.dumps(answer), file=answers, flush=True)
 
@@ -62,6 +63,7 @@ def give_linked_statistics_their_argument(opp):
 
     opp.ou.get_model_and_metadata = get_model_and_metadata
     opp.opp_ls.get_linked_statistics = lambda cfg, model, file_name: compute(cfg, dict(last), file_name)
+    return last
 
 
 if __name__ == "__main__":

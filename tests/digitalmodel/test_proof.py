@@ -6,6 +6,7 @@ import copy
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import orcabatch
 from dm_proof.configurations import CASES, STATISTICS, break_files, configuration, drawn_configurations, write_files
 from dm_proof.harness import Reference, Run, assert_identical, run, with_output
 from orcabatch import simulated
@@ -47,6 +49,15 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return break_files(tmp_path_factory.mktemp("broken"))
 
 
+@contextmanager
+def configured(costs: simulated.Costs) -> Iterator[None]:
+    simulated.configure(costs)
+    try:
+        yield
+    finally:
+        simulated.configure(simulated.Costs())
+
+
 def prove(reference: Reference, cfg: dict[str, Any], folder: Path, threads: int) -> tuple[Run, dict[str, Any]]:
     """Run both, compare the folders; digitalmodel gets the list without the files that failed."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -69,6 +80,32 @@ def test_the_known_configurations_give_the_same_bytes_on_any_number_of_threads(
     done, answer = prove(reference, configuration(files, tmp_path, *on, **sections), tmp_path, threads)
     assert done.stand == list(range(len(files)))
     assert answer["same"]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8, 30])
+def test_the_facade_gives_the_same_bytes_and_really_runs_that_many_at_once(
+    threads: int, reference: Reference, tmp_path: Path
+) -> None:
+    """`run_batch`, joint answers and all: byte for byte, each file loaded once, no model misused or left alive."""
+    many = write_files(tmp_path / "sims", count=32)
+    on, sections = CASES["A+C"]
+    performance = {
+        "executor": "threads",
+        "threading": {"mode": "static", "max_threads": threads, "min_threads": 1},
+        "optimization": {"thread_allocation": dict.fromkeys(("small", "medium", "large"), threads)},
+        "ledger": {"enabled": False},
+        "monitoring": {"export_metrics": False},
+    }
+    cfg = with_output(configuration(many, tmp_path, *on, **sections), tmp_path / "ours")
+    with configured(simulated.Costs(load_latency_s=0.2 if threads > 1 else 0.0)), simulated.counting() as count:
+        result = orcabatch.run_batch(cfg, performance=performance, progress=False)
+    assert result.ok
+    assert count.counters.loads == len(many)
+    assert count.counters.peak_live_models == threads
+    assert count.counters.never_destroyed == count.counters.affinity_violations == 0
+    theirs = configuration(many, tmp_path, *on, **sections)
+    assert reference.run(with_output(theirs, tmp_path / "theirs"))["error"] is None
+    assert_identical(tmp_path / "ours", tmp_path / "theirs")
 
 
 @pytest.mark.parametrize("case", CASES)

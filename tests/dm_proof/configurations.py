@@ -171,18 +171,24 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 """Outputs and sections of each case."""
 
-SELECTED = simulated.ObjectSpec("Environment", simulated.ObjectType.Environment, data={"SelectedCurrent": "Current2"})
-"""An environment in whose file another current is selected than the active one: selecting shows."""
 STOPS = (30.0, 30.0, 20.0, 40.0, 25.0, 30.0)
 
 
 def write_files(folder: Path, count: int = 6, stops: tuple[float, ...] = STOPS, **spec: Any) -> list[Path]:
     """Simulations of different length with the same objects."""
     folder.mkdir(parents=True, exist_ok=True)
-    objects = (*simulated.mooring_objects(18, lines=4), SELECTED)
+    # Another current is selected in the files than the active one, so that selecting shows.
+    objects = simulated.mooring_objects(18, lines=4)
     files = []
     for i in range(count):
-        own = {"objects": objects, "stop_time_s": stops[i % len(stops)], "seed": i, "size_bytes": 40_000, **spec}
+        own = {
+            "objects": objects,
+            "stop_time_s": stops[i % len(stops)],
+            "seed": i,
+            "size_bytes": 40_000,
+            "selected_current": 2,
+            **spec,
+        }
         file = folder / f"case_{i:02d}.sim"
         simulated.write_sim(
             file, simulated.SimSpec(sample_interval_s=0.5, current_speeds_m_s=(0.4 + i, 1.1 + i), **own)
@@ -198,7 +204,8 @@ def break_files(folder: Path) -> list[Path]:
     empty.touch()
     other.write_bytes(b"a shopping list\n" * 100)
     simulated.write_sim(cut, simulated.SimSpec(faults=(simulated.SimFault.TRUNCATED,)))
-    simulated.write_sim(bare, simulated.SimSpec(objects=(SELECTED,), stop_time_s=50.0, size_bytes=40_000))
+    vessel = simulated.ObjectSpec("Vessel1", simulated.ObjectType.Vessel)
+    simulated.write_sim(bare, simulated.SimSpec(objects=(vessel,), stop_time_s=50.0, size_bytes=40_000))
     return [missing, empty, other, cut, bare]
 
 

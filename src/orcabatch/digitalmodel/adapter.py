@@ -12,6 +12,7 @@ that digitalmodel's own loop does not give them, so they work here although 0.0.
 from __future__ import annotations
 
 import copy
+import gzip
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -76,14 +77,29 @@ class FileResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """How time series are written.
+
+    Attributes:
+        block_bytes: text is made and written in pieces of about this size.
+        compress: write `.csv.gz` instead of `.csv`; the same bytes inside.
+    """
+
+    block_bytes: int = 10_000_000
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DigitalModelPostProcess:
     """digitalmodel's post-process as what a worker computes from a loaded file.
 
     Attributes:
         cfg: the configuration with its masters merged; a plain dict, never changed.
+        writing: how time series are written.
     """
 
     cfg: dict[str, Any]
+    writing: Writing = field(default_factory=lambda: Writing())
 
     def prepare(self) -> None:
         """Let a newer digitalmodel's own gate import OrcFxAPI first."""
@@ -110,7 +126,7 @@ class DigitalModelPostProcess:
         if asked.order.settled:
             settle(cfg, asked.order.stop_time)
         summary = linked = record = None
-        tables = _Tables(clock)
+        tables = _Tables(clock, self.writing)
         if flagged(cfg, "summary"):
             summary = layout.summary.get_summary_for_file(cfg, known, asked.file_name)
         if flagged(cfg, "linked_statistics"):
@@ -167,8 +183,8 @@ class _Tables:
     A file that fails in its last table must not leave the first ones behind: it counts as not in the list.
     """
 
-    def __init__(self, clock: PhaseClock) -> None:
-        self._clock, self._open = clock, ExitStack()
+    def __init__(self, clock: PhaseClock, writing: Writing) -> None:
+        self._clock, self._writing, self._open = clock, writing, ExitStack()
         self._temporary: dict[Path, Path] = {}
 
     @property
@@ -183,12 +199,22 @@ class _Tables:
         self._clock.enter(Phase.WRITE)
         self._open.__exit__(*raised)
 
-    def _write(self, target: Path, to_csv: Callable[[Path], None]) -> None:
+    def _write(self, target: Path, to_csv: Callable[[Path, int], None]) -> None:
         self._clock.enter(Phase.WRITE)
+        if self._writing.compress:
+            target = target.with_name(f"{target.name}.gz")
         if target not in self._temporary:  # of two groups with one label the last one stands
             self._temporary[target] = self._open.enter_context(atomic_path(target))
-        to_csv(self._temporary[target])
+        to_csv(self._temporary[target], self._writing.block_bytes)
+        if self._writing.compress:
+            _compress(self._temporary[target])
         self._clock.enter(Phase.EXTRACT)
+
+
+def _compress(path: Path) -> None:
+    """Replace a file's content by its compressed form; without a time stamp, so that the same text gives same bytes."""
+    plain = path.read_bytes()
+    path.write_bytes(gzip.compress(plain, compresslevel=6, mtime=0))
 
 
 def _labelled(record: Mapping[str, Any] | None, outputs: list[Path]) -> tuple[tuple[str, Path], ...]:

@@ -11,8 +11,10 @@ which it visits the files. Covers both ways in, and being loud about failed file
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Mapping, MutableMapping
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.batch import inside_router
@@ -125,11 +127,22 @@ def tell_failures(result: BatchResult, cfg: Mapping[str, Any]) -> None:
         result.raise_for_failures()
     named = "; ".join(f"{outcome.file.name}: {outcome.error}" for outcome in result.failed[:NAMED])
     more = len(result.failed) - NAMED
-    warnings.warn(
-        f"{len(result.failed)} of {len(result.outcomes)} files failed, the others are written: {named}"
-        + (f"; and {more} more, see the list of failed files" if more > 0 else ""),
-        stacklevel=3,
-    )
+    text = f"{len(result.failed)} of {len(result.outcomes)} files failed, the others are written: {named}"
+    text += f"; and {more} more, see the list of failed files" if more > 0 else ""
+    where = _callers_frame()
+    warnings.warn_explicit(text, UserWarning, where.f_code.co_filename, where.f_lineno, module="orcabatch.digitalmodel")
+
+
+def _callers_frame() -> FrameType:
+    """The innermost frame that is neither digitalmodel's nor ours: where the engineer's own call stands."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").split(".")[0] not in {"digitalmodel", "orcabatch"}:
+            return frame
+        frame = frame.f_back
+    if frame is None:
+        raise RuntimeError("this Python has no frames to look at")
+    return frame
 
 
 def _run(cfg: MutableMapping[str, Any]) -> BatchResult:
