@@ -1,0 +1,155 @@
+"""What a worker does with one task: phases, shares, exceptions, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.fakes import Book, FakeRecipe, Say, task
+from orcabatch.engine.contract import Extracted
+from orcabatch.engine.entry import Bench, Caught, Done, attempt
+from orcabatch.engine.executor import Complaint, Finished, Message, PhaseEntered, Started
+from orcabatch.engine.meter import MemoryMeter, resident_bytes
+from orcabatch.outcome import Cause, Phase, Status
+
+
+def bench(recipe: Any = None) -> tuple[Bench, list[Message]]:
+    said: list[Message] = []
+    return Bench(recipe or FakeRecipe(Book()), said.append, "w", MemoryMeter()), said
+
+
+def test_the_phases_are_told_in_order() -> None:
+    """A task goes from start through load, extract and write to clean-up, and each change is told once."""
+    worker, said = bench()
+    worker.do(task(4))
+    assert isinstance(said[0], Started)
+    assert [each.phase for each in said if isinstance(each, PhaseEntered)] == [
+        Phase.EXTRACT,
+        Phase.WRITE,
+        Phase.CLEAN_UP,
+    ]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_exception_passes_after_the_release(error: type[BaseException]) -> None:
+    """KeyboardInterrupt and its like pass through, but the file is released before."""
+    book = Book()
+
+    class Raising(FakeRecipe):
+        def open_worker(self, note: Any) -> Any:
+            worker = super().open_worker(note)
+
+            def extract(*_: Any) -> Extracted:
+                raise error
+
+            worker.extract = extract  # type: ignore[method-assign]
+            return worker
+
+    worker, _ = bench(Raising(book))
+    with pytest.raises(error):
+        worker.do(task(0))
+    assert (book.count("load"), book.count("release")) == (1, 1)
+
+
+def test_a_worker_that_cannot_be_opened_fails_the_file_and_is_opened_again() -> None:
+    """Opening happens at the first load; if it raises, the file fails there, and the next file tries anew."""
+    book = Book(refuse_opens=1)
+    worker, _ = bench(FakeRecipe(book))
+    first, second = worker.do(task(0)), worker.do(task(1))
+    assert (first.outcomes[0].cause, first.outcomes[0].failed_phase) == (Cause.LICENCE, Phase.LOAD)
+    assert first.may_heal == {"a"}
+    assert second.outcomes[0].ok
+
+
+def test_an_explanation_that_raises_is_replaced() -> None:
+    """A recipe whose explain raises costs the explanation, not the worker."""
+
+    class Speechless(FakeRecipe):
+        def explain(self, error: BaseException, task: Any, phase: Phase) -> Any:
+            raise RuntimeError("no words")
+
+    worker, _ = bench(Speechless())
+    outcome = worker.do(task(0, say=Say(fail="load"))).outcomes[0]
+    assert outcome.status is Status.FAILED
+    assert "UnhappyError" in str(outcome.error)
+    assert "no words" in str(outcome.traceback)
+
+
+def test_a_worker_that_cannot_be_closed_is_a_complaint() -> None:
+    """Closing never raises; the engineer is told."""
+
+    class Sticky(FakeRecipe):
+        def open_worker(self, note: Any) -> Any:
+            worker = super().open_worker(note)
+
+            def close() -> None:
+                raise OSError("stuck")
+
+            worker.close = close  # type: ignore[method-assign]
+            return worker
+
+    worker, said = bench(Sticky())
+    worker.do(task(0))
+    worker.close()
+    assert [type(each) for each in said if not isinstance(each, Started | PhaseEntered)] == [Complaint]
+
+
+def test_memory_is_shared_out_by_size() -> None:
+    """What the process grows while two files are in work is theirs, by their sizes; what is given back is nobody's."""
+    level = [1000]
+    meter = MemoryMeter(lambda: level[0])
+    meter.begin(0, 300)
+    level[0] = 1100
+    meter.begin(1, 100)
+    level[0] = 1500
+    meter.mark()
+    level[0] = 1400
+    assert meter.end(0) == 100 + 300
+    assert meter.end(1) == 100
+    level[0] = 1000
+    meter.released()
+    meter.begin(2, 1)
+    level[0] = 1250
+    assert meter.end(2) == 250
+
+
+def test_a_large_allocation_is_seen(tmp_path: Path) -> None:
+    """Memory and bytes read stand in the outcome, as the system measured them."""
+    path = tmp_path / "big.sim"
+    path.write_bytes(bytes(50_000_000))
+
+    @dataclass
+    class Reader:
+        held: bytes = b""
+
+        def load(self, task: Any) -> None:
+            self.held = path.read_bytes()
+
+        def extract(self, task: Any, batch: str, clock: Any) -> Extracted:
+            return Extracted(len(self.held))
+
+        def release(self, task: Any) -> None:
+            self.held = b""
+
+        def close(self) -> None: ...
+
+    class Reading(FakeRecipe):
+        def open_worker(self, note: Any) -> Any:
+            return Reader()
+
+    worker, _ = bench(Reading())
+    finished = worker.do(task(0, size_bytes=50_000_000))
+    assert isinstance(finished, Finished)
+    usage = finished.outcomes[0].usage
+    assert 45_000_000 < usage.peak_memory_bytes < 120_000_000
+    assert 50_000_000 <= usage.read_bytes < 51_000_000
+    assert resident_bytes() > 0
+
+
+def test_attempt_returns_what_was_raised() -> None:
+    """The one broad except turns an exception into a value."""
+    assert attempt(lambda: 3) == Done(3)
+    assert isinstance(attempt(lambda: int("x")), Caught)

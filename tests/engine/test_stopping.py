@@ -1,0 +1,199 @@
+"""Ctrl-C and SIGTERM, once and twice, at chosen and at random moments, with every executor."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.fakes import FakeJob, tasks
+from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.stopping import StopSignal
+from orcabatch.errors import BatchInterrupted
+
+EXECUTORS = {
+    "serial": ("serial", 1),
+    "threads": ("threads", 1),
+    "processes": ("processes", 1),
+    "hybrid": ("processes", 2),
+}
+SCRIPT = Path(__file__).with_name("stopping_script.py")
+
+
+class Interruptee:
+    """The script in a process of its own, and what it says."""
+
+    def __init__(self, name: str, count: int, gate: str = "", again: str = "") -> None:
+        executor, threads = EXECUTORS[name]
+        command = [sys.executable, str(SCRIPT), executor, str(threads), str(count), gate, again]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.said: list[dict[str, Any]] = []
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(json.loads(line))
+            yield self.said[-1]
+
+    def until(self, key: str, value: Any, times: int = 1) -> None:
+        """Read until it has said this so often."""
+        for line in self.lines():
+            times -= line.get(key) == value
+            if not times:
+                return
+        raise AssertionError(f"ended without saying {key}={value}: {self.said[-3:]}, {self.errors()}")
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        self.process.send_signal(number)
+
+    def errors(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def finish(self) -> int:
+        """Read to the end."""
+        list(self.lines())
+        errors = self.errors()
+        code = self.process.wait()
+        self.process.stdout.close()  # type: ignore[union-attr]
+        self.process.stderr.close()  # type: ignore[union-attr]
+        assert errors == ""
+        return code
+
+    def statuses(self) -> Counter[str]:
+        return Counter(line["status"] for line in self.said if "status" in line)
+
+    def end(self, which: int = 0) -> dict[str, Any]:
+        return [line for line in self.said if line.get("end")][which]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_once_finishes_what_runs(name: str, number: int, tmp_path: Path) -> None:
+    """The first signal finishes the running files, cancels the others, and says which signal it was."""
+    gate = tmp_path / "gate"
+    batch = Interruptee(name, 30, str(gate))
+    if name == "serial":  # its listener hears of a file when it has ended
+        gate.touch()
+        batch.until("status", "ok", 2)
+        batch.interrupt(number)
+    else:
+        batch.until("event", "started", 2)
+        batch.interrupt(number)
+        batch.until("event", "warning")
+        gate.touch()
+    assert batch.finish() == 0
+    statuses = batch.statuses()
+    assert sum(statuses.values()) == 30
+    assert statuses["failed"] == 0
+    assert statuses["ok"] == 2 if name != "serial" else statuses["ok"] >= 2
+    assert batch.end() == {"end": True, "signum": number, "told": 30, "children": 0, "threads": 0, "restored": True}
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", "hybrid"])
+def test_twice_leaves_now(name: str, tmp_path: Path) -> None:
+    """The second signal gives up the running files too: every file is cancelled, and hung ones do not keep Python."""
+    batch = Interruptee(name, 10, str(tmp_path / "never"))
+    batch.until("event", "started", 2)
+    batch.interrupt()
+    batch.until("event", "warning")
+    batch.interrupt()
+    assert batch.finish() == 0
+    assert batch.statuses() == {"cancelled": 10}
+    assert (batch.end()["children"], batch.end()["restored"]) == (0, True)
+
+
+def test_twice_leaves_a_hung_serial_file(tmp_path: Path) -> None:
+    """In a serial run the second signal leaves the post-process itself."""
+    from engine.fakes import FakeRecipe, Say, task
+
+    class Signalling(FakeRecipe):
+        def open_worker(self, note: Any) -> Any:
+            worker = super().open_worker(note)
+            extract = worker.extract
+
+            def interrupted(*args: Any) -> Any:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                return extract(*args)
+
+            worker.extract = interrupted  # type: ignore[method-assign]
+            return worker
+
+    work = [task(index, say=Say(gate=str(tmp_path / "never"))) for index in range(3)]
+    statuses = []
+    with pytest.raises(BatchInterrupted, match="left at once"):  # noqa: PT012 - what came before the error counts
+        for outcome in run(work, FakeJob(Signalling()), options=EngineOptions(executor="serial"), limits=Limits()):
+            statuses.append(outcome.status.value)  # noqa: PERF401 - see above
+    assert statuses == ["cancelled"] * 3
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("seed", range(3))
+def test_at_random_moments(name: str, seed: int) -> None:
+    """Whenever Ctrl-C comes, each of 1,500 files has exactly one outcome, nothing is left, and the next run works."""
+    chance = random.Random(f"{name}{seed}")  # the pipe holds less than 1,500 files' lines: it cannot end before
+    batch = Interruptee(name, 1500, again="again")
+    batch.until("event", "started", chance.randrange(1, 100))
+    batch.interrupt()
+    assert batch.finish() == 0
+    first = batch.said.index(batch.end(0))
+    indices = Counter(line["index"] for line in batch.said[:first] if "index" in line)
+    assert indices == Counter(range(1500))
+    assert batch.end(0) == {"end": True, "signum": 2, "told": 1500, "children": 0, "threads": 0, "restored": True}
+    assert batch.end(1) == {"end": True, "signum": None, "told": 5, "children": 0, "threads": 0, "restored": True}
+
+
+def test_the_second_signal_interrupts_the_callers_loop() -> None:
+    """Between two outcomes the first signal lets the caller's code go on, the second raises KeyboardInterrupt in it."""
+    went_on = False
+    outcomes = run(tasks(50), FakeJob(), options=EngineOptions(threads=2), limits=Limits(max_limit=2))
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop's body is what is tested
+        for _ in outcomes:
+            signal.raise_signal(signal.SIGINT)
+            went_on = True
+            signal.raise_signal(signal.SIGINT)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert went_on
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """Under nohup or in a background shell job, where SIGINT is ignored, it stays so."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        stop = StopSignal(lambda: None)
+        stop.install()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        stop.restore()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_overlapping_runs_give_the_signals_back() -> None:
+    """Two runs in turns in one thread, ended in the order they began, leave a Ctrl-C that works."""
+    options, limits = EngineOptions(executor="serial"), Limits(max_limit=1)
+    first = run(tasks(3), FakeJob(), options=options, limits=limits)
+    second = run(tasks(3), FakeJob(), options=options, limits=limits)
+    next(first), next(second)
+    assert len(list(first)) == 2
+    assert len(list(second)) == 2
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_asking_never_lowers() -> None:
+    """A level that was asked for once stays, whatever is asked for later."""
+    stop = StopSignal(lambda: None)
+    stop.ask(2)
+    stop.ask(1)
+    assert stop.level == 2
