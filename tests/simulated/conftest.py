@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ def orcfxapi(tmp_path: Path) -> Iterator[ModuleType]:
     """The real OrcFxAPI package over the simulated DLL, counting in a folder of this test's own."""
     yield simulated.install(simulated.Costs(), counters=tmp_path / "counters")
     simulated.configure(simulated.Costs())
+    gc.collect()  # models in cycles are destroyed here, on the thread that made them
 
 
 @pytest.fixture

@@ -139,7 +139,8 @@ def test_time_series_statistics(orcfxapi: ModuleType, model: Any) -> None:
 
 
 _QUESTIONS = [
-    ("Line01", "Effective tension", lambda api: api.oeEndA), ("Line08", "Declination", lambda api: api.oeArcLength(61.7)),
+    ("Line01", "Effective tension", lambda api: api.oeEndA), ("Winch01", "Tension", lambda api: None),
+    ("Line08", "Declination", lambda api: api.oeArcLength(61.7)), ("Constraint02", "Displacement", lambda api: None),
     ("Vessel1", "Heave", lambda api: api.oeVessel(10, -3, 5)), ("Winch02", "Length", lambda api: None),
     ("Vessel1", "Support Reaction Force", lambda api: api.oeSupport(3)), ("General", "Time", lambda api: None),
     ("Environment", "Elevation", lambda api: api.oeEnvironment(4, 5, 0)), ("Link01", "Tension", lambda api: None),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ import pytest
 
 from orcabatch import simulated
 from orcabatch.simulated import Costs, SimSpec
+from orcabatch.simulated.calibration import own_cost_s
 
 Failure = Callable[..., int]
 
@@ -185,3 +188,54 @@ def test_burnt_cpu_is_not_the_simulators_own(orcfxapi: ModuleType, sim: Path) ->
         model["Line01"].TimeHistory("Z", None, orcfxapi.oeEndA)
     assert count.counters.cost_seconds == pytest.approx(0.05, abs=0.02)
     assert count.counters.own_seconds < 0.02
+
+
+def load_and_leave(path: str) -> None:
+    """What a worker process does: load, ask, forget to destroy."""
+    api = simulated.install()
+    model = api.Model(path, threadCount=1)
+    model["Line01"].StaticResult("Z", api.oeEndA)
+    os._exit(0)
+
+
+@pytest.mark.parametrize("method", [
+    pytest.param("fork", marks=pytest.mark.skipif(os.name == "nt", reason="there is no fork on Windows")), "spawn",
+])  # fmt: skip
+def test_worker_processes_add_up(orcfxapi: ModuleType, sim: Path, method: str) -> None:
+    """Forked and spawned workers count for themselves; what they left behind is not alive, but was never destroyed."""
+    kept = orcfxapi.Model(sim)
+    context = multiprocessing.get_context(method)
+    with simulated.counting() as count:
+        workers = [context.Process(target=load_and_leave, args=(str(sim),)) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    counters = count.counters
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert (counters.loads, counters.log_passes, counters.models_created) == (2, 2, 2)
+    assert (counters.never_destroyed, counters.live_models, counters.affinity_violations) == (2, 1, 0)
+    assert kept.simulationComplete
+
+
+def test_bandwidth_is_shared_by_processes(orcfxapi: ModuleType, tmp_path: Path) -> None:
+    """A process and this one halve it."""
+    paths = [simulated.write_sim(tmp_path / f"{at}.sim", SimSpec(size_bytes=24_000_000)) for at in range(2)]
+    simulated.configure(Costs(bandwidth_bytes_per_s=60e6))
+    code = "import sys; from orcabatch import simulated as s; O = s.install(); print(flush=True); O.Model(sys.argv[1])"
+    other = subprocess.Popen([sys.executable, "-c", code, str(paths[1])], stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    other.stdout.readline()
+    begin = time.monotonic()
+    orcfxapi.Model(paths[0])
+    other.wait()
+    other.stdout.close()
+    assert time.monotonic() - begin > 48e6 / 60e6 * 0.8
+
+
+def test_calibration_leaves_no_trace(orcfxapi: ModuleType) -> None:
+    """Measuring the simulator's own cost counts nothing and leaves no model."""
+    costs = own_cost_s.__wrapped__()
+    assert all(0 < seconds < 1e-4 for seconds in costs.values())
+    counters = simulated.counters()
+    assert (counters.total_calls, counters.models_created) == (0, 0)

@@ -19,6 +19,14 @@ STATIC = slice(-1, 0)
 
 def samples_of(model: Model, number: int, start: float, stop: float) -> slice:
     """The samples of a period, or `STATIC`. Refuses with 39 when nothing was simulated, 12 for an invalid period."""
+    key = (number, start, stop)
+    at = model.periods.get(key)
+    if at is None:
+        at = model.periods[key] = _samples_of(model, number, start, stop)
+    return at
+
+
+def _samples_of(model: Model, number: int, start: float, stop: float) -> slice:
     if number == STATIC_STATE and model.state != RESET:
         return STATIC
     log = model.log

@@ -111,6 +111,7 @@ class Model:
         "model",
         "name",
         "owner",
+        "periods",
         "schema",
         "shared",
         "spec",
@@ -143,6 +144,7 @@ class Model:
         for item in (self.general, self.environment):
             item.values, item.recipes = {}, {}
         self.values.clear()
+        self.periods: dict[tuple[int, float, float], slice] = {}
         self.log: Log | None = None
         self.ballast: object = None
         self.spec = SimSpec()

@@ -69,7 +69,8 @@ def create_model(token: Token, out: int, parameters: int) -> None:
 
 @export("C_DestroyModel", ADDRESS)
 def destroy_model(token: Token, handle: int) -> None:
-    if handle in world.models and world.models[handle].owner is not token:
+    known = world.models.get(handle)
+    if known is not None and known.owner is not token and known.board is token.board:
         token.block[Slot.DESTROYED_ON_WRONG_THREAD] += 1
     model = model_of(token, handle)
     model.clear()
@@ -246,7 +247,7 @@ def clear_model(token: Token, handle: int) -> None:
 @export("C_ResetModel", ADDRESS)
 def reset_model(token: Token, handle: int) -> None:
     model = model_of(token, handle)
-    model.state, model.log, model.ballast = RESET, None, None
+    model.state, model.log, model.ballast, model.periods = RESET, None, None, {}
 
 
 @export("C_GetSimulationComplete", ADDRESS, ADDRESS)
