@@ -214,6 +214,20 @@ def test_histories_too_large_for_a_joint_request_cost_nothing_more(orcaflex, sim
     assert samples == [4, 5, 5]
 
 
+def test_one_question_costs_no_more_than_without_broker(orcaflex, sims):
+    """One object, one column: never more calls, one pass."""
+
+    def postprocess(model):
+        return model["Line01"].TimeHistory("X", None, orcaflex.oeEndA).tobytes()
+
+    files = sims(4)
+    plain, brokered = run(files, postprocess), run(files, postprocess, broker(orcaflex))
+    assert values(brokered) == values(plain)
+    for (_, without, _), (_, with_broker, _) in zip(plain, brokered, strict=True):
+        assert with_broker.total_calls <= without.total_calls
+        assert with_broker.log_passes == 1
+
+
 def test_a_list_of_variables_is_answered_like_orcaflex_does(orcaflex, sims):
     """An array of shape (samples, names), jointly with everything else from the second file on."""
 

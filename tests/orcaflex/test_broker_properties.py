@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orcabatch.orcaflex.broker import Question
 from orcaflex.driving import broker, run, values
 
 NAMES = st.sampled_from(
@@ -151,6 +152,18 @@ STEP = st.fixed_dictionaries(
 PROGRAM = st.lists(STEP, min_size=1, max_size=14).flatmap(lambda steps: st.sampled_from([steps, steps * 2]))
 
 
+SEEDS = st.lists(
+    st.builds(
+        Question,
+        NAMES,
+        VARIABLES,
+        st.sampled_from([None, (0.0, 5.0), (0.0, 20.0), 32004]),
+        st.sampled_from([None, (("LinePoint", 0),), (("LinePoint", 1),)]),
+    ),
+    max_size=6,
+)
+
+
 def interpreter(module, program):
     """The program as a post-process function; a step may belong to one file only."""
     turn = iter(range(100))
@@ -170,12 +183,12 @@ def interpreter(module, program):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(program=PROGRAM, chunk=st.sampled_from([100_000_000, 2 * 8 * 300, 1]), place=st.integers(0, 3))
-def test_any_program_gets_the_same_with_and_without_broker(orcaflex, sims, program, chunk, place):
-    """Wrong names, periods, extras and writes included; with large, small and no room for joint answers."""
+@given(program=PROGRAM, seeds=SEEDS, chunk=st.sampled_from([100_000_000, 2 * 8 * 300, 1]), place=st.integers(0, 3))
+def test_any_program_gets_the_same_with_and_without_broker(orcaflex, sims, program, seeds, chunk, place):
+    """Wrong names, periods, extras, writes and foreseen questions; with much, little and no room for joint answers."""
     files = _files(sims)
     expected = values(run(files, interpreter(orcaflex, program), counting=nullcontext))
-    shared = broker(orcaflex, draw=lambda count: min(place, count - 1), chunk_bytes=chunk)
+    shared = broker(orcaflex, seeds, draw=lambda count: min(place, count - 1), chunk_bytes=chunk)
     brokered = run(files, interpreter(orcaflex, program), shared, nullcontext)
     assert values(brokered) == expected
     assert [report.mismatch for _, _, report in brokered] == [""] * len(files)

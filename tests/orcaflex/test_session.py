@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 
 import pytest
 
@@ -11,6 +12,7 @@ from orcabatch.orcaflex.binding import Kind, find_binding
 from orcabatch.orcaflex.files import InputError
 from orcabatch.orcaflex.session import Session, destroy
 from orcabatch.simulated import SimFault
+from orcaflex.driving import broker, run, values
 
 
 def test_one_model_serves_all_files_and_is_destroyed_once(orcaflex, sims):
@@ -112,3 +114,45 @@ def test_destroying_from_another_thread_says_so(orcaflex):
     model.ownsModelHandle = True
     destroy(orcaflex, model)
     simulated.reset_counters()
+
+
+def test_general_and_environment_belong_to_the_loaded_file(orcaflex, sims):
+    """Should OrcaFlex give them new handles with a file, the model's own objects follow."""
+    files = sims(2)
+    for shared in (None, broker(orcaflex)):
+        session = Session(find_binding(), shared)
+        model = session.load(files[0])
+        general = model.general
+        session.release()
+        object.__setattr__(model.environment, "handle", orcaflex.Handle(424242))
+        model = session.load(files[1])
+        assert model.general is general
+        assert model.environment.name == "Environment"
+        assert model.environment.type == orcaflex.ObjectType.Environment
+        session.close()
+
+
+def test_eight_threads_share_a_broker_and_no_model(orcaflex, sims):
+    """24 files on 8 threads: the values of one thread, one model per thread, no call off its thread."""
+    files = sims(24)
+
+    def peaks(model):
+        lines = [item for item in model.objects if item.type == orcaflex.ObjectType.Line]
+        return [float(line.TimeHistory(name, None, orcaflex.oeEndA).max()) for line in lines for name in ("X", "Y")]
+
+    expected = values(run(files, peaks, counting=nullcontext))
+    shared, found = broker(orcaflex), {}
+
+    def work(number):
+        mine = files[number::8]
+        found.update(zip(mine, values(run(mine, peaks, shared, nullcontext)), strict=True))
+
+    with simulated.counting() as count:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [found[file] for file in files] == expected
+    assert count.counters.models_created == 8
+    assert count.counters.affinity_violations == 0

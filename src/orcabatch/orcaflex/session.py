@@ -71,11 +71,14 @@ class Session:
             self._model = self.binding.module.Model(str(file))
             return self._model
         check_readable(file)
-        if self._model is None:
+        reused = self._model is not None
+        if not reused:
             self._model = self._new_model()
         loaded = False
         try:
             self._model.LoadSimulation(str(file))
+            if reused:
+                renew_fixed_objects(self.binding.module, self._model)
             loaded = True
         finally:
             if not loaded:
@@ -132,6 +135,22 @@ class Session:
             )
         if self._closed:
             raise RuntimeError(f"cannot {what}: this session is closed")
+
+
+def renew_fixed_objects(module: Any, model: Any) -> None:
+    """Make sure that `model.general` and `model.environment` belong to the file that was just loaded.
+
+    The binding makes them once, with the model. That OrcaFlex keeps their handles over loading and clearing is likely
+    (the binding itself loads into the model that it made them for), but documented nowhere.
+    """
+    helpers, kinds = module.HelperMethods, module.ObjectType
+    for name, find, kind in (
+        ("general", helpers.GetGeneralHandle, kinds.General),
+        ("environment", helpers.GetEnvironmentHandle, kinds.Environment),
+    ):
+        handle = find(model.handle)
+        if getattr(handle, "value", handle) != getattr(model, name).handle.value:
+            object.__setattr__(model, name, helpers.CreateOrcaFlexObject(model.handle, handle, kind))
 
 
 def destroy(module: Any, model: Any) -> None:

@@ -80,5 +80,5 @@ def _difference(joint: Any, single: Any) -> str:
     if joint.shape != single.shape:
         return f"{joint.shape[0]} samples jointly, {single.shape[0]} singly"
     differ = np.flatnonzero(joint.view(np.uint64) != single.view(np.uint64))
-    first = int(differ[0])
-    return f"{len(differ)} of {len(joint)} samples differ, first: {joint[first]!r} jointly, {single[first]!r} singly"
+    ours, theirs = float(joint[differ[0]]), float(single[differ[0]])
+    return f"{len(differ)} of {len(joint)} samples differ, first: {ours!r} jointly, {theirs!r} singly"
