@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -65,3 +67,14 @@ def test_a_batch_with_faults(tmp_path: Path) -> None:
     assert paths[1].stat().st_size == 0
     assert simulated.SimFile(paths[2]).spec.faults == (SimFault.NOT_LOGGED,)
     assert simulated.SimFile(paths[3]).spec.faults == ()
+
+
+def test_the_documented_five_lines_run(orcfxapi: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What docs/simulated.md shows."""
+    text = (Path(__file__).parents[2] / "docs" / "simulated.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"my_function": lambda model: model["Winch01"].TimeHistory("Tension").max()}
+    for block in blocks:
+        exec(block, names)  # noqa: S102
+    assert len(blocks) == 2
