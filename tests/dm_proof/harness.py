@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from orcabatch.digitalmodel.batch import Conclusion, DigitalModelBatch
 from orcabatch.engine.contract import Note, Task
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.settings import Settings, parse_settings
 
 REFERENCE = Path(__file__).parents[1] / "digitalmodel" / "reference.py"
 SIMULATED_ONLY = ("orcabatch", "orcabatch.simulated")
@@ -60,9 +60,9 @@ class Clock:
         self.entered.append(phase)
 
 
-def settings(**changes: Any) -> Any:
-    """What a batch reads of the performance section."""
-    return SimpleNamespace(**{"consistency": "auto", "failed_rows": False, **changes})
+def settings(**section: Any) -> Settings:
+    """The `performance:` section with these keys."""
+    return parse_settings(section)
 
 
 def with_output(cfg: Mapping[str, Any], folder: Path, files: Sequence[Any] | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.batch import inside_router
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.native import line_names
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex.binding import find_binding
@@ -78,10 +79,11 @@ class OrcaFlexPostProcess:
         return getattr(self._own({}), name)
 
     def _own(self, cfg: Mapping[str, Any]) -> Any:
-        """An object of digitalmodel's own class, but for the one method that visits the files."""
-        theirs = _found(cfg).opp.OrcaFlexPostProcess
-        own = theirs(self._cfg)
+        """An object of digitalmodel's own class, but for the methods that visit files."""
+        layout = _found(cfg)
+        own = layout.opp.OrcaFlexPostProcess(self._cfg)
         own.post_process = self.post_process
+        own._discover_line_names = functools.partial(line_names, layout)  # a newer clone's loader swaps stdout
         return own
 
 

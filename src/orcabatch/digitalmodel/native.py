@@ -33,7 +33,7 @@ def merge_masters(layout: Layout, cfg: AttributeDict) -> None:
         """digitalmodel's post-process with another way to learn line names."""
 
         def _discover_line_names(self, cfg: Any) -> list[str]:
-            return _line_names(layout, cfg)
+            return line_names(layout, cfg)
 
     try:
         with Voice():
@@ -45,8 +45,8 @@ def merge_masters(layout: Layout, cfg: AttributeDict) -> None:
         ) from error
 
 
-def _line_names(layout: Layout, cfg: Any) -> list[str]:
-    """Names of the lines of the first file that has some; as the newer clone learns them, with an own loader."""
+def line_names(layout: Layout, cfg: Any) -> list[str]:
+    """Names of the lines of the first file that has some; as a newer clone learns them, with an own loader."""
     names_of = layout.opp.get_object_names_from_model
     orcfxapi = find_binding().module
     for item in cfg["file_management"]["input_files"]["sim"]:

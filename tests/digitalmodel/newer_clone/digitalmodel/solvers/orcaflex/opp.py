@@ -1,0 +1,71 @@
+"""Habits: each file gets its own configuration unless the pool is off; errors are written beside the .sim."""
+
+import copy
+from pathlib import Path
+
+from digitalmodel.solvers.orcaflex.opp_linkedstatistics import OPPLinkedStatistics
+from digitalmodel.solvers.orcaflex.opp_summary import OPPSummary
+from digitalmodel.solvers.orcaflex.opp_time_series import OPPTimeSeries
+from digitalmodel.solvers.orcaflex.orcaflex_objects import OrcaFlexObjects
+from digitalmodel.solvers.orcaflex.orcaflex_utilities import OrcaflexUtilities
+
+ou = OrcaflexUtilities()
+of_objects = OrcaFlexObjects()
+opp_summary = OPPSummary()
+opp_ls = OPPLinkedStatistics()
+opp_ts = OPPTimeSeries()
+
+
+def get_object_names_from_model(model, objects, _type):
+    return objects.line_names(model)
+
+
+def process_single_file(args):
+    file_name, index, cfg = args
+    known = ou.get_model_and_metadata(file_name)
+    if known["model"] is None:
+        return {"file_index": index, "summary": None}
+    try:
+        summary = opp_summary.get_summary_for_file(cfg, known, file_name)
+        if cfg["orcaflex"]["postprocess"]["time_series"]["flag"]:
+            opp_ts.get_time_series_data(cfg, known, file_name)
+    except Exception as error:  # noqa: BLE001 - as in the clone
+        Path(f"{file_name}_error.log").write_text(str(error))
+        return {"file_index": index, "summary": None}
+    return {"file_index": index, "summary": summary}
+
+
+class OrcaFlexPostProcess:
+    def __init__(self, cfg=None):
+        pass
+
+    def post_process_router(self, cfg):
+        ou.require_orcaflex_or_raise("post-processing")
+        self.get_cfg_with_master_data(cfg)
+        cfg[cfg["meta"]["basename"]] = {}
+        self.post_process(cfg)
+        return cfg
+
+    def get_cfg_with_master_data(self, cfg):
+        if not cfg["summary_settings"]["groups"]:
+            columns = [
+                {"Command": "TimeHistory", "ObjectName": name, "Variable": "Effective tension", "Label": name}
+                for name in self._discover_line_names(cfg)
+            ]
+            cfg["summary_settings"]["groups"] = [{"Label": "lines", "Columns": columns}]
+        return cfg
+
+    def _discover_line_names(self, cfg):
+        model = ou.get_model_and_metadata(cfg.file_management["input_files"]["sim"][0])["model"]
+        return get_object_names_from_model(model, of_objects, "Line")
+
+    def post_process(self, cfg):
+        pooled = cfg.setdefault("parallel_processing", {}).get("enabled", True)
+        together = None
+        for index, file_name in enumerate(cfg.file_management["input_files"]["sim"]):
+            own = type(cfg)(copy.deepcopy(dict(cfg))) if pooled else cfg
+            result = process_single_file((file_name, index, own))
+            if result["summary"]:
+                together = opp_summary.add_file_result_to_all_results(together, result["summary"])
+        opp_summary.save_summary(together, cfg)
+        return cfg

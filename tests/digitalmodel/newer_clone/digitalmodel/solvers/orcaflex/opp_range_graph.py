@@ -1,0 +1,1 @@
+"""Range graphs by name only."""

@@ -1,0 +1,144 @@
+"""A newer clone of digitalmodel: its hazards held by a stand-in of our own, and a real clone where one is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dm_proof.configurations import CASES, column, configuration, write_files
+from dm_proof.harness import contents
+from orcabatch import simulated
+
+STAND_IN = Path(__file__).parent / "newer_clone"
+RUN = Path(__file__).parent / "clone_run.py"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Different stop times; the third one stopped unstable."""
+    folder = tmp_path_factory.mktemp("sims")
+    files = write_files(folder, count=4, stops=(30.0, 40.0, 20.0, 50.0))
+    spec = simulated.SimSpec(
+        state=simulated.SimState.UNSTABLE, objects=simulated.mooring_objects(18), size_bytes=40_000
+    )
+    simulated.write_sim(files[2], spec)
+    return files
+
+
+def case(files: list[Path], folder: Path, **more: Any) -> dict[str, Any]:
+    folder.mkdir()
+    summary = [
+        column("TimeHistory", "Line01", "Effective tension", "T"),
+        column("GetData", "Environment", ["RefCurrentSpeed"], "Vc"),
+    ]
+    series = [column("TimeHistory", "Line01", "Effective tension", "T", SimulationPeriod=[0.0, None])]
+    return configuration(
+        files,
+        folder,
+        "summary",
+        "time_series",
+        summary_settings={"groups": [{"Label": "s", "Columns": summary}]},
+        time_series_settings={"data": True, "groups": [{"Label": "t", "Columns": series}]},
+        performance={"ledger": {"enabled": False}, "monitoring": {"export_metrics": False}},
+        **more,
+    )
+
+
+def run(how: str, cfg: dict[str, Any], clone: Path = STAND_IN) -> dict[str, Any]:
+    folder = Path(cfg["Analysis"]["result_folder"])
+    job = folder.with_suffix(".pickle")
+    job.write_bytes(pickle.dumps(cfg))
+    environment = {**os.environ, "PYTHONPATH": str(clone)}
+    done = subprocess.run([sys.executable, RUN, how, job], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer | {"stderr": done.stderr, "stdout": done.stdout}
+
+
+def loud_files(answer: dict[str, Any]) -> list[str]:
+    return [name for name, _ in answer["failed"]]
+
+
+@pytest.mark.parametrize("how", ["dropin", "installed"])
+@pytest.mark.parametrize("pool", [{}, {"parallel_processing": {"enabled": False}}], ids=["as_it_comes", "pool_off"])
+def test_both_ways_in_give_what_the_clone_itself_would_write(
+    how: str, pool: dict[str, Any], files: list[Path], tmp_path: Path
+) -> None:
+    """OrcFxAPI was imported before its gate, its loader swaps stdout, its pool is on: the same files all the same."""
+    theirs = run("alone", case(files, tmp_path / "theirs", **pool))
+    ours = run(how, case(files, tmp_path / "ours", **pool))
+    assert theirs["foreign"] == []
+    assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")
+    assert ours["terminal"]
+    assert ours["own_loads"] == 0
+    assert loud_files(ours) == [files[2].name]
+    assert ours["record"] == json.loads(json.dumps(theirs["record"]).replace("theirs", "ours"))
+    assert "nobody wants" not in ours["stderr"] + ours["stdout"]
+
+
+def test_the_pool_and_the_loop_differ_here(files: list[Path], tmp_path: Path) -> None:
+    """Otherwise the test above would prove nothing: open ends and the selected current."""
+    run("alone", case(files, tmp_path / "pool"))
+    run("alone", case(files, tmp_path / "loop", parallel_processing={"enabled": False}))
+    pool, loop = contents(tmp_path / "pool"), contents(tmp_path / "loop")
+    differing = {name for name in pool if pool[name] != loop[name]}
+    assert differing == {"case_01_t.csv", "case_03_t.csv", "dm_s.csv"}
+
+
+def test_an_unstable_file_has_no_row_and_is_loud(files: list[Path], tmp_path: Path) -> None:
+    """The clone leaves it out without a word; here it is named, with its state."""
+    answer = run("dropin", case(files, tmp_path / "out"))
+    [[name, reason]] = answer["failed"]
+    assert name == files[2].name
+    assert "SimulationStoppedUnstable" in reason
+    assert any(name in text for text in answer["warnings"])
+
+
+def test_sources_that_were_never_tested_are_said_so_once(files: list[Path], tmp_path: Path) -> None:
+    """An edited clone changes no version: the hashes tell."""
+    answer = run("dropin", case(files, tmp_path / "out"))
+    assert len([text for text in answer["told"] if "untested digitalmodel" in text and "--prove" in text]) == 1
+
+
+def test_nothing_is_written_beside_the_simulations(files: list[Path], tmp_path: Path) -> None:
+    """The clone writes an error log beside a file that fails; orcabatch does not."""
+    cfg = case(files, tmp_path / "out")
+    cfg["summary_settings"]["groups"][0]["Columns"][0]["ObjectName"] = "Nowhere"
+    before = sorted(files[0].parent.iterdir())
+    answer = run("dropin", cfg)
+    assert len(answer["failed"]) == len(files)
+    assert sorted(files[0].parent.iterdir()) == before
+
+
+def test_flags_without_groups_learn_the_lines_without_the_clones_loader(files: list[Path], tmp_path: Path) -> None:
+    """A template with flags only is expanded from the first file's lines, as the clone does, but by an own loader."""
+    for how in ("alone", "dropin"):
+        cfg = case(files, tmp_path / how)
+        cfg["summary_settings"]["groups"] = []
+        answer = run(how, cfg)
+    assert answer["own_loads"] == 0
+    assert contents(tmp_path / "alone") == contents(tmp_path / "dropin")
+    assert b"Line04" in contents(tmp_path / "alone")["dm_lines.csv"]
+
+
+def test_a_real_clone_gives_the_same_bytes(tmp_path: Path) -> None:
+    """On the clone that ORCABATCH_TEST_CLONE names (the folder that holds `digitalmodel`), as on the stand-in."""
+    clone = os.environ.get("ORCABATCH_TEST_CLONE")
+    if not clone:
+        pytest.skip("ORCABATCH_TEST_CLONE names no clone of digitalmodel (the folder that holds the package)")
+    files = write_files(tmp_path / "sims")
+    on, sections = CASES["A+C"]
+    outputs = [name for name in on if name != "linked_statistics"]  # with them its own pool loses every file
+    for pool in ({}, {"parallel_processing": {"enabled": False}}):
+        folders = [tmp_path / f"{how}{len(pool)}" for how in ("alone", "dropin")]
+        for folder, how in zip(folders, ("alone", "dropin"), strict=True):
+            folder.mkdir()
+            run(how, configuration(files, folder, *outputs, **sections, **pool), Path(clone))
+        assert contents(folders[0]) == contents(folders[1])
