@@ -6,8 +6,6 @@ own list of files, because two batches of one call number their files independen
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.work import FunctionPostProcess, PostProcess
-from orcabatch.store.atomic import write_bytes
+from orcabatch.store.failed_files import SUFFIX, save_failed_files
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -117,35 +115,15 @@ class FunctionBatch:
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Written:
         """Write the list of failed files, where there is a folder and any failed."""
-        failed = [outcome for outcome in outcomes if not outcome.ok]
-        if self.result_folder is None or not failed:
+        if self.result_folder is None:
             return Written()
-        return Written((write_failed_files(self.result_folder / f"{self.name}_failed_files.csv", failed),))
+        return Written(save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes))
 
     def pass_on(self) -> None:
         """Nothing else was asked for."""
 
     def proof(self, outcomes: Sequence[FileOutcome], orcaflex: str) -> None:
         """A plain function is its own reference."""
-
-
-def write_failed_files(target: Path, failed: Sequence[FileOutcome]) -> Path:
-    """Write one row per file without results: file, status, cause, phase, reason."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["fe_filename", "status", "cause", "phase", "reason"])
-    for outcome in failed:
-        rows.writerow(
-            [
-                outcome.file.as_posix(),
-                outcome.status,
-                outcome.cause or "",
-                outcome.failed_phase or "",
-                outcome.error or "",
-            ]
-        )
-    write_bytes(target, text.getvalue().encode())
-    return target
 
 
 def usable_folder(folder: Path) -> Path:

@@ -36,6 +36,9 @@ LOADED = "settled"
 """Subject of the note with a file's stop time (seconds), said as soon as it may settle the others."""
 
 
+GZ = ".gz"
+
+
 @dataclass(frozen=True, slots=True)
 class FileOrder:
     """What the batch hands to the worker for one file.
@@ -99,7 +102,7 @@ class DigitalModelPostProcess:
     """
 
     cfg: dict[str, Any]
-    writing: Writing = field(default_factory=lambda: Writing())
+    writing: Writing = field(default_factory=Writing)
 
     def prepare(self) -> None:
         """Let a newer digitalmodel's own gate import OrcFxAPI first."""
@@ -134,6 +137,8 @@ class DigitalModelPostProcess:
         if writes_series(cfg):
             with tables:
                 record = _series(layout, cfg, known, asked.file_name)
+            if self.writing.compress:
+                record = _as_compressed(record)
         return FileResult(
             summary=summary,
             linked=linked,
@@ -177,6 +182,14 @@ def _series(layout: Layout, cfg: AttributeDict, known: dict[str, Any], file_name
     return records[-1] if records else None
 
 
+def _as_compressed(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Digitalmodel's record with the names that the compressed files have."""
+    if record is None:
+        return None
+    groups = [{**group, "data": f"{group['data']}{GZ}"} for group in record["time_series"]["groups"]]
+    return {**record, "time_series": {**record["time_series"], "groups": groups}}
+
+
 class _Tables:
     """The tables of one file: all of them appear when the block ends well, none where it does not.
 
@@ -202,7 +215,7 @@ class _Tables:
     def _write(self, target: Path, to_csv: Callable[[Path, int], None]) -> None:
         self._clock.enter(Phase.WRITE)
         if self._writing.compress:
-            target = target.with_name(f"{target.name}.gz")
+            target = target.with_name(f"{target.name}{GZ}")
         if target not in self._temporary:  # of two groups with one label the last one stands
             self._temporary[target] = self._open.enter_context(atomic_path(target))
         to_csv(self._temporary[target], self._writing.block_bytes)

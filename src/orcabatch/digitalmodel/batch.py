@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel import fold
-from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult
+from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys
 from orcabatch.digitalmodel.layout import UNTESTED, Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
@@ -30,23 +30,15 @@ from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.settle import AS_GIVEN, Needs, Settling, flagged, needs_of, settle, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
+from orcabatch.store.failed_files import SUFFIX, save_failed_files
+
+if TYPE_CHECKING:
+    from orcabatch.settings import Settings
 
 DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
 """The flags that make digitalmodel visit the files."""
 
 _IN_ROUTER: ContextVar[bool] = ContextVar("orcabatch_digitalmodel_in_router", default=False)
-
-
-class BatchSettings(Protocol):
-    """What a batch reads of the `performance:` section."""
-
-    @property
-    def consistency(self) -> str:
-        """auto, serial or per_file."""
-
-    @property
-    def failed_rows(self) -> bool:
-        """Whether failed files stand as rows in the summaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +73,7 @@ class DigitalModelBatch:
         warnings: what the engineer should know before it runs.
     """
 
-    def __init__(
-        self, given: Mapping[str, Any], settings: BatchSettings, cfg: AttributeDict, layout: Layout | None
-    ) -> None:
+    def __init__(self, given: Mapping[str, Any], settings: Settings, cfg: AttributeDict, layout: Layout | None) -> None:
         self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
         self._in_router = _IN_ROUTER.get()
         self._asked = json_safe(_unmerged(given) if self._in_router else given)
@@ -96,7 +86,7 @@ class DigitalModelBatch:
         self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
     @classmethod
-    def from_cfg(cls, cfg: Mapping[str, Any], *, settings: BatchSettings, planning: bool = False) -> Self:
+    def from_cfg(cls, cfg: Mapping[str, Any], *, settings: Settings, planning: bool = False) -> Self:
         """A batch for digitalmodel's configuration, which is not changed.
 
         Args:
@@ -123,7 +113,8 @@ class DigitalModelBatch:
     @property
     def postprocess(self) -> DigitalModelPostProcess:
         """What a worker computes from each of the files."""
-        return DigitalModelPostProcess(dict(self._cfg))
+        io = self._settings.io
+        return DigitalModelPostProcess(dict(self._cfg), Writing(io.buffer_size, io.use_compression))
 
     @property
     def result_folder(self) -> Path:
@@ -181,7 +172,7 @@ class DigitalModelBatch:
         if layout.missing:
             run_natively(layout, self._given, in_router=self._in_router)
             return Conclusion((), self.warnings)
-        failed_files = self.result_folder / f"{self.name}{fold.FAILED_FILES}"
+        failed_files = self.result_folder / f"{self.name}{SUFFIX}"
         if not complete:
             outcomes = [self._standing(outcome) for outcome in outcomes]
         outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
@@ -191,7 +182,7 @@ class DigitalModelBatch:
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
             outputs += fold.save_summaries(layout, self._cfg, outcomes, failed_rows=failed_rows)
             outputs += fold.save_linked(layout, self._cfg, outcomes)
-        outputs += fold.save_failed_files(failed_files, outcomes)
+        outputs += save_failed_files(failed_files, outcomes)
         _write_back(self._cfg, self._given)
         return Conclusion(tuple(outputs), self.warnings + self._seen(outcomes))
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.frames import frame_class, written_by
+from orcabatch.digitalmodel.frames import Writer, frame_class, written_by
 from orcabatch.errors import OutputError
-from orcabatch.store.atomic import atomic_path, write_bytes
+from orcabatch.store.atomic import atomic_path
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.adapter import FileResult
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from orcabatch.digitalmodel.mappings import AttributeDict
     from orcabatch.outcome import FileOutcome
 
-FAILED_FILES = "_failed_files.csv"
-FAILED_COLUMNS = ("fe_filename", "status", "cause", "phase", "reason")
+BLOCK_BYTES = 1_000_000
 
 
 def save_summaries(
@@ -58,26 +57,6 @@ def save_linked(layout: Layout, cfg: AttributeDict, outcomes: Sequence[FileOutco
     return written
 
 
-def save_failed_files(target: Path, outcomes: Sequence[FileOutcome]) -> list[Path]:
-    """Write which files failed and why; where none did, take away what an earlier run wrote.
-
-    Raises:
-        OutputError: the table cannot be written.
-    """
-    failed = [outcome for outcome in outcomes if not outcome.ok]
-    if not failed:
-        target.unlink(missing_ok=True)
-        return []
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(FAILED_COLUMNS)
-    for outcome in failed:
-        cause, phase = outcome.cause, outcome.failed_phase
-        table.writerow([outcome.file.as_posix(), outcome.status, cause or "", phase or "", outcome.error or ""])
-    write_bytes(target, text.getvalue().encode("utf-8"))
-    return [target]
-
-
 def _result(outcome: FileOutcome) -> FileResult:
     result: FileResult = outcome.value
     return result
@@ -92,13 +71,13 @@ def _folded(fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] |
     return together and {label: frame_class()(frame) for label, frame in together.items()}
 
 
-def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Callable[[Path, Callable[[Path], None]], None]:
+def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Writer:
     """A writer whose tables appear under their name when they are complete."""
 
-    def write(target: Path, to_csv: Callable[[Path], None]) -> None:
+    def write(target: Path, to_csv: Callable[[Path, int], None]) -> None:
         try:
             with atomic_path(target) as temporary:
-                to_csv(temporary)
+                to_csv(temporary, BLOCK_BYTES)
                 if edit is not None:
                     edit(temporary)
         except OSError as error:

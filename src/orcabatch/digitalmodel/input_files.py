@@ -14,7 +14,7 @@ import importlib.util
 import logging
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def search(folder: Path, filename: Mapping[str, Any]) -> dict[str, list[Path]]:
 def passes(file: Path, filters: Mapping[str, Any]) -> bool:
     """Whether `file` passes every filter that is set: contains, not_contains, min_size_kb, max_size_kb, regex."""
     given = {name: value for name, value in filters.items() if value not in (None, "NULL", [])}
-    checks = {
+    checks: dict[str, Callable[[Any], bool]] = {
         "contains": lambda parts: all(part in file.stem for part in parts),
         "not_contains": lambda parts: all(part not in file.stem for part in parts),
         "min_size_kb": lambda size: _size_kb(file) >= size,

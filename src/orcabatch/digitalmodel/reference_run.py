@@ -38,7 +38,9 @@ def main(question_file: str) -> None:
         (out / "Data").mkdir(parents=True)
         (out / "Plot").mkdir()
         _run(opp, restored(question["cfg"]), positions, out)
-    Path(question["out"], "answer.json").write_text(json.dumps(_answer(opp, time.perf_counter() - begun)), encoding="utf-8")
+    Path(question["out"], "answer.json").write_text(
+        json.dumps(_answer(opp, time.perf_counter() - begun)), encoding="utf-8"
+    )
 
 
 def restored(value: Any) -> Any:

@@ -1,0 +1,40 @@
+"""The table of files without results that a batch leaves beside its outputs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orcabatch.store.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from orcabatch.outcome import FileOutcome
+
+SUFFIX = "_failed_files.csv"
+COLUMNS = ("fe_filename", "status", "cause", "phase", "reason")
+
+
+def save_failed_files(target: Path, outcomes: Sequence[FileOutcome]) -> tuple[Path, ...]:
+    """Write which files failed and why; where none did, take away what an earlier run wrote.
+
+    Returns:
+        what was written.
+
+    Raises:
+        OutputError: the table cannot be written.
+    """
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    if not failed:
+        target.unlink(missing_ok=True)
+        return ()
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for outcome in failed:
+        cause, phase = outcome.cause, outcome.failed_phase
+        table.writerow([outcome.file.as_posix(), outcome.status, cause or "", phase or "", outcome.error or ""])
+    write_bytes(target, text.getvalue().encode("utf-8"))
+    return (target,)
