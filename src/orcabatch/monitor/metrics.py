@@ -111,7 +111,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         bounds.Machine(
             cpus=record.evidence.cpus,
             workers=record.evidence.limit,
-            disk_bytes_per_s=bounds.measured_bandwidth([sample.read_bytes_per_s for sample in record.samples]),
+            disk_bytes_per_s=_bandwidth(record),
             memory_bytes=record.memory_budget_bytes,
         ),
     )
@@ -185,6 +185,13 @@ def _summary(record: RunRecord, costs: Sequence[FileCost]) -> dict[str, Any]:
         "peak_rss_bytes": max((sample.rss_bytes for sample in record.samples), default=None),
         "thread_efficiency": bottlenecks.mean(record.series.get("thread_efficiency", ())),
     }
+
+
+def _bandwidth(record: RunRecord) -> float:
+    """What the disk can give, bytes per second: the best that was seen, where the run waited for it; else 0."""
+    if record.verdict is not Bottleneck.IO_BOUND:
+        return 0.0
+    return max((sample.read_bytes_per_s for sample in record.samples), default=0.0)
 
 
 def _bottleneck(record: RunRecord) -> dict[str, Any]:

@@ -111,8 +111,9 @@ class LowerBoundPart(_Part):
     """The least time in which the batch could have been done."""
 
     seconds: Seconds
-    binding: Literal["longest_file", "cpu", "disk", "memory", "workers", ""]
+    binding: Literal["longest_file", "cpu", "disk", "memory", ""]
     bounds: dict[str, Seconds]
+    same_workers_s: Seconds | None = Field(description="the same work on the same workers without a gap")
 
 
 class File(_Part):

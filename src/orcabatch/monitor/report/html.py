@@ -1,0 +1,99 @@
+"""HTML elements as functions; every text is escaped unless it is HTML made here.
+
+`tag("p", "a < b")` is `<p>a &lt; b</p>`. A trailing underscore in an attribute's name is dropped (`class_`), other
+underscores become dashes (`aria_label`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import count
+
+VOID = frozenset({"meta", "br", "hr"})
+
+
+class Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> Html:
+    """A value as escaped text; control characters, which HTML forbids, as a replacement character."""
+    if isinstance(value, Html):
+        return value
+    shown = "".join(letter if letter >= " " or letter in "\n\t" else "\ufffd" for letter in str(value))
+    # A lone surrogate stands for a byte of a file name that is not UTF-8; it cannot be written as UTF-8.
+    return Html(escape(shown.encode("utf-8", "replace").decode("utf-8")))
+
+
+def tag(name: str, /, *children: object, **attributes: object) -> Html:
+    """An element; attributes that are None are left out."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in VOID:
+        return Html(f"<{name}{written}>")
+    return Html(f"<{name}{written}>{''.join(text(child) for child in children)}</{name}>")
+
+
+def join(parts: Iterable[object]) -> Html:
+    """Elements and texts one after the other."""
+    return Html("".join(text(part) for part in parts))
+
+
+def prose(value: str) -> Html:
+    """A sentence in which `names in backticks` are set as code."""
+    pieces = value.split("`")
+    return join(tag("code", piece) if n % 2 and n < len(pieces) - 1 else piece for n, piece in enumerate(pieces))
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[int] = ()) -> Html:
+    """A table that scrolls by itself where it is too wide, with a caption and titles that a screen reader reads.
+
+    Args:
+        caption: what it shows.
+        head: titles of the columns; the first cell of each row is the row's title.
+        rows: cells.
+        numbers: columns that hold numbers, set flush right.
+    """
+    titles = [tag("th", title, scope="col", class_="n" if n in numbers else None) for n, title in enumerate(head)]
+    body = [
+        tag(
+            "tr",
+            tag("th", row[0], scope="row"),
+            *(tag("td", cell, class_="n" if n in numbers else None) for n, cell in enumerate(row[1:], 1)),
+        )
+        for row in rows
+    ]
+    content = tag("table", tag("caption", caption), tag("thead", tag("tr", *titles)), tag("tbody", *body))
+    return tag("div", content, class_="scroll", role="region", aria_label=caption, tabindex="0")
+
+
+def figure(drawing: Html, told: str = "") -> Html:
+    """A drawing that scrolls by itself where it is too wide, with an explanation below it."""
+    return tag("figure", drawing, tag("figcaption", told) if told else "", tabindex="0")
+
+
+def folded(summary: str, *content: object) -> Html:
+    """Content that is unfolded by a click or a key; open when printed."""
+    return tag("details", tag("summary", summary), *content)
+
+
+def section(name: str, title: str, *content: object) -> Html:
+    """A section with its heading."""
+    return tag("section", tag("h2", title, id=f"{name}-title"), *content, id=name, aria_labelledby=f"{name}-title")
+
+
+class Ids:
+    """Gives out identifiers that are unique in a page."""
+
+    def __init__(self) -> None:
+        self._next = count(1)
+
+    def new(self, name: str) -> str:
+        """A new one that begins with a name."""
+        return f"{name}-{next(self._next)}"

@@ -1,0 +1,177 @@
+"""The sections of a report about the machine: workers over time, memory, CPU and disk over time, size tiers.
+
+Each takes the metrics of a batch and gives a section of HTML. Pure. See also `orcabatch.monitor.report.sections`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orcabatch.monitor import words
+from orcabatch.monitor.report import charts
+from orcabatch.monitor.report.charts import PHASES, Bar, Curve, Scale
+from orcabatch.monitor.report.common import MOST_NAMED, PHASE_NAMES, Metrics, busy_s, short, worked
+from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, section, table, tag
+
+
+def workers(metrics: Metrics, ids: Ids) -> Html:
+    """Who worked on what when, as a picture and as a table."""
+    files = [file for file in worked(metrics) if file["worker"]]
+    if not files:
+        return section("workers", "Workers over time", tag("p", "No worker had a file in this run."))
+    by_worker: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for file in files:
+        by_worker[file["worker"]].append(file)
+    names = sorted(by_worker, key=_natural)
+    shown = names[: charts.MOST_WORKERS]
+    wall_s = max(metrics["wall_s"], *(file["finished_s"] for file in files))
+    bars = [bar for row, name in enumerate(shown) for file in by_worker[name] for bar in _bars(row, file)]
+    boxes = [
+        charts.title_box(row, file["started_s"], file["finished_s"], wall_s, _told(file))
+        for row, name in enumerate(shown)
+        for file in by_worker[name]
+        if len(files) <= charts.MOST_TITLES
+    ]
+    hidden = f" The first {len(shown)} of {len(names)} workers." if len(names) > len(shown) else ""
+    return section(
+        "workers",
+        "Workers over time",
+        charts.legend({phase: PHASE_NAMES[phase] for phase in PHASES[1:]}),
+        figure(
+            charts.timeline(ids, shown, bars, wall_s, boxes),
+            f"One row per worker; an empty stretch is a worker without a file.{hidden}",
+        ),
+        folded("Workers as a table", _worker_table(by_worker, names, wall_s)),
+    )
+
+
+def _natural(name: str) -> tuple[object, ...]:
+    """Sorts worker-10 behind worker-9."""
+    digits = "".join(letter if letter.isdigit() else " " for letter in name).split()
+    return ("".join(letter for letter in name if not letter.isdigit()), *map(int, digits))
+
+
+def _bars(row: int, file: Mapping[str, Any]) -> list[Bar]:
+    bars, at_s = [], file["started_s"]
+    for phase in PHASES[1:]:
+        bars.append(Bar(row, phase, at_s, at_s + file[f"{phase}_s"]))
+        at_s += file[f"{phase}_s"]
+    return bars
+
+
+def _told(file: Mapping[str, Any]) -> str:
+    phases = ", ".join(f"{phase.replace('_', ' ')} {words.duration(file[f'{phase}_s'])}" for phase in PHASES[1:])
+    return f"{short(file['file'])} ({words.size(file['size_bytes'])}, {file['status']}): {phases}"
+
+
+def _worker_table(by_worker: Mapping[str, list[dict[str, Any]]], names: Sequence[str], wall_s: float) -> Html:
+    rows = []
+    for name in names:
+        files = by_worker[name]
+        busy = sum(map(busy_s, files))
+        phases = [words.duration(sum(file[f"{phase}_s"] for file in files)) for phase in PHASES[1:]]
+        rows.append((name, f"{len(files):,}", f"{busy / wall_s:.0%}" if wall_s else "", *phases))
+    head = ("Worker", "Files", "Busy", "Load", "Extract", "Write", "Clean up")
+    return table("Workers", head, rows, numbers=range(1, 7))
+
+
+def resources(metrics: Metrics, ids: Ids) -> Html:
+    """Memory, CPU, I/O and the limit over time."""
+    samples = metrics["samples"]
+    at_s = samples["at_s"]
+    wall_s = max([metrics["wall_s"], *at_s])
+    if not at_s:
+        return section("resources", "Machine over time", tag("p", "Sampling was switched off (`monitoring.enabled`)."))
+    cap = _memory_cap(metrics)
+    percent = [
+        Curve("memory in use", "extract", samples["memory_percent"]),
+        Curve("CPU of the batch", "load", samples["cpu_percent"]),
+        Curve("interpreter lock taken", "write", [100 * share for share in samples["lock_taken"]]),
+    ]
+    disk = [
+        Curve("read", "load", samples["read_bytes_per_s"]),
+        Curve("written", "write", samples["write_bytes_per_s"]),
+    ]
+    count = [
+        Curve("workers with a file", "extract", samples["busy_workers"]),
+        Curve("allowed", "line", samples["limit"]),
+    ]
+    capped = f"The dashed line is the cap of {cap:g}%." if cap else ""
+    return section(
+        "resources",
+        "Machine over time",
+        _figure("Memory and CPU", charts.curves(ids, "Memory and CPU", at_s, percent, Scale(wall_s, cap=cap)), percent),
+        tag("p", capped, class_="muted"),
+        _figure("Disk", charts.curves(ids, "Disk", at_s, disk, Scale(wall_s, _highest(disk), "B/s")), disk),
+        _figure(
+            "Files at once", charts.curves(ids, "Files at once", at_s, count, Scale(wall_s, _highest(count), "")), count
+        ),
+        _limits(metrics["limits"]),
+    )
+
+
+def _figure(title: str, chart: Html, lines: Sequence[Curve]) -> Html:
+    known = charts.legend({line.colour: line.name for line in lines})
+    return join([tag("h3", title), known, figure(chart)])
+
+
+def _highest(lines: Sequence[Curve]) -> float:
+    return max((value for line in lines for value in line.values if value is not None), default=0.0) * 1.05
+
+
+def _memory_cap(metrics: Metrics) -> float | None:
+    """`memory.max_usage_percent` of the run's settings, where they hold it."""
+    settings = metrics["settings"]
+    memory = settings.get("memory") if isinstance(settings, Mapping) else None
+    cap = memory.get("max_usage_percent") if isinstance(memory, Mapping) else None
+    return float(cap) if isinstance(cap, (int, float)) else None
+
+
+def _limits(limits: Sequence[Mapping[str, Any]]) -> Html:
+    if not limits:
+        return Html("")
+    rows = [(words.duration(change["at_s"]), change["limit"], change["reason"]) for change in limits[:MOST_NAMED]]
+    more = tag("p", f"and {len(limits) - MOST_NAMED:,} more") if len(limits) > MOST_NAMED else ""
+    return folded(
+        f"The limit changed {words.plural(len(limits), 'time')}",
+        table("How many files might run at once, and why", ("After", "Limit", "Reason"), rows, numbers=(1,)),
+        more,
+    )
+
+
+def tiers(metrics: Metrics, ids: Ids) -> Html:
+    """Size tiers: how many files, how long, where the time went."""
+    by_tier: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for file in worked(metrics):
+        by_tier[file["tier"] or "all"].append(file)
+    order = {"small": 0, "medium": 1, "large": 2}
+    rows, bars = [], []
+    for tier in sorted(by_tier, key=lambda name: order.get(name, 3)):
+        files = by_tier[tier]
+        busy = [busy_s(file) for file in files]
+        phases = {phase: sum(file[f"{phase}_s"] for file in files) for phase in PHASES[1:]}
+        rows.append(
+            (
+                tier,
+                f"{len(files):,}",
+                words.size(sum(file["size_bytes"] for file in files)),
+                words.duration(sum(busy) / len(busy)),
+                words.duration(max(busy)),
+                *(
+                    f"{seconds / sum(phases.values()):.0%}" if sum(phases.values()) else ""
+                    for seconds in phases.values()
+                ),
+                words.size(max(file["peak_memory_bytes"] for file in files)),
+            )
+        )
+        bars += [tag("h3", f"{tier}: where the time of its files went"), charts.share_bar(ids, f"Tier {tier}", phases)]
+    head = ("Tier", "Files", "Size", "Mean time", "Longest", "Load", "Extract", "Write", "Clean up", "Most memory")
+    return section(
+        "tiers",
+        "Size tiers",
+        table("Files by size tier, times of one file", head, rows, numbers=range(1, 10)),
+        charts.legend({phase: PHASE_NAMES[phase] for phase in PHASES[1:]}) if bars else "",
+        *bars,
+    )

@@ -1,0 +1,125 @@
+"""Metrics of batches of any size, as a real run would leave them: laid out on workers, sampled, with failures."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from monitor.making import outcome, still_probes
+from orcabatch.engine.contract import Event
+from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.metrics import RunRecord, build_metrics
+from orcabatch.monitor.performance import Sample
+from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
+
+HOSTILE_NAMES = (
+    "<script>alert('x')</script>.sim",
+    'a" onmouseover="alert(1)\u0000\u001b[2J.sim',
+    "</title></style><img src=x onerror=alert(1)>.sim",
+    "&lt;already escaped&gt; ü 波浪 \udcff.sim",
+    "javascript:alert(1)" + "long" * 60 + ".sim",
+)
+
+
+def laid_out(count: int, *, seed: int, slower: float, workers: int) -> list[FileOutcome]:
+    """Outcomes of mixed sizes, the longest first on the worker that is free first."""
+    chance = random.Random(seed)
+    free = [(0.0, f"worker-{n}") for n in range(workers)]
+    sizes = sorted((int(min(max(chance.lognormvariate(19.7, 1.0), 42e6), 3.5e9)) for _ in range(count)), reverse=True)
+    made = []
+    for index, size in enumerate(sizes):
+        at_s, worker = heapq.heappop(free)
+        load, extract = (slower * size / rate * chance.uniform(0.8, 1.3) for rate in (80e6, 60e6))
+        phases = {"wait": at_s, "load": load, "extract": extract, "write": 0.2, "clean_up": 0.1}
+        end_s = at_s + load + extract + 0.3
+        heapq.heappush(free, (end_s + 0.05, worker))
+        made.append(
+            outcome(
+                index,
+                file=Path(f"D:/production/fsts_l015_hwl_ncl_000deg_{index:04d}.sim"),
+                phases=phases,
+                size_bytes=size,
+                tier="small" if size < 1e8 else "medium" if size < 5e8 else "large",
+                worker=worker,
+                started_s=at_s,
+                finished_s=end_s,
+                usage=Usage({"load": load * 0.3, "extract": extract * 0.8, "write": 0.1}, size, int(size * 1.4)),
+                warnings=("the simulation is incomplete: 1800 of 3600 s",) if index % 50 == 7 else (),
+            )
+        )
+    return made
+
+
+def with_failures(outcomes: list[FileOutcome]) -> list[FileOutcome]:
+    """Some of each kind, when there are enough files."""
+    from dataclasses import replace
+
+    made = list(outcomes)
+    for index in range(1, len(made), 37):
+        licence = index % 2 == 0
+        made[index] = replace(
+            made[index],
+            status=Status.FAILED,
+            cause=Cause.LICENCE if licence else Cause.EXCEPTION,
+            error="no licence seat within 10 min" if licence else f"{made[index].file.name}: no object named 'Line 7'",
+            failed_phase=Phase.EXTRACT,
+            traceback="Traceback (most recent call last):\n  ...\nDLLError: <no object>",
+        )
+    return made
+
+
+def batch_metrics(
+    count: int, *, seed: int = 1, slower: float = 1.0, workers: int = 30, names: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The metrics of such a batch; the first files get the given names."""
+    from dataclasses import replace
+
+    outcomes = with_failures(laid_out(count, seed=seed, slower=slower, workers=workers))
+    outcomes[: len(names)] = [
+        replace(each, file=Path("/sims") / name, error=name if each.error else None, warnings=(name,))
+        for each, name in zip(outcomes, names, strict=False)
+    ]
+    monitor = PerformanceMonitor(probes=still_probes(cpus=64.0))
+    wall_s = max(each.finished_s for each in outcomes)
+    monitor.listener(Event("run_started", 0.0, -1, {"files": count, "limit": 8, "executor": "threads"}))
+    monitor.listener(Event("limit", wall_s / 50, -1, {"limit": 16, "reason": "throughput grew by 41%"}))
+    monitor.listener(Event("limit", wall_s / 20, -1, {"limit": workers, "reason": "throughput grew by 12%"}))
+    for each in outcomes:
+        monitor.add_outcome(each)
+    chance = random.Random(seed)
+    for step in range(int(wall_s / 5) + 1):
+        at_s = step * 5.0
+        busy = sum(each.started_s <= at_s < each.finished_s for each in outcomes)
+        fraction = min(busy / workers, 1.0)
+        sample = Sample(
+            at_s=at_s,
+            cpu_percent=85 * fraction * chance.uniform(0.9, 1.1),
+            host_cpu_percent=90 * fraction,
+            memory_percent=30 + 45 * fraction * chance.uniform(0.95, 1.0),
+            rss_bytes=int(6e10 * fraction),
+            read_bytes_per_s=1.4e9 * fraction * chance.uniform(0.5, 1.0),
+            write_bytes_per_s=4e6 * fraction,
+            lock_taken=0.3 * fraction,
+            busy_workers=busy,
+            limit=workers,
+            efficiency=fraction,
+        )
+        monitor.samples.append(sample)
+        monitor.metrics["cpu_utilization"].append(sample.cpu_percent)
+        monitor.metrics["memory_usage"].append(sample.memory_percent)
+        monitor.metrics["thread_efficiency"].append(fraction)
+    record = RunRecord.of_monitor(
+        monitor,
+        batch="standard",
+        started_at=datetime(2026, 11, 24, 9, 30, tzinfo=UTC),
+        wall_s=wall_s,
+        settings={"threading": {"mode": "dynamic", "max_threads": 45}, "memory": {"max_usage_percent": 80.0}},
+        plan={"files": count, "limit": workers, "tiers": [{"name": "small"}]},
+        host={"logical_cpus": 64, "total_ram_bytes": 256 * 10**9},
+        orcaflex="simulated",
+        memory_budget_bytes=200 * 10**9,
+    )
+    return build_metrics(record)

@@ -1,0 +1,155 @@
+"""Findings in words, lower bounds, and what a result shows in a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monitor.batches import HOSTILE_NAMES, batch_metrics
+from monitor.making import failed, outcome
+from orcabatch.monitor.bottlenecks import Bottleneck, Evidence, explanation, findings, mean, ordered
+from orcabatch.monitor.bounds import Machine, lower_bound
+from orcabatch.monitor.costs import FileCost
+from orcabatch.monitor.notebook import flattened, mapping_html, plot_resources, plot_timeline, result_html, table_html
+from orcabatch.outcome import Status
+
+
+def kinds(**measured: object) -> list[str]:
+    """What is found in this evidence."""
+    return [finding.kind for finding in findings(Evidence(**measured))]  # type: ignore[arg-type]
+
+
+def test_nothing_measured_nothing_found():
+    """No evidence, no advice."""
+    assert kinds() == []
+    assert mean([]) is None
+    assert mean([1.0, float("inf"), float("nan")]) == 1.0
+
+
+def test_memory_that_holds_slots_empty_is_said_in_slots_and_time():
+    """The sentence of the design, with its advice."""
+    evidence = Evidence(
+        wall_s=100.0, limit=30, capacity_s=3000.0, idle_s={"memory": 18 * 63.0}, idle_wall_s={"memory": 63.0}
+    )
+    (finding,) = findings(evidence)
+    assert finding.evidence == "memory held 18 of 30 slots empty for 63% of the time"
+    assert "raise `max_usage_percent`" in finding.advice
+
+
+def test_empty_slots_that_wait_for_a_seat_are_the_licence():
+    """Two seats for eight slots."""
+    evidence = {"wall_s": 10.0, "limit": 8, "capacity_s": 80.0, "seats": 2}
+    (finding,) = findings(Evidence(**evidence, idle_s={"seat": 48.0}, idle_wall_s={"seat": 8.0}))
+    assert finding.kind == "licence"
+    assert "6 of 8 slots waited for a licence seat (2 in all) for 80% of the time" in finding.evidence
+
+
+def test_the_end_of_a_batch_with_empty_slots_are_stragglers():
+    """One file runs on when all others are done."""
+    evidence = {"wall_s": 100.0, "limit": 10, "capacity_s": 1000.0, "longest_s": 90.0, "files": 12}
+    assert kinds(**evidence, idle_s={"drain": 500.0}, idle_wall_s={"drain": 60.0}) == ["stragglers"]
+    assert kinds(**evidence, idle_s={"drain": 50.0}, idle_wall_s={"drain": 10.0}) == []
+
+
+def test_a_taken_lock_is_the_gil_unless_nobody_shares_it():
+    """A single worker holds its own lock and waits for nobody."""
+    assert kinds(lock_taken=0.9, limit=8, executor="threads") == ["gil"]
+    assert kinds(lock_taken=0.9, limit=1, executor="threads") == []
+    assert kinds(lock_taken=0.9, limit=8, executor="serial") == []
+
+
+def test_waiting_for_answers_is_latency_only_on_a_machine_with_room():
+    """On full cores the same waiting is for a core."""
+    waiting = {"busy_s": 100.0, "extract_idle_s": 80.0}
+    assert kinds(**waiting, cpu_percent=10.0) == ["latency"]
+    assert kinds(**waiting, cpu_percent=88.0) == []
+    assert kinds(**waiting, cpu_percent=10.0, lock_taken=0.8, limit=4) == ["gil"]
+
+
+def test_the_finding_of_the_verdict_comes_first():
+    """Even where another one weighs more."""
+    evidence = Evidence(io_wait_percent=30.0, cpu_percent=99.0)
+    assert [finding.kind for finding in ordered(Bottleneck.IO_BOUND, evidence)] == ["io", "cpu"]
+    said = explanation(Bottleneck.IO_BOUND, evidence)
+    assert said.startswith("IO_BOUND: I/O waiting 30%, CPU 99% on average")
+    assert said.count("Advice:") == 2
+
+
+def cost(index: int, busy_s: float, cpu_s: float = 0.0, read: int = 0, memory: int = 0) -> FileCost:
+    """A file by what bounds count."""
+    return FileCost(index, {"load": busy_s}, {"load": cpu_s}, read_bytes=read, memory_bytes=memory)
+
+
+@pytest.mark.parametrize(
+    ("machine", "binding", "seconds"),
+    [
+        (Machine(cpus=100), "longest_file", 30.0),
+        (Machine(cpus=1), "cpu", 40.0),
+        (Machine(cpus=4, disk_bytes_per_s=2e9), "disk", 50.0),
+        (Machine(cpus=4, memory_bytes=4 * 10**9), "memory", 62.5),
+    ],
+)
+def test_each_bound_can_bind(machine, binding, seconds):
+    """Files of 30, 10 and 10 seconds; 40 CPU seconds, 100 GB, 250 GB seconds."""
+    gb = 10**9
+    files = [
+        cost(0, 30.0, 20.0, 60 * gb, 5 * gb),
+        cost(1, 10.0, 10.0, 20 * gb, 5 * gb),
+        cost(2, 10.0, 10.0, 20 * gb, 5 * gb),
+    ]
+    found = lower_bound(files, machine)
+    assert (found.binding, found.seconds) == (binding, pytest.approx(seconds))
+    assert found.seconds == max(found.bounds.values())
+
+
+def test_the_same_workers_without_a_gap():
+    """No limit of the machine, so it never binds."""
+    files = [cost(n, 10.0) for n in range(8)]
+    assert lower_bound(files, Machine(workers=4)).same_workers_s == pytest.approx(20.0)
+    assert lower_bound(files, Machine(workers=30)).same_workers_s == pytest.approx(10.0)
+    assert lower_bound(files, Machine()).same_workers_s is None
+    assert lower_bound([], Machine()).binding == ""
+
+
+def test_a_result_shows_itself_small_and_escaped():
+    """500 files, hostile names: a page of rows and a count of the rest; no script."""
+    outcomes = [outcome(n, file=Path("/sims") / HOSTILE_NAMES[2]) for n in range(499)]
+    shown = result_html([*outcomes, failed(499)])
+    assert "<img" not in shown
+    assert "&lt;img src=x onerror=alert(1)&gt;.sim" in shown
+    assert "499 ok, 1 failed" in shown
+    assert "and 480 more" in shown
+    assert "no object named" in shown
+    assert len(shown) < 20_000
+
+
+def test_an_empty_result_shows_itself():
+    """Nothing to run."""
+    assert "no files" in result_html([])
+
+
+def test_files_that_were_skipped_are_counted_as_such():
+    """Their results came from an earlier run."""
+    assert "1 skipped" in result_html([outcome(status=Status.SKIPPED)])
+
+
+def test_mappings_are_flattened_to_dotted_names():
+    """Settings as a table of two columns."""
+    assert flattened({"a": {"b": 1, "c": {}}, "d": [2]}) == [("a.b", 1), ("a.c", {}), ("d", [2])]
+    assert "<td" in mapping_html({"a": {"b": "<"}}, caption="x")
+    assert "and 1 more" in table_html(["a"], [[n] for n in range(21)])
+
+
+def test_the_timeline_draws_every_phase_of_every_file(monkeypatch):
+    """With matplotlib, the optional extra."""
+    matplotlib = pytest.importorskip("matplotlib", reason="the extra orcabatch[plot] is not installed")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    metrics = batch_metrics(12, workers=3)
+    axes = plot_timeline(metrics)
+    assert [each.get_text() for each in axes.get_yticklabels()] == ["worker-0", "worker-1", "worker-2"]
+    assert sum(len(container) for container in axes.containers) == 12 * 4
+    assert plot_resources(metrics, pyplot.subplots()[1]).get_ylabel() == "percent"
+    pyplot.close("all")

@@ -1,0 +1,323 @@
+"""The report: whole at any size, self-contained, escaped, readable by everybody."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from monitor.batches import HOSTILE_NAMES, batch_metrics
+from monitor.making import failed, outcome
+from orcabatch.errors import SourceError
+from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
+from orcabatch.monitor.report import read_metrics, render_report, write_report
+from orcabatch.monitor.report.charts import clock, moments, runs, thinned, ticks
+from orcabatch.monitor.report.html import VOID, tag, text
+from orcabatch.monitor.report.theme import CHART_COLOURS, DARK, LIGHT, TEXT_COLOURS
+from orcabatch.monitor.schema import Metrics
+
+SECTIONS = ("verdict", "bound", "failures", "workers", "resources", "tiers", "slowest", "warnings", "provenance")
+SIZES = (3, 464, 5000)
+
+
+@pytest.fixture(scope="module")
+def batches():
+    """Metrics of batches of three sizes, each with an earlier, slower run."""
+    return {size: (batch_metrics(size), batch_metrics(min(size, 464), seed=2, slower=1.3)) for size in SIZES}
+
+
+class Page(HTMLParser):
+    """Reads a page and notes what matters; complains about elements that are not closed in order."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(content)
+        assert self._open == []
+
+    def handle_starttag(self, name, attributes):
+        self.elements.append((name, dict(attributes)))
+        if name not in VOID:
+            self._open.append(name)
+
+    def handle_endtag(self, name):
+        assert self._open.pop() == name
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] != "style":
+            self.words.append(data)
+
+    def all(self, name):
+        return [attributes for found, attributes in self.elements if found == name]
+
+    @property
+    def text(self):
+        return " ".join(self.words)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_all_sections_stand_in_it_at_any_size(batches, size):
+    """Below 1 MB, also for 5,000 files; the metrics it stands on fit their schema."""
+    metrics, earlier = batches[size]
+    Metrics.model_validate_json(json.dumps(metrics))
+    content = render_report(metrics, earlier=earlier)
+    page = Page(content)
+    assert [section["id"] for section in page.all("section")] == [*SECTIONS[:2], "comparison", *SECTIONS[2:]]
+    assert len(content.encode()) < 1_000_000
+    assert f"Files {size:,}" in page.text
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_it_needs_nothing_from_anywhere(batches, size):
+    """No script, no link but to itself, no image, no font; and the browser is told to refuse them."""
+    page = Page(render_report(batches[size][0]))
+    assert {name for name, _ in page.elements}.isdisjoint({"script", "link", "img", "iframe", "object", "base", "form"})
+    assert all(anchor["href"].startswith("#") for anchor in page.all("a"))
+    assert not any(
+        key in {"src", "srcset", "action"} or key.startswith("on") for _, each in page.elements for key in each
+    )
+    assert any("default-src 'none'" in (meta.get("content") or "") for meta in page.all("meta"))
+
+
+def test_it_can_be_read_by_a_screen_reader(batches):
+    """Language, one h1, headings without a gap, captions, titles of rows and columns, described drawings."""
+    page = Page(render_report(batches[464][0], earlier=batches[464][1]))
+    assert page.all("html")[0]["lang"] == "en"
+    levels = [int(name[1]) for name, _ in page.elements if re.fullmatch(r"h[1-6]", name)]
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert len(page.all("caption")) == len(page.all("table")) > 5
+    assert all(title["scope"] in {"row", "col"} for title in page.all("th"))
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for drawing in page.all("svg"):
+        assert drawing["role"] == "img"
+        assert set(drawing["aria-labelledby"].split()) <= set(ids)
+    assert {anchor["href"][1:] for anchor in page.all("a")} <= set(ids)
+    assert all("tabindex" in figure for figure in page.all("figure"))
+
+
+def test_names_from_anywhere_are_only_text():
+    """A file may be called like a script; its name stands in the page as it is and does nothing."""
+    content = render_report(batch_metrics(40, names=HOSTILE_NAMES), earlier=batch_metrics(40, names=HOSTILE_NAMES))
+    page = Page(content)
+    assert {name for name, _ in page.elements}.isdisjoint({"script", "img"})
+    assert not any(key.startswith("on") for _, attributes in page.elements for key in attributes)
+    assert "<script>alert('x')<" in page.text
+    assert "&lt;already escaped&gt;" in page.text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", content)
+    content.encode("utf-8")
+
+
+def test_a_name_that_is_not_utf8_can_be_written(tmp_path):
+    """On Linux a file name is bytes; the report is written all the same."""
+    write_report(tmp_path / "report.html", batch_metrics(5, names=HOSTILE_NAMES))
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_it_says_what_happened(batches):
+    """The verdict with advice, the binding bound, failures with remedies, what changed since the earlier run."""
+    metrics, earlier = batches[464]
+    said = Page(render_report(metrics, earlier=earlier)).text
+    assert "IO_BOUND" in said
+    assert "Advice:" in said
+    assert "It could not have been done in less than" in said
+    assert "7 files: exception" in said
+    assert "<file>: no object named 'Line 7'" in said
+    assert "Free a licence seat" in said
+    assert "the simulation is incomplete" in said
+    assert "464 files in both runs" in said
+    assert "OrcaFlex was simulated." in said
+    assert "memory.max_usage_percent" in said
+
+
+def test_an_empty_run_has_a_report():
+    """A batch that was interrupted before its first file, without samples, settings or plan."""
+    content = render_report(build_metrics(RunRecord.of_monitor(PerformanceMonitor())))
+    said = Page(content).text
+    assert "No worker had a file in this run." in said
+    assert "Sampling was switched off" in said
+    assert "Every file has its results." in said
+
+
+def test_only_failures_have_a_report():
+    """No file came through; there is still a timeline of what was tried."""
+    monitor = PerformanceMonitor()
+    monitor.add_outcome(failed(0, phases={"load": 2.0}, error=None))
+    metrics = build_metrics(RunRecord.of_monitor(monitor, wall_s=3.0))
+    assert "1 file: exception" in Page(render_report(metrics)).text
+
+
+def test_a_skipped_file_has_no_time(batches):
+    """Its results came from an earlier run."""
+    from orcabatch.outcome import Status
+
+    monitor = PerformanceMonitor()
+    monitor.add_outcome(outcome(0, status=Status.SKIPPED))
+    metrics = build_metrics(RunRecord.of_monitor(monitor, wall_s=1.0))
+    assert "No worker had a file in this run." in Page(render_report(metrics)).text
+
+
+def test_it_reads_what_was_written(tmp_path, batches):
+    """From the metrics file to the report."""
+    write_metrics(tmp_path / "m.json", batches[3][0])
+    assert render_report(read_metrics(tmp_path / "m.json")) == render_report(batches[3][0])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read"), ("{", "no JSON"), ("[1]", "None"), ('{"schema_version": 99}', "99")]
+)
+def test_a_file_that_is_no_metrics_file_is_one_clear_error(tmp_path, content, said):
+    """It names the file and what is wrong."""
+    path = tmp_path / "other.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(SourceError, match=said) as caught:
+        read_metrics(path)
+    assert str(path) in str(caught.value)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of WCAG 2."""
+    channels = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_contrast_is_enough_in_light_and_dark(theme):
+    """Text 4.5 to 1 on the page and on panels; parts of charts 3 to 1 on the page."""
+    assert all(contrast(theme[name], theme[under]) >= 4.5 for name in TEXT_COLOURS for under in ("page", "panel"))
+    assert all(contrast(theme[name], theme["page"]) >= 3.0 for name in CHART_COLOURS)
+
+
+def test_text_is_escaped_and_html_is_not_escaped_twice():
+    """The only two kinds of content."""
+    assert tag("p", "a < b & c", tag("b", '"'), title='x"y') == '<p title="x&quot;y">a &lt; b &amp; c<b>&quot;</b></p>'
+    assert text(text("<")) == "&lt;"
+
+
+def test_axes_have_round_numbers():
+    """Ten marks at most."""
+    assert ticks(100.0, 4) == [0, 25, 50, 75, 100]
+    assert ticks(0.0) == [0.0]
+    assert moments(282.0)[:3] == [0.0, 30.0, 60.0]
+    assert moments(100 * 3600.0)[1] == 10 * 3600.0
+    said = [clock(at_s) for at_s in (0.5, 30, 60, 90, 3600, 5400)]
+    assert said == [
+        "0.5 s",
+        "30 s",
+        "1 min",
+        "1:30 min",
+        "1 h",
+        "1:30 h",
+    ]
+    for wall_s in (0.0, 1.0, 9.0, 61.0, 3599.0, 86400.0, 1e6):
+        assert 1 <= len(moments(wall_s)) <= 12
+
+
+def test_a_thinned_curve_keeps_its_peak():
+    """300 points of 10,000, and the one spike is among them."""
+    values = [1.0] * 10_000
+    values[4321] = 99.0
+    points = thinned(range(10_000), values)
+    assert len(points) <= 300
+    assert (4321, 99.0) in points
+
+
+def test_stretches_of_columns():
+    """Consecutive numbers become one stretch."""
+    assert runs([1, 2, 3, 7, 9, 10]) == [(1, 3), (7, 1), (9, 2)]
+
+
+# -- in a real browser
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), "")
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--enable-logging=stderr",
+    "--window-size=1200,3000",
+]
+
+
+@dataclass
+class Visit:
+    """What a browser did with a page: console messages, and requests that the page made (not the browser itself)."""
+
+    console: list[str]
+    requests: list[str]
+
+
+def visit(page: Path, picture: Path, theme: str = "light") -> Visit:
+    """Open a page in a browser that can reach no network, and keep a picture of it."""
+    log = picture.with_suffix(".net.json")
+    done = subprocess.run(
+        [
+            BROWSER,
+            *QUIET,
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={picture.with_suffix('.profile')}",
+            f"--log-net-log={log}",
+            f"--blink-settings=preferredColorScheme={0 if theme == 'dark' else 1}",
+            f"--screenshot={picture}",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    )
+    noted = [event.get("params", {}) for event in json.loads(log.read_text(encoding="utf-8"))["events"]]
+    requests = [each["url"] for each in noted if each.get("initiator", "not an origin") != "not an origin"]
+    return Visit([line for line in done.stderr.splitlines() if "CONSOLE" in line], requests)
+
+
+needs_browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize(("size", "theme"), [(3, "light"), (464, "light"), (464, "dark"), (5000, "light")])
+def test_a_browser_shows_it_without_complaint_and_without_a_network(batches, tmp_path, size, theme):
+    """No console message, no request of the page; the picture is kept in the folder ORCABATCH_ARTEFACTS."""
+    page, picture = tmp_path / "report.html", tmp_path / f"report-{size}-{theme}.png"
+    write_report(page, batches[size][0], earlier=batches[size][1])
+    assert visit(page, picture, theme) == Visit([], [])
+    assert picture.stat().st_size > 30_000
+    if kept := os.environ.get("ORCABATCH_ARTEFACTS"):
+        shutil.copy(picture, kept)
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_request_or_a_complaint_would_be_seen(tmp_path):
+    """The check above can fail: a page with a picture from elsewhere and an error in a script."""
+    page = tmp_path / "other.html"
+    page.write_text('<img src="http://example.invalid/x.png"><script>oops()</script>', encoding="utf-8")
+    seen = visit(page, tmp_path / "other.png")
+    assert seen.console
+    assert set(seen.requests) == {"http://example.invalid/x.png"}
