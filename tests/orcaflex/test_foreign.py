@@ -10,6 +10,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from orcabatch.engine.contract import Note, Task
+from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex.binding import Kind, find_binding
 from orcabatch.orcaflex.work import FunctionPostProcess, OrcaFlexRecipe
 from orcabatch.outcome import Phase
@@ -117,3 +118,12 @@ def test_what_cannot_be_a_postprocess_is_refused_at_once(function):
     """Three required arguments, or no callable at all, is a TypeError that says what is expected."""
     with pytest.raises(TypeError, match=r"f\(model|positional"):
         FunctionPostProcess(function)
+
+
+def test_the_simulated_orcaflex_does_not_push_a_stub_aside(monkeypatch):
+    """Asked for beside somebody's stub, it says so instead of taking the stub's place."""
+    stub = _stub_module()
+    monkeypatch.setitem(sys.modules, "OrcFxAPI", stub)
+    with pytest.raises(OrcaFlexUnavailable, match="another OrcFxAPI"):
+        find_binding("simulated")
+    assert sys.modules["OrcFxAPI"] is stub

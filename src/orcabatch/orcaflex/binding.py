@@ -67,7 +67,8 @@ def find_binding(kind: Wanted = "real") -> Binding:
             simulated or a foreign one where somebody put it there before.
 
     Raises:
-        OrcaFlexUnavailable: OrcFxAPI cannot be imported: no OrcaFlex, no DLL, not Windows.
+        OrcaFlexUnavailable: OrcFxAPI cannot be imported (no OrcaFlex, no DLL, not Windows), or the simulated one was
+            asked for where another one is imported already.
     """
     with _LOOKING:
         module = _install_simulated() if kind == "simulated" else _import_real()
@@ -78,7 +79,12 @@ def _install_simulated() -> Any:
     from orcabatch import simulated
 
     present = sys.modules.get(_MODULE)
-    return present if present is not None and simulated.is_simulated(present) else simulated.install()
+    if present is not None and simulated.is_simulated(present):
+        return present
+    try:
+        return simulated.install()
+    except (ImportError, RuntimeError) as error:  # the package is missing, or another OrcFxAPI is there already
+        raise OrcaFlexUnavailable(str(error)) from error
 
 
 def _import_real() -> Any:
