@@ -60,10 +60,12 @@ class OrcaFlexPostProcess:
         """
         own, view = self._own(cfg), AttributeDict(cfg)
         layout = _found(cfg)
-        with Voice(), inside_router():
-            _check_licence(layout)
-            own.post_process_router(view)
-        cfg.update(view)
+        try:
+            with Voice(), inside_router():
+                _check_licence(layout)
+                own.post_process_router(view)
+        finally:
+            cfg.update(view)
         return cfg
 
     def post_process(self, cfg: MutableMapping[str, Any]) -> None:
