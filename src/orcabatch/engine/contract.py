@@ -33,6 +33,7 @@ class Task:
         tier: small, medium or large.
         attempt: 1 for the first try.
         payload: what the job hands to the worker for this file (picklable), see `Job.payload`.
+        read_from: a copy to load instead of `file`, which stays the task's identity; None: `file` itself.
     """
 
     index: int
@@ -44,6 +45,7 @@ class Task:
     tier: str = "small"
     attempt: int = 1
     payload: Any = None
+    read_from: Path | None = None
 
 
 class PhaseClock(Protocol):

@@ -35,10 +35,11 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import endings, executor, runs, signals
 from orcabatch.engine.build import build_executor
 from orcabatch.engine.diary import Diary, Recorder
+from orcabatch.engine.gate import Gate
 from orcabatch.engine.progress import Progress
-from orcabatch.engine.scheduler import TIERS, Scheduler
+from orcabatch.engine.readahead import ReadAhead
+from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stopping import StopSignal
-from orcabatch.engine.waiting import plan_order
 from orcabatch.errors import BatchInterrupted, SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
 
@@ -50,9 +51,6 @@ _log = logging.getLogger(__name__)
 
 Probe = Callable[[tuple[int, ...]], signals.Sample]
 """Measures the host; gets the ids of the worker processes that live now."""
-
-LOOK_AHEAD = 256
-"""How many tasks that are not ready are asked again after each file; all of them when nothing runs."""
 
 
 def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
@@ -85,7 +83,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
     return Dispatcher(
-        _offering_order(tasks, limits), job, options, limits, workers, Diary(listener, recorder), probe
+        runs.offering_order(tasks, limits), job, options, limits, workers, Diary(listener, recorder), probe
     ).outcomes()
 
 
@@ -117,7 +115,9 @@ class Dispatcher:
         self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
         self._events: deque[signals.Event] = deque()
         self._ready: deque[FileOutcome] = deque()
-        self._blocked: deque[int] = deque(self._tasks)
+        self._gate = Gate(job, tasks)
+        wanted = options.read_ahead or options.stage_in
+        self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in) if wanted else None
         self._running: dict[int, runs.Run] = {}
         self._written_off: set[int] = set()
         self._startable: dict[int, float] = {}
@@ -147,14 +147,14 @@ class Dispatcher:
         finally:
             self._finish(now=now)
         if self._stop.level:
-            raise BatchInterrupted(_interrupted(self._left), self._stop.signum)
+            raise BatchInterrupted(endings.interrupted(self._left), self._stop.signum)
 
     def _begin(self) -> None:
         self._epoch_s = time.perf_counter()
         self._sample_at = 0.0
         self._tell("run_started", files=len(self._tasks), executor=self._workers.name, limit=self._scheduler.limit)
         self._sample_if_due()
-        self._unblock(everything=True)
+        self._open_gate(ask_all=True)
         self._settle()
 
     def _over(self) -> bool:
@@ -162,7 +162,7 @@ class Dispatcher:
             return True
         if self._running or self._events or not self._scheduler.done:
             return False
-        self._unblock(everything=True)
+        self._open_gate(ask_all=True)
         self._settle()
         return not self._running and self._scheduler.done
 
@@ -209,9 +209,8 @@ class Dispatcher:
 
     def _end_the_rest(self) -> None:
         """Tasks that were never offered: the run was stopped, or the job never let them go."""
-        blocked, self._blocked = list(self._blocked), deque()
-        for index in blocked:
-            task, now = self._tasks[index], self._now()
+        for task in self._gate.rest():
+            now = self._now()
             if self._stop.level:
                 self._hand_on(endings.cancelled(task, "the run was stopped before this file was started", now))
             else:
@@ -222,6 +221,8 @@ class Dispatcher:
     def _finish(self, *, now: bool) -> None:
         try:
             self._workers.close(now=now)
+            if self._ahead is not None:
+                self._ahead.close()
         finally:
             self._stop.restore()
             self._tell("run_finished", interrupted=bool(self._stop.level), **self._scheduler.snapshot())
@@ -243,6 +244,7 @@ class Dispatcher:
                 self._died(message)
             case executor.Returned(index):
                 self._written_off.discard(index)
+                self._copy_used(index)
                 self._events.append(signals.SlotBack(self._now(), index))
             case executor.Broken(text):
                 raise SettingsError(text)
@@ -259,10 +261,11 @@ class Dispatcher:
 
     def _noted(self, note: Note) -> None:
         self._redo(self._job.noted(note))
-        self._unblock()
+        self._open_gate()
 
     def _finished(self, message: executor.Finished) -> None:
         run = self._running.pop(message.index)
+        self._copy_used(message.index)
         outcomes = self._timed(run, message)
         self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         again = tuple(each for each in outcomes if each.batch in message.may_heal)
@@ -305,6 +308,7 @@ class Dispatcher:
             if run is None:
                 continue
             self._progress.stopped(index)
+            self._copy_used(index)
             history = self._history.setdefault(index, runs.History(attempts=1))
             history.crashes += message.guilty
             if message.final or history.crashes > self._options.retries:
@@ -367,6 +371,8 @@ class Dispatcher:
             self._diary.record(event, instructions)
             for instruction in instructions:
                 self._obey(instruction)
+        if self._ahead is not None:
+            self._ahead.walk()
 
     def _obey(self, instruction: signals.Instruction) -> None:
         match instruction:
@@ -395,6 +401,8 @@ class Dispatcher:
         payload = self._job.payload(task)
         if payload is not None:
             task = replace(task, payload=payload)
+        if self._ahead is not None:
+            task = self._ahead.started(task)
         self._running[index] = runs.Run(task, startable_s)
         if self._diary.wanted:
             self._tell(
@@ -422,7 +430,7 @@ class Dispatcher:
             self._ready.append(outcome)
             self._diary.finished(outcome)
         self._redo(self._job.finished(outcomes))
-        self._unblock()
+        self._open_gate()
 
     def _redo(self, indices: Iterable[int]) -> None:
         for index in indices:
@@ -433,21 +441,15 @@ class Dispatcher:
             self._startable[index] = self._now()
             self._events.append(signals.Redone(self._now(), index))
 
-    def _unblock(self, *, everything: bool = False) -> None:
-        """Offer the tasks that have become ready; a few refusals in a row end the search unless nothing runs."""
+    def _open_gate(self, *, ask_all: bool = False) -> None:
+        """Offer the tasks that have become ready."""
         if self._stop_level:
             return
-        refusals = 0
-        for _ in range(len(self._blocked)):
-            index = self._blocked.popleft()
-            if self._job.ready(self._tasks[index]):
-                self._startable[index] = self._now()
-                self._events.append(signals.Offered(self._now(), index))
-                continue
-            self._blocked.append(index)
-            refusals += 1
-            if refusals > LOOK_AHEAD and not everything:
-                return
+        for task in self._gate.opened(ask_all=ask_all):
+            self._startable[task.index] = self._now()
+            self._events.append(signals.Offered(self._now(), task.index))
+            if self._ahead is not None:
+                self._ahead.offered(task)
 
     def _sample_if_due(self) -> None:
         now = self._now()
@@ -485,6 +487,10 @@ class Dispatcher:
         if index in self._history:
             self._history[index] = runs.History(attempts=self._history[index].attempts)
 
+    def _copy_used(self, index: int) -> None:
+        if self._ahead is not None:
+            self._ahead.ended(index)
+
     def _now(self) -> float:
         return time.perf_counter() - self._epoch_s
 
@@ -494,17 +500,3 @@ class Dispatcher:
     def _warn(self, text: str, index: int = -1) -> None:
         _log.info(text)
         self._tell("warning", index, text=text)
-
-
-def _offering_order(tasks: Sequence[Task], limits: signals.Limits) -> list[Task]:
-    """The first task that is offered may start before the scheduler has heard of the others: the right one first."""
-    ordered = plan_order(tasks)
-    if limits.mode == "static":
-        ordered.sort(key=lambda task: TIERS.index(task.tier) if task.tier in TIERS else len(TIERS))
-    return ordered
-
-
-def _interrupted(left: bool) -> str:
-    if left:
-        return "interrupted twice and left at once; what was finished is written, run the batch again for the rest"
-    return "interrupted; what was running is finished and written, run the batch again for the rest"

@@ -50,6 +50,13 @@ def crashed(message: str, tries: int) -> Failure:
     return Failure(Cause.CRASH, f"{message}{times}", "the other files are not affected; look at this one alone")
 
 
+def interrupted(left: bool) -> str:
+    """What is said when all outcomes were handed on."""
+    if left:
+        return "interrupted twice and left at once; what was finished is written, run the batch again for the rest"
+    return "interrupted; what was running is finished and written, run the batch again for the rest"
+
+
 def backoff_s(first_s: float, tries: int, chance: random.Random) -> float:
     """Seconds before try number `tries` + 1: doubled each time, between half and one and a half of that."""
     return first_s * 2.0 ** (tries - 1) * (0.5 + chance.random())

@@ -7,6 +7,7 @@ Covers what the executors and the dispatcher need to know. Does not cover what m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from orcabatch.errors import SettingsError
@@ -34,6 +35,8 @@ class EngineOptions:
         sample_interval_s: between two calls of the probe.
         recycle_growth_bytes: a worker process that keeps this much more memory between files than it kept after its
             first ones, and half as much again, is replaced as soon as it is idle; 0: never.
+        read_ahead: files read into the page cache before they are started (small ones count together); 0: none.
+        stage_in: folder for copies of the next files, which workers load instead; None: no copies.
         seed: of the variation in `retry_delay_s`.
     """
 
@@ -48,12 +51,20 @@ class EngineOptions:
     numa_cpus: tuple[tuple[int, ...], ...] = ()
     sample_interval_s: float = 1.0
     recycle_growth_bytes: int = 256 * 1024**2
+    read_ahead: int = 0
+    stage_in: Path | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         faults = [
             f"{name} is {getattr(self, name)}, but must be at least {least}"
-            for name, least in (("threads", 1), ("processes", 1), ("threads_per_process", 1), ("retries", 0))
+            for name, least in (
+                ("threads", 1),
+                ("processes", 1),
+                ("threads_per_process", 1),
+                ("retries", 0),
+                ("read_ahead", 0),
+            )
             if getattr(self, name) < least
         ]
         if self.timeout_s is not None and self.timeout_s <= 0:

@@ -203,7 +203,7 @@ class OrcaFlexWorker:
 
     def load(self, task: Task) -> None:
         """Load the file into the session's model."""
-        model = self._session.load(task.file)
+        model = self._session.load(task.read_from or task.file)
         if self._shared.broker is not None:
             self._shared.broker.begin(model, prefetch=_may_prefetch(task.payload))
         self._warnings = simulation_warnings(model) if self._shared.binding.is_genuine else ()

@@ -1,0 +1,210 @@
+"""Reading the next files before they are asked for.
+
+    offered tasks ── plan order ──> ReadAhead (one thread) ──> page cache, or copies in the staging folder
+                                          └── Task.read_from ──> worker
+
+Covers one reader thread that walks ahead of the workers, small files together, and copies of files from slow storage.
+Does not cover which file comes next: the plan's order is a good guess, and a wrong one costs nothing but the reading.
+
+It never delays a file: one that starts is dropped at once, whether it has been read or not, and a copy that is not
+complete is not used. Inputs are only read. Copies keep their file's name and modification time, lie in a folder of
+their own, and are deleted when their file is done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Task
+
+_log = logging.getLogger(__name__)
+
+PIECE_BYTES = 1024 * 1024
+TOGETHER_BYTES = 64 * 1024**2
+"""Small files are taken together up to this size, beyond the number of files that was asked for."""
+TOGETHER_FILES = 64
+"""But no more of them than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was done ahead.
+
+    Attributes:
+        files: read or copied to their end before they were started.
+        dropped: started before that.
+        read_bytes: read ahead, those of dropped files included.
+    """
+
+    files: int = 0
+    dropped: int = 0
+    read_bytes: int = 0
+
+
+class _DroppedError(Exception):
+    """The file was started, or is no longer among the next ones."""
+
+
+class ReadAhead:
+    """Walks ahead of the workers. All calls come from the dispatcher's thread.
+
+    Args:
+        depth: how many files to be ahead; small ones count together.
+        stage_in: where copies go; None: files are read, not copied.
+    """
+
+    def __init__(self, depth: int, stage_in: Path | None = None) -> None:
+        self._depth = depth
+        self._stage_in = stage_in
+        self._folder: Path | None = None
+        self._order: deque[Task] = deque()
+        self._waiting: dict[int, Task] = {}
+        self._changed = threading.Condition()
+        self._wished: dict[int, Task] = {}
+        self._done: dict[int, Path | None] = {}
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._files = self._read_bytes = 0  # written by the thread alone
+        self._dropped = 0  # written by the dispatcher alone
+
+    @property
+    def counts(self) -> Counts:
+        """What was done ahead so far."""
+        return Counts(self._files, self._dropped, self._read_bytes)
+
+    def offered(self, task: Task) -> None:
+        """The task waits from now on."""
+        self._order.append(task)
+        self._waiting[task.index] = task
+
+    def started(self, task: Task) -> Task:
+        """The task starts now; it reads from its copy where there is a complete one."""
+        self._waiting.pop(task.index, None)
+        with self._changed:
+            self._dropped += self._wished.pop(task.index, None) is not None and task.index not in self._done
+            staged = self._done.get(task.index)
+        return task if staged is None else replace(task, read_from=staged)
+
+    def ended(self, index: int) -> None:
+        """Nobody reads the task's copy any more."""
+        with self._changed:
+            staged = self._done.pop(index, None)
+        if staged is not None:
+            _remove(staged.parent)
+
+    def walk(self) -> None:
+        """Look at what comes next; starts the thread at the first call that finds something."""
+        wished = {task.index: task for task in self._upcoming()}
+        with self._changed:
+            self._wished = wished
+            self._changed.notify()
+        if wished and self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="orcabatch-read-ahead", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and remove all copies."""
+        with self._changed:
+            self._closed = True
+            self._wished = {}
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        if self._folder is not None:
+            _remove(self._folder)
+
+    # --- what comes next ---
+
+    def _upcoming(self) -> Iterator[Task]:
+        while self._order and self._order[0].index not in self._waiting:
+            self._order.popleft()
+        size = count = 0
+        for task in itertools.islice(self._order, 4 * TOGETHER_FILES):
+            if task.index not in self._waiting:
+                continue
+            if count >= self._depth and (size + task.size_bytes > TOGETHER_BYTES or count >= TOGETHER_FILES):
+                return
+            size, count = size + task.size_bytes, count + 1
+            yield task
+
+    # --- on the thread ---
+
+    def _run(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                path = self._fetch(task)
+            except _DroppedError:
+                continue
+            except OSError as error:  # the worker will meet it too, and say so; a full disk only means no copy
+                _log.info("%s was not read ahead: %s", task.file, error)
+                path = None
+            self._keep(task, path)
+
+    def _keep(self, task: Task, path: Path | None) -> None:
+        with self._changed:
+            kept = task.index in self._wished
+            if kept:
+                self._done[task.index] = path
+                self._files += 1
+        if not kept and path is not None:
+            _remove(path.parent)
+
+    def _next(self) -> Task | None:
+        with self._changed:
+            while not self._closed:
+                for index, task in self._wished.items():
+                    if index not in self._done:
+                        return task
+                self._changed.wait()
+        return None
+
+    def _pieces(self, task: Task) -> Iterator[memoryview]:
+        """The file in pieces.
+
+        Raises:
+            _DroppedError: it is no longer wished for.
+            OSError: it cannot be read.
+        """
+        buffer = memoryview(bytearray(PIECE_BYTES))
+        with task.file.open("rb", buffering=0) as file:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            while count := file.readinto(buffer):
+                self._read_bytes += count
+                yield buffer[:count]
+                if task.index not in self._wished:
+                    raise _DroppedError
+
+    def _fetch(self, task: Task) -> Path | None:
+        """Read the file, or copy it; the copy, if there is one."""
+        if self._stage_in is None:
+            for _ in self._pieces(task):
+                pass
+            return None
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="orcabatch-staged-", dir=self._stage_in))
+        if shutil.disk_usage(self._folder).free < 2 * task.size_bytes:
+            return None
+        folder = self._folder / str(task.index)
+        folder.mkdir(exist_ok=True)
+        target = folder / task.file.name
+        with target.open("wb") as copy:
+            for piece in self._pieces(task):
+                copy.write(piece)
+        shutil.copystat(task.file, target)
+        return target
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
