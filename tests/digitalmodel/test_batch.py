@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import importlib
 import io
 import pickle
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from orcabatch import simulated
 from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.settle import AS_GIVEN, Order
+from orcabatch.digitalmodel.voices import Voice
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.outcome import FileOutcome, Phase, Status
 
@@ -76,6 +78,19 @@ def test_a_result_folder_that_is_not_there_is_refused_before_anything_runs(files
     with pytest.raises(OutputError, match="nowhere"):
         DigitalModelBatch.from_cfg(cfg, settings=settings())
     assert DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True).files == tuple(files)
+
+
+def test_a_result_folder_that_cannot_be_written_is_refused(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write-protected share is found out before an hour of work, and said in those words."""
+
+    def refuse(self: Path, **named: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(OutputError, match=r"cannot be written.*Permission denied"):
+        DigitalModelBatch.from_cfg(case("A", files, tmp_path), settings=settings())
 
 
 def test_all_missing_keys_are_named_at_once(files: list[Path], tmp_path: Path) -> None:
@@ -284,3 +299,18 @@ def test_inputs_keep_their_bytes_and_times_and_no_model_is_left(
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
     assert count.counters.models_created > 0
     assert count.counters.never_destroyed == count.counters.affinity_violations == 0
+
+
+def test_all_variables_are_digitalmodels_own_pass_over_the_files(files: list[Path], tmp_path: Path) -> None:
+    """Asked for beside the summary, `all_vars` writes what digitalmodel's own call writes."""
+    cfg = case("A", files[:2], tmp_path)
+    cfg["orcaflex"]["postprocess"]["all_vars"] = {"flag": True}
+    cfg["parameters"] = {"VarNames": {"Line": ["Effective tension", "X"]}}
+    ours, theirs = with_output(cfg, tmp_path / "ours"), with_output(cfg, tmp_path / "theirs")
+    run(ours, threads=2).batch.pass_on()
+    all_vars = importlib.import_module("digitalmodel.modules.orcaflex.all_vars")
+    with Voice():
+        all_vars.AllVars().router(theirs)
+    written = contents(tmp_path / "theirs")
+    assert "dm_over_Line_var_data.csv" in written
+    assert {name: contents(tmp_path / "ours")[name] for name in written} == written
