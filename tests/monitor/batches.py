@@ -12,7 +12,7 @@ from monitor.making import outcome, still_probes
 from orcabatch.engine.contract import Event
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import RunRecord, build_metrics
-from orcabatch.monitor.performance import Sample
+from orcabatch.monitor.sample import Sample
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
 
 HOSTILE_NAMES = (

@@ -52,11 +52,13 @@ def test_the_end_of_a_batch_with_empty_slots_are_stragglers():
     assert kinds(**evidence, idle_s={"drain": 50.0}, idle_wall_s={"drain": 10.0}) == []
 
 
-def test_a_taken_lock_is_the_gil_unless_nobody_shares_it():
-    """A single worker holds its own lock and waits for nobody."""
+def test_a_taken_lock_is_the_gil_where_threads_could_share_it():
+    """Also where the engine went down to one thread because of it; not in a serial run, nor around any other code."""
     assert kinds(lock_taken=0.9, limit=8, executor="threads") == ["gil"]
-    assert kinds(lock_taken=0.9, limit=1, executor="threads") == []
-    assert kinds(lock_taken=0.9, limit=8, executor="serial") == []
+    assert kinds(lock_taken=0.9, limit=1, executor="threads") == ["gil"]
+    assert kinds(lock_taken=0.9, limit=1, executor="serial") == []
+    assert kinds(lock_taken=0.9) == []
+    assert kinds(lock_taken=0.4, limit=8, executor="threads") == []
 
 
 def test_waiting_for_answers_is_latency_only_on_a_machine_with_room():
@@ -64,7 +66,8 @@ def test_waiting_for_answers_is_latency_only_on_a_machine_with_room():
     waiting = {"busy_s": 100.0, "extract_idle_s": 80.0}
     assert kinds(**waiting, cpu_percent=10.0) == ["latency"]
     assert kinds(**waiting, cpu_percent=88.0) == []
-    assert kinds(**waiting, cpu_percent=10.0, lock_taken=0.8, limit=4) == ["gil"]
+    assert kinds(**waiting, cpu_percent=10.0, host_cpu_percent=99.0) == ["others"]
+    assert kinds(**waiting, cpu_percent=10.0, lock_taken=0.8, executor="threads") == ["gil"]
 
 
 def test_the_finding_of_the_verdict_comes_first():

@@ -59,6 +59,7 @@ class Evidence:
 
     Attributes:
         io_wait_percent, cpu_percent, memory_percent: means of the series.
+        host_cpu_percent: mean CPU use of the whole host, other programs included.
         io_threshold: percent of I/O waiting that makes the verdict.
         efficiency: busy worker seconds / (limit x wall), 0 to 1.
         cpus: CPUs the batch may use.
@@ -78,6 +79,7 @@ class Evidence:
     io_wait_percent: float | None = None
     cpu_percent: float | None = None
     memory_percent: float | None = None
+    host_cpu_percent: float | None = None
     io_threshold: float = IO_THRESHOLD_PERCENT
     efficiency: float | None = None
     cpus: float = 1.0
@@ -101,7 +103,7 @@ class Finding:
     """One thing that held the batch back.
 
     Attributes:
-        kind: io, cpu, memory, gil, licence, admission, latency, stragglers.
+        kind: io, cpu, memory, gil, licence, admission, latency, others, stragglers.
         weight: how much it matters, 0 to 1, for sorting.
         evidence: what was measured, one sentence.
         advice: what to change, one sentence.
@@ -177,19 +179,20 @@ def _licence(seen: Evidence) -> Iterator[Finding]:
 
 
 def _lock(seen: Evidence) -> Iterator[Finding]:
-    if seen.lock_taken > LOCK_TAKEN and seen.executor not in {"serial", "dask"} and seen.limit != 1:
+    if seen.lock_taken > LOCK_TAKEN and seen.executor in {"threads", "processes"} and seen.files != 1:
         yield Finding(
             "gil",
             seen.lock_taken,
-            f"Python's interpreter lock (GIL) was taken {seen.lock_taken:.0%} of the time: threads waited for each "
-            "other, not for the machine",
-            "use `executor: processes` or `mode: hybrid`, or fewer threads",
+            f"Python's interpreter lock (GIL) was taken {seen.lock_taken:.0%} of the time: Python code of one process "
+            "runs on one core at a time, and threads wait for each other, not for the machine",
+            "use `executor: processes` with more of them, or `mode: hybrid`",
         )
 
 
 def _latency(seen: Evidence) -> Iterator[Finding]:
     share = seen.extract_idle_s / seen.busy_s if seen.busy_s > 0 else 0.0
-    machine_free = (seen.cpu_percent or 0.0) < 70.0 and seen.lock_taken <= LOCK_TAKEN
+    busiest = max(seen.cpu_percent or 0.0, seen.host_cpu_percent or 0.0)
+    machine_free = busiest < 70.0 and seen.lock_taken <= LOCK_TAKEN
     if share > 0.4 and machine_free:
         yield Finding(
             "latency",
@@ -198,6 +201,17 @@ def _latency(seen: Evidence) -> Iterator[Finding]:
             f"{seen.cpu_percent or 0.0:.0f}%",
             "run more files at once (raise `max_threads` and `thread_allocation`), and keep `broker.enabled: true` so "
             "that fewer questions are asked",
+        )
+
+
+def _others(seen: Evidence) -> Iterator[Finding]:
+    host, own = seen.host_cpu_percent or 0.0, seen.cpu_percent or 0.0
+    if seen.cpu_percent is not None and host > CPU_THRESHOLD_PERCENT and own < host / 2:
+        yield Finding(
+            "others",
+            (host - own) / 100,
+            f"the CPUs were {host:.0f}% in use, but by this batch only {own:.0f}%: other programs had the rest",
+            "run the batch when the machine is free, or leave it fewer `max_threads`",
         )
 
 
@@ -222,7 +236,7 @@ def _slot_share(seen: Evidence, reason: str) -> float:
     return seen.idle_s.get(reason, 0.0) / seen.capacity_s if seen.capacity_s > 0 else 0.0
 
 
-_RULES = (_io, _cpu, _memory, _admission, _licence, _lock, _latency, _stragglers)
+_RULES = (_io, _cpu, _memory, _admission, _licence, _lock, _latency, _others, _stragglers)
 
 _KIND = {Bottleneck.IO_BOUND: "io", Bottleneck.CPU_BOUND: "cpu", Bottleneck.MEMORY_BOUND: "memory"}
 

@@ -103,7 +103,7 @@ def io_wait_percent(cost: FileCost, lock: Contention, cores_taken: float) -> flo
     cpu_s = sum(cost.cpu_s.get(phase, 0.0) for phase in IO_PHASES)
     taken = max(lock.taken, cores_taken)
     other_s = taken * (cpu_s * _waiting_rate(cost) + CALLS_PER_LOAD * lock.wait_s)
-    return 100.0 * max(waiting_s(cost) - other_s, 0.0) / cost.busy_s
+    return min(100.0 * max(waiting_s(cost) - other_s, 0.0) / cost.busy_s, 100.0)
 
 
 def idle_s(cost: FileCost, phase: Phase) -> float:

@@ -29,7 +29,8 @@ from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.store.atomic import write_bytes
 
 if TYPE_CHECKING:
-    from orcabatch.monitor.performance import PerformanceMonitor, Sample
+    from orcabatch.monitor.performance import PerformanceMonitor
+    from orcabatch.monitor.sample import Sample
 
 SCHEMA_VERSION = 1
 """Raised when a reader of an older version would be misled; new keys alone do not raise it."""
@@ -232,7 +233,7 @@ def _file(outcome: FileOutcome) -> dict[str, Any]:
 
 def _columns(samples: Sequence[Sample]) -> dict[str, list[Any]]:
     """The time series by column."""
-    from orcabatch.monitor.performance import SAMPLE_COLUMNS
+    from orcabatch.monitor.sample import SAMPLE_COLUMNS
 
     return {name: [getattr(sample, name) for sample in samples] for name in SAMPLE_COLUMNS}
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +26,7 @@ from orcabatch.monitor import bottlenecks, costs
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
 from orcabatch.monitor.contention import Contention
 from orcabatch.monitor.costs import FileCost
+from orcabatch.monitor.sample import Sample
 from orcabatch.monitor.sampler import Reading, Sampler
 from orcabatch.monitor.sampling import Probes, allowed_cpus
 from orcabatch.monitor.state import RunState
@@ -41,39 +41,6 @@ QUIET_EVENTS = frozenset({"phase", "sample"})
 """Kinds that are not kept: the files and the samples hold what they say."""
 
 PROCESS_EXECUTORS = frozenset({"processes", "hybrid"})
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One line of the time series.
-
-    Attributes:
-        at_s: seconds since the run began.
-        cpu_percent: CPU of the batch's own processes, percent of the CPUs it may use.
-        host_cpu_percent: CPU of the whole host, percent.
-        memory_percent: memory in use, percent.
-        rss_bytes: memory held by the batch's own processes.
-        read_bytes_per_s, write_bytes_per_s: I/O of the batch's own processes since the sample before.
-        lock_taken: share of the time the interpreter lock was found taken, 0 to 1.
-        busy_workers: workers that have a file now.
-        limit: how many may have one; 0 where nobody said.
-        efficiency: busy worker seconds / (limit x wall) since the sample before; None where nobody said.
-    """
-
-    at_s: float
-    cpu_percent: float
-    host_cpu_percent: float
-    memory_percent: float
-    rss_bytes: int
-    read_bytes_per_s: float
-    write_bytes_per_s: float
-    lock_taken: float
-    busy_workers: int
-    limit: int
-    efficiency: float | None
-
-
-SAMPLE_COLUMNS = tuple(each.name for each in fields(Sample))
 
 
 def monitoring(settings: Any, key: str, default: Any) -> Any:
@@ -170,16 +137,19 @@ class PerformanceMonitor:
 
     # -- fed by the engine and by the sampling thread
 
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
+    def expect(
+        self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0, threads_per_process: int = 0
+    ) -> None:
         """Say before a run what is to be done, so that empty slots can be explained.
 
         Args:
             tasks: what the engine is given.
             cap_percent: `memory.max_usage_percent`; 0: not known.
             seats: licence seats where each running file takes one (`scope: model`); 0: no such limit.
+            threads_per_process: worker threads in each worker process; 0: workers are no processes.
         """
         with self._guard:
-            self.state.expect(tasks, cap_percent=cap_percent, seats=seats)
+            self.state.expect(tasks, cap_percent=cap_percent, seats=seats, threads_per_process=threads_per_process)
 
     def listener(self, event: Event) -> None:
         """Take in one event of the engine; cheap, callable from any thread."""
@@ -283,6 +253,7 @@ class PerformanceMonitor:
                 io_wait_percent=averages["io_wait_time"],
                 cpu_percent=averages["cpu_utilization"],
                 memory_percent=averages["memory_usage"],
+                host_cpu_percent=bottlenecks.mean([sample.host_cpu_percent for sample in self.samples]),
                 io_threshold=self.io_wait_threshold,
                 efficiency=averages["thread_efficiency"],
                 cpus=self._probes.cpus if self._probes else allowed_cpus(),

@@ -68,7 +68,7 @@ class Summary(_Part):
 class Finding(_Part):
     """One thing that held the batch back."""
 
-    kind: Literal["io", "cpu", "memory", "gil", "licence", "admission", "latency", "stragglers"]
+    kind: Literal["io", "cpu", "memory", "gil", "licence", "admission", "latency", "others", "stragglers"]
     weight: Finite
     evidence: str
     advice: str
@@ -80,6 +80,7 @@ class EvidencePart(_Part):
     io_wait_percent: Finite | None
     cpu_percent: Finite | None
     memory_percent: Finite | None
+    host_cpu_percent: Finite | None
     io_threshold: Finite
     efficiency: Finite | None
     cpus: Finite

@@ -117,19 +117,22 @@ class RunState:
     _said_waiting_for: str | None = None
     _read_at: tuple[float, int] | None = None
 
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
+    def expect(
+        self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0, threads_per_process: int = 0
+    ) -> None:
         """Say what is to be done, before the run: names, sizes and predicted memory of its files.
 
         Args:
             tasks: the files.
             cap_percent: `max_usage_percent`; 0: not known.
             seats: licence seats where each running file takes one (`scope: model`); 0: no such limit.
+            threads_per_process: worker threads in each worker process; 0: workers are no processes.
         """
         self._tasks = {task.index: task for task in tasks}
         self._untouched = {index: task.memory_bytes for index, task in self._tasks.items()}
         self.total_files = len(self._tasks)
         self.total_bytes = sum(task.size_bytes for task in self._tasks.values())
-        self.cap_percent, self.seats = cap_percent, seats
+        self.cap_percent, self.seats, self.threads_per_process = cap_percent, seats, threads_per_process
 
     def task(self, index: int) -> Task | None:
         """What was expected under this index; None where nobody said."""
@@ -197,7 +200,7 @@ class RunState:
         data = event.data
         self.total_files = int(data.get("files", self.total_files))
         self.executor = str(data.get("executor", ""))
-        self.threads_per_process = int(data.get("threads_per_process") or 0)
+        self.threads_per_process = int(data.get("threads_per_process") or self.threads_per_process)
         if data.get("limit"):
             self._set_limit(event)
 
