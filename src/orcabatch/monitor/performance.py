@@ -57,7 +57,7 @@ class PerformanceMonitor:
     Args:
         settings: the `performance:` settings (model or mapping); only `monitoring:` is read. None: sample every 5 s.
         io_wait_threshold: mean percent of I/O waiting above which the verdict is `IO_BOUND`.
-        probes: what is read from the system; None: psutil, for the whole host.
+        probes: what is read from the system; None: this host or container.
 
     Attributes:
         metrics: the five series by name. The lists are yours too: append your own numbers and ask for the verdict.

@@ -1,29 +1,29 @@
 """What is read from the operating system at each sample: CPU, memory and I/O of this batch's processes.
 
-Covers the readings only; when they are taken and what becomes of them is `orcabatch.monitor.sampler`. Every reading
-is a callable, so that tests and the facade (which knows about cgroups) put their own in.
+Covers the readings only; when they are taken and what becomes of them is `orcabatch.monitor.sampler`. What the host
+and its containers allow is asked of `orcabatch.host`. Every reading is a callable, so that tests put their own in.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import psutil
 
+from orcabatch.host import measure, memory_reading
 
+
+@cache
 def allowed_cpus() -> float:
-    """CPUs this process may use: its affinity where the system has one, else all logical CPUs."""
-    if hasattr(os, "sched_getaffinity"):
-        return float(len(os.sched_getaffinity(0)))
-    return float(os.cpu_count() or 1)
+    """CPUs this process may use, within its affinity and its container's quota; asked once."""
+    return float(measure().logical_cpus)
 
 
 def memory_percent() -> float:
-    """Memory in use on this host in percent: (total - available) / total, other programs included."""
-    memory = psutil.virtual_memory()
-    return 100.0 * (memory.total - memory.available) / memory.total
+    """Memory in use in percent: (total - available) / total of the host or the container, other programs included."""
+    return memory_reading().used_percent
 
 
 class HostCpu:
