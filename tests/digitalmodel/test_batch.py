@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import orcabatch
 from dm_proof.configurations import CASES, break_files, configuration, write_files
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated
@@ -212,6 +213,8 @@ def test_a_file_that_fails_in_its_last_table_leaves_none_of_its_tables(files: li
     done = run(cfg, threads=1)
     assert done.stand == []
     assert contents(tmp_path) == {}
+    result = orcabatch.run_batch(cfg, performance={"monitoring": {"export_metrics": False}}, progress=False)
+    assert {outcome.failed_phase for outcome in result.outcomes} == {Phase.EXTRACT}
 
 
 def test_what_an_earlier_try_wrote_is_taken_back_when_the_file_fails_in_the_end(
@@ -276,9 +279,10 @@ def test_fingerprints_tell_apart_what_gives_different_results(files: list[Path],
 
 
 def test_digitalmodels_complaints_are_told_and_kept_off_the_terminal(
-    files: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    files: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An unknown variable gives an empty cell; that it did is in the outcome, not on the screen."""
+    """An unknown variable gives an empty cell; that it did is in the outcome and the log, not on the screen."""
+    caplog.set_level("DEBUG", logger="orcabatch.digitalmodel")
     cfg = case("A", files[:3], tmp_path)
     cfg["summary_settings"]["groups"][0]["Columns"][0]["Variable"] = "No such variable"
     done = run(cfg, threads=3)
@@ -286,6 +290,7 @@ def test_digitalmodels_complaints_are_told_and_kept_off_the_terminal(
     for outcome in done.outcomes:
         assert any("No such variable" in text for text in outcome.warnings)
         assert any("No such variable" in text for text in outcome.value.log)
+        assert any(outcome.file.name in text and "No such variable" in text for text in caplog.messages)
 
 
 def test_inputs_keep_their_bytes_and_times_and_no_model_is_left(

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 LOADED = "settled"
 """Subject of the note with a file's stop time (seconds), said as soon as it may settle the others."""
-
-
 GZ = ".gz"
 
 
@@ -209,7 +207,8 @@ class _Tables:
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self._clock.enter(Phase.WRITE)
+        if raised[0] is None:
+            self._clock.enter(Phase.WRITE)
         self._open.__exit__(*raised)
 
     def _write(self, target: Path, to_csv: Callable[[Path, int], None]) -> None:

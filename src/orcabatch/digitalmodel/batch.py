@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
 """The flags that make digitalmodel visit the files."""
 
+_log = logging.getLogger(__name__)
 _IN_ROUTER: ContextVar[bool] = ContextVar("orcabatch_digitalmodel_in_router", default=False)
 
 
@@ -177,6 +179,7 @@ class DigitalModelBatch:
             outcomes = [self._standing(outcome) for outcome in outcomes]
         outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
         self._take_back(outcomes)
+        _keep_log(outcomes)
         with Voice():
             self._leave_in_cfg(outcomes)
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
@@ -284,6 +287,13 @@ class DigitalModelBatch:
             f"`consistency: {self.consistency}` was used; `consistency: {other}` gives other results"
             for what in differing
         )
+
+
+def _keep_log(outcomes: Sequence[FileOutcome]) -> None:
+    """What digitalmodel said about each file that stands (a failed one's traceback holds it); `--verbose` shows it."""
+    for outcome in outcomes:
+        for line in outcome.value.log if outcome.ok else ():
+            _log.debug("%s: %s", outcome.file.name, line)
 
 
 def sim_file(item: Any) -> Path:
