@@ -5,7 +5,7 @@ Covers building it (pure) and writing it (atomic). Its shape is published as `do
 
 One line makes a table of the files, one row each:
 
-    pandas.DataFrame(json.load(open("performance_metrics.json"))["files"])
+    pandas.DataFrame(json.loads(Path("performance_metrics.json").read_text(encoding="utf-8"))["files"])
 """
 
 from __future__ import annotations

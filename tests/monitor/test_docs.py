@@ -1,0 +1,23 @@
+"""The page about monitoring does what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "monitoring.md"
+
+
+def test_every_block_of_the_page_runs_in_order(tmp_path, monkeypatch, capsys):
+    """In an empty folder; the blocks build on each other as a reader would type them."""
+    pytest.importorskip("pandas", reason="comes with digitalmodel's dependencies")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, names)  # noqa: S102 - the page's own code is what is tested
+    assert capsys.readouterr().out.startswith("IO_BOUND\nIO_BOUND: I/O waiting 35%")
+    assert json.loads((tmp_path / "my_metrics.json").read_text(encoding="utf-8"))["schema_version"] == 1
+    assert "Batch report" in (tmp_path / "report.html").read_text(encoding="utf-8")
