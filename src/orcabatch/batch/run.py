@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+SAMPLE_INTERVAL_S = 0.25
+"""How often the engine looks at the host. One look takes about a millisecond."""
+
 
 def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
     """The plan for a request on this host, or on another one given as values."""
@@ -216,6 +219,7 @@ def options_of(plan: BatchPlan) -> EngineOptions:
         threads_per_process=max(1, plan.threads_per_process),
         retries=settings.retries,
         timeout_s=settings.timeout,
+        sample_interval_s=SAMPLE_INTERVAL_S,
         priority=settings.priority,
         numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
     )

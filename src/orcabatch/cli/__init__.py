@@ -49,12 +49,15 @@ def _carry_out(command: str, words: list[str]) -> int:
     try:
         return _module(command)(words)
     except BatchInterrupted as stop:
+        print(f"orcabatch {command}: {stop}", file=sys.stderr)
         return 128 + stop.signum if stop.signum else INTERRUPTED
     except OrcabatchError as error:
         if debug:
             traceback.print_exc()
+        print(f"orcabatch {command}: {error}", file=sys.stderr)
         return SOME_FAILED if isinstance(error, BatchError) else NOTHING_RAN
     except KeyboardInterrupt:
+        print(f"orcabatch {command}: interrupted", file=sys.stderr)
         return INTERRUPTED
 
 

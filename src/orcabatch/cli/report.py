@@ -21,6 +21,7 @@ def main(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     earlier = read_metrics(arguments.earlier) if arguments.earlier else None
     write_bytes(arguments.output, render_report(read_metrics(arguments.metrics), earlier=earlier).encode())
+    print(f"report: {arguments.output.absolute()}")
     return 0
 
 

@@ -25,7 +25,7 @@ def main(words: list[str]) -> int:
     request = request_of(files, arguments, overrides)
     result = carry_out(request, progress=False if arguments.quiet else None)
     if not arguments.quiet:
-        pass
+        print(summary(result))
     if arguments.report:
         write_report(arguments.report, result.metrics)
     return OK if result.ok else SOME_FAILED
@@ -44,8 +44,8 @@ def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, 
     others = [word for word in rest if Path(word) not in files or "=" in word]
     ours = [option for action in parser._actions for option in action.option_strings]
     overrides = parse_overrides(others, options=ours)
-    for _note in overrides.notes:
-        pass
+    for note in overrides.notes:
+        print(note)
     if not files:
         raise SourceError(f"name at least one YAML file: `orcabatch {command} dm_fsts.yml`")
     return arguments, files, dict(overrides.mapping)
@@ -100,3 +100,4 @@ def write_report(target: Path, metrics: dict[str, Any]) -> None:
     from orcabatch.store.atomic import write_bytes
 
     write_bytes(target, render_report(metrics).encode())
+    print(f"report: {target.absolute()}")

@@ -45,6 +45,7 @@ def main(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     finding = _proof(arguments) if arguments.prove else _comparison(arguments)
     text = json.dumps(finding.to_dict(), indent=2) if arguments.json else finding.to_text()
+    print(text)
     if arguments.output:
         write_bytes(arguments.output, f"{text}\n".encode())
     return SAME if finding.equal else DIFFERENT
