@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
@@ -126,7 +129,7 @@ def test_a_file_that_hangs_costs_itself_only(name: str, tmp_path: Path) -> None:
     work = [task(index, say=Say(gate=str(gate)) if index == 0 else None) for index in range(12)]
     job = FakeJob(FakeRecipe(book if name == "threads" else None))
     before = set(threading.enumerate())
-    outcomes = go(name, work, job, timeout_s=2.0 if name != "threads" else 0.3)
+    outcomes = go(name, work, job, timeout_s=2.0 if name != "threads" else 1.0)
     left = set(threading.enumerate()) - before
     gate.touch()
     for thread in left:
@@ -185,3 +188,60 @@ def test_static_mode_is_one_pool_per_tier(tmp_path: Path) -> None:
     small = [each for each in outcomes if each.tier == "small"]
     large = [each for each in outcomes if each.tier == "large"]
     assert max(each.finished_s for each in small) <= min(each.started_s for each in large)
+
+
+def test_every_thread_may_hang_and_the_rest_is_done(tmp_path: Path) -> None:
+    """A run on one thread whose first two files hang writes both off and finishes the others on new threads."""
+    gate, before = tmp_path / "gate", set(threading.enumerate())
+    work = [task(index, say=Say(gate=str(gate)) if index < 2 else None, cost=-float(index)) for index in range(5)]
+    outcomes = go("threads", work, threads=1, timeout_s=0.5)
+    left = set(threading.enumerate()) - before
+    gate.touch()
+    for thread in left:
+        thread.join()
+    assert {each.index: each.cause for each in outcomes} == {
+        0: Cause.TIMEOUT,
+        1: Cause.TIMEOUT,
+        2: None,
+        3: None,
+        4: None,
+    }
+    assert len(left) == 2
+
+
+def test_fewer_threads_than_asked_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system gives no further thread the run goes on with those it has; without any it says so."""
+    given = [1]
+
+    def submit(self: Any, *args: Any) -> Any:
+        if not given:
+            raise RuntimeError("can't start new thread")
+        given.pop()
+        return original(self, *args)
+
+    original = ThreadPoolExecutor.submit
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    assert len({each.worker for each in go("threads", tasks(20))}) == 1
+    with pytest.raises(SettingsError, match="no worker thread can be started"):
+        go("threads", tasks(2))
+
+
+def test_fewer_processes_than_asked_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system starts no further process the run goes on with those it has; without any it says so."""
+    given = [1]
+
+    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **more: Any) -> None:
+            if not given:
+                raise OSError("Cannot allocate memory")
+            given.pop()
+            super().__init__(*args, **more)
+
+        def __del__(self, *_: Any) -> None:
+            if hasattr(self, "pid"):
+                super().__del__()
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    assert {each.worker for each in go("processes", tasks(10))} == {"process-1-1"}
+    with pytest.raises(SettingsError, match="no worker process can be started"):
+        go("processes", tasks(2))

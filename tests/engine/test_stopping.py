@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,6 +163,9 @@ def test_the_second_signal_interrupts_the_callers_loop() -> None:
             went_on = True
             signal.raise_signal(signal.SIGINT)
     outcomes.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():  # they were left to end by themselves
+        if thread.name.startswith("orcabatch"):
+            thread.join()
     assert went_on
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -197,3 +201,21 @@ def test_asking_never_lowers() -> None:
     stop.ask(2)
     stop.ask(1)
     assert stop.level == 2
+
+
+def test_what_was_to_be_redone_is_cancelled_when_stopped() -> None:
+    """A file that was handed on and is to be redone ends as cancelled once the run is stopped: the last word counts."""
+
+    class Doubting(FakeJob):
+        def finished(self, outcomes: Any) -> Any:
+            super().finished(outcomes)
+            return (0,) if any(each.index == 0 or each.status.value == "cancelled" for each in outcomes) else ()
+
+    statuses: dict[int, list[str]] = {}
+    with pytest.raises(BatchInterrupted):  # noqa: PT012 - the loop's body stops the run
+        for outcome in run(tasks(5), Doubting(), options=EngineOptions(executor="serial"), limits=Limits(max_limit=1)):
+            statuses.setdefault(outcome.index, []).append(outcome.status.value)
+            signal.raise_signal(signal.SIGINT) if outcome.attempt == 2 else None
+    assert statuses[0][-1] == "cancelled"
+    assert statuses[0].count("cancelled") == 1
+    assert sorted(statuses) == [0, 1, 2, 3, 4]

@@ -41,7 +41,7 @@ from orcabatch.engine.readahead import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stopping import StopSignal
 from orcabatch.errors import BatchInterrupted, SettingsError
-from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
+from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Job, Listener, Note, Task
@@ -120,8 +120,10 @@ class Dispatcher:
         self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in) if wanted else None
         self._running: dict[int, runs.Run] = {}
         self._written_off: set[int] = set()
+        self._cancelled: set[int] = set()
         self._startable: dict[int, float] = {}
         self._history: dict[int, runs.History] = {}
+        self._late_after_s = options.timeout_s if workers.name == "serial" else None
         self._wake_at: float | None = None
         self._sample_at = 0.0
         self._epoch_s = time.perf_counter()
@@ -216,7 +218,7 @@ class Dispatcher:
             else:
                 reason = "it waits for another file that ended without releasing it"
                 self._hand_on(endings.failed(task, Failure(Cause.EXCEPTION, reason), now))
-        self._events.clear()
+        self._settle()
 
     def _finish(self, *, now: bool) -> None:
         try:
@@ -266,7 +268,7 @@ class Dispatcher:
     def _finished(self, message: executor.Finished) -> None:
         run = self._running.pop(message.index)
         self._copy_used(message.index)
-        outcomes = self._timed(run, message)
+        outcomes = runs.on_run_clock(run, message.outcomes, self._epoch_s, self._late_after_s)
         self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         again = tuple(each for each in outcomes if each.batch in message.may_heal)
         denied = len(again) == len(run.task.batches) and all(map(runs.seat_denied, again))
@@ -411,6 +413,8 @@ class Dispatcher:
         self._workers.submit(task, alone=history is not None and history.crashes > 0)
 
     def _give_up(self, index: int, reason: str) -> None:
+        if index in self._cancelled:
+            return
         task, now = self._tasks[index], self._now()
         self._startable.pop(index, None)
         history = self._history.pop(index, None)
@@ -428,13 +432,15 @@ class Dispatcher:
         """Give a task's outcomes to the job and, in their turn, to the caller."""
         for outcome in outcomes:
             self._ready.append(outcome)
+            if outcome.status is Status.CANCELLED:
+                self._cancelled.add(outcome.index)
             self._diary.finished(outcome)
         self._redo(self._job.finished(outcomes))
         self._open_gate()
 
     def _redo(self, indices: Iterable[int]) -> None:
         for index in indices:
-            if index in self._written_off:
+            if index in self._written_off or index in self._cancelled:
                 continue
             history = self._history.setdefault(index, runs.History(attempts=1))
             history.batches, history.failed, history.retries = (), (), 0
@@ -471,15 +477,6 @@ class Dispatcher:
             started = [run.started_s for run in self._running.values() if run.started_s is not None]
             instants += [min(started) + self._options.timeout_s] if started else []
         return max(0.0, min(instants) - self._now()) if instants else None
-
-    def _timed(self, run: runs.Run, message: executor.Finished) -> tuple[FileOutcome, ...]:
-        """The worker's outcomes on the run's clock; failed if a serial worker was late, whom nobody could stop."""
-        outcomes = runs.on_run_clock(run, message.outcomes, self._epoch_s)
-        took_s = outcomes[0].finished_s - outcomes[0].started_s
-        timeout_s = self._options.timeout_s
-        if timeout_s is None or took_s <= timeout_s or self._workers.name != "serial":
-            return outcomes
-        return tuple(runs.overruled(each, endings.late(timeout_s, took_s)) for each in outcomes)
 
     def _forget(self, index: int) -> None:
         """The task ended: keep only how often it was handed on."""

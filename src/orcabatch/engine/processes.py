@@ -31,6 +31,7 @@ from orcabatch.engine.child import BOOTSTRAP
 from orcabatch.engine.entry import Caught, attempt
 from orcabatch.engine.executor import Complaint, Died, Finished, Message
 from orcabatch.engine.mailbox import Mailbox
+from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure
 
 if TYPE_CHECKING:
@@ -283,7 +284,14 @@ class ProcessExecutor:
         nodes = self._options.numa_cpus
         cpus = nodes[(self._numbers - 1) % len(nodes)] if len(nodes) > 1 else ()
         setup = wire.Setup(self._recipe, f"process-{self._numbers}", cpus, self._options.priority == "low")
-        child = _Child(self._numbers, setup, self._mailbox.post)
+        try:
+            child = _Child(self._numbers, setup, self._mailbox.post)
+        except OSError as error:
+            if not self._children:
+                text = f"no worker process can be started: {error}; use `executor: threads`"
+                raise SettingsError(text) from error
+            _log.warning("no further worker process can be started, going on with %d: %s", len(self._children), error)
+            return None
         self._children.append(child)
         return child
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import signals
+from orcabatch.engine import endings, signals
 from orcabatch.engine.scheduler import TIERS
 from orcabatch.engine.waiting import plan_order
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
@@ -52,14 +52,27 @@ class History:
     failed: tuple[FileOutcome, ...] = ()
 
 
-def on_run_clock(run: Run, outcomes: tuple[FileOutcome, ...], epoch_s: float) -> tuple[FileOutcome, ...]:
-    """A worker's outcomes, with their shares of the wait, and instants counted from the beginning of the run."""
+def on_run_clock(
+    run: Run, outcomes: tuple[FileOutcome, ...], epoch_s: float, late_after_s: float | None
+) -> tuple[FileOutcome, ...]:
+    """A worker's outcomes, with their shares of the wait, and instants counted from the beginning of the run.
+
+    Args:
+        run: the task as it was handed out.
+        outcomes: as the worker made them, with instants of `time.perf_counter`.
+        epoch_s: when the run began.
+        late_after_s: a task that took longer than this has failed, whatever it returned; None: none has.
+    """
     started_s = outcomes[0].started_s - epoch_s
     wait = _wait(run, started_s, len(outcomes))
-    return tuple(
+    placed = tuple(
         replace(each, phases=wait | dict(each.phases), started_s=started_s, finished_s=each.finished_s - epoch_s)
         for each in outcomes
     )
+    took_s = placed[0].finished_s - started_s
+    if late_after_s is None or took_s <= late_after_s:
+        return placed
+    return tuple(overruled(each, endings.late(late_after_s, took_s)) for each in placed)
 
 
 def ended(run: Run, outcomes: tuple[FileOutcome, ...]) -> tuple[FileOutcome, ...]:

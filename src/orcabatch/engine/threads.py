@@ -23,10 +23,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Died, Finished, Message, Returned
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
+from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -47,15 +49,38 @@ class _Pool:
         self.name = name
         self.size = size
         self.waiting: deque[Task] = deque()
-        self.executor = ThreadPoolExecutor(size, thread_name_prefix=f"orcabatch-{name or 'worker'}")
+        self.executor = self._threads()
+        self.retired: list[ThreadPoolExecutor] = []
         self.free: list[Session] = []
         self.opened = 0
 
     def start(self, session: Session) -> None:
-        """Let the session live on a thread of the pool; a new thread is a daemon, as the thread that starts it is."""
-        starter = threading.Thread(target=self.executor.submit, args=(session.run,), daemon=True)
+        """Let the session live on a thread of the pool; a new thread is a daemon, as the thread that starts it is.
+
+        Raises:
+            RuntimeError: the system gives no further thread.
+        """
+        submitted: list[Done[object] | Caught] = []
+        starter = threading.Thread(
+            target=lambda: submitted.append(attempt(lambda: self.executor.submit(session.run))), daemon=True
+        )
         starter.start()
         starter.join()
+        if isinstance(submitted[0], Caught):
+            raise submitted[0].error
+
+    def retire(self) -> None:
+        """One of its threads hangs: those that are still to come take the place of all that it has."""
+        self.retired.append(self.executor)
+        self.executor = self._threads()
+
+    def shutdown(self) -> None:
+        """Let idle threads end."""
+        for executor in (*self.retired, self.executor):
+            executor.shutdown(wait=False)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.size, thread_name_prefix=f"orcabatch-{self.name or 'worker'}")
 
 
 class ThreadExecutor:
@@ -98,9 +123,11 @@ class ThreadExecutor:
     def abandon(self, index: int) -> bool:
         """Write the session off; it ends by itself when its call returns."""
         pool, session = self._hung[index] = self._working.pop(index)
+        pool.opened -= 1
+        pool.retire()
         session.end()
         _never_join(session)
-        _log.warning("worker %s hangs and is written off (%s)", session.name, pool.executor)
+        _log.warning("worker %s hangs and is written off", session.name)
         return False
 
     def set_limit(self, limit: int) -> None:
@@ -125,7 +152,7 @@ class ThreadExecutor:
         for session in left:
             _never_join(session)
         for pool in self._pools.values():
-            pool.executor.shutdown(wait=False)
+            pool.shutdown()
         self._join([session for session in self._alive if session not in left], bounded=now or not self._working)
         self._pools.clear()
 
@@ -138,16 +165,26 @@ class ThreadExecutor:
     def _supply(self, pool: _Pool) -> None:
         while pool.waiting and (pool.free or pool.opened < pool.size):
             session = pool.free.pop() if pool.free else self._open(pool)
+            if session is None:
+                return
             task = pool.waiting.popleft()
             self._working[task.index] = pool, session
             session.give(task)
 
-    def _open(self, pool: _Pool) -> Session:
+    def _open(self, pool: _Pool) -> Session | None:
+        """A new session; None where the system gives no thread, but others are there to do the work."""
         self._count += 1
-        pool.opened += 1
         name = f"{pool.name or 'worker'}-{self._count}"
         session = Session(self._recipe, self._mailbox.post, name, self._meter)
-        pool.start(session)
+        try:
+            pool.start(session)
+        except RuntimeError as error:
+            if not pool.opened:
+                raise SettingsError(f"no worker thread can be started: {error}") from error
+            _log.warning("no further worker thread can be started, going on with %d: %s", pool.opened, error)
+            pool.size = pool.opened
+            return None
+        pool.opened += 1
         self._alive.append(session)
         return session
 
@@ -155,7 +192,6 @@ class ThreadExecutor:
         match message:
             case Finished(index=index) | Died(indices=(index,)) if index in self._hung:
                 pool, _ = self._hung.pop(index)
-                pool.opened -= 1
                 message = Returned(index)
             case Finished(index=index):
                 pool, session = self._working.pop(index)
