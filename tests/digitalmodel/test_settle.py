@@ -149,9 +149,9 @@ def _data(names: list[Any], command: str = "GetData", name: str = "Environment")
 
 def test_an_open_period_and_a_current_need_the_leader() -> None:
     """An open period of the time series waits for the leader's stop time; a current alone does not wait."""
-    assert needs_of(configuration()) == Needs(stop_time=True, leader=True)
+    assert needs_of(configuration()) == Needs(stop_time=True, leader=True, selects=True)
     closed = configuration(time_series_settings={"data": False, "groups": []})
-    assert needs_of(closed) == Needs(stop_time=False, leader=True)
+    assert needs_of(closed) == Needs(stop_time=False, leader=True, selects=True)
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,17 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel import fold
 from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys
-from orcabatch.digitalmodel.layout import UNTESTED, Layout, find_layout
+from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import merge_masters, pass_on, run_natively
+from orcabatch.digitalmodel.notices import differences, foreseen
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.settle import AS_GIVEN, Needs, Settling, flagged, needs_of, settle, writes_series
 from orcabatch.digitalmodel.voices import Voice
@@ -80,7 +82,7 @@ class DigitalModelBatch:
         self._in_router = _IN_ROUTER.get()
         self._asked = json_safe(_unmerged(given) if self._in_router else given)
         self.name = str(cfg["Analysis"]["file_name"])
-        self.warnings = self._foreseen()
+        self.warnings = foreseen(layout, cfg)
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
         self.files = tuple(sim_file(item) for item in self._list)
         self._written: dict[int, tuple[Path, ...]] = {}
@@ -187,7 +189,7 @@ class DigitalModelBatch:
             outputs += fold.save_linked(layout, self._cfg, outcomes)
         outputs += save_failed_files(failed_files, outcomes)
         _write_back(self._cfg, self._given)
-        return Conclusion(tuple(outputs), self.warnings + self._seen(outcomes))
+        return Conclusion(tuple(outputs), self.warnings + differences(self._serial_needs, self.consistency, outcomes))
 
     def pass_on(self) -> None:
         """Let digitalmodel do what else the configuration asks for (visualisation, all variables), unchanged.
@@ -212,8 +214,8 @@ class DigitalModelBatch:
     def fingerprint(self, i: int) -> str:
         """Hash of everything but the `.sim` file itself that determines the results of file `i`.
 
-        Covers the configuration, how it is settled for this file, and digitalmodel's sources. Only of use once
-        `ready(i)`.
+        Covers the configuration, how it is settled for this file, digitalmodel's sources and the version of pandas.
+        Only of use once `ready(i)`.
         """
         layout = self._layout or find_layout()
         cfg = {key: value for key, value in self._cfg.items() if key not in {"file_management", "performance"}}
@@ -221,6 +223,7 @@ class DigitalModelBatch:
         material = [
             layout.package,
             layout.digest,
+            version("pandas"),
             str(self._list[i]),
             order.settled,
             order.stop_time,
@@ -236,18 +239,6 @@ class DigitalModelBatch:
     def _visits_files(self) -> bool:
         native = self._layout is not None and bool(self._layout.missing)
         return not native and any(flagged(self._cfg, output) for output in DATA_OUTPUTS)
-
-    def _foreseen(self) -> tuple[str, ...]:
-        warnings: list[str] = []
-        layout = self._layout
-        if layout is not None and layout.missing:
-            lacks = ", ".join(layout.missing)
-            warnings.append(f"digitalmodel's own post-process runs, one file after the other: this one lacks {lacks}")
-        if layout is not None and not layout.tested:
-            warnings.append(f"{UNTESTED} (version {layout.version or 'unknown'}, {layout.package})")
-        if flagged(self._cfg, "RangeGraph"):
-            warnings.append("orcaflex.postprocess.RangeGraph is on, but digitalmodel writes nothing for it")
-        return tuple(warnings)
 
     def _standing(self, outcome: FileOutcome) -> FileOutcome:
         """The outcome, or a cancelled one where it was made under an order that does not hold any more."""
@@ -273,20 +264,6 @@ class DigitalModelBatch:
             if writes_series(self._cfg):
                 # Its loop makes the list at the first file and forgets to put that file in.
                 self._cfg[basename]["time_series"] = [result.record for result in stand[1:] if result.record]
-
-    def _seen(self, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
-        """Where `serial` and `per_file` give different results, say so."""
-        stops = sorted({outcome.value.stop_time for outcome in outcomes if outcome.ok})
-        needs = self._serial_needs
-        differing = [f"stop times ({stops[0]:g} to {stops[-1]:g} s)"] if needs.stop_time and len(stops) > 1 else []
-        if needs.leader and not needs.stop_time and len(outcomes) > 1:
-            differing = ["the current that only the first file selects"]
-        other = "per_file" if self.consistency == "serial" else "serial"
-        return tuple(
-            f"the files differ in {what}, and digitalmodel lets the first one decide for all when it runs serially: "
-            f"`consistency: {self.consistency}` was used; `consistency: {other}` gives other results"
-            for what in differing
-        )
 
 
 def _keep_log(outcomes: Sequence[FileOutcome]) -> None:

@@ -15,17 +15,14 @@ import importlib.util
 import inspect
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 from orcabatch.digitalmodel.frames import route_frames
+from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_orcfxapi
 from orcabatch.digitalmodel.voices import hush, route
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 
@@ -62,7 +59,6 @@ RELIED_ON = (
 
 UNTESTED = "untested digitalmodel: run `orcabatch verify --prove`"
 
-_ORCFXAPI = "OrcFxAPI"
 _PREPARING = threading.RLock()
 _PREPARED: dict[str, ModuleType | None] = {}
 """The OrcFxAPI that a package was last prepared for."""
@@ -126,7 +122,7 @@ class Layout:
         Its lines go to whoever listens, its tables to whoever writes, and it uses the OrcFxAPI that is there now.
         """
         hush()
-        present = sys.modules.get(_ORCFXAPI)
+        present = sys.modules.get(ORCFXAPI)
         with _PREPARING:
             if _PREPARED.get(self.package) is present is not None:
                 return
@@ -134,7 +130,7 @@ class Layout:
             series = inspect.getmodule(type(self.series))
             if series is not None and "pd" in vars(series):
                 route_frames(series)
-            _use_present_orcfxapi(self.package)
+            use_present_orcfxapi(self.package)
             _PREPARED[self.package] = present
 
 
@@ -159,7 +155,7 @@ def open_gate() -> None:
     with _PREPARING:
         package = locate()
         if package is not None:
-            _open_gate(package)
+            configure_gate(package)
 
 
 @lru_cache(maxsize=1)
@@ -170,7 +166,7 @@ def _found() -> Layout:
             "digitalmodel is not installed in this Python environment. Install it with "
             "`pip install orcabatch[digitalmodel]`, or run in the environment that has your clone of it."
         )
-    _open_gate(package)
+    configure_gate(package)
     return _described(package, _imported(f"{package}.opp"))
 
 
@@ -232,7 +228,7 @@ def _imported(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name not in {_ORCFXAPI, "winreg"}:
+        if error.name not in {ORCFXAPI, "winreg"}:
             raise DigitalModelError(
                 f"digitalmodel is installed, but a package it needs is not: {error.name}. "
                 f"Install it with `pip install {error.name}`."
@@ -247,61 +243,3 @@ def _no_orcaflex(error: Exception) -> OrcaFlexUnavailable:
         f"digitalmodel cannot be used because OrcFxAPI cannot be imported ({type(error).__name__}: {error}). "
         "Run where OrcaFlex is installed, or choose the simulated one: `orcaflex: simulated`."
     )
-
-
-def _open_gate(package: str) -> None:
-    """Let a newer digitalmodel's own gate import OrcFxAPI, or accept the one that is there already.
-
-    It refuses an OrcFxAPI that somebody imported before, because a library could no longer be chosen. None is chosen
-    here, so what is there is what it would have got.
-    """
-    if importlib.util.find_spec(f"{package}.orcaflex_api") is None:
-        return
-    gate = _imported(f"{package}.orcaflex_api")
-    if not gate.is_configured():
-        with _handed_over(sys.modules.get(_ORCFXAPI)):
-            gate.configure()
-
-
-@contextmanager
-def _handed_over(present: ModuleType | None) -> Iterator[None]:
-    """Make `import OrcFxAPI` find the module that is there as if for the first time."""
-    if present is None:
-        yield
-        return
-    finder, spec = _HandOver(present), getattr(present, "__spec__", None)
-    del sys.modules[_ORCFXAPI]
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-        sys.modules[_ORCFXAPI] = present
-        present.__spec__ = spec
-
-
-class _HandOver(MetaPathFinder, Loader):
-    def __init__(self, module: ModuleType) -> None:
-        self.module = module
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname == _ORCFXAPI else None
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return self.module
-
-    def exec_module(self, module: ModuleType) -> None:
-        """It was executed when it was made."""
-
-
-def _use_present_orcfxapi(package: str) -> None:
-    """Where digitalmodel's modules hold an OrcFxAPI that was there before, give them the one that is there now."""
-    present = sys.modules.get(_ORCFXAPI)
-    for name, module in list(sys.modules.items()):
-        held = vars(module).get(_ORCFXAPI) if name.startswith(f"{package}.") and module is not None else None
-        if present is not None and held is not None and held is not present and not _is_gate_proxy(held):
-            vars(module)[_ORCFXAPI] = present
-
-
-def _is_gate_proxy(held: object) -> bool:
-    return "Lazy" in type(held).__name__

@@ -24,10 +24,12 @@ class Needs:
     Attributes:
         stop_time: an open period of the time series takes the leader's stop time.
         leader: the leader's own results differ from what it would get as a follower.
+        selects: the leader, and nobody else, selects a current.
     """
 
     stop_time: bool = False
     leader: bool = False
+    selects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def needs_of(cfg: Mapping[str, Any]) -> Needs:
     appended = list(_indexless(cfg))
     selects = any("RefCurrent" in str(names[0]) for names in appended)
     stop_time = any(True for _ in _open_periods(cfg))
-    return Needs(stop_time=stop_time, leader=stop_time or selects or _shared(appended, cfg))
+    return Needs(stop_time=stop_time, leader=stop_time or selects or _shared(appended, cfg), selects=selects)
 
 
 def settle(cfg: Mapping[str, Any], stop_time: float | None) -> None:
