@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.digitalmodel.frames import written_by
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.questions import questions_of
+from orcabatch.digitalmodel.savings import completed, saving
 from orcabatch.digitalmodel.settle import AS_GIVEN, Order, flagged, settle, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.engine.contract import Extracted, PhaseClock
@@ -30,6 +32,7 @@ from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path
 
 if TYPE_CHECKING:
+    from orcabatch.orcaflex.broker import Question
     from orcabatch.orcaflex.work import Visit
 
 LOADED = "settled"
@@ -106,6 +109,10 @@ class DigitalModelPostProcess:
         """Let a newer digitalmodel's own gate import OrcFxAPI first."""
         open_gate()
 
+    def questions(self) -> Iterator[Question]:
+        """The time histories that are known to be asked of every file."""
+        return questions_of(self.cfg, find_layout())
+
     def __call__(self, model: Any, visit: Visit) -> Extracted:
         """What digitalmodel makes of the loaded file.
 
@@ -118,7 +125,7 @@ class DigitalModelPostProcess:
         _check_state(layout, known, visit.file)
         if asked.tells:
             visit.note(LOADED, known["stop_time"])
-        with Voice() as voice:
+        with Voice() as voice, saving(layout):
             result = self._result(layout, known, asked, visit.clock)
         return Extracted(replace(result, log=voice.told()), voice.concerns())
 
@@ -129,7 +136,7 @@ class DigitalModelPostProcess:
         summary = linked = record = None
         tables = _Tables(clock, self.writing)
         if flagged(cfg, "summary"):
-            summary = layout.summary.get_summary_for_file(cfg, known, asked.file_name)
+            summary = completed(layout.summary.get_summary_for_file(cfg, known, asked.file_name))
         if flagged(cfg, "linked_statistics"):
             linked = layout.linked.get_linked_statistics(cfg, known, asked.file_name)
         if writes_series(cfg):

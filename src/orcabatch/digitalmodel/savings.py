@@ -1,0 +1,215 @@
+"""What digitalmodel wastes per column, left out while one file is computed; its results stay the same.
+
+For each summary column of a time history or a static result digitalmodel makes a table of all objects of the model, to
+look whether one name is in it; for each column it makes an empty table that only range graphs use; and it adds columns
+to a one-row table one at a time, which pandas answers with work that grows with the square of their number. While
+`saving` lasts, and only in its thread, digitalmodel's own instances and its name for pandas give stand-ins that do that
+work when it is really asked for: `ObjectTable`, `Unused` and `Row`.
+
+Depends on what digitalmodel's functions do with those tables, so it is for tested sources only (`Layout.tested`).
+Nothing is changed in digitalmodel's files or classes; what is put on its instances is taken off with the last block.
+Does not cover the questions to OrcFxAPI (`orcabatch.orcaflex.broker`) nor writing (`orcabatch.digitalmodel.frames`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from orcabatch.digitalmodel.layout import Layout
+
+TABLE_OF_OBJECTS = "get_model_objects"
+NAMES = "ObjectName"
+
+_PLAIN: dict[type, np.dtype[Any]] = {
+    float: np.dtype(np.float64),
+    np.float64: np.dtype(np.float64),
+    type(None): np.dtype(object),
+}
+"""Values whose column pandas gives this type, whatever the others are; all else is pandas' affair."""
+
+
+class Names:
+    """The names of a model's objects, listed again only where OrcFxAPI hands out another list of objects."""
+
+    def __init__(self) -> None:
+        self._objects: Any = None
+        self._names: list[str] = []
+
+    def of(self, objects: Any) -> list[str]:
+        """Names of these objects, in their order."""
+        if self._objects is None or objects is not self._objects:
+            self._names = [target.name for target in objects]
+            self._objects = objects if isinstance(objects, tuple) else None
+        return self._names
+
+
+_SAVING: ContextVar[Names | None] = ContextVar("orcabatch_digitalmodel_saving", default=None)
+"""The file being computed in this thread."""
+
+
+@contextmanager
+def saving(layout: Layout) -> Iterator[None]:
+    """Leave the waste out while this block lasts, in this thread; nothing for an untested digitalmodel."""
+    if not layout.tested:
+        yield
+        return
+    _INSTALLED.acquire(layout)
+    token = _SAVING.set(Names())
+    try:
+        yield
+    finally:
+        _SAVING.reset(token)
+        _INSTALLED.release()
+
+
+def completed(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Digitalmodel's summary of one file with tables where stand-ins are."""
+    return {label: table.frame() if isinstance(table, Row) else table for label, table in summary.items()}
+
+
+class ObjectTable:
+    """The table of all objects: its column of names without the rest; the table itself for whoever wants more."""
+
+    def __init__(self, names: list[str], made: Callable[[], Any]) -> None:
+        self._names, self._made = names, made
+
+    def __getitem__(self, column: Any) -> Any:
+        return self._names if column == NAMES else self._made()[column]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made(), name)
+
+
+class Unused:
+    """An empty table that becomes one when a column is put into it."""
+
+    def __init__(self, frame: type[Any]) -> None:
+        self._frame, self._made = frame, None
+
+    def _real(self) -> Any:
+        if self._made is None:
+            self._made = self._frame()
+        return self._made
+
+    def __setitem__(self, column: Any, values: Any) -> None:
+        self._real()[column] = values
+
+    def __getitem__(self, column: Any) -> Any:
+        return self._real()[column]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real(), name)
+
+
+class Row:
+    """A table of one row whose new columns are added together, each as a block of its own, as single inserts do.
+
+    The blocks matter: when files are put together, pandas looks at whole blocks to decide the type of a column.
+    """
+
+    def __init__(self, pandas: ModuleType, data: Any, columns: Sequence[str]) -> None:
+        self._pandas, self._base = pandas, pandas.DataFrame(data, columns=columns)
+        self._own, self._new = frozenset(columns), dict[str, Any]()
+
+    def __setitem__(self, labels: Any, values: Any) -> None:
+        if type(labels) is list and type(values) is list and len(labels) == len(values) == 1:
+            label, kind = labels[0], _PLAIN.get(type(values[0]))
+            if type(label) is str and kind is not None and label not in self._own:
+                self._new[label] = np.array(values, dtype=kind)
+                return
+        self.frame()[labels] = values
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.frame(), name)
+
+    def frame(self) -> Any:
+        """The table, with everything that was added so far."""
+        if self._new:
+            new = self._pandas.DataFrame(self._new, copy=False)
+            self._base = self._pandas.concat([self._base, new], axis=1, **_uncopied(self._pandas))
+            self._own, self._new = self._own.union(self._new), {}
+        return self._base
+
+
+def _uncopied(pandas: ModuleType) -> dict[str, Any]:
+    """What keeps pandas from merging blocks: before pandas 3 a copy does, from 3 on none is made."""
+    return {"copy": False} if int(pandas.__version__.split(".")[0]) < 3 else {}
+
+
+class _Pandas:
+    """pandas under the summary's name for it, with stand-ins for the tables it makes of one file."""
+
+    def __init__(self, original: ModuleType) -> None:
+        self.original = original
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "DataFrame" and _SAVING.get() is not None:
+            return self._table
+        return getattr(self.original, name)
+
+    def _table(self, *args: Any, **named: Any) -> Any:
+        if not args and not named:
+            return Unused(self.original.DataFrame)
+        if len(args) == 1 and named.keys() == {"columns"} and type(args[0]) is list and len(args[0]) == 1:
+            return Row(self.original, args[0], named["columns"])
+        return self.original.DataFrame(*args, **named)
+
+
+class _Installed:
+    """What is on digitalmodel's instances, once for all files being computed in this process."""
+
+    def __init__(self) -> None:
+        self._lock, self._users = threading.Lock(), 0
+        self._undo: list[Callable[[], None]] = []
+
+    def acquire(self, layout: Layout) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._install(layout)
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            while not self._users and self._undo:
+                self._undo.pop()()
+
+    def _install(self, layout: Layout) -> None:
+        summary, series = (inspect.getmodule(type(instance)) for instance in (layout.summary, layout.series))
+        for module in (summary, series):
+            objects = vars(module).get("of_objects")
+            if objects is not None and TABLE_OF_OBJECTS not in vars(objects):
+                self._put(vars(objects), TABLE_OF_OBJECTS, _table_of_objects(getattr(objects, TABLE_OF_OBJECTS)))
+        if summary is not None and "pd" in vars(summary):
+            self._put(vars(summary), "pd", _Pandas(vars(summary)["pd"]))
+
+    def _put(self, names: dict[str, Any], name: str, value: Any) -> None:
+        if name in names:
+            before = names[name]
+            self._undo.append(lambda: names.__setitem__(name, before))
+        else:
+            self._undo.append(lambda: names.__delitem__(name))
+        names[name] = value
+
+
+_INSTALLED = _Installed()
+
+
+def _table_of_objects(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def get_model_objects(model: Any) -> Any:
+        names = _SAVING.get()
+        if names is None:
+            return original(model)
+        return {"object_df": ObjectTable(names.of(model.objects), lambda: original(model)["object_df"])}
+
+    return get_model_objects
