@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import BatchError
+from orcabatch.monitor.failures import FILE, general
 from orcabatch.outcome import FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
@@ -93,12 +94,25 @@ def last_attempts(outcomes: Iterable[FileOutcome]) -> tuple[FileOutcome, ...]:
 
 def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) -> str:
     """A message naming files without results, equal reasons together."""
-    by_reason: dict[str, list[str]] = defaultdict(list)
+    by_reason: dict[str, list[FileOutcome]] = defaultdict(list)
     for outcome in failed:
-        by_reason[outcome.error or str(outcome.status)].append(outcome.file.name)
-    lines = [f"{len(failed)} of {total} files have no results; the others are written."]
-    lines += [f"  {_names(names, named)}: {reason}" for reason, names in by_reason.items()]
+        by_reason[general(outcome)].append(outcome)
+    some = f"{len(failed)} of {total} files have no results; the others are written."
+    lines = [some if len(failed) < total else "No file has results."]
+    for reason, outcomes in by_reason.items():
+        names = [outcome.file.name for outcome in outcomes]
+        said = reason if len(outcomes) > 1 else outcomes[0].error or reason
+        lines.append(f"  {_names(names, named)}: {said.removeprefix(f'{FILE}: ').removeprefix(f'{names[0]}: ')}")
     return "\n".join(lines)
+
+
+def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3) -> list[str]:
+    """A line for each warning about files that have their results, with the files it is about."""
+    about: dict[str, list[str]] = defaultdict(list)
+    for outcome in outcomes:
+        for warning in outcome.warnings if outcome.ok else ():
+            about[" ".join(warning.split())].append(outcome.file.name)
+    return [f"{_names(names, named)}: {warning}" for warning, names in about.items()]
 
 
 def _names(names: Sequence[str], most: int) -> str:

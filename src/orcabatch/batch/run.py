@@ -17,6 +17,7 @@ from orcabatch.batch.account import in_own_order, write_account
 from orcabatch.batch.job import BatchJob, visits
 from orcabatch.batch.probe import host_probe
 from orcabatch.batch.result import BatchResult, last_attempts
+from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Event, Task
@@ -82,20 +83,21 @@ class Run:
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written."""
+        temporary = self._temporary()
         running = run_engine(
             tasks_of(self.plan),
             self._job(),
-            options=options_of(self.plan),
+            options=options_of(self.plan, temporary),
             limits=limits_of(self.plan),
             probe=host_probe(self.plan.host.logical_cpus),
             listener=self._listen,
         )
-        self._display = make_display(self.progress)
+        self._display = make_display(self.progress, monitor=self.monitor)
+        self._expect()
         self.monitor.start()
         try:
-            for outcome in running:
-                self._take(outcome)
-                yield outcome
+            with temporary_files_in(temporary):
+                yield from self._taken(running)
         except BatchInterrupted as interruption:
             self.interrupted = interruption
         finally:
@@ -104,6 +106,12 @@ class Run:
             self._display.close()
             self.monitor.stop()
             self._conclude()
+
+    def _taken(self, running: Iterator[FileOutcome]) -> Iterator[FileOutcome]:
+        for outcome in running:
+            self._outcomes.append(outcome)
+            self.monitor.add_outcome(outcome)
+            yield outcome
 
     def result(self) -> BatchResult:
         """What the run ended with."""
@@ -134,19 +142,31 @@ class Run:
         batches = {batch.name: batch for batch in self.request.batches}
         return BatchJob(recipe, batches, visits(self.request.batches), self._warn)
 
+    def _temporary(self) -> Path:
+        folder, warning = usable_temporary(self.request.settings.io.temp_directory)
+        self._warn(warning)
+        return folder
+
     def _warn(self, text: str) -> None:
         if text and text not in self.warnings:
             _log.warning("%s", text)
             self.warnings.append(text)
 
+    def _expect(self) -> None:
+        """Tell monitor and display what is to be done."""
+        settings, tasks = self.plan.settings, tasks_of(self.plan)
+        licences = settings.licences
+        seats = (licences.max or 0) if licences.scope == "model" else 0
+        known: dict[str, Any] = {"cap_percent": settings.memory.max_usage_percent, "seats": seats}
+        threads = self.plan.threads_per_process if self.plan.executor == "processes" else 0
+        self.monitor.expect(tasks, **known, threads_per_process=threads)
+        if self._display is not None:
+            self._display.expect(tasks, **known)
+
     def _listen(self, event: Event) -> None:
         self.monitor.listener(event)
         if self._display is not None:
             self._display.listener(event)
-
-    def _take(self, outcome: FileOutcome) -> None:
-        self._outcomes.append(outcome)
-        self.monitor.add_outcome(outcome)
 
     def _conclude(self) -> None:
         """Have every batch write what it has, then the metrics, whatever happened before."""
@@ -207,9 +227,9 @@ def limits_of(plan: BatchPlan) -> Limits:
     )
 
 
-def options_of(plan: BatchPlan) -> EngineOptions:
-    """How the plan is carried out, as the engine takes it."""
-    settings = plan.settings
+def options_of(plan: BatchPlan, temporary: Path | None = None) -> EngineOptions:
+    """How the plan is carried out, as the engine takes it; `temporary` is where staged inputs go."""
+    settings, io = plan.settings, plan.settings.io
     if plan.executor == "dask":
         raise SettingsError("executor: dask is not there yet. Use `auto`, `threads`, `processes` or `serial`.")
     return EngineOptions(
@@ -222,6 +242,8 @@ def options_of(plan: BatchPlan) -> EngineOptions:
         sample_interval_s=SAMPLE_INTERVAL_S,
         priority=settings.priority,
         numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
+        read_ahead=io.read_ahead if io.async_enabled else 0,
+        stage_in=temporary if io.stage_inputs else None,
     )
 
 

@@ -1,0 +1,51 @@
+"""Where temporary files go while a batch runs: OrcaFlex's own, and copies of inputs from slow storage.
+
+OrcaFlex writes its temporary logs to the folder that the environment names, so for the time of the run the environment
+names the configured one; worker processes inherit it. Does not cover temporary names of outputs: those lie beside
+their targets (`orcabatch.store.atomic`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NAMES = ("TMPDIR", "TEMP", "TMP")
+
+
+def usable_temporary(asked: str | None) -> tuple[Path, str]:
+    """The folder for temporary files, and a warning where the one that was asked for cannot be used."""
+    system = Path(tempfile.gettempdir())
+    if asked is None:
+        return system, ""
+    folder = Path(asked)
+    try:
+        if not folder.is_absolute():
+            raise OSError("not an absolute path on this system")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        return system, f"io.temp_directory {asked} cannot be used ({reason}): the system's {system} is used instead"
+    return folder, ""
+
+
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Until the block ends, programs that ask for a temporary folder get this one."""
+    before = {name: os.environ.get(name) for name in NAMES}, tempfile.tempdir
+    os.environ.update(dict.fromkeys(NAMES, str(folder)))
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        environment, tempfile.tempdir = before
+        for name, value in environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
