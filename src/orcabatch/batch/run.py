@@ -8,7 +8,7 @@ Holds no rules: what may run is the plan's affair, when it runs the engine's, wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,8 +84,9 @@ class Run:
     def outcomes(self) -> Iterator[FileOutcome]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written."""
         temporary = self._temporary()
+        tasks = tasks_of(self.plan)
         running = run_engine(
-            tasks_of(self.plan),
+            tasks,
             self._job(),
             options=options_of(self.plan, temporary),
             limits=limits_of(self.plan),
@@ -93,7 +94,7 @@ class Run:
             listener=self._listen,
         )
         self._display = make_display(self.progress, monitor=self.monitor)
-        self._expect()
+        self._expect(tasks)
         self.monitor.start()
         try:
             with temporary_files_in(temporary):
@@ -142,6 +143,16 @@ class Run:
         batches = {batch.name: batch for batch in self.request.batches}
         return BatchJob(recipe, batches, visits(self.request.batches), self._warn)
 
+    def _expect(self, tasks: Sequence[Task]) -> None:
+        """Tell the watchers what is to be done, so that they can name files and explain empty slots."""
+        settings = self.request.settings
+        cap = settings.memory.max_usage_percent
+        seats = settings.licences.max or 0 if settings.licences.scope == "model" else 0
+        per_process = self.plan.threads_per_process if self.plan.processes else 0
+        self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process)
+        if self._display is not None:
+            self._display.expect(tasks, cap_percent=cap, seats=seats)
+
     def _temporary(self) -> Path:
         folder, warning = usable_temporary(self.request.settings.io.temp_directory)
         self._warn(warning)
@@ -151,17 +162,6 @@ class Run:
         if text and text not in self.warnings:
             _log.warning("%s", text)
             self.warnings.append(text)
-
-    def _expect(self) -> None:
-        """Tell monitor and display what is to be done."""
-        settings, tasks = self.plan.settings, tasks_of(self.plan)
-        licences = settings.licences
-        seats = (licences.max or 0) if licences.scope == "model" else 0
-        known: dict[str, Any] = {"cap_percent": settings.memory.max_usage_percent, "seats": seats}
-        threads = self.plan.threads_per_process if self.plan.executor == "processes" else 0
-        self.monitor.expect(tasks, **known, threads_per_process=threads)
-        if self._display is not None:
-            self._display.expect(tasks, **known)
 
     def _listen(self, event: Event) -> None:
         self.monitor.listener(event)

@@ -10,7 +10,7 @@ from typing import Any
 
 from orcabatch.batch import BatchResult, carry_out
 from orcabatch.batch.request import YAML_SUFFIXES, Options, Request, read_request
-from orcabatch.batch.result import failure_text
+from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.digitalmodel.arguments import parse_overrides
 from orcabatch.errors import SourceError
 
@@ -23,12 +23,19 @@ def main(words: list[str]) -> int:
     if arguments.verbose:
         logging.getLogger("orcabatch").setLevel(logging.DEBUG)
     request = request_of(files, arguments, overrides)
-    result = carry_out(request, progress=False if arguments.quiet else None)
+    result = carry_out(request, progress=_progress(arguments))
     if not arguments.quiet:
         print(summary(result))
     if arguments.report:
         write_report(arguments.report, result.metrics)
     return OK if result.ok else SOME_FAILED
+
+
+def _progress(arguments: argparse.Namespace) -> bool | str | None:
+    """Silent, the dashboard, or whatever suits the terminal."""
+    if arguments.quiet:
+        return False
+    return "live" if arguments.live else None
 
 
 def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[Path], dict[str, Any]]:
@@ -65,6 +72,7 @@ def options_parser(command: str) -> argparse.ArgumentParser:
     if command == "run":
         parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
         parser.add_argument("--report", type=Path, metavar="HTML", help="write a report when done")
+        parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
         parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
         parser.add_argument("--verbose", action="store_true", help="show what digitalmodel prints and logs")
     return parser
@@ -86,7 +94,7 @@ def summary(result: BatchResult) -> str:
     """What was done, what failed and why, and where everything is."""
     done = sum(outcome.ok for outcome in result.outcomes)
     lines = [f"{done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s."]
-    lines += [f"note: {warning}" for warning in result.warnings]
+    lines += [f"note: {warning}" for warning in (*result.warnings, *warnings_text(result.outcomes))]
     if result.failed:
         lines.append(failure_text(result.failed, len(result.outcomes)))
     folders = sorted({str(path.parent) for path in result.outputs})
