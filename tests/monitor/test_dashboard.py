@@ -82,6 +82,7 @@ def test_a_small_terminal_keeps_what_matters_most():
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
+{before}
 from orcabatch.engine.contract import Event
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import make_display
@@ -99,8 +100,8 @@ print("type:", type(display).__name__)
 """
 
 
-def in_a_terminal(kind: str, width: int, **environment: str) -> str:
-    """What a display writes to a pseudo-terminal of this width."""
+def in_a_terminal(kind: str, width: int, before: str = "", **environment: str) -> str:
+    """What a display writes to a pseudo-terminal of this width, after the line `before`."""
     if sys.platform == "win32":
         pytest.skip("Windows has no pty module; the lines themselves are tested above")
     import fcntl
@@ -111,7 +112,7 @@ def in_a_terminal(kind: str, width: int, **environment: str) -> str:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     inherited = {key: value for key, value in os.environ.items() if key not in {"CI", "NO_COLOR", "COLUMNS"}}
-    script = SCRIPT.format(tests=str(Path(__file__).parents[1]), kind=kind)
+    script = SCRIPT.format(tests=str(Path(__file__).parents[1]), kind=kind, before=before)
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         stdin=slave,
@@ -147,6 +148,14 @@ def test_in_a_real_terminal_no_line_is_wider_than_it(width, kind, name):
     assert max(len(line) for line in lines) <= width
     assert written.count("\x1b[?25l") == written.count("\x1b[?25h") == 1
     assert "5 of 40 files done" in written
+
+
+@pytest.mark.parametrize("kind", ["bar", "live"])
+def test_it_draws_over_itself_where_digitalmodel_strips_escape_codes(kind):
+    """digitalmodel calls `colorama.init(strip=True)` on import, which would leave every frame on the screen."""
+    pytest.importorskip("colorama", reason="comes with digitalmodel: install orcabatch[digitalmodel]")
+    written = in_a_terminal(kind, 80, before="import colorama; colorama.init(strip=True, convert=False)")
+    assert written.count("\x1b[1A") >= 5
 
 
 @pytest.mark.parametrize("kind", ["bar", "live"])

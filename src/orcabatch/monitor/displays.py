@@ -5,6 +5,7 @@ Each draws what a `Snapshot` says; none has a thread or a clock. The large one i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
@@ -125,7 +126,8 @@ class Lines(Tracked):
     def happened(self, event: Event) -> None:
         """A failure or a warning gets its line at once."""
         if event.kind == "finished" and event.data.get("status") == "failed":
-            self._write(f"failed: {self._name(event.index)}: {event.data.get('error')}")
+            name = self._name(event.index)
+            self._write(f"failed: {name}: {str(event.data.get('error')).removeprefix(f'{name}: ')}")
         elif event.kind == "warning":
             self._write(f"warning: {event.data.get('text')}")
 
@@ -176,9 +178,15 @@ class Bar(Tracked):
 
 
 def terminal(stream: IO[str]) -> Console:
-    """A console on a stream; colours only where the terminal has them and nobody set NO_COLOR."""
+    """A console on a stream; colours only where the terminal has them and nobody set NO_COLOR.
+
+    digitalmodel has colorama take the escape codes out of whatever goes through `sys.stderr`, for the whole process;
+    a display that draws over itself needs them, so it writes to the stream behind.
+    """
     from rich.console import Console
 
+    if type(stream).__module__.startswith("colorama.") and sys.__stderr__ is not None:
+        stream = sys.__stderr__
     return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
 
 
