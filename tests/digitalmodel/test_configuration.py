@@ -226,8 +226,8 @@ def test_what_is_no_post_process_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("basename: [unclosed", "not valid YAML"),
-        ("just words", "holds a str"),
+        ("basename: [unclosed", "not valid YAML at line 1, column"),
+        ("just words", "holds text"),
         ("", "holds nothing"),
         ("summary_settings: {}", "has no basename"),
         ("basename: aqwa", "basename 'aqwa' is not an OrcaFlex post-process"),

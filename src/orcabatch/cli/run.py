@@ -13,8 +13,9 @@ from orcabatch.batch.request import YAML_SUFFIXES, Options, Request, read_reques
 from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.digitalmodel.arguments import parse_overrides
 from orcabatch.errors import SourceError
+from orcabatch.outcome import Cause
 
-OK, SOME_FAILED = 0, 1
+OK, SOME_FAILED, NOTHING_RAN = 0, 1, 2
 
 
 def main(words: list[str]) -> int:
@@ -28,7 +29,14 @@ def main(words: list[str]) -> int:
         print(summary(result))
     if arguments.report:
         write_report(arguments.report, result.metrics)
-    return OK if result.ok else SOME_FAILED
+    return exit_code(result)
+
+
+def exit_code(result: BatchResult) -> int:
+    """0 where every file has results; 2 where no file had a licence, so nothing could run; else 1."""
+    if result.ok:
+        return OK
+    return NOTHING_RAN if all(outcome.cause is Cause.LICENCE for outcome in result.outcomes) else SOME_FAILED
 
 
 def _progress(arguments: argparse.Namespace) -> bool | str | None:

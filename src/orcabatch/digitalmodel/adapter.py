@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import copy
 import gzip
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch.digitalmodel.absent import absence_named
 from orcabatch.digitalmodel.frames import written_by
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 LOADED = "settled"
 """Subject of the note with a file's stop time (seconds), said as soon as it may settle the others."""
 GZ = ".gz"
+ONLY_READ = frozenset({"file_management"})
+"""Sections of the configuration that digitalmodel's functions do not change; the list of files may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,10 @@ class DigitalModelPostProcess:
 
     cfg: dict[str, Any]
     writing: Writing = field(default_factory=Writing)
+    _packed: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_packed", _packed(self.cfg))
 
     def prepare(self) -> None:
         """Let a newer digitalmodel's own gate import OrcFxAPI first."""
@@ -125,12 +133,12 @@ class DigitalModelPostProcess:
         _check_state(layout, known, visit.file)
         if asked.tells:
             visit.note(LOADED, known["stop_time"])
-        with Voice() as voice, saving(layout):
+        with Voice() as voice, saving(layout), absence_named(self.cfg, model):
             result = self._result(layout, known, asked, visit.clock)
         return Extracted(replace(result, log=voice.told()), voice.concerns())
 
     def _result(self, layout: Layout, known: dict[str, Any], asked: FileOrder, clock: PhaseClock) -> FileResult:
-        cfg = AttributeDict(copy.deepcopy(self.cfg))
+        cfg = self._own_copy()
         if asked.order.settled:
             settle(cfg, asked.order.stop_time)
         summary = linked = record = None
@@ -153,6 +161,22 @@ class DigitalModelPostProcess:
             stop_time=known["stop_time"],
             settled=asked.order,
         )
+
+    def _own_copy(self) -> AttributeDict:
+        """A copy of the configuration that digitalmodel may change; what it only reads is shared."""
+        if not self._packed:
+            return AttributeDict(copy.deepcopy(self.cfg))
+        cfg = AttributeDict(pickle.loads(self._packed))  # noqa: S301 - made in this object
+        cfg.update((key, self.cfg[key]) for key in self.cfg.keys() & ONLY_READ)
+        return cfg
+
+
+def _packed(cfg: Mapping[str, Any]) -> bytes:
+    """The configuration in a form that is copied many times faster; empty where something in it has no such form."""
+    try:
+        return pickle.dumps({key: value for key, value in cfg.items() if key not in ONLY_READ})
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return b""
 
 
 def described(model: Any) -> dict[str, Any]:

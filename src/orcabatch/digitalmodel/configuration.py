@@ -141,14 +141,21 @@ def _parsed(text: str, yaml_name: str) -> dict[str, Any]:
     try:
         asked = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SourceError(f"{yaml_name} is not valid YAML. {error}") from error
+        raise SourceError(f"{yaml_name} is not valid YAML{_place_of(error)}. Correct it there.") from error
     if not isinstance(asked, dict):
         raise SourceError(f"{yaml_name} is not a digitalmodel YAML: it holds {_kind(asked)}, not sections with keys.")
     return asked
 
 
+def _place_of(error: yaml.YAMLError) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"{where}: {problem or error}"
+
+
 def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    kinds = {type(None): "nothing", str: "text", list: "a list"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def _basename(asked: Mapping[str, Any], yaml_name: str) -> str:

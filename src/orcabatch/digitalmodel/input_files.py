@@ -65,8 +65,9 @@ def input_directory(cfg: Mapping[str, Any]) -> Path:
         return Path(below_root)
     if os.path.isdir(asked):  # noqa: PTH112
         return Path(os.path.abspath(asked))  # noqa: PTH100 - links stay as they are named
+    looked = dict.fromkeys((root, str(Path.cwd())))
     raise SourceError(
-        f"The input folder {asked} does not exist (looked in {root} and in {Path.cwd()}). "
+        f"The input folder {asked} does not exist (looked in {' and in '.join(looked)}). "
         "Correct file_management.input_directory, or give file_management.input_directory=FOLDER."
     )
 
@@ -119,4 +120,4 @@ def describe_search(cfg: Mapping[str, Any], folder: Path) -> str:
     wanted = f"*{pattern}*.sim" if pattern is not None else "*.sim"
     filtered = f" with the filters {set_filters}" if set_filters else ""
     there = f"It holds {len(others)} .sim files, such as {min(others)}." if others else "It holds no .sim file at all."
-    return f"No file matches {wanted}{filtered} in {folder}. {there}"
+    return f"No file matches {wanted}{filtered} in {folder}. {there} Correct file_management.filename."

@@ -225,10 +225,14 @@ def _names_in(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _nearest_key(path: tuple[str, ...]) -> str:
-    """The key that looks most like it: beside it, or of the same last name in another section."""
+    """The key that looks most like it: beside it, or of the same last name in another section.
+
+    One beside it of which the name is the beginning is meant, whatever looks more alike elsewhere.
+    """
     beside = {name: ".".join((*path[:-1], name)) for name in _names_in(path[:-1])}
     elsewhere = {key.rsplit(".", 1)[-1]: key for key in reversed(dict(all_keys()))}
-    nearest = difflib.get_close_matches(path[-1], elsewhere | beside, n=1)
+    begun = [name for name in beside if len(path[-1]) > 2 and name.startswith(path[-1])]
+    nearest = begun or difflib.get_close_matches(path[-1], elsewhere | beside, n=1)
     return (elsewhere | beside)[nearest[0]] if nearest else ""
 
 
