@@ -1,0 +1,29 @@
+"""The ledger: what runs before this one found out, kept in one SQLite file of the user's.
+
+    place      where it is (the state folder of the user, never a network share)
+    schema     its tables, their version, and how older ones are brought up to date
+    journal    flushing it to the disk, many commits at a time
+    book       `open_ledger`, `Ledger`: results, facts and history, checked on reading, bounded in size
+    describe   what `orcabatch doctor` shows of it
+
+Results are answers that may be forgotten; the history of durations and memory stays when they go. Nothing that is
+wrong with the file ends a run or gives a wrong result: a damaged one is set aside and a new one begun, an unusable one
+is left out, and both are said. Does not know what a result is (`orcabatch.store.values` makes bytes of it) nor what it
+depends on (`orcabatch.batch.memory` makes the keys).
+"""
+
+from orcabatch.store.ledger.book import Entry, History, Ledger, Past, open_ledger
+from orcabatch.store.ledger.describe import LedgerDescription, describe_ledger
+from orcabatch.store.ledger.place import ledger_file, network_share
+
+__all__ = [
+    "Entry",
+    "History",
+    "Ledger",
+    "LedgerDescription",
+    "Past",
+    "describe_ledger",
+    "ledger_file",
+    "network_share",
+    "open_ledger",
+]

@@ -1,0 +1,511 @@
+"""`Ledger`: results and facts by key, checked on reading, bounded in size; and the history of every file.
+
+    put, add_history ──> waiting ── commit ──> one transaction ──> WAL ── flusher ──> disk
+    get ──> checksum ──> payload, or None
+
+One connection, used by one run. Two runs may use one file: SQLite serialises their transactions, which last
+milliseconds; what cannot be written now waits for the next commit. An error of SQLite's is one of three: somebody else
+is writing (wait), the file cannot be used now (leave it alone, keep trying), the file is damaged (set it aside, begin
+anew). Each is said once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from orcabatch.store.ledger import schema
+from orcabatch.store.ledger.journal import Flusher
+from orcabatch.store.ledger.place import network_share
+
+BUSY_S = 10.0
+"""How long a transaction waits for another run's."""
+DAMAGED = ".damaged"
+KEPT_BYTES = 64_000_000
+"""How much may wait in memory while the file cannot be written."""
+EMPTY_TO = 0.8
+"""Once above its size, the ledger forgets until it is this share of it."""
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_UNUSABLE = {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_AUTH,
+}  # fmt: skip
+_SHORT_READ = 522
+_PUT = "INSERT OR REPLACE INTO entries (key, kind, file, label, at, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD = (
+    "INSERT INTO history (file, label, at, size_bytes, seconds, least_seconds, memory_factor, runs) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 1) ON CONFLICT (file, label) DO UPDATE SET at = ?3, size_bytes = ?4, "
+    "seconds = ?5, least_seconds = min(least_seconds, ?5), memory_factor = coalesce(?6, memory_factor), runs = runs + 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something to be kept.
+
+    Attributes:
+        key: identifies everything that determines the payload.
+        kind: `result`, `fact` or `conclusion`.
+        file: the `.sim` file it belongs to; empty where it belongs to a batch.
+        label: what was computed.
+        payload: its bytes.
+    """
+
+    key: bytes
+    kind: str
+    file: str
+    label: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One run of one file, for the history.
+
+    Attributes:
+        file, label: the file and what was computed.
+        size_bytes: of the file.
+        seconds: worker seconds.
+        memory_factor: memory of the loaded file as a multiple of its size; None where it was not measured.
+    """
+
+    file: str
+    label: str
+    size_bytes: int
+    seconds: float
+    memory_factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the history tells about a file.
+
+    Attributes:
+        seconds: worker seconds of its latest run.
+        least_seconds: of its fastest.
+        memory_factor: of its latest run that measured it.
+        size_bytes: of the file then.
+        runs: how often it ran.
+    """
+
+    seconds: float
+    least_seconds: float
+    memory_factor: float | None
+    size_bytes: int
+    runs: int
+
+
+class Ledger(Protocol):
+    """What a run asks of a ledger; `NoLedger` remembers nothing."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there is one."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """What was kept under the key, as it was given; None where nothing was, or it is damaged."""
+
+    def labels(self, file: str, kind: str = "result") -> frozenset[str]:
+        """What was computed for the file at some time, whatever it depended on."""
+
+    def put(self, entry: Entry) -> None:
+        """Keep it with the next commit."""
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Do not answer these keys again."""
+
+    def add_history(self, run: History) -> None:
+        """Add a run to the history with the next commit."""
+
+    def past(self, file: str, labels: Sequence[str]) -> Past | None:
+        """What the history tells about the file, for the first of the labels that it knows."""
+
+    def commit(self) -> None:
+        """Write what waits, in one transaction."""
+
+    def close(self) -> None:
+        """Write what waits, make room, let go of the file."""
+
+
+class NoLedger:
+    """The ledger that is switched off."""
+
+    remembers = False
+
+    def get(self, key: bytes) -> bytes | None:
+        """Nothing."""
+        return None
+
+    def labels(self, file: str, kind: str = "result") -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def put(self, entry: Entry) -> None:
+        """Forget it."""
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """It is forgotten already."""
+
+    def add_history(self, run: History) -> None:
+        """Forget it."""
+
+    def past(self, file: str, labels: Sequence[str]) -> Past | None:
+        """Nothing."""
+        return None
+
+    def commit(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def open_ledger(file: Path, *, max_bytes: int, warn: Callable[[str], None]) -> Ledger:
+    """The ledger in `file`, made where there is none. Never raises: what cannot be used is left out and said.
+
+    Args:
+        file: see `orcabatch.store.ledger.place.ledger_file`.
+        max_bytes: above this the oldest results are forgotten.
+        warn: told, once each, what the engineer should know.
+    """
+    share = network_share(file)
+    if share:
+        warn(
+            f"The ledger is not used: {file.parent} is on a network share ({share}), where it would not be safe. "
+            "Set `ledger: {path: ...}` to a folder on a local disk, so that runs resume."
+        )
+        return NoLedger()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        warn(f"The ledger is not used: {file.parent} cannot be made ({error.strerror or error}). {_HINT}")
+        return NoLedger()
+    book = SqliteLedger(file, max_bytes, warn)
+    return book if book.remembers else NoLedger()
+
+
+_HINT = "What cannot be kept is computed again by the next run; `ledger: {path: ...}` chooses another place."
+
+
+class _Trouble(Enum):
+    """What an error of SQLite's means."""
+
+    BUSY = "another run is writing to it"
+    UNUSABLE = "it cannot be read or written"
+    DAMAGED = "it is damaged"
+
+
+class SqliteLedger:
+    """The ledger over SQLite. Use `open_ledger`."""
+
+    def __init__(self, file: Path, max_bytes: int, warn: Callable[[str], None]) -> None:
+        self._file, self._max_bytes, self._warn = file, max_bytes, warn
+        self._guard = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._flusher: Flusher | None = None
+        self._entries: dict[bytes, Entry] = {}
+        self._runs: list[History] = []
+        self._waiting_bytes, self._written_bytes, self._lost = 0, 0, 0
+        self._said: set[str] = set()
+        self._guarded(self._open)
+        if self.remembers:
+            self._guarded(self._bound)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the file is open."""
+        return self._connection is not None
+
+    # --- reading
+
+    def get(self, key: bytes) -> bytes | None:
+        """What was kept under the key; None where nothing was, or it is damaged."""
+        with self._guard:
+            waiting = self._entries.get(key)
+            if waiting is not None:
+                return waiting.payload
+            row = self._guarded(
+                lambda: self._one("SELECT kind, file, label, payload, checksum FROM entries WHERE key = ?", key)
+            )
+        return None if row is None else _checked(key, row)
+
+    def labels(self, file: str, kind: str = "result") -> frozenset[str]:
+        """What was computed for the file at some time."""
+        query = "SELECT DISTINCT label FROM entries WHERE file = ? AND kind = ?"
+        with self._guard:
+            rows = self._guarded(lambda: self._all(query, file, kind)) or []
+        return frozenset(str(row[0]) for row in rows)
+
+    def past(self, file: str, labels: Sequence[str]) -> Past | None:
+        """What the history tells about the file, for the first of the labels that it knows."""
+        query = (
+            "SELECT seconds, least_seconds, memory_factor, size_bytes, runs FROM history WHERE file = ? AND label = ?"
+        )
+        with self._guard:
+            for label in labels:
+                row = self._guarded(partial(self._one, query, file, label))
+                past = None if row is None else _past(row)
+                if past is not None:
+                    return past
+        return None
+
+    # --- writing
+
+    def put(self, entry: Entry) -> None:
+        """Keep it with the next commit; not what would fill the ledger alone."""
+        if len(entry.payload) > self._max_bytes // 4:
+            return
+        with self._guard:
+            self._waiting_bytes += len(entry.payload)
+            self._entries[entry.key] = entry
+
+    def add_history(self, run: History) -> None:
+        """Add a run to the history with the next commit."""
+        with self._guard:
+            self._runs.append(run)
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Do not answer these keys again."""
+        with self._guard:
+            gone = [(key,) for key in keys]
+            for (key,) in gone:
+                self._entries.pop(key, None)
+            self._guarded(lambda: self._written("DELETE FROM entries WHERE key = ?", gone))
+
+    def commit(self) -> None:
+        """Write what waits, in one transaction; what cannot be written now waits for the next one."""
+        with self._guard:
+            if not self._entries and not self._runs:
+                return
+            done = self._guarded(self._write)
+            if done is None and self._waiting_bytes > KEPT_BYTES:
+                self._lost += len(self._entries)
+                self._drop_waiting()
+            elif done and self._written_bytes > max(1_000_000, self._max_bytes // 20):
+                self._guarded(self._bound)
+
+    def close(self) -> None:
+        """Write what waits, let go of the file."""
+        with self._guard:
+            self.commit()
+            self._lost += len(self._entries)
+            if self._lost:
+                self._say(
+                    f"{self._lost} results could not be kept in the ledger {self._file}: the next run does them again."
+                )
+            self._guarded(self._bound)
+            self._disconnect()
+
+    # --- the file
+
+    def _open(self) -> bool:
+        self._connection = _connected(self._file)
+        self._flusher = Flusher(self._file.with_name(f"{self._file.name}-wal"))
+        return True
+
+    def _disconnect(self) -> None:
+        if self._flusher is not None:
+            self._flusher.close()
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = self._flusher = None
+
+    def _guarded(self, action: Callable[[], Any]) -> Any:
+        """Do it; None where the ledger cannot do it, which is said."""
+        if self._connection is None and action != self._open:
+            return None
+        try:
+            return action()
+        except schema.NewerLedger as error:
+            self._say(f"The ledger {self._file} was made by a newer orcabatch (version {error}). {_HINT}")
+        except (sqlite3.Error, sqlite3.Warning, OverflowError, MemoryError, UnicodeDecodeError) as error:
+            self._roll_back()
+            trouble = _trouble(error)
+            if trouble is _Trouble.DAMAGED:
+                self._set_aside(error)
+            elif trouble is _Trouble.UNUSABLE or self._connection is None:
+                self._say(f"The ledger {self._file} cannot be used now: {trouble.value} ({error}). {_HINT}")
+        return None
+
+    def _roll_back(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+
+    def _set_aside(self, error: Exception) -> None:
+        """Begin anew beside the damaged file; only the latest damaged one is kept."""
+        self._disconnect()
+        aside = self._file.with_name(f"{self._file.name}{DAMAGED}")
+        try:
+            os.replace(self._file, aside)  # noqa: PTH105 - also over an older one, on every platform
+            for suffix in ("-wal", "-shm"):
+                self._file.with_name(f"{self._file.name}{suffix}").unlink(missing_ok=True)
+        except OSError as failed:
+            self._say(f"The ledger {self._file} is damaged ({error}) and cannot be moved away ({failed}). {_HINT}")
+            return
+        self._say(
+            f"The ledger {self._file} was damaged ({error}). It is kept as {aside.name} and a new one is begun: "
+            "results of earlier runs are computed again."
+        )
+        try:
+            self._open()
+        except (sqlite3.Error, schema.NewerLedger, UnicodeDecodeError) as failed:
+            self._say(f"No new ledger can be begun at {self._file} ({failed}). {_HINT}")
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._warn(text)
+
+    # --- statements; each may raise sqlite3.Error
+
+    def _cursor(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("it is closed")
+        return self._connection
+
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        with closing(self._cursor().execute(query, values)) as rows:
+            row: tuple[Any, ...] | None = rows.fetchone()
+            return row
+
+    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(self._cursor().execute(query, values)) as rows:
+            return list(rows)
+
+    def _written(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> bool:
+        connection = self._cursor()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(statement, rows)
+        connection.execute("COMMIT")
+        self._flush()
+        return True
+
+    def _write(self) -> bool:
+        now, connection = time.time(), self._cursor()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(_PUT, [_row(entry, now) for entry in self._entries.values()])
+        connection.executemany(_ADD, [_history_row(run, now) for run in self._runs])
+        connection.execute("COMMIT")
+        self._written_bytes += self._waiting_bytes
+        self._drop_waiting()
+        self._flush()
+        return True
+
+    def _drop_waiting(self) -> None:
+        self._entries.clear()
+        self._runs.clear()
+        self._waiting_bytes = 0
+
+    def _flush(self) -> None:
+        if self._flusher is not None:
+            self._flusher.tell()
+
+    def _bound(self) -> bool:
+        """Forget the oldest results until the file is small enough, and give the room back."""
+        self._written_bytes = 0
+        connection = self._cursor()
+        page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+        while (used := self._used_pages() * page) > self._max_bytes:
+            goal = int(self._max_bytes * EMPTY_TO)
+            if not self._forget_oldest(used - goal):
+                break
+        connection.executescript("PRAGMA incremental_vacuum")  # execute() would free one page only
+        return True
+
+    def _used_pages(self) -> int:
+        connection = self._cursor()
+        total = int(connection.execute("PRAGMA page_count").fetchone()[0])
+        return total - int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+
+    def _forget_oldest(self, bytes_: int) -> int:
+        """Forget about so many bytes of results, in the order in which they came; returns how many results."""
+        freed, last = 0, None
+        with closing(self._cursor().execute("SELECT rowid, length(payload) FROM entries ORDER BY rowid")) as rows:
+            for row, length in rows:
+                freed, last = freed + int(length or 0) + 200, row
+                if freed >= bytes_:
+                    break
+        if last is None:
+            return 0
+        with closing(self._cursor().execute("DELETE FROM entries WHERE rowid <= ?", (last,))) as deleted:
+            return deleted.rowcount
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    """A connection to the file, brought up to date.
+
+    Making the log is the one step that SQLite does not wait with while another run does the same; so it is tried again.
+    """
+    until = time.monotonic() + BUSY_S
+    while True:
+        connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            schema.configure(connection)
+            schema.prepare(connection)
+            connection.execute("SELECT key FROM entries LIMIT 1").fetchone()
+        except BaseException as error:
+            connection.close()
+            if _trouble(error) is not _Trouble.BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return connection
+
+
+def _row(entry: Entry, now: float) -> tuple[Any, ...]:
+    packed = zlib.compress(entry.payload, 1)
+    digest = _checksum(entry.key, (entry.kind, entry.file, entry.label), packed)
+    return (entry.key, entry.kind, entry.file, entry.label, now, packed, digest)
+
+
+def _history_row(run: History, now: float) -> tuple[Any, ...]:
+    return (run.file, run.label, now, run.size_bytes, run.seconds, run.memory_factor)
+
+
+def _checked(key: bytes, row: tuple[Any, ...]) -> bytes | None:
+    """The payload of a row that is what was written."""
+    *words, packed, checksum = row
+    if not isinstance(packed, bytes) or _checksum(key, words, packed) != checksum:
+        return None
+    return zlib.decompress(packed)
+
+
+def _checksum(key: bytes, words: Sequence[Any], packed: bytes) -> bytes:
+    digest = hashlib.blake2b(key, digest_size=16)
+    digest.update("\0".join(map(str, words)).encode("utf-8", "surrogatepass"))
+    digest.update(packed)
+    return digest.digest()
+
+
+def _past(row: tuple[Any, ...]) -> Past | None:
+    """The history as it can be used; None where its numbers make no sense."""
+    seconds, least, factor, size, runs = row
+    numbers = (seconds, least, size, runs)
+    if not all(isinstance(number, int | float) and math.isfinite(number) and number >= 0 for number in numbers):
+        return None
+    known = isinstance(factor, int | float) and math.isfinite(factor) and factor > 0
+    return Past(float(seconds), float(least), float(factor) if known else None, int(size), int(runs))
+
+
+def _trouble(error: BaseException) -> _Trouble:
+    if isinstance(error, MemoryError):
+        return _Trouble.UNUSABLE
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    if code & 0xFF in _BUSY:
+        return _Trouble.BUSY
+    return _Trouble.UNUSABLE if code & 0xFF in _UNUSABLE and code != _SHORT_READ else _Trouble.DAMAGED

@@ -1,0 +1,66 @@
+"""What `orcabatch doctor` shows of the ledger. Reads only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from orcabatch.store.ledger import schema
+from orcabatch.store.ledger.book import DAMAGED
+from orcabatch.store.ledger.place import ledger_file, network_share
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDescription:
+    """The ledger from outside.
+
+    Attributes:
+        file: where it is, or would be.
+        exists: whether it is there.
+        size_bytes: the file and its log.
+        version: of its tables; 0 where it cannot be read.
+        results: how many results it can answer with.
+        files: how many files' durations and memory it knows.
+        problem: why it cannot be used; empty where it can.
+        damaged: a damaged one that was set aside; None where there is none.
+    """
+
+    file: Path
+    exists: bool
+    size_bytes: int = 0
+    version: int = 0
+    results: int = 0
+    files: int = 0
+    problem: str = ""
+    damaged: Path | None = None
+
+
+def describe_ledger(path: str | os.PathLike[str] | None = None) -> LedgerDescription:
+    """The ledger in `path` (a file or folder as in `ledger.path`; None: the user's own). Makes and changes nothing."""
+    file = ledger_file(path)
+    aside = file.with_name(f"{file.name}{DAMAGED}")
+    damaged = aside if aside.exists() else None
+    share = network_share(file)
+    problem = f"it is on a network share ({share}): set `ledger: {{path: ...}}` to a local disk" if share else ""
+    if not file.exists():
+        return LedgerDescription(file, exists=False, problem=problem, damaged=damaged)
+    log = file.with_name(f"{file.name}-wal")
+    size = file.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    version = results = files = 0
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:
+            version = schema.version(connection)
+            results = _count(connection, "SELECT count(*) FROM entries WHERE kind = 'result'")
+            files = _count(connection, "SELECT count(DISTINCT file) FROM history")
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+        problem = problem or f"it cannot be read: {error}"
+    if version > schema.VERSION:
+        problem = problem or "it was made by a newer orcabatch"
+    return LedgerDescription(file, True, size, version, results, files, problem, damaged)
+
+
+def _count(connection: sqlite3.Connection, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])

@@ -1,0 +1,129 @@
+"""One batch per result folder.
+
+    with folder_lock(folder, batch): ...        BatchLocked: another one has it, named in the message
+
+The lock is the operating system's own on a small file in the folder, so it ends with its process, however that ends: a
+file that a killed process left is simply taken over. Whoever has the lock may remove temporary files that killed
+processes left. Where the file system knows no locks (some network shares) nothing is locked, and `warn` is told.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from orcabatch.errors import BatchLocked, OutputError
+from orcabatch.store.atomic import remove_leftovers
+
+NAME = ".orcabatch.lock"
+_PLACE = 1 << 30
+"""The byte that is locked on Windows, far behind the text, which others must be able to read."""
+_TRIES = 20
+
+
+@contextmanager
+def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Hold the folder while the block runs, and clear it of what killed runs left.
+
+    Args:
+        folder: a result folder, which exists.
+        batch: the name of the batch, for whoever comes second.
+        warn: told where the folder cannot be locked.
+
+    Raises:
+        BatchLocked: another batch has it.
+        OutputError: the folder cannot be written.
+    """
+    held = _acquire(folder, batch, warn)
+    try:
+        if held is not None:
+            remove_leftovers(folder)
+        yield
+    finally:
+        if held is not None:
+            _release(held, folder / NAME)
+
+
+def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes] | None:
+    path = folder / NAME
+    for _ in range(_TRIES):
+        try:
+            stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+        except OSError as error:
+            raise OutputError(f"The result folder {folder} cannot be written to: {error.strerror or error}.") from error
+        try:
+            _lock(stream)
+        except OSError as error:
+            with stream:
+                if error.errno not in {errno.EAGAIN, errno.EACCES, errno.EDEADLK}:
+                    warn(f"{folder} cannot be locked ({error.strerror}): do not run two batches into it at once.")
+                    return None
+                raise BatchLocked(_refusal(folder, stream)) from None
+        if _still_there(stream, path):
+            _sign(stream, batch)
+            return stream
+        stream.close()  # its last holder removed it meanwhile
+    raise BatchLocked(f"{folder} is being used by other batches that come and go. Try again.")
+
+
+def _release(stream: IO[bytes], path: Path) -> None:
+    """Remove the file while it is held (after letting go on Windows, where an open file cannot be removed)."""
+    if sys.platform == "win32":
+        stream.close()
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    stream.close()
+
+
+def _still_there(stream: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _sign(stream: IO[bytes], batch: str) -> None:
+    content = {
+        "batch": batch,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with suppress(OSError):  # a full disk: the lock counts, its text is a courtesy
+        stream.seek(0)
+        stream.truncate()
+        stream.write(json.dumps(content).encode())
+
+
+def _refusal(folder: Path, stream: IO[bytes]) -> str:
+    try:
+        stream.seek(0)
+        said = json.loads(stream.read(4096))
+        who = f"{said['batch']} (process {said['pid']} on {said['host']}, started {said['started']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "another batch"
+    return (
+        f"{folder} is being written to by {who}. Wait until it is finished or stop it, or give another result folder."
+    )
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: IO[bytes]) -> None:
+        stream.seek(_PLACE)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(stream: IO[bytes]) -> None:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

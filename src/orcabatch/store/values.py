@@ -1,0 +1,377 @@
+"""Values as bytes and back: exactly, and without executing anything on reading.
+
+    encode(value) -> bytes          decode(bytes) -> value          NotStorable: the value has no exact safe form
+
+Covers None, booleans, integers of any size, floats (bit for bit, NaN apart from None), complex numbers, text, bytes,
+lists, tuples, dicts in their order, numpy scalars and arrays (dtype, byte order and shape), and pandas frames of these
+with their index and column types. Exact types only: a subclass may mean more than its base shows. Does not cover
+objects of other classes (pickle would, and would run whatever the file says) nor whether the bytes are the ones that
+were written: see `orcabatch.store.ledger`, which keeps a checksum.
+
+Each value is one tag byte and what the tag says; integers of the format are unsigned, little-endian, eight bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+DEEPEST = 60
+"""How deep values may be nested: a list that holds itself has no end."""
+
+_PLAIN_KINDS = "biufcmMSU"
+_COUNT = struct.Struct("<Q")
+_FLOAT = struct.Struct("<d")
+_COMPLEX = struct.Struct("<dd")
+
+
+class NotStorable(TypeError):  # noqa: N818 - says what the value is
+    """The value has no exact safe form; the message names the type."""
+
+
+class Damaged(ValueError):  # noqa: N818 - says what the bytes are
+    """The bytes are not what `encode` wrote."""
+
+
+def encode(value: Any) -> bytes:
+    """The value as bytes.
+
+    Raises:
+        NotStorable: it holds something without an exact safe form.
+    """
+    out = bytearray()
+    _write(value, out, 0)
+    return bytes(out)
+
+
+def decode(data: bytes) -> Any:
+    """The value that `encode` was given.
+
+    Raises:
+        Damaged: these are not bytes that `encode` wrote.
+    """
+    reader = _Reader(data)
+    try:
+        value = reader.value(0)
+    except (ValueError, TypeError, OverflowError, IndexError, KeyError, AttributeError, struct.error) as error:
+        raise Damaged(f"not a stored value: {error}") from error
+    if reader.position != len(data):
+        raise Damaged("not a stored value: there is more behind its end")
+    return value
+
+
+# --- writing
+
+
+def _write(value: Any, out: bytearray, depth: int) -> None:
+    if depth > DEEPEST:
+        raise NotStorable("it is nested too deeply to be stored, or holds itself")
+    writer = _WRITERS.get(type(value))
+    if writer is not None:
+        writer(value, out, depth)
+    elif isinstance(value, np.generic):
+        _write_scalar(value, out)
+    else:
+        _write_pandas(value, out, depth)
+
+
+def _sized(out: bytearray, tag: bytes, content: bytes) -> None:
+    out += tag + _COUNT.pack(len(content)) + content
+
+
+def _write_int(value: int, out: bytearray, _: int) -> None:
+    _sized(out, b"i", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+
+
+def _write_list(value: Any, out: bytearray, depth: int) -> None:
+    out += (b"l" if type(value) is list else b"t") + _COUNT.pack(len(value))
+    for item in value:
+        _write(item, out, depth + 1)
+
+
+def _write_dict(value: dict[Any, Any], out: bytearray, depth: int) -> None:
+    out += b"d" + _COUNT.pack(len(value))
+    for key, item in value.items():
+        _write(key, out, depth + 1)
+        _write(item, out, depth + 1)
+
+
+def _write_scalar(value: np.generic, out: bytearray) -> None:
+    if value.dtype.kind not in _PLAIN_KINDS:
+        raise NotStorable(f"numpy.{type(value).__name__} has no exact safe form")
+    if isinstance(value, np.str_ | np.bytes_):
+        out += b"T"
+        _write(str(value) if isinstance(value, np.str_) else bytes(value), out, 0)
+        return
+    _sized(out, b"g", value.dtype.str.encode())
+    _sized(out, b"b", value.tobytes())
+
+
+def _write_array(value: np.ndarray[Any, Any], out: bytearray, depth: int) -> None:
+    if value.dtype.kind != "O" and (value.dtype.kind not in _PLAIN_KINDS or value.dtype.metadata):
+        raise NotStorable(f"an array of dtype {value.dtype} has no exact safe form")
+    column_major = value.ndim > 1 and value.flags.f_contiguous and not value.flags.c_contiguous
+    out += b"F" if column_major else b"C"
+    _sized(out, b"s", value.dtype.str.encode())
+    _write_list(value.shape, out, depth)
+    if value.dtype.kind == "O":
+        for item in value.ravel(order="F" if column_major else "C"):
+            _write(item, out, depth + 1)
+    else:
+        _sized(out, b"b", value.tobytes(order="F" if column_major else "C"))
+
+
+def _write_pandas(value: Any, out: bytearray, depth: int) -> None:
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "pandas":
+        import pandas as pd
+
+        if value is pd.NA or value is pd.NaT:
+            out += b"A" if value is pd.NA else b"a"
+            return
+        if kind is pd.DataFrame:
+            _write_frame(value, out, depth)
+            return
+    raise NotStorable(f"{kind.__module__}.{kind.__qualname__} has no exact safe form")
+
+
+def _write_frame(frame: Any, out: bytearray, depth: int) -> None:
+    """Columns of one dtype together, so that a hundred columns of one row cost a few arrays."""
+    if frame.attrs or not frame.flags.allows_duplicate_labels:
+        raise NotStorable("a frame with attributes of its own has no exact safe form")
+    out += b"P"
+    _write_index(frame.index, out, depth)
+    _write_index(frame.columns, out, depth)
+    dtypes = list(frame.dtypes)
+    groups: dict[Any, list[int]] = {}
+    for position, dtype in enumerate(dtypes):
+        groups.setdefault(dtype, []).append(position)
+    out += _COUNT.pack(len(groups))
+    for dtype, positions in groups.items():
+        _write_list(positions, out, depth)
+        if isinstance(dtype, np.dtype):
+            _write_array(frame.iloc[:, positions].to_numpy(), out, depth + 1)
+        else:
+            for position in positions:
+                _write_extension(frame.iloc[:, position].array, out, depth + 1)
+
+
+def _write_index(index: Any, out: bytearray, depth: int) -> None:
+    import pandas as pd
+
+    if type(index) is pd.RangeIndex:
+        out += b"R"
+        _write([index.start, index.stop, index.step, index.name], out, depth + 1)
+        return
+    if type(index) is not pd.Index:
+        raise NotStorable(f"a frame with a {type(index).__name__} has no exact safe form")
+    out += b"I"
+    _write(index.name, out, depth + 1)
+    if isinstance(index.dtype, np.dtype):
+        _write_array(index.to_numpy(), out, depth + 1)
+    else:
+        _write_extension(index.array, out, depth + 1)
+
+
+def _write_extension(array: Any, out: bytearray, depth: int) -> None:
+    """A column of pandas' own text type; others have no form here."""
+    import pandas as pd
+
+    dtype = array.dtype
+    if type(dtype) is not pd.StringDtype:
+        raise NotStorable(f"a column of dtype {dtype} has no exact safe form")
+    out += b"S"
+    _write([dtype.storage, dtype.na_value is pd.NA], out, depth)
+    _write([None if pd.isna(item) else item for item in array.astype(object)], out, depth)
+
+
+_WRITERS: dict[type, Callable[[Any, bytearray, int], None]] = {
+    type(None): lambda _v, out, _d: out.extend(b"N"),
+    bool: lambda value, out, _d: out.extend(b"1" if value else b"0"),
+    int: _write_int,
+    float: lambda value, out, _d: out.extend(b"f" + _FLOAT.pack(value)),
+    complex: lambda value, out, _d: out.extend(b"c" + _COMPLEX.pack(value.real, value.imag)),
+    str: lambda value, out, _d: _sized(out, b"s", value.encode("utf-8", "surrogatepass")),
+    bytes: lambda value, out, _d: _sized(out, b"b", value),
+    list: _write_list,
+    tuple: _write_list,
+    dict: _write_dict,
+    np.ndarray: _write_array,
+}
+
+
+# --- reading
+
+
+class _Reader:
+    """Reads one value after the other; never further than there are bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self.position = data, 0
+
+    def value(self, depth: int) -> Any:
+        """The value that begins here."""
+        if depth > DEEPEST + 2:
+            raise Damaged("nested too deeply")
+        tag = self.take(1)
+        reader = _READERS.get(tag)
+        if reader is None:
+            raise Damaged(f"unknown tag {tag!r}")
+        return reader(self, depth)
+
+    def take(self, count: int) -> bytes:
+        """The next bytes."""
+        end = self.position + count
+        if end > len(self._data):
+            raise Damaged("it ends too early")
+        taken = self._data[self.position : end]
+        self.position = end
+        return taken
+
+    def count(self) -> int:
+        """A number of things; there cannot be more of them than bytes left."""
+        found: int = _COUNT.unpack(self.take(8))[0]
+        return found
+
+    def items(self, depth: int) -> list[Any]:
+        """A counted row of values."""
+        count = self.count()
+        if count > len(self._data) - self.position:
+            raise Damaged("it promises more than there is")
+        return [self.value(depth + 1) for _ in range(count)]
+
+    def content(self) -> bytes:
+        """Counted bytes."""
+        return self.take(self.count())
+
+    def text(self) -> str:
+        """Counted text."""
+        return self.content().decode("utf-8", "surrogatepass")
+
+
+def _read_dict(reader: _Reader, depth: int) -> dict[Any, Any]:
+    count = reader.count()
+    if count > len(reader._data):
+        raise Damaged("it promises more than there is")
+    return {reader.value(depth + 1): reader.value(depth + 1) for _ in range(count)}
+
+
+def _dtype(text: str) -> np.dtype[Any]:
+    dtype = np.dtype(text)
+    if dtype.kind not in _PLAIN_KINDS + "O" or dtype.str != text:
+        raise Damaged(f"unknown dtype {text!r}")
+    return dtype
+
+
+def _read_scalar(reader: _Reader, depth: int) -> Any:
+    dtype, content = _dtype(reader.text()), reader.value(depth)
+    if dtype.kind == "O" or len(content) != dtype.itemsize or not content:
+        raise Damaged("a scalar of another size")
+    return np.frombuffer(content, dtype)[0]
+
+
+def _read_text_scalar(reader: _Reader, depth: int) -> Any:
+    content = reader.value(depth)
+    if not isinstance(content, str | bytes):
+        raise Damaged("a text that is none")
+    return np.str_(content) if isinstance(content, str) else np.bytes_(content)
+
+
+def _read_array(order: Any) -> Callable[[_Reader, int], Any]:
+    def read(reader: _Reader, depth: int) -> Any:
+        dtype, shape = _dtype(reader.value(depth)), reader.value(depth)
+        size = 1
+        for length in shape:
+            size *= int(length)
+        if size < 0 or (dtype.itemsize and size > len(reader._data)):
+            raise Damaged("an array that promises more than there is")
+        if dtype.kind == "O":
+            flat = np.empty(size, dtype)
+            for place in range(size):
+                flat[place] = reader.value(depth + 1)
+        elif dtype.itemsize == 0:
+            reader.value(depth)
+            flat = np.zeros(size, dtype)
+        else:
+            flat = np.frombuffer(reader.value(depth), dtype).copy()
+        return flat.reshape(shape, order=order)
+
+    return read
+
+
+def _read_frame(reader: _Reader, depth: int) -> Any:
+    import pandas as pd
+
+    index, columns = _read_index(reader, depth), _read_index(reader, depth)
+    series: dict[int, Any] = {}
+    for _ in range(reader.count()):
+        reader.take(1)
+        positions = reader.items(depth)
+        if reader._data[reader.position : reader.position + 1] == b"S":
+            series |= {place: pd.Series(_read_extension(reader, depth), index=index) for place in positions}
+            continue
+        block = reader.value(depth + 1)
+        for offset, place in enumerate(positions):
+            series[place] = pd.Series(block[:, offset], index=index, dtype=block.dtype)
+    frame = pd.DataFrame({place: series[place] for place in range(len(columns))}, index=index)
+    frame.columns = columns
+    return frame
+
+
+def _read_index(reader: _Reader, depth: int) -> Any:
+    import pandas as pd
+
+    tag = reader.take(1)
+    if tag == b"R":
+        start, stop, step, name = reader.value(depth + 1)
+        return pd.RangeIndex(start, stop, step, name=name)
+    if tag != b"I":
+        raise Damaged("a frame without an index")
+    name = reader.value(depth + 1)
+    if reader._data[reader.position : reader.position + 1] == b"S":
+        return pd.Index(_read_extension(reader, depth), name=name)
+    array = reader.value(depth + 1)
+    return pd.Index(array, dtype=array.dtype, name=name)
+
+
+def _read_extension(reader: _Reader, depth: int) -> Any:
+    import pandas as pd
+
+    reader.take(1)
+    storage, with_na = reader.value(depth)
+    dtype: Any = pd.StringDtype(storage, na_value=pd.NA if with_na else np.nan)
+    return pd.array(reader.value(depth), dtype=dtype)
+
+
+def _missing(name: str) -> Callable[[_Reader, int], Any]:
+    def read(_reader: _Reader, _depth: int) -> Any:
+        import pandas as pd
+
+        return getattr(pd, name)
+
+    return read
+
+
+_READERS: dict[bytes, Callable[[_Reader, int], Any]] = {
+    b"N": lambda _r, _d: None,
+    b"0": lambda _r, _d: False,
+    b"1": lambda _r, _d: True,
+    b"i": lambda reader, _d: int.from_bytes(reader.content(), "little", signed=True),
+    b"f": lambda reader, _d: _FLOAT.unpack(reader.take(8))[0],
+    b"c": lambda reader, _d: complex(*_COMPLEX.unpack(reader.take(16))),
+    b"s": lambda reader, _d: reader.text(),
+    b"b": lambda reader, _d: reader.content(),
+    b"l": lambda reader, depth: reader.items(depth),
+    b"t": lambda reader, depth: tuple(reader.items(depth)),
+    b"d": _read_dict,
+    b"g": _read_scalar,
+    b"T": _read_text_scalar,
+    b"C": _read_array("C"),
+    b"F": _read_array("F"),
+    b"P": _read_frame,
+    b"A": _missing("NA"),
+    b"a": _missing("NaT"),
+}

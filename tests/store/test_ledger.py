@@ -1,0 +1,403 @@
+"""The ledger: what it keeps, what it forgets, and that nothing wrong with its file does harm."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from orcabatch.store.ledger import Entry, History, describe_ledger, ledger_file, network_share, open_ledger, schema
+from orcabatch.store.ledger.book import NoLedger
+
+LARGE = 2_000_000_000
+
+
+@pytest.fixture
+def warned():
+    return []
+
+
+@pytest.fixture
+def opened(tmp_path, warned):
+    """Opens ledgers on one file; closes what the test left open."""
+    books = []
+
+    def use(file=None, max_bytes=LARGE):
+        books.append(open_ledger(file or tmp_path / "ledger.db", max_bytes=max_bytes, warn=warned.append))
+        return books[-1]
+
+    yield use
+    for book in books:
+        book.close()
+
+
+def entry(number, payload=None, file="a.sim", label="summary"):
+    content = payload if payload is not None else f"result {number}".encode()
+    return Entry(number.to_bytes(16, "big"), "result", file, label, content)
+
+
+def keys(count):
+    return [number.to_bytes(16, "big") for number in range(count)]
+
+
+def test_what_was_committed_is_there_for_the_next_run(opened):
+    """Results come back byte for byte; a key that was never given answers nothing."""
+    book = opened()
+    book.put(entry(1, b"\0\xff" * 1000))
+    book.commit()
+    again = opened()
+    assert again.get((1).to_bytes(16, "big")) == b"\0\xff" * 1000
+    assert again.get((2).to_bytes(16, "big")) is None
+    assert again.labels("a.sim") == {"summary"}
+    assert again.labels("b.sim") == frozenset()
+
+
+def test_what_waits_for_the_commit_answers_already(opened):
+    """A result that was just put is not computed again in the same run."""
+    book = opened()
+    book.put(entry(1))
+    assert book.get((1).to_bytes(16, "big")) == b"result 1"
+
+
+def test_forgotten_keys_answer_nothing(opened):
+    """Also those that were not written yet."""
+    book = opened()
+    book.put(entry(1))
+    book.commit()
+    book.put(entry(2))
+    book.forget(keys(3))
+    book.commit()
+    assert [book.get(key) for key in keys(3)] == [None] * 3
+
+
+def test_the_history_keeps_latest_and_fastest_and_outlives_results(opened):
+    """Memory that was not measured does not erase what was."""
+    book = opened()
+    for seconds, factor in ((4.0, 1.2), (2.0, None), (3.0, None)):
+        book.add_history(History("a.sim", "real:dm", 100, seconds, factor))
+        book.commit()
+    book.forget(keys(5))
+    past = opened().past("a.sim", ["other", "real:dm"])
+    assert past is not None
+    assert (past.seconds, past.least_seconds, past.memory_factor, past.runs) == (3.0, 2.0, 1.2, 3)
+    assert opened().past("a.sim", ["simulated:dm"]) is None
+
+
+def test_above_its_size_the_oldest_results_go_and_the_history_stays(opened, tmp_path):
+    """The newest results are there, the oldest are not, the file is no larger than allowed, nothing was said."""
+    book = opened(max_bytes=3_000_000)
+    noise = random.Random(1)
+    for number in range(100):
+        book.put(entry(number, noise.randbytes(100_000)))
+        book.add_history(History(f"{number}.sim", "dm", 1, 1.0))
+        book.commit()
+    book.close()
+    assert (tmp_path / "ledger.db").stat().st_size <= 3_200_000
+    again = opened(max_bytes=3_000_000)
+    there = [again.get(key) is not None for key in keys(100)]
+    assert there[-15:] == [True] * 15
+    assert not any(there[:60])
+    assert all(again.past(f"{number}.sim", ["dm"]) for number in range(100))
+
+
+def test_a_result_that_would_fill_the_ledger_alone_is_not_kept(opened):
+    """It would drive out everything else."""
+    book = opened(max_bytes=4_000_000)
+    book.put(entry(1, bytes(2_000_000)))
+    book.commit()
+    assert book.get((1).to_bytes(16, "big")) is None
+
+
+def corrupted(file, statement):
+    with sqlite3.connect(file) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE entries SET payload = x'00' || payload",
+        "UPDATE entries SET payload = 17",
+        "UPDATE entries SET payload = zeroblob(20)",
+        "UPDATE entries SET key = x'00000000000000000000000000000001', file = 'b.sim'",
+        "UPDATE entries SET key = x'00000000000000000000000000000001' WHERE key = x'00000000000000000000000000000002'",
+        "UPDATE entries SET label = 'other'",
+        "UPDATE entries SET kind = 'fact'",
+    ],
+)
+def test_a_row_that_is_not_what_was_written_answers_nothing(opened, tmp_path, damage):
+    """The checksum covers key, file, label and payload: no result of another file is ever given."""
+    book = opened()
+    book.put(entry(2))
+    book.close()
+    corrupted(tmp_path / "ledger.db", damage)
+    assert opened().get((1).to_bytes(16, "big")) is None
+    if "label" in damage or "kind" in damage or "payload" in damage:
+        assert opened().get((2).to_bytes(16, "big")) is None
+
+
+@pytest.mark.parametrize("nonsense", ["-1.0", "9e999", "'soon'", "x'00'"])
+def test_nonsense_in_the_history_is_no_history(opened, tmp_path, nonsense):
+    """The plan would count with it."""
+    book = opened()
+    book.add_history(History("a.sim", "dm", 1, 1.0, 1.5))
+    book.close()
+    corrupted(tmp_path / "ledger.db", f"UPDATE history SET seconds = {nonsense}")
+    assert opened().past("a.sim", ["dm"]) is None
+
+
+def filled(file, count=60):
+    """A ledger with some pages, closed."""
+    book = open_ledger(file, max_bytes=LARGE, warn=pytest.fail)
+    noise = random.Random(0)
+    for number in range(count):
+        book.put(entry(number, noise.randbytes(noise.randint(10, 9000)), file=f"{number % 7}.sim"))
+        book.add_history(History(f"{number}.sim", "dm", 1, 1.0, 1.5))
+    book.close()
+    return file.read_bytes()
+
+
+FUZZ = textwrap.dedent(
+    """
+    import random, sys
+    from pathlib import Path
+    from orcabatch.store.ledger import Entry, History, describe_ledger, open_ledger
+    folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    good, truth = (folder / "good.db").read_bytes(), {}
+    noise = random.Random(0)
+    for number in range(60):
+        truth[number.to_bytes(16, "big")] = noise.randbytes(noise.randint(10, 9000))
+    wrong = 0
+    for seed in range(first, first + count):
+        draw, data = random.Random(seed), bytearray(good)
+        kind = draw.randrange(4)
+        if kind == 0:
+            del data[draw.randrange(len(data)):]
+        elif kind == 1:
+            begin = draw.randrange(len(data))
+            data[begin:begin + draw.randint(1, 5000)] = draw.randbytes(draw.randint(0, 5000))
+        else:
+            for _ in range(draw.choice([1, 10, 200])):
+                place = draw.randrange(draw.choice([100, 4096, len(data)]))
+                data[place] = draw.randrange(256)
+        for old in folder.glob("fuzzed.db*"):
+            old.unlink()
+        (folder / "fuzzed.db").write_bytes(data)
+        describe_ledger(folder / "fuzzed.db")
+        book = open_ledger(folder / "fuzzed.db", max_bytes=200_000, warn=lambda text: None)
+        for key, value in truth.items():
+            found = book.get(key)
+            wrong += found is not None and found != value
+            book.past(f"{key[-1]}.sim", ["dm"])
+        book.labels("1.sim")
+        book.put(Entry(b"new", "result", "n", "l", b"new"))
+        book.add_history(History("n", "l", 1, 1.0))
+        book.commit()
+        wrong += book.remembers and book.get(b"new") not in (b"new", None)
+        book.forget([b"new"])
+        book.close()
+    print("wrong answers:", wrong)
+    """
+)
+
+
+def test_a_fuzzed_ledger_never_crashes_nor_answers_wrong(tmp_path):
+    """200 files, truncated, overwritten and bit-flipped, in a process of their own: it ends well."""
+    filled(tmp_path / "good.db")
+    ran = subprocess.run(
+        [sys.executable, "-c", FUZZ, str(tmp_path), "0", "200"],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "wrong answers: 0\n"), ran.stderr[-3000:]
+
+
+def test_a_file_that_is_no_ledger_is_set_aside_with_a_warning(opened, warned, tmp_path):
+    """The run goes on with a new one; the old one is kept beside it."""
+    (tmp_path / "ledger.db").write_bytes(b"a shopping list\n" * 1000)
+    book = opened()
+    assert book.remembers
+    book.put(entry(1))
+    book.commit()
+    assert opened().get((1).to_bytes(16, "big")) == b"result 1"
+    assert len(warned) == 1
+    assert "ledger.db.damaged" in warned[0]
+    assert (tmp_path / "ledger.db.damaged").read_bytes().startswith(b"a shopping list")
+
+
+def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_results(opened, tmp_path):
+    """Version 1 had no history."""
+    old_version(tmp_path / "ledger.db")
+    book = opened()
+    assert book.get((1).to_bytes(16, "big")) == b"result 1"
+    book.add_history(History("a.sim", "dm", 1, 1.0))
+    book.commit()
+    assert book.past("a.sim", ["dm"]) is not None
+    assert describe_ledger(tmp_path / "ledger.db").version == schema.VERSION
+
+
+def old_version(file):
+    book = open_ledger(file, max_bytes=LARGE, warn=pytest.fail)
+    book.put(entry(1))
+    book.close()
+    corrupted(file, "DROP TABLE history")
+    corrupted(file, "PRAGMA user_version = 1")
+
+
+INTERRUPTED = textwrap.dedent(
+    """
+    import os, signal, sqlite3, sys
+    from orcabatch.store.ledger import schema
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+    connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    schema.prepare(connection, steps=(*schema.STEPS, ("CREATE TABLE newest (a)", "SELECT die()")))
+    """
+)
+
+
+def test_a_migration_that_is_killed_leaves_the_version_before(opened, tmp_path, warned):
+    """It is one transaction; the next run does it again."""
+    old_version(tmp_path / "ledger.db")
+    killed = subprocess.run([sys.executable, "-c", INTERRUPTED, str(tmp_path / "ledger.db")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert describe_ledger(tmp_path / "ledger.db").version == 1
+    assert opened().get((1).to_bytes(16, "big")) == b"result 1"
+    assert describe_ledger(tmp_path / "ledger.db").version == schema.VERSION
+    assert warned == []
+
+
+def test_a_newer_ledger_is_left_alone(opened, tmp_path, warned):
+    """An older orcabatch neither uses nor changes it, and says so."""
+    opened().close()
+    corrupted(tmp_path / "ledger.db", f"PRAGMA user_version = {schema.VERSION + 1}")
+    before = (tmp_path / "ledger.db").read_bytes()
+    assert isinstance(opened(), NoLedger)
+    assert (tmp_path / "ledger.db").read_bytes() == before
+    assert "newer orcabatch" in warned[0]
+    assert "newer" in describe_ledger(tmp_path / "ledger.db").problem
+
+
+WRITER = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from orcabatch.store.ledger import Entry, open_ledger
+    me, count = int(sys.argv[2]), int(sys.argv[3])
+    book = open_ledger(Path(sys.argv[1]), max_bytes=10**9, warn=lambda text: sys.exit(text))
+    for number in range(count):
+        book.put(Entry(f"{me} {number}".encode(), "result", f"{me}", "dm", f"{me} {number}".encode() * 50))
+        book.commit()
+        sys.stdout.write(f"{number}\\n")
+        sys.stdout.flush()
+    book.close()
+    """
+)
+
+
+def writers(file, count, who):
+    command = [sys.executable, "-c", WRITER, str(file)]
+    return [subprocess.Popen([*command, str(me), str(count)], stdout=subprocess.PIPE, text=True) for me in who]
+
+
+def test_four_runs_on_one_new_ledger_lose_nothing(opened, tmp_path):
+    """Four processes make it and write 150 results each at once."""
+    running = writers(tmp_path / "ledger.db", 150, range(4))
+    for process in running:
+        process.communicate()
+    assert [process.returncode for process in running] == [0] * 4
+    book = opened()
+    for me in range(4):
+        for number in range(150):
+            assert book.get(f"{me} {number}".encode()) == f"{me} {number}".encode() * 50
+
+
+def test_whatever_was_committed_survives_a_kill(opened, tmp_path):
+    """Ten writers killed in the middle: every result that one had reported is there."""
+    reported = {}
+    for round_ in range(10):
+        process = writers(tmp_path / "ledger.db", 100_000, [round_])[0]
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(20 + 7 * round_)]
+        process.send_signal(signal.SIGKILL)
+        rest = process.communicate()[0]
+        reported[round_] = len(lines) + rest.count("\n")
+    book = opened()
+    for round_, count in reported.items():
+        for number in range(count):
+            assert book.get(f"{round_} {number}".encode()) is not None, (round_, number)
+
+
+def test_while_another_run_holds_it_results_wait_and_are_written_later(opened, tmp_path, monkeypatch):
+    """The run neither ends nor loses them."""
+    monkeypatch.setattr("orcabatch.store.ledger.book.BUSY_S", 0.01)
+    book = opened()
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    book.put(entry(1))
+    book.commit()
+    assert opened().get((1).to_bytes(16, "big")) is None
+    other.execute("ROLLBACK")
+    other.close()
+    book.commit()
+    assert opened().get((1).to_bytes(16, "big")) == b"result 1"
+
+
+def test_a_folder_that_cannot_be_made_leaves_the_ledger_out(opened, tmp_path, warned):
+    """A file stands where the folder should be: the run goes on without."""
+    (tmp_path / "file").touch()
+    assert not opened(tmp_path / "file" / "ledger.db").remembers
+    assert "cannot be made" in warned[0]
+
+
+def test_a_network_share_is_not_used(opened, tmp_path, warned, monkeypatch):
+    """SQLite's log is not safe there."""
+    monkeypatch.setattr("orcabatch.store.ledger.book.network_share", lambda path: "cifs")
+    assert not opened().remembers
+    assert "network share (cifs)" in warned[0]
+    assert not (tmp_path / "ledger.db").exists()
+
+
+def test_network_shares_are_told_by_their_mount(monkeypatch):
+    """The innermost mount counts; Windows says `remote`; a UNC path needs no mount."""
+    from types import SimpleNamespace
+
+    import psutil
+
+    mounts = [("/", "ext4", "rw"), ("/home", "nfs4", "rw"), ("/home/me/disk", "xfs", "rw"), ("/z", "NTFS", "rw,remote")]
+    partitions = [SimpleNamespace(mountpoint=place, fstype=kind, opts=options) for place, kind, options in mounts]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: partitions)
+    found = [bool(network_share(Path(p))) for p in ("/srv/a", "/home/me/a", "/home/me/disk/a", "/z/a", "//server/a")]
+    assert found == [False, True, False, True, True]
+
+
+def test_the_ledger_is_in_the_users_state_folder_unless_he_says_otherwise(tmp_path, monkeypatch):
+    """A path that ends like a database is the file, another one the folder."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert ledger_file() == tmp_path / "orcabatch" / "ledger.db"
+    assert ledger_file(tmp_path / "mine.sqlite") == tmp_path / "mine.sqlite"
+    assert ledger_file(tmp_path / "folder") == tmp_path / "folder" / "ledger.db"
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert ledger_file() == tmp_path / "local" / "orcabatch" / "ledger.db"
+
+
+def test_a_description_counts_and_changes_nothing(tmp_path):
+    """For `orcabatch doctor`; a ledger that is not there is not made."""
+    assert not describe_ledger(tmp_path / "none.db").exists
+    assert not (tmp_path / "none.db").exists()
+    filled(tmp_path / "ledger.db")
+    before = (tmp_path / "ledger.db").read_bytes()
+    said = describe_ledger(tmp_path / "ledger.db")
+    assert (said.exists, said.results, said.files, said.version) == (True, 60, 60, schema.VERSION)
+    assert (said.problem, said.damaged) == ("", None)
+    assert (tmp_path / "ledger.db").read_bytes() == before

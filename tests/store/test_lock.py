@@ -1,0 +1,122 @@
+"""One batch per result folder: who comes second is told by whom it is used; a dead process holds nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from orcabatch.errors import BatchLocked
+from orcabatch.store.atomic import TEMPORARY_PREFIX
+from orcabatch.store.lock import NAME, folder_lock
+
+HOLDER = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from orcabatch.store.lock import folder_lock
+    with folder_lock(Path(sys.argv[1]), "dm_fsts"):
+        print("held", flush=True)
+        sys.stdin.read()
+    """
+)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the folder until its standard input is closed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.communicate()
+
+
+def test_the_second_batch_is_refused_and_told_by_whom(tmp_path, holder):
+    """Batch, process, host and start stand in the message, and what to do."""
+    with pytest.raises(BatchLocked) as refused, folder_lock(tmp_path, "other"):
+        pytest.fail("it was let in")
+    said = str(refused.value)
+    assert f"dm_fsts (process {holder.pid} on " in said
+    assert "started 2" in said
+    assert "another result folder" in said
+
+
+def test_within_one_process_it_is_refused_as_well(tmp_path):
+    """Two threads of a notebook are two batches."""
+    with folder_lock(tmp_path, "one"), pytest.raises(BatchLocked), folder_lock(tmp_path, "two"):
+        pytest.fail("it was let in")
+
+
+def test_a_finished_batch_leaves_nothing_and_lets_the_next_one_in(tmp_path, holder):
+    """The lock's file goes with the lock."""
+    holder.communicate()
+    assert list(tmp_path.iterdir()) == []
+    with folder_lock(tmp_path, "next"):
+        assert (tmp_path / NAME).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_batch_is_taken_over_and_its_temporary_files_removed(tmp_path, holder):
+    """Its lock's file is still there, its lock is not; other files are left alone."""
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    (tmp_path / f"{TEMPORARY_PREFIX}0123.tmp").touch()
+    (tmp_path / "result.csv").touch()
+    assert (tmp_path / NAME).exists()
+    with folder_lock(tmp_path, "next"):
+        assert sorted(os.listdir(tmp_path)) == [NAME, "result.csv"]  # noqa: PTH208 - names, not paths
+    assert [path.name for path in tmp_path.iterdir()] == ["result.csv"]
+
+
+def test_a_lock_whose_text_cannot_be_read_still_refuses(tmp_path, holder):
+    """The text is a courtesy."""
+    (tmp_path / NAME).write_bytes(b"{")
+    with pytest.raises(BatchLocked, match="another batch"), folder_lock(tmp_path, "other"):
+        pytest.fail("it was let in")
+
+
+CONTENDER = textwrap.dedent(
+    """
+    import os, sys
+    from pathlib import Path
+    from orcabatch.errors import BatchLocked
+    from orcabatch.store.lock import folder_lock
+    folder, held = Path(sys.argv[1]), 0
+    while held < 40:
+        try:
+            with folder_lock(folder, "b"):
+                os.mkdir(folder / "only")
+                os.rmdir(folder / "only")
+                held += 1
+        except BatchLocked:
+            pass
+    """
+)
+
+
+def test_never_two_at_once_while_locks_come_and_go(tmp_path):
+    """Three processes take and release the folder 40 times each; a folder that exists already would end one."""
+    running = [subprocess.Popen([sys.executable, "-c", CONTENDER, str(tmp_path)]) for _ in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_said_and_used(tmp_path, monkeypatch):
+    """Some network shares know none: the batch runs, unlocked."""
+    said = []
+
+    def refuse(_stream):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("orcabatch.store.lock._lock", refuse)
+    with folder_lock(tmp_path, "one", warn=said.append):
+        pass
+    assert len(said) == 1
+    assert "cannot be locked" in said[0]
