@@ -1,0 +1,79 @@
+"""Who else could do the work, each at the best setting found for it by search, on the same workload.
+
+Covers digitalmodel's serial loop as shipped; plain thread and process pools over its functions (what its later version
+does); joblib on threads and on loky; dask.distributed; equal chunks as NsgOrcFx makes them; the specification's static
+tiers. joblib and distributed are optional (`pip install orcabatch[bench]`). Does not cover measuring
+(`orcabatch.bench.measure`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.bench.measure import Contender, Measured, Say, compete
+
+if TYPE_CHECKING:
+    from orcabatch.bench.workloads import Made
+
+SERIAL = Contender("serial loop", "serial")
+TIERS = Contender("static tiers 45/30/15", "tiers")
+BASELINE = Contender("threads 30", "threads:30")
+POOLS = {
+    "threads": "",
+    "processes": "",
+    "joblib-threading": "joblib",
+    "joblib-loky": "joblib",
+    "dask": "distributed",
+    "chunks": "",
+}
+"""Pools by the package they need."""
+THREAD_COUNTS = (2, 8, 30)
+
+
+def orcabatch(name: str = "orcabatch", **performance: Any) -> Contender:
+    """orcabatch with these settings (its defaults without any)."""
+    return Contender(name, "orcabatch", performance)
+
+
+def counts(pool: str, cpus: int | None = None) -> tuple[int, ...]:
+    """The counts that are tried for a pool: the number of CPUs, half and twice as many for processes."""
+    cpus = cpus or os.cpu_count() or 1
+    if pool in {"processes", "joblib-loky", "dask"}:
+        return tuple(sorted({max(1, cpus // 2), cpus, 2 * cpus}))
+    return THREAD_COUNTS
+
+
+def missing() -> dict[str, str]:
+    """Pools that cannot run here, and the package each lacks."""
+    return {pool: package for pool, package in POOLS.items() if package and importlib.util.find_spec(package) is None}
+
+
+def grid(pools: Sequence[str] = tuple(POOLS), cpus: int | None = None) -> list[Contender]:
+    """Every peer at every count that is tried."""
+    here = [pool for pool in pools if pool not in missing()]
+    return [Contender(f"{pool} {count}", f"{pool}:{count}") for pool in here for count in counts(pool, cpus)]
+
+
+def search(
+    made: Made, pools: Sequence[str] = tuple(POOLS), *, files: int = 4, say: Say = lambda _: None
+) -> list[Contender]:
+    """The best setting of each pool: one round over the first files of the workload."""
+    few = replace(made, workload=replace(made.workload, sizes=made.workload.sizes[:files]), files=made.files[:files])
+    tried = compete(grid(pools), few, rounds=1, say=say)
+    best = []
+    for pool in pools:
+        finished = [each for each in tried if each.contender.rsplit(" ", 1)[0] == pool and each.wall_s]
+        if finished:
+            fastest = min(finished, key=lambda each: each.median_s)
+            best.append(Contender(fastest.contender, fastest.contender.replace(" ", ":")))
+    return best
+
+
+def best_of(measured: Sequence[Measured], *, but: Sequence[str] = ()) -> Measured:
+    """The fastest that finished, orcabatch and `but` left out."""
+    others = [each for each in measured if not each.contender.startswith("orcabatch") and each.contender not in but]
+    return min(others, key=lambda each: each.median_s)
