@@ -106,9 +106,16 @@ def _means_absent(error: Exception) -> bool:
 
 
 def _unavailable(error: Exception) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    said = f"{type(error).__name__}: {error}"
+    if missing == _MODULE:
+        what = f"OrcFxAPI is not installed in this Python environment ({said}). `pip install orcfxapi` brings it."
+    elif missing == "winreg":
+        what = f"OrcFxAPI needs OrcaFlex, which runs on Windows; this is no Windows ({said})."
+    else:
+        what = f"OrcFxAPI is installed, but not OrcaFlex with its DLL ({said}). Install OrcaFlex on this machine."
     return (
-        f"OrcFxAPI cannot be used on this machine ({type(error).__name__}: {error}). It needs OrcaFlex installed on "
-        "Windows and `pip install orcfxapi`. To try everything without it, choose the simulated OrcaFlex: "
+        f"OrcFxAPI cannot be used. {what} To try everything without it, choose the simulated OrcaFlex: "
         "`orcaflex: simulated` in the performance section, or `--orcaflex simulated`."
     )
 

@@ -1,0 +1,299 @@
+"""The commands, and what goes wrong in an engineer's day: one clear message, the right exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import pytest
+
+from cli_batches import management, summary_column
+from orcabatch import simulated
+
+SECTION = {"orcaflex": "simulated", "ledger": {"enabled": False}}
+
+
+def test_a_good_batch_says_how_many_and_where(orcabatch, batch):
+    """Exit code 0; the files that it names are there."""
+    said = orcabatch("run", "b.yml")
+    assert said.code == 0
+    assert "3 of 3 files done" in said.out
+    assert str(batch.folder / "results") in said.out
+    assert (batch.folder / "results" / "b_t_dyn.csv").is_file()
+
+
+def test_quiet_says_nothing_and_verify_finds_the_same(orcabatch, batch):
+    """Two runs into two folders: identical, exit 0; one digit changed: different, exit 1, and where."""
+    for folder in ("one", "two"):
+        assert orcabatch("run", "b.yml", "--output", folder, "--quiet").out == ""
+    assert orcabatch("verify", "one", "two").code == 0
+    table = batch.folder / "two" / "b_t_dyn.csv"
+    table.write_text(table.read_text()[:-3] + "7\n")
+    said = orcabatch("verify", "one", "two")
+    assert said.code == 1
+    assert "b_t_dyn.csv" in said.out
+    assert json.loads(orcabatch("verify", "one", "two", "--json").out)["equal"] is False
+
+
+def test_a_proof_on_the_batch_itself_holds(orcabatch, batch):
+    """`verify --prove RESULT` runs two files through digitalmodel's own loop, in a process without orcabatch."""
+    orcabatch("run", "b.yml")
+    said = orcabatch("verify", "--prove", "results", "--files", "2")
+    assert said.code == 0
+    assert "IDENTICAL" in said.out
+
+
+def test_a_plan_runs_nothing(orcabatch, batch):
+    """Exit code 0, the count of files, and no result folder."""
+    said = orcabatch("plan", "b.yml")
+    assert said.code == 0
+    assert "3 of 3 files to run" in said.out
+    assert not (batch.folder / "results").exists()
+
+
+def test_a_report_is_written_from_the_metrics_and_at_the_end_of_a_run(orcabatch, batch):
+    """Both ways give a page."""
+    orcabatch("run", "b.yml", "--report", "one.html")
+    said = orcabatch("report", "results/performance_metrics.json", "-o", "two.html")
+    assert said.code == 0
+    for name in ("one.html", "two.html"):
+        assert (batch.folder / name).read_text().lstrip().lower().startswith("<!doctype html")
+
+
+@pytest.mark.slow
+def test_the_demo_compares_with_digitalmodel(orcabatch, tmp_path):
+    """It ends well only where every byte is the same."""
+    said = orcabatch("demo", "--quick", "--folder", tmp_path / "demo")
+    assert said.code == 0, said.err
+    assert said.out.count("equal byte for byte") == 2
+
+
+BAD_FILES = {
+    "missing": "does not exist",
+    "empty": "is empty (0 bytes)",
+    "truncated": "truncated or damaged",
+    "not a sim": "not an OrcaFlex simulation",
+    "a folder": "is a folder, not a .sim file",
+    "unreadable": "cannot be read",
+    "without the object": "the model has no object 'Line01' (asked for by line01)",
+}
+
+
+def spoil(file, how):
+    """Make one file bad."""
+    if how == "truncated":
+        file.write_bytes(file.read_bytes()[:9000])
+        return
+    file.unlink()
+    if how == "missing":
+        file.symlink_to(file.with_name("nowhere"))
+    elif how == "unreadable":
+        file.symlink_to(file)
+    elif how == "a folder":
+        file.mkdir()
+    elif how == "without the object":
+        lines = tuple(item for item in simulated.mooring_objects(26) if item.name != "Line01")
+        simulated.write_sim(file, simulated.SimSpec(objects=lines, size_bytes=80_000, stop_time_s=10.0))
+    else:
+        file.write_bytes(b"" if how == "empty" else b"x,y\n1,2\n")
+
+
+@pytest.mark.parametrize("how", BAD_FILES)
+def test_one_bad_file_is_named_and_the_others_are_written(orcabatch, batch, how):
+    """Exit code 1, the file's name, what is wrong and what to do; two time series are there."""
+    spoil(batch.sim(1), how)
+    said = orcabatch("run", "b.yml")
+    assert said.code == 1
+    assert BAD_FILES[how] in said.text
+    assert "1 of 3 files have no results; the others are written" in said.text
+    assert "a1.sim: a1.sim" not in said.text
+    assert "Traceback" not in said.text
+    written = sorted(path.name for path in (batch.folder / "results").glob("*.csv"))
+    assert written == ["a0_ten.csv", "a2_ten.csv", "b_t_dyn.csv", "b_t_failed_files.csv"]
+    assert "a1.sim" in (batch.folder / "results" / "b_t_failed_files.csv").read_text()
+
+
+def test_equal_failures_stand_together(orcabatch, batch):
+    """Two truncated files are one line."""
+    spoil(batch.sim(1), "truncated")
+    spoil(batch.sim(2), "truncated")
+    said = orcabatch("run", "b.yml")
+    assert said.out.count("truncated or damaged") == 1
+
+
+def test_an_unknown_variable_leaves_its_cells_empty_and_is_said(orcabatch, batch):
+    """digitalmodel itself leaves the cell empty, so the files count as done; the engineer is told all the same."""
+    column = summary_column(Variable="Efective tension")
+    batch.write(summary_settings={"groups": [{"Label": "dyn", "Columns": [column]}]})
+    said = orcabatch("run", "b.yml")
+    assert said.code == 0
+    assert "Unrecognised variable name: Efective tension (object Line01)" in said.text
+    assert "a0.sim, a1.sim, a2.sim" in said.text or "a2.sim" in said.text
+
+
+def test_a_variable_that_ends_digitalmodel_fails_the_file_in_words(orcabatch, batch):
+    """A range graph of a variable that is not there is a failure of its file."""
+    column = summary_column(Command="Range Graph", Variable="Efective tension", ArcLength=[0, 50])
+    batch.write(summary_settings={"groups": [{"Label": "dyn", "Columns": [column]}]})
+    said = orcabatch("run", "b.yml")
+    assert said.code == 1
+    assert "there is no such variable" in said.text
+    assert "check the variable's name for this type of object" in said.text
+    assert "No file has results." in said.text
+
+
+def batch_of(batch, **sections):
+    batch.write(**sections)
+    return ("run", "b.yml")
+
+
+def same_stem(batch):
+    (batch.folder / "more").mkdir()
+    shutil.copy(batch.sim(0), batch.folder / "more" / "a0.sim")
+    files = ["sims/a0.sim", "more/a0.sim"]
+    return batch_of(batch, file_management=management(flag=False, input_files={"sim": files}))
+
+
+def folder_is_a_file(batch):
+    (batch.folder / "results").write_text("")
+    return ("run", "b.yml")
+
+
+def text_file(content):
+    def write(batch):
+        (batch.folder / "b.yml").write_bytes(content)
+        return ("run", "b.yml")
+
+    return write
+
+
+def performance(**section):
+    return lambda batch: batch_of(batch, performance={**SECTION, **section})
+
+
+NOTHING_RUNS = {
+    "no files match": (
+        lambda batch: batch_of(batch, file_management=management(filename={"extension": ["sim"], "pattern": "zzz"})),
+        ["No file matches *zzz*.sim", "sims", "It holds 3 .sim files", "Correct file_management.filename"],
+    ),
+    "no input folder": (
+        lambda batch: batch_of(batch, file_management=management(input_directory="simz")),
+        ["The input folder simz does not exist", "file_management.input_directory"],
+    ),
+    "same stem twice": (same_stem, ["sims/a0.sim and", "more/a0.sim would both write", "a0_ten.csv", "Rename one"]),
+    "the result folder is a file": (folder_is_a_file, ["results cannot be made", "output_directory"]),
+    "the result folder cannot be made": (
+        lambda batch: ("run", "b.yml", "--output", "/proc/orcabatch"),
+        ["The folder /proc/orcabatch cannot be made", "give another output folder"],
+    ),
+    "not YAML": (text_file(b": : [\n x"), ["b.yml is not valid YAML at line 1, column 1", "Correct it there"]),
+    "text": (text_file(b"just words"), ["b.yml is not a digitalmodel YAML: it holds text"]),
+    "another YAML": (text_file(b"a: 1"), ["has no basename", "orcaflex_post_process"]),
+    "binary": (text_file(b"\xff\xfe\x00"), ["not a text file in UTF-8", "Save it as UTF-8"]),
+    "no such YAML": (lambda batch: ("run", "c.yml"), ["c.yml does not exist"]),
+    "no YAML named": (lambda batch: ("run",), ["name at least one YAML file"]),
+    "a .sim file": (lambda batch: ("run", "sims/a0.sim"), ["sims/a0.sim"]),
+    "a misspelt section": (performance(threadng={"mode": "static"}), ["threadng", "Did you mean threading?"]),
+    "misspelt keys, all at once": (
+        performance(threading={"max_thread": 3}, memory={"max_usage": 70}, retries=-1),
+        [
+            "3 settings are wrong",
+            "Did you mean threading.max_threads?",
+            "Did you mean memory.max_usage_percent?",
+            "retries = -1",
+            "nothing was run",
+        ],
+    ),
+    "a misspelt value": (performance(threading={"mode": "hybird"}), ["one of static, dynamic, hybrid", "hybrid?"]),
+    "a misspelt argument": (
+        lambda batch: ("run", "b.yml", "performance.threading.max_thread=3"),
+        ["threading.max_thread = 3", "Did you mean threading.max_threads?"],
+    ),
+    "a misspelt option": (lambda batch: ("run", "b.yml", "--frsh"), ["Did you mean --fresh?"]),
+    "verify without folders": (lambda batch: ("verify", "sims"), ["give two result folders"]),
+    "verify a folder that is not there": (lambda batch: ("verify", "sims", "nope"), ["nope is not a folder"]),
+    "prove nothing": (lambda batch: ("verify", "--prove", "nope"), ["nope does not exist", "result folder"]),
+    "report on nothing": (lambda batch: ("report", "nope.json"), ["nope.json cannot be read"]),
+    "report on something else": (lambda batch: ("report", "b.yml"), ["b.yml is not JSON"]),
+}
+
+
+@pytest.mark.parametrize("what", NOTHING_RUNS)
+def test_what_cannot_run_is_said_in_one_message(orcabatch, batch, what):
+    """Exit code 2 before anything is loaded; what, where, and what to do; never a traceback."""
+    prepare, words = NOTHING_RUNS[what]
+    simulated.install(simulated.Costs())
+    with simulated.counting() as count:
+        said = orcabatch(*prepare(batch))
+    assert said.code == 2
+    for word in words:
+        assert word in said.text
+    assert "Traceback" not in said.text
+    assert said.err.startswith("orcabatch ")
+    assert count.counters.loads_by_file == {}
+
+
+def test_an_unknown_command_names_the_commands(orcabatch, capsys):
+    """As argparse does: usage, exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        orcabatch("rn", "b.yml")
+    assert ended.value.code == 2
+    assert "run, plan, verify" in capsys.readouterr().err
+
+
+REAL = {"performance": {"ledger": {"enabled": False}}}
+
+
+def test_without_orcfxapi_the_message_says_how_to_get_it(orcabatch, batch, without_orcfxapi):
+    """And names the simulated one."""
+    batch.write(**REAL)
+    said = orcabatch("run", "b.yml")
+    assert said.code == 2
+    assert "OrcFxAPI is not installed in this Python environment" in said.text
+    assert "pip install orcfxapi" in said.text
+    assert "--orcaflex simulated" in said.text
+    assert "Traceback" not in said.text
+
+
+def test_orcfxapi_without_its_dll_is_told_from_none(orcabatch, batch, without_dll):
+    """The package is there, OrcaFlex is not."""
+    batch.write(**REAL)
+    said = orcabatch("run", "b.yml")
+    assert said.code == 2
+    assert "OrcFxAPI is installed, but not OrcaFlex with its DLL" in said.text
+    assert "--orcaflex simulated" in said.text
+    assert "Traceback" not in said.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has winreg")
+def test_the_real_package_on_another_system_says_that_it_needs_windows(orcabatch, batch, monkeypatch):
+    """What a first try on Linux ends in."""
+    monkeypatch.delitem(sys.modules, "OrcFxAPI", raising=False)
+    batch.write(**REAL)
+    said = orcabatch("run", "b.yml")
+    assert said.code == 2
+    assert "runs on Windows; this is no Windows" in said.text
+
+
+def test_without_a_licence_nothing_could_run(orcabatch, batch, no_licence):
+    """Every file says so; exit code 2, because no file had a seat."""
+    batch.write(performance={**SECTION, "licences": {"wait": 0.1}, "retries": 0})
+    said = orcabatch("run", "b.yml")
+    assert said.code == 2
+    assert "no OrcaFlex licence seat" in said.text
+    assert "raise licences.wait" in said.text
+    assert "No file has results." in said.text
+
+
+def test_another_release_than_the_dll_is_a_note(orcabatch, batch, other_version):
+    """It may work, so it runs; the note says which package belongs to the DLL."""
+    said = orcabatch("run", "b.yml")
+    assert said.code == 0
+    assert "OrcFxAPI package is version 11.2.1" in said.text
+    assert "pip install orcfxapi==11.6.*" in said.text
+
+
+def test_debug_shows_the_traceback(orcabatch, batch):
+    """Only then."""
+    assert "Traceback" in orcabatch("run", "c.yml", "--debug").err
