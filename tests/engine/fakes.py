@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orcabatch.engine import Sample, moving
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Recipe, Task, Worker
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
 
@@ -210,3 +212,26 @@ class FakeJob:
         again = self.redo_once & {outcomes[0].index}
         self.redo_once -= again
         return tuple(again)
+
+
+@contextmanager
+def quick_to_move() -> Iterator[None]:
+    """`executor: auto` moves as soon as one file has ended, wherever the lock is said to be taken."""
+    before = moving.LEAST_LOOKS, moving.LEAST_WATCHED_S, moving.WORTH
+    moving.LEAST_LOOKS, moving.LEAST_WATCHED_S, moving.WORTH = 1, 0.0, 0.0
+    try:
+        yield
+    finally:
+        moving.LEAST_LOOKS, moving.LEAST_WATCHED_S, moving.WORTH = before
+
+
+def locked(pids: tuple[int, ...]) -> Sample:
+    """A probe that always finds the lock taken."""
+    return Sample(gil_taken=1.0)
+
+
+MOVING: dict[str, Any] = {
+    "executor": "auto", "threads": 4, "processes": 2, "threads_per_process": 2,
+    "start_cost_s": 1e-12, "sample_interval_s": 1e-3,
+}  # fmt: skip
+"""Options under which a run moves to processes as soon as it can, together with `quick_to_move` and `locked`."""

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
-from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, Trap, task, tasks
+from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
+from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.travel import stays_because
 from orcabatch.errors import SettingsError
@@ -63,10 +63,10 @@ def test_retries_of_none_report_the_first_crash() -> None:
     assert [(each.cause, each.attempt) for each in outcomes] == [(Cause.CRASH, 1)]
 
 
-@pytest.mark.parametrize(("value", "word"), [(Stubborn(), "cannot be sent back"), (Trap(), "cannot be unpacked")])
-def test_a_value_that_does_not_travel_costs_its_file(value: Any, word: str) -> None:
+@pytest.mark.parametrize(("kind", "word"), [("Stubborn", "cannot be sent back"), ("Trap", "cannot be unpacked")])
+def test_a_value_that_does_not_travel_costs_its_file(kind: str, word: str) -> None:
     """A result that cannot come back fails its file with what to do; the same process goes on with the others."""
-    say = Say(value=Maker(type(value)))
+    say = Say(value=Maker(kind))
     outcomes = go([task(0, say=say), *tasks(4)[1:]], FakeJob(MakingRecipe()), processes=1)
     bad = [each for each in outcomes if not each.ok]
     assert [(each.index, each.cause) for each in bad] == [(0, Cause.OUTPUT)]
@@ -179,45 +179,3 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
         parent.wait()
     gone, alive = psutil.wait_procs(children, timeout=20)
     assert (len(gone), alive) == (len(children), [])
-
-
-@dataclass(frozen=True)
-class Maker:
-    """Stands in a payload for a value that itself does not travel."""
-
-    kind: type[Any]
-
-
-@dataclass(frozen=True)
-class MakingRecipe(FakeRecipe):
-    """Its workers return what the payload's `Maker` makes."""
-
-    def open_worker(self, note: Any) -> Any:
-        worker = super().open_worker(note)
-        extract = worker.extract
-
-        def made(task: Any, batch: str, clock: Any) -> Any:
-            extracted = extract(task, batch, clock)
-            value = extracted.value
-            return type(extracted)(value.kind() if isinstance(value, Maker) else value)
-
-        worker.extract = made  # type: ignore[method-assign]
-        return worker
-
-
-@dataclass(frozen=True)
-class LocalRecipe(FakeRecipe):
-    """Holds a function."""
-
-    function: Any = field(default=None, kw_only=False)
-
-    def __init__(self, function: Any) -> None:
-        object.__setattr__(self, "book", None)
-        object.__setattr__(self, "function", function)
-
-
-class Unwelcome(FakeRecipe):
-    """Can be packed, and fails to be unpacked."""
-
-    def __reduce__(self) -> Any:
-        return (int, ("not a number",))

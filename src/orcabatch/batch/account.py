@@ -36,6 +36,7 @@ def write_account(
         "memory_budget_bytes": plan.memory_budget_bytes,
         "warnings": list(warnings),
         "orcaflex": orcaflex,
+        "executor_why": monitor.state.executor_why or plan.executor_why,
     }
     written = []
     metrics: dict[str, Any] = {}

@@ -1,4 +1,7 @@
-"""What the engine is told about the host while it runs: memory, CPU and bytes read, by this process and its workers."""
+"""What the engine is told about the host while it runs: memory, CPU, bytes read, and whether Python's lock is taken.
+
+CPU, memory and bytes are those of this process and its workers; the lock is this process's own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,12 @@ import psutil
 
 from orcabatch.engine import Probe, Sample
 from orcabatch.host import memory_reading
+from orcabatch.monitor.contention import LockProbe
+from orcabatch.monitor.costs import most_lock_taken
+from orcabatch.monitor.sampling import HostCpu
+
+LOCK_PROBES = 3
+"""How often each look asks for the lock: a lock that is always taken costs a look 15 ms, a free one nothing."""
 
 
 def host_probe(cpus: int) -> Probe:
@@ -27,24 +36,23 @@ class _Measuring:
     cpus: int
     processes: dict[int, psutil.Process] = field(default_factory=dict)
     cpu_s: dict[int, float] = field(default_factory=dict)
+    lock: LockProbe = field(default_factory=LockProbe)
+    host_cpu: HostCpu = field(default_factory=HostCpu)
     at_s: float = field(default_factory=time.perf_counter)
 
     def __call__(self, pids: tuple[int, ...]) -> Sample:
+        taken = sum(self.lock.measure()[0] for _ in range(LOCK_PROBES)) / LOCK_PROBES
         memory = memory_reading()
         now = time.perf_counter()
-        own_bytes, read_bytes, cpu_s = 0, 0, 0.0
-        for pid in (psutil.Process().pid, *pids):
-            reading = self._read(pid)
-            own_bytes += reading.rss_bytes
-            read_bytes += reading.read_bytes
-            cpu_s += reading.cpu_s
-        elapsed, self.at_s = now - self.at_s, now
+        readings = [self._read(pid) for pid in (psutil.Process().pid, *pids)]
+        elapsed, self.at_s = max(now - self.at_s, 1e-6), now
         return Sample(
             total_bytes=memory.total_bytes,
             available_bytes=memory.available_bytes,
-            own_bytes=own_bytes,
-            cpu_percent=100 * cpu_s / (elapsed * self.cpus) if elapsed > 0 else 0.0,
-            read_bytes=read_bytes,
+            own_bytes=sum(reading.rss_bytes for reading in readings),
+            cpu_percent=100 * sum(reading.cpu_s for reading in readings) / (elapsed * self.cpus),
+            read_bytes=sum(reading.read_bytes for reading in readings),
+            gil_taken=min(taken, most_lock_taken(readings[0].cpu_s / elapsed, self.host_cpu())),
         )
 
     def _read(self, pid: int) -> _Reading:

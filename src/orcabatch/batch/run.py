@@ -28,17 +28,20 @@ from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import Kind, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
-from orcabatch.plan import BatchPlan, SizedFile, make_plan
+from orcabatch.plan import BatchPlan, SizedFile, as_processes, make_plan
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
     from orcabatch.outcome import FileOutcome
+    from orcabatch.plan.workers import Layout
     from orcabatch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 SAMPLE_INTERVAL_S = 0.25
 """How often the engine looks at the host. One look takes about a millisecond."""
+
+FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this process only"
 
 
 def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
@@ -84,11 +87,12 @@ class Run:
     def outcomes(self) -> Iterator[FileOutcome]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written."""
         temporary = self._temporary()
-        tasks = tasks_of(self.plan)
+        tasks, job = tasks_of(self.plan), self._job()
+        stays = FOREIGN_STAYS if self._orcaflex == Kind.FOREIGN.value else ""
         running = run_engine(
             tasks,
-            self._job(),
-            options=options_of(self.plan, temporary),
+            job,
+            options=options_of(self.plan, temporary, stays),
             limits=limits_of(self.plan),
             probe=host_probe(self.plan.host.logical_cpus),
             listener=self._listen,
@@ -227,16 +231,25 @@ def limits_of(plan: BatchPlan) -> Limits:
     )
 
 
-def options_of(plan: BatchPlan, temporary: Path | None = None) -> EngineOptions:
-    """How the plan is carried out, as the engine takes it; `temporary` is where staged inputs go."""
+def options_of(plan: BatchPlan, temporary: Path | None = None, stays: str = "") -> EngineOptions:
+    """How the plan is carried out, as the engine takes it.
+
+    Args:
+        plan: what to do.
+        temporary: where staged inputs go.
+        stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
+    """
     settings, io = plan.settings, plan.settings.io
     if plan.executor == "dask":
         raise SettingsError("executor: dask is not there yet. Use `auto`, `threads`, `processes` or `serial`.")
+    auto = settings.executor == "auto" and plan.mode == "dynamic"
+    layout: Layout | BatchPlan = as_processes(settings, plan.host, plan.ceiling) if auto else plan
     return EngineOptions(
-        executor=plan.executor,
+        executor="auto" if auto else plan.executor,
         threads=max(1, plan.ceiling),
-        processes=max(1, plan.processes),
-        threads_per_process=max(1, plan.threads_per_process),
+        processes=max(1, layout.processes),
+        threads_per_process=max(1, layout.threads_per_process),
+        stays=stays,
         retries=settings.retries,
         timeout_s=settings.timeout,
         sample_interval_s=SAMPLE_INTERVAL_S,

@@ -137,7 +137,7 @@ class Event:
 
     Attributes:
         kind: `run_started`, `started`, `phase`, `finished`, `limit`, `admission`, `sample`, `seat`, `warning`,
-            `run_finished`.
+            `executor` (which one and why, where it is chosen while running), `run_finished`.
         at_s: seconds since the run began.
         index: the task concerned; -1 for none.
         data: what the kind says; JSON-able values only.

@@ -33,7 +33,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, executor, runs, signals
-from orcabatch.engine.build import build_executor
+from orcabatch.engine.build import build_executor, watched
 from orcabatch.engine.diary import Diary, Recorder
 from orcabatch.engine.gate import Gate
 from orcabatch.engine.progress import Progress
@@ -78,7 +78,8 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
         SettingsError: the recipe cannot be sent to worker processes (at once, before anything is started).
         BatchInterrupted: from the iterator, after the last outcome, when the run was stopped by a signal.
     """
-    workers = build_executor(job.recipe, options, limits)
+    workers = build_executor(job.recipe, options, limits, tasks)
+    probe = watched(workers, probe)
     most = max(1, min(limits.max_limit, workers.capacity))
     fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
@@ -252,8 +253,8 @@ class Dispatcher:
                 raise SettingsError(text)
             case executor.Complaint(text):
                 self._warn(text)
-            case _:
-                pass
+            case executor.Chosen(name, why):
+                self._tell("executor", executor=name, why=why)
 
     def _started(self, index: int, worker: str, at_s: float) -> None:
         if index in self._running:

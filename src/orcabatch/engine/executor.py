@@ -10,7 +10,7 @@ keeps each on the thread that opened it, and says truthfully what became of ever
 
 All calls but `wake` come from the dispatcher's thread. Instants are those of `time.perf_counter`, which one machine's
 processes share.
-See also `serial`, `threads`, `processes` beside this module.
+See also `serial`, `threads`, `processes`, `switching` beside this module.
 """
 
 from __future__ import annotations
@@ -106,7 +106,22 @@ class Complaint:
     text: str
 
 
-Message = Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Where files go from now on, and why; said by an executor that chooses.
+
+    Attributes:
+        executor: `threads` or `processes`.
+        why: in words for the engineer.
+        capacity: how many files it can hold at once now.
+    """
+
+    executor: str
+    why: str
+    capacity: int
+
+
+Message = Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint | Chosen
 Post = Callable[[Message], None]
 
 

@@ -7,6 +7,7 @@ may interrupt its own `get` on the same thread, which `queue.Queue` would answer
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -17,14 +18,21 @@ LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
 
 
 class Mailbox(Generic[T]):
-    """Messages from all workers, in order of arrival."""
+    """Messages from all workers, in order of arrival.
 
-    def __init__(self) -> None:
+    Args:
+        ring: called after each message, for whoever waits for several mailboxes at once; must be safe in any thread.
+    """
+
+    def __init__(self, ring: Callable[[], None] | None = None) -> None:
         self._queue: SimpleQueue[T | None] = SimpleQueue()
+        self._ring = ring
 
     def post(self, message: T) -> None:
         """Put a message in; from any thread."""
         self._queue.put(message)
+        if self._ring is not None:
+            self._ring()
 
     def wake(self) -> None:
         """Let a waiting `take` return; from any thread and from signal handlers."""

@@ -12,10 +12,13 @@ from typing import Literal
 
 from orcabatch.errors import SettingsError
 
-ExecutorName = Literal["serial", "threads", "processes"]
+ExecutorName = Literal["serial", "threads", "processes", "auto"]
 
 MOST_PROCESSES = 60
 """Windows cannot wait for more than 63 handles at once; the pools of Python stop at 61, and so do we, everywhere."""
+
+START_COST_S = 3.0
+"""Starting a worker process and importing what post-processing needs took 2 to 3 s where it was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,9 @@ class EngineOptions:
     """How a run is carried out.
 
     Attributes:
-        executor: where the workers live.
-        threads: worker threads at most (`threads` executor; mode `static` takes the tiers' counts instead).
-        processes: worker processes at most (`processes` executor); never more than 60.
+        executor: where the workers live; `auto` begins with threads and moves to processes where that pays.
+        threads: worker threads at most (`threads`, `auto`; mode `static` takes the tiers' counts instead).
+        processes: worker processes at most (`processes`, `auto`); never more than 60.
         threads_per_process: worker threads in each of them.
         retries: how often a file is tried again after a failure that may heal, or after its process died.
         retry_delay_s: before the first of these; it doubles each time, and varies by half at random.
@@ -37,6 +40,8 @@ class EngineOptions:
             first ones, and half as much again, is replaced as soon as it is idle; 0: never.
         read_ahead: files read into the page cache before they are started (small ones count together); 0: none.
         stage_in: folder for copies of the next files, which workers load instead; None: no copies.
+        stays: `auto` only: why the run may not move to worker processes, where that is known beforehand.
+        start_cost_s: `auto` only: what starting worker processes is expected to cost, wall seconds.
         seed: of the variation in `retry_delay_s`.
     """
 
@@ -53,6 +58,8 @@ class EngineOptions:
     recycle_growth_bytes: int = 256 * 1024**2
     read_ahead: int = 0
     stage_in: Path | None = None
+    stays: str = ""
+    start_cost_s: float = START_COST_S
     seed: int = 0
 
     def __post_init__(self) -> None:

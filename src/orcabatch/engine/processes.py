@@ -148,6 +148,7 @@ class ProcessExecutor:
     Args:
         recipe: makes the workers; packed here and now.
         options: how many processes, threads in each, CPUs, priority, growth allowed.
+        ring: called whenever there is something to `poll`.
 
     Raises:
         SettingsError: the recipe cannot be sent to another process.
@@ -155,13 +156,13 @@ class ProcessExecutor:
 
     name = "processes"
 
-    def __init__(self, recipe: Recipe, options: EngineOptions) -> None:
+    def __init__(self, recipe: Recipe, options: EngineOptions, ring: Callable[[], None] | None = None) -> None:
         self._recipe = travel.pack_recipe(recipe)
         self._options = options
         self._slots = options.threads_per_process
         self._most = options.process_count
         self.capacity = self._most * self._slots
-        self._mailbox: Mailbox[_Told | _Gone | Finished] = Mailbox()
+        self._mailbox: Mailbox[_Told | _Gone | Finished] = Mailbox(ring)
         self._children: list[_Child] = []
         self._where: dict[int, _Child] = {}
         self._waiting: deque[tuple[Task, bytes, bool]] = deque()

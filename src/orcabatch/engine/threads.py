@@ -19,7 +19,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -89,17 +89,18 @@ class ThreadExecutor:
     Args:
         recipe: makes the workers.
         sizes: threads by tier, each tier a pool of its own (mode `static`); or by `ALL`, one pool for every tier.
+        ring: called whenever there is something to `poll`.
     """
 
     name = "threads"
     pids: tuple[int, ...] = ()
 
-    def __init__(self, recipe: Recipe, sizes: Mapping[str, int]) -> None:
+    def __init__(self, recipe: Recipe, sizes: Mapping[str, int], ring: Callable[[], None] | None = None) -> None:
         self.capacity = max(1, sum(sizes.values()))
         self._recipe = recipe
         self._sizes = dict(sizes)
         self._pools: dict[str, _Pool] = {}
-        self._mailbox: Mailbox[Message] = Mailbox()
+        self._mailbox: Mailbox[Message] = Mailbox(ring)
         self._meter = MemoryMeter()
         self._working: dict[int, tuple[_Pool, Session]] = {}
         self._hung: dict[int, tuple[_Pool, Session]] = {}

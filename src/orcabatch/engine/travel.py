@@ -82,6 +82,17 @@ def unpack_value(outcome: FileOutcome, packed: bytes) -> FileOutcome:
             return _unfit(outcome, "came back from its worker process but cannot be unpacked", error)
 
 
+def did_not_travel(outcome: FileOutcome) -> bool:
+    """Whether the file was done, and only its result did not come back from the worker process."""
+    return outcome.cause is Cause.OUTPUT and outcome.failed_phase is None
+
+
+def returns(outcome: FileOutcome) -> bool:
+    """Whether a result like this one would come back from a worker process."""
+    bare, packed = pack_value(outcome)
+    return not did_not_travel(unpack_value(bare, packed))
+
+
 def _unfit(outcome: FileOutcome, what: str, error: Exception) -> FileOutcome:
     failure = Failure(
         Cause.OUTPUT,

@@ -56,6 +56,7 @@ class RunRecord:
         settings, plan, host, versions: provenance, anything that can be made JSON.
         orcaflex: real, simulated or foreign; empty where nobody said.
         warnings: what the engineer should know about the batch as a whole.
+        executor_why: why the workers were what they were; empty where nobody said.
         memory_budget_bytes: the most memory that may be in use, for the lower bound; 0: not known.
     """
 
@@ -76,6 +77,7 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     orcaflex: str = ""
     warnings: Sequence[str] = ()
+    executor_why: str = ""
     memory_budget_bytes: int = 0
 
     @classmethod
@@ -100,6 +102,7 @@ class RunRecord:
             "wall_s": monitor.wall_s,
             "state": "interrupted" if state.interrupted else "running" if monitor.running else "finished",
             "warnings": list(state.warnings),
+            "executor_why": state.executor_why,
         }
         return cls(**(known | more))
 
@@ -137,6 +140,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "host": record.host,
         "versions": _versions() | dict(record.versions),
         "orcaflex": record.orcaflex,
+        "workers": {"executor": record.evidence.executor, "why": record.executor_why},
         "events": [[event.at_s, event.kind, event.index, event.data] for event in _kept(record.events)],
     }
     made: dict[str, Any] = jsonable(content, non_finite)

@@ -184,6 +184,13 @@ class LimitChange(_Part):
     reason: str
 
 
+class WorkersPart(_Part):
+    """What the workers were at the end of the run, and why."""
+
+    executor: str
+    why: str
+
+
 class Metrics(_Part):
     """The metrics of one batch."""
 
@@ -206,6 +213,7 @@ class Metrics(_Part):
     host: JsonValue
     versions: dict[str, str]
     orcaflex: str = Field(description="real, simulated or foreign; empty where nobody said")
+    workers: WorkersPart
     proof: JsonValue = Field(default=None, description="what `orcabatch verify --prove` needs; null where it cannot be")
     events: list[tuple[Finite, str, int, dict[str, JsonValue]]] = Field(description="seconds, kind, index, data")
     non_finite: list[str] = Field(description="places where a NaN or an infinity was replaced by null")

@@ -13,6 +13,7 @@ less is shown with less):
     sample        total_bytes, available_bytes, own_bytes, cpu_percent, read_bytes
     seat          held, seats
     warning       text
+    executor      executor, why (where it is chosen while running)
     run_finished  interrupted
 """
 
@@ -64,6 +65,7 @@ class RunState:
     Attributes:
         total_files, total_bytes: what is to be done; 0 where nobody said.
         executor, threads_per_process: where the workers live; empty and 0 where nobody said.
+        executor_why: why they live there, where that was chosen while running.
         running: files that a worker has, by index.
         done: finished files by status.
         done_bytes: bytes of the finished files.
@@ -86,6 +88,7 @@ class RunState:
     total_files: int = 0
     total_bytes: int = 0
     executor: str = ""
+    executor_why: str = ""
     threads_per_process: int = 0
     running: dict[int, Running] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
@@ -275,6 +278,10 @@ class RunState:
     def _warn(self, event: Event) -> None:
         self.warnings.append(str(event.data.get("text", "")))
 
+    def _choose(self, event: Event) -> None:
+        self.executor = str(event.data.get("executor", self.executor))
+        self.executor_why = str(event.data.get("why", ""))
+
     def _end(self, event: Event) -> None:
         self.finished = True
         self.interrupted = bool(event.data.get("interrupted", False))
@@ -295,5 +302,6 @@ _HANDLERS: dict[str, Callable[[RunState, Event], None]] = {
     "sample": RunState._sample,
     "seat": RunState._take_seat,
     "warning": RunState._warn,
+    "executor": RunState._choose,
     "run_finished": RunState._end,
 }

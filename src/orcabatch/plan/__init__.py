@@ -9,7 +9,7 @@ from orcabatch.plan.make import make_plan
 from orcabatch.plan.optimizer import GB_PER_THREAD, TIERS, BatchOptimizer, tier_of
 from orcabatch.plan.predict import Expectation, History, NothingKnown
 from orcabatch.plan.values import BatchPlan, PlannedFile, SizedFile, Tier
-from orcabatch.plan.workers import WINDOWS_MOST_PROCESSES
+from orcabatch.plan.workers import WINDOWS_MOST_PROCESSES, as_processes
 
 __all__ = [
     "GB_PER_THREAD",
@@ -23,6 +23,7 @@ __all__ = [
     "PlannedFile",
     "SizedFile",
     "Tier",
+    "as_processes",
     "make_plan",
     "tier_of",
 ]

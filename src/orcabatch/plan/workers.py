@@ -74,6 +74,11 @@ def lay_out(settings: Settings, host: HostResources, limit: int) -> Layout:
     return Layout(executor, why, processes.count, in_each, Cap(processes.count * in_each, because))
 
 
+def as_processes(settings: Settings, host: HostResources, limit: int) -> Layout:
+    """What `lay_out` would say with `executor: processes`: where `auto` may go while the run goes on."""
+    return lay_out(settings.model_copy(update={"executor": "processes"}), host, limit)
+
+
 def native_threads(settings: Settings, host: HostResources, workers: int) -> int:
     """Threads that each loaded model may use itself: 1, or more where workers x threads stays within `cpu_percent`."""
     return max(1, math.floor(host.logical_cpus * settings.cpu_percent / 100 / max(1, workers)))

@@ -1,0 +1,160 @@
+"""Whether a run that began on threads goes on in worker processes: the pure half of `executor: auto`.
+
+    Look, Look, ... ──> Watch.step ──> Verdict (move, stay, or nothing yet) with its reason
+
+Covers the decision. Does not cover how it is carried out (`orcabatch.engine.switching`) nor whether functions and data
+can travel (`orcabatch.engine.travel`): that is asked only once moving is worth it.
+
+Threads share one interpreter. Where its lock is found taken nearly all the time, `n` threads do the work of one, and
+`p` processes do that of `p`:
+
+    gain = time that the files not yet started will take x share of it that the lock was taken x (1 - cores used / p)
+
+Moving pays where the gain is well above what starting processes costs. What others do on the machine is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+HELD = 0.75
+"""The lock is what holds the work back when it is found taken at least this share of the time."""
+
+LEAST_WATCHED_S = 1.0
+LEAST_LOOKS = 4
+"""Nothing is decided on less than this."""
+
+MARGIN = 1.5
+"""The gain has to be this many times the cost, because both are estimates."""
+
+WORTH = 0.1
+"""Less than this share of the time that is left is not worth another kind of worker."""
+
+MEMORY_S = 4.0
+"""Older looks fade: what the work was like before the last seconds tells little about what remains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospects:
+    """What is known before the run.
+
+    Attributes:
+        processes: files that worker processes could work on at once.
+        cpus: CPUs that the batch may use.
+        start_s: wall seconds that starting the processes costs.
+        total_files, total_bytes: all files, and their size.
+        stays: why the run may not move at all; empty: it may.
+    """
+
+    processes: int
+    cpus: int
+    start_s: float
+    total_files: int
+    total_bytes: int
+    stays: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one sample shows.
+
+    Attributes:
+        now_s: seconds since the run began.
+        busy: files that threads have now.
+        lock_taken: share of the time since the look before that the lock was found taken; None: not measured.
+        cores: CPU cores that this process used since the look before.
+        done_bytes, running_bytes: size of the files that ended, and of those being worked on.
+    """
+
+    now_s: float
+    busy: int
+    lock_taken: float | None
+    cores: float
+    done_bytes: int
+    running_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do, and why, in words for the engineer."""
+
+    do: Literal["move", "stay"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What was seen so far.
+
+    Attributes:
+        last: the look before; None: this is the first.
+        looks, watched_s: how many looks with work going on, and the seconds they cover.
+        taken, cores: mean share of the time that the lock was taken, and cores used, of late.
+        lock_seen_s, lock_taken_s: over the whole run.
+        settled: the verdict was given; nothing changes any more.
+    """
+
+    last: Look | None = None
+    looks: int = 0
+    watched_s: float = 0.0
+    taken: float = 0.0
+    cores: float = 0.0
+    lock_seen_s: float = 0.0
+    lock_taken_s: float = 0.0
+    settled: bool = False
+
+    def step(self, look: Look, prospects: Prospects) -> tuple[Watch, Verdict | None]:
+        """Take in one look; a verdict comes at most once."""
+        if self.settled:
+            return self, None
+        watch = self._taken_in(look)
+        verdict = watch._verdict(look, prospects)
+        return replace(watch, settled=verdict is not None), verdict
+
+    def closing(self, prospects: Prospects) -> Verdict:
+        """What is to be said at the end of a run that never settled."""
+        if prospects.stays:
+            return Verdict("stay", prospects.stays)
+        if not self.lock_seen_s:
+            return Verdict("stay", "the run ended before anything was measured")
+        share = 100 * self.lock_taken_s / self.lock_seen_s
+        return Verdict("stay", f"Python's lock was taken {share:.0f}% of the time: threads are not held back by it")
+
+    def _taken_in(self, look: Look) -> Watch:
+        last, seconds = self.last, 0.0 if self.last is None else look.now_s - self.last.now_s
+        if last is None or seconds <= 0 or not last.busy or look.lock_taken is None:
+            return replace(self, last=look)
+        weight = 1.0 if not self.looks else min(1.0, seconds / MEMORY_S + 1 / (self.looks + 1))
+        return replace(
+            self,
+            last=look,
+            looks=self.looks + 1,
+            watched_s=self.watched_s + seconds,
+            taken=self.taken + weight * (look.lock_taken - self.taken),
+            cores=self.cores + weight * (look.cores - self.cores),
+            lock_seen_s=self.lock_seen_s + seconds,
+            lock_taken_s=self.lock_taken_s + seconds * look.lock_taken,
+        )
+
+    def _verdict(self, look: Look, prospects: Prospects) -> Verdict | None:
+        if self.looks < LEAST_LOOKS or self.watched_s < LEAST_WATCHED_S or self.taken < HELD or not look.done_bytes:
+            return None
+        held = f"Python's lock was taken {100 * self.taken:.0f}% of the time"
+        if prospects.stays:
+            return Verdict("stay", f"{held}, but {prospects.stays}")
+        at_once = min(prospects.processes, prospects.cpus)
+        if at_once <= 1:
+            return Verdict("stay", f"{held}, but {at_once} worker process would be no faster (see process_count)")
+        left_s = self._left_s(look, prospects)
+        gain_s = left_s * self.taken * max(0.0, 1 - max(1.0, self.cores) / at_once)
+        saved = (
+            f"worker processes save about {gain_s:.0f} s of {left_s:.0f} s and cost {prospects.start_s:.0f} s to start"
+        )
+        pays = gain_s > max(MARGIN * prospects.start_s, WORTH * left_s)
+        return Verdict("move" if pays else "stay", f"{held}; {saved}")
+
+    def _left_s(self, look: Look, prospects: Prospects) -> float:
+        """Seconds that the files not yet started would take as things are."""
+        left = max(0, prospects.total_bytes - look.done_bytes - look.running_bytes)
+        return left * look.now_s / (look.done_bytes + look.running_bytes / 2)

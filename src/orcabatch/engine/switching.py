@@ -1,0 +1,251 @@
+"""The executor behind `executor: auto`: begins with threads, and goes on in worker processes once that pays.
+
+    submit ──> threads                          until the verdict of `moving`
+    submit ──> processes, threads run dry       afterwards
+    submit ──> threads again                    if recipe or results turn out not to travel
+
+Covers carrying out the decision, both ways, without losing a task. Does not cover the decision itself (`moving`). A
+file that a thread has is never taken from it. What cannot be sent to a process, or back from it, is done on a thread:
+`auto` never fails a file that threads would have done.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from orcabatch.engine import moving, travel
+from orcabatch.engine.entry import Caught, attempt
+from orcabatch.engine.executor import Broken, Chosen, Died, Finished, Message
+from orcabatch.engine.mailbox import Mailbox
+from orcabatch.engine.processes import ProcessExecutor
+from orcabatch.engine.threads import ThreadExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.options import EngineOptions
+    from orcabatch.engine.signals import Sample
+    from orcabatch.outcome import FileOutcome
+
+Probe = Callable[[tuple[int, ...]], "Sample"]
+
+
+class SwitchingExecutor:
+    """Runs tasks on threads, later perhaps in worker processes.
+
+    Args:
+        recipe: makes the workers.
+        options: how many threads, how many processes with how many threads, what starting them costs.
+        sizes: of the threads' pools, see `ThreadExecutor`.
+        prospects: what the decision needs to know beforehand.
+    """
+
+    def __init__(
+        self, recipe: Recipe, options: EngineOptions, sizes: Mapping[str, int], prospects: moving.Prospects
+    ) -> None:
+        self._recipe = recipe
+        self._options = options
+        self._prospects = prospects
+        self._bell: Mailbox[None] = Mailbox()
+        self._threads = ThreadExecutor(recipe, sizes, self._bell.wake)
+        self._processes: ProcessExecutor | None = None
+        self._sending = False
+        self._watch = moving.Watch()
+        self._chosen: Chosen | None = None
+        self._said: list[Message] = []
+        self._here: dict[int, Task] = {}
+        self._away: dict[int, Task] = {}
+        self._ended = 0
+        self._done_bytes = 0
+        self._began_s: float | None = None
+        self._sample: FileOutcome | None = None
+        self.capacity = self._threads.capacity
+
+    @property
+    def name(self) -> str:
+        """Where files go now."""
+        return "processes" if self._sending else "threads"
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes that live now."""
+        return () if self._processes is None else self._processes.pids
+
+    # --- the contract ---
+
+    def submit(self, task: Task, *, alone: bool = False) -> None:
+        """Give the task to where files go now; one that cannot be packed, or is done again here, to a thread."""
+        if self._began_s is None:
+            self._began_s = time.perf_counter()
+        processes = self._processes
+        if processes is None or not (alone or (self._sending and _travels(task))):
+            self._here[task.index] = task
+            self._threads.submit(task)
+        else:
+            self._away[task.index] = task
+            processes.submit(task, alone=alone)
+
+    def poll(self, timeout_s: float | None) -> Sequence[Message]:
+        """What happened on both sides."""
+        messages = self._heard()
+        if not messages:
+            self._bell.take(timeout_s)
+            messages = self._heard()
+        return messages
+
+    def wake(self) -> None:
+        """Let a waiting `poll` return."""
+        self._bell.wake()
+
+    def abandon(self, index: int) -> bool:
+        """Kill the process that has the task, or write its thread off."""
+        if self._processes is not None and self._away.pop(index, None) is not None:
+            return self._processes.abandon(index)
+        self._here.pop(index, None)
+        return self._threads.abandon(index)
+
+    def set_limit(self, limit: int) -> None:
+        """Close what the limit no longer needs; threads as soon as nothing is sent to them."""
+        self._threads.set_limit(0 if self._sending else limit)
+        if self._processes is not None:
+            self._processes.set_limit(limit if self._sending else 0)
+
+    def collect(self) -> None:
+        """Collect garbage on both sides."""
+        self._threads.collect()
+        if self._processes is not None:
+            self._processes.collect()
+
+    def close(self, *, now: bool = False) -> None:
+        """End all workers on both sides."""
+        try:
+            self._threads.close(now=now)
+        finally:
+            if self._processes is not None:
+                self._processes.close(now=now)
+
+    # --- what happened ---
+
+    def _heard(self) -> list[Message]:
+        messages = list(self._threads.poll(0))
+        self._count(messages, self._here)
+        if self._processes is not None:
+            messages += self._from_processes(self._processes.poll(0))
+        if self._sending:
+            self._threads.set_limit(0)
+        if self._chosen is None and self._ended >= self._prospects.total_files:
+            self._choose(self._watch.closing(self._prospects).why)
+        said, self._said = self._said, []
+        return messages + said
+
+    def _count(self, messages: Iterable[Message], given: dict[int, Task]) -> None:
+        for message in messages:
+            for index in _ended(message):
+                task = given.pop(index, None)
+                if task is not None:
+                    self._ended += 1
+                    self._done_bytes += task.size_bytes
+            if isinstance(message, Finished):
+                self._sample = next((each for each in message.outcomes if each.ok), self._sample)
+
+    def _from_processes(self, messages: Sequence[Message]) -> list[Message]:
+        heard: list[Message] = []
+        for message in messages:
+            if isinstance(message, Broken):
+                self._come_back(message.message)
+                break
+            if isinstance(message, Finished) and any(map(travel.did_not_travel, message.outcomes)):
+                self._stop_sending("a result could not be sent back from its worker process")
+                self._again_here(message.index)
+                continue
+            heard.append(message)
+        self._count(heard, self._away)
+        return heard
+
+    def _again_here(self, index: int) -> None:
+        task = self._away.pop(index)
+        self._here[index] = task
+        self._threads.submit(task)
+
+    def _come_back(self, why: str) -> None:
+        """No process can make a worker: everything that is there is done here."""
+        processes, self._processes = self._processes, None
+        if processes is not None:
+            processes.close(now=True)
+        self._stop_sending(why)
+        for index in list(self._away):
+            self._again_here(index)
+
+    def _stop_sending(self, why: str) -> None:
+        if self._sending:
+            self._sending = False
+            self._choose(f"back to threads: {why}")
+
+    # --- the decision ---
+
+    def watched(self, probe: Probe | None) -> Probe | None:
+        """The probe, so that this executor sees what it measures."""
+        if probe is None:
+            return None
+
+        def seen(pids: tuple[int, ...]) -> Sample:
+            sample = probe(pids)
+            self._look(sample)
+            return sample
+
+        return seen
+
+    def _look(self, sample: Sample) -> None:
+        if self._chosen is not None or self._began_s is None:
+            return
+        look = moving.Look(
+            now_s=time.perf_counter() - self._began_s,
+            busy=len(self._here),
+            lock_taken=sample.gil_taken,
+            cores=sample.cpu_percent / 100 * self._prospects.cpus,
+            done_bytes=self._done_bytes,
+            running_bytes=sum(task.size_bytes for task in self._here.values()),
+        )
+        self._watch, verdict = self._watch.step(look, self._prospects)
+        if verdict is None:
+            return
+        hindrance = self._hindrance() if verdict.do == "move" else None
+        if verdict.do == "move" and hindrance is None:
+            self._go()
+        self._choose(f"{verdict.why}; {hindrance}" if hindrance else verdict.why)
+        self._bell.wake()
+
+    def _go(self) -> None:
+        """Send files to worker processes from now on."""
+        self._processes = ProcessExecutor(self._recipe, self._options, self._bell.wake)
+        self._sending = True
+
+    def _choose(self, why: str) -> None:
+        capacity = self._processes.capacity if self._sending and self._processes is not None else self.capacity
+        self._chosen = Chosen(self.name, why, capacity)
+        self._said.append(self._chosen)
+
+    def _hindrance(self) -> str | None:
+        """Why the run stays although moving would pay; None: nothing."""
+        reason = travel.stays_because(self._recipe)
+        if reason is None and self._sample is not None and not travel.returns(self._sample):
+            reason = "its results cannot be sent back from worker processes"
+        return reason
+
+
+def _travels(task: Task) -> bool:
+    return not isinstance(attempt(lambda: pickle.dumps(task.payload, pickle.HIGHEST_PROTOCOL)), Caught)
+
+
+def _ended(message: Message) -> tuple[int, ...]:
+    match message:
+        case Finished(index=index):
+            return (index,)
+        case Died(indices=indices):
+            return indices
+        case _:
+            return ()

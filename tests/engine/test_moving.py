@@ -1,0 +1,127 @@
+"""When a run that began on threads goes on in processes: the decision alone, no clock, no threads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orcabatch.engine.moving import LEAST_WATCHED_S, Look, Prospects, Verdict, Watch
+
+GB = 10**9
+PROSPECTS = Prospects(processes=8, cpus=8, start_s=3.0, total_files=100, total_bytes=100 * GB)
+
+
+def looks(count: int, *, taken: float | None, cores: float = 1.0, per_s: int = GB // 10, busy: int = 4) -> list[Look]:
+    """Four looks a second at steady work."""
+    return [
+        Look(
+            now_s=tick / 4,
+            busy=busy,
+            lock_taken=taken,
+            cores=cores,
+            done_bytes=int(tick / 4 * per_s),
+            running_bytes=GB // 10,
+        )
+        for tick in range(1, count + 1)
+    ]
+
+
+def verdicts(seen: list[Look], prospects: Prospects = PROSPECTS) -> list[Verdict]:
+    watch, said = Watch(), []
+    for look in seen:
+        watch, verdict = watch.step(look, prospects)
+        said += [verdict] if verdict is not None else []
+    return said
+
+
+def test_work_held_by_the_lock_moves_once_and_says_why() -> None:
+    """A lock that is always taken and a long rest: move, said once, with the sums."""
+    said = verdicts(looks(40, taken=1.0))
+    assert [verdict.do for verdict in said] == ["move"]
+    assert "100% of the time" in said[0].why
+    assert "3 s to start" in said[0].why
+
+
+@pytest.mark.parametrize("taken", [0.0, 0.3, 0.7])
+def test_a_lock_that_is_mostly_free_never_moves(taken: float) -> None:
+    """Work that waits for disks, or computes in native code, stays on threads without a word until the end."""
+    seen = looks(400, taken=taken)
+    assert verdicts(seen) == []
+    watch = Watch()
+    for look in seen:
+        watch, _ = watch.step(look, PROSPECTS)
+    closing = watch.closing(PROSPECTS)
+    assert closing.do == "stay"
+    assert f"{100 * taken:.0f}% of the time" in closing.why
+
+
+def test_unmeasured_is_not_held() -> None:
+    """Where the lock is not measured nothing is decided."""
+    assert verdicts(looks(40, taken=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"total_bytes": GB // 2}, "cost 3 s to start"),
+        ({"processes": 1}, "1 worker process would be no faster"),
+        ({"cpus": 1}, "1 worker process would be no faster"),
+        ({"stays": "its function lives here only"}, "its function lives here only"),
+    ],
+)
+def test_it_stays_for_a_reason(change: dict[str, object], word: str) -> None:
+    """Too little left, nothing to spread over, or something that cannot travel: it stays, and says so once."""
+    said = verdicts(looks(40, taken=1.0), replace(PROSPECTS, **change))  # type: ignore[arg-type]
+    assert [verdict.do for verdict in said] == ["stay"]
+    assert word in said[0].why
+
+
+def test_cores_that_are_full_already_leave_nothing_to_gain() -> None:
+    """Where the process uses as many cores as there are, processes could not be faster."""
+    said = verdicts(looks(40, taken=0.9, cores=7.9))
+    assert [verdict.do for verdict in said] == ["stay"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 3.0),
+            st.integers(0, 45),
+            st.none() | st.floats(0, 1),
+            st.floats(0, 8),
+            st.integers(0, 5 * GB),
+            st.integers(0, 5 * GB),
+        ),
+        max_size=60,
+    ),
+    st.builds(
+        Prospects,
+        processes=st.integers(0, 60),
+        cpus=st.integers(1, 64),
+        start_s=st.floats(0.1, 10),
+        total_files=st.integers(1, 500),
+        total_bytes=st.integers(0, 100 * GB),
+        stays=st.sampled_from(["", "no"]),
+    ),
+)
+def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int, int]], prospects: Prospects) -> None:
+    """At most one verdict; moving only with the lock held, more than one place to go, leave to go, and enough seen."""
+    watch, now_s, done, said = Watch(), 0.0, 0, []
+    for seconds, busy, taken, cores, more, running in ticks:
+        now_s, done = now_s + seconds, done + more
+        watch, verdict = watch.step(Look(now_s, busy, taken, cores, done, running), prospects)
+        assert 0 <= watch.taken <= 1
+        if verdict is not None:
+            said.append(verdict)
+            assert verdict.why
+            if verdict.do == "move":
+                assert min(prospects.processes, prospects.cpus) > 1
+                assert not prospects.stays
+                assert watch.watched_s >= LEAST_WATCHED_S
+                assert done + running < prospects.total_bytes
+    assert len(said) <= 1
+    assert watch.settled == bool(said)
+    assert watch.closing(prospects).why

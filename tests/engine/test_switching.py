@@ -1,0 +1,156 @@
+"""`executor: auto` in the middle of a run: files go to processes, and back where something does not travel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, tasks
+from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
+from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.outcome import Cause, FileOutcome
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Event
+
+LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4)
+
+
+@pytest.fixture(autouse=True)
+def _quick() -> Iterator[None]:
+    with quick_to_move():
+        yield
+
+
+def go(work: list[Any], job: FakeJob | None = None, **options: Any) -> tuple[list[FileOutcome], list[dict[str, Any]]]:
+    """All outcomes, and what was said about the executor."""
+    said: list[dict[str, Any]] = []
+
+    def listen(event: Event) -> None:
+        said.extend([event.data] if event.kind == "executor" else [])
+
+    settings = EngineOptions(**{**MOVING, "retry_delay_s": 0.001, **options})
+    outcomes = list(run(work, job or FakeJob(), options=settings, limits=LIMITS, listener=listen, probe=locked))
+    return outcomes, said
+
+
+def where(outcomes: list[FileOutcome]) -> set[str]:
+    return {each.worker.split("-")[0] for each in outcomes}
+
+
+def test_files_go_to_processes_once_it_pays() -> None:
+    """The first files run on threads, the last in processes; it is said once, with the reason."""
+    outcomes, said = go(tasks(60))
+    assert len(outcomes) == 60
+    assert all(each.ok for each in outcomes)
+    assert where(outcomes) == {"worker", "process"}
+    ordered = sorted(outcomes, key=lambda each: each.finished_s)
+    assert ordered[0].worker.startswith("worker")
+    assert ordered[-1].worker.startswith("process")
+    assert [each["executor"] for each in said] == ["processes"]
+    assert "lock was taken 100%" in said[0]["why"]
+
+
+def test_a_function_that_cannot_travel_stays() -> None:
+    """A recipe that holds a lambda stays on threads, and the reason is said."""
+    outcomes, said = go(tasks(40), FakeJob(LocalRecipe(lambda model: model)))
+    assert where(outcomes) == {"worker"}
+    assert [each["executor"] for each in said] == ["threads"]
+    assert "lambda" in said[0]["why"]
+
+
+def test_what_was_known_beforehand_keeps_it() -> None:
+    """A reason given with the options keeps the run on threads and is passed on."""
+    outcomes, said = go(tasks(40), stays="the module is a test's own")
+    assert where(outcomes) == {"worker"}
+    assert "the module is a test's own" in said[0]["why"]
+
+
+def test_a_recipe_that_processes_cannot_unpack_comes_back() -> None:
+    """Processes that cannot make a worker cost nothing: every file is done on threads."""
+    outcomes, said = go(tasks(40), FakeJob(Unwelcome()))
+    assert [each.ok for each in outcomes] == [True] * 40
+    assert where(outcomes) == {"worker"}
+    assert [each["executor"] for each in said] == ["processes", "threads"]
+    assert "back to threads" in said[1]["why"]
+
+
+@pytest.mark.parametrize("kind", ["Stubborn", "Trap"])
+def test_a_first_value_that_does_not_travel_keeps_it(kind: str) -> None:
+    """Values that cannot come back from a process are noticed on threads, where they are welcome."""
+    work = [task(index, say=Say(value=Maker(kind))) for index in range(30)]
+    outcomes, said = go(work, FakeJob(MakingRecipe()))
+    assert [each.ok for each in outcomes] == [True] * 30
+    assert [each["executor"] for each in said] == ["threads"]
+    assert "cannot be sent back" in said[0]["why"]
+
+
+def test_a_later_value_that_does_not_travel_is_done_again_on_a_thread() -> None:
+    """A file whose value gets stuck in its process succeeds on a thread, and so do those after it."""
+    work = [task(index, say=Say(value=Maker("Stubborn")) if index >= 30 else None, cost=-index) for index in range(60)]
+    outcomes, said = go(work, FakeJob(MakingRecipe()))
+    assert [each.ok for each in outcomes] == [True] * 60
+    assert len({each.index for each in outcomes}) == 60
+    assert [each["executor"] for each in said] == ["processes", "threads"]
+
+
+def test_a_payload_that_does_not_travel_is_done_on_a_thread() -> None:
+    """What the job sends along and cannot be packed goes to a thread; the others go on in processes."""
+    work = [task(index, say=(lambda: None) if index == 30 else None, cost=-index) for index in range(60)]
+    outcomes, said = go(work)
+    assert [each.ok for each in outcomes] == [True] * 60
+    assert next(each for each in outcomes if each.index == 30).worker.startswith("worker")
+    assert [each["executor"] for each in said] == ["processes"]
+
+
+def test_a_file_that_kills_its_process_costs_itself() -> None:
+    """A crash after the move is retried in processes only, never in this one."""
+    work = [task(index, say=Say(kill=True) if index == 50 else None, cost=-index) for index in range(60)]
+    outcomes, _ = go(work, retries=1)
+    bad = [each for each in outcomes if not each.ok]
+    assert [(each.index, each.cause) for each in bad] == [(50, Cause.CRASH)]
+    assert "tried 2 times" in str(bad[0].error)
+
+
+@dataclass(frozen=True)
+class WhereAmI(FakeRecipe):
+    """Its workers return their process."""
+
+    def open_worker(self, note: Any) -> Any:
+        worker = super().open_worker(note)
+        extract = worker.extract
+
+        def placed(*args: Any) -> Any:
+            return type(extracted := extract(*args))(os.getpid(), extracted.warnings)
+
+        worker.extract = placed  # type: ignore[method-assign]
+        return worker
+
+
+def test_the_work_really_happens_elsewhere() -> None:
+    """After the move files are done in two other processes."""
+    outcomes, _ = go(tasks(100), FakeJob(WhereAmI()))
+    pids = {each.value for each in outcomes}
+    assert os.getpid() in pids
+    assert len(pids) == 3
+
+
+def test_too_little_left_stays() -> None:
+    """Where starting processes costs more than they would save, the run stays and says so."""
+    outcomes, said = go(tasks(40), start_cost_s=1000.0)
+    assert where(outcomes) == {"worker"}
+    assert "cost 1000 s to start" in said[0]["why"]
+
+
+def test_nothing_measured_is_said_at_the_end() -> None:
+    """A run without a probe says in the end that it stayed, and why."""
+    said = []
+    settings = EngineOptions(**MOVING)
+    listen = lambda event: said.append(event.data) if event.kind == "executor" else None  # noqa: E731 - one line
+    assert len(list(run(tasks(5), FakeJob(), options=settings, limits=LIMITS, listener=listen))) == 5
+    assert [each["executor"] for each in said] == ["threads"]
+    assert "before anything was measured" in said[0]["why"]
