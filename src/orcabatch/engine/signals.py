@@ -33,6 +33,8 @@ class Sample:
             first). Both 0 where the phases are not told apart.
         loading, extracting, writing: workers in that phase now.
         gil_wait: share of the extracting workers' time spent waiting for the GIL, 0 to 1; None: unknown.
+        gil_taken: share of the time since the sample before that the GIL was found taken, 0 to 1 (in the busiest
+            process); None: unknown.
     """
 
     total_bytes: int = 0
@@ -47,6 +49,7 @@ class Sample:
     extracting: int = 0
     writing: int = 0
     gil_wait: float | None = None
+    gil_taken: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
