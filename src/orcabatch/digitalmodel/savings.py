@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 TABLE_OF_OBJECTS = "get_model_objects"
 NAMES = "ObjectName"
 
-_PLAIN: dict[type, np.dtype[Any]] = {
+_TYPES: dict[type, np.dtype[Any]] = {
     float: np.dtype(np.float64),
     np.float64: np.dtype(np.float64),
+    int: np.dtype(np.int64),
+    bool: np.dtype(np.bool_),
     type(None): np.dtype(object),
 }
-"""Values whose column pandas gives this type, whatever the others are; all else is pandas' affair."""
+"""What pandas makes a column of that gets one such value; text is pandas' affair, and so is anything else."""
+_WHOLE = 2**63
 
 
 class Names:
@@ -123,11 +126,15 @@ class Row:
 
     def __setitem__(self, labels: Any, values: Any) -> None:
         if type(labels) is list and type(values) is list and len(labels) == len(values) == 1:
-            label, kind = labels[0], _PLAIN.get(type(values[0]))
-            if type(label) is str and kind is not None and label not in self._own:
-                self._new[label] = np.array(values, dtype=kind)
+            label, column = labels[0], _column(values)
+            if type(label) is str and column is not None and label not in self._own:
+                self._new[label] = column
                 return
-        self.frame()[labels] = values
+        frame = self.frame()
+        try:
+            frame[labels] = values
+        finally:
+            self._own = frozenset(frame.columns)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.frame(), name)
@@ -137,8 +144,19 @@ class Row:
         if self._new:
             new = self._pandas.DataFrame(self._new, copy=False)
             self._base = self._pandas.concat([self._base, new], axis=1, **_uncopied(self._pandas))
-            self._own, self._new = self._own.union(self._new), {}
+            self._own, self._new = frozenset(self._base.columns), {}
         return self._base
+
+
+def _column(values: list[Any]) -> Any:
+    """A list of one value as what the column becomes; None where pandas has to look at the value itself."""
+    kind, value = type(values[0]), values[0]
+    if kind is str:
+        return values
+    dtype = _TYPES.get(kind)
+    if dtype is None or (kind is int and not -_WHOLE <= value < _WHOLE):
+        return None
+    return np.array(values, dtype=dtype)
 
 
 def _uncopied(pandas: ModuleType) -> dict[str, Any]:
