@@ -1,8 +1,8 @@
 """A host in virtual time: what files cost there, and what they do to each other.
 
-Covers the physics only: shared disks, cores, the GIL, waiting, memory, other programs. Knows nothing of the controllers,
-and its laws are not theirs: every resource serves its jobs at once at equal rates (processor sharing), with losses that
-depend on how many there are; the controllers see only what the engine's sampler could see of a real host. See also
+Covers the physics only: shared disks, cores, the GIL, waiting, memory, other programs. Knows nothing of the
+controllers, and its laws are not theirs: every resource serves its jobs at once at equal rates (processor sharing),
+with losses that depend on how many there are; the controllers see only what the engine's sampler could see of a real host. See also
 `orcabatch.bench.virtual` (the driver) and `orcabatch.bench.cases` (which hosts and workloads).
 """
 
@@ -13,8 +13,12 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from orcabatch.engine.signals import Sample
+
+NOISE_EVERY_S = 2.0
+"""How often the disk's speed is drawn anew."""
 
 DISK, CORES, GIL, LATENCY = range(4)
 LOAD, EXTRACT, WRITE = "load", "extract", "write"
@@ -29,7 +33,7 @@ class HostModel:
         ram_bytes: total; `base_bytes` of it are other programs' from the start.
         disk_bps: bandwidth with one sequential reader that could take all of it.
         stream_bps: most that one reader gets.
-        seek_loss: how much of the bandwidth each further reader costs: total is disk_bps / (1 + seek_loss (k - free)^0.8).
+        seek_loss: what each further reader costs: the total is disk_bps / (1 + seek_loss (k - free)^0.8).
         free_readers: readers that do not disturb each other.
         disk_floor: share of the bandwidth that is left however many read.
         core_loss: how much each further busy core slows the others (memory bandwidth, clock).
@@ -86,12 +90,18 @@ class FileModel:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happens to the host: from `at_s` on the disk runs at `disk` times its speed, and other programs
-    hold `other_bytes` more than at the start."""
+    """Something that happens to the host.
+
+    From `at_s` on the disk runs at `disk` times its speed, and other programs hold `other_bytes` more than at first.
+    """
 
     at_s: float
     disk: float = 1.0
     other_bytes: int = 0
+
+
+def _no_contention(jobs: int) -> float:
+    return 1.0
 
 
 @dataclass(slots=True)
@@ -131,7 +141,7 @@ class _Run:
     size: int
     memory: int
     loads: int
-    extracts: int
+    extract_s: float
     position: int = 0
     end_level: float = 0.0
     started_s: float = 0.0
@@ -149,42 +159,49 @@ class Done:
     memory_bytes: int
 
 
+class Setting(Protocol):
+    """What the plant needs of a case, see `orcabatch.bench.cases.Case`."""
+
+    @property
+    def host(self) -> HostModel: ...  # noqa: D102 - as in Case
+    @property
+    def files(self) -> tuple[FileModel, ...]: ...  # noqa: D102
+    @property
+    def changes(self) -> tuple[Change, ...]: ...  # noqa: D102
+    @property
+    def noise(self) -> float: ...  # noqa: D102
+    @property
+    def coarse(self) -> bool: ...  # noqa: D102
+    @property
+    def lock_seen(self) -> bool: ...  # noqa: D102
+    @property
+    def skew(self) -> float: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+
+
 class Plant:
     """The host at work. Time moves only by `advance`.
 
     Args:
-        host: the modelled host.
-        files: by index.
-        changes: what happens to the host, in order of time.
-        noise: relative spread of the disk's speed, drawn anew every `NOISE_EVERY_S` seconds.
-        coarse: in-flight progress of extraction is not seen (only its end).
-        seed: of the noise.
+        case: host, files, changes, and how well one can see (`orcabatch.bench.cases.Case`).
     """
 
-    NOISE_EVERY_S = 2.0
-
-    def __init__(
-        self,
-        host: HostModel,
-        files: tuple[FileModel, ...],
-        *,
-        changes: tuple[Change, ...] = (),
-        noise: float = 0.0,
-        coarse: bool = False,
-        seed: int = 0,
-    ) -> None:
-        self.host, self.files, self.now_s, self.coarse = host, files, 0.0, coarse
-        self._changes, self._noise, self._random = list(changes), noise, random.Random(seed)
-        self._disk_now, self._jitter, self._noise_at = 1.0, 1.0, 0.0 if noise else math.inf
-        self.other_bytes, self.peak_bytes = host.base_bytes, 0
+    def __init__(self, case: Setting) -> None:
+        self.host, self.files, self.now_s, self._case = case.host, case.files, 0.0, case
+        self._changes = list(case.changes)
+        self._random = random.Random(case.seed)  # noqa: S311 - noise, not a secret
+        self._disk_now, self._jitter, self._noise_at = 1.0, 1.0, 0.0 if case.noise else math.inf
+        self.other_bytes, self.peak_bytes = case.host.base_bytes, 0
         self._runs: dict[int, _Run] = {}
         self._work_loaded = self._work_extracted = 0.0
         self._cpu_s = self._cpu_seen_s = self._sampled_s = 0.0
+        self._gil_s = self._gil_seen_s = 0.0
         self._resources = (
             _Resource(self._disk_rate),
             _Resource(self._core_rate),
             _Resource(self._gil_rate),
-            _Resource(lambda _: 1.0),
+            _Resource(_no_contention),
         )
 
     # --- the laws -----------------------------------------------------------------------------------------------
@@ -193,7 +210,8 @@ class Plant:
         host = self.host
         crowd = max(0, readers - host.free_readers)
         share = max(host.disk_floor, 1.0 / (1.0 + host.seek_loss * crowd**0.8))
-        return min(host.stream_bps, host.disk_bps * share / readers) * self._disk_now * self._jitter
+        rate = min(host.stream_bps, host.disk_bps * share / readers) * self._disk_now * self._jitter
+        return float(rate)
 
     def _core_rate(self, busy: int) -> float:
         cores = max(1.0, self.host.cores - (1.0 if self._resources[GIL].jobs else 0.0))
@@ -215,6 +233,7 @@ class Plant:
         """Let time pass, at most `next_in()`; the files that came back."""
         busy = min(self.host.cores, len(self._resources[CORES].jobs)) + (1 if self._resources[GIL].jobs else 0)
         self._cpu_s += seconds * min(self.host.cores, busy)
+        self._gil_s += seconds if self._resources[GIL].jobs else 0.0
         for resource in self._resources:
             resource.advance(seconds)
         self.now_s += seconds
@@ -227,15 +246,16 @@ class Plant:
             change = self._changes.pop(0)
             self._disk_now, self.other_bytes = change.disk, self.host.base_bytes + change.other_bytes
         if self._noise_at <= self.now_s + 1e-9:
-            self._noise_at = self.now_s + self.NOISE_EVERY_S
-            self._jitter = math.exp(self._random.gauss(0.0, self._noise))
+            self._noise_at = self.now_s + NOISE_EVERY_S
+            self._jitter = math.exp(self._random.gauss(0.0, self._case.noise))
 
     def start(self, index: int) -> None:
         """Begin a file now."""
         file = self.files[index]
         stages = file.stages()
         kinds = [phase for phase, _, _ in stages]
-        run = _Run(stages, file.size_bytes, file.memory_bytes, kinds.count(LOAD), kinds.count(EXTRACT))
+        extract_s = sum(amount for phase, _, amount in stages if phase == EXTRACT)
+        run = _Run(stages, file.size_bytes, file.memory_bytes, kinds.count(LOAD), extract_s)
         run.started_s = run.phase_since_s = self.now_s
         self._runs[index] = run
         self._enter(index, run)
@@ -272,8 +292,10 @@ class Plant:
             return (part if kind == DISK else 0.0), 0.0
         if phase == WRITE:
             return 1.0, 1.0
-        steps = run.position - run.loads + part
-        return 1.0, 0.0 if self.coarse else steps / run.extracts
+        if self._case.coarse:
+            return 1.0, 0.0
+        behind = sum(step[2] for step in run.stages[run.loads : run.position]) + part * amount
+        return 1.0, (behind / run.extract_s) ** self._case.skew
 
     def own_bytes(self) -> int:
         """Memory that this batch holds now."""
@@ -295,7 +317,9 @@ class Plant:
         self._peak()
         own = self.own_bytes()
         cpu = 100 * (self._cpu_s - self._cpu_seen_s) / max(1e-9, self.now_s - self._sampled_s) / self.host.cores
-        self._cpu_seen_s, self._sampled_s = self._cpu_s, self.now_s
+        taken = (self._gil_s - self._gil_seen_s) / max(1e-9, self.now_s - self._sampled_s)
+        taken = min(1.0, taken * math.exp(self._random.gauss(0.0, reading_noise)))
+        self._cpu_seen_s, self._sampled_s, self._gil_seen_s = self._cpu_s, self.now_s, self._gil_s
         return Sample(
             total_bytes=self.host.ram_bytes,
             available_bytes=max(0, self.host.ram_bytes - self.other_bytes - own),
@@ -308,4 +332,5 @@ class Plant:
             loading=counts[LOAD],
             extracting=counts[EXTRACT],
             writing=counts[WRITE],
+            gil_taken=taken if self._case.lock_seen else None,
         )

@@ -1,11 +1,29 @@
 """How many files at once: found while running, from below.
 
-Covers the limit of `dynamic` mode. Does not cover hard ceilings (tiers, memory, seats: the scheduler obeys those as
-well) nor measuring. Values and pure functions: `observe(state, reading) -> (state, reason or "")`.
+Covers the limit of `dynamic` mode and what binds the batch (disk, cores, GIL, latency). Does not cover hard ceilings
+(tiers, memory, seats: the scheduler obeys those as well) nor measuring. Values and pure functions:
+`observe(state, reading) -> (state, reason)`; an empty reason means that nothing changed.
+
+A file spends its time in two stations, loading and the rest (extracting and writing). Each has a curve
+(`orcabatch.engine.curves`): worker-seconds per byte over the number of files in it, measured from work in flight. With
+n files at once they divide themselves over the stations so that both pass on as much as they get; that gives the
+throughput for every n, whatever mixture of phases was measured. From there:
+
+    grow    from a small count, at most doubling, and never beyond twice the crowd that extraction was measured at
+    retreat when a smaller count is predicted to do at least as well; soon, since what has started cannot be taken back
+    hold    small steps only, and only where more than `GAIN` is predicted
+    on a plateau the smallest count within `PLATEAU` of the best is taken
+
+What is not measured is not believed: time with fewer files than the limit allows (memory, the last files) may lower the
+limit and never raises it; where the GIL or the cores are almost always taken, more files cannot add throughput. Files
+are compared by size and a constant part per file that is learnt, so that small files after large ones do not look like
+a slower disk. Progress that is seen only when a phase ends ("lumpy") is judged by finished files instead.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,134 +33,334 @@ from orcabatch.engine.curves import Curve, Smooth
 if TYPE_CHECKING:
     from orcabatch.engine.signals import Limits, Sample
 
-START = 2
+START = 4
+"""Files at once to begin with."""
+BLIND = 8
+"""No more than this while nothing is known about extraction."""
 PLATEAU = 0.03
-UP_GAIN = 0.03
-DOWN_GAIN = 0.03
-CURIOSITY = 0.06
-FADE_FILES = 3.0
-SURE_WORK = 0.05
+GAIN = 0.03
+DOUBLE, CAREFUL, HELD = 2.0, 1.4, 1.6
+"""Steps up: below `CAREFUL_FROM` files, above, and once the limit has been lowered."""
+CAREFUL_FROM = 16
+TRUST = 2.0
+"""How far beyond the measured crowd extraction is predicted."""
+MEASURED_SHARE = 0.25
+"""A crowd counts as measured when this share of its files' extraction was seen."""
+EARLY, LATE, HOLD = 0.05, 0.5, 0.25
+"""File times between steps: below `LATE_FROM` files, above, and once the limit has been lowered."""
+LATE_FROM = 8
+LUMPS = 0.5
+"""Finished files per running one between steps, where progress is lumpy."""
+LUMPY = 0.8
+"""Progress is lumpy when fewer of the samples than this show any."""
+MEMORY_FILES = 3.0
+"""What was measured fades over this many files per running one."""
+GIL_FULL, CPU_FULL = 0.9, 1.0
+SMOOTHING = 0.3
+REMEMBERED = 128
+PRIOR_FILES = 2.0
+MOST_EXTRA = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
+    """A sample with what the scheduler knows beside it.
+
+    Attributes:
+        running, waiting: files; `running_bytes`: sizes of the running ones, summed.
+        limited: it is the limit that keeps the next file waiting.
+    """
+
     now_s: float
     sample: Sample
     running: int
     waiting: int
     limited: bool
+    running_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Seconds of finished files over their sizes, as sums."""
+
+    count: int = 0
+    size: float = 0.0
+    size2: float = 0.0
+    time: float = 0.0
+    both: float = 0.0
+
+    def add(self, size: float, seconds: float) -> Line:
+        """With another file."""
+        return Line(
+            self.count + 1, self.size + size, self.size2 + size**2, self.time + seconds, self.both + size * seconds
+        )
+
+    @property
+    def extra_bytes(self) -> float:
+        """The part of a file's time that does not depend on its size, as bytes; drawn towards 0 while files are few."""
+        if self.count < 4 or self.time <= 0:
+            return 0.0
+        size, time, prior = self.size / self.count, self.time / self.count, PRIOR_FILES / self.count
+        slope = (self.both / self.count - size * time + prior * size * time) / (
+            self.size2 / self.count - size**2 + prior * size**2
+        )
+        most = MOST_EXTRA * size
+        return most if slope <= time / (size + most) else max(0.0, time / slope - size)
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One of the two phases.
+
+    Attributes:
+        curve: how slow it gets with more files in it.
+        moving: share of the samples in which work was seen.
+        area: files in it, summed over time, in file-seconds.
+        line: finished files.
+    """
+
+    curve: Curve = field(default_factory=Curve)
+    moving: float = 1.0
+    area: float = 0.0
+    line: Line = field(default_factory=Line)
+
+    @property
+    def lumpy(self) -> bool:
+        """Whether progress is seen only when files end."""
+        return self.moving < LUMPY
 
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
+    """Everything that is known about the right count.
+
+    Attributes:
+        limit: files at once now; `most`, `least`: its bounds.
+        file_bytes: mean size of the batch's files.
+        adaptive: False: the limit is fixed.
+        load, rest: the two stations.
+        areas: (time, area of load, area of rest) of the latest samples.
+        last: the latest reading.
+        since_s, samples, ended: when the limit was last considered; samples and finished files since.
+        lowered: the limit has been lowered once: the peak is bracketed.
+        gil, cpu: share of the time that the GIL was taken, and of the CPUs that were used, smoothed.
+    """
+
     limit: int
     most: int
     least: int
-    cpus: int
     file_bytes: float
     adaptive: bool = True
-    load: Curve = field(default_factory=Curve)
-    extract: Curve = field(default_factory=Curve)
+    load: Station = field(default_factory=Station)
+    rest: Station = field(default_factory=Station)
+    areas: tuple[tuple[float, float, float], ...] = ()
     last: Reading | None = None
     since_s: float = 0.0
     samples: int = 0
-    work: float = 0.0
-    visited: tuple[tuple[int, float], ...] = ()
-    direction: int = 1
-    bound: str = ""
+    ended: int = 0
+    lowered: bool = False
+    gil: float = 0.0
+    cpu: float = 0.0
 
 
 def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
+    """Before the first file: the prior from history where there is one, else a small count."""
     most = max(1, min(limits.max_limit, files or 1))
     least = max(1, min(limits.min_limit, most))
     if limits.fixed_limit:
-        return Concurrency(min(most, limits.fixed_limit), most, least, limits.cpus, file_bytes, adaptive=False)
+        return Concurrency(min(most, limits.fixed_limit), most, least, file_bytes, adaptive=False)
     start = limits.start_limit or limits.prior_limit or START
-    return Concurrency(max(least, min(start, most)), most, least, limits.cpus, file_bytes)
+    return Concurrency(max(least, min(start, most)), most, least, file_bytes)
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+def finished(state: Concurrency, now_s: float, size_bytes: int, phases: Mapping[str, float]) -> Concurrency:
+    """A file ended well."""
+    state = replace(state, ended=state.ended + 1)
+    if not state.adaptive or not phases or not size_bytes:
+        return state
+    load_s, rest_s = phases.get("load", 0.0), phases.get("extract", 0.0) + phases.get("write", 0.0)
+    loaded_s = now_s - rest_s
+    load = _ended(state.load, size_bytes, load_s, _mean_crowd(state, loaded_s - load_s, loaded_s, 1))
+    rest = _ended(state.rest, size_bytes, rest_s, _mean_crowd(state, loaded_s, now_s, 2))
+    return replace(state, load=load, rest=rest)
+
+
+def _ended(station: Station, size: int, seconds: float, crowd: float) -> Station:
+    station = replace(station, line=station.line.add(size, seconds))
+    if not station.lumpy:
+        return station
+    return replace(station, curve=curves.add(station.curve, crowd, seconds, size + station.line.extra_bytes))
+
+
+def _mean_crowd(state: Concurrency, from_s: float, to_s: float, column: int) -> float:
+    """Files in a station, on average over a stretch of time, as far as it is remembered."""
+    if len(state.areas) < 2:
+        return 1.0
+    times = [area[0] for area in state.areas]
+    first = state.areas[max(0, min(bisect_right(times, from_s) - 1, len(times) - 2))]
+    last = state.areas[max(1, min(bisect_right(times, to_s), len(times) - 1))]
+    return max(1.0, (last[column] - first[column]) / (last[0] - first[0])) if last[0] > first[0] else 1.0
 
 
 def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
+    """What a sample says about the count. The reason is empty when the limit stays."""
     last = state.last
     state = replace(state, last=reading)
     if not state.adaptive or last is None or reading.now_s <= last.now_s:
         return state, ""
     state = _measured(state, last, reading)
-    if not reading.waiting:
+    if not reading.waiting or not reading.running or not _seen_enough(state, reading):
         return state, ""
     return _decided(state, reading)
 
 
 def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
-    seconds = now.now_s - last.now_s
-    before, after = last.sample, now.sample
+    before, after, seconds = last.sample, now.sample, now.now_s - last.now_s
     loading = (before.loading + after.loading) / 2
-    rest = (before.extracting + before.writing + after.extracting + after.writing) / 2
-    loaded = after.work_loaded - before.work_loaded
-    extracted = after.work_extracted - before.work_extracted
-    if not (after.work_loaded or after.work_extracted):
-        loading, loaded, rest, extracted = (last.running + now.running) / 2, after.work - before.work, 0.0, 0.0
-    work = (loaded + extracted) / 2
-    keep = max(0.0, 1.0 - work / (FADE_FILES * state.file_bytes * max(8, state.limit)))
-    load = curves.add(curves.fade(state.load, keep), loading, loading * seconds, loaded)
-    extract = curves.add(curves.fade(state.extract, keep), rest, rest * seconds, extracted)
-    visited = dict(state.visited)
-    key = round((last.running + now.running) / 2)
-    visited[key] = visited.get(key, 0.0) + work
+    others = (before.extracting + before.writing + after.extracting + after.writing) / 2
+    loaded, extracted = after.work_loaded - before.work_loaded, after.work_extracted - before.work_extracted
+    if not _told_apart(after):
+        loading, loaded, others, extracted = (last.running + now.running) / 2, after.work - before.work, 0.0, 0.0
+    keep = 1.0 - (loaded + extracted) / 2 / (MEMORY_FILES * state.file_bytes * max(8, state.limit))
+    each = max(1.0, last.running_bytes / max(1, last.running))
+    load = _moved(state.load, max(0.0, keep), (loading, seconds, loaded), each)
+    rest = _moved(state.rest, max(0.0, keep), (others, seconds, extracted), each)
     return replace(
-        state, load=load, extract=extract, samples=state.samples + 1, work=state.work + work,
-        visited=tuple(sorted(visited.items())),
+        state,
+        load=load,
+        rest=rest,
+        samples=state.samples + 1,
+        areas=(*state.areas, (now.now_s, load.area, rest.area))[-REMEMBERED:],
+        gil=state.gil + SMOOTHING * ((after.gil_taken or 0.0) - state.gil),
+        cpu=state.cpu + SMOOTHING * (after.cpu_percent / 100 - state.cpu),
     )
 
 
+def _told_apart(sample: Sample) -> bool:
+    return bool(sample.work_loaded or sample.work_extracted)
+
+
+def _moved(station: Station, keep: float, seen: tuple[float, float, float], bytes_each: float) -> Station:
+    """A station after a stretch of time in which (files in it, seconds, bytes done) were seen."""
+    crowd, seconds, work = seen
+    moving = station.moving
+    if crowd >= 0.75:
+        moving += 0.1 * ((1.0 if work > 0 else 0.0) - moving)
+    curve = curves.fade(station.curve, keep)
+    if not station.lumpy:
+        work *= 1.0 + station.line.extra_bytes / bytes_each
+        curve = curves.add(curve, crowd, crowd * seconds, work)
+    return Station(curve, moving, station.area + crowd * seconds, station.line)
+
+
+def _seen_enough(state: Concurrency, reading: Reading) -> bool:
+    if state.samples < 2:
+        return False
+    lumpy = state.rest.lumpy or (state.load.lumpy and not state.rest.curve.points)
+    return not lumpy or state.ended >= max(1.0, min(reading.running, state.limit) * LUMPS)
+
+
+# --- deciding -------------------------------------------------------------------------------------------------------
+
+
 def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, float]:
-    """Bytes per second, files loading."""
+    """Bytes per second with so many files at once, and how many of them are loading then."""
     if rest is None:
         return running / load.at(running), float(running)
     low, high = 0.0, float(running)
-    for _ in range(14):
-        middle = (low + high) / 2
-        slow, fast = load.at(middle), rest.at(running - middle)
-        if middle * fast < (running - middle) * slow:
-            low = middle
+    for _ in range(12):
+        loading = (low + high) / 2
+        if loading * rest.at(running - loading) < (running - loading) * load.at(loading):
+            low = loading
         else:
-            high = middle
-    loading = (low + high) / 2
+            high = loading
     return running / (load.at(loading) + rest.at(running - loading)), loading
 
 
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
-    raised = state.direction > 0
-    if state.samples < 2 or (raised and reading.running < state.limit and reading.limited is False):
-        return state, ""
-    if state.work < SURE_WORK * state.file_bytes * min(reading.running, 4):
-        return state, ""
     least_work = 0.02 * state.file_bytes
-    load, rest = curves.smooth(state.load, least_work), curves.smooth(state.extract, least_work)
+    load, rest = curves.smooth(state.load.curve, least_work), curves.smooth(state.rest.curve, least_work)
     if load is None:
         return state, ""
-    blind = rest is None and (reading.sample.work_loaded or reading.sample.work_extracted)
-    top = min(state.most, 2 * max(state.limit, 1))
-    if blind:
-        top = min(top, BLIND)
-    known = max(2.0, state.extract.known_crowd)
-    flat = rest is not None and rest.rates[-1] < 1.3 * rest.rates[0] and len(rest.rates) > 1 or known < 2
-    trust = known * (4 if flat else 2)
-    options = []
-    for number in sorted({*(n for n in curves.GRID if n <= top), top, state.limit}):
-        value, loading = throughput(load, rest, number)
-        if rest is not None and number > state.limit and number - loading > trust:
-            continue
-        options.append((number, value))
-    best = max(value for _, value in options)
-    here = dict(options).get(state.limit) or throughput(load, rest, state.limit)[0]
-    target = min(number for number, value in options if value >= best * (1 - PLATEAU))
-    value = dict(options)[target]
-    gain = UP_GAIN if target > state.limit else DOWN_GAIN
-    target = max(target, state.least)
-    if target == state.limit or (target > state.limit and value < here * (1 + UP_GAIN)) or (target < state.limit and value < here * (1 - PLATEAU)):
-        return replace(state, samples=0, work=0.0), ""
-    reason = f"{state.limit} -> {target}: predicted {value / here:.2f}"
-    return replace(state, limit=target, direction=1 if target > state.limit else -1, samples=0, work=0.0, since_s=reading.now_s), reason
+    here = throughput(load, rest, reading.running)[0]
+    each = reading.running_bytes / reading.running + state.rest.line.extra_bytes
+    pause = HOLD if state.lowered else EARLY if state.limit < LATE_FROM else LATE
+    elapsed_s = reading.now_s - state.since_s
+    may_rise = elapsed_s >= pause * reading.running * each / here
+    if elapsed_s < pause * each * (load.rates[0] + (rest.rates[0] if rest else 0.0)):
+        return state, ""
+    options = _options(state, reading, (load, rest), here, may_rise=may_rise and reading.limited)
+    target = max(state.least, _choice(state, options, throughput(load, rest, min(state.limit, reading.running))[0]))
+    if target == state.limit and not may_rise:
+        return state, ""
+    considered = replace(state, samples=0, ended=0, since_s=reading.now_s)
+    if target == state.limit:
+        return considered, ""
+    reason = _reason(state, (load, rest), target, options.get(target, here) / here)
+    return replace(considered, limit=target, lowered=state.lowered or target < state.limit), reason
 
 
-BLIND = 8
+def _options(
+    state: Concurrency, reading: Reading, both: tuple[Smooth, Smooth | None], here: float, *, may_rise: bool
+) -> dict[int, float]:
+    """Predicted bytes per second for every count that may be chosen."""
+    load, rest = both
+    top = _highest_step(state, reading, rest) if may_rise else state.limit
+    reach = TRUST * max(2.0, state.rest.curve.known_crowd(MEASURED_SHARE * state.file_bytes))
+    roof = here * min(GIL_FULL / max(state.gil, 0.3), CPU_FULL / max(state.cpu, 0.3))
+    now = throughput(load, rest, state.limit)[0]
+    options = {state.limit: now}
+    for count in {*(count for count in curves.GRID if count <= top), top}:
+        value, loading = throughput(load, rest, count)
+        if count > state.limit:
+            value = min(value, max(roof, now))
+        if count <= state.limit or rest is None or count - loading <= reach:
+            options[count] = value
+    return options
+
+
+def _highest_step(state: Concurrency, reading: Reading, rest: Smooth | None) -> int:
+    step = HELD if state.lowered else DOUBLE if state.limit < CAREFUL_FROM else CAREFUL
+    top = min(state.most, max(state.limit + 1, int(step * state.limit)))
+    blind = rest is None and _told_apart(reading.sample)
+    return min(top, max(BLIND, state.limit)) if blind else top
+
+
+def _choice(state: Concurrency, options: Mapping[int, float], here: float) -> int:
+    """The smallest count within the plateau, unless going there is not worth it."""
+    best = max(options.values())
+    target = min(count for count, value in options.items() if value >= best * (1 - PLATEAU))
+    gain = options[target] / here
+    if target > state.limit:
+        return target if gain >= 1 + GAIN else state.limit
+    far = target <= 0.85 * state.limit
+    return target if gain >= (1.0 if far else 1 + GAIN) else state.limit
+
+
+def bound_by(state: Concurrency, load: Smooth, rest: Smooth | None, running: int) -> str:
+    """What holds the batch with so many files at once, in words."""
+    if state.cpu >= 0.85:
+        return "CPU-bound: the cores are busy"
+    if state.gil >= 0.85:
+        return "GIL-bound: Python's lock is almost always taken"
+    _, loading = throughput(load, rest, running)
+    load_s, load_lost = load.at(loading), load.at(loading) - load.rates[0]
+    rest_s = rest.at(running - loading) if rest else 0.0
+    rest_lost = rest_s - rest.rates[0] if rest else 0.0
+    if load_lost > 0.25 * (load_s + rest_s):
+        return "I/O-bound: files delay each other while loading"
+    if rest_lost > 0.25 * (load_s + rest_s):
+        return "GIL-bound: files delay each other while extracting although cores are free"
+    return "latency-bound: files do not delay each other"
+
+
+def _reason(state: Concurrency, both: tuple[Smooth, Smooth | None], target: int, gain: float) -> str:
+    bound = bound_by(state, *both, state.limit)
+    kind = "more files at once" if target > state.limit else "fewer files at once"
+    return (
+        f"{state.limit} -> {target}: {kind}, {100 * (gain - 1):+.0f}% throughput predicted; {bound} "
+        f"(CPUs {100 * state.cpu:.0f}%, GIL {100 * state.gil:.0f}%)"
+    )

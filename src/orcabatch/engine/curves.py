@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 
 GRID = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 45, 52, 60, 70, 80, 100, 128)
 
+HOPE = 1.3
+HOPE_SHARE = 0.7
+STEEPEST = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -40,10 +44,9 @@ class Curve:
         """Bytes of files that the curve rests on."""
         return sum(point.work for _, point in self.points)
 
-    @property
-    def known_crowd(self) -> float:
-        """The largest number of files in the phase that was measured; 0 before anything was."""
-        return max((point.crowd for _, point in self.points if point.work > 0), default=0.0)
+    def known_crowd(self, file_bytes: float) -> float:
+        """The largest number of files in the phase that was measured well; 0 before anything was."""
+        return max((point.crowd for _, point in self.points if point.work > file_bytes * point.crowd), default=0.0)
 
 
 def place(crowd: float) -> int:
@@ -66,7 +69,10 @@ def add(curve: Curve, crowd: float, seconds: float, work: float) -> Curve:
 def fade(curve: Curve, keep: float) -> Curve:
     """Everything that was measured counts only this share."""
     return Curve(
-        tuple((number, replace(point, seconds=point.seconds * keep, work=point.work * keep)) for number, point in curve.points)
+        tuple(
+            (number, replace(point, seconds=point.seconds * keep, work=point.work * keep))
+            for number, point in curve.points
+        )
     )
 
 
@@ -95,9 +101,21 @@ class Smooth:
             return rates[0]
         for number in range(1, len(crowds)):
             if crowd <= crowds[number]:
-                low, high = crowds[number - 1], crowds[number]
-                return rates[number - 1] + (rates[number] - rates[number - 1]) * (crowd - low) / (high - low)
+                return self._between(number, crowd)
         return float(rates[-1] * (crowd / crowds[-1]) ** self.beyond)
+
+    def _between(self, number: int, crowd: float) -> float:
+        """Between two points: a straight line where they are close, and hope where they are far apart.
+
+        A resource that is shared costs nothing until it is full, and from there at least in proportion to the crowd.
+        The hope is that it only just filled up before the higher point; trying a count in the gap settles it.
+        """
+        low, high = self.crowds[number - 1], self.crowds[number]
+        before, after = self.rates[number - 1], self.rates[number]
+        line = before + (after - before) * (crowd - low) / (high - low)
+        hope = max(before, after * (crowd / high) ** HOPE)
+        share = min(1.0, max(0.0, math.log(high / low) / math.log(2.0) - 0.3)) * HOPE_SHARE
+        return float((1 - share) * line + share * min(line, hope))
 
 
 def smooth(curve: Curve, least_work: float) -> Smooth | None:
@@ -123,7 +141,16 @@ def _out_of_order(before: list[float], after: list[float]) -> bool:
 
 
 def _slope(crowds: tuple[float, ...], rates: tuple[float, ...]) -> float:
-    """Exponent of the last stretch: 0 where more files cost nothing, 1 where they only wait for each other."""
-    if len(crowds) < 2 or crowds[-1] <= crowds[-2]:
-        return 0.0
-    return min(2.0, math.log(rates[-1] / rates[-2]) / math.log(crowds[-1] / crowds[-2]))
+    """Exponent of the last stretch: 0 where more files cost nothing, 1 where they only wait for each other.
+
+    The last two points alone are too noisy where they are close, and an octave hides where a resource just filled up:
+    the steeper of both counts.
+    """
+    steepest = 0.0
+    for ratio in (1.15, 1.8):
+        before = [number for number, crowd in enumerate(crowds) if crowd * ratio <= crowds[-1]]
+        if before:
+            first = before[-1]
+            slope = math.log(rates[-1] / rates[first]) / math.log(crowds[-1] / crowds[first])
+            steepest = max(steepest, slope)
+    return min(STEEPEST, steepest)

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import concurrency, memory, seats
@@ -102,10 +101,12 @@ class Scheduler:
         self._limits = limits
         self._order = plan_order(tasks)
         self._position = {task.index: position for position, task in enumerate(self._order)}
-        names = sorted({task.tier for task in tasks}, key=lambda tier: (TIERS.index(tier) if tier in TIERS else 9, tier))
+        names = sorted(
+            {task.tier for task in tasks}, key=lambda tier: (TIERS.index(tier) if tier in TIERS else 9, tier)
+        )
         self._queues = {tier: Waiting(len(self._order)) for tier in names or ["small"]}
         self._per_tier = dict.fromkeys(self._queues, 0)
-        self._open_per_tier = dict.fromkeys(self._queues, 0)
+        self._running_bytes = 0
         self._waiting: set[int] = set()
         self._delayed: list[tuple[float, int]] = []
         self._running: dict[int, float] = {}
@@ -180,6 +181,7 @@ class Scheduler:
         del self._running[index]
         task = self._task(index)
         self._per_tier[task.tier] -= 1
+        self._running_bytes -= task.size_bytes
         return task
 
     def _finished(self, event: Finished) -> None:
@@ -193,6 +195,7 @@ class Scheduler:
             self._memory = memory.learn(self._memory, task.memory_bytes, event.memory_bytes)
             self._seats = seats.worked(self._seats)
             self._walls = (self._walls[0] + 1, self._walls[1] + event.wall_s)
+            self._concurrency = concurrency.finished(self._concurrency, event.now_s, task.size_bytes, event.phases)
         if event.verdict == "retry":
             self._waiting.add(event.index)
             heapq.heappush(self._delayed, (event.now_s + max(0.0, event.retry_delay_s), event.index))
@@ -223,7 +226,7 @@ class Scheduler:
             said.append(CollectGarbage())
         running, waiting = len(self._running), self.waiting
         limited = running >= self._limit_now()
-        reading = concurrency.Reading(now_s, sample, running, waiting, limited)
+        reading = concurrency.Reading(now_s, sample, running, waiting, limited, self._running_bytes)
         self._concurrency, reason = concurrency.observe(self._concurrency, reading)
         return said + self._limit_changed(self._under_pressure() or reason)
 
@@ -346,6 +349,7 @@ class Scheduler:
         self._waiting.discard(index)
         self._running[index] = now_s
         self._per_tier[task.tier] += 1
+        self._running_bytes += task.size_bytes
         self._memory = memory.load(self._memory, task.memory_bytes)
         self._seats = seats.started(self._seats, len(self._running) + self._lost_seats(), now_s)
 
@@ -376,10 +380,7 @@ class Scheduler:
         return self._order[self._position[index]]
 
     def _limit_now(self) -> int:
-        if self._limits.mode == "static":
-            limit = self._limits.max_limit
-        else:
-            limit = self._concurrency.limit
+        limit = self._limits.max_limit if self._limits.mode == "static" else self._concurrency.limit
         return max(1, limit if self._ceiling is None else min(limit, self._ceiling))
 
     @property
@@ -430,8 +431,8 @@ class Scheduler:
 
 def _alone_text(task: Task, needs: float, state: memory.Memory) -> str:
     return (
-        f"{task.file.name} needs about {needs / 1e9:.1f} GB, more than the {state.budget_bytes / 1e9:.1f} GB that files "
-        f"may take now: it runs alone. Free memory, or raise memory.max_usage_percent"
+        f"{task.file.name} needs about {needs / 1e9:.1f} GB, more than the {state.budget_bytes / 1e9:.1f} GB that "
+        f"files may take now: it runs alone. Free memory, or raise memory.max_usage_percent"
     )
 
 
@@ -441,7 +442,8 @@ def replay(
     """What the scheduler decides on a recorded event log: the same as it did then.
 
     Args:
-        tasks, limits: as in the recorded run.
+        tasks: as in the recorded run.
+        limits: as in the recorded run.
         events: `event_to_dict` of each event, in order.
     """
     scheduler = Scheduler(tasks, limits)

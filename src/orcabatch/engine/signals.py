@@ -32,7 +32,6 @@ class Sample:
         work_loaded, work_extracted: the same for the two phases alone (a file half loaded counts half its size in the
             first). Both 0 where the phases are not told apart.
         loading, extracting, writing: workers in that phase now.
-        gil_wait: share of the extracting workers' time spent waiting for the GIL, 0 to 1; None: unknown.
         gil_taken: share of the time since the sample before that the GIL was found taken, 0 to 1 (in the busiest
             process); None: unknown.
     """
@@ -48,7 +47,6 @@ class Sample:
     loading: int = 0
     extracting: int = 0
     writing: int = 0
-    gil_wait: float | None = None
     gil_taken: float | None = None
 
 
