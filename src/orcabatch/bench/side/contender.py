@@ -1,9 +1,9 @@
 """One contender over one workload, in a process of its own: timed, counted, and ended with its answer as JSON.
 
-Run by path (`python -P contender.py question.json`), never imported. Peers import nothing of orcabatch but the simulated
-OrcaFlex. Imports and the start of pools are not timed, for anyone but orcabatch (whose workers start while it is timed).
-The page cache is emptied of the files before the clock starts, or filled with them, as the question says. What did not
-load as many files as it has is worth nothing and ends with an error.
+Run by path (`python -P contender.py question.json`), never imported. Peers import nothing of orcabatch but the
+simulated OrcaFlex. Imports and the start of pools are not timed, for anyone but orcabatch, whose workers start while it
+is timed. The page cache is emptied of the files before the clock starts, or filled with them, as the question says.
+What did not load as many files as it has is worth nothing and ends with an error.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _told(result: Any) -> dict[str, Any]:
 @contextmanager
 def _mapper(kind: str, count: int, tiers: list[str]) -> Iterator[Mapper]:
     """Somebody's map over `count` workers, results in input order."""
-    yielding = {
+    makers: dict[str, Callable[[], Any]] = {
         "threads": lambda: _executor(ThreadPoolExecutor(count), count),
         "processes": lambda: _executor(ProcessPoolExecutor(count), count),
         "joblib-threading": lambda: _joblib("threading", count),
@@ -191,8 +191,8 @@ def _mapper(kind: str, count: int, tiers: list[str]) -> Iterator[Mapper]:
         "dask": lambda: _dask(count),
         "chunks": lambda: _chunks(count),
         "tiers": lambda: _tiers(tiers),
-    }[kind]
-    with yielding() as run:
+    }
+    with makers[kind]() as run:
         yield run
 
 

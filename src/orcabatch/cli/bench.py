@@ -1,0 +1,172 @@
+"""`orcabatch bench [SUITE]`: measure, here, what is claimed.
+
+Suites: spec, peers, scaling, memory, stress, regression, broker, engine, real, virtual, prediction, replay METRICS.
+Without one: a short tour. Every case runs in fresh processes over the simulated OrcaFlex (`real`: over your own files,
+read-only); ratios are made within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from orcabatch.errors import SourceError
+
+OK, WORSE = 0, 1
+SUITES = (
+    "tour", "spec", "peers", "scaling", "memory", "stress", "regression", "broker", "engine", "real", "virtual",
+    "prediction", "replay",
+)  # fmt: skip
+
+
+def main(words: list[str]) -> int:
+    """Measure, print a Markdown table, and write what was asked for; 1 when a machine-independent figure differs."""
+    arguments = _parser().parse_args(words)
+    if arguments.suite == "replay":
+        return _replay(arguments.metrics)
+    if arguments.suite == "regression":
+        return _regression(arguments, words)
+    from orcabatch.bench.measure import provenance, temporary_folder
+
+    with temporary_folder() as folder:
+        content: dict[str, Any] = {"provenance": provenance(words), "suites": {}}
+        for found in _findings(arguments, arguments.folder or folder):
+            print(_text(found), flush=True)
+            content["suites"][found["suite"]] = found
+        _write(arguments, content)
+    return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="orcabatch bench", description=__doc__, allow_abbrev=False)
+    parser.add_argument("suite", nargs="?", choices=SUITES, default="tour", help="default: a short tour")
+    parser.add_argument("metrics", nargs="?", type=Path, help="for `replay`: a batch's metrics file")
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller files")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured; default 3")
+    parser.add_argument(
+        "--warm-cache", action="store_true", help="read the files before each run instead of dropping them"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured, with provenance")
+    parser.add_argument("--plot", type=Path, metavar="SVG", help="write a bar chart; with several suites one file each")
+    parser.add_argument(
+        "--folder", type=Path, metavar="FOLDER", help="keep the generated files here; default: temporary"
+    )
+    parser.add_argument(
+        "--orcaflex", choices=["real", "simulated"], default="simulated", help="for `engine` and `real`"
+    )
+    parser.add_argument("--files", nargs="+", type=Path, default=[], metavar="SIM", help="for `real`: your own files")
+    return parser
+
+
+def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    """What the suite found, as JSON-able mappings with `suite`, `markdown` and the rest."""
+    other: dict[str, Callable[[argparse.Namespace, Path], Iterator[dict[str, Any]]]] = {
+        "broker": _broker,
+        "engine": _engine,
+        "real": _engine,
+        "virtual": _virtual,
+        "prediction": _prediction,
+    }
+    if arguments.suite in other:
+        yield from other[arguments.suite](arguments, folder)
+        return
+    from orcabatch.bench import suites
+
+    setup = suites.Setup(folder, max(1, arguments.rounds), arguments.quick, arguments.warm_cache, _say)
+    made = suites.tour(setup) if arguments.suite == "tour" else [suites.SUITES[arguments.suite](setup)]
+    for found in made:
+        yield _mapping(found)
+
+
+def _mapping(found: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from orcabatch.bench.tables import markdown
+
+    return asdict(found) | {"markdown": markdown(found.rows)}
+
+
+def _broker(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    from orcabatch.bench import broker
+
+    cases = broker.CASES[-2:-1] if arguments.quick else broker.CASES
+    result = broker.run_broker_bench(arguments.rounds, cases=cases, folder=folder)
+    yield {"suite": "broker", "markdown": broker.to_markdown(result), "result": result}
+
+
+def _engine(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    """The engine on real threads and processes, or on the user's own files."""
+    import importlib.util
+
+    if importlib.util.find_spec("orcabatch.bench.real") is None:
+        raise SourceError("this suite is not part of the installed orcabatch")
+    import importlib
+
+    real = importlib.import_module("orcabatch.bench.real")
+    yield from real.suite(arguments.suite, folder, arguments)
+
+
+def _virtual(arguments: argparse.Namespace, _folder: Path) -> Iterator[dict[str, Any]]:
+    from orcabatch.bench import regret
+
+    yield _mapping(regret.suite(quick=arguments.quick, say=_say))
+
+
+def _prediction(arguments: argparse.Namespace, _folder: Path) -> Iterator[dict[str, Any]]:
+    from orcabatch.bench import prediction
+
+    yield _mapping(prediction.suite(quick=arguments.quick))
+
+
+def _regression(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """Machine-independent figures against the recorded ones."""
+    from orcabatch.bench import regression
+    from orcabatch.bench.measure import provenance
+    from orcabatch.bench.tables import markdown
+
+    figures = regression.figures()
+    differing = regression.differences(figures)
+    print(markdown(regression.rows(figures)))
+    for line in differing:
+        print(f"DIFFERS: {line}")
+    _write(arguments, {"provenance": provenance(words), "suites": {"regression": figures}})
+    return WORSE if differing else OK
+
+
+def _replay(metrics: Path | None) -> int:
+    from orcabatch.bench.replaying import replayed
+    from orcabatch.cli.report import read_metrics
+
+    if metrics is None:
+        raise SourceError("name the metrics file of a run: `orcabatch bench replay results/performance_metrics.json`")
+    print(replayed(read_metrics(metrics), str(metrics)))
+    return OK
+
+
+def _text(found: dict[str, Any]) -> str:
+    notes = "".join(f"\n- {note}" for note in found.get("notes", ()))
+    return f"\n## {found['suite']}\n\n{found['markdown']}\n{notes}"
+
+
+def _write(arguments: argparse.Namespace, content: dict[str, Any]) -> None:
+    from orcabatch.bench.tables import as_json, svg
+    from orcabatch.store.atomic import write_bytes
+
+    if arguments.json:
+        write_bytes(arguments.json, as_json(content).encode())
+        print(f"\nmeasurements: {arguments.json}")
+    if arguments.plot:
+        for name, found in content["suites"].items():
+            if not found.get("bars"):
+                continue
+            several = len(content["suites"]) > 1
+            target = arguments.plot.with_stem(f"{arguments.plot.stem}-{name}") if several else arguments.plot
+            write_bytes(target, svg(f"orcabatch bench {name}", found["bars"], found["unit"]).encode())
+            print(f"plot: {target}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,198 @@
+"""What past runs teach: seconds and memory of files, and the count of files at once to start with.
+
+    records (file, size, seconds, memory) ── learn ──> Learned ── expect(file, size) ──> Expectation
+
+Covers the fit, pure. Does not cover where records are kept (`orcabatch.batch.remembering`). Three sources, the nearest
+wins: the file itself as measured before; files of its family (the same name but for digits); all files of the batch by
+size. Medians throughout, so that one file that met a busy disk changes nothing. `docs/performance.md` has its error on
+held-out batches beside that of the size alone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orcabatch.plan.predict import Expectation
+
+NEAR_SIZE = 0.02
+"""A file whose size differs by more is another file, whatever its name."""
+MOST_PAIRS = 150
+"""Slopes are taken between at most so many files: the median does not need more."""
+ENOUGH = 3
+"""Records that a fit by size needs."""
+PRIOR = 1.0
+"""How many records' worth of doubt a family's own ratio meets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One file of one run.
+
+    Attributes:
+        file: its path or name.
+        size_bytes: its size.
+        seconds: worker seconds, waiting for a slot left out.
+        memory_factor: memory of the loaded file over its size; None where it was not measured.
+    """
+
+    file: str
+    size_bytes: int
+    seconds: float
+    memory_factor: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether its numbers make sense."""
+        return self.size_bytes > 0 and math.isfinite(self.seconds) and self.seconds > 0
+
+
+@dataclass(frozen=True, slots=True)
+class BySize:
+    """Seconds as base + rate x size, both medians (Theil-Sen)."""
+
+    base_s: float
+    s_per_byte: float
+
+    def seconds(self, size_bytes: int) -> float:
+        """What a file of this size should take."""
+        return self.base_s + self.s_per_byte * size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned of a kind of batch on a host; an `orcabatch.plan.predict.History`.
+
+    Attributes:
+        records: what it was learned from.
+        by_size: the fit over all of them; None where there are too few.
+        families: seconds over the fit's, by family.
+        limit: the count of files at once that the last run ended with; None: not known.
+        executor: what its workers were; empty: not known.
+        read_ahead: read-ahead depth it ran with; None: not known.
+    """
+
+    records: tuple[Record, ...] = ()
+    by_size: BySize | None = None
+    families: dict[str, float] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
+    own: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    limit: int | None = None
+    executor: str = ""
+    read_ahead: int | None = None
+
+    def expect(self, file: Path, size_bytes: int) -> Expectation:
+        """What is known about this file."""
+        name = Path(file).name
+        same = [record for record in self.own.get(name, ()) if _near(record.size_bytes, size_bytes)]
+        if same:
+            factors = [record.memory_factor for record in same if record.memory_factor]
+            return Expectation(statistics.median(r.seconds for r in same), max(factors, default=None))
+        return Expectation(self._by_size(name, size_bytes), self.factors.get(family(name)) or self.factors.get(""))
+
+    def _by_size(self, name: str, size_bytes: int) -> float | None:
+        if self.by_size is None:
+            return None
+        return self.by_size.seconds(size_bytes) * self.families.get(family(name), 1.0)
+
+    def words(self) -> tuple[str, ...]:
+        """What was learned, for the plan."""
+        if not self.records:
+            return ()
+        said = [f"learned from {len(self.records)} files of earlier runs: {self._rate_words()}"]
+        if "" in self.factors:
+            said.append(f"their memory is at most {self.factors['']:.2f} times their size")
+        if self.limit is not None:
+            said.append(
+                f"the last run ended with {self.limit} at once{self._executor_words()}, so this one starts there"
+            )
+        return ("; ".join(said),)
+
+    def _rate_words(self) -> str:
+        if self.by_size is None:
+            return "too few for a fit by size"
+        per_mb = self.by_size.s_per_byte * 1e6
+        return f"{self.by_size.base_s:.3g} s a file and {per_mb:.3g} s per MB, {len(self.families)} kinds of names"
+
+    def _executor_words(self) -> str:
+        return f" on {self.executor}" if self.executor else ""
+
+
+def learn(
+    records: Iterable[Record], *, limit: int | None = None, executor: str = "", read_ahead: int | None = None
+) -> Learned:
+    """Fit what records tell.
+
+    Args:
+        records: oldest first.
+        limit: the count of files at once that the last run ended with.
+        executor: what its workers were.
+        read_ahead: its read-ahead depth.
+    """
+    kept = tuple(record for record in records if record.usable)
+    by_size = fit_by_size(kept)
+    own: dict[str, list[Record]] = {}
+    for record in kept:
+        own.setdefault(Path(record.file).name, []).append(record)
+    return Learned(
+        records=kept,
+        by_size=by_size,
+        families=_ratios(kept, by_size),
+        factors=_factors(kept),
+        own={name: tuple(each[-5:]) for name, each in own.items()},
+        limit=limit,
+        executor=executor,
+        read_ahead=read_ahead,
+    )
+
+
+def family(name: str) -> str:
+    """A file's name without its digits: load cases differ by their numbers."""
+    return re.sub(r"\d+", "#", Path(name).stem)
+
+
+def fit_by_size(records: Sequence[Record]) -> BySize | None:
+    """The medians of slope and base over pairs of files; None where there are too few."""
+    if len(records) < ENOUGH:
+        return None
+    step = max(1, len(records) // MOST_PAIRS)
+    few = sorted(records, key=lambda record: record.size_bytes)[::step]
+    slopes = [
+        (b.seconds - a.seconds) / (b.size_bytes - a.size_bytes)
+        for i, a in enumerate(few)
+        for b in few[i + 1 :]
+        if b.size_bytes > a.size_bytes * (1 + NEAR_SIZE)
+    ]
+    slope = max(0.0, statistics.median(slopes)) if slopes else 0.0
+    base = max(0.0, statistics.median(record.seconds - slope * record.size_bytes for record in few))
+    if base == slope == 0.0:
+        base = statistics.median(record.seconds for record in few)
+    return BySize(base, slope)
+
+
+def _ratios(records: Sequence[Record], by_size: BySize | None) -> dict[str, float]:
+    """By family: its seconds over the fit's, the median of logarithms drawn towards one where there are few."""
+    if by_size is None:
+        return {}
+    logs: dict[str, list[float]] = {}
+    for record in records:
+        logs.setdefault(family(record.file), []).append(math.log(record.seconds / by_size.seconds(record.size_bytes)))
+    return {name: math.exp(statistics.median(each) * len(each) / (len(each) + PRIOR)) for name, each in logs.items()}
+
+
+def _factors(records: Sequence[Record]) -> dict[str, float]:
+    """The highest memory factor by family, and of all under the empty name: what is loaded cannot be taken back."""
+    highest: dict[str, float] = {}
+    for record in records:
+        if record.memory_factor and math.isfinite(record.memory_factor):
+            for name in (family(record.file), ""):
+                highest[name] = max(highest.get(name, 0.0), record.memory_factor)
+    return highest
+
+
+def _near(before: int, now: int) -> bool:
+    return abs(before - now) <= NEAR_SIZE * max(before, now)
