@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 pd = pytest.importorskip("pandas", reason="the reference text is pandas'")
 
-from orcabatch.digitalmodel import csv_text  # noqa: E402 - after the check that there is something to compare with
+from orcabatch.digitalmodel import csv_compiled, csv_text  # noqa: E402 - after the check that pandas is there
 
 STRANGE = [0.0, -0.0, 1e-6, 9.9e-5, 1e-4, -1.2e-5, 999999999.999999, 1e9, 1e16, 1e300, 5e-324, 0.1 + 0.2, 2.0**53]
 NUMBERS = st.one_of(
@@ -22,6 +24,28 @@ NUMBERS = st.one_of(
     st.integers(-(10**15), 10**15).map(lambda whole: whole / 1e6),
     st.sampled_from([*STRANGE, np.nan, np.inf, -np.inf]),
 )
+
+
+LOOPS = {"as Python": lambda: csv_compiled.write_rows, "compiled": csv_compiled.compiled}
+
+
+HOWS = [
+    "as Python",
+    pytest.param(
+        "compiled",
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec("numba") is None, reason="the compiled loop needs numba: install orcabatch[fast]"
+        ),
+    ),
+]
+
+
+@functools.cache
+def loop(how):
+    """The loop that numba compiles, ready to write."""
+    made = csv_compiled.Compiled(pays_from=0, make=LOOPS[how])
+    assert made.text(np.zeros((1, 1))) is None
+    return made
 
 
 def fast(frame, block_bytes=1_000_000):
@@ -81,3 +105,41 @@ def test_millions_of_ordinary_values_have_pandas_bytes():
     values = draw.normal(size=(20_000, 12)) * 10.0 ** draw.integers(-3, 7, size=12)
     frame = pd.DataFrame(values, columns=[f"c{index}" for index in range(12)]).round(6)
     assert fast(frame) == slow(frame)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@given(
+    values=arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6), elements=NUMBERS),
+    decimals=st.integers(0, 6),
+)
+@example(values=np.array([[-0.0, np.nan], [np.inf, -np.inf], [999999999.999999, 1e-6]]), decimals=6)
+@example(values=np.array([[np.nan, 0.0], [1e12, -9.9e-05]]), decimals=6)
+def test_the_loop_writes_pandas_bytes_or_nothing(how, values, decimals):
+    """What it leaves to NumPy: a value that is no whole number of millionths below 1e9, and a lone missing one."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        frame = pd.DataFrame(values).round(decimals)
+    rounded = frame.to_numpy()
+    text = loop(how).text(rounded)
+    if text is None:
+        lone = rounded.shape[1] == 1 and np.isnan(rounded).any()
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact = (np.abs(rounded) < 1e9) & (np.rint(rounded * 1e6) / 1e6 == rounded)
+        assert lone or not (exact | np.isinf(rounded) | np.isnan(rounded)).all()
+    else:
+        assert text == frame.to_csv(index=False, header=False, lineterminator="\n").encode()
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_ordinary_traces_go_through_the_loop(how):
+    """Nothing of it is left to NumPy."""
+    values = np.round(np.random.default_rng(3).normal(size=(300, 9)) * 1000, 6)
+    assert loop(how).text(values) == csv_text._block_text(values)
+
+
+def test_compiling_waits_until_it_pays_and_happens_once():
+    """Small batches never pay for it; a machine without numba goes on without."""
+    made = []
+    some = csv_compiled.Compiled(pays_from=10, make=lambda: made.append(1))
+    for values in (np.zeros((3, 3)), np.zeros((1, 1)), np.zeros((5, 5))):
+        assert some.text(values) is None
+    assert made == [1]

@@ -3,7 +3,8 @@
 A value that was rounded to six decimals is a whole number of millionths. Below 1e9 it has at most 15 significant
 digits, and no two decimals of at most 15 digits are the same double: so its millionths, with trailing zeros left out,
 are the shortest text that reads back as the same double, which is what pandas writes (`repr` of a float). Whole numbers
-can be turned into text by table look-ups over whole columns, with the GIL released most of the time.
+can be turned into text by table look-ups over whole columns, with the GIL released most of the time; or, where numba is
+installed and there is much to write, by a compiled loop (`orcabatch.digitalmodel.csv_compiled`).
 
 Covers tables whose columns are all float64. Values below 1e-4 (written with an exponent), negative zeros, NaN (written
 as nothing) and infinities have their own texts; a row with any other value is written the slow way. Does not cover
@@ -24,8 +25,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orcabatch.digitalmodel.csv_compiled import Compiled
+
 if TYPE_CHECKING:
     import pandas as pd
+
+_COMPILED = Compiled()
 
 MILLION = 1_000_000
 BELOW = 1e9
@@ -81,6 +86,12 @@ def _line_ends(text: bytes) -> bytes:
 
 def block_text(values: Floats) -> bytes:
     """The lines of some rows, each ended by a line feed; `values` of shape (rows, columns)."""
+    text = _COMPILED.text(values)
+    return _block_text(values) if text is None else text
+
+
+def _block_text(values: Floats) -> bytes:
+    """The same without numba, for any values."""
     with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is written another way
         millionths = np.rint(values * MILLION)
         exact = (np.abs(values) < BELOW) & (millionths / MILLION == values)
