@@ -96,8 +96,10 @@ def suite(*, quick: bool) -> Findings:
         )
         found.bars.append((f"orcabatch {name}" if name == "robust fit" else name, statistics.median(new)))
     found.notes = [
-        f"{len(chosen)} drawn batches; seconds of a file differ by {NOISE:.0%} from run to run, 3% meet something that "
-        "makes them 2-5 times longer. No predictor can be better than about 10% on that."
+        (
+            f"{len(chosen)} drawn batches; seconds of a file differ by {NOISE:.0%} from run to run, 3% meet something "
+            "that makes them 2-5 times longer. One earlier run of the very file cannot foretell better than 14%."
+        )
     ]
     return found
 

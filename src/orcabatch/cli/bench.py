@@ -110,8 +110,17 @@ def _engine(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, A
 
 
 def _virtual(arguments: argparse.Namespace, _folder: Path) -> Iterator[dict[str, Any]]:
-    from orcabatch.bench import regret
+    """The engine's controllers on modelled hosts: every fixed count, the lower bound, with history."""
+    from orcabatch.bench import cases, regret, virtual
 
+    counts = (2, 4, 8, 16, 32) if arguments.quick else None
+    tuning = cases.tuning_cases()[:4] if arguments.quick else None
+    held_out = cases.held_out_cases()[:4] if arguments.quick else None
+    results = virtual.run_suite(tuning, held_out, counts=counts, on_result=lambda each: _say(f"  {each.name}"))
+    table = virtual.suite_table(results)
+    yield {"suite": "virtual", "markdown": table, "result": results, "notes": ["All of it is *projected*."]}
+    packed = virtual.run_packing(range(3) if arguments.quick else range(10))
+    yield {"suite": "packing", "markdown": virtual.packing_table(packed), "result": packed}
     yield _mapping(regret.suite(quick=arguments.quick, say=_say))
 
 

@@ -22,6 +22,7 @@ from orcabatch.settings import Settings, was_set
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
+    from orcabatch.plan.history import Learned
 
 _MOST_AT_START = 8
 
@@ -46,6 +47,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
     batches: Sequence[tuple[str, ...]] | None = None,
     history: History | None = None,
     skipped: Mapping[int, str] | None = None,
+    learned: Learned | None = None,
 ) -> BatchPlan:
     """The plan for these files on this host.
 
@@ -56,6 +58,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         batches: for each file the names of the batches that want it; None: one batch without a name.
         history: what past runs tell; None: nothing.
         skipped: by index, why a file will not run.
+        learned: what the last run of this kind ended with, where this one starts; None: nothing.
 
     Raises:
         ValueError: `batches` is not as long as `files`.
@@ -82,13 +85,13 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         limit=bound.count,
         ceiling=ceiling,
         bound_by=bound.because,
-        start_limit=_start(settings, tiers, bound.count, len(running)),
+        start_limit=_start(settings, tiers, (bound.count, len(running)), learned),
         min_limit=floor,
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
         native_threads=native_threads(settings, host, ceiling),
         predicted_s=_predicted([planned[index] for index in order], tiers, bound.count, settings),
-        notes=notes(planned, tiers, settings, host),
+        notes=(*notes(planned, tiers, settings, host), *(learned.words() if learned else ())),
         host=host,
         settings=settings,
     )
@@ -157,12 +160,19 @@ def _floor(settings: Settings, limit: int) -> int:
     return min(settings.threading.min_threads, limit) if was_set(settings, "threading.min_threads") else 1
 
 
-def _start(settings: Settings, tiers: Sequence[Tier], limit: int, files: int) -> int:
-    """Static starts at its limit; the others below the advice, lower still where there are few files."""
+def _start(settings: Settings, tiers: Sequence[Tier], limit_and_files: tuple[int, int], learned: Learned | None) -> int:
+    """Static starts at its limit; the others where the last run of their kind ended.
+
+    Without one, below the advice, lower still where there are few files.
+    """
+    limit, files = limit_and_files
     if settings.threading.mode == "static":
         return limit
+    floor = max(1, _floor(settings, limit))
+    if learned is not None and learned.limit is not None:
+        return min(limit, max(floor, learned.limit))
     advised = min((tier.advised for tier in tiers), default=1)
-    return min(limit, max(1, _floor(settings, limit), min(advised // 2, files // 4, _MOST_AT_START)))
+    return min(limit, max(floor, min(advised // 2, files // 4, _MOST_AT_START)))
 
 
 def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...]:

@@ -1,0 +1,135 @@
+"""What a call learns for the next one of its kind on this host, beyond what the ledger keeps of each file.
+
+    recall(memory, host) ── before planning ──> Learned          keep(memory, host, Ran(...)) ── after the run
+
+A kind is the host, which OrcaFlex computes, and the labels of the batches. One entry per kind: the records of its
+latest files and the count, executor and read-ahead that the last run ended with. Does not cover the fit
+(`orcabatch.plan.history`) nor results (`orcabatch.batch.memory`). Nothing is kept where the ledger is switched off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.outcome import Phase, Status
+from orcabatch.plan.history import Learned, Record, held_limit, learn
+from orcabatch.plan.predict import Expectation, History
+from orcabatch.store.ledger import Entry
+from orcabatch.store.values import Damaged, decode, encode
+
+if TYPE_CHECKING:
+    from orcabatch.batch.memory import Memory
+    from orcabatch.host import HostResources
+    from orcabatch.outcome import FileOutcome
+
+MOST_RECORDS = 2_000
+ENOUGH_FILES = 4
+"""A run of fewer files says nothing about how many at once are good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a run did.
+
+    Attributes:
+        outcomes: of its files.
+        limits: changes of the limit: seconds, count, reason.
+        wall_s: seconds it took.
+        executor: what its workers were at the end.
+        read_ahead: its read-ahead depth.
+    """
+
+    outcomes: Sequence[FileOutcome]
+    limits: Sequence[tuple[float, int, str]]
+    wall_s: float
+    executor: str
+    read_ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A history that asks the file's own past first, then what was learned of its kind."""
+
+    own: History
+    learned: Learned
+
+    def expect(self, file: Path, size_bytes: int) -> Expectation:
+        """What is known about this file."""
+        own = self.own.expect(file, size_bytes)
+        if own.seconds is not None and own.memory_factor is not None:
+            return own
+        kind = self.learned.expect(file, size_bytes)
+        seconds = kind.seconds if own.seconds is None else own.seconds
+        return Expectation(seconds, own.memory_factor or kind.memory_factor)
+
+
+def recall(memory: Memory, host: HostResources) -> Learned:
+    """What earlier runs of this kind taught; empty where there were none."""
+    payload = memory.ledger.get(_key(memory, host)) if memory.ledger.remembers else None
+    if payload is None:
+        return Learned()
+    with suppress(Damaged, KeyError, TypeError, ValueError):
+        return _learned(decode(payload))
+    return Learned()
+
+
+def keep(memory: Memory, host: HostResources, ran: Ran) -> None:
+    """Leave to the next run what this one measured; with an open ledger."""
+    records = list(_records(ran.outcomes))
+    if not memory.ledger.remembers or not records:
+        return
+    before = recall(memory, host)
+    again = {record.file for record in records}
+    kept = [record for record in before.records if record.file not in again] + records
+    telling = len(records) >= ENOUGH_FILES
+    content = {
+        "records": [[r.file, r.size_bytes, r.seconds, r.memory_factor] for r in kept[-MOST_RECORDS:]],
+        "limit": (held_limit(ran.limits, ran.wall_s) if telling else None) or before.limit,
+        "executor": ran.executor if telling else before.executor,
+        "read_ahead": ran.read_ahead if telling else before.read_ahead,
+    }
+    label = "+".join(sorted(batch.label for batch in memory.batches))
+    memory.ledger.put(Entry(_key(memory, host), "learned", "", label, encode(content)))
+    memory.ledger.commit()
+
+
+def _records(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
+    """One record per file that was worked on: a file of two batches took what both took."""
+    seconds: dict[Path, float] = {}
+    last: dict[Path, FileOutcome] = {}
+    for outcome in outcomes:
+        if outcome.status is Status.OK:
+            busy = outcome.wall_s - outcome.phases.get(Phase.WAIT, 0.0)
+            seconds[outcome.file] = seconds.get(outcome.file, 0.0) + busy
+            last[outcome.file] = outcome
+    for file, outcome in last.items():
+        peak, size = outcome.usage.peak_memory_bytes, outcome.size_bytes
+        record = Record(str(file), size, seconds[file], peak / size if peak > 0 and size > 0 else None)
+        if record.usable:
+            yield record
+
+
+def _learned(content: dict[str, Any]) -> Learned:
+    records = [
+        Record(str(file), int(size), float(seconds), None if factor is None else float(factor))
+        for file, size, seconds, factor in content["records"]
+    ]
+    limit, depth = content["limit"], content["read_ahead"]
+    return learn(
+        records,
+        limit=None if limit is None else max(1, int(limit)),
+        executor=str(content["executor"]),
+        read_ahead=None if depth is None else int(depth),
+    )
+
+
+def _key(memory: Memory, host: HostResources) -> bytes:
+    labels = sorted(batch.label for batch in memory.batches)
+    kind = ["learned", platform.node(), host.logical_cpus, host.total_ram_bytes, str(memory.binding.kind), labels]
+    return hashlib.blake2b(encode(kind), digest_size=16).digest()
