@@ -259,23 +259,42 @@ def test_results_cross_processes(files: list[Path], tmp_path: Path) -> None:
         assert type(pickle.loads(pickle.dumps(thing))) is type(thing)  # noqa: S301 - pickled one line above
 
 
-def test_fingerprints_tell_apart_what_gives_different_results(files: list[Path], tmp_path: Path) -> None:
-    """Same configuration, same print; another label, another decimal, or being settled, another print."""
+def test_what_determines_a_result_tells_apart_what_gives_different_results(files: list[Path], tmp_path: Path) -> None:
+    """Same configuration, same determinants; another decimal, or being settled, others; the start time is none."""
 
-    def prints(cfg: dict[str, Any]) -> list[str]:
+    def determinants(cfg: dict[str, Any]) -> list[Any]:
         batch = DigitalModelBatch.from_cfg(cfg, settings=settings())
         batch.payload(0)
         batch.noted(0, "settled", 30.0)
-        return [batch.fingerprint(i) for i in range(2)]
+        return [batch.determinants(i) for i in range(2)]
 
     cfg = case("A+C", files[:2], tmp_path)
     other_time, decimals = copy.deepcopy(cfg), copy.deepcopy(cfg)
     other_time["Analysis"]["start_time"] = "now"
+    other_time["Analysis"]["file_name"] = "dm_20260101_12h00m"
     decimals["orcaflex"]["postprocess"]["time_series"]["csv_decimal"] = 3
-    assert prints(cfg) == prints(other_time)
-    assert not set(prints(cfg)) & set(prints(decimals))
-    leader, follower = prints(cfg)
-    assert leader != follower
+    leader, follower = determinants(cfg)
+    assert leader is not None
+    assert [leader, follower] == determinants(other_time)
+    assert leader["configuration"] != determinants(decimals)[0]["configuration"]
+    assert leader["settled"] != follower["settled"]
+
+
+def test_a_planned_batch_knows_what_one_that_merged_its_masters_knew(files: list[Path], tmp_path: Path) -> None:
+    """Who waits for whom is only known once masters are merged; the lesson gives the same determinants without."""
+    cfg = case("A+C", files[:2], tmp_path)
+    run_one = DigitalModelBatch.from_cfg(cfg, settings=settings())
+    planned = DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True)
+    assert planned.lesson is None
+    assert planned.determinants(0) is None
+    assert run_one.lesson is not None
+    assert planned.background == run_one.background
+    planned.learn(run_one.lesson)
+    assert not planned.ready(1)
+    for batch in (run_one, planned):
+        batch.payload(0)
+        batch.noted(0, "settled", 30.0)
+    assert [planned.determinants(i) for i in range(2)] == [run_one.determinants(i) for i in range(2)]
 
 
 def test_digitalmodels_complaints_are_told_and_kept_off_the_terminal(

@@ -13,7 +13,7 @@ from typing import Any
 
 from orcabatch.engine import Sample, moving
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Recipe, Task, Worker
-from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
+from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 
 def task(index: int, *, batches: tuple[str, ...] = ("a",), say: Any = None, **more: Any) -> Task:
@@ -188,6 +188,15 @@ class FakeJob:
     told: list[tuple[int, int, str]] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     redo_on_note: tuple[int, ...] = ()
+    known: dict[tuple[int, str], Any] = field(default_factory=dict)
+
+    def answered(self, task: Task) -> tuple[FileOutcome, ...]:
+        self.threads.add(threading.get_ident())
+        return tuple(
+            FileOutcome(task.file, batch, Status.SKIPPED, self.known[task.index, batch], index=task.index)
+            for batch in task.batches
+            if (task.index, batch) in self.known
+        )
 
     def ready(self, task: Task) -> bool:
         self.threads.add(threading.get_ident())

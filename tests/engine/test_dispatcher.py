@@ -78,6 +78,43 @@ def test_a_file_that_never_becomes_ready_is_reported() -> None:
     assert "waits for another file" in str(outcomes[-1].error)
 
 
+def test_what_the_job_knows_is_handed_on_and_nobody_works_for_it() -> None:
+    """Answered tasks end as skipped with their value; the others are done; the job is told of all of them."""
+    book = Book()
+    job = FakeJob(FakeRecipe(book), known={(index, "batch"): f"known {index}" for index in range(0, 1000, 2)})
+    outcomes = go(tasks(1000, batches=("batch",)), job)
+    assert sorted(each.index for each in outcomes) == list(range(1000))
+    assert {each.index for each in outcomes if each.status is Status.SKIPPED} == set(range(0, 1000, 2))
+    assert {each.value for each in outcomes if each.index == 4} == {"known 4"}
+    assert {index for what, index, _ in book.entries if what == "load"} == set(range(1, 1000, 2))
+    assert sorted(index for index, _, _ in job.told) == list(range(1000))
+
+
+def test_of_a_task_with_two_batches_only_the_unknown_one_is_done() -> None:
+    """The file is loaded once, for the batch that needs it."""
+    outcomes = go([task(0, batches=("a", "b"))], FakeJob(known={(0, "a"): "known"}))
+    assert {each.batch: (each.status, each.attempt) for each in outcomes} == {
+        "a": (Status.SKIPPED, 1),
+        "b": (Status.OK, 1),
+    }
+
+
+def test_an_answer_lets_go_who_waited_for_it() -> None:
+    """A file that was not done now releases the others as one that was."""
+    job = FakeJob(held_back={1, 2, 3}, released_by=0, known={(0, "a"): 1, (2, "a"): 1})
+    outcomes = go(tasks(4, batches=("a",)), job)
+    assert [each.status for each in sorted(outcomes, key=lambda each: each.index)] == [
+        Status.SKIPPED, Status.OK, Status.SKIPPED, Status.OK,
+    ]  # fmt: skip
+
+
+def test_an_answer_that_does_not_hold_is_done() -> None:
+    """The job may ask for an answered task again, as for a finished one: it comes a second time."""
+    job = FakeJob(known={(0, "a"): "known"}, redo_once={0})
+    outcomes = go([task(0, batches=("a",))], job)
+    assert [(each.status, each.attempt) for each in outcomes] == [(Status.SKIPPED, 1), (Status.OK, 2)]
+
+
 @pytest.mark.parametrize("where", ["load", "extract", "write"])
 def test_a_failure_names_its_phase_and_leaves_the_others(where: str) -> None:
     """A file that raises in a phase fails in that phase, with message, remedy and traceback; the others succeed."""

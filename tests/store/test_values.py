@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import struct
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ scalars = (
     | st.complex_numbers()
     | st.text(st.characters())
     | st.binary()
+    | st.text(st.characters(codec="utf-8", exclude_characters="\0")).map(Path)
 )
 dtypes = st.one_of(
     hnp.boolean_dtypes(),

@@ -95,7 +95,7 @@ def carry_out(
         BatchError: files failed and one of the batches asks to raise.
         BatchInterrupted: the run was stopped; carries no result, what was finished is written.
     """
-    run = Run(request, plan_of(request), progress)
+    run = Run.of(request, progress)
     for outcome in run.outcomes():
         if on_outcome is not None:
             on_outcome(outcome)
@@ -125,7 +125,7 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
         as `run_batch`; `on_failure: raise` raises after the last outcome.
     """
     request = read_request(source, Options(**arguments))
-    run = Run(request, plan_of(request), progress)
+    run = Run.of(request, progress)
     yield from run.outcomes()
     if run.interrupted is not None:
         raise BatchInterrupted(str(run.interrupted), run.interrupted.signum)

@@ -8,7 +8,7 @@ everyone and have the files that used it done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
 
 if TYPE_CHECKING:
     from orcabatch.batch.kinds import Batch
+    from orcabatch.batch.memory import Memory
     from orcabatch.engine.contract import Note, Recipe, Task
     from orcabatch.outcome import FileOutcome
 
@@ -43,6 +44,14 @@ def visits(batches: Sequence[Batch]) -> tuple[Visit, ...]:
     return tuple(Visit(file, positions) for (file, _), positions in found.items())
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a file ended, and whether joint answers of OrcFxAPI were used for it."""
+
+    outcome: FileOutcome
+    joint: bool = False
+
+
 @dataclass(slots=True)
 class BatchJob:
     """The engine's `Job` over one or more batches.
@@ -50,14 +59,17 @@ class BatchJob:
     Attributes:
         recipe: what workers are made from.
         warn: told, once each, what the engineer should know about the whole run.
+        memory: what earlier runs knew, and what later ones will.
     """
 
     recipe: Recipe
     batches: Mapping[str, Batch]
     visits: Sequence[Visit]
     warn: Callable[[str], None]
+    memory: Memory
     prefetch: bool = True
     _prefetched: set[int] = field(default_factory=set)
+    _due: list[int] = field(default_factory=list)
     _index: dict[tuple[str, int], int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,8 +83,24 @@ class BatchJob:
         """Whether every batch that wants the file lets it start."""
         return all(self.batches[name].ready(position) for name, position in self._positions(task.index))
 
+    def answered(self, task: Task) -> tuple[FileOutcome, ...]:
+        """The results of earlier runs that still hold; of the others, what earlier runs know before they are loaded."""
+        outcomes = []
+        for name, position in self._positions(task.index):
+            known = self.memory.answered(task.index, name)
+            if known is None:
+                for subject, content in self.memory.facts(task.index, name):
+                    self._due += self._again(name, self.batches[name].noted(position, subject, content))
+                continue
+            self.batches[name].payload(position)  # it was done as it would be now
+            if known.joint:
+                self._prefetched.add(task.index)
+            outcomes.append(replace(known.outcome, tier=task.tier))
+        return tuple(outcomes)
+
     def payload(self, task: Task) -> dict[str, Any]:
         """What each batch hands along, and whether joint answers may be used."""
+        self.memory.starting(task.index)
         handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
         return {"batches": handed, "prefetch": self.prefetch}
 
@@ -84,14 +112,19 @@ class BatchJob:
         if note.subject == MISMATCH:
             return self._distrust(note)
         position = self.visits[note.index].positions[note.batch]
+        self.memory.remember_fact(note.index, note.batch, note.subject, note.content)
         return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
 
     def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
-        """Tell each batch about its outcome."""
-        again: list[int] = []
+        """Tell each batch about its outcome, and have what stands remembered."""
+        again, stands, self._due = self._due, [], []
         for outcome in outcomes:
             position = self.visits[outcome.index].positions[outcome.batch]
-            again += self._again(outcome.batch, self.batches[outcome.batch].finished(position, outcome))
+            redo = self._again(outcome.batch, self.batches[outcome.batch].finished(position, outcome))
+            if outcome.index not in redo:
+                stands.append(Ended(outcome, joint=outcome.index in self._prefetched))
+            again += redo
+        self.memory.record(stands)
         return dict.fromkeys(again)
 
     def _positions(self, index: int) -> Iterable[tuple[str, int]]:
@@ -114,5 +147,6 @@ class BatchJob:
 
     def _distrusted(self) -> Iterable[int]:
         again = tuple(sorted(self._prefetched))
+        self.memory.distrust(again)
         self._prefetched.clear()
         return again

@@ -6,7 +6,7 @@ own list of files, because two batches of one call number their files independen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -50,6 +50,47 @@ class Batch(Protocol):
     def postprocess(self) -> PostProcess:
         """What a worker does with a loaded file."""
 
+    @property
+    def label(self) -> str:
+        """What is computed, whenever it is: the name without a time stamp."""
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Subjects of notes that hold for a file whenever it is loaded, so that later runs may know them before."""
+
+    @property
+    def known(self) -> tuple[FileOutcome, ...]:
+        """The results of all files, where an earlier run finished the batch and nothing is computed now; else none."""
+
+    def determinants(self, position: int) -> Mapping[str, Any] | None:
+        """All but the `.sim` file and versions that determines the file's result; None where it cannot be told.
+
+        Asked when the file is ready. Plain values only.
+        """
+
+    @property
+    def background(self) -> Mapping[str, Any] | None:
+        """What determines `lesson`; None where there is none to be kept."""
+
+    @property
+    def lesson(self) -> Mapping[str, Any] | None:
+        """What a batch that is only planned cannot find out by itself; None where this one does not know it either."""
+
+    def learn(self, lesson: Mapping[str, Any]) -> None:
+        """Take over the lesson of a batch with the same background. Raises TypeError where it is something else."""
+
+    def pack(self, value: Any) -> Any:
+        """A file's result as values that `orcabatch.store.values` can store, where it can."""
+
+    def unpack(self, stored: Any) -> Any:
+        """What `pack` was given. Raises KeyError, TypeError or ValueError where it is something else."""
+
+    def written(self, value: Any) -> tuple[Path, ...]:
+        """The output files that belong to one file's result."""
+
+    def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> Mapping[str, Any] | None:
+        """What of a finished batch's common outputs is to be kept for a later run; None for nothing."""
+
     def ready(self, position: int) -> bool:
         """Whether the file may start (False: it waits for what another file of the batch says)."""
 
@@ -85,18 +126,70 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class FunctionBatch:
-    """A user's function over a list of files. Leaves no outputs but a list of failed files, where a folder is given."""
+    """A user's function over a list of files. Leaves no outputs but a list of failed files, where a folder is given.
+
+    Attributes:
+        version: what the caller says identifies the function and all it depends on; None: its results are not kept.
+    """
 
     name: str
     files: tuple[Path, ...]
     postprocess: FunctionPostProcess
     result_folder: Path | None = None
+    version: str | None = None
+
+    facts = ()
+    known = ()
 
     @classmethod
-    def over(cls, files: Iterable[Path], function: Callable[..., Any], result_folder: Path | None) -> FunctionBatch:
+    def over(
+        cls,
+        files: Iterable[Path],
+        function: Callable[..., Any],
+        result_folder: Path | None,
+        version: str | None = None,
+    ) -> FunctionBatch:
         """A batch named after the function."""
         name = getattr(function, "__name__", type(function).__name__).strip("<>")
-        return cls(name, tuple(Path(file).absolute() for file in files), FunctionPostProcess(function), result_folder)
+        absolute = tuple(Path(file).absolute() for file in files)
+        return cls(name, absolute, FunctionPostProcess(function), result_folder, version)
+
+    @property
+    def label(self) -> str:
+        """The function with its module."""
+        function = self.postprocess.function
+        module = getattr(function, "__module__", "") or ""
+        return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+    def determinants(self, position: int) -> dict[str, Any] | None:
+        """The function's name and the version that the caller gave."""
+        return None if self.version is None else {"function": [self.label, self.version]}
+
+    @property
+    def background(self) -> None:
+        """There is nothing to be learnt."""
+
+    @property
+    def lesson(self) -> None:
+        """There is nothing to be learnt."""
+
+    def learn(self, lesson: Mapping[str, Any]) -> None:
+        """There is nothing to be learnt."""
+
+    def pack(self, value: Any) -> Any:
+        """As it is."""
+        return value
+
+    def unpack(self, stored: Any) -> Any:
+        """As it is."""
+        return stored
+
+    def written(self, value: Any) -> tuple[Path, ...]:
+        """What the function writes is its own affair."""
+        return ()
+
+    def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
+        """There are no common outputs."""
 
     def ready(self, position: int) -> bool:
         """Always."""

@@ -76,6 +76,7 @@ class Request:
         fresh: results of earlier runs are not used.
         version: what the caller says identifies his function, for caching; None: not cached.
         notes: how the source was understood.
+        planning: nothing will run.
     """
 
     batches: tuple[Batch, ...]
@@ -84,6 +85,7 @@ class Request:
     fresh: bool = False
     version: str | None = None
     notes: tuple[str, ...] = ()
+    planning: bool = False
 
 
 def read_request(source: Any, options: Options) -> Request:
@@ -157,7 +159,7 @@ def _from_files(paths: Sequence[Path], options: Options) -> _Read:
             "the loaded model and returns a value."
         )
     settings = _parsed(None, options, "performance")
-    return _Read(FunctionBatch.over(paths, options.postprocess, _folder(options)), settings)
+    return _Read(FunctionBatch.over(paths, options.postprocess, _folder(options), options.version), settings)
 
 
 def _folder(options: Options) -> Path | None:
@@ -174,11 +176,12 @@ def _from_yaml(path: Path, options: Options) -> _Read:
     configuration = load_configuration(path, options.overrides, output_dir=options.output_dir)
     settings = _parsed(configuration.performance, options, str(path))
     if options.postprocess is not None:
-        batch = FunctionBatch.over(configuration.files, options.postprocess, _folder(options))
+        batch = FunctionBatch.over(configuration.files, options.postprocess, _folder(options), options.version)
         return _Read(batch, settings, configuration.notes)
     if not options.planning:
         configuration.create_folders()
-    return _Read(_digitalmodel(configuration.cfg, settings, options), settings, configuration.notes)
+    found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
+    return _Read(found, settings, configuration.notes)
 
 
 def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> _Read:
@@ -191,14 +194,23 @@ def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> _Read:
     return _Read(_digitalmodel(cfg, settings, options), settings)
 
 
-def _digitalmodel(cfg: MutableMapping[str, Any], settings: Settings, options: Options) -> Batch:
+def _digitalmodel(
+    cfg: MutableMapping[str, Any], settings: Settings, options: Options, *, from_yaml: bool = False
+) -> Batch:
+    from orcabatch.batch.finished import finished_batch
     from orcabatch.digitalmodel.batch import DigitalModelBatch
     from orcabatch.digitalmodel.layout import open_gate
 
-    if not options.planning:
-        open_gate()
-        find_binding(settings.orcaflex)
-    return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=options.planning)
+    if options.planning:
+        return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
+    if from_yaml and not options.fresh:
+        # Only where nobody looks at the configuration afterwards: digitalmodel would leave its marks in it.
+        finished = finished_batch(cfg, settings)
+        if finished is not None:
+            return finished
+    open_gate()
+    find_binding(settings.orcaflex)
+    return DigitalModelBatch.from_cfg(cfg, settings=settings)
 
 
 def _one(read: _Read, options: Options) -> Request:
@@ -220,6 +232,7 @@ def _together(reads: Sequence[_Read], options: Options) -> Request:
         fresh=options.fresh,
         version=options.version,
         notes=tuple(note for read in reads for note in read.notes),
+        planning=options.planning,
     )
 
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import in_own_order, write_account
-from orcabatch.batch.job import BatchJob, visits
+from orcabatch.batch.job import BatchJob, Visit, visits
+from orcabatch.batch.memory import NO_BINDING, Memory, memory_of
 from orcabatch.batch.probe import host_probe
 from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Event, Task
-from orcabatch.errors import BatchInterrupted, SettingsError
+from orcabatch.errors import BatchInterrupted, OrcaFlexUnavailable, SettingsError
 from orcabatch.host import HostResources, ResourceManager, sim_sizes
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import Display, make_display
@@ -29,6 +31,8 @@ from orcabatch.orcaflex.binding import Kind, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.plan import BatchPlan, SizedFile, as_processes, make_plan
+from orcabatch.store.ledger import ledger_file
+from orcabatch.store.lock import folder_lock
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
@@ -46,15 +50,37 @@ FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this proces
 
 def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
     """The plan for a request on this host, or on another one given as values."""
+    return planned(request, host)[0]
+
+
+def planned(request: Request, host: HostResources | None = None) -> tuple[BatchPlan, Memory]:
+    """The plan, and what earlier runs know of the files."""
     wanted = visits(request.batches)
     sizes = sim_sizes(visit.file for visit in wanted)
     files = [SizedFile(visit.file, size or 0) for visit, size in zip(wanted, sizes, strict=True)]
-    return make_plan(
-        files,
-        request.settings,
-        host or ResourceManager().measure(),
-        batches=[tuple(visit.positions) for visit in wanted],
-    )
+    memory = _memory(request, wanted)
+    with memory.opened():
+        plan = make_plan(
+            files,
+            request.settings,
+            host or ResourceManager().measure(),
+            batches=[tuple(visit.positions) for visit in wanted],
+            history=memory,
+            skipped=memory.look(),
+        )
+    return plan, memory
+
+
+def _memory(request: Request, wanted: Sequence[Visit]) -> Memory:
+    """The ledger for this call; only asked for what is planned, it does without OrcFxAPI where it has to."""
+    try:
+        known = not request.planning or ledger_file(request.settings.ledger.path).exists()
+        binding = find_binding(request.settings.orcaflex) if known else NO_BINDING
+    except OrcaFlexUnavailable:
+        if not request.planning:
+            raise
+        binding = NO_BINDING
+    return memory_of(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
 
 
 @dataclass(slots=True)
@@ -64,6 +90,7 @@ class Run:
     Attributes:
         request: what was asked for.
         plan: what will be done.
+        memory: what earlier runs know of the files; must be the one the plan was made with.
         progress: how to show it (see `orcabatch.monitor.progress.make_display`).
         warnings: what the engineer should know about the run as a whole; grows while it runs.
         interrupted: set once the run was stopped by Ctrl-C or a signal.
@@ -71,6 +98,7 @@ class Run:
 
     request: Request
     plan: BatchPlan
+    memory: Memory
     progress: Any = None
     warnings: list[str] = field(default_factory=list)
     interrupted: BatchInterrupted | None = None
@@ -83,9 +111,27 @@ class Run:
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
+        self.memory.warn = self._warn
+
+    @classmethod
+    def of(cls, request: Request, progress: Any = None) -> Self:
+        """Plan the request, to be run."""
+        plan, memory = planned(request)
+        return cls(request, plan, memory, progress)
 
     def outcomes(self) -> Iterator[FileOutcome]:
-        """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written."""
+        """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written.
+
+        Raises:
+            BatchLocked: another batch writes to one of the result folders.
+        """
+        with ExitStack() as held:
+            for folder, names in _folders(self.request).items():
+                held.enter_context(folder_lock(folder, names, warn=self._warn))
+            held.enter_context(self.memory.opened())
+            yield from self._run()
+
+    def _run(self) -> Iterator[FileOutcome]:
         temporary = self._temporary()
         tasks, job = tasks_of(self.plan), self._job()
         stays = FOREIGN_STAYS if self._orcaflex == Kind.FOREIGN.value else ""
@@ -145,7 +191,7 @@ class Run:
             thread_count=self.plan.native_threads,
         )
         batches = {batch.name: batch for batch in self.request.batches}
-        return BatchJob(recipe, batches, visits(self.request.batches), self._warn)
+        return BatchJob(recipe, batches, visits(self.request.batches), self._warn, self.memory)
 
     def _expect(self, tasks: Sequence[Task]) -> None:
         """Tell the watchers what is to be done, so that they can name files and explain empty slots."""
@@ -184,13 +230,25 @@ class Run:
                     self._warn(warning)
                 if self.interrupted is None:
                     batch.pass_on()
+                    self.memory.conclude(batch, own, conclusion.outputs)
         finally:
+            self.memory.say_again()
             self._metrics, written = write_account(self.request, self.plan, self.monitor, self.warnings, self._orcaflex)
             self._outputs += written
 
 
+def _folders(request: Request) -> dict[Path, str]:
+    """The result folders, and the names of the batches that write to each."""
+    folders: dict[Path, str] = {}
+    for batch in request.batches:
+        if batch.result_folder is not None:
+            folder = batch.result_folder.resolve()
+            folders[folder] = f"{folders[folder]}, {batch.name}" if folder in folders else batch.name
+    return folders
+
+
 def tasks_of(plan: BatchPlan) -> list[Task]:
-    """The plan's files as the engine takes them."""
+    """The plan's files as the engine takes them; those to be skipped too, whose results the job knows."""
     return [
         Task(
             index=file.index,
@@ -202,7 +260,6 @@ def tasks_of(plan: BatchPlan) -> list[Task]:
             tier=file.tier,
         )
         for file in plan.files
-        if file.skip is None
     ]
 
 

@@ -10,15 +10,12 @@ would have left there. Does not know about workers, memory or order of work. See
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,10 +24,11 @@ from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, File
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.native import merge_masters, pass_on, run_natively
+from orcabatch.digitalmodel.native import asks_beyond, merge_masters, pass_on, run_natively
 from orcabatch.digitalmodel.notices import differences, foreseen
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
-from orcabatch.digitalmodel.settle import AS_GIVEN, Needs, Settling, flagged, needs_of, settle, writes_series
+from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, unpacked
+from orcabatch.digitalmodel.settle import Needs, Settling, flagged, needs_of, settle, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
@@ -75,18 +73,25 @@ class DigitalModelBatch:
         name: the name that digitalmodel gives its outputs (`Analysis.file_name`).
         files: the `.sim` files in the order of the configuration's list, absolute.
         warnings: what the engineer should know before it runs.
+        facts: subjects of notes that hold for the file whenever it is loaded.
+        known: nothing: it runs.
     """
+
+    facts = (LOADED,)
+    known: tuple[FileOutcome, ...] = ()
 
     def __init__(self, given: Mapping[str, Any], settings: Settings, cfg: AttributeDict, layout: Layout | None) -> None:
         self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
         self._in_router = _IN_ROUTER.get()
         self._asked = json_safe(_unmerged(given) if self._in_router else given)
+        self._determined = Determined.of_batch(self._asked, cfg, layout)
         self.name = str(cfg["Analysis"]["file_name"])
         self.warnings = foreseen(layout, cfg)
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
         self.files = tuple(sim_file(item) for item in self._list)
         self._written: dict[int, tuple[Path, ...]] = {}
         self._serial_needs = needs_of(cfg)
+        self._understood = layout is not None or not self._determined.with_masters
         self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
     @classmethod
@@ -199,41 +204,90 @@ class DigitalModelBatch:
         if not self._in_router:
             pass_on(self._layout or find_layout(), AttributeDict(self._given))
 
-    def proof(self, outcomes: Sequence[FileOutcome], orcaflex: str) -> dict[str, Any] | None:
-        """What `orcabatch verify --prove` has to know of this batch later; None where digitalmodel itself ran it."""
-        if self._layout is None or self._layout.missing:
+    def proof(
+        self, outcomes: Sequence[FileOutcome], orcaflex: str, *, digitalmodel: str | None = None
+    ) -> dict[str, Any] | None:
+        """What `orcabatch verify --prove` has to know of this batch later; None where digitalmodel itself ran it.
+
+        Args:
+            outcomes: of all files.
+            orcaflex: `real` or `simulated`.
+            digitalmodel: which one made the results; None: the one that was found.
+        """
+        if digitalmodel is None and (self._layout is None or self._layout.missing):
             return None
         return ProofInput.of_batch(
             self._asked,
             [outcome for outcome in outcomes if outcome.batch == self.name],
             per_file=self.consistency == "per_file",
             orcaflex=orcaflex,
-            digitalmodel=f"{self._layout.version} ({self._layout.package})",
+            digitalmodel=digitalmodel or self._found(),
         ).to_dict()
 
-    def fingerprint(self, i: int) -> str:
-        """Hash of everything but the `.sim` file itself that determines the results of file `i`.
+    # --- for the ledger
 
-        Covers the configuration, how it is settled for this file, digitalmodel's sources and the version of pandas.
-        Only of use once `ready(i)`.
+    @property
+    def label(self) -> str:
+        """What is computed, whenever: the name without its time stamp."""
+        return str(self._cfg["Analysis"].get("file_name_for_overwrite") or self.name)
+
+    def determinants(self, i: int) -> dict[str, Any] | None:
+        """All but the `.sim` file and the versions of packages that determines the results of file `i`.
+
+        Only of use once `ready(i)`; None where it cannot be told: digitalmodel itself runs the batch, the configuration
+        holds what has no exact form, or what a newer clone learns from the files is not known yet.
         """
-        layout = self._layout or find_layout()
-        cfg = {key: value for key, value in self._cfg.items() if key not in {"file_management", "performance"}}
-        order = self._state.order(i) or AS_GIVEN
-        material = [
-            layout.package,
-            layout.digest,
-            version("pandas"),
-            str(self._list[i]),
-            order.settled,
-            order.stop_time,
-            _without_times(cfg),
-        ]
-        return hashlib.sha256(json.dumps(material, sort_keys=True, default=str).encode()).hexdigest()
+        output = [str(self.result_folder), self._settings.io.use_compression]
+        order = self._state.order(i) if self._understood else None
+        return self._determined.by(str(self._list[i]), order, output)
+
+    @property
+    def background(self) -> dict[str, Any] | None:
+        """What determines `lesson`; None where that cannot be told."""
+        known = self._determined
+        if known.configuration is None or known.digitalmodel is None or known.merged is not None:
+            return None
+        return {"configuration": known.configuration, "digitalmodel": known.digitalmodel}
+
+    @property
+    def lesson(self) -> dict[str, bool] | None:
+        """What only merging the masters tells: who waits for whom; None where they were not merged."""
+        return asdict(self._serial_needs) if self._understood else None
+
+    def learn(self, lesson: Mapping[str, Any]) -> None:
+        """Take over what a batch of the same background knew; raises TypeError where it is something else."""
+        self._serial_needs, self._understood = Needs(**lesson), True
+        self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
+
+    def pack(self, value: FileResult) -> dict[str, Any]:
+        """A file's result as plain values and frames."""
+        return packed(value)
+
+    def unpack(self, stored: Any) -> FileResult:
+        """The result that `pack` was given; raises KeyError, TypeError or ValueError where it is something else."""
+        return unpacked(stored)
+
+    def written(self, value: FileResult) -> tuple[Path, ...]:
+        """The files that belong to a file's result."""
+        return tuple(path for _, path in value.outputs)
+
+    def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> dict[str, Any] | None:
+        """What a later run needs to write the common outputs again; None where there is more to be done than that."""
+        if self._layout is None or self._layout.missing or self._in_router or asks_beyond(self._cfg):
+            return None
+        own = {path for outcome in outcomes for path in self.written(outcome.value)}
+        common = common_outputs([path for path in outputs if path not in own], self.result_folder, self.name)
+        if common is None:
+            return None
+        warnings = self.warnings + differences(self._serial_needs, self.consistency, outcomes)
+        return {"outputs": common, "warnings": list(warnings), "digitalmodel": self._found()}
+
+    def _found(self) -> str:
+        return f"{self._layout.version} ({self._layout.package})" if self._layout is not None else ""
 
     def _native_consistency(self) -> str:
         pool = self._cfg.get("parallel_processing") or {}
-        pooled = self._layout is not None and self._layout.has_pool and pool.get("enabled", True)
+        pooled = self._determined.has_pool and pool.get("enabled", True)
         return "per_file" if pooled else "serial"
 
     def _visits_files(self) -> bool:
@@ -290,9 +344,3 @@ def _write_back(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for key, value in own.items():
         if key not in given or given[key] != value:
             given[key] = value
-
-
-def _without_times(cfg: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the start time that digitalmodel puts into it."""
-    analysis = {key: value for key, value in cfg["Analysis"].items() if key != "start_time"}
-    return {**cfg, "Analysis": analysis}

@@ -15,6 +15,7 @@ import importlib.util
 import inspect
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -89,7 +90,7 @@ class Layout:
     @property
     def digest(self) -> str:
         """One hash over all of `hashes`."""
-        return hashlib.sha256("".join(f"{k}={v};" for k, v in sorted(self.hashes.items())).encode()).hexdigest()
+        return digest_of(self.hashes)
 
     @property
     def tested(self) -> bool:
@@ -132,6 +133,11 @@ class Layout:
                 route_frames(series)
             use_present_orcfxapi(self.package)
             _PREPARED[self.package] = present
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """One hash over the hashes of sources, by module name."""
+    return hashlib.sha256("".join(f"{k}={v};" for k, v in sorted(hashes.items())).encode()).hexdigest()
 
 
 def find_layout() -> Layout:

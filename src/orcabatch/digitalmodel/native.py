@@ -81,6 +81,11 @@ def run_natively(layout: Layout, given: Mapping[str, Any], *, in_router: bool) -
         given.update(cfg)
 
 
+def asks_beyond(cfg: Mapping[str, Any]) -> bool:
+    """Whether something is asked for that `pass_on` has to hand to digitalmodel."""
+    return flagged(cfg, "visualization") or flagged(cfg, "all_vars")
+
+
 def pass_on(layout: Layout, cfg: AttributeDict) -> None:
     """Have digitalmodel do what is asked for beside the post-process: pictures, and all variables of all objects."""
     with Voice():

@@ -121,6 +121,12 @@ class Job(Protocol):
     def ready(self, task: Task) -> bool:
         """Whether the task may start now (False: it waits for a note or an outcome of another task)."""
 
+    def answered(self, task: Task) -> tuple[FileOutcome, ...]:
+        """What is known of the task without doing it, at most one outcome per batch; asked once, when it is ready.
+
+        Batches that are not among the outcomes are done. A task that is answered for all may still be done again.
+        """
+
     def payload(self, task: Task) -> Any:
         """What goes to the worker with this task; asked when it starts."""
 
@@ -161,6 +167,10 @@ class SimpleJob:
     def ready(self, task: Task) -> bool:  # noqa: ARG002 - the contract's signature
         """Always."""
         return True
+
+    def answered(self, task: Task) -> tuple[FileOutcome, ...]:  # noqa: ARG002 - the contract's signature
+        """Nothing is known."""
+        return ()
 
     def payload(self, task: Task) -> None:  # noqa: ARG002 - the contract's signature
         """Nothing goes along."""

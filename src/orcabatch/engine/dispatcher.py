@@ -449,14 +449,36 @@ class Dispatcher:
             self._events.append(signals.Redone(self._now(), index))
 
     def _open_gate(self, *, ask_all: bool = False) -> None:
-        """Offer the tasks that have become ready."""
-        if self._stop_level:
-            return
-        for task in self._gate.opened(ask_all=ask_all):
-            self._startable[task.index] = self._now()
-            self._events.append(signals.Offered(self._now(), task.index))
-            if self._ahead is not None:
-                self._ahead.offered(task)
+        """Offer the tasks that have become ready, but for what the job answers itself; being asked may let others go."""
+        asking = not self._stop_level
+        while asking:
+            asking = False
+            for task in self._gate.opened(ask_all=ask_all):
+                asking = True
+                known = self._job.answered(task)
+                if len(known) < len(task.batches):
+                    self._offer(task, known)
+                self._answered(known)
+
+    def _offer(self, task: Task, known: tuple[FileOutcome, ...]) -> None:
+        if known:
+            answered = {outcome.batch for outcome in known}
+            rest = tuple(batch for batch in task.batches if batch not in answered)
+            self._history[task.index] = runs.History(batches=rest)
+        self._startable[task.index] = self._now()
+        self._events.append(signals.Offered(self._now(), task.index))
+        if self._ahead is not None:
+            self._ahead.offered(task)
+
+    def _answered(self, outcomes: tuple[FileOutcome, ...]) -> None:
+        """Hand on what nobody had to work for."""
+        now = self._now()
+        for outcome in outcomes:
+            known = replace(outcome, started_s=now, finished_s=now)
+            self._ready.append(known)
+            self._diary.finished(known)
+        if outcomes:
+            self._redo(self._job.finished(outcomes))
 
     def _sample_if_due(self) -> None:
         now = self._now()

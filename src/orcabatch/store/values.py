@@ -3,8 +3,8 @@
     encode(value) -> bytes          decode(bytes) -> value          NotStorable: the value has no exact safe form
 
 Covers None, booleans, integers of any size, floats (bit for bit, NaN apart from None), complex numbers, text, bytes,
-lists, tuples, dicts in their order, numpy scalars and arrays (dtype, byte order and shape), and pandas frames of these
-with their index and column types. Exact types only: a subclass may mean more than its base shows. Does not cover
+paths, lists, tuples, dicts in their order, numpy scalars and arrays (dtype, byte order and shape), and pandas frames of
+these with their index and column types. Exact types only: a subclass may mean more than its base shows. Does not cover
 objects of other classes (pickle would, and would run whatever the file says) nor whether the bytes are the ones that
 were written: see `orcabatch.store.ledger`, which keeps a checksum.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,7 @@ _WRITERS: dict[type, Callable[[Any, bytearray, int], None]] = {
     complex: lambda value, out, _d: out.extend(b"c" + _COMPLEX.pack(value.real, value.imag)),
     str: lambda value, out, _d: _sized(out, b"s", value.encode("utf-8", "surrogatepass")),
     bytes: lambda value, out, _d: _sized(out, b"b", value),
+    type(Path()): lambda value, out, _d: _sized(out, b"p", str(value).encode("utf-8", "surrogatepass")),
     list: _write_list,
     tuple: _write_list,
     dict: _write_dict,
@@ -364,6 +366,7 @@ _READERS: dict[bytes, Callable[[_Reader, int], Any]] = {
     b"c": lambda reader, _d: complex(*_COMPLEX.unpack(reader.take(16))),
     b"s": lambda reader, _d: reader.text(),
     b"b": lambda reader, _d: reader.content(),
+    b"p": lambda reader, _d: Path(reader.text()),
     b"l": lambda reader, depth: reader.items(depth),
     b"t": lambda reader, depth: tuple(reader.items(depth)),
     b"d": _read_dict,

@@ -1,0 +1,83 @@
+"""What tells one result from another: versions of all that computes, files as they stand, and keys made of both.
+
+Covers plain functions over files and package metadata. Does not cover what a batch depends on (`Batch.determinants`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orcabatch
+from orcabatch.batch.reasons import VERSION_OF
+from orcabatch.host import Fingerprint, fingerprint
+from orcabatch.store.values import encode
+
+if TYPE_CHECKING:
+    from orcabatch.orcaflex.binding import Binding
+
+COMPUTING = ("digitalmodel", "orcaflex", "store")
+"""Our own folders whose source decides what a result is: an edited clone of ours has no new version either."""
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"orcabatch": f"{orcabatch.__version__} {_own_sources()}", "Python": platform.python_version()}
+    for package in ("numpy", "pandas", "digitalmodel", "assetutilities"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def environment(binding: Binding) -> dict[str, Any]:
+    """The versions of all that computes."""
+    kind = {"orcaflex": str(binding.kind), "OrcFxAPI": binding.version, "OrcaFlex": binding.dll_version}
+    return {f"{VERSION_OF}{name}": version for name, version in (kind | _versions()).items()}
+
+
+def _own_sources() -> str:
+    found, root = hashlib.blake2b(digest_size=16), Path(orcabatch.__file__).parent
+    for folder in COMPUTING:
+        for source in sorted((root / folder).rglob("*.py")):
+            found.update(source.read_bytes())
+    return found.hexdigest()
+
+
+def digest(kind: str, content: Mapping[str, Any]) -> bytes:
+    """A key for something of that kind with that content; different for any two that differ."""
+    material = encode([kind, sorted(content.items())])
+    return hashlib.blake2b(material, digest_size=16).digest()
+
+
+def why_key(file: str, label: str) -> bytes:
+    """Where it stands what the latest result of the file depended on."""
+    return digest("why", {"file": file, "label": label})
+
+
+def fingerprint_of(file: Path) -> Fingerprint | None:
+    """The file's fingerprint; None where it cannot be read."""
+    try:
+        return fingerprint(file)
+    except OSError:
+        return None
+
+
+def print_of(path: Path) -> list[Any] | None:
+    """An output file as it stands: size, time, head and tail; None where it cannot be read."""
+    seen = fingerprint_of(path)
+    return None if seen is None else [seen.size, seen.mtime_ns, seen.head_tail_hash]
+
+
+def size_and_time(file: Path) -> tuple[int, int] | None:
+    """Size in bytes and time of the last change in nanoseconds; None where the file cannot be asked."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,439 @@
+"""What a call knows from earlier ones, and what it leaves to later ones: the ledger in terms of batches and files.
+
+    look ──> which files need not be done (for the plan)
+    answered, facts ──> for the job, as each file is about to start
+    starting, record, remember_fact, distrust ──> from the job, as files come and go
+    conclude, conclusion ──> a finished batch's common outputs
+
+A result is found again only if all that determines it is the same: the `.sim` file (path, size, time, head and tail),
+what the batch says it depends on (`Batch.determinants`), and the versions of what computes. Output files that belong to
+it must stand as they were written; they are not kept here, because a batch's time series would drive everything else
+out of the ledger. A file that changes while it is being worked on is not remembered. Nothing of a foreign OrcFxAPI is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from orcabatch.batch.identity import digest, environment, fingerprint_of, print_of, size_and_time, why_key
+from orcabatch.batch.reasons import AGAIN, changed
+from orcabatch.orcaflex.binding import Binding, Kind
+from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.plan import Expectation
+from orcabatch.store.ledger import Entry, History, Ledger, ledger_file, open_ledger
+from orcabatch.store.ledger.book import NoLedger
+from orcabatch.store.values import Damaged, NotStorable, decode, encode
+
+if TYPE_CHECKING:
+    from orcabatch.batch.job import Ended, Visit
+    from orcabatch.batch.kinds import Batch
+    from orcabatch.host import Fingerprint
+    from orcabatch.settings import Settings
+
+UNCHANGED = "unchanged since an earlier run"
+LOOKERS = 8
+"""Threads that read heads and tails of files: on a network drive most of the time is waiting."""
+
+NO_BINDING = Binding(None, Kind.FOREIGN)
+"""Where no OrcFxAPI is to be had, nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A result of an earlier run that still holds.
+
+    Attributes:
+        outcome: as the run hands it on.
+        key: where it stands in the ledger.
+        joint: whether joint answers of OrcFxAPI were used for it.
+    """
+
+    outcome: FileOutcome
+    key: bytes
+    joint: bool = False
+
+
+@dataclass(slots=True)
+class Memory:
+    """The ledger for one call.
+
+    Attributes:
+        batches: of the call.
+        visits: its files.
+        binding: what computes.
+        settings: of the whole call: where the ledger is.
+        enabled: names of the batches that remember.
+        fresh: results are not used, but kept and replaced.
+        warn: told what the engineer should know.
+    """
+
+    batches: Sequence[Batch]
+    visits: Sequence[Visit]
+    binding: Binding
+    settings: Settings
+    enabled: frozenset[str]
+    fresh: bool = False
+    warn: Callable[[str], None] = lambda _: None
+    ledger: Ledger = field(default_factory=NoLedger)
+    _by_name: dict[str, Batch] = field(init=False)
+    _wanted: dict[Path, Mapping[str, int]] = field(init=False)
+    _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
+    _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
+    _begun: dict[int, tuple[int, int] | None] = field(default_factory=dict)
+    _written: dict[int, list[bytes]] = field(default_factory=dict)
+    _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    _again: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_name = {batch.name: batch for batch in self.batches}
+        self._wanted = {visit.file: visit.positions for visit in self.visits}
+
+    @property
+    def active(self) -> bool:
+        """Whether anything may be remembered."""
+        return bool(self.enabled) and self.binding.kind is not Kind.FOREIGN
+
+    @contextmanager
+    def opened(self) -> Iterator[Self]:
+        """Have the ledger open; where it cannot be used, that is said and nothing is remembered."""
+        if self.active:
+            asked = self.settings.ledger
+            self.ledger = open_ledger(ledger_file(asked.path), max_bytes=asked.max_size, warn=self.warn)
+        try:
+            yield self
+        finally:
+            self.ledger.close()
+            self.ledger = NoLedger()
+
+    def say_again(self) -> None:
+        """Say which files that had results were done again, and why."""
+        for reason, names in self._again.items():
+            self.warn(AGAIN.format(files=_named(names), reason=reason))
+        self._again.clear()
+
+    # --- before the run
+
+    def look(self) -> dict[int, str]:
+        """Why files need not be done, by index: those that are known for every batch that wants them."""
+        self._take_known()
+        for batch in self.batches:
+            self._exchange_lessons(batch)
+        if not self.fresh and self.ledger.remembers:
+            self._read_fingerprints()
+            for batch in self.batches:
+                self._look_at(batch)
+        return {
+            index: UNCHANGED
+            for index, visit in enumerate(self.visits)
+            if all((index, name) in self._looked for name in visit.positions)
+        }
+
+    def known(self, batch: Batch) -> list[FileOutcome] | None:
+        """What `look` found for every file of the batch, in the batch's order; None where anything is missing."""
+        at = {
+            visit.positions[batch.name]: index
+            for index, visit in enumerate(self.visits)
+            if batch.name in visit.positions
+        }
+        found = [self._looked.get((at[position], batch.name)) for position in range(len(batch.files))]
+        return None if None in found or not found else [known.outcome for known in found if known is not None]
+
+    def expect(self, file: Path, size_bytes: int) -> Expectation:
+        """What the history tells of a file: seconds over all batches that want it, and the greatest memory factor."""
+        wanted = self._wanted.get(file, {})
+        kind = self.binding.kind
+        pasts = [self.ledger.past(str(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
+        known = [past for past in pasts if past is not None and past.size_bytes == size_bytes]
+        if not known or len(known) < len(pasts):
+            return Expectation()
+        factors = [past.memory_factor for past in known if past.memory_factor is not None]
+        return Expectation(sum(past.seconds for past in known), max(factors, default=None))
+
+    # --- asked by the job
+
+    def answered(self, index: int, name: str) -> Known | None:
+        """The result of an earlier run for a file that is ready, if it still holds."""
+        batch = self._by_name[name]
+        if batch.known:
+            return self._looked.get((index, name))
+        if self.fresh or not self._may(batch):
+            return None
+        key = self._key(index, batch)
+        looked = self._looked.get((index, name))
+        if looked is not None and looked.key == key:
+            return looked
+        known = None if key is None else self._stored(index, batch, key)
+        if known is None:
+            self._note_why(index, batch)
+        return known
+
+    def facts(self, index: int, name: str) -> Iterator[tuple[str, Any]]:
+        """What workers of earlier runs said about the file: subject and content."""
+        batch = self._by_name[name]
+        for subject in batch.facts if self._may(batch) and not self.fresh else ():
+            key = self._fact_key(index, subject)
+            content = None if key is None else self.ledger.get(key)
+            if content is not None:
+                with suppress(Damaged):
+                    yield subject, decode(content)
+
+    def starting(self, index: int) -> None:
+        """A worker is about to get the file: remember what it looks like now."""
+        if self.ledger.remembers:
+            self._begun[index] = size_and_time(self.visits[index].file)
+
+    def remember_fact(self, index: int, name: str, subject: str, content: Any) -> None:
+        """A worker said something about the file that later runs may want to know before they load it."""
+        batch = self._by_name[name]
+        if subject in batch.facts and self._may(batch) and self._unchanged(index):
+            key = self._fact_key(index, subject)
+            if key is not None:
+                self.ledger.put(Entry(key, "fact", str(self.visits[index].file), batch.label, encode(content)))
+                self.ledger.commit()
+
+    def record(self, ended: Iterable[Ended]) -> None:
+        """Keep the results of a task that ended, and its costs, in one transaction."""
+        for end in ended:
+            if end.outcome.status is Status.OK and self.ledger.remembers:
+                self._record(end)
+        self.ledger.commit()
+
+    def distrust(self, indices: Iterable[int]) -> None:
+        """Forget what was kept for these files: it used an answer that turned out wrong."""
+        keys = [key for index in indices for key in self._written.pop(index, [])]
+        if keys:
+            self.ledger.forget(keys)
+
+    # --- when a batch is finished
+
+    def conclude(self, batch: Batch, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
+        """Keep the common outputs of a batch all of whose files have results."""
+        key = self._conclusion_key(batch, outcomes)
+        if key is None or not self.ledger.remembers or batch.known:
+            return
+        content = batch.concluded(outcomes, outputs)
+        if content is not None:
+            self.ledger.put(Entry(key, "conclusion", "", batch.label, encode(content)))
+            self.ledger.commit()
+
+    def conclusion(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> Any:
+        """What `conclude` kept for exactly these results; None where there is nothing."""
+        key = self._conclusion_key(batch, outcomes)
+        content = None if key is None else self.ledger.get(key)
+        if content is not None:
+            with suppress(Damaged):
+                return decode(content)
+        return None
+
+    # --- keys
+
+    def _may(self, batch: Batch) -> bool:
+        return self.ledger.remembers and batch.name in self.enabled
+
+    def _key(self, index: int, batch: Batch) -> bytes | None:
+        """What identifies the file's result, all that determines it included; None where that cannot be told."""
+        depends = self._depends(index, batch)
+        return None if depends is None else digest("result", depends)
+
+    def _depends(self, index: int, batch: Batch) -> dict[str, Any] | None:
+        position = self.visits[index].positions[batch.name]
+        determinants, seen = batch.determinants(position), self._seen(self.visits[index].file)
+        if determinants is None or seen is None:
+            return None
+        file = [str(seen.path), seen.size, seen.mtime_ns, seen.head_tail_hash]
+        return {"file": file, **determinants, **environment(self.binding)}
+
+    def _fact_key(self, index: int, subject: str) -> bytes | None:
+        seen = self._seen(self.visits[index].file)
+        if seen is None:
+            return None
+        file = [str(seen.path), seen.size, seen.mtime_ns, seen.head_tail_hash]
+        return digest("fact", {"subject": subject, "file": file, **environment(self.binding)})
+
+    def _conclusion_key(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> bytes | None:
+        keys = [self._keys.get((batch.name, position)) for position in range(len(batch.files))]
+        if len(outcomes) != len(keys) or not keys or None in keys or not all(outcome.ok for outcome in outcomes):
+            return None
+        return digest("conclusion", {"results": keys, "label": batch.label})
+
+    def _seen(self, file: Path) -> Fingerprint | None:
+        if file not in self._fingerprints:
+            self._fingerprints[file] = fingerprint_of(file)
+        return self._fingerprints[file]
+
+    # --- looking
+
+    def _take_known(self) -> None:
+        """What batches that an earlier run finished bring with them."""
+        for index, visit in enumerate(self.visits):
+            for name, position in visit.positions.items():
+                known = self._by_name[name].known
+                if known:
+                    self._looked[index, name] = Known(replace(known[position], index=index), b"")
+
+    def _exchange_lessons(self, batch: Batch) -> None:
+        """Keep what the batch knows, or tell it what another one knew."""
+        background, lesson = batch.background, batch.lesson
+        if background is None or not self._may(batch):
+            return
+        key = digest("lesson", {**background, **environment(self.binding)})
+        kept = self.ledger.get(key)
+        if lesson is not None and kept is None:
+            self.ledger.put(Entry(key, "lesson", "", batch.label, encode(dict(lesson))))
+            self.ledger.commit()
+        elif lesson is None and kept is not None:
+            with suppress(Damaged, TypeError):
+                batch.learn(decode(kept))
+
+    def _read_fingerprints(self) -> None:
+        labels = {batch.label for batch in self.batches}
+        files = [visit.file for visit in self.visits if self.ledger.labels(str(visit.file)) & labels]
+        with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
+            self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
+
+    def _look_at(self, batch: Batch) -> None:
+        """Ask for every file as the job would, on a copy of the batch, until nothing new is learnt."""
+        trial = copy.copy(batch)
+        waiting = [
+            (visit.positions[batch.name], index)
+            for index, visit in enumerate(self.visits)
+            if batch.name in visit.positions and visit.file in self._fingerprints
+        ]
+        learnt = True
+        while learnt and waiting:
+            learnt = False
+            for position, index in [pair for pair in waiting if trial.ready(pair[0])]:
+                waiting.remove((position, index))
+                learnt = True
+                self._try(trial, position, index)
+
+    def _try(self, trial: Batch, position: int, index: int) -> None:
+        key = self._key(index, trial)
+        known = None if key is None or not self._may(trial) else self._stored(index, trial, key)
+        if known is None:
+            for subject, content in self.facts(index, trial.name):
+                trial.noted(position, subject, content)
+            return
+        self._looked[index, trial.name] = known
+        trial.payload(position)  # it is done as it would be now
+        again = set(trial.finished(position, known.outcome))
+        for other, visit in enumerate(self.visits):
+            if again and visit.positions.get(trial.name) in again:
+                self._looked.pop((other, trial.name), None)
+
+    def _stored(self, index: int, batch: Batch, key: bytes) -> Known | None:
+        """The result under the key, if it can be read and its output files stand as they were written."""
+        payload = self.ledger.get(key)
+        if payload is None:
+            return None
+        visit = self.visits[index]
+        try:
+            stored = decode(payload)
+            value, outputs = batch.unpack(stored["value"]), stored["outputs"]
+            outcome = FileOutcome(
+                visit.file,
+                batch.name,
+                Status.SKIPPED,
+                value,
+                warnings=tuple(stored["warnings"]),
+                index=index,
+                size_bytes=int(stored["size"]),
+            )
+            joint = bool(stored["joint"])
+        except (Damaged, KeyError, TypeError, ValueError):
+            return None
+        if not all(print_of(Path(path)) == seen for path, seen in outputs):
+            return None
+        self._keys[batch.name, visit.positions[batch.name]] = key
+        return Known(outcome, key, joint)
+
+    # --- keeping
+
+    def _record(self, end: Ended) -> None:
+        outcome, index = end.outcome, end.outcome.index
+        batch, file = self._by_name[outcome.batch], str(self.visits[index].file)
+        self.ledger.add_history(_history(outcome, file, f"{self.binding.kind}:{batch.label}"))
+        if not self._may(batch) or not self._unchanged(index):
+            return
+        depends = self._depends(index, batch)
+        if depends is None:
+            return
+        try:
+            packed = encode(self._packed(end, batch))
+        except NotStorable as error:
+            self.warn(f"Results of {batch.name} are not kept for the next run: {error}.")
+            return
+        key = digest("result", depends)
+        self._keys[batch.name, self.visits[index].positions[batch.name]] = key
+        self._written.setdefault(index, []).append(key)
+        self.ledger.put(Entry(key, "result", file, batch.label, packed))
+        self.ledger.put(Entry(why_key(file, batch.label), "why", file, batch.label, encode(depends)))
+
+    def _packed(self, end: Ended, batch: Batch) -> dict[str, Any]:
+        outcome = end.outcome
+        return {
+            "value": batch.pack(outcome.value),
+            "warnings": list(outcome.warnings),
+            "size": outcome.size_bytes,
+            "joint": end.joint,
+            "outputs": [[str(path), print_of(path)] for path in batch.written(outcome.value)],
+        }
+
+    def _unchanged(self, index: int) -> bool:
+        """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
+        file, begun = self.visits[index].file, self._begun.get(index)
+        seen = self._fingerprints.get(file)
+        if seen is None or (seen.size, seen.mtime_ns) != begun:
+            self._fingerprints.pop(file, None)
+        if begun is None or begun == size_and_time(file):
+            return begun is not None
+        self.warn(
+            f"{file.name} was changed or replaced while it was being worked on: its results may be of the earlier or "
+            "of the later content. Run the same command again: it will be done again."
+        )
+        return False
+
+    def _note_why(self, index: int, batch: Batch) -> None:
+        """Remember, for the engineer, why a file that was done before is done again."""
+        file = self.visits[index].file
+        if file not in self._fingerprints or not self.ledger.remembers:
+            return
+        before, now = self.ledger.get(why_key(str(file), batch.label)), self._depends(index, batch)
+        if before is None or now is None:
+            return
+        with suppress(Damaged):
+            reason = changed(decode(before), now, str(batch.files[0].name))
+            if reason:
+                self._again.setdefault(reason, []).append(file.name)
+
+
+def memory_of(  # noqa: PLR0913 - all that a call's memory rests on
+    batches: Sequence[Batch],
+    visits: Sequence[Visit],
+    settings: Mapping[str, Settings],
+    together: Settings,
+    binding: Binding,
+    *,
+    fresh: bool,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Memory:
+    """The memory of a call; `settings` by batch, `together` those of the whole call."""
+    enabled = frozenset(batch.name for batch in batches if settings[batch.name].ledger.enabled)
+    return Memory(batches, visits, binding, together, enabled, fresh, warn)
+
+
+def _history(outcome: FileOutcome, file: str, label: str) -> History:
+    seconds = outcome.wall_s - outcome.phases.get(Phase.WAIT, 0.0)
+    peak, size = outcome.usage.peak_memory_bytes, outcome.size_bytes
+    return History(file, label, size, max(0.0, seconds), peak / size if peak > 0 and size > 0 else None)
+
+
+def _named(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

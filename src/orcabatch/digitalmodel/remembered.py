@@ -1,0 +1,143 @@
+"""A digitalmodel batch as the ledger keeps it: what its results depend on, and its results as plain values.
+
+Results depend on the configuration as given (masters not merged: merging is digitalmodel's own, and its sources stand
+in the key), without what changes nothing: start time and time stamps, the list of files, the `performance:` section.
+Does not know the ledger (`orcabatch.batch.memory`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.adapter import FileResult
+from orcabatch.digitalmodel.proof_input import LOST, json_safe
+from orcabatch.digitalmodel.settle import Order
+from orcabatch.digitalmodel.sources import find_sources
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.layout import Layout
+
+LEFT_OUT = ("file_management", "performance")
+STAMPED = ("start_time", "file_name")
+"""What the start time gets into: the names of outputs, never their content."""
+STAMP = "{name}"
+"""Stands for the batch's name, which may hold its start time, in the names of its common outputs."""
+
+
+DISCOVERS = "_discover_line_names"
+"""The function by which a newer clone looks into `.sim` files while it merges masters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Determined:
+    """What the results of a batch depend on, besides the `.sim` files and the versions of packages.
+
+    Attributes:
+        configuration: hash of the configuration as given; None where it holds what has no exact form.
+        merged: hash of the merged one, where merging depends on the files too; else None.
+        digitalmodel: its package and sources; None where the batch depends on more than can be told.
+        has_pool: see `Layout.has_pool`.
+        with_masters: whether there are masters to be merged.
+    """
+
+    configuration: str | None
+    merged: str | None
+    digitalmodel: str | None
+    has_pool: bool
+    with_masters: bool
+
+    @classmethod
+    def of_batch(cls, asked: Mapping[str, Any], merged: Mapping[str, Any], layout: Layout | None) -> Determined:
+        """From the configuration as given (JSON-safe) and as merged; without a layout, from the sources alone."""
+        configuration = configuration_hash(asked)
+        with_masters = any(key.endswith("_settings_master") for key in asked)
+        if layout is None:
+            found = find_sources()
+            known = found is not None and not (found.discovers and with_masters)
+            source = f"{found.package} {found.digest}" if found is not None and known else None
+            return cls(configuration, None, source, found is not None and found.has_pool, with_masters)
+        source = None if layout.missing else f"{layout.package} {layout.digest}"
+        discovers = hasattr(getattr(layout.opp, "OrcaFlexPostProcess", None), DISCOVERS)
+        learnt = configuration_hash(json_safe(merged)) if discovers and with_masters else None
+        return cls(configuration, learnt, source, layout.has_pool, with_masters)
+
+    def by(self, item: str, order: Order | None, output: list[Any]) -> dict[str, Any] | None:
+        """All that determines one file's result; None where it cannot be told.
+
+        Args:
+            item: the file as it stands in the configuration's list.
+            order: how the file is done; None: not known yet.
+            output: where and how its output files are written.
+        """
+        if order is None or self.configuration is None or self.digitalmodel is None:
+            return None
+        return {
+            "configuration": self.configuration,
+            "merged": self.merged,
+            "item": item,
+            "settled": [order.settled, order.stop_time],
+            "output": output,
+            "digitalmodel": self.digitalmodel,
+        }
+
+
+def configuration_hash(asked: Mapping[str, Any]) -> str | None:
+    """One hash over what of a configuration (JSON-safe) decides results; None where it holds what has no exact form."""
+    kept = {key: value for key, value in asked.items() if key not in LEFT_OUT}
+    kept["Analysis"] = {key: value for key, value in asked["Analysis"].items() if key not in STAMPED}
+    text = json.dumps(kept, sort_keys=True)
+    return None if f'"{LOST}"' in text else hashlib.sha256(text.encode()).hexdigest()
+
+
+def packed(result: FileResult) -> dict[str, Any]:
+    """A file's result as plain values and frames."""
+    return {
+        "summary": None if result.summary is None else dict(result.summary),
+        "linked": None if result.linked is None else dict(result.linked),
+        "outputs": [[label, str(path)] for label, path in result.outputs],
+        "record": result.record,
+        "run_status": result.run_status,
+        "stop_time": result.stop_time,
+        "settled": [result.settled.settled, result.settled.stop_time],
+        "log": list(result.log),
+    }
+
+
+def unpacked(stored: Mapping[str, Any]) -> FileResult:
+    """The result that `packed` was given.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    settled, stop_time = stored["settled"]
+    return FileResult(
+        summary=stored["summary"],
+        linked=stored["linked"],
+        outputs=tuple((str(label), Path(path)) for label, path in stored["outputs"]),
+        record=stored["record"],
+        run_status=str(stored["run_status"]),
+        stop_time=stored["stop_time"],
+        settled=Order(bool(settled), stop_time),
+        log=tuple(stored["log"]),
+    )
+
+
+def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[list[Any]] | None:
+    """The common outputs of a batch, with its name taken out of theirs: name and bytes; None where one is elsewhere."""
+    found = []
+    for path in outputs:
+        if path.parent != folder:
+            return None
+        stem = path.name.removeprefix(name)
+        found.append([stem if stem == path.name else STAMP + stem, path.read_bytes()])
+    return found
+
+
+def output_name(kept: str, name: str) -> str:
+    """The name of a common output in a batch of this name."""
+    return name + kept.removeprefix(STAMP) if kept.startswith(STAMP) else kept
