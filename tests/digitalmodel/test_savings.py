@@ -26,7 +26,7 @@ from dm_proof.harness import contents, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.questions import questions_of
-from orcabatch.digitalmodel.savings import Names, ObjectTable, Row, completed, saving
+from orcabatch.digitalmodel.savings import Curves, Names, ObjectTable, Row, completed, saving
 
 pd = pytest.importorskip("pandas", reason="the tables are pandas'")
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
@@ -113,6 +113,40 @@ def test_a_row_answers_like_the_table_it_becomes() -> None:
     assert row.shape == (1, len(BASE) + 1)
     row[["b"]] = [2.0]
     assert list(row.frame()["b"]) == [2.0]
+
+
+CURVES = st.one_of(
+    st.lists(st.floats(), max_size=4).map(np.array),
+    st.lists(st.floats(), min_size=2, max_size=2).map(np.array),
+    st.just(np.arange(4.0)[::2]),
+    st.just(np.arange(2)),
+    st.lists(st.floats(0, 9), min_size=2, max_size=2),
+    st.just(1.5),
+)
+
+
+@given(first=CURVES, second=CURVES, third=st.none() | CURVES)
+@example(first=np.array([1.0, np.nan, 3.0]), second=np.array([0.1, np.nan, 0.3]), third=None)
+@example(first=np.array([]), second=np.array([1.0, 2.0]), third=None)
+@example(first=np.array([1.0, 2.0]), second=np.array([1.0, 4.0]), third=[1.0, 2.0])
+def test_curves_give_what_a_table_of_them_gives(first: Any, second: Any, third: Any) -> None:
+    """Largest, smallest and mean value to the bit, the values one by one, and the errors."""
+
+    def made(table: Any) -> list[Any]:
+        try:
+            table["X"] = first
+            table["Tension"] = second
+            got = [repr(value) for value in table["Tension"]]
+            if third is not None:
+                table["Tension"] = third
+            got += [repr(getattr(table["Tension"], what)()) for what in ("max", "min", "mean")]
+        except (ValueError, TypeError, KeyError) as error:
+            return [type(error), str(error)]
+        return [*got, list(table.columns), table.shape]
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert made(Curves(pd)) == made(pd.DataFrame())
 
 
 def test_the_table_of_objects_gives_names_and_is_made_for_whoever_wants_more() -> None:

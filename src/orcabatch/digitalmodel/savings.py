@@ -4,7 +4,7 @@ For each summary column of a time history or a static result digitalmodel makes 
 look whether one name is in it; for each column it makes an empty table that only range graphs use; and it adds columns
 to a one-row table one at a time, which pandas answers with work that grows with the square of their number. While
 `saving` lasts, and only in its thread, digitalmodel's own instances and its name for pandas give stand-ins that do that
-work when it is really asked for: `ObjectTable`, `Unused` and `Row`.
+work when it is really asked for: `ObjectTable`, `Curves` and `Row`.
 
 Depends on what digitalmodel's functions do with those tables, so it is for tested sources only (`Layout.tested`).
 Nothing is changed in digitalmodel's files or classes; what is put on its instances is taken off with the last block.
@@ -93,25 +93,44 @@ class ObjectTable:
         return getattr(self._made(), name)
 
 
-class Unused:
-    """An empty table that becomes one when a column is put into it."""
+class Curves:
+    """An empty table for the curves of one range graph: columns are kept as they come, and given as pandas' series.
 
-    def __init__(self, frame: type[Any]) -> None:
-        self._frame, self._made = frame, None
+    Most columns of a summary never put anything in. What is not an array of numbers, as long as the ones before, goes
+    into a real table, which takes over from then on.
+    """
 
-    def _real(self) -> Any:
-        if self._made is None:
-            self._made = self._frame()
-        return self._made
+    def __init__(self, pandas: ModuleType) -> None:
+        self._pandas = pandas
+        self._made: Any = None
+        self._curves: dict[Any, Any] = {}
 
     def __setitem__(self, column: Any, values: Any) -> None:
-        self._real()[column] = values
+        if self._made is None and type(column) is str and self._fits(values):
+            self._curves[column] = values
+        else:
+            self._real()[column] = values
 
     def __getitem__(self, column: Any) -> Any:
+        if self._made is None and type(column) is str and column in self._curves:
+            return self._pandas.Series(self._curves[column], name=column)
         return self._real()[column]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real(), name)
+
+    def _fits(self, values: Any) -> bool:
+        ours = type(values) is np.ndarray and values.ndim == 1 and values.dtype == np.float64
+        if not ours or not values.size or not values.flags.c_contiguous:
+            return False
+        return all(len(curve) == len(values) for curve in self._curves.values())
+
+    def _real(self) -> Any:
+        if self._made is None:
+            self._made = self._pandas.DataFrame()
+            for column, values in self._curves.items():
+                self._made[column] = values
+        return self._made
 
 
 class Row:
@@ -177,7 +196,7 @@ class _Pandas:
 
     def _table(self, *args: Any, **named: Any) -> Any:
         if not args and not named:
-            return Unused(self.original.DataFrame)
+            return Curves(self.original)
         if len(args) == 1 and named.keys() == {"columns"} and type(args[0]) is list and len(args[0]) == 1:
             return Row(self.original, args[0], named["columns"])
         return self.original.DataFrame(*args, **named)
