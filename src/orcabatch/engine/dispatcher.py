@@ -449,7 +449,7 @@ class Dispatcher:
             self._events.append(signals.Redone(self._now(), index))
 
     def _open_gate(self, *, ask_all: bool = False) -> None:
-        """Offer the tasks that have become ready, but for what the job answers itself; being asked may let others go."""
+        """Offer the tasks that have become ready, but for what the job answers; being asked may let others go."""
         asking = not self._stop_level
         while asking:
             asking = False
