@@ -10,6 +10,7 @@ latest files and the count, executor and read-ahead that the last run ended with
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -25,10 +26,12 @@ from orcabatch.store.values import Damaged, decode, encode
 
 if TYPE_CHECKING:
     from orcabatch.batch.memory import Memory
+    from orcabatch.batch.request import Request
     from orcabatch.host import HostResources
     from orcabatch.outcome import FileOutcome
 
 MOST_RECORDS = 2_000
+MOST_READ_AHEAD = 4
 ENOUGH_FILES = 4
 """A run of fewer files says nothing about how many at once are good."""
 
@@ -42,14 +45,21 @@ class Ran:
         limits: changes of the limit: seconds, count, reason.
         wall_s: seconds it took.
         executor: what its workers were at the end.
-        read_ahead: its read-ahead depth.
     """
 
     outcomes: Sequence[FileOutcome]
     limits: Sequence[tuple[float, int, str]]
     wall_s: float
     executor: str
-    read_ahead: int
+
+    @property
+    def read_ahead(self) -> int:
+        """How many files should be read ahead so that a worker does not wait for the next: loading over the rest."""
+        load = sum(outcome.phases.get(Phase.LOAD, 0.0) for outcome in self.outcomes)
+        rest = sum(
+            outcome.phases.get(phase, 0.0) for outcome in self.outcomes for phase in (Phase.EXTRACT, Phase.WRITE)
+        )
+        return min(MOST_READ_AHEAD, 1 + math.ceil(load / rest)) if rest > 0 else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,15 @@ def recall(memory: Memory, host: HostResources) -> Learned:
     with suppress(Damaged, KeyError, TypeError, ValueError):
         return _learned(decode(payload))
     return Learned()
+
+
+def lessons(request: Request, host: HostResources) -> Learned:
+    """What earlier runs of a request taught, for `orcabatch plan --write`."""
+    from orcabatch.batch.run import planned
+
+    memory = planned(request, host)[1]
+    with memory.opened():
+        return recall(memory, host)
 
 
 def keep(memory: Memory, host: HostResources, ran: Ran) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import in_own_order, write_account
 from orcabatch.batch.job import BatchJob, Visit, visits
+from orcabatch.batch.learned import Nearest, Ran, keep, recall
 from orcabatch.batch.memory import NO_BINDING, Memory, memory_of
 from orcabatch.batch.probe import host_probe
 from orcabatch.batch.result import BatchResult, last_attempts
@@ -59,14 +60,17 @@ def planned(request: Request, host: HostResources | None = None) -> tuple[BatchP
     sizes = sim_sizes(visit.file for visit in wanted)
     files = [SizedFile(visit.file, size or 0) for visit, size in zip(wanted, sizes, strict=True)]
     memory = _memory(request, wanted)
+    here = host or ResourceManager().measure()
     with memory.opened():
+        learned = recall(memory, here)
         plan = make_plan(
             files,
             request.settings,
-            host or ResourceManager().measure(),
+            here,
             batches=[tuple(visit.positions) for visit in wanted],
-            history=memory,
+            history=Nearest(memory, learned),
             skipped=memory.look(),
+            learned=learned,
         )
     return plan, memory
 
@@ -233,8 +237,16 @@ class Run:
                     self.memory.conclude(batch, own, conclusion.outputs)
         finally:
             self.memory.say_again()
+            keep(self.memory, self.plan.host, self._ran(outcomes))
             self._metrics, written = write_account(self.request, self.plan, self.monitor, self.warnings, self._orcaflex)
             self._outputs += written
+
+    def _ran(self, outcomes: Sequence[FileOutcome]) -> Ran:
+        """What the next run of its kind may learn from."""
+        state = self.monitor.state
+        return Ran(
+            outcomes, list(state.limits), self.monitor.wall_s, self.monitor.evidence().executor or self.plan.executor
+        )
 
 
 def _folders(request: Request) -> dict[Path, str]:

@@ -28,7 +28,7 @@ BATCHES = (
 )
 DIGITALMODEL_TOO = ("1 column, 10 objects", "20 columns, 10 objects")
 """Whose counts of digitalmodel's own loop are recorded too; the others take seconds."""
-VIRTUAL = ("small", "mixed", "heavy_tail", "latency", "gil", "cpu")
+VIRTUAL = ("small", "mixed", "latency", "cpu")
 
 
 def figures() -> dict[str, Any]:

@@ -1,16 +1,71 @@
-"""`orcabatch plan FILE.yml ...`: what `run` would do, and why."""
+"""`orcabatch plan FILE.yml ... [--write NEW.yml]`: what `run` would do, and why."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.run import plan_of
 from orcabatch.cli.run import request_of, understood
+from orcabatch.errors import SourceError
+
+if TYPE_CHECKING:
+    from orcabatch.batch.request import Request
+
+HEAD = (
+    "# Written by `orcabatch plan --write` from {source}, with what earlier runs taught on this host:\n{said}"
+    "# Comments of the original are not in here.\n"
+)
 
 
 def main(words: list[str]) -> int:
-    """Print the plan; runs nothing, writes nothing."""
+    """Print the plan; runs nothing, and writes nothing but the YAML that `--write` names."""
     arguments, files, overrides = understood("plan", words)
-    plan = plan_of(request_of(files, arguments, overrides))
+    request = request_of(files, arguments, overrides)
+    plan = plan_of(request)
     print(plan.to_text(shutil.get_terminal_size((100, 24)).columns))
+    if arguments.write:
+        print(write_tuned(files, arguments.write, request))
     return 0
+
+
+def write_tuned(files: list[Path], target: Path, request: Request) -> str:
+    """Write the YAML anew with what was learned; says what changed.
+
+    Raises:
+        SourceError: the target exists or lies elsewhere, several YAMLs are named, or nothing was learned.
+    """
+    import yaml
+
+    from orcabatch.batch.learned import lessons
+    from orcabatch.host import ResourceManager
+    from orcabatch.plan.tuned import tuned_section
+    from orcabatch.store.atomic import write_bytes
+
+    source = _only(files, target)
+    learned = lessons(request, ResourceManager().measure())
+    if not learned.records:
+        raise SourceError(f"nothing was learned yet of {source.name} on this host: run it once, then write its plan")
+    content: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
+    section, said = tuned_section(content.get("performance"), request.settings, learned)
+    content["performance"] = section
+    lines = "".join(f"#   {line}\n" for line in said or ["nothing that the YAML does not say already"])
+    text = HEAD.format(source=source.name, said=lines) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    write_bytes(target, text.encode())
+    return "\n".join([f"written: {target.absolute()}", *(f"- {line}" for line in said)])
+
+
+def _only(files: list[Path], target: Path) -> Path:
+    """The one YAML to start from."""
+    if len(files) != 1:
+        raise SourceError("name one YAML file with --write: each gets a file of its own")
+    source = files[0]
+    if target.exists():
+        raise SourceError(f"{target} exists already, and --write never changes a file: name a new one")
+    if target.absolute().parent != source.absolute().parent:
+        raise SourceError(
+            f"{target} must lie beside {source.name}, whose folders may be given relative to it: "
+            f"--write {source.with_stem(f'{source.stem}_tuned')}"
+        )
+    return source

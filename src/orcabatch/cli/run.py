@@ -83,6 +83,8 @@ def options_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
         parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
         parser.add_argument("--verbose", action="store_true", help="show what digitalmodel prints and logs")
+    if command == "plan":
+        parser.add_argument("--write", type=Path, metavar="YML", help="write the YAML anew, with what was learned")
     return parser
 
 

@@ -73,7 +73,7 @@ class Learned:
         families: seconds over the fit's, by family.
         limit: the count of files at once that the last run ended with; None: not known.
         executor: what its workers were; empty: not known.
-        read_ahead: read-ahead depth it ran with; None: not known.
+        read_ahead: files to read ahead so that no worker waits; None: not known.
     """
 
     records: tuple[Record, ...] = ()
@@ -131,7 +131,7 @@ def learn(
         records: oldest first.
         limit: the count of files at once that the last run ended with.
         executor: what its workers were.
-        read_ahead: its read-ahead depth.
+        read_ahead: how many files should be read ahead.
     """
     kept = tuple(record for record in records if record.usable)
     by_size = fit_by_size(kept)

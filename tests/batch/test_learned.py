@@ -1,0 +1,138 @@
+"""What one run teaches the next of its kind: the plan says it and starts from it; `plan --write` makes a YAML of it."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import orcabatch
+from batch_functions import largest_tension, name_and_tension
+from orcabatch.cli import main
+from orcabatch.errors import SourceError
+from orcabatch.plan.history import Learned, Record, learn
+from orcabatch.plan.tuned import tuned_section
+from orcabatch.settings import parse_settings
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(files, function=largest_tension, **more):
+    """A silent, fresh run over the simulated OrcaFlex."""
+    asked = {"postprocess": function, "orcaflex": "simulated", "progress": False, "fresh": True, **more}
+    return orcabatch.run_batch(files, **asked)
+
+
+def plan(files, function=largest_tension, **more):
+    """The plan of the same."""
+    return orcabatch.plan_batch(files, postprocess=function, orcaflex="simulated", fresh=True, **more)
+
+
+def learned_notes(made):
+    """The notes that say what was learned."""
+    return [note for note in made.notes if note.startswith("learned from")]
+
+
+def test_a_first_plan_knows_nothing_and_the_second_says_what_the_first_run_taught(orcaflex, sims):
+    """Seconds and memory of every file, and how many files it was learned from; results are not taken over."""
+    assert not learned_notes(plan(sims))
+    assert run(sims).ok
+    again = plan(sims)
+    assert len(learned_notes(again)) == 1
+    assert learned_notes(again)[0].startswith(f"learned from {len(sims)} files")
+    assert all(file.seconds is not None and file.skip is None for file in again.files)
+    assert again.predicted_s is not None
+    assert run(sims).ok
+
+
+def test_another_function_and_a_switched_off_ledger_are_told_nothing(orcaflex, sims):
+    """A kind of batch is what is computed; without a ledger there is no history."""
+    run(sims)
+    assert not learned_notes(plan(sims, name_and_tension))
+    assert not learned_notes(plan(sims, performance={"ledger": {"enabled": False}}))
+
+
+def test_a_file_that_was_never_run_is_foretold_from_its_kind(orcaflex, sims, tmp_path):
+    """The history of the others gives it seconds before its first run."""
+    run(sims)
+    new = tmp_path / "new_case.sim"
+    shutil.copyfile(sims[0], new)
+    assert plan([*sims, new]).files[-1].seconds is not None
+
+
+def test_the_next_plan_starts_where_the_last_run_was(plan_inputs):
+    """Not below the user's floor, not above the limit."""
+    files, host = plan_inputs
+    from orcabatch.plan import make_plan
+
+    records = [Record(file.path.name, file.size, 1.0, 1.0) for file in files]
+    for limit, expected in ((3, 3), (500, 45)):
+        made = make_plan(files, parse_settings(None), host, learned=learn(records, limit=limit))
+        assert made.start_limit == min(expected, made.limit)
+    floored = make_plan(files, parse_settings({"threading": {"min_threads": 6}}), host, learned=learn(records, limit=3))
+    assert floored.start_limit == 6
+
+
+@pytest.fixture
+def plan_inputs():
+    """Sixty small files on a large host."""
+    from orcabatch.host import HostResources
+    from orcabatch.plan import SizedFile
+
+    gb = 10**9
+    host = HostResources(
+        logical_cpus=64, physical_cpus=32, numa_nodes=1, total_ram_bytes=256 * gb, available_ram_bytes=250 * gb
+    )
+    return [SizedFile(Path(f"/x/case_{i}.sim"), 50_000_000 + i) for i in range(60)], host
+
+
+def test_a_tuned_section_keeps_what_the_user_set_and_only_narrows_it():
+    """Executor and read-ahead that the user wrote stay; the count is a ceiling with room above what was found."""
+    learned = Learned((Record("a", 1, 1.0),), limit=6, executor="processes", read_ahead=3)
+    made, said = tuned_section(None, parse_settings(None), learned)
+    assert made == {"executor": "processes", "threading": {"max_threads": 12}, "io": {"read_ahead": 3}}
+    assert len(said) == 3
+    own = {"executor": "threads", "threading": {"max_threads": 8}, "io": {"read_ahead": 1}}
+    assert tuned_section(own, parse_settings(own), learned) == (own, [])
+
+
+@pytest.fixture
+def project(tmp_path, orcaflex):
+    """The smaller example with its files."""
+    pytest.importorskip("digitalmodel", reason="needs digitalmodel itself: install orcabatch[digitalmodel]")
+    shutil.copyfile(EXAMPLES / "dm_fsts.yml", tmp_path / "dm_fsts.yml")
+    runpy.run_path(str(EXAMPLES / "generate_sims.py"))["generate_sims"](
+        tmp_path / "sims", lngc=0, standard=5, scale=0.3
+    )
+    return tmp_path
+
+
+def test_plan_write_makes_a_new_yaml_that_runs_and_never_touches_the_users(project, capsys, monkeypatch):
+    """Before a run there is nothing to write; after it there is; an existing file is never overwritten."""
+    monkeypatch.chdir(project)
+    source, target = project / "dm_fsts.yml", project / "dm_fsts_tuned.yml"
+    before = source.read_bytes()
+    words = ["plan", str(source), "--orcaflex", "simulated", "--write", str(target)]
+    assert main(words) == 2
+    assert not target.exists()
+    assert main(["run", str(source), "--orcaflex", "simulated", "--quiet", "--fresh"]) == 0
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "learned from 5 files" in " ".join(capsys.readouterr().out.split())
+    assert "read_ahead" in yaml.safe_load(target.read_text(encoding="utf-8"))["performance"]["io"]
+    assert main(["run", str(target), "--orcaflex", "simulated", "--quiet"]) == 0
+    assert main(words) == 2
+    assert source.read_bytes() == before
+
+
+def test_plan_write_refuses_the_users_own_file_and_another_folder(project):
+    """Said before anything is written."""
+    from orcabatch.cli.plan import _only
+
+    source = project / "dm_fsts.yml"
+    for target in (source, project / "elsewhere" / "new.yml"):
+        with pytest.raises(SourceError):
+            _only([source], target)
