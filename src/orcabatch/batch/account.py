@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.job import visits
+from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.settings import to_section
 
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
 
 def write_account(
     request: Request, plan: BatchPlan, monitor: PerformanceMonitor, warnings: Sequence[str], orcaflex: str
-) -> tuple[dict[str, Any], list[Path]]:
-    """The metrics of the call, and the files they were written to.
+) -> tuple[dict[str, Any], list[Path], list[str]]:
+    """The metrics of the call, the files they were written to, and why others could not be written.
 
-    With several batches the metrics of the call hold all of them; each batch's own file holds its own.
-
-    Raises:
-        OutputError: a metrics file cannot be written.
+    With several batches the metrics of the call hold all of them; each batch's own file holds its own. Metrics are no
+    results: a file that cannot be written is said, and costs nothing else.
     """
     shared = {
         "plan": plan.to_dict(),
@@ -38,7 +37,7 @@ def write_account(
         "orcaflex": orcaflex,
         "executor_why": monitor.state.executor_why or plan.executor_why,
     }
-    written = []
+    written, complaints = [], []
     metrics: dict[str, Any] = {}
     for batch in request.batches:
         own = shared | {"settings": to_section(request.own[batch.name])}
@@ -48,11 +47,14 @@ def write_account(
             metrics["proof"] = proof
         target = metrics_file(batch, request)
         if target is not None:
-            write_metrics(target, metrics)
-            written.append(target)
+            try:
+                write_metrics(target, metrics)
+                written.append(target)
+            except OutputError as error:
+                complaints.append(f"The metrics are not written: {error}. The results are not concerned.")
     if len(request.batches) > 1:
         metrics = build_metrics(RunRecord.of_monitor(monitor, **shared))
-    return metrics, written
+    return metrics, written, complaints
 
 
 def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:

@@ -24,7 +24,7 @@ from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Event, Task
-from orcabatch.errors import BatchInterrupted, OrcaFlexUnavailable, SettingsError
+from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
 from orcabatch.host import HostResources, ResourceManager, sim_sizes
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import Display, make_display
@@ -36,6 +36,7 @@ from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
 
 if TYPE_CHECKING:
+    from orcabatch.batch.kinds import Batch
     from orcabatch.batch.request import Request
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan.workers import Layout
@@ -45,6 +46,8 @@ _log = logging.getLogger(__name__)
 
 SAMPLE_INTERVAL_S = 0.25
 """How often the engine looks at the host. One look takes about a millisecond."""
+
+OUTPUTS_LOST = "Mend that and run the same command again: what was computed is kept, only this is written."
 
 FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this process only"
 
@@ -223,23 +226,41 @@ class Run:
             self._display.listener(event)
 
     def _conclude(self) -> None:
-        """Have every batch write what it has, then the metrics, whatever happened before."""
-        outcomes = last_attempts(self._outcomes)
+        """Have every batch write what it has, then the metrics, whatever happened before.
+
+        Raises:
+            BatchError: common outputs of a batch could not be written; those of the others are, and all that was
+                computed is kept.
+        """
+        outcomes, lost = last_attempts(self._outcomes), []
         try:
             for batch in self.request.batches:
-                own = in_own_order(batch, self.request, outcomes)
-                conclusion = batch.conclude(own, complete=self.interrupted is None)
-                self._outputs += conclusion.outputs
-                for warning in conclusion.warnings:
-                    self._warn(warning)
-                if self.interrupted is None:
-                    batch.pass_on()
-                    self.memory.conclude(batch, own, conclusion.outputs)
+                try:
+                    self._conclude_batch(batch, in_own_order(batch, self.request, outcomes))
+                except OutputError as error:
+                    lost.append(f"{batch.name}: {error}")
         finally:
             self.memory.say_again()
             keep(self.memory, self.plan.host, self._ran(outcomes))
-            self._metrics, written = write_account(self.request, self.plan, self.monitor, self.warnings, self._orcaflex)
-            self._outputs += written
+            self._account()
+        if lost:
+            raise BatchError("\n".join([*lost, OUTPUTS_LOST]))
+
+    def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
+        conclusion = batch.conclude(outcomes, complete=self.interrupted is None)
+        self._outputs += conclusion.outputs
+        for warning in conclusion.warnings:
+            self._warn(warning)
+        if self.interrupted is None:
+            batch.pass_on()
+            self.memory.conclude(batch, outcomes, conclusion.outputs)
+
+    def _account(self) -> None:
+        account = write_account(self.request, self.plan, self.monitor, self.warnings, self._orcaflex)
+        self._metrics, written, complaints = account
+        self._outputs += written
+        for complaint in complaints:
+            self._warn(complaint)
 
     def _ran(self, outcomes: Sequence[FileOutcome]) -> Ran:
         """What the next run of its kind may learn from."""

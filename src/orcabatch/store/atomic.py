@@ -51,11 +51,11 @@ def write_bytes(target: Path, content: bytes, *, durable: bool = True) -> None:
     Raises:
         OutputError: the folder cannot be written, or another program holds the target open.
     """
-    with atomic_path(target, durable=durable) as temporary:
-        try:
+    try:
+        with atomic_path(target, durable=durable) as temporary:
             temporary.write_bytes(content)
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 def replace(temporary: Path, target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
