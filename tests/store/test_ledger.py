@@ -92,6 +92,7 @@ def test_the_history_keeps_latest_and_fastest_and_outlives_results(opened):
 def test_above_its_size_the_oldest_results_go_and_the_history_stays(opened, tmp_path):
     """The newest results are there, the oldest are not, the file is no larger than allowed, nothing was said."""
     book = opened(max_bytes=3_000_000)
+    book.put(Entry(b"learned", "learned", "", "dm", b"start with 12"))
     noise = random.Random(1)
     for number in range(100):
         book.put(entry(number, noise.randbytes(100_000)))
@@ -104,6 +105,7 @@ def test_above_its_size_the_oldest_results_go_and_the_history_stays(opened, tmp_
     assert there[-15:] == [True] * 15
     assert not any(there[:60])
     assert all(again.past(f"{number}.sim", ["dm"]) for number in range(100))
+    assert again.get(b"learned") == b"start with 12"
 
 
 def test_a_result_that_would_fill_the_ledger_alone_is_not_kept(opened):

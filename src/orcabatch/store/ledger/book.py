@@ -44,6 +44,9 @@ _UNUSABLE = {
     sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_AUTH,
 }  # fmt: skip
 _SHORT_READ = 522
+_OLDEST = "SELECT rowid, length(payload) FROM entries WHERE kind NOT IN ('learned', 'lesson') ORDER BY rowid"
+_DELETE_TO = "DELETE FROM entries WHERE rowid <= ? AND kind NOT IN ('learned', 'lesson')"
+"""What was learned from earlier runs is small, and stays as the history does."""
 _PUT = "INSERT OR REPLACE INTO entries (key, kind, file, label, at, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD = (
     "INSERT INTO history (file, label, at, size_bytes, seconds, least_seconds, memory_factor, runs) "
@@ -58,7 +61,7 @@ class Entry:
 
     Attributes:
         key: identifies everything that determines the payload.
-        kind: `result`, `fact` or `conclusion`.
+        kind: `result`, `fact`, `why` or `conclusion`; `learned` and `lesson` stay when the ledger makes room.
         file: the `.sim` file it belongs to; empty where it belongs to a batch.
         label: what was computed.
         payload: its bytes.
@@ -435,14 +438,14 @@ class SqliteLedger:
     def _forget_oldest(self, bytes_: int) -> int:
         """Forget about so many bytes of results, in the order in which they came; returns how many results."""
         freed, last = 0, None
-        with closing(self._cursor().execute("SELECT rowid, length(payload) FROM entries ORDER BY rowid")) as rows:
+        with closing(self._cursor().execute(_OLDEST)) as rows:
             for row, length in rows:
                 freed, last = freed + int(length or 0) + 200, row
                 if freed >= bytes_:
                     break
         if last is None:
             return 0
-        with closing(self._cursor().execute("DELETE FROM entries WHERE rowid <= ?", (last,))) as deleted:
+        with closing(self._cursor().execute(_DELETE_TO, (last,))) as deleted:
             return deleted.rowcount
 
 
