@@ -64,7 +64,14 @@ def test_peers_that_are_not_installed_are_left_out_with_the_package_they_lack(mo
     """joblib and distributed are optional."""
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda _: None)
     assert peers.missing() == {"joblib-threading": "joblib", "joblib-loky": "joblib", "dask": "distributed"}
-    assert {each.kind.split(":")[0] for each in peers.grid()} == {"threads", "processes", "chunks"}
+
+
+def test_a_hopeless_peer_is_run_once_and_the_baseline_in_every_round() -> None:
+    """Twice as slow as the fastest peer after one round; digitalmodel's loop and orcabatch are never left out."""
+    contenders = [peers.SERIAL, peers.BASELINE, Contender("chunks 2", "chunks:2"), Contender("dask 2", "dask:2")]
+    walls = {"serial loop": 9.0, "threads 30": 8.0, "chunks 2": 5.0, "dask 2": 2.0}
+    runs = {name: [{"wall_s": wall}] for name, wall in walls.items()}
+    assert measure._hopeless(contenders, runs, (peers.BASELINE.name,)) == {"chunks 2"}
 
 
 def test_sizes_are_drawn_like_the_published_ones_and_always_the_same() -> None:

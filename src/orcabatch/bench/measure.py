@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SIDE = Path(__file__).parent / "side"
 WATCH_EVERY_S = 0.1
+HOPELESS = 2.0
 LONGEST_S = 600.0
 """A contender that takes longer is ended and stands as not finished."""
 
@@ -89,18 +90,34 @@ class Measured:
         return self.median_s - self.median("own_s") / max(1, lanes)
 
 
-def compete(
-    contenders: Sequence[Contender], made: Made, *, rounds: int = 3, warm_cache: bool = False, say: Say = lambda _: None
+def compete(  # noqa: PLR0913 - who, on what, and four ways to go about it
+    contenders: Sequence[Contender],
+    made: Made,
+    *,
+    rounds: int = 3,
+    warm_cache: bool = False,
+    keep: Sequence[str] = (),
+    say: Say = lambda _: None,
 ) -> list[Measured]:
-    """Every contender on a workload, `rounds` times, every other round in reverse order."""
+    """Every contender on a workload, `rounds` times, every other round in reverse order.
+
+    Args:
+        contenders: who competes.
+        made: the workload on disk.
+        rounds: how often; a peer that took more than `HOPELESS` times the fastest peer's time in the first round is not
+            run again.
+        warm_cache: the files are read before each run instead of dropped from the page cache.
+        keep: names that are run in every round whatever they took.
+        say: told about every run.
+    """
     walls: dict[str, list[dict[str, Any]]] = {contender.name: [] for contender in contenders}
     errors: dict[str, str] = {}
-    same: dict[str, bool | None] = {}
     with temporary_folder() as folder:
         for number in range(rounds):
             order = contenders if number % 2 == 0 else list(reversed(contenders))
+            hopeless = _hopeless(contenders, walls, keep)
             for contender in order:
-                if contender.name in errors:
+                if contender.name in errors or contender.name in hopeless:
                     continue
                 out = folder / f"{contender.name.replace(' ', '_').replace(':', '_')}_{number}"
                 try:
@@ -123,6 +140,16 @@ def compete(
         )
         for contender in contenders
     ]
+
+
+def _hopeless(
+    contenders: Sequence[Contender], runs: Mapping[str, Sequence[Mapping[str, Any]]], keep: Sequence[str]
+) -> set[str]:
+    """Peers that another peer beat by far in the first round."""
+    first = {each.name: runs[each.name][0]["wall_s"] for each in contenders if runs[each.name]}
+    peers = {each.name for each in contenders if each.kind not in {"orcabatch", "serial"} and each.name in first}
+    fastest = min((first[name] for name in peers), default=0.0)
+    return {name for name in peers if first[name] > HOPELESS * fastest and name not in keep}
 
 
 class NotFinished(OrcabatchError):  # noqa: N818 - says what became of it

@@ -52,24 +52,27 @@ def missing() -> dict[str, str]:
     return {pool: package for pool, package in POOLS.items() if package and importlib.util.find_spec(package) is None}
 
 
-def grid(pools: Sequence[str] = tuple(POOLS), cpus: int | None = None) -> list[Contender]:
-    """Every peer at every count that is tried."""
-    here = [pool for pool in pools if pool not in missing()]
-    return [Contender(f"{pool} {count}", f"{pool}:{count}") for pool in here for count in counts(pool, cpus)]
-
-
 def search(
     made: Made, pools: Sequence[str] = tuple(POOLS), *, files: int = 4, say: Say = lambda _: None
 ) -> list[Contender]:
-    """The best setting of each pool: one round over the first files of the workload."""
+    """The best setting of each pool over the first files of the workload.
+
+    Counts go up until one is slower than the one before.
+    """
     few = replace(made, workload=replace(made.workload, sizes=made.workload.sizes[:files]), files=made.files[:files])
-    tried = compete(grid(pools), few, rounds=1, say=say)
-    best = []
-    for pool in pools:
-        finished = [each for each in tried if each.contender.rsplit(" ", 1)[0] == pool and each.wall_s]
-        if finished:
-            fastest = min(finished, key=lambda each: each.median_s)
-            best.append(Contender(fastest.contender, fastest.contender.replace(" ", ":")))
+    lacking = missing()
+    found = [_climbed(pool, few, say) for pool in pools if pool not in lacking]
+    return [contender for contender in found if contender is not None]
+
+
+def _climbed(pool: str, few: Made, say: Say) -> Contender | None:
+    best, best_s = None, float("inf")
+    for count in counts(pool):
+        contender = Contender(f"{pool} {count}", f"{pool}:{count}")
+        tried = compete([contender], few, rounds=1, say=say)[0]
+        if tried.median_s >= best_s:
+            break
+        best, best_s = contender, tried.median_s
     return best
 
 

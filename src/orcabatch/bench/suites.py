@@ -44,6 +44,7 @@ class Setup:
         rounds: how often everything is measured.
         quick: fewer and smaller files, for a look.
         warm_cache: fill the page cache with the files instead of emptying it.
+        only: cases whose name holds this, where a suite has several.
         say: told about progress.
     """
 
@@ -51,6 +52,7 @@ class Setup:
     rounds: int = 3
     quick: bool = False
     warm_cache: bool = False
+    only: str = ""
     say: Say = lambda _: None
 
     def files(self, usual: int) -> int:
@@ -164,10 +166,19 @@ def spec(setup: Setup) -> Findings:
 
 def _against_best(found: Findings, setup: Setup, workload: Workload, own: Sequence[Contender]) -> None:
     """Measure a workload: serial, 30 threads, the best pool of threads and of processes, and orcabatch."""
+    if setup.only not in workload.name:
+        return
     made = written(workload, setup.folder / _place(workload))
     best = peers.search(made, ("threads", "processes"), files=8, say=setup.say)
     others = [peers.SERIAL, peers.BASELINE, *(each for each in best if each.kind != peers.BASELINE.kind)]
-    measured = compete([*others, *own], made, rounds=setup.rounds, warm_cache=setup.warm_cache, say=setup.say)
+    measured = compete(
+        [*others, *own],
+        made,
+        rounds=setup.rounds,
+        warm_cache=setup.warm_cache,
+        keep=(peers.BASELINE.name,),
+        say=setup.say,
+    )
     fastest = peers.best_of(measured)
     baseline = next(each for each in measured if each.contender == peers.BASELINE.name)
     for each in measured:
@@ -217,8 +228,10 @@ def peers_suite(setup: Setup) -> Findings:
     for shape, host, usual in PEER_CASES:
         for joint in JOINT if host != "free" else ("many",):
             workload = shapes(setup.files(usual))[shape].on(host, joint)
+            if setup.only not in workload.name:
+                continue
             made = written(workload, setup.folder / _place(workload))
-            best = peers.search(made, files=3, say=setup.say)
+            best = peers.search(made, files=2, say=setup.say)
             own = peers.orcabatch(**settings())
             everyone = [peers.SERIAL, *best, peers.TIERS, own]
             measured = compete(everyone, made, rounds=setup.rounds, warm_cache=setup.warm_cache, say=setup.say)

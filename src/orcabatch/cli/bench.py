@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("suite", nargs="?", choices=SUITES, default="tour", help="default: a short tour")
     parser.add_argument("metrics", nargs="?", type=Path, help="for `replay`: a batch's metrics file")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller files")
+    parser.add_argument("--only", default="", metavar="WORDS", help="only the cases whose name holds these words")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured; default 3")
     parser.add_argument(
         "--warm-cache", action="store_true", help="read the files before each run instead of dropping them"
@@ -75,7 +76,7 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
         return
     from orcabatch.bench import suites
 
-    setup = suites.Setup(folder, max(1, arguments.rounds), arguments.quick, arguments.warm_cache, _say)
+    setup = suites.Setup(folder, max(1, arguments.rounds), arguments.quick, arguments.warm_cache, arguments.only, _say)
     made = suites.tour(setup) if arguments.suite == "tour" else [suites.SUITES[arguments.suite](setup)]
     for found in made:
         yield _mapping(found)
