@@ -12,7 +12,8 @@ import os
 import runpy
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def main(words: list[str]) -> int:
     folder = arguments.folder.absolute()
     files = prepare(folder, quick=arguments.quick)
     size = format_size(sum(file.stat().st_size for file in files))
-    print(f"{len(files)} simulated .sim files ({size}) in {folder / 'sims'}; every load waits {LATENCY_S:g} s as a slow drive would")
+    print(f"{len(files)} simulated .sim files ({size}) in {folder / 'sims'}")
+    print(f"every load waits {LATENCY_S:g} s, as a slow drive would")
     with _slow_loads():
         if importlib.util.find_spec("digitalmodel") is None:
             return _plain(folder, files)
@@ -62,18 +64,18 @@ def prepare(folder: Path, *, quick: bool = False) -> list[Path]:
     return made
 
 
-class _slow_loads:
+@contextmanager
+def _slow_loads() -> Iterator[None]:
     """While it lasts, loading costs a latency, here and in the reference process."""
+    from orcabatch import simulated
 
-    def __enter__(self) -> None:
-        from orcabatch import simulated
-
-        self._before = dict(os.environ)
-        os.environ.update(simulated.Costs(load_latency_s=LATENCY_S).to_env())
-
-    def __exit__(self, *_: object) -> None:
+    before = dict(os.environ)
+    os.environ.update(simulated.Costs(load_latency_s=LATENCY_S).to_env())
+    try:
+        yield
+    finally:
         os.environ.clear()
-        os.environ.update(self._before)
+        os.environ.update(before)
 
 
 def _digitalmodel(folder: Path) -> int:
@@ -89,7 +91,10 @@ def _digitalmodel(folder: Path) -> int:
         report = prove(results, files=sum(outcome.batch in batch for outcome in result.outcomes))
         serial_s += report.loop_s
         same &= report.equal
-        print(f"{name}: {report.series} time series and {report.rows} rows " + ("equal byte for byte" if report.equal else report.to_text()))
+        print(
+            f"{name}: {report.series} time series and {report.rows} rows "
+            + ("equal byte for byte" if report.equal else report.to_text())
+        )
     _say_compared("digitalmodel's own serial loop (without its imports)", serial_s, result.metrics["wall_s"])
     return OK if same and result.ok else SOME_FAILED
 
