@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.bench import peers
-from orcabatch.bench.measure import Contender, Measured, Say, compete
+from orcabatch.bench.measure import Contender, Measured, Say, compete, run_once, temporary_folder
 from orcabatch.bench.workloads import (
     MB,
     MEMORY_FACTORS,
     SCALE,
     THRESHOLDS,
+    Made,
     Workload,
     shapes,
     sizes,
@@ -361,12 +362,50 @@ def stress(setup: Setup) -> Findings:
     return found
 
 
+def again(setup: Setup) -> Findings:
+    """The specification's batches run three times on one ledger, which is new in every round; results are not reused."""
+    found = Findings("again")
+    for workload in specification(setup.files(48)).values():
+        for host in ("latency", "ssd"):
+            made = written(workload.on(host), setup.folder / _place(workload))
+            runs: dict[str, list[dict[str, Any]]] = {"first run": [], "second run": [], "third run": []}
+            for _ in range(setup.rounds):
+                _in_turn(made, runs, setup)
+            _again_rows(found, made.workload.name, runs)
+    found.notes.append("Runs of one round share a ledger that is empty before the first; each is a fresh process.")
+    return found
+
+
+def _in_turn(made: Made, runs: Mapping[str, list[dict[str, Any]]], setup: Setup) -> None:
+    with temporary_folder() as folder:
+        contender = peers.orcabatch(ledger={"enabled": True, "path": str(folder / "ledger")})
+        for name, kept in runs.items():
+            kept.append(run_once(contender, made, folder / name.replace(" ", "_"), warm_cache=setup.warm_cache))
+            setup.say(f"  {made.workload.name}, {name}: {kept[-1]['wall_s']:.2f} s")
+
+
+def _again_rows(found: Findings, batch: str, runs: Mapping[str, list[dict[str, Any]]]) -> None:
+    measured = [
+        Measured(f"orcabatch {name}", batch, tuple(run["wall_s"] for run in kept), tuple(kept))
+        for name, kept in runs.items()
+    ]
+    for each in measured:
+        ratios = [now / first for now, first in zip(each.wall_s, measured[0].wall_s, strict=True)]
+        starts = sorted({run["start_limit"] for run in each.runs})
+        cells = row(each) | {"over the first": f"{statistics.median(ratios):.3f}", "started with": str(starts)}
+        cells["plan says what it learned"] = "yes" if all(run["learned"] for run in each.runs) else "no"
+        found.rows.append(cells)
+        found.bars.append((f"{batch}: {each.contender}", each.median_s))
+    found.keep(measured)
+
+
 SUITES: Mapping[str, Callable[[Setup], Findings]] = {
     "spec": spec,
     "peers": peers_suite,
     "scaling": scaling,
     "memory": memory,
     "stress": stress,
+    "again": again,
 }
 
 

@@ -1,6 +1,6 @@
 """`orcabatch bench [SUITE]`: measure, here, what is claimed.
 
-Suites: spec, peers, scaling, memory, stress, regression, broker, engine, real, virtual, prediction, replay METRICS.
+Suites: spec, peers, scaling, memory, stress, regression, broker, engine, real, virtual, prediction, again, replay METRICS.
 Without one: a short tour. Every case runs in fresh processes over the simulated OrcaFlex (`real`: over your own files,
 read-only); ratios are made within one run.
 """
@@ -18,7 +18,7 @@ from orcabatch.errors import SourceError
 OK, WORSE = 0, 1
 SUITES = (
     "tour", "spec", "peers", "scaling", "memory", "stress", "regression", "broker", "engine", "real", "virtual",
-    "prediction", "replay",
+    "prediction", "again", "replay",
 )  # fmt: skip
 
 

@@ -143,14 +143,19 @@ def _orcabatch(question: dict[str, Any], _kind: str, _count: int) -> Iterator[Ca
     """orcabatch with the settings of the question."""
     run_batch = importlib.import_module("orcabatch").run_batch
 
-    def work(files: list[str], folder: str) -> dict[str, Any]:
+    asked = question["performance"]
+
+    def run(files: list[str], folder: str, performance: dict[str, Any]) -> Any:
         cfg = _configured(question, files, folder)
-        result = run_batch(cfg, orcaflex="simulated", progress=False, fresh=True, performance=question["performance"])
+        return run_batch(cfg, orcaflex="simulated", progress=False, fresh=True, performance=performance)
+
+    def work(files: list[str], folder: str) -> dict[str, Any]:
+        result = run(files, folder, asked)
         if not question["partial"]:
             result.raise_for_failures()
         return _told(result)
 
-    work(question["files"][:1], "warm")
+    run(question["files"][:1], "warm", {**asked, "ledger": {"enabled": False}})
     yield work
 
 
@@ -169,6 +174,8 @@ def _told(result: Any) -> dict[str, Any]:
         "limits": metrics["limits"],
         "bottleneck": metrics["bottleneck"]["verdict"],
         "plan_limit": plan.ceiling,
+        "start_limit": plan.start_limit,
+        "learned": [note for note in plan.notes if note.startswith("learned from")],
         "executor": plan.executor,
         "files": [
             {name: row[name] for name in ("file", "size_bytes", "wall_s", "load_s", "extract_s", "peak_memory_bytes")}
