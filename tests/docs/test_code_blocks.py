@@ -28,6 +28,7 @@ def name_of(page):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_the_blocks_of_a_page_run_in_order(page, tmp_path):
     """In a fresh process, in an empty folder but for a generated batch, as a reader would type them."""

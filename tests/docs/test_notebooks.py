@@ -38,6 +38,7 @@ def test_it_is_stored_without_outputs(notebook):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_from_the_first_cell_to_the_last(notebook, tmp_path, monkeypatch):
@@ -48,7 +49,7 @@ def test_it_runs_from_the_first_cell_to_the_last(notebook, tmp_path, monkeypatch
     for name in ("XDG_STATE_HOME", "LOCALAPPDATA", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(tmp_path / "state"))
     content = read(notebook)
-    nbclient.NotebookClient(content, timeout=150, resources={"metadata": {"path": str(folder)}}).execute()
+    nbclient.NotebookClient(content, timeout=500, resources={"metadata": {"path": str(folder)}}).execute()
     shown = [output for cell in content.cells if cell.cell_type == "code" for output in cell.outputs]
     assert not any(output.output_type == "error" for output in shown)
     assert any("text/html" in output.get("data", {}) for output in shown), "no table shows itself"
