@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def largest_tension(model):
     """A small dictionary per file."""
@@ -17,3 +19,8 @@ def name_and_tension(model, sim_file):
 
     history = model["Line04"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
     return {"name": sim_file.stem, "tension": float(history.max())}
+
+
+def process_and_priority(model):
+    """In which process it runs, and how nice that one is."""
+    return os.getpid(), os.nice(0)

@@ -32,6 +32,7 @@ from orcabatch.orcaflex.binding import Kind, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.plan import BatchPlan, SizedFile, as_processes, make_plan
+from orcabatch.settings import was_set
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
 
@@ -330,8 +331,10 @@ def options_of(plan: BatchPlan, temporary: Path | None = None, stays: str = "") 
         stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
     """
     settings, io = plan.settings, plan.settings.io
-    if plan.executor == "dask":
-        raise SettingsError("executor: dask is not there yet. Use `auto`, `threads`, `processes` or `serial`.")
+    if plan.executor == "dask" or was_set(settings, "dask.address"):
+        raise SettingsError(
+            "executor: dask is not there yet. Use `auto`, `threads`, `processes` or `serial`, and leave out `dask:`."
+        )
     auto = settings.executor == "auto" and plan.mode == "dynamic"
     layout: Layout | BatchPlan = as_processes(settings, plan.host, plan.ceiling) if auto else plan
     return EngineOptions(

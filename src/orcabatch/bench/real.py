@@ -56,7 +56,9 @@ class Kind:
 
 KINDS = (
     Kind("I/O", real_work.one_history, simulated.Costs(bandwidth_bytes_per_s=10e6, load_latency_s=0.01), 200),
-    Kind("latency", real_work.one_history, simulated.Costs(load_latency_s=0.8, log_pass_s=0.2), 450, counts=(24, 32, 45)),
+    Kind(
+        "latency", real_work.one_history, simulated.Costs(load_latency_s=0.8, log_pass_s=0.2), 450, counts=(24, 32, 45)
+    ),
     Kind("CPU", real_work.one_history, simulated.Costs(cpu_s_per_pass=0.15), 80, counts=(1, 2, 3, 4, 8, 16)),
     Kind("GIL", real_work.held_by_the_lock, simulated.Costs(), 150, counts=(1, 2, 3, 4, 8)),
     Kind(

@@ -91,10 +91,12 @@ class Writing:
     Attributes:
         block_bytes: text is made and written in pieces of about this size.
         compress: write `.csv.gz` instead of `.csv`; the same bytes inside.
+        reuse: a worker keeps its buffer for the next piece and file.
     """
 
     block_bytes: int = 10_000_000
     compress: bool = False
+    reuse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +244,13 @@ class _Tables:
             self._clock.enter(Phase.WRITE)
         self._open.__exit__(*raised)
 
-    def _write(self, target: Path, to_csv: Callable[[Path, int], None]) -> None:
+    def _write(self, target: Path, to_csv: Callable[[Path, int, bool], None]) -> None:
         self._clock.enter(Phase.WRITE)
         if self._writing.compress:
             target = target.with_name(f"{target.name}{GZ}")
         if target not in self._temporary:  # of two groups with one label the last one stands
             self._temporary[target] = self._open.enter_context(atomic_path(target))
-        to_csv(self._temporary[target], self._writing.block_bytes)
+        to_csv(self._temporary[target], self._writing.block_bytes, self._writing.reuse)
         if self._writing.compress:
             _compress(self._temporary[target])
         self._clock.enter(Phase.EXTRACT)

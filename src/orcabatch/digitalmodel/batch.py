@@ -123,7 +123,8 @@ class DigitalModelBatch:
     def postprocess(self) -> DigitalModelPostProcess:
         """What a worker computes from each of the files."""
         io = self._settings.io
-        return DigitalModelPostProcess(dict(self._cfg), Writing(io.buffer_size, io.use_compression))
+        writing = Writing(io.buffer_size, io.use_compression, self._settings.memory.preallocation)
+        return DigitalModelPostProcess(dict(self._cfg), writing)
 
     @property
     def result_folder(self) -> Path:

@@ -17,6 +17,7 @@ import csv
 import io
 import itertools
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -49,9 +50,38 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 
-def write_csv(frame: pd.DataFrame, path: Path, *, block_bytes: int) -> bool:
+class _Buffers(threading.local):
+    """The numbers of the piece being written: one buffer per thread, as large as any piece needed so far."""
+
+    values: Floats | None = None
+
+
+_BUFFERS = _Buffers()
+
+
+def new_buffer(rows: int, columns: int) -> Floats:
+    """Room for the numbers of one piece."""
+    return np.empty((rows, columns))
+
+
+def forget_buffers() -> None:
+    """Give back the calling thread's buffer."""
+    _BUFFERS.values = None
+
+
+def _room(rows: int, columns: int, *, reuse: bool) -> Floats:
+    """Room of shape (rows, columns), contiguous; nobody keeps it beyond its piece."""
+    if not reuse:
+        return new_buffer(rows, columns)
+    kept = _BUFFERS.values
+    if kept is None or kept.size < rows * columns:
+        kept = _BUFFERS.values = new_buffer(rows, columns)
+    return kept.reshape(-1)[: rows * columns].reshape(rows, columns)
+
+
+def write_csv(frame: pd.DataFrame, path: Path, *, block_bytes: int, reuse: bool = True) -> bool:
     """Write what `frame.to_csv(path, index=False)` writes; False, and nothing written, where pandas has to do it."""
-    blocks = csv_blocks(frame, block_bytes=block_bytes)
+    blocks = csv_blocks(frame, block_bytes=block_bytes, reuse=reuse)
     if blocks is None:
         return False
     with path.open("wb", buffering=0) as target:
@@ -60,23 +90,26 @@ def write_csv(frame: pd.DataFrame, path: Path, *, block_bytes: int) -> bool:
     return True
 
 
-def csv_blocks(frame: pd.DataFrame, *, block_bytes: int) -> Iterator[bytes] | None:
+def csv_blocks(frame: pd.DataFrame, *, block_bytes: int, reuse: bool = True) -> Iterator[bytes] | None:
     """The text of `frame.to_csv(index=False)` in pieces of about `block_bytes`; None where pandas has to write it.
 
     Args:
         frame: of shape (rows, columns), all columns float64, rounded to six decimals or fewer.
         block_bytes: how much text is made at a time.
+        reuse: keep the thread's buffer for its next piece and file, instead of a new one for each piece.
     """
     if not len(frame.columns) or not all(dtype == np.float64 for dtype in frame.dtypes):
         return None
     columns = [frame.iloc[:, position].to_numpy() for position in range(frame.shape[1])]
-    return _blocks(list(frame.columns), columns, max(1, block_bytes // (CELL.itemsize * len(columns))))
+    return _blocks(list(frame.columns), columns, max(1, block_bytes // (CELL.itemsize * len(columns))), reuse)
 
 
-def _blocks(names: Sequence[Any], columns: Sequence[Floats], rows: int) -> Iterator[bytes]:
+def _blocks(names: Sequence[Any], columns: Sequence[Floats], rows: int, reuse: bool) -> Iterator[bytes]:
     yield _line_ends(_row_text(names))
     for first in range(0, len(columns[0]), rows):
-        yield _line_ends(block_text(np.stack([column[first : first + rows] for column in columns], axis=1)))
+        piece = [column[first : first + rows] for column in columns]
+        room = _room(min(rows, len(columns[0])), len(columns), reuse=reuse)
+        yield _line_ends(block_text(np.stack(piece, axis=1, out=room[: len(piece[0])])))
 
 
 def _line_ends(text: bytes) -> bytes:

@@ -74,10 +74,10 @@ def _folded(fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] |
 def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Writer:
     """A writer whose tables appear under their name when they are complete."""
 
-    def write(target: Path, to_csv: Callable[[Path, int], None]) -> None:
+    def write(target: Path, to_csv: Callable[[Path, int, bool], None]) -> None:
         try:
             with atomic_path(target) as temporary:
-                to_csv(temporary, BLOCK_BYTES)
+                to_csv(temporary, BLOCK_BYTES, True)
                 if edit is not None:
                     edit(temporary)
         except OSError as error:

@@ -19,7 +19,7 @@ from typing import Any
 
 from orcabatch.digitalmodel.csv_text import write_csv
 
-Writer = Callable[[Path, Callable[[Path, int], None]], None]
+Writer = Callable[[Path, Callable[[Path, int, bool], None]], None]
 """Called with the target and a function that writes the text to a path, in pieces of about so many bytes."""
 
 _WRITING: ContextVar[Writer | None] = ContextVar("orcabatch_digitalmodel_writer", default=None)
@@ -52,9 +52,9 @@ def frame_class() -> type[Any]:
             if writer is None or not isinstance(path_or_buf, (str, os.PathLike)):
                 return to_csv(path_or_buf, *args, **kwargs)
 
-            def write(path: Path, block_bytes: int) -> None:
+            def write(path: Path, block_bytes: int, reuse: bool) -> None:
                 plain = not args and kwargs == {"index": False}
-                if not (plain and write_csv(self, path, block_bytes=block_bytes)):
+                if not (plain and write_csv(self, path, block_bytes=block_bytes, reuse=reuse)):
                     to_csv(path, *args, **kwargs)
 
             writer(Path(path_or_buf), write)

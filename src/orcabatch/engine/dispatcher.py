@@ -484,7 +484,7 @@ class Dispatcher:
         now = self._now()
         if self._probe is None or now < self._sample_at:
             return
-        self._sample_at = now + self._options.sample_interval_s
+        self._sample_at = now + min(self._options.sample_interval_s, self._scheduler.sample_interval_s)
         sample = self._progress.fill(self._probe(self._workers.pids))
         self._events.append(signals.Sampled(now, sample))
         self._diary.sampled(now, sample)

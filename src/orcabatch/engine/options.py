@@ -35,7 +35,7 @@ class EngineOptions:
         timeout_s: how long a worker may have one file; None: for ever.
         priority: of worker processes. A thread's is that of the caller's own process, and is never touched.
         numa_cpus: the CPUs of each NUMA node; with two or more, processes are pinned to them in turn.
-        sample_interval_s: between two calls of the probe.
+        sample_interval_s: between two calls of the probe, at most; shorter where files are short.
         recycle_growth_bytes: a worker process that keeps this much more memory between files than it kept after its
             first ones, and half as much again, is replaced as soon as it is idle; 0: never.
         read_ahead: files read into the page cache before they are started (small ones count together); 0: none.
