@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from orcabatch.bench import measure, peers, tables, workloads
+from orcabatch.bench.findings import Setup, row
 from orcabatch.bench.measure import Contender, Measured, compete
-from orcabatch.bench.suites import Setup, row, tour
+from orcabatch.bench.suites import tour
 from orcabatch.bench.workloads import Workload, sizes, written
 
 pytest.importorskip("digitalmodel", reason="peers run digitalmodel's functions: install orcabatch[digitalmodel]")
@@ -62,7 +63,7 @@ def test_a_contender_that_fails_is_named_with_its_last_words_and_the_others_go_o
 
 def test_peers_that_are_not_installed_are_left_out_with_the_package_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     """joblib and distributed are optional."""
-    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert peers.missing() == {"joblib-threading": "joblib", "joblib-loky": "joblib", "dask": "distributed"}
 
 

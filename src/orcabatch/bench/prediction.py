@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orcabatch.bench import cases
-from orcabatch.bench.suites import Findings
+from orcabatch.bench.findings import Findings
 from orcabatch.plan.history import Record, family, learn
 
 NOISE = 0.15

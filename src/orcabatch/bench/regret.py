@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.bench import cases, virtual
-from orcabatch.bench.suites import Findings
+from orcabatch.bench.findings import Findings
 from orcabatch.engine.signals import Finished
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 

@@ -1,8 +1,8 @@
 """`orcabatch bench [SUITE]`: measure, here, what is claimed.
 
-Suites: spec, peers, scaling, memory, stress, regression, broker, engine, real, virtual, prediction, again, replay METRICS.
-Without one: a short tour. Every case runs in fresh processes over the simulated OrcaFlex (`real`: over your own files,
-read-only); ratios are made within one run.
+Suites: spec, peers, scaling, memory, stress, again, regression, broker, engine, real, virtual, prediction, and
+replay METRICS. Without one: a short tour. Every case runs in fresh processes over the simulated OrcaFlex (`real`: over
+your own files, read-only); ratios are made within one run.
 """
 
 from __future__ import annotations
@@ -74,9 +74,11 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
     if arguments.suite in other:
         yield from other[arguments.suite](arguments, folder)
         return
-    from orcabatch.bench import suites
+    from orcabatch.bench import findings, suites
 
-    setup = suites.Setup(folder, max(1, arguments.rounds), arguments.quick, arguments.warm_cache, arguments.only, _say)
+    setup = findings.Setup(
+        folder, max(1, arguments.rounds), arguments.quick, arguments.warm_cache, arguments.only, _say
+    )
     made = suites.tour(setup) if arguments.suite == "tour" else [suites.SUITES[arguments.suite](setup)]
     for found in made:
         yield _mapping(found)

@@ -1,0 +1,133 @@
+"""What the suites have in common: how a suite is run, what it found, and a contender as a row of a table."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.bench.workloads import (
+    HOSTS,
+    MB,
+    THRESHOLDS,
+    Workload,
+)
+
+if TYPE_CHECKING:
+    from orcabatch.bench.measure import Measured, Say
+
+CPUS = os.cpu_count() or 1
+SCALED: dict[str, Any] = {"optimization": {"size_thresholds": {"small": THRESHOLDS[0], "large": THRESHOLDS[1]}}}
+"""The specification's thresholds for files that are `SCALE` times smaller."""
+JOINT = ("many", "one")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a suite is run.
+
+    Attributes:
+        folder: where generated files are kept while it lasts.
+        rounds: how often everything is measured.
+        quick: fewer and smaller files, for a look.
+        warm_cache: fill the page cache with the files instead of emptying it.
+        only: cases whose name holds this, where a suite has several.
+        say: told about progress.
+    """
+
+    folder: Path
+    rounds: int = 3
+    quick: bool = False
+    warm_cache: bool = False
+    only: str = ""
+    say: Say = lambda _: None
+
+    def files(self, usual: int) -> int:
+        """How many files where a full run has `usual`."""
+        return max(3, usual // 4) if self.quick else usual
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a suite found.
+
+    Attributes:
+        suite: its name.
+        rows: the table.
+        notes: what the reader has to know, beside or below the table.
+        raw: all measurements.
+        bars: label and value of the plot, and what the value is.
+    """
+
+    suite: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    raw: list[dict[str, Any]] = field(default_factory=list)
+    bars: list[tuple[str, float]] = field(default_factory=list)
+    unit: str = "seconds, median"
+
+    def keep(self, measured: Sequence[Measured]) -> None:
+        """Add raw measurements."""
+        self.raw += [asdict(each) for each in measured]
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    """orcabatch's settings for scaled files, without a ledger."""
+    return {"ledger": {"enabled": False}, **SCALED, **more}
+
+
+def row(each: Measured, baseline: Measured | None = None) -> dict[str, Any]:
+    """A contender as a row of a table."""
+    lanes = _lanes(each)
+    cells: dict[str, Any] = {
+        "batch": each.workload,
+        "who": each.contender,
+        "seconds": _spread(each.wall_s),
+        "without the simulator": f"{each.without_simulator_s(lanes):.2f}" if each.wall_s else "",
+        "CPU s": f"{each.median('cpu_s'):.1f}",
+        "peak memory": f"{each.median('peak_bytes') / MB:.0f} MB",
+        "DLL calls": f"{each.median('calls'):.0f}",
+        "log passes": f"{each.median('passes'):.0f}",
+        "same output": {True: "yes", False: "no", None: ""}[each.same_output],
+    }
+    if baseline is not None and baseline.wall_s and each.wall_s:
+        cells[f"x {baseline.contender}"] = f"{baseline.median_s / each.median_s:.2f}"
+    if each.error:
+        cells["seconds"] = f"not finished: {each.error}"
+    return cells
+
+
+def _lanes(each: Measured) -> int:
+    """On how many lanes at once the simulator's own Python ran.
+
+    One under the GIL; for processes as many as there were, at most the CPUs. For orcabatch the CPUs, which is to its
+    disadvantage.
+    """
+    kind, _, count = each.contender.rpartition(" ")
+    if each.contender.startswith("orcabatch"):
+        return CPUS
+    return min(CPUS, int(count)) if kind in {"processes", "joblib-loky", "dask"} else 1
+
+
+def _spread(walls: Sequence[float]) -> str:
+    if not walls:
+        return ""
+    return f"{statistics.median(walls):.2f} ({min(walls):.2f}-{max(walls):.2f})"
+
+
+def place(workload: Workload) -> str:
+    """A folder per set of files; costs are not part of it."""
+    return (
+        f"{workload.yaml or 'drawn'}_{workload.columns}_{workload.objects}_{abs(hash(workload.sizes)) % 10**8}".replace(
+            ".", "_"
+        )
+        + f"_{workload.samples}_{int(workload.series)}_{workload.memory_factors[1]:g}"
+    )
+
+
+def words(host: str) -> str:
+    """What a host costs, in words."""
+    return ", ".join(f"{name} {value:g}" for name, value in HOSTS[host].items()) or "nothing but Python"
