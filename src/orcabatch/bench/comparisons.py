@@ -38,7 +38,7 @@ def spec(setup: Setup) -> Findings:
             peers.orcabatch("orcabatch dynamic", **settings()),
         ]
         _against_best(found, setup, Workload(f"{name}", sizes(kind, setup.files(SPEC_FILES[kind])), host="ssd"), own)
-    for workload in specification(setup.files(32)).values():
+    for workload in specification(setup.files(16)).values():
         for joint in JOINT:
             own = [peers.orcabatch("orcabatch dynamic", ledger={"enabled": False})]
             _against_best(found, setup, workload.on("ssd", joint), own)

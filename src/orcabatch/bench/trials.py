@@ -124,7 +124,7 @@ def stress(setup: Setup) -> Findings:
 def again(setup: Setup) -> Findings:
     """The specification's batches, three times on one ledger that is new in every round; results are not reused."""
     found = Findings("again")
-    for workload in specification(setup.files(48)).values():
+    for workload in specification(setup.files(32)).values():
         for host in ("latency", "ssd"):
             made = written(workload.on(host), setup.folder / place(workload))
             runs: dict[str, list[dict[str, Any]]] = {"first run": [], "second run": [], "third run": []}
