@@ -2,8 +2,8 @@
 
 Covers the physics only: shared disks, cores, the GIL, waiting, memory, other programs. Knows nothing of the
 controllers, and its laws are not theirs: every resource serves its jobs at once at equal rates (processor sharing),
-with losses that depend on how many there are; the controllers see only what the engine's sampler could see of a real host. See also
-`orcabatch.bench.virtual` (the driver) and `orcabatch.bench.cases` (which hosts and workloads).
+with losses that depend on how many there are; the controllers see only what the engine's sampler could see of a
+real host. See also `orcabatch.bench.virtual` (the driver) and `orcabatch.bench.cases` (which hosts and workloads).
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ a slower disk. Progress that is seen only when a phase ends ("lumpy") is judged 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -57,6 +58,9 @@ MEMORY_FILES = 3.0
 """What was measured fades over this many files per running one."""
 GIL_FULL, CPU_FULL = 0.9, 1.0
 SMOOTHING = 0.3
+STUCK = 0.75
+SURE_FILES = 2.0
+SETTLED = 2.0
 REMEMBERED = 128
 PRIOR_FILES = 2.0
 MOST_EXTRA = 1.0
@@ -143,6 +147,9 @@ class Concurrency:
         last: the latest reading.
         since_s, samples, ended: when the limit was last considered; samples and finished files since.
         lowered: the limit has been lowered once: the peak is bracketed.
+        file_s: how long a mean running file takes where files do not delay each other; 0: not known yet.
+        flow: bytes per second that really came through, smoothed over `file_s`; `changed_s`: when the limit changed.
+        locked_s, busy_s, passed: seconds of the GIL and of all CPUs, and bytes extracted in them; they fade.
         gil, cpu: share of the time that the GIL was taken, and of the CPUs that were used, smoothed.
     """
 
@@ -159,6 +166,12 @@ class Concurrency:
     samples: int = 0
     ended: int = 0
     lowered: bool = False
+    file_s: float = 0.0
+    flow: float = 0.0
+    changed_s: float = 0.0
+    locked_s: float = 0.0
+    busy_s: float = 0.0
+    passed: float = 0.0
     gil: float = 0.0
     cpu: float = 0.0
 
@@ -224,12 +237,20 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
     loaded, extracted = after.work_loaded - before.work_loaded, after.work_extracted - before.work_extracted
     if not _told_apart(after):
         loading, loaded, others, extracted = (last.running + now.running) / 2, after.work - before.work, 0.0, 0.0
-    keep = 1.0 - (loaded + extracted) / 2 / (MEMORY_FILES * state.file_bytes * max(8, state.limit))
+    keep = max(0.0, 1.0 - (loaded + extracted) / 2 / (MEMORY_FILES * state.file_bytes * max(8, state.limit)))
     each = max(1.0, last.running_bytes / max(1, last.running))
-    load = _moved(state.load, max(0.0, keep), (loading, seconds, loaded), each)
-    rest = _moved(state.rest, max(0.0, keep), (others, seconds, extracted), each)
+    load = _moved(state.load, keep, (loading, seconds, loaded), each)
+    rest = _moved(state.rest, keep, (others, seconds, extracted), each)
+    done = loaded * (1 + load.line.extra_bytes / each) + extracted * (1 + rest.line.extra_bytes / each)
+    passed = (extracted if _told_apart(after) else loaded) * (1 + rest.line.extra_bytes / each)
+    flow = done / seconds / (2 if _told_apart(after) else 1)
+    share = 1.0 - math.exp(-seconds / state.file_s) if state.file_s else 1.0
     return replace(
         state,
+        flow=state.flow + share * (flow - state.flow),
+        locked_s=state.locked_s * keep + seconds * (after.gil_taken or 0.0),
+        busy_s=state.busy_s * keep + seconds * after.cpu_percent / 100,
+        passed=state.passed * keep + passed,
         load=load,
         rest=rest,
         samples=state.samples + 1,
@@ -290,17 +311,35 @@ def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     pause = HOLD if state.lowered else EARLY if state.limit < LATE_FROM else LATE
     elapsed_s = reading.now_s - state.since_s
     may_rise = elapsed_s >= pause * reading.running * each / here
-    if elapsed_s < pause * each * (load.rates[0] + (rest.rates[0] if rest else 0.0)):
+    file_s = each * (load.rates[0] + (rest.rates[0] if rest else 0.0))
+    state = replace(state, file_s=file_s)
+    if elapsed_s < pause * file_s:
         return state, ""
-    options = _options(state, reading, (load, rest), here, may_rise=may_rise and reading.limited)
-    target = max(state.least, _choice(state, options, throughput(load, rest, min(state.limit, reading.running))[0]))
+    stuck = _stuck(state, reading, here)
+    options = _options(state, reading, (load, rest), here, may_rise=may_rise and reading.limited and not stuck)
+    if stuck:
+        options = {count: min(value, state.flow) if count >= state.limit else value for count, value in options.items()}
+    at = state.flow if stuck else throughput(load, rest, min(state.limit, reading.running))[0]
+    target = max(state.least, _choice(state, options, at))
     if target == state.limit and not may_rise:
         return state, ""
     considered = replace(state, samples=0, ended=0, since_s=reading.now_s)
     if target == state.limit:
         return considered, ""
     reason = _reason(state, (load, rest), target, options.get(target, here) / here)
-    return replace(considered, limit=target, lowered=state.lowered or target < state.limit), reason
+    return replace(
+        considered, limit=target, changed_s=reading.now_s, lowered=state.lowered or target < state.limit
+    ), reason
+
+
+def _stuck(state: Concurrency, reading: Reading, here: float) -> bool:
+    """Whether far less comes through than the curves say.
+
+    A crowd that delays itself more than in proportion has two ways to run with the same count: one in which few files
+    wait for each other, which the curves find, and one in which nearly all do, which does not end by itself.
+    """
+    settled = reading.now_s - state.changed_s >= SETTLED * state.file_s
+    return settled and state.flow < STUCK * here and reading.running >= state.limit
 
 
 def _options(
@@ -310,7 +349,7 @@ def _options(
     load, rest = both
     top = _highest_step(state, reading, rest) if may_rise else state.limit
     reach = TRUST * max(2.0, state.rest.curve.known_crowd(MEASURED_SHARE * state.file_bytes))
-    roof = here * min(GIL_FULL / max(state.gil, 0.3), CPU_FULL / max(state.cpu, 0.3))
+    roof = _roof(state)
     now = throughput(load, rest, state.limit)[0]
     options = {state.limit: now}
     for count in {*(count for count in curves.GRID if count <= top), top}:
@@ -320,6 +359,14 @@ def _options(
         if count <= state.limit or rest is None or count - loading <= reach:
             options[count] = value
     return options
+
+
+def _roof(state: Concurrency) -> float:
+    """Bytes per second at which the GIL or the cores would be taken all the time: more files cannot add to that."""
+    if state.passed < SURE_FILES * state.file_bytes:
+        return math.inf
+    per_byte = max(state.locked_s / GIL_FULL, state.busy_s / CPU_FULL) / state.passed
+    return 1.0 / per_byte if per_byte > 0 else math.inf
 
 
 def _highest_step(state: Concurrency, reading: Reading, rest: Smooth | None) -> int:

@@ -133,9 +133,13 @@ def load(memory: Memory, predicted_bytes: int) -> Memory:
     return replace(memory, predicted_bytes=memory.predicted_bytes + predicted_bytes)
 
 
-def unload(memory: Memory, predicted_bytes: int) -> Memory:
-    """A file with this prediction is gone."""
-    return replace(memory, predicted_bytes=memory.predicted_bytes - predicted_bytes)
+def unload(memory: Memory, predicted_bytes: int, measured_bytes: int = 0) -> Memory:
+    """A file with this prediction is gone; what it was measured to hold is free before the next sample says so."""
+    return replace(
+        memory,
+        predicted_bytes=memory.predicted_bytes - predicted_bytes,
+        own_bytes=max(0, memory.own_bytes - measured_bytes),
+    )
 
 
 def learn(memory: Memory, predicted_bytes: int, measured_bytes: int) -> Memory:

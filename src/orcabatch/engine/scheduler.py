@@ -9,8 +9,9 @@ run can be replayed from its event log.
 
 How to drive it:
     - one `Sampled` before the first file (it tells what the process holds without files), then `Offered` for every task
-      that is ready; the answers contain `Start`. Every `Start` is answered, some time, by one `Finished` or `SlotLost`
-      for that index.
+      that is ready. The order in which they are offered does not matter: as long as some were never offered, the answer
+      is a `Wake` for this very moment, and the answers to that `Woken` (or any other event) contain `Start`. Every
+      `Start` is answered, some time, by one `Finished` or `SlotLost` for that index.
     - `Sampled` about every `sample_interval_s`; `Woken` when the time of the latest `Wake` has come.
     - `GiveUp` is final: the task is not started.
     - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
@@ -82,9 +83,9 @@ __all__ = [
 ]
 
 TIERS = ("small", "medium", "large")
-SCOUT_PLACE = 0.75
-"""Where in plan order the scout stands: a small file among the first, which tells early what files are like."""
-GUARD_WALLS = 2.0
+SCOUT_PLACES = (0.75, 0.5)
+"""Where in plan order scouts are taken from: smaller files among the first, which tell early what files are like."""
+GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones."""
 STOPPED = "the run was stopped before this file was started"
 
@@ -108,6 +109,7 @@ class Scheduler:
         self._per_tier = dict.fromkeys(self._queues, 0)
         self._running_bytes = 0
         self._waiting: set[int] = set()
+        self._offered: set[int] = set()
         self._delayed: list[tuple[float, int]] = []
         self._running: dict[int, float] = {}
         self._again: set[int] = set()
@@ -123,7 +125,8 @@ class Scheduler:
         self._guard_since: tuple[int, float] | None = None
         self._walls = (0, 0.0)
         self._warned: set[int] = set()
-        self._scouted = limits.mode != "dynamic" or limits.fixed_limit is not None
+        adaptive = limits.mode == "dynamic" and limits.fixed_limit is None
+        self._scouts = [int(len(self._order) * place) for place in SCOUT_PLACES] if adaptive else []
         self._said_limit = self._limit_now()
         self._blocked_by = ""
 
@@ -153,6 +156,8 @@ class Scheduler:
                 pass
         if self._stop:
             return [*said, *self._give_up_all(STOPPED)]
+        if isinstance(event, Offered) and len(self._offered) < len(self._order):
+            return [Wake(event.now_s)]
         return said + self._start_what_fits(event.now_s)
 
     # --- what happened ------------------------------------------------------------------------------------------
@@ -160,6 +165,7 @@ class Scheduler:
     def _offer(self, index: int) -> None:
         if index in self._running or index in self._waiting or index in self._ended:
             return
+        self._offered.add(index)
         self._waiting.add(index)
         self._put(index)
 
@@ -186,7 +192,7 @@ class Scheduler:
 
     def _finished(self, event: Finished) -> None:
         task = self._leave_running(event.index)
-        self._memory = memory.unload(self._memory, task.memory_bytes)
+        self._memory = memory.unload(self._memory, task.memory_bytes, event.memory_bytes)
         if event.verdict == "seat_denied":
             self._seats = seats.denied(self._seats, len(self._running), event.now_s)
             self._offer(event.index)
@@ -303,22 +309,13 @@ class Scheduler:
         if fits == NOWHERE:
             return NOWHERE
         self._memory = memory.relieved(state)
-        if self._scout_due():
-            return self._scout(queues, room, fits)
+        if self._scouts and self._running:
+            place = self._scouts.pop(0)
+            if any(queue.at(place) <= room for queue in queues):
+                return place
         budget = memory.largest_prediction(state, state.budget_bytes)
         guarded = min(queue.first(budget) for queue in queues)
         return fits if fits <= guarded or not self._passed_over_too_long(guarded, now_s) else NOWHERE
-
-    def _scout_due(self) -> bool:
-        return not self._scouted and len(self._running) == 1
-
-    def _scout(self, queues: Iterable[Waiting], room: float, fits: int) -> int:
-        """Once, as the second file: a small one, so that something is known early."""
-        self._scouted = True
-        place = int(len(self._order) * SCOUT_PLACE)
-        if any(queue.at(place) <= room for queue in queues):
-            return place
-        return fits
 
     def _passed_over_too_long(self, guarded: int, now_s: float) -> bool:
         if self._guard_since is None or self._guard_since[0] != guarded:

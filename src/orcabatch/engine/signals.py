@@ -110,7 +110,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The task may run from now on. Offering it twice changes nothing."""
+    """The task may run from now on; it starts with a later event. Offering it twice changes nothing."""
 
     now_s: float
     index: int
@@ -221,7 +221,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Send `Woken` at this time unless another event comes later than that first. The latest `Wake` counts."""
+    """Send `Woken` at this time. The latest `Wake` counts."""
 
     at_s: float
 

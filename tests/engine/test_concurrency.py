@@ -1,0 +1,166 @@
+"""The count of files at once, found from measured curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from orcabatch.engine import concurrency, curves
+from orcabatch.engine.concurrency import Concurrency, Reading
+from orcabatch.engine.signals import Limits, Sample
+
+SIZE = 1_000_000.0
+
+
+def drive(
+    slow: Callable[[float], float],
+    limits: Limits,
+    steps: int = 400,
+    *,
+    cpu: Callable[[int], float] = lambda n: 0.0,
+    gil: Callable[[float], float] = lambda x: 0.0,
+    limited: bool = True,
+) -> tuple[Concurrency, list[str]]:
+    """A station whose files each take `slow(crowd)` seconds per megabyte, half of it loading."""
+    state, reasons = concurrency.begin(limits, 1000, SIZE), []
+    loaded = extracted = 0.0
+    for step in range(steps):
+        running = state.limit
+        each = running / slow(running) * SIZE
+        sample = Sample(
+            cpu_percent=cpu(running),
+            work=(loaded + extracted) / 2,
+            work_loaded=loaded,
+            work_extracted=extracted,
+            loading=running - running // 2,
+            extracting=running // 2,
+            gil_taken=gil(running / slow(running)),
+        )
+        reading = Reading(step * 1.0, sample, running, 500, limited, int(running * SIZE))
+        state, reason = concurrency.observe(state, reading)
+        reasons += [reason] if reason else []
+        loaded, extracted = loaded + each, extracted + each
+    return state, reasons
+
+
+def test_latency_bound_work_gets_all_it_may_have() -> None:
+    """Files that never delay each other end at the ceiling, and the reason says latency."""
+    state, reasons = drive(lambda n: 20.0, Limits(max_limit=45))
+    assert state.limit == 45
+    assert "latency-bound" in reasons[-1]
+
+
+def test_the_count_is_approached_from_below() -> None:
+    """It starts at four and at most doubles."""
+    counts = [4]
+    _, reasons = drive(lambda n: 20.0, Limits(max_limit=45))
+    counts += [int(reason.split(" -> ")[1].split(":")[0]) for reason in reasons]
+    assert all(after <= 2 * before for before, after in pairwise(counts))
+
+
+def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:
+    """With a peak at eight the count stays near it, and far from the ceiling."""
+    state, _ = drive(lambda n: 20.0 * max(1.0, (n / 8) ** 1.8), Limits(max_limit=45))
+    assert 6 <= state.limit <= 11
+
+
+def test_a_full_disk_is_named() -> None:
+    """Loading that slows down in proportion is called I/O-bound."""
+    load = curves.Smooth((1.0, 8.0), (1.0, 8.0), 1.0)
+    state = concurrency.begin(Limits(max_limit=45), 100, SIZE)
+    assert concurrency.bound_by(state, load, None, 8).startswith("I/O-bound")
+
+
+@pytest.mark.parametrize(("cpu", "gil", "word"), [(0.95, 0.2, "CPU"), (0.1, 0.95, "GIL"), (0.1, 0.1, "GIL")])
+def test_busy_cores_and_a_taken_lock_are_told_apart(cpu: float, gil: float, word: str) -> None:
+    """Extraction that slows down is CPU-bound where cores are busy, else GIL-bound."""
+    rest = curves.Smooth((1.0, 8.0), (1.0, 8.0), 1.0)
+    load = curves.Smooth((1.0,), (0.1,), 0.0)
+    state = Concurrency(8, 45, 1, SIZE, cpu=cpu, gil=gil)
+    assert concurrency.bound_by(state, load, rest, 8).startswith(f"{word}-bound")
+
+
+def test_a_lock_that_is_almost_always_taken_stops_growth_before_the_files_slow_down() -> None:
+    """What a byte takes of the lock bounds the throughput, however few files wait for it yet."""
+    state, _ = drive(lambda n: 20.0, Limits(max_limit=45), gil=lambda rate: min(1.0, rate * 0.8))
+    free, _ = drive(lambda n: 20.0, Limits(max_limit=45), gil=lambda rate: min(1.0, rate * 0.01))
+    assert state.limit <= 32
+    assert free.limit == 45
+
+
+def test_on_a_plateau_the_smallest_count_is_enough() -> None:
+    """Throughput that stays the same from eight on is had with few more than eight."""
+    state, _ = drive(lambda n: 20.0 * max(1.0, n / 8), Limits(max_limit=45))
+    assert state.limit <= 16
+
+
+def test_time_that_was_not_limited_by_the_count_never_raises_it() -> None:
+    """While memory or the last files keep the count down, nothing is learnt that would raise it."""
+    state, _ = drive(lambda n: 20.0, Limits(max_limit=45), limited=False)
+    assert state.limit == 4
+
+
+def test_the_prior_from_history_is_where_it_starts() -> None:
+    """A batch like an earlier one starts at the count that was found then, within the hard limits."""
+    assert concurrency.begin(Limits(max_limit=45, prior_limit=20), 100, SIZE).limit == 20
+    assert concurrency.begin(Limits(max_limit=8, prior_limit=20), 100, SIZE).limit == 8
+    assert concurrency.begin(Limits(max_limit=45), 3, SIZE).limit == 3
+
+
+def test_min_threads_binds_where_it_is_set() -> None:
+    """The count never falls below what the user asked for."""
+    state, _ = drive(lambda n: 20.0 * n**2, Limits(max_limit=45, min_limit=5))
+    assert state.limit == 5
+    free, _ = drive(lambda n: 20.0 * n**2, Limits(max_limit=45))
+    assert free.limit < 5
+
+
+def test_a_fixed_count_is_never_changed() -> None:
+    """Benchmarks compare with counts that stay."""
+    state, reasons = drive(lambda n: 20.0, Limits(max_limit=45, fixed_limit=7))
+    assert (state.limit, reasons) == (7, [])
+
+
+def test_points_in_the_wrong_order_are_pooled() -> None:
+    """One more file never makes the others faster: the smoothed curve only rises."""
+    curve = curves.Curve()
+    for crowd, seconds in ((1, 10.0), (2, 8.0), (4, 9.0), (8, 30.0)):
+        curve = curves.add(curve, crowd, seconds, 10.0)
+    smooth = curves.smooth(curve, 1.0)
+    assert smooth is not None
+    assert list(smooth.rates) == sorted(smooth.rates)
+    assert smooth.rates[0] == pytest.approx(27.0 / 30.0)
+
+
+def test_a_curve_goes_on_as_steeply_as_it_ended() -> None:
+    """In proportion where the last stretch was in proportion, flat where it was flat."""
+    curve = curves.Curve()
+    for crowd in (1, 2, 4, 8):
+        curve = curves.add(curve, crowd, crowd * 10.0, 10.0)
+    smooth = curves.smooth(curve, 1.0)
+    assert smooth is not None
+    assert smooth.at(16) == pytest.approx(2 * smooth.at(8), rel=1e-6)
+    assert curves.smooth(curves.Curve(), 1.0) is None
+
+
+def test_both_stations_pass_on_as_much_as_they_get() -> None:
+    """Files divide themselves over loading and the rest in proportion to the time they spend there."""
+    load, rest = curves.Smooth((1.0,), (1.0,), 0.0), curves.Smooth((1.0,), (3.0,), 0.0)
+    value, loading = concurrency.throughput(load, rest, 8)
+    assert math.isclose(value, 2.0, rel_tol=1e-3)
+    assert math.isclose(loading, 2.0, rel_tol=1e-2)
+
+
+def test_the_constant_part_of_a_file_is_learnt() -> None:
+    """Ten seconds and one per megabyte look like ten megabytes more per file, at most as many as the mean size."""
+    line = concurrency.Line()
+    for megabytes in range(1, 200):
+        line = line.add(megabytes * SIZE, 10.0 + megabytes)
+    assert line.extra_bytes == pytest.approx(10 * SIZE, rel=0.1)
+    proportional = concurrency.Line()
+    for megabytes in range(1, 50):
+        proportional = proportional.add(megabytes * SIZE, 3.0 * megabytes)
+    assert proportional.extra_bytes == pytest.approx(0.0, abs=1.0)

@@ -1,0 +1,520 @@
+"""Which file starts when: order, limits, memory, seats, stopping; and that nothing breaks under random events."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orcabatch.engine.contract import Task
+from orcabatch.engine.scheduler import Scheduler, replay
+from orcabatch.engine.signals import (
+    CollectGarbage,
+    Event,
+    Finished,
+    GiveUp,
+    Instruction,
+    Limits,
+    LimitSet,
+    Offered,
+    Redone,
+    Sample,
+    Sampled,
+    Say,
+    SeatLimits,
+    SlotBack,
+    SlotLost,
+    Start,
+    StopAsked,
+    Wake,
+    Woken,
+    event_from_dict,
+    event_to_dict,
+    instruction_to_dict,
+)
+from orcabatch.engine.waiting import NOWHERE, Waiting
+
+GB = 1_000_000_000
+
+
+def task(index: int, size: int, tier: str = "small", factor: float = 1.5) -> Task:
+    return Task(index, Path(f"/sims/{index}.sim"), ("b",), size, int(size * factor), float(size), tier)
+
+
+def fixed(count: int, **changes: Any) -> Limits:
+    return Limits(max_limit=count, fixed_limit=count, **changes)
+
+
+def offer_all(scheduler: Scheduler, tasks: list[Task], now_s: float = 0.0) -> list[int]:
+    """Offers every task; the indices that start."""
+    said: list[Instruction] = []
+    for each in tasks:
+        said += scheduler.step(Offered(now_s, each.index))
+    return starts(said)
+
+
+def starts(said: list[Instruction]) -> list[int]:
+    return [each.index for each in said if isinstance(each, Start)]
+
+
+def memory_sample(total: int, others: int, own: int = 0) -> Sample:
+    return Sample(total_bytes=total, available_bytes=total - others - own, own_bytes=own)
+
+
+def test_the_longest_file_starts_first_whatever_the_order_of_the_offers() -> None:
+    """Offers come in input order; nothing starts before the last of them."""
+    tasks = [task(index, size) for index, size in enumerate((1, 5, 3, 9))]
+    scheduler = Scheduler(tasks, fixed(2))
+    assert offer_all(scheduler, tasks) == [3, 1]
+    assert starts(scheduler.step(Finished(1.0, 3))) == [2]
+
+
+def test_a_task_that_is_not_offered_does_not_hold_the_others() -> None:
+    """The answer to an early offer is a wake for the same moment, at which what is there starts."""
+    tasks = [task(index, 10) for index in range(3)]
+    scheduler = Scheduler(tasks, fixed(2))
+    assert scheduler.step(Offered(4.0, 1)) == [Wake(4.0)]
+    assert starts(scheduler.step(Woken(4.0))) == [1]
+    assert starts(scheduler.step(Finished(5.0, 1))) == []
+    assert scheduler.done
+
+
+def test_equals_run_folder_by_folder() -> None:
+    """Among files of one cost those of a folder stay together."""
+    folders = ("a", "b", "a", "b")
+    tasks = [replace(task(index, 7), file=Path(f"/{folder}/{index}.sim")) for index, folder in enumerate(folders)]
+    scheduler = Scheduler(tasks, fixed(4))
+    assert offer_all(scheduler, tasks) == [0, 2, 1, 3]
+
+
+def test_small_files_backfill_around_one_that_waits_for_memory() -> None:
+    """The first in plan order that fits starts, not only the first."""
+    tasks = [task(0, 30 * GB), task(1, 30 * GB), task(2, 4 * GB)]
+    limits = fixed(3, memory_total_bytes=220 * GB, overhead=1.5)
+    scheduler = Scheduler(tasks, limits)
+    assert offer_all(scheduler, tasks) == [0, 2]
+    assert scheduler.reserved_bytes <= 0.8 * 220 * GB
+
+
+def test_small_files_do_not_pass_over_a_large_one_for_ever() -> None:
+    """After four mean file times memory is kept free until the large one fits."""
+    tasks = [task(0, 9 * GB), task(1, 8 * GB), *(task(index, 3 * GB + index) for index in range(2, 400))]
+    scheduler = Scheduler(tasks, fixed(4, memory_total_bytes=80 * GB))
+    running, now_s = offer_all(scheduler, tasks), 0.0
+    assert running[0] == 0
+    passed = 0
+    while 1 not in running:
+        now_s, passed = now_s + 10.0, passed + 1
+        index = running.pop(-1)
+        running += starts(scheduler.step(Finished(now_s, index, wall_s=10.0)))
+        assert passed < 40
+    assert scheduler.running
+
+
+def test_a_file_larger_than_the_budget_runs_alone_after_the_others_with_a_warning() -> None:
+    """It neither waits for ever nor holds the others."""
+    tasks = [task(0, 100 * GB), task(1, GB), task(2, GB)]
+    scheduler = Scheduler(tasks, fixed(3, memory_total_bytes=20 * GB))
+    assert offer_all(scheduler, tasks) == [1, 2]
+    assert starts(scheduler.step(Finished(1.0, 1))) == []
+    said = scheduler.step(Finished(2.0, 2))
+    assert starts(said) == [0]
+    assert any(isinstance(each, Say) and "alone" in each.text and each.index == 0 for each in said)
+
+
+def test_nothing_is_admitted_above_the_cap_and_one_file_runs_after_patience() -> None:
+    """With nothing running and memory taken by others, half a minute passes before one file runs all the same."""
+    tasks = [task(0, GB), task(1, GB)]
+    scheduler = Scheduler(tasks, fixed(2, memory_total_bytes=100 * GB))
+    scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=90 * GB)))
+    assert offer_all(scheduler, tasks) == []
+    assert scheduler.step(Woken(1.0)) == [Wake(30.0)]
+    said = scheduler.step(Woken(30.0))
+    assert starts(said) == [0]
+    assert any(isinstance(each, Say) for each in said)
+
+
+def test_memory_above_the_cap_shrinks_the_limit_and_below_the_threshold_opens_it() -> None:
+    """Another program grows and goes: the limit follows, garbage is collected, nothing starts meanwhile."""
+    tasks = [task(index, GB) for index in range(12)]
+    scheduler = Scheduler(tasks, fixed(4, memory_total_bytes=100 * GB))
+    scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=0)))
+    offer_all(scheduler, tasks)
+    said = scheduler.step(Sampled(1.0, memory_sample(100 * GB, others=80 * GB, own=6 * GB)))
+    assert CollectGarbage() in said
+    assert scheduler.limit == 3
+    assert starts(scheduler.step(Finished(2.0, scheduler.running[0]))) == []
+    said = scheduler.step(Sampled(3.0, memory_sample(100 * GB, others=0, own=4 * GB)))
+    assert any(isinstance(each, LimitSet) and each.limit == 4 for each in said)
+    assert len(scheduler.running) == 4
+
+
+def test_the_tiers_are_ceilings_in_dynamic_mode() -> None:
+    """No more large files at once than their tier allows; the other slots go to small ones."""
+    tasks = [task(index, 600 - index, "large" if index < 5 else "small") for index in range(10)]
+    scheduler = Scheduler(tasks, fixed(6, tiers={"large": 2, "small": 45}))
+    assert offer_all(scheduler, tasks) == [0, 1, 5, 6, 7, 8]
+
+
+def test_static_mode_runs_the_tiers_one_after_the_other_with_their_counts() -> None:
+    """Small, medium, large; the next tier begins when the one before has ended."""
+    kinds = ["large"] * 2 + ["small"] * 3 + ["medium"] * 2
+    tasks = [task(index, 10, kind) for index, kind in enumerate(kinds)]
+    scheduler = Scheduler(tasks, Limits(mode="static", max_limit=45, tiers={"small": 2, "medium": 1, "large": 5}))
+    assert offer_all(scheduler, tasks) == [2, 3]
+    assert starts(scheduler.step(Finished(1.0, 2))) == [4]
+    assert starts(scheduler.step(Finished(2.0, 3))) == []
+    assert starts(scheduler.step(Finished(3.0, 4))) == [5]
+    assert starts(scheduler.step(Finished(4.0, 5))) == [6]
+    assert starts(scheduler.step(Finished(5.0, 6))) == [0, 1]
+
+
+def test_a_retry_waits_for_its_delay() -> None:
+    """The scheduler asks to be woken and starts it then."""
+    tasks = [task(0, 10)]
+    scheduler = Scheduler(tasks, fixed(1))
+    offer_all(scheduler, tasks)
+    assert scheduler.step(Finished(5.0, 0, "retry", retry_delay_s=3.0)) == [Wake(8.0)]
+    assert not scheduler.done
+    assert starts(scheduler.step(Woken(8.0))) == [0]
+
+
+def test_a_finished_task_can_be_done_again_and_a_running_one_after_it_came_back() -> None:
+    """`Redone` starts it once more in both cases."""
+    tasks = [task(0, 10), task(1, 9)]
+    scheduler = Scheduler(tasks, fixed(2))
+    offer_all(scheduler, tasks)
+    scheduler.step(Finished(1.0, 0))
+    assert starts(scheduler.step(Redone(2.0, 0))) == [0]
+    assert starts(scheduler.step(Redone(2.0, 1))) == []
+    assert starts(scheduler.step(Finished(3.0, 1))) == [1]
+    assert starts(scheduler.step(Offered(4.0, 1))) == []
+
+
+def test_a_hung_file_keeps_its_memory_and_its_slot_until_it_returns() -> None:
+    """Written off, its reservation stays; the others go on in what is left."""
+    tasks = [task(index, GB) for index in range(6)]
+    scheduler = Scheduler(tasks, fixed(2, memory_total_bytes=100 * GB))
+    offer_all(scheduler, tasks)
+    held = scheduler.reserved_bytes
+    assert starts(scheduler.step(SlotLost(1.0, 0))) == []
+    assert scheduler.reserved_bytes == held
+    assert starts(scheduler.step(SlotBack(2.0, 0))) == [2]
+
+
+def test_with_every_slot_hung_one_more_file_still_runs() -> None:
+    """Progress is never lost to written-off threads."""
+    tasks = [task(index, 10) for index in range(3)]
+    scheduler = Scheduler(tasks, fixed(2))
+    offer_all(scheduler, tasks)
+    assert starts(scheduler.step(SlotLost(1.0, 0))) == []
+    assert starts(scheduler.step(SlotLost(1.0, 1))) == [2]
+
+
+def test_stopping_gives_up_what_waits_and_lets_what_runs_finish() -> None:
+    """After the first Ctrl-C nothing starts; a late offer is given up at once."""
+    tasks = [task(index, 10 - index) for index in range(4)]
+    scheduler = Scheduler(tasks, fixed(2))
+    for index in range(3):
+        scheduler.step(Offered(0.0, index))
+    scheduler.step(Woken(0.0))
+    said = scheduler.step(StopAsked(1.0, 1))
+    assert [each.index for each in said if isinstance(each, GiveUp)] == [2]
+    assert not scheduler.done
+    assert [type(each) for each in scheduler.step(Offered(2.0, 3))] == [GiveUp]
+    scheduler.step(Finished(3.0, 0))
+    scheduler.step(Finished(3.0, 1))
+    assert scheduler.done
+    assert Scheduler(tasks, fixed(2)).step(StopAsked(0.0, 2)) == []
+
+
+def test_no_licence_for_ten_minutes_gives_all_up_with_the_reason() -> None:
+    """Denied again and again with no seat held, the waiting ends in words."""
+    tasks = [task(0, 10), task(1, 9)]
+    scheduler = Scheduler(tasks, fixed(2, seats=SeatLimits(max=2, scope="model", wait_s=600.0)))
+    running, now_s, given_up = offer_all(scheduler, tasks), 0.0, []
+    for _ in range(200):
+        event: Event = Finished(now_s, running.pop(), "seat_denied") if running else Woken(now_s)
+        said = scheduler.step(event)
+        running += starts(said)
+        given_up += [each for each in said if isinstance(each, GiveUp)]
+        wakes = [each.at_s for each in said if isinstance(each, Wake)]
+        now_s = max(now_s + 1e-3, wakes[-1]) if wakes and not running else now_s + 1e-3
+        if scheduler.done:
+            break
+    assert sorted(each.index for each in given_up) == [0, 1]
+    assert "licence seat" in given_up[0].reason
+    assert 600.0 <= now_s < 700.0
+
+
+def test_a_task_that_comes_back_without_running_is_an_error() -> None:
+    """A contradiction is said at once."""
+    with pytest.raises(ValueError, match="was not running"):
+        Scheduler([task(0, 10)], fixed(1)).step(Finished(0.0, 0))
+
+
+def test_events_and_instructions_survive_json() -> None:
+    """What is logged can be read back as it was."""
+    events: list[Event] = [
+        Offered(0.0, 1),
+        Finished(1.0, 1, "retry", 0.5, 1.0, {"load": 0.5}, 0.1, 7, 9),
+        Redone(1.0, 1),
+        Sampled(2.0, Sample(total_bytes=5, gil_taken=0.5)),
+        Woken(3.0),
+        StopAsked(4.0, 2),
+        SlotLost(5.0, 1),
+        SlotBack(6.0, 1),
+    ]
+    for event in events:
+        assert event_from_dict(json.loads(json.dumps(event_to_dict(event)))) == event
+    said: list[Instruction] = [Start(1), CollectGarbage(), LimitSet(1, "r"), Say("x", 1), Wake(1.0), GiveUp(1, "r")]
+    assert all(json.loads(json.dumps(instruction_to_dict(each)))["do"] == type(each).__name__ for each in said)
+
+
+def test_a_recorded_run_is_replayed_to_the_same_decisions() -> None:
+    """The same events through a new scheduler give the same instructions."""
+    tasks = [task(index, GB + index) for index in range(20)]
+    limits = Limits(max_limit=4, memory_total_bytes=40 * GB, seats=SeatLimits(max=3, scope="model", seed=5))
+    scheduler, log, said = Scheduler(tasks, limits), [], []
+    events: list[Event] = [Sampled(0.0, memory_sample(40 * GB, GB)), *(Offered(0.0, index) for index in range(20))]
+    for number in range(120):
+        event = events.pop(0) if events else Woken(number / 4)
+        if not events and scheduler.running and number % 3 == 0:
+            verdict = "seat_denied" if number % 9 == 0 else "done"
+            event = Finished(number / 4, scheduler.running[0], verdict, wall_s=1.0, memory_bytes=GB, size_bytes=GB)  # type: ignore[arg-type]
+        log.append(json.loads(json.dumps(event_to_dict(event))))
+        said.append(scheduler.step(event))
+    assert [answer for _, answer in replay(tasks, limits, log)] == said
+    assert sum(map(len, said)) > 20
+
+
+def test_the_first_position_that_fits_is_found_in_logarithmic_time() -> None:
+    """The tree answers as a scan of the list would."""
+    needs = [7, 3, 9, 3, 1]
+    waiting = Waiting(len(needs))
+    for position, need in enumerate(needs):
+        waiting.put(position, need)
+    for bound in range(11):
+        expected = next((position for position, need in enumerate(needs) if need <= bound), NOWHERE)
+        assert waiting.first(bound) == expected
+    waiting.take(1)
+    assert waiting.first(3) == 3
+
+
+class _CountingQueue(Waiting):
+    """Counts the nodes that are touched."""
+
+    touched = 0
+
+    def put(self, position: int, need: float) -> None:
+        _CountingQueue.touched += self._leaves.bit_length()
+        super().put(position, need)
+
+    def first(self, at_most: float = 1e300) -> int:
+        _CountingQueue.touched += self._leaves.bit_length()
+        return super().first(at_most)
+
+
+def _work_for(count: int, monkeypatch: pytest.MonkeyPatch) -> float:
+    monkeypatch.setattr("orcabatch.engine.scheduler.Waiting", _CountingQueue)
+    _CountingQueue.touched = 0
+    tasks = [task(index, GB + index % 97) for index in range(count)]
+    scheduler = Scheduler(tasks, fixed(8, memory_total_bytes=1000 * GB))
+    running = offer_all(scheduler, tasks)
+    ended = 0
+    while running:
+        running += starts(scheduler.step(Finished(float(ended), running.pop(), memory_bytes=GB, wall_s=1.0)))
+        ended += 1
+    assert ended == count
+    return _CountingQueue.touched / count
+
+
+def test_a_hundred_thousand_files_cost_as_much_each_as_a_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Per file the scheduler touches a number of nodes that grows with the logarithm only."""
+    few, many = _work_for(1_000, monkeypatch), _work_for(100_000, monkeypatch)
+    assert many / few < 2.0
+
+
+class RandomRun(RuleBasedStateMachine):
+    """The scheduler under random events; a model beside it knows what must hold."""
+
+    @initialize(
+        sizes=st.lists(st.integers(1, 12 * GB), min_size=1, max_size=40),
+        limit=st.integers(1, 9),
+        static=st.booleans(),
+        adaptive=st.booleans(),
+        scope=st.sampled_from(("model", "process")),
+        most=st.one_of(st.none(), st.integers(1, 4)),
+        ram=st.sampled_from((0, 16 * GB, 64 * GB)),
+    )
+    def begin(self, **drawn: Any) -> None:
+        tiers = ("small", "medium", "large")
+        self.tasks = [task(index, size, tiers[size % 3]) for index, size in enumerate(drawn["sizes"])]
+        self.seats = SeatLimits(max=drawn["most"], scope=drawn["scope"], processes=4, threads_per_process=2, wait_s=50)
+        self.limits = Limits(
+            mode="static" if drawn["static"] else "dynamic",
+            tiers={"small": 4, "medium": 3, "large": 2},
+            max_limit=drawn["limit"],
+            fixed_limit=None if drawn["adaptive"] else drawn["limit"],
+            memory_total_bytes=drawn["ram"],
+            seats=self.seats,
+        )
+        self.scheduler = Scheduler(self.tasks, self.limits)
+        self.now_s, self.others, self.work, self.stopped = 0.0, 0, 0.0, 0
+        self.running: list[int] = []
+        self.waits: set[int] = set()
+        self.done: Counter[int] = Counter()
+        self.due: Counter[int] = Counter()
+        self.given_up: set[int] = set()
+        self.lost: list[int] = []
+        self.wake_s: float | None = None
+        self.tell(Sampled(0.0, memory_sample(max(1, drawn["ram"]), 0)) if drawn["ram"] else Woken(0.0))
+
+    def tell(self, event: Event) -> None:
+        for each in self.scheduler.step(event):
+            if isinstance(each, Start):
+                assert each.index not in self.running
+                assert each.index in self.waits, "only what waits starts"
+                self.waits.discard(each.index)
+                self.running.append(each.index)
+                self.check_admission(each.index)
+            elif isinstance(each, GiveUp):
+                assert each.index in self.waits
+                self.waits.discard(each.index)
+                self.given_up.add(each.index)
+            elif isinstance(each, Wake):
+                self.wake_s = each.at_s
+
+    def check_admission(self, index: int) -> None:
+        """Within the budget unless alone; within seats, tier and limit."""
+        state = self.scheduler
+        if self.limits.memory_total_bytes and len(self.running) > 1:
+            assert self.others + state.reserved_bytes <= 0.8 * self.limits.memory_total_bytes + 1
+        tier = self.tasks[index].tier
+        assert sum(self.tasks[each].tier == tier for each in self.running) <= self.limits.tiers[tier]
+        assert len(self.running) <= self.limits.max_limit
+        if self.seats.max is not None:
+            each_seat = 1 if self.seats.scope == "model" else self.seats.threads_per_process
+            assert len(self.running) <= self.seats.max * each_seat
+
+    @rule(number=st.integers(0, 39))
+    def offer(self, number: int) -> None:
+        index = number % len(self.tasks)
+        known = index in self.running or index in self.waits or index in self.given_up or index in self.lost
+        if not known and not self.done[index]:
+            self.waits.add(index)
+            self.due[index] += 1
+        self.tell(Offered(self.now_s, index))
+
+    @precondition(lambda self: self.running)
+    @rule(number=st.integers(0, 8), factor=st.floats(0.3, 4.0), verdict=st.sampled_from(["done"] * 5 + ["retry"]))
+    def finish(self, number: int, factor: float, verdict: Any) -> None:
+        index = self.running.pop(number % len(self.running))
+        size = self.tasks[index].size_bytes
+        self.now_s += 1.0
+        if verdict == "retry":
+            self.waits.add(index)
+        else:
+            self.done[index] += 1
+            self.work += size
+        self.tell(
+            Finished(self.now_s, index, verdict, 2.0, 1.0, {"load": 0.4, "extract": 0.6}, 0.5, int(size * factor))
+        )
+
+    @precondition(lambda self: self.running)
+    @rule(number=st.integers(0, 8))
+    def deny(self, number: int) -> None:
+        index = self.running.pop(number % len(self.running))
+        self.now_s += 0.1
+        self.waits.add(index)
+        self.tell(Finished(self.now_s, index, "seat_denied"))
+
+    @precondition(lambda self: self.running and not self.stopped)
+    @rule(number=st.integers(0, 8))
+    def hang(self, number: int) -> None:
+        index = self.running.pop(number % len(self.running))
+        self.lost.append(index)
+        self.done[index] += 1
+        self.tell(SlotLost(self.now_s, index))
+
+    @precondition(lambda self: self.lost)
+    @rule()
+    def come_back(self) -> None:
+        self.tell(SlotBack(self.now_s, self.lost.pop()))
+
+    @rule(percent=st.integers(0, 95), step=st.floats(0.1, 5.0))
+    def look(self, percent: int, step: float) -> None:
+        self.now_s += step
+        total = self.limits.memory_total_bytes
+        if not total:
+            return
+        self.others = total * percent // 100
+        own = min(total - self.others, len(self.running) * GB // 4)
+        half = len(self.running) // 2
+        extra = {"loading": half, "extracting": len(self.running) - half, "gil_taken": 0.5, "cpu_percent": 40.0}
+        sample = replace(
+            memory_sample(total, self.others, own), work_loaded=self.work, work_extracted=self.work, **extra
+        )
+        self.tell(Sampled(self.now_s, sample))
+
+    @rule()
+    def wake(self) -> None:
+        self.now_s = max(self.now_s, self.wake_s or 0.0)
+        self.wake_s = None
+        self.tell(Woken(self.now_s))
+
+    @precondition(lambda self: len(self.given_up) == 0 and sum(self.done.values()) > 15)
+    @rule()
+    def stop(self) -> None:
+        self.stopped = 1
+        self.tell(StopAsked(self.now_s, 1))
+
+    @invariant()
+    def books_agree(self) -> None:
+        if not hasattr(self, "scheduler"):
+            return
+        state = self.scheduler
+        assert sorted(state.running) == sorted(self.running)
+        assert state.waiting == len(self.waits)
+        assert not self.waits & set(self.running), "nothing both waits and runs"
+        held = sum(self.tasks[index].memory_bytes for index in [*self.running, *self.lost])
+        assert state._memory.predicted_bytes == held, "reserved is the sum over what runs and hangs"
+        for index, count in self.done.items():
+            assert count <= self.due[index], "no file ends more often than it was asked for"
+        json.dumps(state.snapshot())
+
+    def teardown(self) -> None:
+        """Whatever happened, the run comes to its end: every file that was asked for ends exactly once."""
+        if not hasattr(self, "scheduler"):
+            return
+        for _ in range(4 * len(self.tasks) + 40):
+            if self.scheduler.done:
+                break
+            if self.running:
+                index = self.running.pop()
+                self.done[index] += 1
+                self.now_s += 1.0
+                self.tell(Finished(self.now_s, index, wall_s=1.0))
+            else:
+                assert self.wake_s is not None, "with nothing running and something waiting there is a time to wake"
+                self.wake()
+        assert self.scheduler.done
+        for index in range(len(self.tasks)):
+            assert self.done[index] + (index in self.given_up) == self.due[index]
+
+
+TestRandomRun = RandomRun.TestCase
+TestRandomRun.settings = settings(
+    max_examples=260,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate,),
+)

@@ -1,0 +1,85 @@
+"""Licence seats as values: ceilings, ramp-up, back-off, giving up."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from orcabatch.engine import seats
+from orcabatch.engine.signals import SeatLimits
+
+
+@pytest.mark.parametrize(
+    ("limits", "ceiling"),
+    [
+        (SeatLimits(), 1_000_000),
+        (SeatLimits(max=3, scope="model"), 3),
+        (SeatLimits(scope="model"), math.inf),
+        (SeatLimits(max=3, scope="process", processes=8, threads_per_process=4), 12),
+        (SeatLimits(max=9, scope="process", processes=2, threads_per_process=4), 8),
+        (SeatLimits(max=1, scope="host", processes=8), math.inf),
+        (SeatLimits(max=0, scope="model"), 0),
+    ],
+)
+def test_the_scope_says_how_many_files_the_seats_allow(limits: SeatLimits, ceiling: float) -> None:
+    """A seat per model, per process with its threads, or one for the host."""
+    assert seats.begin(limits).ceiling == ceiling
+
+
+def test_seats_are_asked_for_gradually_and_kept() -> None:
+    """Two per second: the third waits half a second; a seat that is held needs no asking."""
+    state = seats.begin(SeatLimits(max=8, scope="model", ramp_per_s=2.0))
+    state = seats.started(state, 1, 0.0)
+    assert not seats.may_start(state, 1, 0.4)
+    assert seats.may_start(state, 1, 0.5)
+    state = seats.started(state, 2, 0.5)
+    assert seats.may_start(state, 1, 0.5)
+
+
+def test_threads_of_one_process_share_its_seat() -> None:
+    """Ten files at once in one process take one seat and no ramp-up."""
+    state = seats.started(seats.begin(SeatLimits(max=1)), 1, 0.0)
+    assert all(seats.may_start(state, running, 0.0) for running in range(1, 10))
+
+
+def test_back_off_doubles_with_jitter_that_a_replay_repeats() -> None:
+    """Waits grow to about a minute, differ by seed and are the same for the same seed."""
+
+    def waits(seed: int) -> list[float]:
+        state, times = seats.begin(SeatLimits(max=2, scope="model", seed=seed)), []
+        for _ in range(8):
+            state = seats.denied(state, 0, 0.0)
+            times.append(state.next_ask_s)
+        return times
+
+    assert waits(1) == waits(1)
+    assert waits(1) != waits(2)
+    for number, wait in enumerate(waits(1)):
+        assert 0.7 <= wait / min(60.0, 2.0 * 2**number) <= 1.3
+
+
+def test_waiting_is_over_only_when_no_seat_is_held() -> None:
+    """Ten minutes without any seat end it; a denial beside files that run only lowers the number."""
+    state = seats.denied(seats.begin(SeatLimits(max=4, scope="model", wait_s=600.0)), 0, 10.0)
+    assert not seats.exhausted(state, 0, 609.0)
+    assert seats.exhausted(state, 0, 610.0)
+    assert not seats.exhausted(state, 1, 610.0)
+    assert seats.denied(seats.started(state, 2, 11.0), 1, 12.0).dry_since_s is None
+
+
+def test_a_seat_that_works_ends_the_row_of_denials() -> None:
+    """The next denial starts with the short wait again."""
+    state = seats.begin(SeatLimits(max=2, scope="model"))
+    for _ in range(5):
+        state = seats.denied(state, 0, 0.0)
+    assert seats.denied(seats.worked(state), 0, 0.0).next_ask_s < 3.0
+
+
+def test_the_message_names_seats_asked_and_got() -> None:
+    """An engineer sees how many seats were wanted, how many there were, and what to do."""
+    state = seats.denied(seats.begin(SeatLimits(max=4, scope="model", wait_s=60.0)), 0, 0.0)
+    text = seats.message(state)
+    assert "up to 4" in text
+    assert "got 0 in 1 attempts" in text
+    assert "licences.max" in seats.message(seats.begin(SeatLimits(max=0)))
