@@ -172,6 +172,13 @@ def performance(**section):
     return lambda batch: batch_of(batch, performance={**SECTION, **section})
 
 
+def performance_twice(batch):
+    words = batch_of(batch, performance=SECTION)
+    with (batch.folder / "b.yml").open("a") as file:
+        file.write("\nperformance:\n  retries: 1\n")
+    return words
+
+
 NOTHING_RUNS = {
     "no files match": (
         lambda batch: batch_of(batch, file_management=management(filename={"extension": ["sim"], "pattern": "zzz"})),
@@ -194,6 +201,15 @@ NOTHING_RUNS = {
     "no such YAML": (lambda batch: ("run", "c.yml"), ["c.yml does not exist"]),
     "no YAML named": (lambda batch: ("run",), ["name at least one YAML file"]),
     "a .sim file": (lambda batch: ("run", "sims/a0.sim"), ["sims/a0.sim"]),
+    "a misspelt performance section": (
+        lambda batch: batch_of(batch, performence=SECTION),
+        ["'performence' is no section", "Did you mean performance?"],
+    ),
+    "a performance section twice": (performance_twice, ["b.yml: the section performance stands more than once"]),
+    "a misspelt file_management": (
+        lambda batch: batch_of(batch, file_management=management(input_directory=None), file_managment={"a": 1}),
+        ["Is 'file_managment' meant to be file_management?", "input_directory is not given"],
+    ),
     "a misspelt section": (performance(threadng={"mode": "static"}), ["threadng", "Did you mean threading?"]),
     "misspelt keys, all at once": (
         performance(threading={"max_thread": 3}, memory={"max_usage": 70}, retries=-1),

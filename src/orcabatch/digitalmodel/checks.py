@@ -1,7 +1,7 @@
 """What can be known to go wrong before a digitalmodel batch runs.
 
 Covers missing keys, outputs that would overwrite each other, and the result folder. Does not cover the `.sim` files
-(`orcabatch.orcaflex`) nor misspelt keys of the YAML (`orcabatch.digitalmodel.configuration`).
+(`orcabatch.orcaflex`) nor a misspelt `performance:` (`orcabatch.digitalmodel.spelling`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orcabatch.digitalmodel.arguments import SECTIONS
 from orcabatch.digitalmodel.settle import flagged, writes_series
+from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 
@@ -31,8 +33,11 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
     missing = missing or [".".join(path) for path in _needed_by_outputs(cfg) if not _stands(cfg, path)]
     if missing:
         raise SettingsError(
-            "The digitalmodel configuration lacks what its post-process reads: " + ", ".join(missing) + ". "
-            "Add them; run as a YAML through `orcabatch run`, digitalmodel's defaults are filled in."
+            "The digitalmodel configuration lacks what its post-process reads: "
+            + ", ".join(missing)
+            + "."
+            + (hint((name.split(".")[0] for name in missing), cfg, SECTIONS) or " Add them, or switch off the output.")
+            + " In a script of yours, `load_configuration(yaml)` fills in digitalmodel's defaults."
         )
 
 

@@ -25,6 +25,7 @@ import yaml
 from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
+from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.errors import OutputError, SettingsError, SourceError
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
@@ -119,6 +120,7 @@ def load_configuration(
 def _read_yaml(yaml_name: str) -> dict[str, Any]:
     text = _text(yaml_name)
     asked = _parsed(text, yaml_name)
+    check_performance(text, asked, yaml_name)
     default_yaml = asked.get("default_yaml")
     if default_yaml is None:
         return asked

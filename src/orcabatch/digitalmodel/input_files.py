@@ -18,7 +18,9 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from orcabatch.digitalmodel.arguments import SECTIONS
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import SourceError
 
 logger = logging.getLogger(__name__)
@@ -120,4 +122,8 @@ def describe_search(cfg: Mapping[str, Any], folder: Path) -> str:
     wanted = f"*{pattern}*.sim" if pattern is not None else "*.sim"
     filtered = f" with the filters {set_filters}" if set_filters else ""
     there = f"It holds {len(others)} .sim files, such as {min(others)}." if others else "It holds no .sim file at all."
-    return f"No file matches {wanted}{filtered} in {folder}. {there} Correct file_management.filename."
+    said = f"No file matches {wanted}{filtered} in {folder}. {there}"
+    if cfg["file_management"].get("input_directory") is None:
+        mistaken = hint(("file_management",), cfg, SECTIONS)
+        return f"{said}{mistaken} file_management.input_directory is not given, so the YAML's own folder was searched."
+    return f"{said} Correct file_management.filename."
