@@ -165,6 +165,17 @@ def test_lines_name_each_failed_file_at_once():
     assert "orcabatch: warning: memory is short\n" in stream.getvalue()
 
 
+def test_lines_say_the_same_failure_of_a_file_once():
+    """A file that is run again, because another one has to be the first, gets no second line; another reason does."""
+    stream = io.StringIO()
+    display = Lines(stream)
+    display.expect([task(0), task(1)])
+    for index, error in ((0, "no Line9"), (1, "no Line9"), (0, "no Line9"), (0, "no licence")):
+        display.listener(Event("finished", 0.1, index, {"status": "failed", "error": error}))
+    said = [line.rpartition(": ")[2] for line in stream.getvalue().splitlines() if "failed: " in line]
+    assert said == ["no Line9", "no Line9", "no licence"]
+
+
 def test_lines_survive_a_stream_that_cannot_encode_a_name():
     """A Windows console of code page 1252 and a Japanese file name."""
     raw = io.BytesIO()

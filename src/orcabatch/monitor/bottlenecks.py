@@ -211,7 +211,7 @@ def _others(seen: Evidence) -> Iterator[Finding]:
             "others",
             (host - own) / 100,
             f"the CPUs were {host:.0f}% in use, but by this batch only {own:.0f}%: other programs had the rest",
-            "run the batch when the machine is free, or leave it fewer `max_threads`",
+            "run the batch when the machine is free, or set `max_threads` lower",
         )
 
 

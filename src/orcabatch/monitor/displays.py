@@ -122,14 +122,21 @@ class Lines(Tracked):
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
         self._stream = stream
+        self._said: set[tuple[int, str]] = set()
 
     def happened(self, event: Event) -> None:
-        """A failure or a warning gets its line at once."""
+        """A failure or a warning gets its line at once; the same failure of a file that is run again gets no second."""
         if event.kind == "finished" and event.data.get("status") == "failed":
-            name = self._name(event.index)
-            self._write(f"failed: {name}: {str(event.data.get('error')).removeprefix(f'{name}: ')}")
+            self._failed(event.index, str(event.data.get("error")))
         elif event.kind == "warning":
             self._write(f"warning: {event.data.get('text')}")
+
+    def _failed(self, index: int, error: str) -> None:
+        if (index, error) in self._said:
+            return
+        self._said.add((index, error))
+        name = self._name(index)
+        self._write(f"failed: {name}: {error.removeprefix(f'{name}: ')}")
 
     def _name(self, index: int) -> str:
         task = self.tracker.state.task(index)
