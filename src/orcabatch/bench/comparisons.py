@@ -104,9 +104,10 @@ def peers_suite(setup: Setup) -> Findings:
             if setup.only not in workload.name:
                 continue
             made = written(workload, setup.folder / place(workload))
-            best = peers.search(made, files=2, say=setup.say)
+            best = peers.search(made, setup.pools, files=2, say=setup.say)
             own = peers.orcabatch(**settings())
-            everyone = [peers.SERIAL, *best, peers.TIERS, own]
+            tiers = [peers.TIERS] if "chunks" in setup.pools else []
+            everyone = [peers.SERIAL, *best, *tiers, own]
             measured = compete(everyone, made, rounds=setup.rounds, warm_cache=setup.warm_cache, say=setup.say)
             peer_rows(found, measured)
     found.notes += [f"{pool} is left out: {package} is not installed" for pool, package in lacking.items()]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.bench import peers
 from orcabatch.bench.workloads import (
     HOSTS,
     MB,
@@ -34,6 +35,7 @@ class Setup:
         rounds: how often everything is measured.
         quick: fewer and smaller files, for a look.
         warm_cache: fill the page cache with the files instead of emptying it.
+        pools: which peers' pools take part.
         only: cases whose name holds this, where a suite has several.
         say: told about progress.
     """
@@ -43,6 +45,7 @@ class Setup:
     quick: bool = False
     warm_cache: bool = False
     only: str = ""
+    pools: tuple[str, ...] = tuple(peers.POOLS)
     say: Say = lambda _: None
 
     def files(self, usual: int) -> int:

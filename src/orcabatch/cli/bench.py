@@ -46,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("metrics", nargs="?", type=Path, help="for `replay`: a batch's metrics file")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller files")
     parser.add_argument("--only", default="", metavar="WORDS", help="only the cases whose name holds these words")
+    parser.add_argument(
+        "--pools", nargs="+", metavar="POOL", help="for `peers`: only these, e.g. processes joblib-loky"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured; default 3")
     parser.add_argument(
         "--warm-cache", action="store_true", help="read the files before each run instead of dropping them"
@@ -74,10 +77,16 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
     if arguments.suite in other:
         yield from other[arguments.suite](arguments, folder)
         return
-    from orcabatch.bench import findings, suites
+    from orcabatch.bench import findings, peers, suites
 
     setup = findings.Setup(
-        folder, max(1, arguments.rounds), arguments.quick, arguments.warm_cache, arguments.only, _say
+        folder=folder,
+        rounds=max(1, arguments.rounds),
+        quick=arguments.quick,
+        warm_cache=arguments.warm_cache,
+        only=arguments.only,
+        pools=tuple(arguments.pools or peers.POOLS),
+        say=_say,
     )
     made = suites.tour(setup) if arguments.suite == "tour" else [suites.SUITES[arguments.suite](setup)]
     for found in made:
