@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import io
 import os
 
 import numpy as np
@@ -143,3 +144,28 @@ def test_compiling_waits_until_it_pays_and_happens_once():
     for values in (np.zeros((3, 3)), np.zeros((1, 1)), np.zeros((5, 5))):
         assert some.text(values) is None
     assert made == [1]
+
+
+def test_a_disk_that_takes_only_a_part_is_asked_to_take_the_rest(tmp_path, monkeypatch):
+    """A raw write may write less than it was given, as on a disk that is nearly full: no table is cut off silently."""
+    frame = pd.DataFrame({"time": np.arange(100.0), "x": np.arange(100.0) / 8})
+    whole = tmp_path / "whole.csv"
+    assert csv_text.write_csv(frame, whole, block_bytes=300)
+
+    class Reluctant(io.RawIOBase):
+        def __init__(self):
+            self.taken = bytearray()
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.taken += data[:7]
+            return min(7, len(data))
+
+    reluctant = Reluctant()
+    monkeypatch.setattr(type(tmp_path), "open", lambda *_, **__: reluctant)
+    monkeypatch.setattr(reluctant, "close", lambda: None)
+    csv_text.write_csv(frame, tmp_path / "part.csv", block_bytes=300)
+    monkeypatch.undo()
+    assert bytes(reluctant.taken) == whole.read_bytes()

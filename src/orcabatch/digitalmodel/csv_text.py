@@ -20,6 +20,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
+from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +87,15 @@ def write_csv(frame: pd.DataFrame, path: Path, *, block_bytes: int, reuse: bool 
         return False
     with path.open("wb", buffering=0) as target:
         for block in blocks:
-            target.write(block)
+            _write_all(target, block)
     return True
+
+
+def _write_all(target: RawIOBase, block: bytes) -> None:
+    """Write the whole block: a disk that is nearly full takes a part of it, and only refuses the rest when asked."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[target.write(rest) :]
 
 
 def csv_blocks(frame: pd.DataFrame, *, block_bytes: int, reuse: bool = True) -> Iterator[bytes] | None:
