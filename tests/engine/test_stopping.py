@@ -27,6 +27,8 @@ EXECUTORS = {
     "processes": ("processes", 1),
     "hybrid": ("processes", 2),
 }
+LONG = bool(os.environ.get("ORCABATCH_LONG"))
+"""Many more random moments, and every pair of signal and executor."""
 SCRIPT = Path(__file__).with_name("stopping_script.py")
 
 
@@ -77,8 +79,13 @@ class Interruptee:
         return [line for line in self.said if line.get("end")][which]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        *((name, signal.SIGINT) for name in EXECUTORS),
+        *((name, signal.SIGTERM) for name in (EXECUTORS if LONG else ["threads", "hybrid"])),
+    ],
+)
 def test_once_finishes_what_runs(name: str, number: int, tmp_path: Path) -> None:
     """The first signal finishes the running files, cancels the others, and says which signal it was."""
     gate = tmp_path / "gate"
@@ -139,7 +146,7 @@ def test_twice_leaves_a_hung_serial_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
-@pytest.mark.parametrize("seed", range(20 if os.environ.get("ORCABATCH_LONG") else 2))
+@pytest.mark.parametrize("seed", range(20 if LONG else 1))
 def test_at_random_moments(name: str, seed: int) -> None:
     """Whenever Ctrl-C comes, each of 1,500 files has exactly one outcome, nothing is left, and the next run works."""
     chance = random.Random(f"{name}{seed}")  # the pipe holds less than 1,500 files' lines: it cannot end before
