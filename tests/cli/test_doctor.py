@@ -106,6 +106,13 @@ def test_files_that_cannot_be_read_are_named(orcabatch, batch):
     assert "a1.sim is empty" in said.text
 
 
+def test_a_yaml_says_which_orcaflex_is_looked_at(orcabatch, batch):
+    """As it does in `run`: no option is needed beside `orcaflex: simulated`."""
+    said = orcabatch("doctor", "b.yml", "--no-licence")
+    assert said.code == 0
+    assert "simulated: OrcFxAPI" in said.text
+
+
 def test_a_result_folder_that_is_a_file_is_to_be_mended(orcabatch, batch):
     """Looked at without making it."""
     (batch.folder / "results").write_text("")

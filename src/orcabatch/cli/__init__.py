@@ -1,7 +1,7 @@
 """The command line: `orcabatch demo | run | plan | verify | report | doctor | bench`.
 
 Each command has a module of its own that reads its words and calls the library; what a command does stands there, what
-it means stands in the rooms. Exit codes: 0 all good, 1 some files failed (verify: it differs), 2 nothing could run or
+it means stands in the rooms. Exit codes: 0 all good, 1 files failed (verify: it differs), 2 nothing could run or
 be compared, 130 interrupted by Ctrl-C, 143 by a request to terminate.
 """
 
@@ -25,7 +25,7 @@ COMMANDS = {
     "verify": "compare two result folders, or prove a result on your own files",
     "report": "make an HTML report from a metrics file",
     "doctor": "look at this machine, OrcFxAPI and digitalmodel, and say what to mend",
-    "bench": "measure",
+    "bench": "measure on this machine what the documentation claims",
 }
 
 

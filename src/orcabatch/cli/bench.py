@@ -1,8 +1,8 @@
-"""`orcabatch bench [SUITE]`: measure, here, what is claimed.
+"""`orcabatch bench [SUITE]`: measure on this machine what the documentation claims.
 
 Suites: spec, peers, scaling, memory, stress, again, regression, broker, engine, real, virtual, prediction, and
 replay METRICS. Without one: a short tour. Every case runs in fresh processes over the simulated OrcaFlex (`real`: over
-your own files, read-only); ratios are made within one run.
+your own files, read-only); what is compared was measured in the same run.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         "--folder", type=Path, metavar="FOLDER", help="keep the generated files here; default: temporary"
     )
     parser.add_argument(
-        "--orcaflex", choices=["real", "simulated"], default="simulated", help="for `engine` and `real`"
+        "--orcaflex",
+        choices=["real", "simulated"],
+        default="simulated",
+        help="for `engine`, `real`; default simulated",
     )
     parser.add_argument("--files", nargs="+", type=Path, default=[], metavar="SIM", help="for `real`: your own files")
     return parser

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from orcabatch.cli.checks import Check, Level, shown
 from orcabatch.cli.checks_digitalmodel import check_digitalmodel
@@ -15,6 +16,10 @@ from orcabatch.cli.checks_ledger import check_ledger
 from orcabatch.cli.checks_orcaflex import check_orcaflex
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.configuration import Configuration
+    from orcabatch.settings import Settings
 
 OK, TO_MEND = 0, 2
 
@@ -31,13 +36,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="orcabatch doctor",
         usage="orcabatch doctor [FILE.yml ...] [options]",
+        description="Looks at this machine, OrcFxAPI and its DLL, the licence, digitalmodel, disks and ledger, and "
+        "says what to mend.",
         epilog="Exit code 0: a batch can run; 2: something has to be mended first. Of .sim files one per folder is "
         "read in part, for its speed; something is written to the temporary folder only, and taken away. "
         "--debug shows tracebacks.",
     )
     parser.add_argument("yamls", nargs="*", type=Path, metavar="FILE.yml", help="also look at these batches' folders")
     parser.add_argument(
-        "--orcaflex", choices=["real", "simulated"], default="real", help="which OrcaFlex; default real"
+        "--orcaflex", choices=["real", "simulated"], help="which OrcaFlex; default: what the YAMLs say, else real"
     )
     parser.add_argument("--no-licence", action="store_true", help="do not take a licence seat for a moment")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -47,24 +54,31 @@ def _parser() -> argparse.ArgumentParser:
 def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
     host = ResourceManager().measure()
     yield from check_host(host)
-    yield from check_orcaflex(arguments.orcaflex, licence=not arguments.no_licence)
+    batches = {file: _read(file) for file in arguments.yamls}
+    asked = {batch[1].orcaflex for batch in batches.values() if isinstance(batch, tuple)}
+    said: Literal["real", "simulated"] = "simulated" if asked == {"simulated"} else "real"
+    yield from check_orcaflex(arguments.orcaflex or said, licence=not arguments.no_licence)
     yield from check_digitalmodel()
     yield check_temporary(host)
+    for file, batch in batches.items():
+        yield from _batch(host, batch) if isinstance(batch, tuple) else [Check(str(file), batch, Level.MEND)]
     yield from check_ledger()
-    for file in arguments.yamls:
-        yield from _batch(host, file)
 
 
-def _batch(host: HostResources, file: Path) -> Iterator[Check]:
+def _read(file: Path) -> tuple[Configuration, Settings] | str:
+    """The batch of a YAML, or what is wrong with it."""
     from orcabatch.digitalmodel.configuration import load_configuration
     from orcabatch.settings import parse_settings
 
     try:
         configuration = load_configuration(file)
-        settings = parse_settings(configuration.performance, origin=str(file))
+        return configuration, parse_settings(configuration.performance, origin=str(file))
     except (SourceError, SettingsError) as error:
-        yield Check(str(file), str(error), Level.MEND)
-        return
+        return str(error)
+
+
+def _batch(host: HostResources, batch: tuple[Configuration, Settings]) -> Iterator[Check]:
+    configuration, settings = batch
     yield from check_inputs(host, configuration.files)
     yield check_output(host, configuration.result_folder)
     if settings.ledger.path is not None:

@@ -14,9 +14,15 @@ from orcabatch.store.atomic import write_bytes
 
 def main(words: list[str]) -> int:
     """Write the report and say where it is."""
-    parser = argparse.ArgumentParser(prog="orcabatch report", epilog="--debug shows tracebacks.")
+    parser = argparse.ArgumentParser(
+        prog="orcabatch report",
+        description="Makes one HTML file from a batch's metrics file; any browser shows it, without a network.",
+        epilog="--debug shows tracebacks.",
+    )
     parser.add_argument("metrics", type=Path, help="a metrics file, such as results/performance_metrics.json")
-    parser.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="default: report.html")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("report.html"), metavar="HTML", help="default: report.html"
+    )
     parser.add_argument("--earlier", type=Path, metavar="METRICS", help="compare with an earlier run")
     arguments = parser.parse_args(words)
     earlier = read_metrics(arguments.earlier) if arguments.earlier else None

@@ -18,6 +18,12 @@ from orcabatch.outcome import Cause
 OK, SOME_FAILED, NOTHING_RAN = 0, 1, 2
 
 
+_WHAT = {
+    "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences.",
+    "plan": "Shows what `run` would do, and why; runs nothing and makes no folder.",
+}
+
+
 def main(words: list[str]) -> int:
     """Run the batch and say where everything is; 1 when files failed."""
     arguments, files, overrides = understood("run", words)
@@ -71,6 +77,7 @@ def options_parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"orcabatch {command}",
         usage=f"orcabatch {command} FILE.yml [FILE2.yml ...] [key=value ...] [options]",
+        description=_WHAT[command],
         epilog="key=value changes the YAML, as digitalmodel's own command line does: "
         "performance.threading.max_threads=8, \"{'meta': {'label': '03c'}}\", --workers 30. --debug shows tracebacks.",
         allow_abbrev=False,
