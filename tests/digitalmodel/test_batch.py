@@ -7,6 +7,7 @@ import csv
 import importlib
 import io
 import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,17 @@ def test_failed_files_stand_as_rows_where_asked_and_no_other_row_changes(
         failed_row = dict(zip(rows(tmp_path / "with" / name)[0], rows(tmp_path / "with" / name)[1], strict=True))
         assert failed_row.pop("run_status").startswith("failed: ")
         assert {failed_row[key] for key in failed_row if not key.startswith("fe_")} == {""}
+
+
+def test_a_failed_row_never_stands_inside_another_row(files: list[Path], broken: list[Path], tmp_path: Path) -> None:
+    """Only line feeds end a row, whatever separators of Unicode a file name holds."""
+    odd = [tmp_path / f"{name}.sim" for name in ("a\u2028b", "c\x85d\x0ce")]
+    for source, target in zip(files, odd, strict=False):
+        shutil.copyfile(source, target)
+    mixed = [odd[0], broken[1], odd[1], broken[4]]
+    run(with_output(case("A", mixed, tmp_path), tmp_path / "with"), threads=1, failed_rows=True)
+    for table in contents(tmp_path / "with"):
+        assert [line[1] for line in rows(tmp_path / "with" / table)[1:]] == [path.stem for path in mixed]
 
 
 def test_the_list_of_failed_files_goes_when_nothing_fails_any_more(

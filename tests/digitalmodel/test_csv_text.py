@@ -88,6 +88,12 @@ def test_labels_are_quoted_as_pandas_quotes_them(labels):
     assert fast(frame) == slow(frame)
 
 
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_column_without_a_label_is_left_to_pandas(missing):
+    """`Label:` with nothing behind it: pandas writes an empty name, not `nan`."""
+    assert fast(pd.DataFrame([[1.5, 2.0]], columns=["time", missing])) is None
+
+
 def test_an_empty_table_is_its_header():
     """No rows: the header alone."""
     frame = pd.DataFrame({"time": np.empty(0), "x": np.empty(0)})

@@ -108,6 +108,8 @@ def csv_blocks(frame: pd.DataFrame, *, block_bytes: int, reuse: bool = True) -> 
     """
     if not len(frame.columns) or not all(dtype == np.float64 for dtype in frame.dtypes):
         return None
+    if frame.columns.isna().any():  # a column without a label: pandas leaves its place in the header empty
+        return None
     columns = [frame.iloc[:, position].to_numpy() for position in range(frame.shape[1])]
     return _blocks(list(frame.columns), columns, max(1, block_bytes // (CELL.itemsize * len(columns))), reuse)
 

@@ -106,7 +106,7 @@ def _row_inserter(outcomes: Sequence[FileOutcome]) -> Callable[[Path], None]:
 
 def _records(text: str) -> list[str]:
     """The table's records with their line ends; a quoted field may hold line ends of its own."""
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))  # splitlines() would also split at \x85 or \u2028 in a name
     reader, records, begin = csv.reader(lines), [], 0
     for _ in reader:
         records.append("".join(lines[begin : reader.line_num]))
