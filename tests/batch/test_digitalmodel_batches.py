@@ -150,3 +150,20 @@ def test_a_batch_proves_itself_and_a_planted_digit_is_found(orcaflex, project, t
     report = prove(tmp_path, 3)
     assert not report.equal
     assert series.name in report.to_text()
+
+
+def test_an_iterator_closed_early_says_which_files_are_not_in_the_summaries(orcaflex, project, tmp_path):
+    """What was finished is written; every other file of the list stands in the list of failed files."""
+    running = orcabatch.iter_batch(
+        project / BATCHES[0], **SILENT, output_dir=tmp_path, performance={"executor": "serial"}
+    )
+    done = next(running)
+    running.close()
+    [failed] = tmp_path.glob("*_failed_files.csv")
+    listed = failed.read_text().splitlines()[1:]
+    [summary] = tmp_path.glob("*_dyn.csv")
+    rows = summary.read_text().splitlines()[1:]
+    metrics = json.loads((tmp_path / "performance_metrics.json").read_text())
+    assert any(done.file.stem in row for row in rows)
+    assert all("cancelled" in line for line in listed)
+    assert len(listed) + len(rows) == len(metrics["files"]) > len(rows)

@@ -101,6 +101,20 @@ def test_a_function_that_raises_fails_its_file_with_the_traceback_kept(orcaflex,
     assert result.values == [None, None]
 
 
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda model: (name for name in ["Line01"]), "generator"),
+        (lambda model: model["Line01"], "an object of the model"),
+        (lambda model: model, "the model itself"),
+    ],
+)
+def test_a_value_that_is_gone_with_the_model_is_a_failure_that_says_so(orcaflex, sims, function, said):
+    """Nobody is handed a generator that never ran, or an object that no longer answers."""
+    result = run(sims[:1], function)
+    assert said in result.failed[0].error
+
+
 def test_on_failure_raise_raises_after_everything_is_done(orcaflex, sims):
     """All files are tried; the exception names those that failed."""
     seen = []
@@ -118,6 +132,18 @@ def test_iter_batch_hands_on_outcomes_and_drains_when_it_is_closed(orcaflex, sim
     assert first.ok
     running.close()
     assert sum(simulated.counters().loads_by_file.values()) < len(sims)
+
+
+def test_a_progress_function_that_raises_costs_neither_results_nor_metrics(orcaflex, sims):
+    """It is switched off with a warning that shows its error; the events still reach the metrics."""
+
+    def broken(snapshot):
+        raise ZeroDivisionError("mine")
+
+    result = run(sims, progress=broken)
+    assert result.ok
+    assert any("progress raised ZeroDivisionError('mine')" in warning for warning in result.warnings)
+    assert {"started", "finished"} <= {kind for _, kind, *_ in result.metrics["events"]}
 
 
 def test_a_mixture_of_sources_is_a_type_error_that_says_so(tmp_path):

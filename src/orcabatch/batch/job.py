@@ -60,6 +60,7 @@ class BatchJob:
         recipe: what workers are made from.
         warn: told, once each, what the engineer should know about the whole run.
         memory: what earlier runs knew, and what later ones will.
+        ended: every outcome so far, those of an earlier attempt included.
     """
 
     recipe: Recipe
@@ -68,6 +69,7 @@ class BatchJob:
     warn: Callable[[str], None]
     memory: Memory
     prefetch: bool = True
+    ended: list[FileOutcome] = field(default_factory=list)
     _prefetched: set[int] = field(default_factory=set)
     _due: list[int] = field(default_factory=list)
     _index: dict[tuple[str, int], int] = field(init=False)
@@ -117,6 +119,7 @@ class BatchJob:
 
     def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
         """Tell each batch about its outcome, and have what stands remembered."""
+        self.ended += outcomes
         again, stands, self._due = self._due, [], []
         for outcome in outcomes:
             position = self.visits[outcome.index].positions[outcome.batch]

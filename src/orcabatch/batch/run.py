@@ -8,7 +8,7 @@ Holds no rules: what may run is the plan's affair, when it runs the engine's, wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Event, Task
+from orcabatch.engine.entry import Caught, attempt
 from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
 from orcabatch.host import HostResources, ResourceManager, sim_sizes
 from orcabatch.monitor import PerformanceMonitor
@@ -116,6 +117,7 @@ class Run:
     _metrics: dict[str, Any] = field(default_factory=dict)
     _orcaflex: str = ""
     _display: Display | None = None
+    _complete: bool = False
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
@@ -157,12 +159,14 @@ class Run:
         try:
             with temporary_files_in(temporary):
                 yield from self._taken(running)
+            self._complete = True
         except BatchInterrupted as interruption:
             self.interrupted = interruption
         finally:
             if isinstance(running, Generator):
                 running.close()
-            self._display.close()
+            self._take_drained(job)
+            self._show(lambda display: display.close())
             self.monitor.stop()
             self._conclude()
 
@@ -171,6 +175,14 @@ class Run:
             self._outcomes.append(outcome)
             self.monitor.add_outcome(outcome)
             yield outcome
+
+    def _take_drained(self, job: BatchJob) -> None:
+        """What ended after the caller had left the loop: nobody was handed it, but it counts like the rest."""
+        handed = {(outcome.index, outcome.batch, outcome.attempt) for outcome in self._outcomes}
+        for outcome in job.ended:
+            if (outcome.index, outcome.batch, outcome.attempt) not in handed:
+                self._outcomes.append(outcome)
+                self.monitor.add_outcome(outcome)
 
     def result(self) -> BatchResult:
         """What the run ended with."""
@@ -208,8 +220,7 @@ class Run:
         seats = settings.licences.max or 0 if settings.licences.scope == "model" else 0
         per_process = self.plan.threads_per_process if self.plan.processes else 0
         self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process)
-        if self._display is not None:
-            self._display.expect(tasks, cap_percent=cap, seats=seats)
+        self._show(lambda display: display.expect(tasks, cap_percent=cap, seats=seats))
 
     def _temporary(self) -> Path:
         folder, warning = usable_temporary(self.request.settings.io.temp_directory)
@@ -223,8 +234,19 @@ class Run:
 
     def _listen(self, event: Event) -> None:
         self.monitor.listener(event)
-        if self._display is not None:
-            self._display.listener(event)
+        self._show(lambda display: display.listener(event))
+
+    def _show(self, step: Callable[[Display], None]) -> None:
+        """Have the display do something; one that raises (it may be the caller's function) is not asked again."""
+        display = self._display
+        if display is None:
+            return
+        match attempt(lambda: step(display)):
+            case Caught(error):
+                self._display = None
+                self._warn(f"progress raised {error!r} and is switched off; the batch goes on without it.")
+            case _:
+                pass
 
     def _conclude(self) -> None:
         """Have every batch write what it has, then the metrics, whatever happened before.
@@ -248,11 +270,11 @@ class Run:
             raise BatchError("\n".join([*lost, OUTPUTS_LOST]))
 
     def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
-        conclusion = batch.conclude(outcomes, complete=self.interrupted is None)
+        conclusion = batch.conclude(outcomes, complete=self._complete)
         self._outputs += conclusion.outputs
         for warning in conclusion.warnings:
             self._warn(warning)
-        if self.interrupted is None:
+        if self._complete:
             batch.pass_on()
             self.memory.conclude(batch, outcomes, conclusion.outputs)
 

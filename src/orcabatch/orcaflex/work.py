@@ -105,12 +105,27 @@ class FunctionPostProcess:
         """The function's value, with a warning where it is not finite."""
         two = _required_arguments(self.function) == 2
         value = self.function(model, visit.file) if two else self.function(model)
-        if visit.session_kind is not Kind.FOREIGN and hasattr(type(value), "ownsModelHandle"):
-            raise TypeError(
-                f"{_name(self.function)} returned the model itself, which is gone once the file is released"
-            )
+        self._refuse_what_is_gone(value, visit.session_kind)
         warning = non_finite_warning(non_finite(_named(value)))
         return Extracted(value, (warning,) if warning else ())
+
+    def _refuse_what_is_gone(self, value: Any, kind: Kind) -> None:
+        name = _name(self.function)
+        if inspect.isgenerator(value) or inspect.iscoroutine(value):
+            value.close()
+            raise TypeError(
+                f"{name} returned a {type(value).__name__}, which runs when it is asked, and by then the file is "
+                "released: return a list or another finished value (no `yield`, no `async`)"
+            )
+        if kind is Kind.FOREIGN:
+            return
+        if hasattr(type(value), "ownsModelHandle"):
+            raise TypeError(f"{name} returned the model itself, which is gone once the file is released")
+        if any(base.__qualname__ == "OrcaFlexObject" for base in type(value).__mro__):
+            raise TypeError(
+                f"{name} returned an object of the model, which is gone once the file is released: return its name, "
+                "or what you want to know of it"
+            )
 
 
 @dataclass(frozen=True)
