@@ -135,14 +135,12 @@ def _configuration(case: broker_cases.Case) -> dict[str, Any]:
 
 def _example(workload: Workload, folder: Path) -> Made:
     """One of the specification's batches over generated files: `sizes` says how many, the generator how large."""
-    import runpy
-
-    from orcabatch.cli.demo import MAKE_SIMS, examples
+    from orcabatch.bench.examples import examples, make_sims
     from orcabatch.digitalmodel.configuration import load_configuration
 
     lngc = workload.yaml == "dm_fsts_lngc.yml"
-    count = {"lngc": len(workload.sizes) if lngc else 0, "standard": 0 if lngc else len(workload.sizes)}
-    made = runpy.run_path(str(examples() / MAKE_SIMS))["generate_sims"](folder, **count)
+    count = len(workload.sizes)
+    made = make_sims(folder, lngc=count if lngc else 0, standard=0 if lngc else count)
     overrides = {"file_management": {"input_directory": str(folder), "output_directory": str(folder)}}
     cfg = load_configuration(examples() / workload.yaml, overrides).cfg
     plain: dict[str, Any] = json.loads(json.dumps(cfg, default=str))

@@ -9,20 +9,16 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import runpy
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orcabatch
 from orcabatch.batch import BatchResult, run_batch
+from orcabatch.bench.examples import BATCHES, prepare
 from orcabatch.settings import format_size
 
-BATCHES = ("dm_fsts.yml", "dm_fsts_lngc.yml")
-MAKE_SIMS = "generate_sims.py"
 LATENCY_S = 0.1
 """What loading one of the small files costs beyond reading it, as from a network drive; said in the output."""
 
@@ -44,24 +40,6 @@ def main(words: list[str]) -> int:
         if importlib.util.find_spec("digitalmodel") is None:
             return _plain(folder, files)
         return _digitalmodel(folder)
-
-
-def examples() -> Path:
-    """The folder with the example batches: in the installed package, else in the checkout."""
-    package = Path(orcabatch.__file__).parent
-    installed = package / "examples"
-    return installed if installed.is_dir() else package.parents[1] / "examples"
-
-
-def prepare(folder: Path, *, quick: bool = False) -> list[Path]:
-    """Copy the example YAMLs to `folder` and generate the `.sim` files they ask for."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in BATCHES:
-        shutil.copyfile(examples() / name, folder / name)
-    generate = runpy.run_path(str(examples() / MAKE_SIMS))["generate_sims"]
-    lngc, standard = (2, 4) if quick else (4, 12)
-    made: list[Path] = generate(folder / "sims", lngc=lngc, standard=standard)
-    return made
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from orcabatch.outcome import Failure, FileOutcome, Phase
+if TYPE_CHECKING:
+    from orcabatch.outcome import Failure, FileOutcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,21 +165,21 @@ class SimpleJob:
 
     recipe: Recipe
 
-    def ready(self, task: Task) -> bool:  # noqa: ARG002 - the contract's signature
+    def ready(self, task: Task) -> bool:
         """Always."""
         return True
 
-    def answered(self, task: Task) -> tuple[FileOutcome, ...]:  # noqa: ARG002 - the contract's signature
+    def answered(self, task: Task) -> tuple[FileOutcome, ...]:
         """Nothing is known."""
         return ()
 
-    def payload(self, task: Task) -> None:  # noqa: ARG002 - the contract's signature
+    def payload(self, task: Task) -> None:
         """Nothing goes along."""
 
-    def noted(self, note: Note) -> Iterable[int]:  # noqa: ARG002 - the contract's signature
+    def noted(self, note: Note) -> Iterable[int]:
         """Nothing follows from a note."""
         return ()
 
-    def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:  # noqa: ARG002 - the contract's signature
+    def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
         """Nothing is done again."""
         return ()

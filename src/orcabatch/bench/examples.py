@@ -1,0 +1,36 @@
+"""The example batches, wherever orcabatch is installed: the demo runs them, the suites measure on them."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+from pathlib import Path
+
+import orcabatch
+
+BATCHES = ("dm_fsts.yml", "dm_fsts_lngc.yml")
+_MAKE_SIMS = "generate_sims.py"
+
+
+def examples() -> Path:
+    """The folder with the example batches: in the installed package, else in the checkout."""
+    package = Path(orcabatch.__file__).parent
+    installed = package / "examples"
+    return installed if installed.is_dir() else package.parents[1] / "examples"
+
+
+def make_sims(folder: Path, *, lngc: int, standard: int) -> list[Path]:
+    """Generate the `.sim` files that the example batches ask for: so many of each."""
+    made: list[Path] = runpy.run_path(str(examples() / _MAKE_SIMS))["generate_sims"](
+        folder, lngc=lngc, standard=standard
+    )
+    return made
+
+
+def prepare(folder: Path, *, quick: bool = False) -> list[Path]:
+    """Copy the example YAMLs to `folder` and generate their files in its `sims`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in BATCHES:
+        shutil.copyfile(examples() / name, folder / name)
+    lngc, standard = (2, 4) if quick else (4, 12)
+    return make_sims(folder / "sims", lngc=lngc, standard=standard)
