@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from orcabatch import simulated
-from orcabatch.bench import real, real_cost, real_memory, real_work
+from orcabatch.bench import real, real_cost, real_memory, real_picture, real_work
 from orcabatch.errors import SourceError
 
 
@@ -97,7 +98,7 @@ def test_own_cost_counts_every_file() -> None:
 
 
 def test_own_files_are_compared(tmp_path: Path) -> None:
-    """The user's files run at each count and adaptively, each file loaded once in each run; without files it says so."""
+    """The user's files run at each count and adaptively, each file loaded once a run; without files it says so."""
     files = real.batch_of(tmp_path, small(0, 4))
     asked = SimpleNamespace(files=files, quick=True, orcaflex="simulated", rounds=1)
     found = list(real.suite("real", tmp_path, asked))
@@ -105,3 +106,11 @@ def test_own_files_are_compared(tmp_path: Path) -> None:
     assert simulated.counters().loads == 4 * 4
     with pytest.raises(SourceError, match="needs files"):
         list(real.suite("real", tmp_path, SimpleNamespace(files=[], quick=True)))
+
+
+def test_the_picture_has_a_stair_per_run() -> None:
+    """One line for each run, as well-formed SVG."""
+    text = real_picture.stairs([[(0.0, 1), (2.0, 4)], [(0.0, 2)]], [5.0, 4.0], "a title")
+    root = ElementTree.fromstring(text)  # noqa: S314 - our own text
+    assert len(root.findall("{http://www.w3.org/2000/svg}path")) == 2
+    assert "a title" in text
