@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol
 
 from orcabatch.engine.signals import Sample
@@ -140,7 +141,7 @@ class _Run:
     stages: tuple[tuple[str, int, float], ...]
     size: int
     memory: int
-    loads: int
+    behind: tuple[float, ...]
     extract_s: float
     position: int = 0
     end_level: float = 0.0
@@ -253,9 +254,9 @@ class Plant:
         """Begin a file now."""
         file = self.files[index]
         stages = file.stages()
-        kinds = [phase for phase, _, _ in stages]
-        extract_s = sum(amount for phase, _, amount in stages if phase == EXTRACT)
-        run = _Run(stages, file.size_bytes, file.memory_bytes, kinds.count(LOAD), extract_s)
+        amounts = [amount if phase == EXTRACT else 0.0 for phase, _, amount in stages]
+        behind = tuple(accumulate(amounts, initial=0.0))
+        run = _Run(stages, file.size_bytes, file.memory_bytes, behind, sum(amounts))
         run.started_s = run.phase_since_s = self.now_s
         self._runs[index] = run
         self._enter(index, run)
@@ -294,12 +295,18 @@ class Plant:
             return 1.0, 1.0
         if self._case.coarse:
             return 1.0, 0.0
-        behind = sum(step[2] for step in run.stages[run.loads : run.position]) + part * amount
+        behind = run.behind[run.position] + part * amount
         return 1.0, (behind / run.extract_s) ** self._case.skew
 
     def own_bytes(self) -> int:
         """Memory that this batch holds now."""
-        return sum(int(run.memory * max(0.05, self._share(run)[0])) for run in self._runs.values())
+        return sum(int(run.memory * max(0.05, self._loaded_share(run))) for run in self._runs.values())
+
+    def _loaded_share(self, run: _Run) -> float:
+        phase, kind, amount = run.stages[run.position]
+        if phase != LOAD:
+            return 1.0
+        return 1.0 - (run.end_level - self._resources[kind].level) / amount if kind == DISK else 0.0
 
     def _peak(self) -> None:
         self.peak_bytes = max(self.peak_bytes, self.own_bytes())
@@ -314,8 +321,8 @@ class Plant:
             part_loaded, part_extracted = self._share(run)
             loaded += run.size * part_loaded if phase == LOAD else 0.0
             extracted += run.size * part_extracted if phase == EXTRACT else 0.0
-        self._peak()
         own = self.own_bytes()
+        self.peak_bytes = max(self.peak_bytes, own)
         cpu = 100 * (self._cpu_s - self._cpu_seen_s) / max(1e-9, self.now_s - self._sampled_s) / self.host.cores
         taken = (self._gil_s - self._gil_seen_s) / max(1e-9, self.now_s - self._sampled_s)
         taken = min(1.0, taken * math.exp(self._random.gauss(0.0, reading_noise)))

@@ -33,6 +33,9 @@ from orcabatch.engine.signals import (
     Woken,
 )
 
+SAMPLES_SKIPPED = 4
+"""Runs that do not adapt need samples for memory alone: every fourth is enough, and saves most of the time."""
+
 Listen = Callable[[Event, list[Instruction]], None]
 
 
@@ -98,6 +101,7 @@ class _Driver:
     plant: Plant
     scheduler: Scheduler
     listen: Listen | None
+    patience: int = 1
     wake_s: float = math.inf
     sample_s: float = 0.0
     events: int = 0
@@ -126,8 +130,8 @@ class _Driver:
         now_s, sample = self.plant.now_s, self.plant.sample(self.case.reading_noise)
         cap = self.case.host.ram_bytes * self.case.max_usage_percent / 100
         if sample.total_bytes - sample.available_bytes > cap:
-            self.over_cap_s += self.scheduler.sample_interval_s
-        self.sample_s = now_s + self.scheduler.sample_interval_s
+            self.over_cap_s += self.scheduler.sample_interval_s * self.patience
+        self.sample_s = now_s + self.scheduler.sample_interval_s * self.patience
         self.tell(Sampled(now_s, sample))
 
     def turn(self) -> None:
@@ -168,7 +172,9 @@ def simulate(
         listen: gets every event and what the scheduler answered.
     """
     plant = Plant(case)
-    driver = _Driver(case, plant, Scheduler(tasks or tasks_of(case), limits), listen)
+    adaptive = limits.mode == "dynamic" and limits.fixed_limit is None
+    patience = 1 if adaptive else SAMPLES_SKIPPED
+    driver = _Driver(case, plant, Scheduler(tasks or tasks_of(case), limits), listen, patience)
     driver.sample()
     for index in range(len(case.files)):
         driver.tell(Offered(0.0, index))

@@ -55,7 +55,9 @@ LUMPS = 0.5
 LUMPY = 0.8
 """Progress is lumpy when fewer of the samples than this show any."""
 MEMORY_FILES = 3.0
-"""What was measured fades over this many files per running one."""
+"""What was measured fades over this many files per running one..."""
+RECALL = 2.0
+"""... and over this many file times, so that a count is tried again after a while."""
 GIL_FULL, CPU_FULL = 0.9, 1.0
 SMOOTHING = 0.3
 STUCK = 0.75
@@ -238,6 +240,7 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
     if not _told_apart(after):
         loading, loaded, others, extracted = (last.running + now.running) / 2, after.work - before.work, 0.0, 0.0
     keep = max(0.0, 1.0 - (loaded + extracted) / 2 / (MEMORY_FILES * state.file_bytes * max(8, state.limit)))
+    keep *= math.exp(-seconds / (RECALL * state.file_s)) if state.file_s else 1.0
     each = max(1.0, last.running_bytes / max(1, last.running))
     load = _moved(state.load, keep, (loading, seconds, loaded), each)
     rest = _moved(state.rest, keep, (others, seconds, extracted), each)

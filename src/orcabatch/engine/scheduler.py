@@ -136,24 +136,7 @@ class Scheduler:
         Raises:
             ValueError: the event contradicts what was said before (a task came back that did not run).
         """
-        said: list[Instruction] = []
-        match event:
-            case Offered(_, index):
-                self._offer(index)
-            case Redone(_, index):
-                self._redo(index)
-            case Finished():
-                self._finished(event)
-            case SlotLost(now_s, index):
-                self._slot_lost(index)
-            case SlotBack(_, index):
-                self._slot_back(index)
-            case Sampled(now_s, sample):
-                said += self._sampled(now_s, sample)
-            case StopAsked(_, level):
-                self._stop = max(self._stop, level)
-            case Woken():
-                pass
+        said = self._take(event)
         if self._stop:
             return [*said, *self._give_up_all(STOPPED)]
         if isinstance(event, Offered) and len(self._offered) < len(self._order):
@@ -161,6 +144,26 @@ class Scheduler:
         return said + self._start_what_fits(event.now_s)
 
     # --- what happened ------------------------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> list[Instruction]:
+        match event:
+            case Offered(_, index):
+                self._offer(index)
+            case Redone(_, index):
+                self._redo(index)
+            case Finished():
+                self._finished(event)
+            case SlotLost(_, index):
+                self._slot_lost(index)
+            case SlotBack(_, index):
+                self._slot_back(index)
+            case Sampled(now_s, sample):
+                return self._sampled(now_s, sample)
+            case StopAsked(_, level):
+                self._stop = max(self._stop, level)
+            case Woken():
+                pass
+        return []
 
     def _offer(self, index: int) -> None:
         if index in self._running or index in self._waiting or index in self._ended:
@@ -382,9 +385,9 @@ class Scheduler:
 
     @property
     def sample_interval_s(self) -> float:
-        """How often a `Sampled` helps: a twentieth of a mean file, 0.1 to 1 s."""
+        """How often a `Sampled` helps: a twentieth of a mean file, 0.1 to 2 s."""
         count, total = self._walls
-        return min(1.0, max(0.1, total / count / 20)) if count else 0.25
+        return min(2.0, max(0.1, total / count / 20)) if count else 0.25
 
     @property
     def done(self) -> bool:
