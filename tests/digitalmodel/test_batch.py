@@ -188,6 +188,17 @@ def test_failed_files_stand_as_rows_where_asked_and_no_other_row_changes(
         assert {failed_row[key] for key in failed_row if not key.startswith("fe_")} == {""}
 
 
+def test_statistics_that_digitalmodel_cannot_make_end_in_words(files: list[Path], tmp_path: Path) -> None:
+    """It takes file names that look like dates for dates and dies of them; the message says so, with the remedy."""
+    dated = [tmp_path / "2024-01-01.sim", tmp_path / "0100.sim"]
+    for source, target in zip(files, dated, strict=False):
+        shutil.copyfile(source, target)
+    cfg = case("A", dated, tmp_path)
+    cfg["orcaflex"]["postprocess"]["summary"]["statistics"]["Mean"] = True
+    with pytest.raises(OutputError, match="look like dates"):
+        run(cfg, threads=1)
+
+
 def test_a_failed_row_never_stands_inside_another_row(files: list[Path], broken: list[Path], tmp_path: Path) -> None:
     """Only line feeds end a row, whatever separators of Unicode a file name holds."""
     odd = [tmp_path / f"{name}.sim" for name in ("a\u2028b", "c\x85d\x0ce")]

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,12 @@ def save_summaries(
     """Fold and save the summaries with digitalmodel's own functions; returns what was written.
 
     Raises:
-        OutputError: a summary cannot be written.
+        OutputError: a summary cannot be written, or digitalmodel cannot make it of these results.
     """
     together = _folded(layout.summary.add_file_result_to_all_results, [_result(o).summary for o in outcomes if o.ok])
     edit = _row_inserter(outcomes) if failed_rows else None
     written: list[Path] = []
-    with written_by(_whole(written, edit)):
+    with written_by(_whole(written, edit)), _in_words("summaries", _DATES):
         layout.summary.save_summary(together, cfg)
     return written
 
@@ -48,13 +49,31 @@ def save_linked(layout: Layout, cfg: AttributeDict, outcomes: Sequence[FileOutco
     """Fold and save the linked statistics with digitalmodel's own functions; its record replaces `cfg[basename]`.
 
     Raises:
-        OutputError: a table cannot be written.
+        OutputError: a table cannot be written, or digitalmodel cannot make it of these results.
     """
     together = _folded(layout.linked.add_file_result_to_all_results, [_result(o).linked for o in outcomes if o.ok])
     written: list[Path] = []
-    with written_by(_whole(written, None)):
+    with written_by(_whole(written, None)), _in_words("linked statistics", _DATES):
         layout.linked.save_linked_statistics(together, cfg)
     return written
+
+
+@contextmanager
+def _in_words(tables: str, remedy: str) -> Iterator[None]:
+    """Let digitalmodel's own errors over what it was given end its tables, not the other batches of the call."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        said = str(error).splitlines()[0] if str(error) else "no reason given"
+        raise OutputError(
+            f"digitalmodel cannot write its {tables} ({type(error).__name__}: {said}). {remedy}"
+        ) from error
+
+
+_DATES = (
+    "With statistics of the table it takes names that look like dates (20240101.sim, 0100.sim) for dates: rename such "
+    "files, or switch the flags below `summary.statistics` off."
+)
 
 
 def _result(outcome: FileOutcome) -> FileResult:
