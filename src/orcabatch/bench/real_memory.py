@@ -113,7 +113,10 @@ def one_run(files: Sequence[Path], executor: str, *, limit_bytes: int, neighbour
         command = [sys.executable, "-m", "orcabatch.bench.real_memory", json.dumps(question)]
         environment = os.environ | {simulated.costs.COSTS_VARIABLE: simulated.Costs(log_pass_s=0.05).to_json()}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
-            seen = _watch(group, child)
+            try:
+                seen = _watch(group, child)
+            finally:
+                child.kill()  # it has ended, unless we were interrupted
             told = json.loads(child.stdout.read().splitlines()[-1]) if child.stdout is not None else {}
     return told | {
         "executor": executor,
