@@ -196,9 +196,9 @@ def _overwrite(cells: Cells, where: Flags, texts: Cells) -> None:
 @cache
 def _leading() -> Cells:
     """0 to 999999 without leading zeros, 0 as nothing: the thousands of a number."""
-    numbers, digits = _six_digits()
+    digits = _six_digits()
     for place in range(6):
-        digits[numbers < 10 ** (5 - place), place] = 0
+        digits[: 10 ** (5 - place), place] = 0
     return digits.view("V6")[:, 0]
 
 
@@ -211,17 +211,21 @@ def _ones() -> Cells:
 @cache
 def _trailing() -> Cells:
     """0 to 999999 as six decimals without trailing zeros, but with the first."""
-    numbers, digits = _six_digits()
+    digits = _six_digits()
     for place in range(1, 6):
-        digits[numbers % 10 ** (6 - place) == 0, place] = 0
+        digits[:: 10 ** (6 - place), place] = 0
     return digits.view("V6")[:, 0]
 
 
-def _six_digits() -> tuple[Whole, NDArray[np.uint8]]:
-    """0 to 999999, and their digits as text, of shape (1000000, 6)."""
-    numbers = np.arange(MILLION)
-    digits = np.stack([numbers // 10 ** (5 - place) % 10 + ord("0") for place in range(6)], axis=1)
-    return numbers, digits.astype(np.uint8)
+def _six_digits() -> NDArray[np.uint8]:
+    """The digits of 0 to 999999 as text, of shape (1000000, 6)."""
+    digits = np.empty((*[10] * 6, 6), np.uint8)
+    for place in range(6):
+        # Along this place's axis the digit counts up; along the others it stays.
+        digits[..., place] = np.arange(ord("0"), ord("9") + 1).reshape(
+            [10 if axis == place else 1 for axis in range(6)]
+        )
+    return digits.reshape(MILLION, 6)
 
 
 @cache
