@@ -16,8 +16,6 @@ import yaml
 from docs_pages import READ, ROOT, RUNS, SHOWN, blocks, pages
 from orcabatch.settings import parse_settings
 
-WITH_THE_MEASUREMENTS = {"docs/performance.md"}
-"""The one page that README names before it is written: it comes with the figures that it holds."""
 RUN_PAGE = Path(__file__).with_name("run_page.py")
 PAGES = [page for page in pages() if page.exists()]
 WITH_CODE = [page for page in PAGES if any(block.runs for block in blocks(page))]
@@ -76,4 +74,4 @@ def test_links_between_pages_lead_somewhere():
     """README and CONTRIBUTING are not part of the site, whose own check covers the rest."""
     links = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
     named = {target for page in PAGES if page.parent == ROOT for target in links.findall(page.read_text("utf-8"))}
-    assert {target for target in named if not (ROOT / target).exists()} <= WITH_THE_MEASUREMENTS
+    assert {target for target in named if not (ROOT / target).exists()} == set()
