@@ -74,7 +74,7 @@ def tasks_of(case: Case, overhead: float = 1.5) -> list[Task]:
             Path(f"/virtual/{index:04d}.sim"),
             ("virtual",),
             size_bytes=file.size_bytes,
-            memory_bytes=int(file.size_bytes * overhead),
+            memory_bytes=file.memory_bytes if case.known_memory else int(file.size_bytes * overhead),
             cost=float(file.size_bytes),
             tier=tier_of(file.size_bytes),
         )
