@@ -1,0 +1,447 @@
+"""Resume and incremental runs: what is unchanged is not done again, and the bytes are those of a run of everything."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import batch_functions
+import orcabatch
+from orcabatch import simulated
+from orcabatch.outcome import Status
+from orcabatch.store.compare import compare_folders
+from orcabatch.store.ledger import ledger_file
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SILENT = {"orcaflex": "simulated", "progress": False}
+
+
+def loads():
+    """How often each file was loaded so far."""
+    return {Path(name).name: count for name, count in simulated.counters().loads_by_file.items()}
+
+
+def statuses(result):
+    return [str(outcome.status) for outcome in result.outcomes]
+
+
+# --- a function of the user's
+
+
+def run(files, function=batch_functions.largest_tension, **more):
+    return orcabatch.run_batch(files, postprocess=function, **{**SILENT, "version": "1", **more})
+
+
+def test_a_function_with_a_version_is_not_called_again(orcaflex, sims):
+    """The second run loads nothing and has the same values; outcomes say skipped, and the result is ok."""
+    first = run(sims)
+    again = run(sims)
+    assert set(loads().values()) == {1}
+    assert again.values == first.values
+    assert statuses(again) == ["skipped"] * 8
+    assert again.ok
+    assert again.metrics["summary"]["skipped"] == 8
+    assert len(again.plan.skipped) == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": None}, {"version": "2"}, {"fresh": True}, {"function": batch_functions.name_and_tension}],
+    ids=["no version", "another version", "fresh", "another function"],
+)
+def test_another_version_another_function_or_fresh_computes_again(orcaflex, sims, change):
+    """Nothing is answered that was not asked for in exactly this way."""
+    run(sims)
+    again = run(sims, **change)
+    assert set(loads().values()) == {2}
+    assert not any(outcome.status is Status.SKIPPED for outcome in again.outcomes)
+
+
+def test_without_a_version_nothing_is_kept(orcaflex, sims):
+    """A plain function cannot be fingerprinted."""
+    run(sims, version=None)
+    run(sims, version=None)
+    assert set(loads().values()) == {2}
+
+
+def test_fresh_replaces_results_and_keeps_the_history(orcaflex, sims):
+    """The plan of a fresh run knows how long the files took; the run after it skips again."""
+    run(sims)
+    plan = orcabatch.plan_batch(sims, postprocess=batch_functions.largest_tension, fresh=True, orcaflex="simulated")
+    assert all(file.seconds is not None for file in plan.files)
+    run(sims, fresh=True)
+    run(sims)
+    assert set(loads().values()) == {2}
+
+
+def test_a_setting_that_changes_no_result_changes_nothing(orcaflex, sims):
+    """Thread count, executor, monitoring: the second run loads nothing."""
+    run(sims)
+    run(sims, performance={"threading": {"max_threads": 3}, "executor": "serial", "monitoring": {"interval": 1}})
+    assert set(loads().values()) == {1}
+
+
+def test_a_switched_off_ledger_neither_answers_nor_keeps(orcaflex, sims, state_folder):
+    """`ledger: {enabled: false}`: no file is made."""
+    off = {"ledger": {"enabled": False}}
+    run(sims, performance=off)
+    run(sims, performance=off)
+    assert set(loads().values()) == {2}
+    assert not ledger_file().exists()
+
+
+def test_three_added_files_cost_three_files(orcaflex, sims, tmp_path):
+    """Wherever they stand in the list."""
+    run(sims[3:])
+    result = run(sims)
+    assert set(loads().values()) == {1}
+    assert statuses(result) == ["ok"] * 3 + ["skipped"] * 5
+
+
+def test_a_replaced_file_of_the_same_size_and_time_is_done_again(orcaflex, sims):
+    """Its head tells, although size and time of change are the same."""
+    run(sims)
+    before = sims[2].stat()
+    other = simulated.write_sim(sims[2].with_name("other.sim"), simulated.SimSpec(size_bytes=before.st_size, seed=99))
+    content = other.read_bytes()
+    other.unlink()
+    assert len(content) == before.st_size
+    sims[2].write_bytes(content)
+    os.utime(sims[2], ns=(before.st_atime_ns, before.st_mtime_ns))
+    result = run(sims)
+    assert {name for name, count in loads().items() if count == 2} == {sims[2].name}
+    assert any(sims[2].name in warning and "the .sim file changed" in warning for warning in result.warnings)
+
+
+def test_a_failed_file_is_done_again_and_alone(orcaflex, sims):
+    """Failures are never remembered as results."""
+    content = sims[4].read_bytes()
+    sims[4].write_bytes(b"no simulation")
+    assert len(run(sims).failed) == 1
+    sims[4].write_bytes(content)
+    result = run(sims)
+    assert result.ok
+    assert set(loads().values()) == {1}
+
+
+def unstorable(model):
+    return {"model": object()}
+
+
+def arrays(model):
+    """An array, a NaN and a None apart."""
+    import OrcFxAPI
+
+    history = model["Line01"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
+    return {"history": history, "nothing": None, "nan": float("nan"), "pair": (1, np.float32(0.1))}
+
+
+def test_values_without_an_exact_form_are_not_kept_and_that_is_said(orcaflex, sims):
+    """Once, naming the type; the run is good."""
+    result = run(sims, unstorable)
+    assert result.ok
+    assert [warning for warning in result.warnings if "not kept" in warning and "object" in warning]
+    run(sims, unstorable)
+    assert set(loads().values()) == {2}
+
+
+def test_values_come_back_bit_for_bit(orcaflex, sims):
+    """Arrays with their type, NaN and None apart, tuples as tuples."""
+    for one, other in zip(run(sims, arrays).values, run(sims, arrays).values, strict=True):
+        assert one["history"].tobytes() == other["history"].tobytes()
+        assert one["history"].dtype == other["history"].dtype
+        assert other["nothing"] is None
+        assert np.isnan(other["nan"])
+        assert other["pair"] == one["pair"]
+        assert type(other["pair"][1]) is np.float32
+    assert set(loads().values()) == {1}
+
+
+def test_results_of_a_foreign_orcfxapi_are_never_kept(foreign, tmp_path):
+    """A stub of somebody's unit test answers for itself only."""
+    from types import SimpleNamespace
+
+    calls = []
+
+    class Model:
+        def __init__(self, path, **_):
+            calls.append(path)
+
+    foreign(SimpleNamespace(Model=Model))
+    files = [tmp_path / f"{number}.sim" for number in range(3)]
+    for file in files:
+        file.touch()
+    for _ in range(2):
+        orcabatch.run_batch(files, postprocess=lambda model: 1, version="1", progress=False)
+    assert len(calls) == 6
+    assert not ledger_file().exists()
+
+
+def test_closing_the_iterator_keeps_what_was_finished(orcaflex, sims):
+    """Leaving the loop after two files: the next run does not do them again."""
+    for seen, _ in enumerate(
+        orcabatch.iter_batch(sims, postprocess=batch_functions.largest_tension, version="1", orcaflex="simulated")
+    ):
+        if seen == 1:
+            break
+    before = loads()
+    assert run(sims).ok
+    assert set(loads().values()) == {1}
+    assert len(before) < 8
+
+
+# --- digitalmodel
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The smaller example batch over six files, and its YAML."""
+    pytest.importorskip("digitalmodel", reason="needs digitalmodel itself: install orcabatch[digitalmodel]")
+    shutil.copyfile(EXAMPLES / "dm_fsts.yml", tmp_path / "dm_fsts.yml")
+    runpy.run_path(str(EXAMPLES / "generate_sims.py"))["generate_sims"](
+        tmp_path / "sims", lngc=0, standard=6, scale=0.1
+    )
+    return tmp_path
+
+
+def changed(folder, change):
+    """The YAML with a change made to it."""
+    target = folder / "dm_fsts.yml"
+    cfg = yaml.safe_load(target.read_text())
+    change(cfg)
+    target.write_text(yaml.safe_dump(cfg, sort_keys=False))
+
+
+def batch(folder, **more):
+    return orcabatch.run_batch(folder / "dm_fsts.yml", **{**SILENT, **more})
+
+
+def as_if_alone(folder, tmp_path_factory):
+    """What one fresh run of everything writes."""
+    reference = tmp_path_factory.mktemp("fresh")
+    text = str(folder / "results" / "fsts").encode()
+    batch(folder, fresh=True, output_dir=reference, performance={"ledger": {"enabled": False}})
+    for path in reference.glob("*.csv"):
+        path.write_bytes(path.read_bytes().replace(str(reference).encode(), text))
+    return reference
+
+
+def assert_whole(folder, tmp_path_factory):
+    found = compare_folders(folder / "results" / "fsts", as_if_alone(folder, tmp_path_factory))
+    assert found.equal, found.to_text()
+
+
+def test_a_finished_batch_loads_nothing_and_writes_the_same(orcaflex, project, tmp_path_factory):
+    """Everything is skipped; the outputs are those of a run of everything; the proof stands in the metrics."""
+    assert batch(project).ok
+    results = project / "results" / "fsts"
+    for path in results.glob("dm_fsts*.csv"):
+        path.unlink()
+    again = batch(project)
+    assert statuses(again) == ["skipped"] * 6
+    assert set(loads().values()) == {1}
+    assert again.metrics["proof"]["files"]
+    assert len(again.outputs) == 18
+    assert_whole(project, tmp_path_factory)
+
+
+def test_a_finished_batch_can_be_proven(orcaflex, project):
+    """`verify --prove` holds for results that came from the ledger."""
+    from orcabatch.digitalmodel.prove import prove
+
+    batch(project)
+    assert statuses(batch(project)) == ["skipped"] * 6
+    report = prove(project / "results" / "fsts", files=6)
+    assert report.equal, report.to_text()
+
+
+def test_a_time_stamp_in_the_names_of_outputs_does_not_matter(orcaflex, project):
+    """Summaries get the name of the new run, with the same bytes; nothing is loaded."""
+
+    def stamped(cfg):
+        cfg["default"]["config"]["overwrite"]["output"] = False
+
+    changed(project, stamped)
+    batch(project)
+    results = project / "results" / "fsts"
+    for path in results.glob("dm_fsts*.csv"):
+        path.rename(path.with_name(path.name.replace("dm_fsts_03c", "earlier_03c")))
+    assert statuses(batch(project)) == ["skipped"] * 6
+    new = {path.name.rsplit("_", 1)[1]: path.read_bytes() for path in results.glob("dm_fsts*.csv")}
+    old = {path.name.rsplit("_", 1)[1]: path.read_bytes() for path in results.glob("earlier*.csv")}
+    assert new == old
+    assert len(new) == 5
+
+
+@pytest.mark.parametrize("harm", ["removed", "changed"])
+def test_a_time_series_that_does_not_stand_as_written_is_done_again(orcaflex, project, tmp_path_factory, harm):
+    """Only the file that it belongs to, and that is said."""
+    batch(project)
+    victim = sorted((project / "results" / "fsts").glob("fsts_*_tension.csv"))[2]
+    if harm == "removed":
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes() + b"\n")
+    result = batch(project)
+    assert sorted(statuses(result)) == ["ok"] + ["skipped"] * 5
+    assert any("output files were changed or removed" in warning for warning in result.warnings)
+    assert_whole(project, tmp_path_factory)
+
+
+def test_a_changed_configuration_is_done_again(orcaflex, project, tmp_path_factory):
+    """Also where it stands in a master; and that is said."""
+
+    def one_more(cfg):
+        cfg["summary_settings"]["groups"][0]["Columns"].append(
+            {"ObjectName": "Line01", "Statistic_Type": "Mean", "Label": "line01_mean"}
+        )
+
+    batch(project)
+    changed(project, one_more)
+    result = batch(project)
+    assert statuses(result) == ["ok"] * 6
+    assert any("the configuration changed" in warning for warning in result.warnings)
+    assert_whole(project, tmp_path_factory)
+
+
+def test_the_performance_section_is_not_what_is_computed(orcaflex, project):
+    """Another thread count in the YAML: nothing is loaded."""
+    batch(project)
+    changed(project, lambda cfg: cfg.update(performance={"threading": {"max_threads": 3}}))
+    assert statuses(batch(project)) == ["skipped"] * 6
+
+
+def test_added_files_cost_themselves(orcaflex, project, tmp_path_factory):
+    """Two files at the end of the list: two loads, and the summaries of all eight."""
+    sims = sorted((project / "sims").glob("*.sim"))
+    aside = project / "aside"
+    aside.mkdir()
+    for sim in sims[-2:]:
+        sim.rename(aside / sim.name)
+    batch(project)
+    for sim in sims[-2:]:
+        (aside / sim.name).rename(sim)
+    result = batch(project)
+    assert sorted(statuses(result)) == ["ok"] * 2 + ["skipped"] * 4
+    assert set(loads().values()) == {1}
+    assert_whole(project, tmp_path_factory)
+
+
+def test_a_new_first_file_settles_the_configuration_anew_and_that_is_said(orcaflex, project, tmp_path_factory):
+    """Its stop time ends the others' open periods: all are computed again, as one run of everything would."""
+    sims = sorted((project / "sims").glob("*.sim"))
+    aside = project / "aside"
+    aside.mkdir()
+    first = orcabatch.plan_batch(project / "dm_fsts.yml", orcaflex="simulated").files[0].file
+    first.rename(aside / first.name)
+    batch(project)
+    (aside / first.name).rename(first)
+    result = batch(project)
+    assert len(sims) == len(result.outcomes)
+    assert result.outcomes[0].status is Status.OK
+    stops = {outcome.value.stop_time for outcome in result.outcomes}
+    assert len(stops) > 1
+    assert any("settles the configuration anew" in warning and first.name in warning for warning in result.warnings)
+    assert_whole(project, tmp_path_factory)
+
+
+def test_a_first_file_that_fails_now_has_the_others_done_again(orcaflex, project, tmp_path_factory):
+    """What was skipped under its settling does not hold any more: the end is that of a run without it."""
+    batch(project)
+    first = orcabatch.plan_batch(project / "dm_fsts.yml", orcaflex="simulated").files[0].file
+    first.write_bytes(b"no simulation")
+    result = batch(project)
+    assert [outcome.file for outcome in result.failed] == [first]
+    assert sum(outcome.ok for outcome in result.outcomes) == 5
+    first_failed = (project / "results" / "fsts" / "dm_fsts_03c_0100yr_l015_hwl_failed_files.csv").read_text()
+    assert first.name in first_failed
+    for stale in (project / "results" / "fsts").glob(f"{first.stem}_*.csv"):
+        stale.unlink()  # a whole output of an earlier run stays until a whole one replaces it
+    assert_whole(project, tmp_path_factory)
+
+
+def test_a_file_of_two_batches_is_done_for_the_one_that_needs_it(orcaflex, project):
+    """One load, for the new batch; the finished one skips."""
+    batch(project)
+    cfg = yaml.safe_load((project / "dm_fsts.yml").read_text())
+    cfg["meta"]["label"] = "other"
+    cfg["file_management"]["output_directory"] = "results/other"
+    (project / "other.yml").write_text(yaml.safe_dump(cfg, sort_keys=False))
+    result = orcabatch.run_batch([project / "dm_fsts.yml", project / "other.yml"], **SILENT)
+    by_batch = {outcome.batch: [] for outcome in result.outcomes}
+    for outcome in result.outcomes:
+        by_batch[outcome.batch].append(str(outcome.status))
+    assert sorted(by_batch.values()) == [["ok"] * 6, ["skipped"] * 6]
+    assert set(loads().values()) == {2}
+
+
+def test_the_plan_says_what_will_be_skipped(orcaflex, project):
+    """Before and after a change, without running anything."""
+
+    def plan():
+        return orcabatch.plan_batch(project / "dm_fsts.yml", orcaflex="simulated")
+
+    assert plan().skipped == ()
+    batch(project)
+    assert len(plan().skipped) == 6
+    assert "skipped: 6 (unchanged since an earlier run)" in plan().to_text()
+    sim = sorted((project / "sims").glob("*.sim"))[-1]
+    os.utime(sim)
+    assert len(plan().skipped) == 5
+    assert set(loads().values()) == {1}
+
+
+IN_A_NEW_PROCESS = textwrap.dedent(
+    """
+    import sys
+    import orcabatch
+    from orcabatch import simulated
+    result = orcabatch.run_batch(sys.argv[1], orcaflex="simulated", progress=False)
+    loaded = sum(simulated.counters().loads_by_file.values())
+    imported = any(name.partition(".")[0] == "digitalmodel" for name in sys.modules)
+    print([str(outcome.status) for outcome in result.outcomes], loaded, imported)
+    """
+)
+
+
+def in_a_new_process(folder, state_folder, counters, **environ):
+    ran = subprocess.run(
+        [sys.executable, "-c", IN_A_NEW_PROCESS, str(folder / "dm_fsts.yml")],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "ORCABATCH_SIMULATED_COUNTERS": str(counters), **environ},
+    )  # fmt: skip
+    return ran.stdout.splitlines()[-1]
+
+
+def test_a_finished_batch_does_not_import_digitalmodel(orcaflex, project, state_folder, tmp_path_factory):
+    """A new process over a finished batch: nothing loaded, nothing of digitalmodel imported."""
+    batch(project)
+    said = in_a_new_process(project, state_folder, tmp_path_factory.mktemp("counters"))
+    assert said == f"{['skipped'] * 6} 0 False"
+
+
+def test_an_edited_line_of_digitalmodel_is_computed_again(orcaflex, project, state_folder, tmp_path_factory):
+    """A clone with the same version number and one other line in its summaries: nothing of before answers."""
+    import digitalmodel as installed
+
+    clone = tmp_path_factory.mktemp("clone")
+    shutil.copytree(
+        Path(installed.__file__).parent, clone / "digitalmodel", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    counters = tmp_path_factory.mktemp("counters")
+    found_first = {"PYTHONPATH": os.pathsep.join([str(clone), os.environ.get("PYTHONPATH", "")])}
+    first = in_a_new_process(project, state_folder, counters, **found_first)
+    assert first == f"{['ok'] * 6} 6 True"
+    source = clone / "digitalmodel" / "modules" / "orcaflex" / "opp_summary.py"
+    source.write_text(source.read_text() + "\n# a change\n")
+    assert in_a_new_process(project, state_folder, counters, **found_first) == f"{['ok'] * 6} 12 True"
+    assert in_a_new_process(project, state_folder, counters, **found_first) == f"{['skipped'] * 6} 12 False"
