@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from orcabatch.store import values as values_module
 from orcabatch.store.values import Damaged, NotStorable, decode, encode
 
 scalars = (
@@ -123,8 +125,17 @@ def frames(draw):
     return frame
 
 
-@given(frames())
-def test_frames_come_back_with_their_types_and_text(frame):
+@pytest.fixture(params=[0, 2000], ids=["by columns", "by cells"])
+def few_cells(request):
+    """Both forms of a frame: stored by columns of one type, and cell by cell."""
+    before, values_module.FEW_CELLS = values_module.FEW_CELLS, request.param
+    yield request.param
+    values_module.FEW_CELLS = before
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frame=frames())
+def test_frames_come_back_with_their_types_and_text(few_cells, frame):
     """Column types, index, duplicate names, missing values of each kind, and so the text that pandas writes."""
     back = decode(encode(frame))
     pd.testing.assert_frame_equal(frame, back, check_exact=True, check_column_type=True, check_index_type=True)
@@ -133,10 +144,13 @@ def test_frames_come_back_with_their_types_and_text(frame):
     for position in range(frame.shape[1]):
         if frame.dtypes.iloc[position] == np.dtype(object):
             assert_same(list(frame.iloc[:, position]), list(back.iloc[:, position]))
+        elif isinstance(frame.dtypes.iloc[position], np.dtype):
+            assert frame.iloc[:, position].to_numpy().tobytes() == back.iloc[:, position].to_numpy().tobytes()
 
 
-@given(frames(), frames())
-def test_frames_that_came_back_concatenate_to_the_same_text(one, other):
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(one=frames(), other=frames())
+def test_frames_that_came_back_concatenate_to_the_same_text(few_cells, one, other):
     """The fold of summaries decides types from frame to frame: what came back decides alike."""
     if not (one.columns.is_unique and other.columns.is_unique):
         return

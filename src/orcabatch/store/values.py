@@ -23,6 +23,10 @@ import numpy as np
 DEEPEST = 60
 """How deep values may be nested: a list that holds itself has no end."""
 
+FEW_CELLS = 2000
+"""Up to here a frame is stored cell by cell: asking pandas for columns costs more than the cells do."""
+
+_CELL_TYPES = ("<f8", "<i8", "|b1", "|O")
 _PLAIN_KINDS = "biufcmMSU"
 _COUNT = struct.Struct("<Q")
 _FLOAT = struct.Struct("<d")
@@ -140,13 +144,42 @@ def _write_pandas(value: Any, out: bytearray, depth: int) -> None:
 
 
 def _write_frame(frame: Any, out: bytearray, depth: int) -> None:
-    """Columns of one dtype together, so that a hundred columns of one row cost a few arrays."""
+    """Cell by cell where there are few (a row of a summary), else columns of one dtype together."""
     if frame.attrs or not frame.flags.allows_duplicate_labels:
         raise NotStorable("a frame with attributes of its own has no exact safe form")
-    out += b"P"
+    dtypes = list(frame.dtypes)
+    small = frame.size <= FEW_CELLS and all(_cell_kind(dtype) for dtype in dtypes)
+    out += b"Q" if small else b"P"
     _write_index(frame.index, out, depth)
     _write_index(frame.columns, out, depth)
-    dtypes = list(frame.dtypes)
+    if small:
+        _write([_dtype_words(dtype) for dtype in dtypes], out, depth)
+        cells = frame.to_numpy(dtype=object)
+        for place, dtype in enumerate(dtypes):
+            _write(_cells(cells[:, place].tolist(), dtype), out, depth)
+    else:
+        _write_groups(frame, dtypes, out, depth)
+
+
+def _cell_kind(dtype: Any) -> bool:
+    """Whether cells of this type go through Python's own values and come back bit for bit."""
+    if isinstance(dtype, np.dtype):
+        return dtype.str in _CELL_TYPES
+    return type(dtype).__name__ == "StringDtype"
+
+
+def _dtype_words(dtype: Any) -> list[Any]:
+    """A column's type in plain values: numpy's text, or the storage of pandas' text type and whether it has NA."""
+    import pandas as pd
+
+    return [dtype.str] if isinstance(dtype, np.dtype) else [dtype.storage, dtype.na_value is pd.NA]
+
+
+def _cells(column: list[Any], dtype: Any) -> list[Any]:
+    return column if isinstance(dtype, np.dtype) else [item if isinstance(item, str) else None for item in column]
+
+
+def _write_groups(frame: Any, dtypes: list[Any], out: bytearray, depth: int) -> None:
     groups: dict[Any, list[int]] = {}
     for position, dtype in enumerate(dtypes):
         groups.setdefault(dtype, []).append(position)
@@ -186,7 +219,7 @@ def _write_extension(array: Any, out: bytearray, depth: int) -> None:
         raise NotStorable(f"a column of dtype {dtype} has no exact safe form")
     out += b"S"
     _write([dtype.storage, dtype.na_value is pd.NA], out, depth)
-    _write([None if pd.isna(item) else item for item in array.astype(object)], out, depth)
+    _write(array.to_numpy(dtype=object, na_value=None).tolist(), out, depth)
 
 
 _WRITERS: dict[type, Callable[[Any, bytearray, int], None]] = {
@@ -316,9 +349,30 @@ def _read_frame(reader: _Reader, depth: int) -> Any:
             series |= {place: pd.Series(_read_extension(reader, depth), index=index) for place in positions}
             continue
         block = reader.value(depth + 1)
+        as_it_is = block.dtype.kind != "O"  # pandas would look into objects for a better type
         for offset, place in enumerate(positions):
-            series[place] = pd.Series(block[:, offset], index=index, dtype=block.dtype)
+            column = block[:, offset]
+            series[place] = column if as_it_is else pd.Series(column, index=index, dtype=object)
     frame = pd.DataFrame({place: series[place] for place in range(len(columns))}, index=index)
+    frame.columns = columns
+    return frame
+
+
+def _read_small_frame(reader: _Reader, depth: int) -> Any:
+    import pandas as pd
+
+    index, columns = _read_index(reader, depth), _read_index(reader, depth)
+    series: dict[int, Any] = {}
+    for place, words in enumerate(reader.value(depth)):
+        cells = reader.value(depth)
+        if len(words) == 2:
+            dtype: Any = pd.StringDtype(words[0], na_value=pd.NA if words[1] else np.nan)
+            series[place] = pd.array(cells, dtype=dtype)
+        elif words == ["|O"]:
+            series[place] = pd.Series(cells, index=index, dtype=object)
+        else:
+            series[place] = np.array(cells, dtype=_dtype(words[0]))
+    frame = pd.DataFrame(series, index=index)
     frame.columns = columns
     return frame
 
@@ -375,6 +429,7 @@ _READERS: dict[bytes, Callable[[_Reader, int], Any]] = {
     b"C": _read_array("C"),
     b"F": _read_array("F"),
     b"P": _read_frame,
+    b"Q": _read_small_frame,
     b"A": _missing("NA"),
     b"a": _missing("NaT"),
 }
