@@ -47,6 +47,14 @@ def test_the_status_of_a_dll_error_decides(status, cause, may_heal, words):
     assert "a.sim" in failure.message
 
 
+def test_an_unexpected_error_that_speaks_of_memory_is_one_of_memory():
+    """OrcaFlex has no status of its own for it; with fewer files at once it may go well."""
+    failure = explain(DLLError(20, "Unexpected error: Out of memory"), FILE, Phase.LOAD)
+    assert (failure.cause, failure.may_heal) == (Cause.MEMORY, True)
+    assert "max_threads" in failure.remedy
+    assert explain(DLLError(20, "Unexpected error"), FILE, Phase.LOAD).cause is Cause.EXCEPTION
+
+
 def test_a_read_error_may_heal_where_another_program_holds_the_file():
     """A sharing violation heals when the other program lets go; damage does not."""
     assert explain(DLLError(7, "Sharing violation."), FILE, Phase.LOAD).may_heal

@@ -53,6 +53,8 @@ _MEANINGS = {
     39: _Meaning(Cause.EXCEPTION, "the model holds no results for this question", "check that the simulation was run"),
     55: _Meaning(Cause.EXCEPTION, "the result was not logged", "log it and run the simulation again"),
 }
+_NO_MEMORY = _Meaning(Cause.MEMORY, "OrcaFlex got no memory", "lower max_threads or max_usage_percent")
+_REFUSED = _Meaning(Cause.EXCEPTION, "OrcaFlex refused")
 
 
 def explain(error: BaseException, file: Path, phase: Phase) -> Failure:
@@ -81,9 +83,9 @@ def status_of(error: BaseException) -> int | None:
 
 def _by_status(error: BaseException, status: int, file: Path) -> Failure:
     text = " ".join(str(getattr(error, "errorString", "") or error).split())
-    meaning = _MEANINGS.get(status, _Meaning(Cause.EXCEPTION, "OrcaFlex refused"))
+    meaning = _MEANINGS.get(status) or (_NO_MEMORY if "memory" in text.lower() else _REFUSED)
     message = f"{file.name}: {meaning.said} (OrcaFlex status {status}: {text})"
-    return Failure(meaning.cause, message, meaning.remedy, _may_heal(status, text, file))
+    return Failure(meaning.cause, message, meaning.remedy, meaning is _NO_MEMORY or _may_heal(status, text, file))
 
 
 def _may_heal(status: int, text: str, file: Path) -> bool:
