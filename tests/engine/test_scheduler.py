@@ -342,6 +342,18 @@ def test_a_hundred_thousand_files_cost_as_much_each_as_a_thousand(monkeypatch: p
     assert many / few < 2.0
 
 
+def test_a_file_that_was_not_offered_is_not_started_where_memory_has_no_limit() -> None:
+    """The first small files tell what files are like; one that is not ready is not among them."""
+    sizes = [492, 192_292_338, 321, 416, 3_825_289_462, 1272, 579_238, 44, 18, 2651]
+    scheduler = Scheduler([task(index, size) for index, size in enumerate(sizes)], Limits(max_limit=9))
+    started: set[int] = set()
+    events: list[Event] = [Woken(0.0), Offered(0.0, 1), Woken(0.0), Offered(1.0, 0), Offered(1.0, 6), Woken(2.0)]
+    for event in events:
+        started |= {each.index for each in scheduler.step(event) if isinstance(each, Start)}
+    assert started <= {0, 1, 6}
+    assert scheduler.running
+
+
 class RandomRun(RuleBasedStateMachine):
     """The scheduler under random events; a model beside it knows what must hold."""
 
@@ -494,7 +506,7 @@ class RandomRun(RuleBasedStateMachine):
         """Whatever happened, the run comes to its end: every file that was asked for ends exactly once."""
         if not hasattr(self, "scheduler"):
             return
-        for _ in range(4 * len(self.tasks) + 40):
+        for _ in range(4 * len(self.tasks) + 400):  # a denied seat is waited for, second by second, for 50 s
             if self.scheduler.done:
                 break
             if self.running:

@@ -307,6 +307,8 @@ def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, 
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     least_work = 0.02 * state.file_bytes
     load, rest = curves.smooth(state.load.curve, least_work), curves.smooth(state.rest.curve, least_work)
+    if load is None:  # loading is too quick for a sample to see it: all the work is in what follows
+        load, rest = rest, None
     if load is None:
         return state, ""
     here = throughput(load, rest, reading.running)[0]
@@ -383,7 +385,7 @@ def _choice(state: Concurrency, options: Mapping[int, float], here: float) -> in
     """The smallest count within the plateau, unless going there is not worth it."""
     best = max(options.values())
     target = min(count for count, value in options.items() if value >= best * (1 - PLATEAU))
-    gain = options[target] / here
+    gain = options[target] / here if here > 0 else 1.0
     if target > state.limit:
         return target if gain >= 1 + GAIN else state.limit
     far = target <= 0.85 * state.limit

@@ -314,7 +314,7 @@ class Scheduler:
         self._memory = memory.relieved(state)
         if self._scouts and self._running:
             place = self._scouts.pop(0)
-            if any(queue.at(place) <= room for queue in queues):
+            if any(queue.fits(place, room) for queue in queues):
                 return place
         budget = memory.largest_prediction(state, state.budget_bytes)
         guarded = min(queue.first(budget) for queue in queues)

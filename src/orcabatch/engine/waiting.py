@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NOWHERE = 1 << 60
 """Later than every position."""
 
+MOST = 1e300
+"""More than any task needs; infinitely much is what an empty position needs."""
+
 
 def plan_order(tasks: Iterable[Task]) -> list[Task]:
     """Longest predicted first; equals by folder, then by input order."""
@@ -47,13 +50,13 @@ class Waiting:
         """The task at this position waits no longer."""
         self.put(position, math.inf)
 
-    def at(self, position: int) -> float:
-        """What the task at this position needs; infinite where none waits."""
-        return self._least[self._leaves + position]
+    def fits(self, position: int, at_most: float) -> bool:
+        """Whether a task waits at this position that needs at most this (also infinitely much)."""
+        return self._least[self._leaves + position] <= min(at_most, MOST)
 
-    def first(self, at_most: float = 1e300) -> int:
+    def first(self, at_most: float = math.inf) -> int:
         """The first position that needs at most this (also infinitely much); `NOWHERE` if there is none."""
-        at_most = min(at_most, 1e300)
+        at_most = min(at_most, MOST)
         if self._least[1] > at_most:
             return NOWHERE
         node = 1
