@@ -7,9 +7,10 @@ Does not know the ledger (`orcabatch.batch.memory`).
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.settle import Order
 from orcabatch.digitalmodel.sources import find_sources
+from orcabatch.store.values import decode, encode
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.layout import Layout
@@ -94,11 +96,38 @@ def configuration_hash(asked: Mapping[str, Any]) -> str | None:
     return None if f'"{LOST}"' in text else hashlib.sha256(text.encode()).hexdigest()
 
 
+class Frames(Mapping[str, Any]):
+    """Stored frames by group label, read when somebody looks at them: a finished batch is handed out without pandas."""
+
+    def __init__(self, stored: Mapping[str, bytes]) -> None:
+        self._stored = {str(label): bytes(content) for label, content in stored.items()}
+        self._read: dict[str, Any] = {}
+
+    def __getitem__(self, label: str) -> Any:
+        if label not in self._read:
+            self._read[label] = decode(self._stored[label])
+        return self._read[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __deepcopy__(self, memo: Any) -> dict[str, Any]:
+        """digitalmodel's fold begins with a copy of the first file's frames, and changes it."""
+        return copy.deepcopy(dict(self), memo)
+
+
+def _packed_frames(frames: Mapping[str, Any] | None) -> dict[str, bytes] | None:
+    return None if frames is None else {label: encode(frame) for label, frame in frames.items()}
+
+
 def packed(result: FileResult) -> dict[str, Any]:
     """A file's result as plain values and frames."""
     return {
-        "summary": None if result.summary is None else dict(result.summary),
-        "linked": None if result.linked is None else dict(result.linked),
+        "summary": _packed_frames(result.summary),
+        "linked": _packed_frames(result.linked),
         "outputs": [[label, str(path)] for label, path in result.outputs],
         "record": result.record,
         "run_status": result.run_status,
@@ -116,8 +145,8 @@ def unpacked(stored: Mapping[str, Any]) -> FileResult:
     """
     settled, stop_time = stored["settled"]
     return FileResult(
-        summary=stored["summary"],
-        linked=stored["linked"],
+        summary=None if stored["summary"] is None else Frames(stored["summary"]),
+        linked=None if stored["linked"] is None else Frames(stored["linked"]),
         outputs=tuple((str(label), Path(path)) for label, path in stored["outputs"]),
         record=stored["record"],
         run_status=str(stored["run_status"]),

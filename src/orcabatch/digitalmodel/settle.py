@@ -12,7 +12,7 @@ extraction itself (`orcabatch.digitalmodel.adapter`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -152,7 +152,9 @@ class Settling:
 
     def loaded(self, i: int, stop_time: float) -> tuple[Settling, tuple[int, ...]]:
         """File `i` is loaded; returns the finished files that have to be done again."""
-        return replace(self, stop_times={**self.stop_times, i: stop_time})._again()
+        state = replace(self, stop_times={**self.stop_times, i: stop_time})
+        decides = i == self.leader and self.stop_times.get(i) != stop_time
+        return state._again(self.done if decides else ())
 
     def finished(self, i: int, *, ok: bool, unloadable: bool = False) -> tuple[Settling, tuple[int, ...]]:
         """File `i` ended; returns the finished files (`i` among them) that have to be done again."""
@@ -160,12 +162,16 @@ class Settling:
         led = i == self.leader and self.given.get(i, AS_GIVEN) == AS_GIVEN
         if not ok and (unloadable or led):
             state = replace(state, out=self.out | {i})
-        return state._again()
+        return state._again((i,) if state.out == self.out else state.done)
 
-    def _again(self) -> tuple[Settling, tuple[int, ...]]:
-        """Take back what was done under an order that holds no longer."""
-        redo = tuple(i for i in sorted(self.done) if self._stale(i))
-        return replace(self, done=_without(self.done, set(redo))), redo
+    def _again(self, among: Iterable[int]) -> tuple[Settling, tuple[int, ...]]:
+        """Take back what was done under an order that holds no longer; `among` are those whose order may have changed.
+
+        Nobody's order changes but by another leader or its stop time: looking at all of 100,000 files after each one
+        would cost more than the files.
+        """
+        redo = tuple(i for i in sorted(among) if self._stale(i))
+        return (replace(self, done=_without(self.done, set(redo))) if redo else self), redo
 
     def _stale(self, i: int) -> bool:
         order = self.order(i)
