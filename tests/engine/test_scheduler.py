@@ -354,6 +354,20 @@ def test_a_file_that_was_not_offered_is_not_started_where_memory_has_no_limit() 
     assert scheduler.running
 
 
+def test_files_that_hang_on_every_seat_do_not_make_the_others_wait_for_ever() -> None:
+    """The only seat is held by a hung file: the rest is given up after the time that one waits for a licence."""
+    limits = Limits(max_limit=4, seats=SeatLimits(max=1, scope="model", wait_s=50.0))
+    scheduler = Scheduler([task(0, 9), task(1, 5)], limits)
+    said = [*scheduler.step(Woken(0.0)), *scheduler.step(Offered(0.0, 0)), *scheduler.step(Offered(0.0, 1))]
+    (hung,) = [each.index for each in said if isinstance(each, Start)]
+    (wake,) = [each for each in scheduler.step(SlotLost(10.0, hung)) if isinstance(each, Wake)]
+    assert wake.at_s == 60.0
+    (given_up,) = [each for each in scheduler.step(Woken(60.0)) if isinstance(each, GiveUp)]
+    assert given_up.index == 1 - hung
+    assert "hangs" in given_up.reason
+    assert scheduler.done
+
+
 class RandomRun(RuleBasedStateMachine):
     """The scheduler under random events; a model beside it knows what must hold."""
 

@@ -83,8 +83,6 @@ __all__ = [
 ]
 
 TIERS = ("small", "medium", "large")
-SCOUT_PLACES = (0.75, 0.5)
-"""Where in plan order scouts are taken from: smaller files among the first, which tell early what files are like."""
 GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones."""
 STOPPED = "the run was stopped before this file was started"
@@ -107,6 +105,7 @@ class Scheduler:
         )
         self._queues = {tier: Waiting(len(self._order)) for tier in names or ["small"]}
         self._per_tier = dict.fromkeys(self._queues, 0)
+        self._hung_since: float | None = None
         self._running_bytes = 0
         self._waiting: set[int] = set()
         self._offered: set[int] = set()
@@ -125,8 +124,6 @@ class Scheduler:
         self._guard_since: tuple[int, float] | None = None
         self._walls = (0, 0.0)
         self._warned: set[int] = set()
-        adaptive = limits.mode == "dynamic" and limits.fixed_limit is None
-        self._scouts = [int(len(self._order) * place) for place in SCOUT_PLACES] if adaptive else []
         self._said_limit = self._limit_now()
         self._blocked_by = ""
 
@@ -268,7 +265,18 @@ class Scheduler:
             said.append(Start(index))
         if self._waiting and seats.exhausted(self._seats, len(self._running), now_s):
             said += self._give_up_all(seats.message(self._seats))
+        if self._waiting and self._hung_too_long(now_s):
+            said += self._give_up_all(seats.HUNG.format(self._lost_seats()))
         return said + self._wake(now_s)
+
+    def _hung_too_long(self, now_s: float) -> bool:
+        """Whether files that hang have held every licence seat, with nothing else running, for as long as one waits."""
+        held = self._lost_seats()
+        if self._running or not held or held + 1 <= self._seats.ceiling:
+            self._hung_since = None
+            return False
+        self._hung_since = now_s if self._hung_since is None else self._hung_since
+        return now_s >= self._hung_since + self._limits.seats.wait_s
 
     def _next(self, now_s: float, said: list[Instruction]) -> int | None:
         """The task to start now; None: none."""
@@ -312,10 +320,6 @@ class Scheduler:
         if fits == NOWHERE:
             return NOWHERE
         self._memory = memory.relieved(state)
-        if self._scouts and self._running:
-            place = self._scouts.pop(0)
-            if any(queue.fits(place, room) for queue in queues):
-                return place
         budget = memory.largest_prediction(state, state.budget_bytes)
         guarded = min(queue.first(budget) for queue in queues)
         return fits if fits <= guarded or not self._passed_over_too_long(guarded, now_s) else NOWHERE
@@ -368,10 +372,13 @@ class Scheduler:
             return []
         times = [self._delayed[0][0]] if self._delayed else []
         if self.waiting > len(self._delayed):
-            if self._blocked_by == "seats" and (seat := seats.wake_s(self._seats, len(self._running))) is not None:
+            held = len(self._running) + self._lost_seats()
+            if self._blocked_by == "seats" and (seat := seats.wake_s(self._seats, held)) is not None:
                 times.append(seat)
-            if not self._running and self._memory.starved_s is not None:
+            if self._blocked_by == "memory" and not self._running and self._memory.starved_s is not None:
                 times.append(memory.patience_ends_s(self._memory))
+            if self._hung_since is not None:
+                times.append(self._hung_since + self._limits.seats.wait_s)
         return [Wake(max(now_s, min(times)))] if times else []
 
     # --- what can be seen ---------------------------------------------------------------------------------------

@@ -22,6 +22,11 @@ LONGEST_BACK_OFF_S = 60.0
 JITTER = 0.3
 """A wait is drawn from 1 - JITTER to 1 + JITTER times the back-off."""
 
+HUNG = (
+    "every OrcaFlex licence seat is held by a file that hangs ({} of them): end this program to free the seats, "
+    "and run the batch again"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Seats:
