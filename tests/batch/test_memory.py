@@ -1,0 +1,121 @@
+"""What a call knows from earlier ones, asked directly."""
+
+from __future__ import annotations
+
+import pytest
+
+import batch_functions
+from orcabatch.batch.identity import environment
+from orcabatch.batch.job import Ended, visits
+from orcabatch.batch.kinds import FunctionBatch
+from orcabatch.batch.memory import NO_BINDING, memory_of
+from orcabatch.batch.reasons import changed
+from orcabatch.orcaflex.binding import Binding, Kind
+from orcabatch.outcome import FileOutcome, Status
+from orcabatch.settings import parse_settings
+
+REAL = Binding(None, Kind.REAL, "11.4", "11.4b")
+
+
+def memory(files, binding=REAL, version="1", **more):
+    batch = FunctionBatch.over(files, batch_functions.largest_tension, None, version)
+    settings = parse_settings({})
+    own = {batch.name: settings}
+    return memory_of([batch], visits([batch]), own, settings, binding, **{"fresh": False, **more})
+
+
+@pytest.fixture
+def files(tmp_path):
+    made = [tmp_path / f"{number}.sim" for number in range(3)]
+    for file in made:
+        file.write_bytes(file.name.encode() * 100)
+    return made
+
+
+def done(memory, index, *, joint=False):
+    """The file is worked on and ends well."""
+    memory.starting(index)
+    batch = memory.batches[0]
+    outcome = FileOutcome(
+        batch.files[index], batch.name, Status.OK, {"tension": 0.1 * index}, index=index, size_bytes=10
+    )
+    memory.record([Ended(outcome, joint=joint)])
+
+
+def known(memory, index):
+    return memory.answered(index, memory.batches[0].name)
+
+
+def test_what_was_recorded_answers_with_all_that_counts(files):
+    """Status skipped, the value, and whether joint answers were used."""
+    with memory(files).opened() as first:
+        done(first, 1, joint=True)
+    with memory(files).opened() as later:
+        found = known(later, 1)
+        assert found is not None
+        assert (found.outcome.status, found.outcome.value, found.joint) == (Status.SKIPPED, {"tension": 0.1}, True)
+        assert known(later, 0) is None
+
+
+def test_what_used_a_wrong_joint_answer_is_forgotten_at_once(files):
+    """Also if the run is killed before the file is done again."""
+    with memory(files).opened() as first:
+        done(first, 0)
+        done(first, 1, joint=True)
+        first.distrust([1])
+    with memory(files).opened() as later:
+        assert known(later, 0) is not None
+        assert known(later, 1) is None
+
+
+@pytest.mark.parametrize(
+    "binding",
+    [
+        Binding(None, Kind.SIMULATED, "11.4", "11.4b"),
+        Binding(None, Kind.REAL, "11.5", "11.4b"),
+        Binding(None, Kind.REAL, "11.4", "11.4c"),
+        NO_BINDING,
+    ],
+    ids=["simulated", "another OrcFxAPI", "another DLL", "foreign"],
+)
+def test_nothing_answers_for_another_orcaflex(files, binding):
+    """Real, simulated and foreign, and every version, for itself."""
+    with memory(files).opened() as first:
+        done(first, 0)
+    with memory(files, binding).opened() as later:
+        assert known(later, 0) is None
+
+
+def test_a_file_that_changed_since_it_began_is_not_kept(files):
+    """Nobody knows which content the result is of; that is said."""
+    said = []
+    with memory(files, warn=said.append).opened() as first:
+        first.starting(0)
+        files[0].write_bytes(b"another")
+        outcome = FileOutcome(files[0], first.batches[0].name, Status.OK, 1, index=0)
+        first.record([Ended(outcome)])
+    assert len(said) == 1
+    assert "0.sim was changed or replaced" in said[0]
+    with memory(files).opened() as later:
+        assert known(later, 0) is None
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.SKIPPED])
+def test_only_results_are_kept(files, status):
+    """A failure is tried again, a skipped file is there already."""
+    with memory(files).opened() as first:
+        first.starting(0)
+        first.record([Ended(FileOutcome(files[0], first.batches[0].name, status, 1, index=0))])
+    with memory(files).opened() as later:
+        assert known(later, 0) is None
+
+
+def test_what_changed_is_said_in_words():
+    """Every kind of change has its own; several stand together."""
+    before = {"file": [1], "configuration": "a", "settled": [False, None], **environment(REAL)}
+    assert changed(before, before, "first.sim") == "its output files were changed or removed"
+    assert changed(before, {**before, "file": [2]}, "first.sim") == "the .sim file changed"
+    assert "first.sim" in changed(before, {**before, "settled": [True, 3.0]}, "first.sim")
+    other = {**before, "configuration": "b", "version of numpy": "0"}
+    assert changed(before, other, "") == "the configuration changed, another version of numpy"
+    assert changed("nonsense", before, "") == ""
