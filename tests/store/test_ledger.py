@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.store.ledger import Entry, History, describe_ledger, ledger_file, network_share, open_ledger, schema
-from orcabatch.store.ledger.book import NoLedger
+from orcabatch.store.ledger import (
+    Entry,
+    History,
+    NoLedger,
+    describe_ledger,
+    ledger_file,
+    network_share,
+    open_ledger,
+    schema,
+)
 
 LARGE = 2_000_000_000
 

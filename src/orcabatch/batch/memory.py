@@ -26,8 +26,7 @@ from orcabatch.batch.reasons import AGAIN, changed
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.plan import Expectation
-from orcabatch.store.ledger import Entry, History, Ledger, ledger_file, open_ledger
-from orcabatch.store.ledger.book import NoLedger
+from orcabatch.store.ledger import Entry, History, Ledger, NoLedger, ledger_file, open_ledger
 from orcabatch.store.values import Damaged, NotStorable, decode, encode
 
 if TYPE_CHECKING:

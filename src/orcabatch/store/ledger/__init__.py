@@ -3,7 +3,8 @@
     place      where it is (the state folder of the user, never a network share)
     schema     its tables, their version, and how older ones are brought up to date
     journal    flushing it to the disk, many commits at a time
-    book       `open_ledger`, `Ledger`: results, facts and history, checked on reading, bounded in size
+    kinds      what goes in and comes out; `Ledger`, what a run asks of one
+    book       `open_ledger`: results, facts and history, checked on reading, bounded in size
     describe   what `orcabatch doctor` shows of it
 
 Results are answers that may be forgotten; the history of durations and memory stays when they go. Nothing that is
@@ -12,8 +13,9 @@ is left out, and both are said. Does not know what a result is (`orcabatch.store
 depends on (`orcabatch.batch.memory` makes the keys).
 """
 
-from orcabatch.store.ledger.book import Entry, History, Ledger, Past, open_ledger
+from orcabatch.store.ledger.book import open_ledger
 from orcabatch.store.ledger.describe import LedgerDescription, describe_ledger
+from orcabatch.store.ledger.kinds import Entry, History, Ledger, NoLedger, Past
 from orcabatch.store.ledger.place import ledger_file, network_share
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "History",
     "Ledger",
     "LedgerDescription",
+    "NoLedger",
     "Past",
     "describe_ledger",
     "ledger_file",
