@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 START = 4
 """Files at once to begin with."""
-BLIND = 8
+BLIND = 12
 """No more than this while nothing is known about extraction."""
 PLATEAU = 0.03
 GAIN = 0.03
@@ -47,25 +47,31 @@ TRUST = 2.0
 """How far beyond the measured crowd extraction is predicted."""
 MEASURED_SHARE = 0.25
 """A crowd counts as measured when this share of its files' extraction was seen."""
-EARLY, LATE, HOLD = 0.05, 0.5, 0.25
+EARLY, LATE, HOLD = 0.15, 0.5, 0.25
 """File times between steps: below `LATE_FROM` files, above, and once the limit has been lowered."""
 LATE_FROM = 8
-LUMPS = 0.5
+UNSURE_GAIN = 0.1
+"""What a lower limit must gain while memory or a tier keeps the count below it anyway."""
+LUMPS = 0.35
 """Finished files per running one between steps, where progress is lumpy."""
 LUMPY = 0.8
 """Progress is lumpy when fewer of the samples than this show any."""
 MEMORY_FILES = 3.0
 """What was measured fades over this many files per running one..."""
-RECALL = 2.0
+RECALL = 30.0
 """... and over this many file times, so that a count is tried again after a while."""
-GIL_FULL, CPU_FULL = 0.9, 1.0
+GIL_FULL, CPU_FULL = 0.85, 1.0
+EVEN = 0.002
+"""Predictions that differ by less are the same."""
 SMOOTHING = 0.3
-STUCK = 0.75
 SURE_FILES = 2.0
-SETTLED = 2.0
 REMEMBERED = 128
 PRIOR_FILES = 2.0
 MOST_EXTRA = 1.0
+
+
+TOO_QUICK_TO_SEE = Smooth((1.0,), (1e-18,), 0.0)
+"""Loading that no sample ever saw: all the work is in what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,6 @@ class Concurrency:
         since_s, samples, ended: when the limit was last considered; samples and finished files since.
         lowered: the limit has been lowered once: the peak is bracketed.
         file_s: how long a mean running file takes where files do not delay each other; 0: not known yet.
-        flow: bytes per second that really came through, smoothed over `file_s`; `changed_s`: when the limit changed.
         locked_s, busy_s, passed: seconds of the GIL and of all CPUs, and bytes extracted in them; they fade.
         gil, cpu: share of the time that the GIL was taken, and of the CPUs that were used, smoothed.
     """
@@ -169,8 +174,6 @@ class Concurrency:
     ended: int = 0
     lowered: bool = False
     file_s: float = 0.0
-    flow: float = 0.0
-    changed_s: float = 0.0
     locked_s: float = 0.0
     busy_s: float = 0.0
     passed: float = 0.0
@@ -244,13 +247,9 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
     each = max(1.0, last.running_bytes / max(1, last.running))
     load = _moved(state.load, keep, (loading, seconds, loaded), each)
     rest = _moved(state.rest, keep, (others, seconds, extracted), each)
-    done = loaded * (1 + load.line.extra_bytes / each) + extracted * (1 + rest.line.extra_bytes / each)
     passed = (extracted if _told_apart(after) else loaded) * (1 + rest.line.extra_bytes / each)
-    flow = done / seconds / (2 if _told_apart(after) else 1)
-    share = 1.0 - math.exp(-seconds / state.file_s) if state.file_s else 1.0
     return replace(
         state,
-        flow=state.flow + share * (flow - state.flow),
         locked_s=state.locked_s * keep + seconds * (after.gil_taken or 0.0),
         busy_s=state.busy_s * keep + seconds * after.cpu_percent / 100,
         passed=state.passed * keep + passed,
@@ -307,10 +306,9 @@ def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, 
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     least_work = 0.02 * state.file_bytes
     load, rest = curves.smooth(state.load.curve, least_work), curves.smooth(state.rest.curve, least_work)
-    if load is None:  # loading is too quick for a sample to see it: all the work is in what follows
-        load, rest = rest, None
-    if load is None:
+    if load is None and rest is None:
         return state, ""
+    load = load or TOO_QUICK_TO_SEE
     here = throughput(load, rest, reading.running)[0]
     each = reading.running_bytes / reading.running + state.rest.line.extra_bytes
     pause = HOLD if state.lowered else EARLY if state.limit < LATE_FROM else LATE
@@ -320,31 +318,16 @@ def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     state = replace(state, file_s=file_s)
     if elapsed_s < pause * file_s:
         return state, ""
-    stuck = _stuck(state, reading, here)
-    options = _options(state, reading, (load, rest), here, may_rise=may_rise and reading.limited and not stuck)
-    if stuck:
-        options = {count: min(value, state.flow) if count >= state.limit else value for count, value in options.items()}
-    at = state.flow if stuck else throughput(load, rest, min(state.limit, reading.running))[0]
-    target = max(state.least, _choice(state, options, at))
+    options = _options(state, reading, (load, rest), here, may_rise=may_rise and reading.limited)
+    at = throughput(load, rest, min(state.limit, reading.running))[0]
+    target = max(state.least, _choice(state, options, at, least_gain=0.0 if reading.limited else UNSURE_GAIN))
     if target == state.limit and not may_rise:
         return state, ""
     considered = replace(state, samples=0, ended=0, since_s=reading.now_s)
     if target == state.limit:
         return considered, ""
     reason = _reason(state, (load, rest), target, options.get(target, here) / here)
-    return replace(
-        considered, limit=target, changed_s=reading.now_s, lowered=state.lowered or target < state.limit
-    ), reason
-
-
-def _stuck(state: Concurrency, reading: Reading, here: float) -> bool:
-    """Whether far less comes through than the curves say.
-
-    A crowd that delays itself more than in proportion has two ways to run with the same count: one in which few files
-    wait for each other, which the curves find, and one in which nearly all do, which does not end by itself.
-    """
-    settled = reading.now_s - state.changed_s >= SETTLED * state.file_s
-    return settled and state.flow < STUCK * here and reading.running >= state.limit
+    return replace(considered, limit=target, lowered=state.lowered or target < state.limit), reason
 
 
 def _options(
@@ -381,7 +364,7 @@ def _highest_step(state: Concurrency, reading: Reading, rest: Smooth | None) -> 
     return min(top, max(BLIND, state.limit)) if blind else top
 
 
-def _choice(state: Concurrency, options: Mapping[int, float], here: float) -> int:
+def _choice(state: Concurrency, options: Mapping[int, float], here: float, *, least_gain: float) -> int:
     """The smallest count within the plateau, unless going there is not worth it."""
     best = max(options.values())
     target = min(count for count, value in options.items() if value >= best * (1 - PLATEAU))
@@ -389,7 +372,7 @@ def _choice(state: Concurrency, options: Mapping[int, float], here: float) -> in
     if target > state.limit:
         return target if gain >= 1 + GAIN else state.limit
     far = target <= 0.85 * state.limit
-    return target if gain >= (1.0 if far else 1 + GAIN) else state.limit
+    return target if gain >= 1 + (least_gain or (-EVEN if far else GAIN)) else state.limit
 
 
 def bound_by(state: Concurrency, load: Smooth, rest: Smooth | None, running: int) -> str:
