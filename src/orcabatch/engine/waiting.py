@@ -50,10 +50,6 @@ class Waiting:
         """The task at this position waits no longer."""
         self.put(position, math.inf)
 
-    def fits(self, position: int, at_most: float) -> bool:
-        """Whether a task waits at this position that needs at most this (also infinitely much)."""
-        return self._least[self._leaves + position] <= min(at_most, MOST)
-
     def first(self, at_most: float = math.inf) -> int:
         """The first position that needs at most this (also infinitely much); `NOWHERE` if there is none."""
         at_most = min(at_most, MOST)
