@@ -100,6 +100,16 @@ def test_a_file_that_changed_since_it_began_is_not_kept(files):
         assert known(later, 0) is None
 
 
+def test_a_result_whose_output_vanished_before_it_was_recorded_is_not_kept(files, monkeypatch):
+    """Else a file that is not there would later stand as it was written: not there."""
+    gone = files[0].with_name("vanished.csv")
+    monkeypatch.setattr(FunctionBatch, "written", lambda self, value: (gone,))
+    with memory(files).opened() as first:
+        done(first, 0)
+    with memory(files).opened() as later:
+        assert known(later, 0) is None
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.SKIPPED])
 def test_only_results_are_kept(files, status):
     """A failure is tried again, a skipped file is there already."""

@@ -48,7 +48,9 @@ def same_as(untouched, project):
     def moved(content):
         return content.replace(str(untouched.folder).encode(), str(project.folder).encode())
 
-    return project.outputs() == {name: moved(content) for name, content in untouched.outputs().items()}
+    found, expected = project.outputs(), {name: moved(content) for name, content in untouched.outputs().items()}
+    assert sorted(found) == sorted(expected)
+    return [name for name in expected if found[name] != expected[name]] == []
 
 
 def healed(untouched, project, loads_before, **job):

@@ -361,10 +361,11 @@ class Memory:
         if not self._may(batch) or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
-        if depends is None:
-            return
+        outputs = {str(path): print_of(path) for path in batch.written(outcome.value)}
+        if depends is None or None in outputs.values():
+            return  # an output that has vanished by now would later stand as it was written: not there
         try:
-            packed = encode(self._packed(end, batch))
+            packed = encode(_packed(end, batch, outputs))
         except NotStorable as error:
             self.warn(f"Results of {batch.name} are not kept for the next run: {error}.")
             return
@@ -373,16 +374,6 @@ class Memory:
         self._written.setdefault(index, []).append(key)
         self.ledger.put(Entry(key, "result", file, batch.label, packed))
         self.ledger.put(Entry(why_key(file, batch.label), "why", file, batch.label, encode(depends)))
-
-    def _packed(self, end: Ended, batch: Batch) -> dict[str, Any]:
-        outcome = end.outcome
-        return {
-            "value": batch.pack(outcome.value),
-            "warnings": list(outcome.warnings),
-            "size": outcome.size_bytes,
-            "joint": end.joint,
-            "outputs": [[str(path), print_of(path)] for path in batch.written(outcome.value)],
-        }
 
     def _unchanged(self, index: int) -> bool:
         """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
@@ -425,6 +416,17 @@ def memory_of(  # noqa: PLR0913 - all that a call's memory rests on
     """The memory of a call; `settings` by batch, `together` those of the whole call."""
     enabled = frozenset(batch.name for batch in batches if settings[batch.name].ledger.enabled)
     return Memory(batches, visits, binding, together, enabled, fresh, warn)
+
+
+def _packed(end: Ended, batch: Batch, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    outcome = end.outcome
+    return {
+        "value": batch.pack(outcome.value),
+        "warnings": list(outcome.warnings),
+        "size": outcome.size_bytes,
+        "joint": end.joint,
+        "outputs": [[path, stands] for path, stands in outputs.items()],
+    }
 
 
 def _history(outcome: FileOutcome, file: str, label: str) -> History:

@@ -157,10 +157,13 @@ def unpacked(stored: Mapping[str, Any]) -> FileResult:
 
 
 def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[list[Any]] | None:
-    """The common outputs of a batch, with its name taken out of theirs: name and bytes; None where one is elsewhere."""
+    """The common outputs of a batch, with its name taken out of theirs: name and bytes.
+
+    None where one is in another folder, or has vanished since it was written.
+    """
     found = []
     for path in outputs:
-        if path.parent != folder:
+        if path.parent != folder or not path.is_file():
             return None
         stem = path.name.removeprefix(name)
         found.append([stem if stem == path.name else STAMP + stem, path.read_bytes()])
