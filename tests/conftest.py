@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from hypothesis import settings
 
 settings.register_profile("orcabatch", deadline=None)
 settings.load_profile("orcabatch")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and the processes that they interrupt too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """What takes minutes runs on demand."""
+    for item in items:
+        if item.get_closest_marker("long") and "ORCABATCH_LONG" not in os.environ:
+            item.add_marker(pytest.mark.skip(reason="takes minutes: set ORCABATCH_LONG to run it"))
 
 
 @pytest.fixture(autouse=True)

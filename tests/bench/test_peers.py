@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from orcabatch.bench.suites import tour
 from orcabatch.bench.workloads import Workload, sizes, written
 
 pytest.importorskip("digitalmodel", reason="peers run digitalmodel's functions: install orcabatch[digitalmodel]")
-
-
-LONG = pytest.mark.skipif(
-    "ORCABATCH_LONG" not in os.environ,
-    reason="starts every pool several times, minutes on a busy machine: set ORCABATCH_LONG to run it",
-)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +35,7 @@ def measured(made: workloads.Made) -> dict[str, Measured]:
     return {each.contender: each for each in compete(contenders, made, rounds=1)}
 
 
-@LONG
+@pytest.mark.long
 def test_every_peer_writes_the_bytes_of_digitalmodels_loop(measured: dict[str, Measured]) -> None:
     """A peer that did other work would be no peer."""
     assert {name: each.error for name, each in measured.items() if each.error} == {}
@@ -50,7 +43,7 @@ def test_every_peer_writes_the_bytes_of_digitalmodels_loop(measured: dict[str, M
     assert len(measured) == 3 + len(peers.POOLS) - len(peers.missing())
 
 
-@LONG
+@pytest.mark.long
 def test_every_contender_loads_each_file_once_and_only_orcabatch_asks_less(measured: dict[str, Measured]) -> None:
     """Nothing came from a ledger; peers run digitalmodel's functions as they are."""
     calls = {name: each.median("calls") for name, each in measured.items()}
@@ -60,7 +53,7 @@ def test_every_contender_loads_each_file_once_and_only_orcabatch_asks_less(measu
     assert max(calls.values()) < 1.05 * min(calls.values())
 
 
-@LONG
+@pytest.mark.long
 def test_a_contender_that_fails_is_named_with_its_last_words_and_the_others_go_on(made: workloads.Made) -> None:
     """One peer that cannot run costs its own row only."""
     broken = Contender("nonsense", "threads:0")
@@ -105,7 +98,7 @@ def test_the_tables_hold_what_was_measured_and_json_has_no_infinity(tmp_path: Pa
     assert tables.markdown([{"a": 1}, {"b": "x|y"}]).splitlines()[-1] == "|  | x\\|y |"
 
 
-@LONG
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_tour_measures_orcabatch_and_its_peers(tmp_path: Path) -> None:
     """What `orcabatch bench` without a suite shows: a row per contender, then scaling."""

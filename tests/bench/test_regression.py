@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -46,10 +45,6 @@ def test_orcabatch_asks_at_most_a_fifth_of_what_digitalmodel_asks(counts: dict[s
         assert 5 * counts[f"{name}, orcabatch"]["calls"] <= counts[f"{name}, serial loop"]["calls"], name
 
 
-@pytest.mark.skipif(
-    "ORCABATCH_LONG" not in os.environ,
-    reason="the decisions have to be recorded anew after the controllers' last change: set ORCABATCH_LONG to compare",
-)
 def test_decisions_in_virtual_time_are_the_recorded_ones(recorded: dict[str, Any]) -> None:
     """The same events give the same decisions, and the makespan over its bound is what it was."""
     assert not regression.differences(regression.virtual(), recorded["virtual"]), AGAIN

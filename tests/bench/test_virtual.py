@@ -173,7 +173,7 @@ def test_the_adaptive_run_is_close_to_the_best_fixed_count_on_a_few_cases() -> N
     assert total.worst_static <= 1.20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(5400)
 def test_the_whole_suite_does_not_get_worse() -> None:
     """All cases against all fixed counts.
@@ -195,7 +195,7 @@ def test_the_whole_suite_does_not_get_worse() -> None:
     assert max(tuning.worst_static, kept.worst_static) <= 1.20, table
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_packing_over_ten_seeds_is_close_to_the_lower_bound() -> None:
     """Median over all cases, memory-capped ones included, at most 1.05."""
