@@ -42,6 +42,14 @@ def test_a_function_that_requires_two_arguments_gets_the_file(orcaflex, sims):
     assert [value["name"] for value in result.values] == [file.stem for file in sims]
 
 
+def test_what_cannot_be_run_is_refused_before_anything_runs(orcaflex, sims):
+    """A function that takes no model, and a performance that is no section: said at once, not once per file."""
+    with pytest.raises(TypeError, match="takes no positional argument"):
+        run(sims, lambda: 1)
+    with pytest.raises(TypeError, match="performance must be a mapping"):
+        run(sims, performance=3)
+
+
 def test_every_file_is_loaded_once_and_phases_add_up(orcaflex, sims):
     """One load per file; wait, load, extract, write and clean-up are the file's wall time."""
     result = run(sims)

@@ -78,6 +78,32 @@ def test_an_explanation_that_raises_is_replaced() -> None:
     assert "no words" in str(outcome.traceback)
 
 
+def test_an_exception_that_cannot_say_what_it_is_fails_its_file_alone() -> None:
+    """A post-process may raise an exception whose `str` raises: explaining it must not end the batch."""
+
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("mute")
+
+    class Mute(FakeRecipe):
+        def open_worker(self, note: Any) -> Any:
+            worker = super().open_worker(note)
+
+            def extract(*_: Any) -> Extracted:
+                raise MuteError
+
+            worker.extract = extract  # type: ignore[method-assign]
+            return worker
+
+        def explain(self, error: BaseException, task: Any, phase: Phase) -> Any:
+            return str(error)
+
+    worker, _ = bench(Mute())
+    outcome = worker.do(task(0)).outcomes[0]
+    assert (outcome.status, outcome.cause) == (Status.FAILED, Cause.EXCEPTION)
+    assert "MuteError" in str(outcome.error)
+
+
 def test_a_worker_that_cannot_be_closed_is_a_complaint() -> None:
     """Closing never raises; the engineer is told."""
 

@@ -149,6 +149,11 @@ def _section(section: Any, options: Options) -> dict[str, Any]:
 def _parsed(section: Any, options: Options, origin: str) -> Settings:
     if section is not None and not isinstance(section, Mapping):
         raise SettingsError(f"{origin}: performance must be a section with keys, not {section!r}.")
+    if not isinstance(options.performance, Mapping | Settings | None):
+        raise TypeError(
+            f"performance must be a mapping or Settings, not {options.performance!r}. Give performance="
+            '{"threading": {"max_threads": 8}}, for example.'
+        )
     return parse_settings(_section(section, options), origin=origin)
 
 

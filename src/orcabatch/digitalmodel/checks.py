@@ -63,10 +63,10 @@ def _stands(cfg: Mapping[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
-    """Refuse files whose time series would be written to the same name.
+    """Refuse files whose time series would be written to the same name, and a file that is named twice.
 
     Raises:
-        OutputError: naming both files.
+        OutputError: naming the files.
     """
     if not writes_series(cfg):
         return
@@ -75,9 +75,15 @@ def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
     for i, file in enumerate(files):
         for label in labels:
             name = os.path.normcase(f"{file.stem}_{label}.csv")
-            if owners.setdefault(name, i) != i:
+            first = files[owners.setdefault(name, i)]
+            if first == file and owners[name] != i:
                 raise OutputError(
-                    f"{files[owners[name]]} and {file} would both write their time series to {name}. "
+                    f"{file} stands twice in the list of files; its time series would be written twice. "
+                    "Name it once: look for patterns or folders that overlap."
+                )
+            if first != file:
+                raise OutputError(
+                    f"{first} and {file} would both write their time series to {name}. "
                     "Rename one of them, or run them in two batches with different result folders."
                 )
 

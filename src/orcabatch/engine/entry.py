@@ -232,7 +232,8 @@ class Bench:
             case Done(failure):
                 return Failure(failure.cause, failure.message, failure.remedy, failure.may_heal, text)
             case Caught(second):
-                return Failure(Cause.EXCEPTION, f"{type(error).__name__}: {error}", traceback=f"{text}\n{second!r}")
+                last = text.rstrip().rpartition("\n")[2]  # str(error) may be what raised
+                return Failure(Cause.EXCEPTION, last, traceback=text + exception_text(second))
 
 
 def _finished(sheet: _Sheet, worker: str) -> Finished:

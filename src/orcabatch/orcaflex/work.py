@@ -92,6 +92,11 @@ class FunctionPostProcess:
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise TypeError(f"postprocess must be a function f(model) or f(model, sim_file), got {self.function!r}")
+        if not _takes_an_argument(self.function):
+            raise TypeError(
+                f"postprocess {_name(self.function)} takes no positional argument; it is called with the loaded model: "
+                "define it as f(model) or f(model, sim_file)"
+            )
         if (count := _required_arguments(self.function)) > 2:
             raise TypeError(
                 f"postprocess {_name(self.function)} requires {count} positional arguments; it is called with the "
@@ -271,6 +276,16 @@ def _payload(payload: Any, batch: str) -> Any:
 def _may_prefetch(payload: Any) -> bool:
     if isinstance(payload, Mapping) and payload.keys() == {"batches", "prefetch"}:
         return bool(payload["prefetch"])
+    return True
+
+
+def _takes_an_argument(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind_partial(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # a builtin that does not say
     return True
 
 
