@@ -275,6 +275,35 @@ def test_an_interrupted_batch_writes_nothing_that_the_next_run_would_give_otherw
     assert not written.exists()
 
 
+def test_a_remembered_leader_settles_the_others_anew(files: list[Path], tmp_path: Path) -> None:
+    """The leader fails; the next one is known from an earlier run and never loaded: others take its stop time."""
+    batch = DigitalModelBatch.from_cfg(case("C", files[:3], tmp_path), settings=settings())
+
+    def ended(i: int, status: Status, stop_time: float = 0.0) -> tuple[int, ...]:
+        value = FileResult(None, None, (), None, "SimulationStopped", stop_time)
+        outcome = FileOutcome(files[i], "dm", status, value if status is Status.OK else None, index=i)
+        return batch.finished(i, outcome)
+
+    batch.payload(0)
+    batch.noted(0, "settled", 20.0)
+    batch.payload(2)
+    assert ended(2, Status.OK, 40.0) == ()
+    assert ended(0, Status.FAILED) == ()
+    batch.payload(1)
+    assert ended(1, Status.OK, 30.0) == (2,)
+    assert batch.payload(2).order == Order(settled=True, stop_time=30.0)
+
+
+def test_a_copy_of_a_batch_is_for_trying(files: list[Path], tmp_path: Path) -> None:
+    """What happens to the copy changes nothing in the batch."""
+    batch = DigitalModelBatch.from_cfg(case("C", files[:2], tmp_path), settings=settings())
+    trial = copy.copy(batch)
+    trial.payload(0)
+    trial.noted(0, "settled", 20.0)
+    assert trial.ready(1)
+    assert not batch.ready(1)
+
+
 def test_results_cross_processes(files: list[Path], tmp_path: Path) -> None:
     """The post-process, what is handed along and the results can be pickled."""
     batch = DigitalModelBatch.from_cfg(case("A+C", files[:1], tmp_path), settings=settings())

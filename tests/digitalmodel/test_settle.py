@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+import tracemalloc
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,16 +56,15 @@ def in_parallel(files: list[Sim], needs: Needs, workers: int, draw: Any) -> dict
         redo: tuple[int, ...] = ()
         if move == "start":
             waiting.remove(i)
-            state = state.started(i)
-            running[i] = (state.given[i], not files[i].loads)
+            running[i] = (state.started(i), not files[i].loads)
         elif move == "load":
             running[i] = (running[i][0], True)
-            state, redo = state.loaded(i, files[i].stop) if needs.stop_time else (state, ())
+            redo = state.loaded(i, files[i].stop) if needs.stop_time else ()
         else:
             order, _ = running.pop(i)
             ok = files[i].stands(order)
             ended[i] = order if ok else None
-            state, redo = state.finished(i, ok=ok, unloadable=not files[i].loads)
+            redo = state.finished(i, ok=ok, unloadable=not files[i].loads)
         assert not set(redo) & set(running)
         waiting += redo
     assert not waiting, "a file waits for ever"
@@ -81,7 +82,7 @@ sims = st.builds(
 all_needs = st.sampled_from([Needs(), Needs(leader=True), Needs(stop_time=True, leader=True)])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(files=st.lists(sims, min_size=1, max_size=8), needs=all_needs, workers=st.integers(1, 4), data=st.data())
 def test_any_order_of_events_gives_what_the_serial_loop_gives(
     files: list[Sim], needs: Needs, workers: int, data: Any
@@ -98,36 +99,39 @@ def test_nobody_waits_where_the_configuration_needs_nothing() -> None:
 
 def test_only_the_leader_starts_before_its_stop_time_is_known() -> None:
     """With an open period the others wait until the first is loaded, not until it is finished."""
-    state = Settling(Needs(stop_time=True, leader=True), 3).started(0)
+    state = Settling(Needs(stop_time=True, leader=True), 3)
+    state.started(0)
     assert [state.order(i) is not None for i in range(3)] == [True, False, False]
-    state, redo = state.loaded(0, 60.0)
+    redo = state.loaded(0, 60.0)
     assert redo == ()
     assert [state.order(i) for i in range(3)] == [AS_GIVEN, Order(True, 60.0), Order(True, 60.0)]
 
 
 def test_a_failed_leader_hands_over_and_what_differs_is_done_again() -> None:
     """When the leader fails after all, the next one leads, and files done with the old stop time are done again."""
-    state = Settling(Needs(stop_time=True, leader=True), 3).started(0)
-    state, _ = state.loaded(0, 60.0)
+    state = Settling(Needs(stop_time=True, leader=True), 3)
+    state.started(0)
+    state.loaded(0, 60.0)
     for i in (1, 2):
-        state = state.started(i)
-        state, _ = state.loaded(i, 100.0)
-        state, redo = state.finished(i, ok=True)
+        state.started(i)
+        state.loaded(i, 100.0)
+        redo = state.finished(i, ok=True)
         assert redo == ()
-    state, redo = state.finished(0, ok=False)
+    redo = state.finished(0, ok=False)
     assert redo == (1, 2)
     assert [state.order(i) for i in (1, 2)] == [AS_GIVEN, Order(True, 100.0)]
 
 
 def test_followers_keep_their_results_when_the_new_leader_stops_at_the_same_time() -> None:
     """The stop time is what matters, not whose it is: only the new leader itself is done again."""
-    state = Settling(Needs(stop_time=True, leader=True), 3).started(0)
-    state, _ = state.loaded(0, 60.0)
+    state = Settling(Needs(stop_time=True, leader=True), 3)
+    state.started(0)
+    state.loaded(0, 60.0)
     for i in (1, 2):
-        state = state.started(i)
-        state, _ = state.loaded(i, 60.0)
-        state, _ = state.finished(i, ok=True)
-    state, redo = state.finished(0, ok=False)
+        state.started(i)
+        state.loaded(i, 60.0)
+        state.finished(i, ok=True)
+    redo = state.finished(0, ok=False)
     assert redo == (1,)
 
 
@@ -186,3 +190,60 @@ def test_settling_ends_open_periods_and_appends_indices() -> None:
     assert again == cfg
     assert cfg["time_series_settings"]["groups"][0]["Columns"][0]["SimulationPeriod"] == [0.0, 60.0]
     assert cfg["summary_settings"]["groups"][0]["Columns"][1]["Variable"] == ["RefCurrentSpeed", 0]
+
+
+def steps(state: Settling, events: Any) -> int:
+    """Lines of `settle.py` that run for the events, and hundreds of bytes that they move."""
+    lines, moved = 0, 0
+
+    def count(frame: Any, event: str, _: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != settle.__code__.co_filename:
+            return None
+        lines += event == "line"
+        return count
+
+    tracemalloc.start()
+    before = sys.gettrace()
+    try:
+        for event in events:
+            tracemalloc.reset_peak()
+            held, _ = tracemalloc.get_traced_memory()
+            sys.settrace(count)
+            event(state)
+            sys.settrace(before)
+            moved += tracemalloc.get_traced_memory()[1] - held
+    finally:
+        sys.settrace(before)
+        tracemalloc.stop()
+    return lines + moved // 100
+
+
+def all_well(count: int) -> Any:
+    """Each file starts, is loaded and ends well."""
+    for i in range(count):
+        yield lambda state, i=i: (state.started(i), state.loaded(i, 60.0), state.finished(i, ok=True))
+
+
+def leaders_fail_last(count: int) -> Any:
+    """All but the first half end well, then the first half fails, leader after leader, all with one stop time."""
+    for i in range(count):
+        yield lambda state, i=i: (state.started(i), state.loaded(i, 60.0))
+    for i in range(count // 2, count):
+        yield lambda state, i=i: state.finished(i, ok=True)
+    for i in range(count // 2):
+        yield lambda state, i=i: state.finished(i, ok=False, unloadable=True)
+
+
+def nothing_loads(count: int) -> Any:
+    """Every file fails in loading, the leader last."""
+    for i in reversed(range(count)):
+        yield lambda state, i=i: (state.started(i), state.finished(i, ok=False, unloadable=True), state.order(0))
+
+
+@pytest.mark.parametrize("events", [all_well, leaders_fail_last, nothing_loads])
+@pytest.mark.parametrize("needs", [Needs(), Needs(stop_time=True, leader=True)])
+def test_ten_times_the_files_cost_ten_times_the_steps(events: Any, needs: Needs) -> None:
+    """Counted in lines that run and in bytes that are moved, whoever fails and in which order."""
+    few, many = (steps(Settling(needs, count), events(count)) for count in (100, 1_000))
+    assert many < 15 * few

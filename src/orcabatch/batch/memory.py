@@ -299,20 +299,19 @@ class Memory:
     def _look_at(self, batch: Batch) -> None:
         """Ask for every file as the job would, on a copy of the batch, until nothing new is learnt."""
         trial = copy.copy(batch)
-        waiting = [
-            (visit.positions[batch.name], index)
+        at = {
+            visit.positions[batch.name]: index
             for index, visit in enumerate(self.visits)
             if batch.name in visit.positions and visit.file in self._fingerprints
-        ]
-        learnt = True
-        while learnt and waiting:
-            learnt = False
-            for position, index in [pair for pair in waiting if trial.ready(pair[0])]:
-                waiting.remove((position, index))
-                learnt = True
-                self._try(trial, position, index)
+        }
+        waiting = dict.fromkeys(at)
+        while ready := [position for position in waiting if trial.ready(position)]:
+            for position in ready:
+                del waiting[position]
+                self._try(trial, position, at)
 
-    def _try(self, trial: Batch, position: int, index: int) -> None:
+    def _try(self, trial: Batch, position: int, at: Mapping[int, int]) -> None:
+        index = at[position]
         key = self._key(index, trial)
         known = None if key is None or not self._may(trial) else self._stored(index, trial, key)
         if known is None:
@@ -321,10 +320,8 @@ class Memory:
             return
         self._looked[index, trial.name] = known
         trial.payload(position)  # it is done as it would be now
-        again = set(trial.finished(position, known.outcome))
-        for other, visit in enumerate(self.visits):
-            if again and visit.positions.get(trial.name) in again:
-                self._looked.pop((other, trial.name), None)
+        for other in trial.finished(position, known.outcome):
+            self._looked.pop((at[other], trial.name), None)
 
     def _stored(self, index: int, batch: Batch, key: bytes) -> Known | None:
         """The result under the key, if it can be read and its output files stand as they were written."""

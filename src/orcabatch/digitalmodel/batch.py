@@ -94,6 +94,13 @@ class DigitalModelBatch:
         self._understood = layout is not None or not self._determined.with_masters
         self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
+    def __copy__(self) -> Self:
+        """One to try events on, which leave this one as it is."""
+        twin = object.__new__(type(self))
+        twin.__dict__ |= self.__dict__
+        twin._written, twin._state = dict(self._written), copy.copy(self._state)
+        return twin
+
     @classmethod
     def from_cfg(cls, cfg: Mapping[str, Any], *, settings: Settings, planning: bool = False) -> Self:
         """A batch for digitalmodel's configuration, which is not changed.
@@ -143,15 +150,11 @@ class DigitalModelBatch:
 
     def payload(self, i: int) -> FileOrder:
         """What goes to the worker with file `i`; to be asked when it starts."""
-        self._state = self._state.started(i)
-        return FileOrder(self._list[i], self._state.given[i], tells=self._state.needs.stop_time)
+        return FileOrder(self._list[i], self._state.started(i), tells=self._state.needs.stop_time)
 
     def noted(self, i: int, subject: str, content: Any) -> tuple[int, ...]:
         """A worker said something about file `i`; returns the finished files that have to be done again."""
-        if subject != LOADED:
-            return ()
-        self._state, redo = self._state.loaded(i, content)
-        return redo
+        return self._state.loaded(i, content) if subject == LOADED else ()
 
     def finished(self, i: int, outcome: FileOutcome) -> tuple[int, ...]:
         """File `i` ended; returns the finished files that have to be done again.
@@ -160,12 +163,12 @@ class DigitalModelBatch:
         """
         if outcome.status is Status.CANCELLED:
             return ()
+        redo: tuple[int, ...] = ()
         if outcome.ok and isinstance(outcome.value, FileResult):
             self._written[i] = tuple(path for _, path in outcome.value.outputs)
-            self._state, _ = self._state.loaded(i, outcome.value.stop_time)
+            redo = self._state.loaded(i, outcome.value.stop_time)  # a result that was remembered says it only now
         unloadable = outcome.failed_phase in {Phase.WAIT, Phase.LOAD}
-        self._state, redo = self._state.finished(i, ok=outcome.ok, unloadable=unloadable)
-        return redo
+        return redo + self._state.finished(i, ok=outcome.ok, unloadable=unloadable)
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
         """Fold and write the results, and leave in the caller's configuration what digitalmodel would.

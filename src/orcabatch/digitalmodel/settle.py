@@ -6,14 +6,14 @@ selects a current. So one file (the leader) runs on the configuration as given, 
 configurations that need the leader's stop time make the others wait, and only until the leader is loaded.
 
 A leader that fails counts as if it had not been in the list: the next file leads, and what was done with another
-configuration is done again. Covers these decisions as values, without threads, clocks or models. Does not cover the
+configuration is done again. Covers these decisions, without threads, clocks or models. Does not cover the
 extraction itself (`orcabatch.digitalmodel.adapter`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -107,76 +107,105 @@ def _shared(lists: list[list[Any]], cfg: Mapping[str, Any]) -> bool:
     return any(everywhere.count(id(names)) > 1 for names in lists)
 
 
-@dataclass(frozen=True, slots=True)
 class Settling:
-    """The state of a batch's settling: `state, redo = state.<event>(...)`.
+    """The state of a batch's settling; its events change it.
 
-    Attributes:
+    An event is a few steps, and one more for each file that it has done again: nobody's order changes but by another
+    leader or its stop time, and what is done is kept by the order it was done under, so that only orders that no longer
+    hold are looked into.
+
+    Args:
         needs: what the files depend on; nothing where each file is done as if it were alone.
         count: how many files the batch has.
-        stop_times: stop times of the files that were loaded, in seconds of simulation time.
-        given: how each started file was told to be done.
-        done: whether each finished file succeeded, under the order it was given.
-        out: files that do not stand in the output whatever the configuration: they failed as leader, or in loading.
     """
 
-    needs: Needs
-    count: int
-    stop_times: Mapping[int, float] = field(default_factory=dict)
-    given: Mapping[int, Order] = field(default_factory=dict)
-    done: Mapping[int, bool] = field(default_factory=dict)
-    out: frozenset[int] = frozenset()
+    def __init__(self, needs: Needs, count: int) -> None:
+        self.needs, self._count = needs, count
+        self._leader = 0
+        self._stop_times: dict[int, float] = {}
+        self._given: dict[int, Order] = {}
+        self._done: dict[Order, set[int]] = {}
+        self._out: set[int] = set()
+
+    def __copy__(self) -> Settling:
+        """Another one with the same past."""
+        twin = Settling(self.needs, self._count)
+        twin._leader, twin._out = self._leader, set(self._out)
+        twin._stop_times, twin._given = dict(self._stop_times), dict(self._given)
+        twin._done = {order: set(files) for order, files in self._done.items()}
+        return twin
 
     @property
     def leader(self) -> int | None:
         """The first file that may still stand in the output; None when all have failed."""
-        return next((i for i in range(self.count) if i not in self.out), None)
+        return self._leader if self._leader < self._count else None
 
     @property
     def stop_time(self) -> float | None:
-        """What ends open periods: the leader's stop time; None while it is not known."""
-        return None if self.leader is None else self.stop_times.get(self.leader)
+        """What ends open periods, in seconds of simulation time: the leader's stop time; None while it is not known."""
+        return self._stop_times.get(self._leader)
 
     def order(self, i: int) -> Order | None:
         """How file `i` is to be done, as far as is known; None: it has to wait for the leader to be loaded."""
-        if not self.needs.leader or i == self.leader or i in self.out:
+        if not self.needs.leader or i == self._leader or i in self._out:
             return AS_GIVEN
+        return self._settled()
+
+    def started(self, i: int) -> Order:
+        """File `i` starts; returns how it is to be done."""
+        self._take_back(i)
+        self._given[i] = self.order(i) or AS_GIVEN
+        return self._given[i]
+
+    def loaded(self, i: int, stop_time: float) -> tuple[int, ...]:
+        """File `i` is loaded; returns the finished files that have to be done again."""
+        decides = i == self._leader and self._stop_times.get(i) != stop_time
+        self._stop_times[i] = stop_time
+        return self._again() if decides else ()
+
+    def finished(self, i: int, *, ok: bool, unloadable: bool = False) -> tuple[int, ...]:
+        """File `i` ended; returns the finished files (`i` among them) that have to be done again.
+
+        One that fails in loading, or as leader, does not stand in the output whatever the configuration.
+        """
+        given = self._given.get(i, AS_GIVEN)
+        if not ok and (unloadable or (i == self._leader and given == AS_GIVEN)):
+            self._out.add(i)
+            return self._hand_over() if i == self._leader else ()
+        if i not in self._out and self.order(i) not in {given, None}:
+            return (i,)
+        self._done.setdefault(given, set()).add(i)
+        return ()
+
+    def _settled(self) -> Order | None:
+        """How all but the leader are to be done."""
         if not self.needs.stop_time:
             return Order(settled=True)
         return None if self.stop_time is None else Order(settled=True, stop_time=self.stop_time)
 
-    def started(self, i: int) -> Settling:
-        """File `i` starts with `order(i)`."""
-        order = self.order(i) or AS_GIVEN
-        return replace(self, given={**self.given, i: order}, done=_without(self.done, {i}))
+    def _hand_over(self) -> tuple[int, ...]:
+        while self._leader in self._out:
+            self._leader += 1
+        return self._again()
 
-    def loaded(self, i: int, stop_time: float) -> tuple[Settling, tuple[int, ...]]:
-        """File `i` is loaded; returns the finished files that have to be done again."""
-        state = replace(self, stop_times={**self.stop_times, i: stop_time})
-        decides = i == self.leader and self.stop_times.get(i) != stop_time
-        return state._again(self.done if decides else ())
+    def _again(self) -> tuple[int, ...]:
+        """Take back what was done under an order that holds no longer."""
+        if not self.needs.leader:
+            return ()
+        settled = self._settled()
+        stale = {i for order, files in self._done.items() if settled not in {None, order} for i in files}
+        led = self._given.get(self._leader, AS_GIVEN)
+        if led == AS_GIVEN:
+            stale.discard(self._leader)
+        elif self._leader in self._done.get(led, ()):
+            stale.add(self._leader)
+        for i in stale:
+            self._take_back(i)
+        return tuple(sorted(stale))
 
-    def finished(self, i: int, *, ok: bool, unloadable: bool = False) -> tuple[Settling, tuple[int, ...]]:
-        """File `i` ended; returns the finished files (`i` among them) that have to be done again."""
-        state = replace(self, done={**self.done, i: ok})
-        led = i == self.leader and self.given.get(i, AS_GIVEN) == AS_GIVEN
-        if not ok and (unloadable or led):
-            state = replace(state, out=self.out | {i})
-        return state._again((i,) if state.out == self.out else state.done)
-
-    def _again(self, among: Iterable[int]) -> tuple[Settling, tuple[int, ...]]:
-        """Take back what was done under an order that holds no longer; `among` are those whose order may have changed.
-
-        Nobody's order changes but by another leader or its stop time: looking at all of 100,000 files after each one
-        would cost more than the files.
-        """
-        redo = tuple(i for i in sorted(among) if self._stale(i))
-        return (replace(self, done=_without(self.done, set(redo))) if redo else self), redo
-
-    def _stale(self, i: int) -> bool:
-        order = self.order(i)
-        return i not in self.out and order is not None and self.given.get(i, AS_GIVEN) != order
-
-
-def _without(mapping: Mapping[int, bool], keys: set[int]) -> dict[int, bool]:
-    return {key: value for key, value in mapping.items() if key not in keys}
+    def _take_back(self, i: int) -> None:
+        given = self._given.get(i, AS_GIVEN)
+        files = self._done.get(given, set())
+        files.discard(i)
+        if not files:
+            self._done.pop(given, None)
