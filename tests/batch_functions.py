@@ -24,3 +24,19 @@ def name_and_tension(model, sim_file):
 def process_and_priority(model):
     """In which process it runs, and how nice that one is."""
     return os.getpid(), os.nice(0)
+
+
+def python_code(model):
+    """A tenth of a second of Python code: whoever runs it holds the interpreter lock."""
+    import time
+
+    end = time.thread_time() + 0.1
+    while time.thread_time() < end:
+        sum(range(100))
+
+
+def one_takes_long(model, sim_file):
+    """One file waits a hundred times as long as the others."""
+    import time
+
+    time.sleep(1.5 if "005yr" in sim_file.stem else 0.015)

@@ -10,17 +10,29 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from engine import dask_cluster
+
 
 def descriptors() -> int:
     """Open descriptors of this process; 0 where the system does not say."""
     return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208 - the listing itself counts
 
 
+@pytest.fixture(scope="session")
+def _dask_cluster() -> Iterator[None]:
+    """One cluster for all tests that name dask; starting one takes longer than they do."""
+    dask_cluster.shared()
+    yield
+    dask_cluster.close_shared()
+
+
 @pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """No thread, no process and no descriptor more than before."""
-    threads, files = set(threading.enumerate()), descriptors()
+    if "[dask" in request.node.name:
+        request.getfixturevalue("_dask_cluster")
+    threads, files, processes = set(threading.enumerate()), descriptors(), set(psutil.Process().children())
     yield
     assert set(threading.enumerate()) <= threads
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= processes
     assert descriptors() <= files

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine import dask_cluster
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.errors import SettingsError
@@ -29,9 +30,12 @@ EXECUTORS: dict[str, dict[str, Any]] = {
     "hybrid": {"executor": "processes", "processes": 2, "threads_per_process": 2},
     "auto": {"executor": "auto", "threads": 4, "processes": 2},
     "moving": MOVING,
+    "dask": {"executor": "dask"},
 }
 """`auto` never moves here, because nothing is measured; `moving` does as soon as one file has ended."""
-MANY = [name for name in EXECUTORS if name != "serial"]
+DASK = pytest.param("dask", marks=dask_cluster.NEEDED)
+ALL = [DASK if name == "dask" else name for name in EXECUTORS]
+MANY = [name for name in ALL if name != "serial"]
 LONG = bool(os.environ.get("ORCABATCH_LONG"))
 LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4)
 
@@ -41,7 +45,8 @@ def go(name: str, work: list[Any], job: FakeJob | None = None, **options: Any) -
 
 
 def started(name: str, work: list[Any], job: FakeJob, *, listener: Any = None, **options: Any) -> Iterator[FileOutcome]:
-    settings = EngineOptions(**{"retry_delay_s": 0.001, **EXECUTORS[name], **options})
+    address = dask_cluster.shared().address if name == "dask" else None
+    settings = EngineOptions(**{"retry_delay_s": 0.001, "address": address, **EXECUTORS[name], **options})
     probe = locked if name == "moving" else None
     return run(work, job, options=settings, limits=LIMITS, listener=listener, probe=probe)
 
@@ -52,16 +57,16 @@ def _quick() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_2000_tiny_files(name: str) -> None:
-    """2,000 tiny files (500 where two others do the work, unless ORCABATCH_LONG is set) end once each, with values."""
-    count = 2000 if name in {"serial", "threads", "processes"} or LONG else 500
+    """2,000 tiny files (fewer where others do the same, unless ORCABATCH_LONG is set) end once each, with values."""
+    count = 2000 if name in {"serial", "threads", "processes"} or LONG else 100 if name == "dask" else 500
     outcomes = go(name, tasks(count))
     assert Counter(each.index for each in outcomes) == Counter(range(count))
     assert all(each.value == (each.index, "a", 1) for each in outcomes)
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_raising_costs_one_file(name: str) -> None:
     """Files that raise fail with their phase and reason, in whichever phase it is; the seventeen others succeed."""
     raising = {5: "load", 9: "extract", 13: "write"}
@@ -74,7 +79,7 @@ def test_raising_costs_one_file(name: str) -> None:
     assert len(outcomes) == 20
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_two_batches_share_one_load(name: str) -> None:
     """A file that stands in two batches is loaded once, and its phases and its time agree over both outcomes."""
     outcomes = go(name, [task(0, batches=("a", "b"))])
@@ -83,7 +88,7 @@ def test_two_batches_share_one_load(name: str) -> None:
     assert busy == pytest.approx(outcomes[0].finished_s - outcomes[0].started_s, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_notes_retry_and_redo(name: str) -> None:
     """Notes arrive, what may heal is tried again, what is to be redone comes with a higher attempt."""
     job = FakeJob(redo_once={2})
@@ -93,7 +98,7 @@ def test_notes_retry_and_redo(name: str) -> None:
     assert Counter((each.index, each.attempt) for each in outcomes) == Counter([(0, 1), (1, 2), (2, 1), (2, 2)])
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_gating(name: str) -> None:
     """Files that wait for the first one's note run after it."""
     job = FakeJob(held_back={1, 2, 3})
@@ -102,7 +107,7 @@ def test_gating(name: str) -> None:
     assert len(outcomes) == 4
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_sys_exit_costs_one_file(name: str) -> None:
     """A post-process that calls sys.exit costs its file, is not tried again, and a new worker does the rest."""
     outcomes = go(name, [task(index, say=Say(exit=True) if index == 3 else None) for index in range(8)])
@@ -157,7 +162,7 @@ def test_a_file_that_hangs_costs_itself_only(name: str, tmp_path: Path) -> None:
     bad = [each for each in outcomes if not each.ok]
     assert [(each.index, each.cause) for each in bad] == [(0, Cause.TIMEOUT)]
     assert len(outcomes) == 12
-    assert len(left) == (0 if name in {"processes", "hybrid"} else 1)
+    assert len(left) == (0 if name in {"processes", "hybrid", "dask"} else 1)
     assert (book.count("open"), book.count("load")) == (book.count("close"), book.count("release"))
 
 
@@ -171,7 +176,7 @@ def test_a_slow_serial_file_is_reported_afterwards(tmp_path: Path) -> None:
     assert [(each.index, each.cause) for each in outcomes] == [(0, Cause.TIMEOUT), (1, None)]
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_closing_the_iterator_drains(name: str) -> None:
     """Closing finishes what runs, tells the job about every file, and starts nothing new."""
     job = FakeJob()
@@ -184,7 +189,7 @@ def test_closing_the_iterator_drains(name: str) -> None:
     assert {status for _, _, status in job.told} == {"ok", "cancelled"}
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_batch_in_another_thread_needs_no_signals(name: str) -> None:
     """Outside the main thread a batch runs as well, and leaves the signal handlers alone."""
     handler = signal.getsignal(signal.SIGINT)

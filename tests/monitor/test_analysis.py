@@ -38,11 +38,13 @@ def test_memory_that_holds_slots_empty_is_said_in_slots_and_time():
 
 
 def test_empty_slots_that_wait_for_a_seat_are_the_licence():
-    """Two seats for eight slots."""
-    evidence = {"wall_s": 10.0, "limit": 8, "capacity_s": 80.0, "seats": 2}
-    (finding,) = findings(Evidence(**evidence, idle_s={"seat": 48.0}, idle_wall_s={"seat": 8.0}))
+    """Two seats for eight slots; where no number of seats was set, they are asked for too slowly."""
+    evidence = {"wall_s": 10.0, "limit": 8, "capacity_s": 80.0, "idle_s": {"seat": 48.0}, "idle_wall_s": {"seat": 8.0}}
+    (finding,) = findings(Evidence(**evidence, seats=2))
     assert finding.kind == "licence"
-    assert "6 of 8 slots waited for a licence seat (2 in all) for 80% of the time" in finding.evidence
+    assert "licences.max" in finding.advice
+    assert "licences.ramp_up" in findings(Evidence(**evidence))[0].advice
+    assert "6 of 8 slots waited for a licence seat for 80% of the time" in finding.evidence
 
 
 def test_the_end_of_a_batch_with_empty_slots_are_stragglers():
@@ -59,6 +61,15 @@ def test_a_taken_lock_is_the_gil_where_threads_could_share_it():
     assert kinds(lock_taken=0.9, limit=1, executor="serial") == []
     assert kinds(lock_taken=0.9) == []
     assert kinds(lock_taken=0.4, limit=8, executor="threads") == []
+    assert kinds(lock_taken=0.9, limit=8, executor="threads", host_cpu_percent=99.0) == []
+
+
+def test_seats_that_are_all_in_use_are_the_licence_unless_the_cpus_are_full():
+    """As many files at once as there are seats, and others waiting: no slot is empty, and still the seats hold it."""
+    evidence = {"wall_s": 10.0, "seats": 4, "limit": 4}
+    assert kinds(**evidence, seats_full_s=9.0) == ["licence"]
+    assert kinds(**evidence, seats_full_s=2.0) == []
+    assert kinds(**evidence, seats_full_s=9.0, cpu_percent=95.0) == ["cpu"]
 
 
 def test_waiting_for_answers_is_latency_only_on_a_machine_with_room():

@@ -62,7 +62,7 @@ def test_it_says_what_the_engineer_looks_for():
         "65%  memory of 256 GB, cap 80%",
         "88%  CPU",
         "Disk 830 MB/s",
-        "Seats: 40.",
+        "Seats for 40 at once.",
         "Limit 45 at once: throughput grew by 12% at the last step",
         "Verdict so far: IO_BOUND",
         "worker-20    load",

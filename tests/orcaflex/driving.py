@@ -15,7 +15,7 @@ def broker(module, questions=(), draw=lambda count: 0, **options):
     return Broker(module, BrokerOptions(**options), questions, draw)
 
 
-def run(files, function, shared=None, counting=simulated.counting):
+def run(files, function, shared=None, counting=simulated.counting, **begin):
     """What the function makes of each file, and what each file cost: a list of (value, Counters, Report)."""
     session = Session(find_binding(), shared)
     results = []
@@ -23,7 +23,7 @@ def run(files, function, shared=None, counting=simulated.counting):
         for file in files:
             with counting() as count:
                 model = session.load(file)
-                results.append(_one(model, function, shared))
+                results.append(_one(model, function, shared, begin))
                 session.release()
             results[-1] = (results[-1][0], getattr(count, "counters", None), results[-1][1])
     finally:
@@ -31,10 +31,10 @@ def run(files, function, shared=None, counting=simulated.counting):
     return results
 
 
-def _one(model, function, shared):
+def _one(model, function, shared, begin):
     if shared is None:
         return function(model), None
-    shared.begin(model)
+    shared.begin(model, **begin)
     finished = False
     try:
         value = function(model)

@@ -10,6 +10,7 @@ import pytest
 from orcabatch import simulated
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.broker import BrokerOptions, Question
+from orcabatch.orcaflex.broker import options as broker_options
 from orcabatch.orcaflex.broker.hook import hook_of
 from orcabatch.orcaflex.session import Session
 from orcabatch.simulated import ObjectSpec, ObjectType
@@ -203,7 +204,7 @@ def test_a_joint_request_stays_within_a_chunk(orcaflex, sims):
 
 
 def test_histories_too_large_for_a_joint_request_cost_nothing_more(orcaflex, sims):
-    """When no two of them fit into a chunk, every file costs one pass each, and the same calls but three."""
+    """When no two of them fit into a chunk, every file costs one pass each; samples are counted once per period."""
 
     def postprocess(model):
         return [model["Line01"].TimeHistory(name, (0.0, 10.0), orcaflex.oeEndA).tobytes() for name in VARIABLES]
@@ -211,7 +212,7 @@ def test_histories_too_large_for_a_joint_request_cost_nothing_more(orcaflex, sim
     results = run(sims(3), postprocess, broker(orcaflex, chunk_bytes=8 * 101))
     assert [counters.log_passes for _, counters, _ in results] == [4, 4, 4]
     samples = [counters.calls["C_GetNumOfSamples"] for _, counters, _ in results]
-    assert samples == [4, 5, 5]
+    assert samples == [1, 1, 1]
 
 
 def test_one_question_costs_no_more_than_without_broker(orcaflex, sims):
@@ -261,6 +262,49 @@ def test_a_change_of_the_model_comes_at_its_place(orcaflex, sims):
 
     files = sims(3)
     assert values(run(files, postprocess, broker(orcaflex))) == values(run(files, postprocess))
+
+
+def test_while_a_change_lasts_orcaflex_is_asked(orcaflex, sims):
+    """What is read between the beginning and the end of a change (in a handler, say) is neither old nor remembered."""
+
+    def postprocess(model):
+        line, memory = model["Line01"], model._memory
+        line.TimeHistory("X", None, orcaflex.oeEndA)
+        with line.dataChange():
+            with simulated.counting() as count:
+                for _ in range(2):
+                    line.TimeHistory("X", None, orcaflex.oeEndA)
+                    model.simulationTimeStatus  # noqa: B018 - asks
+            during = count.counters.log_passes, count.counters.calls["C_GetSimulationTimeStatus"]
+        return during, len(memory.held), memory.facts
+
+    assert values(run(sims(1), postprocess, broker(orcaflex))) == [((2, 2), 0, {})]
+
+
+def test_what_the_binding_asks_beside_each_question_is_asked_once(orcaflex, sims):
+    """Its version once, the domain and the number of samples once per file; without a broker every time, as before."""
+    own = {name: vars(orcaflex)[name] for name in ("_checkVersion", "_GetNumOfSamples")}
+
+    def postprocess(model):
+        for name in VARIABLES:
+            model["Line01"].TimeHistory(name, (0.0, 10.0), orcaflex.oeEndA)
+            model.SampleCount((0.0, 10.0))
+        refused = []
+        for _ in range(2):
+            with pytest.raises(orcaflex.DLLError) as caught:
+                model["Line01"].TimeHistory("X", 77, orcaflex.oeEndA)
+            refused.append(caught.value.status)
+        return refused
+
+    beside = "C_GetDLLVersionW", "C_GetModelProperty", "C_GetNumOfSamples"
+    files = sims(3)
+    plain, brokered = run(files, postprocess), run(files, postprocess, broker(orcaflex, prefetch=False))
+    assert values(brokered) == values(plain)
+    asked = [[counters.calls.get(name, 0) for name in beside] for _, counters, _ in brokered]
+    # General's and Environment's handles are looked at after each load; a refusal is asked for again.
+    assert asked[1:] == [[0, 3, 3]] * 2
+    assert [plain[1][1].calls[name] for name in beside] == [12, 12, 10]
+    assert {name: vars(orcaflex)[name] for name in own} == own
 
 
 def test_objects_kept_from_an_earlier_file_fail_as_they_do_without_broker(orcaflex, sims):
@@ -435,6 +479,36 @@ def test_memory_of_the_answers_is_bounded(orcaflex, sims):
 
     files = sims(3)
     assert values(run(files, postprocess, broker(orcaflex, chunk_bytes=limit))) == values(run(files, plain))
+
+
+def test_the_answers_stay_within_what_is_reserved_for_the_file(orcaflex, sims, monkeypatch):
+    """A quarter of the reservation: joint requests become smaller, nothing is asked twice, and answers are the same."""
+    monkeypatch.setattr(broker_options, "LEAST_ROOM_BYTES", 0)
+    history = 8 * 101
+    asked = [(f"Line{line:02d}", name) for line in (1, 2, 3) for name in VARIABLES]
+    most = []
+
+    def postprocess(model):
+        out = []
+        for line, name in asked:
+            out.append(model[line].TimeHistory(name, (0.0, 10.0), orcaflex.oeEndA).tobytes())
+            if hasattr(model, "_memory"):
+                tables = {id(table): table.nbytes for table, _ in model._memory.held.values()}
+                most.append(sum(tables.values()))
+        return out
+
+    files = sims(2)
+    expected, passes = values(run(files, postprocess)), {}
+    most.clear()
+    for room in (12, 5):
+        seeds = [Question(line, name, (0.0, 10.0), (("LinePoint", 0),)) for line, name in asked]
+        results = run(files, postprocess, broker(orcaflex, seeds), reserved_bytes=4 * room * history)
+        assert values(results) == expected
+        passes[room] = [counters.log_passes for _, counters, _ in results]
+        assert max(most) == room * history
+        most.clear()
+    # 12 in one request; or 5, 5 and 2; and one is checked.
+    assert passes == {12: [2, 2], 5: [4, 4]}
 
 
 def test_linked_statistics_of_the_same_question_are_opened_once(orcaflex, sims):

@@ -95,14 +95,41 @@ def test_what_files_asked_is_expected_of_the_next(orcaflex):
 
 
 def test_what_was_missed_is_not_expected_again(orcaflex):
-    """A question that was asked ahead for nothing is out for good, in periods of its kind."""
+    """A question that was asked ahead for nothing is out, in periods of its kind, until two files in a row ask it."""
     keys = Keys(orcaflex)
     period = keys.period((0.0, 5.0))
     number = period_number(period)
     lore = Lore([(period, question("a")), (period, question("b"))])
     lore.learn(record({period: ["a"]}, {0: period}, [(number, ("b", "X", None))]))
+    for names in (["a", "b"], ["a"], ["a", "b"]):
+        lore.learn(record({period: names}, {0: period}))
+        assert labels(lore) == [(period, ["a"])]
     lore.learn(record({period: ["a", "b"]}, {0: period}))
-    assert labels(lore) == [(period, ["a"])]
+    assert labels(lore) == [(period, ["a", "b"])]
+
+
+def test_what_is_missed_again_takes_longer_to_come_back(orcaflex):
+    """Two files in a row after the first miss, four after the second."""
+    keys = Keys(orcaflex)
+    period = keys.period((0.0, 5.0))
+    miss = (period_number(period), ("b", "X", None))
+    lore, needed = Lore([(period, question("a")), (period, question("b"))]), []
+    for _ in range(3):
+        lore.learn(record({period: ["a"]}, {0: period}, [miss]))
+        needed.append(0)
+        while labels(lore) == [(period, ["a"])]:
+            lore.learn(record({period: ["a", "b"]}, {0: period}))
+            needed[-1] += 1
+    assert needed == [2, 4, 8]
+
+
+def test_what_an_unusual_file_leaves_out_is_expected_all_the_same(orcaflex):
+    """A simulation that did not reach its end makes code stop early; what it did not ask for is not forgotten."""
+    period = Keys(orcaflex).period((0.0, 5.0))
+    lore = Lore([(period, question("a")), (period, question("b"))])
+    miss = (period_number(period), ("b", "X", None))
+    lore.learn(record({period: ["a"]}, {0: period}, [miss]), typical=False)
+    assert labels(lore) == [(period, ["a", "b"])]
 
 
 def test_groups_that_nobody_asks_for_any_more_are_dropped():
@@ -153,6 +180,28 @@ def test_the_oldest_answers_go_first():
     answers.keep_table(["d", "e"], np.zeros((5, 2)))
     assert list(answers.held) == ["d", "e"]
     assert answers.held_bytes == 80
+
+
+def test_what_nobody_asked_for_yet_is_not_driven_out():
+    """It would have to be asked jointly again. Once all of a joint answer was asked for it goes like any other."""
+    answers = Answers(100)
+    answers.keep_table(["d", "e"], np.zeros((5, 2)))
+    answers.keep("a", "a", 20)
+    answers.keep("b", "b", 20)
+    assert list(answers.held) == ["d", "e", "b"]
+    assert (answers.held_bytes, answers.room_bytes) == (100, 20)
+    answers.keep("c", "c", 21)
+    assert not answers.make_room(21)
+    assert list(answers.held) == ["d", "e", "b"]
+    answers.asked("d")
+    answers.asked("d")
+    assert answers.room_bytes == 20
+    answers.asked("e")
+    assert answers.room_bytes == 100
+    answers.keep("c", "c", 60)
+    assert list(answers.held) == ["b", "c"]
+    answers.clear()
+    assert (answers.held_bytes, answers.room_bytes, answers.unread) == (0, 100, {})
 
 
 @pytest.mark.parametrize(("draws", "checked"), [((0, 3), 0), ((2, 5), 2), ((2, 0), 3), ((1, 2), 5)])

@@ -174,3 +174,49 @@ def test_a_recipe_crosses_to_another_process(orcaflex, sims):
     expected, _ = work(recipe, files)
     copy = pickle.loads(pickle.dumps(recipe))  # noqa: S301 - our own bytes
     assert work(copy, files)[0] == expected
+
+
+def test_answers_count_in_what_is_reserved(orcaflex, sims):
+    """A quarter of the file's reservation, but 8 MB, which every file may have, and twice the chunk at most."""
+    limits = []
+
+    def look(model):
+        limits.append(model._memory.answers.limit_bytes)
+
+    recipe = OrcaFlexRecipe({"b": FunctionPostProcess(look)}, "simulated")
+    worker = recipe.open_worker([].append)
+    for file, reserved in zip(sims(3), (300_000_000, 1_000_000, 4_000_000_000), strict=True):
+        task = Task(0, file, ("b",), 0, reserved, 0.0)
+        worker.load(task)
+        worker.extract(task, "b", _Clock())
+        worker.release(task)
+    worker.close()
+    assert limits == [75_000_000, 8_000_000, 200_000_000]
+
+
+def test_a_file_that_stopped_early_makes_nobody_forget(orcaflex, tmp_path):
+    """A function that leaves off where the simulation did: the files behind it are asked jointly as before."""
+    spec = {"objects": simulated.mooring_objects(26), "stop_time_s": 20.0}
+    files = [
+        simulated.write_sim(
+            tmp_path / f"{i}.sim", simulated.SimSpec(seed=i, current_time_s=9.0 if i == 2 else None, **spec)
+        )
+        for i in range(4)
+    ]
+
+    def careful(model):
+        names = NAMES if model.simulationComplete else NAMES[:1]
+        return [model["Line01"].TimeHistory(name, (0.0, 5.0), orcaflex.oeEndA).size for name in names]
+
+    passes = []
+    worker = OrcaFlexRecipe({"b": FunctionPostProcess(careful)}, "simulated").open_worker([].append)
+    for file in files:
+        task = Task(0, file, ("b",), 0, 0, 0.0)
+        with simulated.counting() as count:
+            worker.load(task)
+            worker.extract(task, "b", _Clock())
+            worker.release(task)
+        passes.append(count.counters.log_passes)
+    worker.close()
+    # 3 singly; then one joint request and its check.
+    assert passes == [3, 2, 2, 2]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orcabatch.engine.concurrency import START
 from orcabatch.host import HostResources
 from orcabatch.plan import (
     BatchOptimizer,
@@ -74,13 +75,13 @@ def test_the_specifications_machine_gets_exactly_its_counts_with_the_reasons() -
 
 
 def test_a_container_with_2_cpus_and_4_gb_plans_for_those() -> None:
-    """Counts come down to what 3.2 GB hold; the advice and the start are one."""
+    """Counts come down to what 3.2 GB hold; the advice is one."""
     made = plan(files(60, 60, 60), host=SMALL)
     limits = {name: limit for name, (limit, _) in by_tier(made).items()}
     assert limits == {"small": 42, "medium": 7, "large": 2}
     assert all("memory: 3.2 GB free below the cap" in reason for _, reason in by_tier(made).values())
     assert {tier.advised for tier in made.tiers} == {1}
-    assert made.start_limit == 1
+    assert made.start_limit == 4
     assert "This run gets fewer CPUs than the machine has: limited by cgroup." in made.notes
 
 
@@ -166,11 +167,10 @@ def test_static_runs_tier_after_tier_at_its_counts() -> None:
     assert [made.files[index].tier for index in made.order] == ["large"] * 60 + ["medium"] * 60 + ["small"] * 60
 
 
-def test_dynamic_starts_below_the_advice_and_lower_with_few_files() -> None:
-    """29 files at 30 workers lost to 8: few files start low; a min_threads that the user set holds."""
-    assert plan(files(small=200)).start_limit == 8
-    assert plan(files(small=29)).start_limit == 7
-    assert plan(files(small=5)).start_limit == 1
+def test_dynamic_starts_where_the_engine_does() -> None:
+    """29 files at 30 workers lost to 8: a run starts low and climbs; a min_threads that the user set holds."""
+    assert plan(files(small=200)).start_limit == START
+    assert plan(files(small=3)).start_limit == 3
     floored = plan(files(small=200), {"threading": {"min_threads": 20}})
     assert (floored.start_limit, floored.min_limit) == (20, 20)
     assert plan(files(small=200)).min_limit == 1

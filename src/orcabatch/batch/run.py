@@ -217,8 +217,9 @@ class Run:
         """Tell the watchers what is to be done, so that they can name files and explain empty slots."""
         settings = self.request.settings
         cap = settings.memory.max_usage_percent
-        seats = settings.licences.max or 0 if settings.licences.scope == "model" else 0
         per_process = self.plan.threads_per_process if self.plan.processes else 0
+        files_per_seat = {"model": 1, "process": per_process}.get(settings.licences.scope, 0)
+        seats = (settings.licences.max or 0) * files_per_seat
         self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process)
         self._show(lambda display: display.expect(tasks, cap_percent=cap, seats=seats))
 

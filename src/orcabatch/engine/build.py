@@ -6,6 +6,7 @@ goes on (`switching`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import moving
@@ -26,7 +27,7 @@ def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks
     """The executor that the options name; no worker is started yet.
 
     Raises:
-        SettingsError: the recipe cannot be sent to worker processes.
+        SettingsError: the recipe cannot be sent to worker processes, or there is no dask cluster.
     """
     if options.executor == "serial":
         return SerialExecutor(recipe)
@@ -45,6 +46,10 @@ def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks
             stays=options.stays,
         )
         return SwitchingExecutor(recipe, options, sizes or {ALL: options.threads}, prospects)
+    if options.executor == "dask":
+        from orcabatch.engine.dask_executor import DaskExecutor
+
+        return DaskExecutor(recipe, options, limits, tasks)
     from orcabatch.engine.processes import ProcessExecutor
 
     return ProcessExecutor(recipe, options)
@@ -54,3 +59,24 @@ def watched(workers: Executor, probe: Probe | None) -> Probe | None:
     """The probe, seen by the executor too where that one decides by what it measures."""
     look = getattr(workers, "watched", None)
     return probe if look is None else look(probe)
+
+
+def limits_for(workers: Executor, options: EngineOptions, limits: Limits, files: int) -> Limits:
+    """The limits of the whole run, where those given are one machine's and the workers' executor keeps them."""
+    if options.address is None:
+        return limits
+    files = max(1, files)
+    return replace(
+        limits,
+        tiers=dict.fromkeys(limits.tiers, files) if limits.mode == "static" else {},
+        max_limit=files,
+        fixed_limit=limits.fixed_limit or files,
+        memory_total_bytes=0,
+        seats=replace(limits.seats, processes=files, threads_per_process=getattr(workers, "threads_in_each", 1)),
+    )
+
+
+def recalled(workers: Executor) -> tuple[int, ...]:
+    """The tasks that the executor holds but no worker has, taken back."""
+    recall = getattr(workers, "recall", None)
+    return () if recall is None else recall()

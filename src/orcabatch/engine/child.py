@@ -123,10 +123,11 @@ class Child:
 
     def _say(self, message: Message) -> None:
         with contextlib.suppress(BrokenPipeError):  # the parent is gone; the main thread is about to notice
-            self._wire.send(_report(message))
+            self._wire.send(report(message))
 
 
-def _report(message: Message) -> Report:
+def report(message: Message) -> Report:
+    """A worker's message with the results packed, each by itself."""
     if not isinstance(message, Finished):
         return Report(message)
     pairs = [travel.pack_value(outcome) for outcome in message.outcomes]
@@ -137,7 +138,7 @@ def _report(message: Message) -> Report:
 def _settle_in(setup: Setup) -> list[str]:
     """Take the CPUs and the priority that the parent wants; what the system refuses is said, not fatal."""
     steps = [lambda: _pin(setup.cpus)] if setup.cpus else []
-    steps += [_give_way] if setup.low_priority else []
+    steps += [give_way] if setup.low_priority else []
     said = []
     for step in steps:
         match attempt(step):
@@ -154,7 +155,8 @@ def _pin(cpus: tuple[int, ...]) -> None:
     psutil.Process().cpu_affinity(list(cpus))
 
 
-def _give_way() -> None:
+def give_way() -> None:
+    """Lower the priority of this process."""
     import psutil
 
     process = psutil.Process()

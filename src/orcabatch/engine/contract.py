@@ -143,7 +143,7 @@ class Event:
     """One line of the engine's diary: what the displays show and what a replay runs on.
 
     Attributes:
-        kind: `run_started`, `started`, `phase`, `finished`, `limit`, `admission`, `sample`, `seat`, `warning`,
+        kind: `run_started`, `started`, `phase`, `finished`, `limit`, `admission`, `sample`, `warning`,
             `executor` (which one and why, where it is chosen while running), `run_finished`.
         at_s: seconds since the run began.
         index: the task concerned; -1 for none.

@@ -33,7 +33,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, executor, runs, signals
-from orcabatch.engine.build import build_executor, watched
+from orcabatch.engine.build import build_executor, limits_for, recalled, watched
 from orcabatch.engine.diary import Diary, Recorder
 from orcabatch.engine.gate import Gate
 from orcabatch.engine.progress import Progress
@@ -80,6 +80,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     """
     workers = build_executor(job.recipe, options, limits, tasks)
     probe = watched(workers, probe)
+    limits = limits_for(workers, options, limits, len(tasks))
     most = max(1, min(limits.max_limit, workers.capacity))
     fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
@@ -111,6 +112,7 @@ class Dispatcher:
         self._scheduler = Scheduler(tasks, limits)
         self._stop = StopSignal(workers.wake)
         self._stop_level = 0
+        self._held_by: str | None = None
         self._left = False
         self._progress = Progress()
         self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
@@ -352,6 +354,7 @@ class Dispatcher:
         self._warn("stopping: what runs is finished, nothing new is started" if level == 1 else "leaving at once")
         if level == 1:
             self._events.append(signals.StopAsked(self._now(), 1))
+            self._cancel(recalled(self._workers))
         else:
             self._leave()
 
@@ -364,6 +367,14 @@ class Dispatcher:
             reason = "the run was left before this file was finished"
             self._hand_on(runs.ended(run, endings.cancelled(run.task, reason, self._now())))
 
+    def _cancel(self, indices: Iterable[int]) -> None:
+        """No worker has them, and none shall get them."""
+        for index in indices:
+            run, now = self._running.pop(index), self._now()
+            self._events.append(signals.Finished(now, index, "lost"))
+            reason = "the run was stopped before this file was started"
+            self._hand_on(runs.ended(run, endings.cancelled(run.task, reason, now)))
+
     # --- what follows ---
 
     def _settle(self) -> None:
@@ -374,6 +385,9 @@ class Dispatcher:
             self._diary.record(event, instructions)
             for instruction in instructions:
                 self._obey(instruction)
+        if self._held_by != (held_by := self._scheduler.held_by):
+            self._held_by = held_by
+            self._tell("admission", waiting_for=held_by)
         if self._ahead is not None:
             self._ahead.walk()
 
@@ -454,7 +468,7 @@ class Dispatcher:
         while asking:
             asking = False
             for task in self._gate.opened(ask_all=ask_all):
-                asking = True
+                asking, ask_all = True, False
                 known = self._job.answered(task)
                 if len(known) < len(task.batches):
                     self._offer(task, known)

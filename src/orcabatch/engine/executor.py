@@ -10,7 +10,7 @@ keeps each on the thread that opened it, and says truthfully what became of ever
 
 All calls but `wake` come from the dispatcher's thread. Instants are those of `time.perf_counter`, which one machine's
 processes share.
-See also `serial`, `threads`, `processes`, `switching` beside this module.
+See also `serial`, `threads`, `processes`, `dask_executor`, `switching` beside this module.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Executor(Protocol):
 
     @property
     def name(self) -> str:
-        """`serial`, `threads` or `processes`."""
+        """`serial`, `threads`, `processes`, `dask` or `auto`."""
 
     @property
     def capacity(self) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from orcabatch.errors import SettingsError
 
-ExecutorName = Literal["serial", "threads", "processes", "auto"]
+ExecutorName = Literal["serial", "threads", "processes", "dask", "auto"]
 
 MOST_PROCESSES = 60
 """Windows cannot wait for more than 63 handles at once; the pools of Python stop at 61, and so do we, everywhere."""
@@ -28,7 +28,7 @@ class EngineOptions:
     Attributes:
         executor: where the workers live; `auto` begins with threads and moves to processes where that pays.
         threads: worker threads at most (`threads`, `auto`; mode `static` takes the tiers' counts instead).
-        processes: worker processes at most (`processes`, `auto`); never more than 60.
+        processes: worker processes at most (`processes`, `auto`, `dask` without `address`); never more than 60.
         threads_per_process: worker threads in each of them.
         retries: how often a file is tried again after a failure that may heal, or after its process died.
         retry_delay_s: before the first of these; it doubles each time, and varies by half at random.
@@ -41,6 +41,7 @@ class EngineOptions:
         read_ahead: files read into the page cache before they are started (small ones count together); 0: none.
         stage_in: folder for copies of the next files, which workers load instead; None: no copies.
         stays: `auto` only: why the run may not move to worker processes, where that is known beforehand.
+        address: `dask` only: of the scheduler, whose workers are taken as they are; None: a cluster on this machine.
         start_cost_s: `auto` only: what starting worker processes is expected to cost, wall seconds.
         seed: of the variation in `retry_delay_s`.
     """
@@ -59,6 +60,7 @@ class EngineOptions:
     read_ahead: int = 0
     stage_in: Path | None = None
     stays: str = ""
+    address: str | None = None
     start_cost_s: float = START_COST_S
     seed: int = 0
 

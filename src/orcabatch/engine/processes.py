@@ -177,7 +177,7 @@ class ProcessExecutor:
         """Pack the task and place it; one that cannot be packed has failed."""
         packed = attempt(lambda: pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
         if isinstance(packed, Caught):
-            self._mailbox.post(_unsendable(task, packed.error))
+            self._mailbox.post(unsendable(task, packed.error))
             return
         self._waiting.append((task, packed.value, alone))
         self._place()
@@ -370,7 +370,8 @@ def _unpacked(name: str, packed: bytes) -> wire.Word:
             return done.value
 
 
-def _unsendable(task: Task, error: Exception) -> Finished:
+def unsendable(task: Task, error: Exception) -> Finished:
+    """The end of a task that cannot be packed for another process."""
     failure = Failure(
         Cause.EXCEPTION,
         f"what goes with the file cannot be sent to a worker process: {type(error).__name__}: {error}",

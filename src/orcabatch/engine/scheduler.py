@@ -121,6 +121,7 @@ class Scheduler:
         mean = sum(task.size_bytes for task in tasks) / max(1, len(tasks))
         self._concurrency = concurrency.begin(limits, len(tasks), max(1.0, mean))
         self._ceiling: int | None = None
+        self._slots = 0
         self._guard_since: tuple[int, float] | None = None
         self._walls = (0, 0.0)
         self._warned: set[int] = set()
@@ -234,6 +235,8 @@ class Scheduler:
         limited = running >= self._limit_now()
         reading = concurrency.Reading(now_s, sample, running, waiting, limited, self._running_bytes)
         self._concurrency, reason = concurrency.observe(self._concurrency, reading)
+        if sample.slots != self._slots:
+            self._slots, reason = sample.slots, f"the workers take {sample.slots} files at once"
         return said + self._limit_changed(self._under_pressure() or reason)
 
     def _under_pressure(self) -> str:
@@ -388,6 +391,7 @@ class Scheduler:
 
     def _limit_now(self) -> int:
         limit = self._limits.max_limit if self._limits.mode == "static" else self._concurrency.limit
+        limit = min(limit, self._slots) if self._slots else limit
         return max(1, limit if self._ceiling is None else min(limit, self._ceiling))
 
     @property
@@ -415,6 +419,12 @@ class Scheduler:
     def limit(self) -> int:
         """How many may run at once now."""
         return self._limit_now()
+
+    @property
+    def held_by(self) -> str:
+        """What keeps the next file from an empty slot: `memory`, `seat`; empty where neither does."""
+        waits = self.waiting > len(self._delayed)
+        return {"memory": "memory", "seats": "seat"}.get(self._blocked_by, "") if waits else ""
 
     @property
     def reserved_bytes(self) -> int:

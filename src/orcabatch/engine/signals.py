@@ -34,6 +34,7 @@ class Sample:
         loading, extracting, writing: workers in that phase now.
         gil_taken: share of the time since the sample before that the GIL was found taken, 0 to 1 (in the busiest
             process); None: unknown.
+        slots: files that the workers can take at once, where that changes while running; 0: it does not.
     """
 
     total_bytes: int = 0
@@ -48,6 +49,7 @@ class Sample:
     extracting: int = 0
     writing: int = 0
     gil_taken: float | None = None
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ class _Packer(pickle.Pickler):
         return NotImplemented
 
 
-def pack_recipe(recipe: Recipe) -> bytes:
-    """The recipe, to be unpacked in worker processes.
+def pack_recipe(recipe: Recipe, executor: str = "processes") -> bytes:
+    """The recipe, to be unpacked in worker processes of this executor.
 
     Raises:
         SettingsError: it cannot go there; says what and what to do.
@@ -48,7 +48,7 @@ def pack_recipe(recipe: Recipe) -> bytes:
         case Done():
             return buffer.getvalue()
         case Caught(error):
-            raise SettingsError(_reason(error)) from error
+            raise SettingsError(_reason(error, executor)) from error
 
 
 def stays_because(recipe: Recipe) -> str | None:
@@ -102,10 +102,10 @@ def _unfit(outcome: FileOutcome, what: str, error: Exception) -> FileOutcome:
     return runs.overruled(outcome, failure)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, executor: str) -> str:
     remedy = "use `executor: threads`, or move it to a module (a .py file that is imported)"
     if isinstance(error, _StaysError):
         where = "is defined in the script or notebook itself, which worker processes do not run again"
-        return f"`executor: processes`: {error} {where}; {remedy}"
+        return f"`executor: {executor}`: {error} {where}; {remedy}"
     what = "what the workers need cannot be sent to worker processes (no lambda, no function inside a function, nothing"
-    return f"`executor: processes`: {what} open or locked can): {type(error).__name__}: {error}; {remedy}"
+    return f"`executor: {executor}`: {what} open or locked can): {type(error).__name__}: {error}; {remedy}"

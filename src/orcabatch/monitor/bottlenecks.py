@@ -15,6 +15,9 @@ CPU_THRESHOLD_PERCENT = 90.0
 MEMORY_THRESHOLD_PERCENT = 80.0
 IO_THRESHOLD_PERCENT = 20.0
 
+MEMORY_HELD = 0.2
+"""Share of the slots' time held empty by memory above which a batch is bound by it."""
+
 LOCK_TAKEN = 0.5
 """Share of the time above which the interpreter lock is said to hold the batch back."""
 
@@ -34,12 +37,18 @@ def mean(values: Sequence[float]) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
-def verdict(series: Mapping[str, Sequence[float]], io_threshold: float = IO_THRESHOLD_PERCENT) -> Bottleneck:
+def verdict(
+    series: Mapping[str, Sequence[float]], io_threshold: float = IO_THRESHOLD_PERCENT, memory_held: float = 0.0
+) -> Bottleneck:
     """The specification's rule on the five series; what was not measured binds nothing.
+
+    A batch whose memory is watched stays below its cap, so `memory_usage` alone would never say that memory holds it
+    back: slots that stay empty for want of memory say it too.
 
     Args:
         series: the five series by name; missing or empty ones are passed over.
         io_threshold: mean percent of I/O waiting above which a batch is bound by it.
+        memory_held: share of the slots' time that was empty because nothing fitted into memory, 0 to 1.
     """
     rules = (
         ("io_wait_time", io_threshold, Bottleneck.IO_BOUND),
@@ -50,7 +59,7 @@ def verdict(series: Mapping[str, Sequence[float]], io_threshold: float = IO_THRE
         average = mean(series.get(name, ()))
         if average is not None and average > threshold:
             return answer
-    return Bottleneck.BALANCED
+    return Bottleneck.MEMORY_BOUND if memory_held > MEMORY_HELD else Bottleneck.BALANCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,8 @@ class Evidence:
         limit: how many files might run at once (the highest).
         capacity_s: limit x wall.
         idle_s, idle_wall_s: slot seconds, and wall seconds, with empty slots, by reason (memory, seat, drain, other).
-        seats: licence seats; 0 where there is no limit.
+        seats: files at once that the licence seats allow; 0 where there is no limit.
+        seats_full_s: wall seconds in which all of them were in use and files waited.
         longest_s: the longest file.
         files: files that were worked on.
     """
@@ -94,6 +104,7 @@ class Evidence:
     idle_s: Mapping[str, float] = field(default_factory=dict)
     idle_wall_s: Mapping[str, float] = field(default_factory=dict)
     seats: int = 0
+    seats_full_s: float = 0.0
     longest_s: float = 0.0
     files: int = 0
 
@@ -169,17 +180,28 @@ def _licence(seen: Evidence) -> Iterator[Finding]:
     share = _wall_share(seen, "seat")
     if share > 0.1:
         empty = seen.idle_s["seat"] / seen.idle_wall_s["seat"]
-        of = f" ({seen.seats} in all)" if seen.seats else ""
         yield Finding(
             "licence",
             share * _slot_share(seen, "seat"),
-            f"{empty:.0f} of {seen.limit} slots waited for a licence seat{of} for {share:.0%} of the time",
-            "raise `licences.max` if you have more seats, or set `max_threads` to the seats there are",
+            f"{empty:.0f} of {seen.limit} slots waited for a licence seat for {share:.0%} of the time",
+            "raise `licences.max` if you have more seats, else set `max_threads` to the seats there are"
+            if seen.seats
+            else "raise `licences.ramp_up` if the licence server takes more requests a second",
+        )
+    full = share_of(seen.seats_full_s, seen.wall_s)
+    if full > 0.3 and (seen.cpu_percent or 0.0) <= CPU_THRESHOLD_PERCENT:
+        yield Finding(
+            "licence",
+            full,
+            f"the licence seats allow {seen.seats} at once, and all were in use for {full:.0%} of the time while files "
+            "waited",
+            "raise `licences.max` (and `max_threads`) if you have more seats; without more of them nothing else helps",
         )
 
 
 def _lock(seen: Evidence) -> Iterator[Finding]:
-    if seen.lock_taken > LOCK_TAKEN and seen.executor in {"threads", "processes"} and seen.files != 1:
+    free = _busiest(seen) <= CPU_THRESHOLD_PERCENT  # on full cores a thread waits for a core, and so does the probe
+    if free and seen.lock_taken > LOCK_TAKEN and seen.executor in {"threads", "processes"} and seen.files != 1:
         yield Finding(
             "gil",
             seen.lock_taken,
@@ -191,8 +213,7 @@ def _lock(seen: Evidence) -> Iterator[Finding]:
 
 def _latency(seen: Evidence) -> Iterator[Finding]:
     share = seen.extract_idle_s / seen.busy_s if seen.busy_s > 0 else 0.0
-    busiest = max(seen.cpu_percent or 0.0, seen.host_cpu_percent or 0.0)
-    machine_free = busiest < 70.0 and seen.lock_taken <= LOCK_TAKEN
+    machine_free = _busiest(seen) < 70.0 and seen.lock_taken <= LOCK_TAKEN
     if share > 0.4 and machine_free:
         yield Finding(
             "latency",
@@ -228,23 +249,38 @@ def _stragglers(seen: Evidence) -> Iterator[Finding]:
         )
 
 
+def _busiest(seen: Evidence) -> float:
+    """CPU in use, percent: of this batch's CPUs by itself, or of the whole host by everybody."""
+    return max(seen.cpu_percent or 0.0, seen.host_cpu_percent or 0.0)
+
+
 def _wall_share(seen: Evidence, reason: str) -> float:
-    return seen.idle_wall_s.get(reason, 0.0) / seen.wall_s if seen.wall_s > 0 else 0.0
+    return share_of(seen.idle_wall_s.get(reason, 0.0), seen.wall_s)
 
 
 def _slot_share(seen: Evidence, reason: str) -> float:
-    return seen.idle_s.get(reason, 0.0) / seen.capacity_s if seen.capacity_s > 0 else 0.0
+    return share_of(seen.idle_s.get(reason, 0.0), seen.capacity_s)
+
+
+def share_of(part: float, whole: float) -> float:
+    """A share of a whole, 0 to 1; 0 where there is no whole."""
+    return part / whole if whole > 0 else 0.0
 
 
 _RULES = (_io, _cpu, _memory, _admission, _licence, _lock, _latency, _others, _stragglers)
 
-_KIND = {Bottleneck.IO_BOUND: "io", Bottleneck.CPU_BOUND: "cpu", Bottleneck.MEMORY_BOUND: "memory"}
+_KINDS = {
+    Bottleneck.IO_BOUND: {"io"},
+    Bottleneck.CPU_BOUND: {"cpu"},
+    Bottleneck.MEMORY_BOUND: {"memory", "admission"},
+    Bottleneck.BALANCED: set(),
+}
 
 
 def ordered(answer: Bottleneck, evidence: Evidence) -> list[Finding]:
     """The findings with the one that made the verdict first."""
     found = findings(evidence)
-    return sorted(found, key=lambda finding: finding.kind != _KIND.get(answer))
+    return sorted(found, key=lambda finding: finding.kind not in _KINDS[answer])
 
 
 def explanation(answer: Bottleneck, evidence: Evidence) -> str:
@@ -266,4 +302,6 @@ def _reason(answer: Bottleneck, seen: Evidence) -> str:
         return "nothing was measured yet."
     if answer is Bottleneck.BALANCED:
         return f"none of the limits was passed ({known})."
+    if answer is Bottleneck.MEMORY_BOUND and (seen.memory_percent or 0.0) <= MEMORY_THRESHOLD_PERCENT:
+        return f"{known} on average, and memory that was set aside or in use kept files waiting."
     return f"{known} on average; the first limit passed in the order I/O, CPU, memory decides."

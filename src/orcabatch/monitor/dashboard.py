@@ -79,10 +79,10 @@ def _memory(state: RunState, frame: Frame, cells: int) -> str:
 
 
 def _flow(state: RunState) -> str:
-    seats = f"{state.seats_held} of {state.seats} held" if state.seats_held else str(state.seats or "no limit known")
+    seats = f"Seats for {state.seats} at once" if state.seats else "No limit of seats known"
     waiting = state.waiting_files
     why = f", waiting for {state.waiting_for}" if waiting and len(state.running) < state.limit else ""
-    return f"Disk {words.size(state.read_bytes_per_s)}/s read. Seats: {seats}. {waiting} waiting{why}"
+    return f"Disk {words.size(state.read_bytes_per_s)}/s read. {seats}. {waiting} waiting{why}"
 
 
 def _workers(state: RunState, space: int, frame: Frame) -> list[str]:

@@ -145,7 +145,7 @@ class PerformanceMonitor:
         Args:
             tasks: what the engine is given.
             cap_percent: `memory.max_usage_percent`; 0: not known.
-            seats: licence seats where each running file takes one (`scope: model`); 0: no such limit.
+            seats: files at once that the licence seats allow; 0: no limit known.
             threads_per_process: worker threads in each worker process; 0: workers are no processes.
         """
         with self._guard:
@@ -238,7 +238,8 @@ class PerformanceMonitor:
 
     def analyze_bottlenecks(self) -> Bottleneck:
         """What holds the batch back, tested in the order I/O, CPU, memory; `BALANCED` where nothing was measured."""
-        return bottlenecks.verdict(self.metrics, self.io_wait_threshold)
+        held = bottlenecks.share_of(self.state.idle_s.get("memory", 0.0), self.state.capacity_s)
+        return bottlenecks.verdict(self.metrics, self.io_wait_threshold, held)
 
     def explain(self) -> str:
         """The verdict with its reason, evidence and advice in words; also what the four verdicts do not say."""
@@ -268,6 +269,7 @@ class PerformanceMonitor:
                 idle_s=dict(state.idle_s),
                 idle_wall_s=dict(state.idle_wall_s),
                 seats=state.seats,
+                seats_full_s=state.seats_full_s,
                 longest_s=max((cost.busy_s for cost in files), default=0.0),
                 files=len(files),
             )

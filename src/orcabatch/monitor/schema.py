@@ -95,6 +95,7 @@ class EvidencePart(_Part):
     idle_s: dict[str, Seconds]
     idle_wall_s: dict[str, Seconds]
     seats: Count
+    seats_full_s: Seconds
     longest_s: Seconds
     files: Count
 

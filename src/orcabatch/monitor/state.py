@@ -9,9 +9,8 @@ less is shown with less):
     phase         phase
     finished      status, batch (once for each batch of a file)
     limit         limit, reason
-    admission     reserved_bytes, waiting_for (memory, seat; worked out here where nobody says)
+    admission     reserved_bytes, waiting_for (memory, seat; empty: neither)
     sample        total_bytes, available_bytes, own_bytes, cpu_percent, read_bytes
-    seat          held, seats
     warning       text
     executor      executor, why (where it is chosen while running)
     run_finished  interrupted
@@ -76,10 +75,11 @@ class RunState:
         memory_total_bytes, memory_used_bytes, own_bytes: memory of the host or cgroup, in use, held by the batch.
         cpu_percent: CPU of the batch, percent of the CPUs it may use.
         read_bytes_per_s: bytes read by the batch between the last two samples.
-        seats_held, seats: licence seats in use and in all; 0 where nobody said.
+        seats: files at once that the licence seats allow; 0 where nobody said.
         busy_s, capacity_s: worker seconds with a file, and limit x wall.
         idle_s: slot seconds without a file, by reason (memory, seat, drain, other).
         idle_wall_s: wall seconds in which at least one slot was without a file, by the same reasons.
+        seats_full_s: wall seconds in which every seat was in use and files waited.
         warnings: what the engine warned of.
         now_s: time of the last event or `advance`.
         finished, interrupted: whether the run ended, and by a signal.
@@ -103,21 +103,19 @@ class RunState:
     own_bytes: int = 0
     cpu_percent: float = 0.0
     read_bytes_per_s: float = 0.0
-    seats_held: int = 0
     seats: int = 0
     busy_s: float = 0.0
     capacity_s: float = 0.0
     idle_s: dict[str, float] = field(default_factory=dict)
     idle_wall_s: dict[str, float] = field(default_factory=dict)
+    seats_full_s: float = 0.0
     warnings: list[str] = field(default_factory=list)
     now_s: float = 0.0
     finished: bool = False
     interrupted: bool = False
     _tasks: dict[int, Task] = field(default_factory=dict)
     _endings: dict[int, dict[str, str]] = field(default_factory=dict)
-    _untouched: dict[int, int] = field(default_factory=dict)
-    _smallest_waiting: int | None = None
-    _said_waiting_for: str | None = None
+    _held_by: str = ""
     _read_at: tuple[float, int] | None = None
 
     def expect(
@@ -128,11 +126,10 @@ class RunState:
         Args:
             tasks: the files.
             cap_percent: `max_usage_percent`; 0: not known.
-            seats: licence seats where each running file takes one (`scope: model`); 0: no such limit.
+            seats: files at once that the licence seats allow; 0: no limit known.
             threads_per_process: worker threads in each worker process; 0: workers are no processes.
         """
         self._tasks = {task.index: task for task in tasks}
-        self._untouched = {index: task.memory_bytes for index, task in self._tasks.items()}
         self.total_files = len(self._tasks)
         self.total_bytes = sum(task.size_bytes for task in self._tasks.values())
         self.cap_percent, self.seats, self.threads_per_process = cap_percent, seats, threads_per_process
@@ -152,29 +149,9 @@ class RunState:
         return max(self.total_files - self.done_files - len(self.running), 0)
 
     @property
-    def cap_bytes(self) -> int:
-        """The most memory that may be in use; 0 where nobody said."""
-        return int(self.memory_total_bytes * self.cap_percent / 100)
-
-    @property
     def waiting_for(self) -> str:
         """What the next file waits for while slots are empty: memory, seat, drain (there is none), other."""
-        if not self.waiting_files:
-            return "drain"
-        if self._said_waiting_for is not None:
-            return self._said_waiting_for or "other"
-        if self.seats and len(self.running) >= self.seats:
-            return "seat"
-        return "memory" if self._memory_is_full() else "other"
-
-    def _memory_is_full(self) -> bool:
-        """Whether even the smallest waiting file does not fit beside what runs and what others use."""
-        if not self.cap_bytes or not self._untouched:
-            return False
-        if self._smallest_waiting is None:
-            self._smallest_waiting = min(self._untouched.values())
-        others = max(self.memory_used_bytes - self.own_bytes, 0)
-        return others + max(self.reserved_bytes, self.own_bytes) + self._smallest_waiting > self.cap_bytes
+        return self._held_by or "other" if self.waiting_files else "drain"
 
     def advance(self, at_s: float) -> None:
         """Let time pass until `at_s`, adding up who was busy and why the others were not."""
@@ -185,6 +162,8 @@ class RunState:
         if not self.limit or self.finished:
             return
         busy = len(self.running)
+        if 0 < self.seats <= busy and self.waiting_files:
+            self.seats_full_s += passed
         self.busy_s += busy * passed
         self.capacity_s += max(self.limit, busy) * passed
         if self.limit > busy:
@@ -210,8 +189,6 @@ class RunState:
     def _start(self, event: Event) -> None:
         self._take_back(event.index)
         task = self._tasks.get(event.index)
-        if self._untouched.pop(event.index, None) == self._smallest_waiting:
-            self._smallest_waiting = None
         self.running[event.index] = Running(
             index=event.index,
             file=task.file.name if task else f"file {event.index}",
@@ -256,7 +233,7 @@ class RunState:
     def _admit(self, event: Event) -> None:
         self.reserved_bytes = int(event.data.get("reserved_bytes", self.reserved_bytes))
         if "waiting_for" in event.data:
-            self._said_waiting_for = str(event.data["waiting_for"] or "")
+            self._held_by = str(event.data["waiting_for"])
 
     def _sample(self, event: Event) -> None:
         data = event.data
@@ -270,10 +247,6 @@ class RunState:
             if event.at_s > at_s:
                 self.read_bytes_per_s = max(int(data["read_bytes"]) - read, 0) / (event.at_s - at_s)
             self._read_at = event.at_s, int(data["read_bytes"])
-
-    def _take_seat(self, event: Event) -> None:
-        self.seats_held = int(event.data.get("held", self.seats_held))
-        self.seats = int(event.data.get("seats") or self.seats)
 
     def _warn(self, event: Event) -> None:
         self.warnings.append(str(event.data.get("text", "")))
@@ -300,7 +273,6 @@ _HANDLERS: dict[str, Callable[[RunState, Event], None]] = {
     "limit": RunState._set_limit,
     "admission": RunState._admit,
     "sample": RunState._sample,
-    "seat": RunState._take_seat,
     "warning": RunState._warn,
     "executor": RunState._choose,
     "run_finished": RunState._end,

@@ -225,7 +225,8 @@ class OrcaFlexWorker:
         """Load the file into the session's model."""
         model = self._session.load(task.read_from or task.file)
         if self._shared.broker is not None:
-            self._shared.broker.begin(model, prefetch=_may_prefetch(task.payload))
+            prefetch = _may_prefetch(task.payload)
+            self._shared.broker.begin(model, prefetch=prefetch, reserved_bytes=task.memory_bytes)
         self._warnings = simulation_warnings(model) if self._shared.binding.is_genuine else ()
 
     def extract(self, task: Task, batch: str, clock: PhaseClock) -> Extracted:
@@ -249,7 +250,7 @@ class OrcaFlexWorker:
     def release(self, task: Task) -> None:
         """Forget the answers, clear the model."""
         if self._shared.broker is not None and self._session.model is not None:
-            self._shared.broker.end(self._session.model)
+            self._shared.broker.end(self._session.model, typical=not self._warnings)
         self._session.release()
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from orcabatch.engine.concurrency import START
 from orcabatch.plan.caps import Cap, hard_caps, memory_budget, memory_cap_together, tier, tightest, without_memory
 from orcabatch.plan.notes import notes
 from orcabatch.plan.optimizer import TIERS, tier_of
@@ -23,8 +24,6 @@ from orcabatch.settings import Settings, was_set
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
     from orcabatch.plan.history import Learned
-
-_MOST_AT_START = 8
 
 
 class PathAndSize(Protocol):
@@ -85,7 +84,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         limit=bound.count,
         ceiling=ceiling,
         bound_by=bound.because,
-        start_limit=_start(settings, tiers, (bound.count, len(running)), learned),
+        start_limit=_start(settings, bound.count, learned),
         min_limit=floor,
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
@@ -160,19 +159,12 @@ def _floor(settings: Settings, limit: int) -> int:
     return min(settings.threading.min_threads, limit) if was_set(settings, "threading.min_threads") else 1
 
 
-def _start(settings: Settings, tiers: Sequence[Tier], limit_and_files: tuple[int, int], learned: Learned | None) -> int:
-    """Static starts at its limit; the others where the last run of their kind ended.
-
-    Without one, below the advice, lower still where there are few files.
-    """
-    limit, files = limit_and_files
+def _start(settings: Settings, limit: int, learned: Learned | None) -> int:
+    """Static starts at its limit, the others where the last run of their kind ended, or where the engine would."""
     if settings.threading.mode == "static":
         return limit
-    floor = max(1, _floor(settings, limit))
-    if learned is not None and learned.limit is not None:
-        return min(limit, max(floor, learned.limit))
-    advised = min((tier.advised for tier in tiers), default=1)
-    return min(limit, max(floor, min(advised // 2, files // 4, _MOST_AT_START)))
+    start = learned.limit if learned is not None and learned.limit is not None else START
+    return min(limit, max(_floor(settings, limit), start))
 
 
 def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...]:

@@ -87,11 +87,18 @@ class Broker:
             memory.thread = 0
             self._hook.release()
 
-    def begin(self, model: Any, *, prefetch: bool = True) -> None:
-        """A file was loaded; `prefetch` False: nothing of it is asked jointly."""
+    def begin(self, model: Any, *, prefetch: bool = True, reserved_bytes: int | None = None) -> None:
+        """A file was loaded.
+
+        Args:
+            model: what it was loaded into.
+            prefetch: False: nothing of it is asked jointly.
+            reserved_bytes: what memory admission reserved for it, answers included; None: nothing.
+        """
         wanted = prefetch and self.options.prefetch and not self.distrusted
         memory = self._memory(model)
-        memory.begin(self.lore.plan() if wanted else (), learning=wanted)
+        room_bytes = self.options.room_bytes(reserved_bytes)
+        memory.begin(self.lore.plan() if wanted else (), room_bytes, learning=wanted)
 
     def settle(self, model: Any, *, finished: bool) -> Report:
         """A batch's work on the file ended; `finished`: without an exception, so that the self-check has its say."""
@@ -102,13 +109,18 @@ class Broker:
         self.distrusted = self.distrusted or bool(memory.mismatch)
         return Report(memory.used_joint, memory.mismatch)
 
-    def end(self, model: Any) -> None:
-        """The file is released: learn from it, when all its work was done, and forget it."""
+    def end(self, model: Any, *, typical: bool = True) -> None:
+        """The file is released: learn from it, when all its work was done, and forget it.
+
+        Args:
+            model: what it was loaded into.
+            typical: False: the simulation did not reach its end, so what it was not asked may be asked of the others.
+        """
         memory = self._memory(model)
         memory.foresight.end()
         if memory.finished and memory.record.asked:
-            self.lore.learn(memory.record)
-        memory.begin((), learning=False)
+            self.lore.learn(memory.record, typical=typical)
+        memory.begin((), self.options.most_bytes, learning=False)
 
     def _memory(self, model: Any) -> Memory:
         memory: Memory = model._memory

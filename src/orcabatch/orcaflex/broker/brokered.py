@@ -188,15 +188,17 @@ def _sample_times(memory: Memory | None, period: Any, ask: Callable[[Any], Any])
 
 @contextlib.contextmanager
 def change(memory: Memory | None) -> Iterator[None]:
-    """Around anything that may change the model: compare before, empty the memory afterwards."""
-    mine = memory is not None and get_ident() == memory.thread
-    if mine:
-        memory.changing()  # type: ignore[union-attr]
+    """Around anything that may change the model: compare before, ask the binding meanwhile, forget afterwards."""
+    if memory is None or get_ident() != memory.thread:
+        yield
+        return
+    memory.changing()
+    thread, memory.thread = memory.thread, 0
     try:
         yield
     finally:
-        if mine:
-            memory.forget()  # type: ignore[union-attr]
+        memory.thread = thread
+        memory.forget()
 
 
 @contextlib.contextmanager

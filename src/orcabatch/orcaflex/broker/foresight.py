@@ -1,8 +1,9 @@
 """Asking ahead: as soon as a file asks the first question of a group, the group's next ones are asked together.
 
-Covers which questions go into one joint request, and making it. A request returns at most `chunk_bytes`; the next one
-is made only when the code gets there. A file that leaves out what was asked ahead before it has another path through
-its code than the files before: it is asked nothing more ahead, so at most one chunk per period is wasted.
+Covers which questions go into one joint request, and making it. A request returns at most `chunk_bytes`, and what
+there is room for; the next one is made only when the code gets there. A file that leaves out what was asked ahead
+before it has another path through its code than the files before: it is asked nothing more ahead, so at most one chunk
+per period is wasted.
 When anything about a joint request fails, nothing was asked: the code's own single calls then give its errors, at
 their own moment. Does not hold answers (`orcabatch.orcaflex.broker.answers`) nor learn (`...lore`).
 """
@@ -37,6 +38,9 @@ class Finder(Protocol):
     def has_answer(self, key: HistoryKey) -> bool:
         """Whether the answer is there already."""
 
+    def room_bytes(self) -> int:
+        """What a joint answer may take now."""
+
     def make_room(self, size_bytes: int) -> None:
         """Answers of this size are about to come."""
 
@@ -69,7 +73,6 @@ class Foresight:
         self._plan, self._record = plan, record
         self._groups: dict[Hashable, Group | None] = {}
         self._unasked: dict[HistoryKey, tuple[int | None, Foreseen]] = {}
-        self._frequency_domain: bool | None = None
         self.active = bool(plan)
 
     def forget(self) -> None:
@@ -93,9 +96,8 @@ class Foresight:
             if group is None or place is None or self._strayed(group.questions[place].order):
                 return None
             history_bytes = _DOUBLE_BYTES * max(finder.called(name[0]).SampleCount(period), 1)
-            limit = self._chunk_bytes // history_bytes
+            limit = min(self._chunk_bytes, finder.room_bytes()) // history_bytes
             if limit < _LEAST:
-                self._groups[key[2]] = None  # no two of these fit into a chunk
                 return None
             chosen = self._chosen(finder, group.questions[place:], key, limit)
             if len(chosen) < _LEAST:
@@ -111,16 +113,10 @@ class Foresight:
             group = bind(self._plan, self._record.bound, period, name)
             if group is not None:
                 self._record.bound[group.number] = period
-                if len(group.questions) < _LEAST or self._is_frequency_domain(finder):
+                if len(group.questions) < _LEAST or finder.is_frequency_domain():
                     group = None
             self._groups[period] = group
         return self._groups[period]
-
-    def _is_frequency_domain(self, finder: Finder) -> bool:
-        # Asked once per file, and only where there is something to ask jointly.
-        if self._frequency_domain is None:
-            self._frequency_domain = finder.is_frequency_domain()
-        return self._frequency_domain
 
     def _strayed(self, order: int) -> bool:
         if any(question.order < order for _, question in self._unasked.values()):

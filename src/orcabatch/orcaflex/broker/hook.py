@@ -1,4 +1,4 @@
-"""How the broker's classes get into OrcFxAPI: its own class hook, and a subclass of `Model`.
+"""How the broker's classes get into OrcFxAPI: its own class hook, a subclass of `Model`, and `replaced` functions.
 
 The hook is process-wide and there is one per OrcFxAPI module, counted: put in with the first model of a broker's, taken
 out with the last. Objects of models that no broker owns get the same classes, which then do nothing: whether an object
@@ -7,14 +7,14 @@ asks a memory is decided by its model's handle, when it is made. Objects that ou
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.orcaflex.broker.brokered import BrokeredModel, BrokeredObject, BrokeredRangeGraphs, change
-from orcabatch.orcaflex.broker.surface import MODEL_READERS, OBJECT_READERS, STRAY_WRITERS, writers
+from orcabatch.orcaflex.broker.replaced import Replaced
+from orcabatch.orcaflex.broker.surface import MODEL_READERS, OBJECT_READERS, writers
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker.memory import Memory
@@ -42,7 +42,7 @@ class Hook:
         self._model_class: type | None = None
         self._users = 0
         self._lock = threading.Lock()
-        self._strays: dict[str, Any] = {}
+        self._replaced = Replaced(self.memories)
 
     def __call__(self, _kind: Any, base: type) -> type:
         """The class for an object of this kind, over the class that the binding or another hook chose."""
@@ -62,7 +62,7 @@ class Hook:
             self._users += 1
             if self._users == 1:
                 self._module().Model.addOrcaFlexObjectClassHook(self)
-                self._wrap_strays()
+                self._replaced.put_in(self._module())
 
     def release(self) -> None:
         """One fewer."""
@@ -70,7 +70,7 @@ class Hook:
             self._users -= 1
             if self._users == 0:
                 self._module().Model.removeOrcaFlexObjectClassHook(self)
-                self._unwrap_strays()
+                self._replaced.take_out()
 
     def model_class(self) -> type:
         """The subclass of the module's `Model`."""
@@ -100,33 +100,6 @@ class Hook:
 
         body |= {"__init__": made, "__module__": base.__module__, "__doc__": base.__doc__}
         return type(base.__name__, (BrokeredObject, *ranges, base), body)
-
-    def _wrap_strays(self) -> None:
-        module = self._module()
-        for name in STRAY_WRITERS:
-            original = getattr(module, name, None)
-            if original is not None:
-                wrapped = self._stray(original)
-                self._strays[name] = (original, wrapped)
-                setattr(module, name, wrapped)
-
-    def _unwrap_strays(self) -> None:
-        module = self._module()
-        for name, (original, wrapped) in self._strays.items():
-            if getattr(module, name) is wrapped:
-                setattr(module, name, original)
-        self._strays.clear()
-
-    def _stray(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def write(*args: Any, **kwargs: Any) -> Any:
-            with contextlib.ExitStack() as changes:
-                for memory in tuple(self.memories.values()):
-                    changes.enter_context(change(memory))
-                return original(*args, **kwargs)
-
-        write.__name__, write.__qualname__ = original.__name__, original.__qualname__
-        write.__doc__, write.__module__ = original.__doc__, original.__module__
-        return write
 
 
 _HOOKS: weakref.WeakKeyDictionary[Any, Hook] = weakref.WeakKeyDictionary()

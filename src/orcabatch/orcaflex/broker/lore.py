@@ -4,8 +4,8 @@
 
 Questions are grouped by the period they were asked with, in the order of asking. Objects are known by name only: their
 handles change from file to file. Periods may change too (files stop at different times), so a group is recognised by
-what it asks where its exact period does not come up again. A question that was asked ahead and then not used is never
-asked ahead again. Knows nothing of OrcFxAPI.
+what it asks where its exact period does not come up again. A question that was asked ahead and then not used is
+forgotten, until two files in a row have asked for it; after its second miss four, and so on. Knows nothing of OrcFxAPI.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ _LAST = 1 << 30
 
 Name = tuple[str, str, Hashable]
 """Object's name, variable, key of the extra: a question without its period."""
+
+Question = tuple[int | None, Name]
+"""Number of its period (None: the code gave none), and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Record:
 
     asked: dict[Hashable, dict[Name, Foreseen]] = field(default_factory=dict)
     bound: dict[int, Hashable] = field(default_factory=dict)
-    missed: set[tuple[int | None, Name]] = field(default_factory=set)
+    missed: set[Question] = field(default_factory=set)
     count: int = 0
 
     def note(self, period: Hashable, name: Name, extra: Any) -> None:
@@ -100,7 +103,8 @@ class Lore:
 
     def __init__(self, seeds: Iterable[tuple[Hashable, Foreseen]] = ()) -> None:
         self._lock = threading.Lock()
-        self._banned: set[tuple[int | None, Name]] = set()
+        self._misses: dict[Question, int] = {}
+        self._asked_again: dict[Question, int] = {}  # of what was forgotten: by how many files in a row
         grouped: dict[Hashable, list[Foreseen]] = {}
         for period, question in seeds:
             grouped.setdefault(period, []).append(question)
@@ -112,16 +116,33 @@ class Lore:
         with self._lock:
             return tuple(self._groups.values())
 
-    def learn(self, record: Record) -> None:
-        """Take over what a finished file asked."""
+    def learn(self, record: Record, *, typical: bool = True) -> None:
+        """Take over what a finished file asked.
+
+        Args:
+            record: what it asked.
+            typical: False: what it did not ask for says nothing about other files.
+        """
         with self._lock:
-            self._banned |= record.missed
+            if typical:
+                self._forget(record)
             owner = {period: number for number, period in record.bound.items()}
             for number in tuple(self._groups):
                 if number not in record.bound:
                     self._rest(number)
             for period, asked in record.asked.items():
                 self._take_over(owner.get(period), period, asked)
+
+    def _forget(self, record: Record) -> None:
+        for question in record.missed:
+            self._misses[question] = self._misses.get(question, 0) + 1
+            self._asked_again[question] = 0
+        for question, times in tuple(self._asked_again.items()):
+            number, name = question
+            asked = any(name in names and period_number(key) == number for key, names in record.asked.items())
+            self._asked_again[question] = times + 1 if asked else 0
+            if self._asked_again[question] >= 2 ** self._misses[question]:
+                del self._asked_again[question]
 
     def _rest(self, number: int) -> None:
         group = self._groups.pop(number)
@@ -145,7 +166,7 @@ class Lore:
 
     def _allowed(self, period: Hashable, questions: Iterable[Foreseen]) -> Iterable[Foreseen]:
         number = period_number(period)
-        return (question for question in questions if (number, question.name) not in self._banned)
+        return (question for question in questions if (number, question.name) not in self._asked_again)
 
 
 def bind(plan: Plan, bound: Mapping[int, Hashable], period: Hashable, name: Name) -> Group | None:

@@ -37,11 +37,11 @@ class Memory:
         self._module, self._model_handle = module, model_handle
         self.thread = threading.get_ident()
         self.keys = Keys(module)
-        # A joint request gets half of the room, so that asking for one does not drive out all that is remembered.
         self.answers = Answers(options.most_bytes)
-        self.held = self.answers.held
+        self.held, self._joint = self.answers.held, self.answers.unread
         self.objects = Objects(module, model_handle, self.adopt)
         self.variable_ids: dict[tuple[Any, str], int] = {}
+        self.sample_counts: dict[bytes, int] = {}
         self.facts: dict[str, Any] = {}
         self.errors = (module.DLLError, ArgumentError, MemoryError)
         self.foresight = Foresight(module, options.chunk_bytes, self.errors)
@@ -49,13 +49,14 @@ class Memory:
         self.mismatch, self.used_joint, self.finished = "", False, True
         self.record = Record()
         self._learning = True
-        self._joint: set[HistoryKey] = set()
 
     # --- one file ---------------------------------------------------------------------------------------------------
 
-    def begin(self, plan: Plan, *, learning: bool = True) -> None:
+    def begin(self, plan: Plan, room_bytes: int, *, learning: bool = True) -> None:
         """A file was loaded; `learning`: what it asks is recorded for the files to come."""
         self.forget()
+        self.answers.limit_bytes = room_bytes
+        self.objects.expect({question.label for group in plan for question in group.questions})
         self.record, self._learning = Record(), learning
         self.foresight.begin(plan, self.record)
         self.check.reset()
@@ -76,8 +77,8 @@ class Memory:
         self.answers.clear()
         self.objects.forget()
         self.variable_ids.clear()
+        self.sample_counts.clear()
         self.facts.clear()
-        self._joint.clear()
         self.foresight.forget()
 
     def adopt(self, target: Any) -> None:
@@ -93,6 +94,10 @@ class Memory:
     def has_answer(self, key: HistoryKey) -> bool:
         """Whether the answer is there already."""
         return key in self.held
+
+    def room_bytes(self) -> int:
+        """What a joint answer may take."""
+        return self.answers.room_bytes
 
     def make_room(self, size_bytes: int) -> None:
         """Answers of this size are about to come: forget the oldest before, not afterwards."""
@@ -219,12 +224,11 @@ class Memory:
 
     def _take(self, joint: Joint) -> None:
         self.answers.keep_table(joint.keys, joint.table)
-        self._joint.update(joint.keys)
         self.check.offer(joint.table, joint.questions)
 
     def _used(self, key: HistoryKey, name: Name, extra: Any) -> None:
         self.used_joint = True
-        self._joint.discard(key)
+        self.answers.asked(key)
         foreseen = self.foresight.used(key)
         self._learn(key, name, extra, foreseen)
 

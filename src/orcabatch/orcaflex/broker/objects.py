@@ -8,7 +8,7 @@ characters or more may be cut there and is asked for.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 _FEW = 4
@@ -23,6 +23,11 @@ class Objects:
         self.by_name: dict[str, Any] = {}
         self._all: tuple[Any, ...] | None = None
         self._made: list[Any] = []
+        self._expected = 0
+
+    def expect(self, names: Collection[str]) -> None:
+        """These names are likely to be asked for."""
+        self._expected = len(names)
 
     def all(self) -> tuple[Any, ...]:
         """Every object, in the model's order."""
@@ -48,7 +53,7 @@ class Objects:
         found = self.by_name.get(name)
         if found is not None:
             return found
-        if self._all is None and len(self.by_name) >= _FEW:
+        if self._all is None and max(self._expected, len(self.by_name)) >= _FEW:
             # Code that asks for this many goes on asking: one enumeration is cheaper.
             self._try_all()
             if name in self.by_name:

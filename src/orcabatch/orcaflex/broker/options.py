@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 CHUNK_BYTES = 100_000_000
+SHARE = 4
+LEAST_ROOM_BYTES = 8_000_000
+"""So much every file may have: half of what a process gains by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,16 @@ class BrokerOptions:
     def most_bytes(self) -> int:
         """The most memory that the answers of one file take: one joint answer, and as much of remembered ones."""
         return 2 * self.chunk_bytes if self.enabled else 0
+
+    def room_bytes(self, reserved_bytes: int | None = None) -> int:
+        """The most memory that the answers of one file take: a quarter of what memory admission reserves for it.
+
+        Args:
+            reserved_bytes: the reservation; None: nothing is reserved, `most_bytes` is the only bound.
+        """
+        if reserved_bytes is None:
+            return self.most_bytes
+        return min(self.most_bytes, max(reserved_bytes // SHARE, LEAST_ROOM_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
