@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from engine import dask_cluster
 from engine.fakes import FakeJob, tasks
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.stopping import StopSignal
@@ -26,7 +27,11 @@ EXECUTORS = {
     "threads": ("threads", 1),
     "processes": ("processes", 1),
     "hybrid": ("processes", 2),
+    "dask": ("dask", 1),
 }
+DASK = pytest.param("dask", marks=dask_cluster.NEEDED)
+DASK_ONCE = pytest.param("dask", signal.SIGINT, marks=dask_cluster.NEEDED)
+FEW = [name for name in EXECUTORS if name != "dask"]
 LONG = bool(os.environ.get("ORCABATCH_LONG"))
 """Many more random moments, and every pair of signal and executor."""
 SCRIPT = Path(__file__).with_name("stopping_script.py")
@@ -38,7 +43,9 @@ class Interruptee:
     def __init__(self, name: str, count: int, gate: str = "", again: str = "") -> None:
         executor, threads = EXECUTORS[name]
         command = [sys.executable, str(SCRIPT), executor, str(threads), str(count), gate, again]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.said: list[dict[str, Any]] = []
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -56,7 +63,8 @@ class Interruptee:
         raise AssertionError(f"ended without saying {key}={value}: {self.said[-3:]}, {self.errors()}")
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
-        self.process.send_signal(number)
+        """As a terminal does: the worker processes hear it too."""
+        os.killpg(self.process.pid, number) if number == signal.SIGINT else self.process.send_signal(number)
 
     def errors(self) -> str:
         assert self.process.stderr is not None
@@ -82,8 +90,9 @@ class Interruptee:
 @pytest.mark.parametrize(
     ("name", "number"),
     [
-        *((name, signal.SIGINT) for name in EXECUTORS),
-        *((name, signal.SIGTERM) for name in (EXECUTORS if LONG else ["threads", "hybrid"])),
+        *((name, signal.SIGINT) for name in FEW),
+        DASK_ONCE,
+        *((name, signal.SIGTERM) for name in (FEW if LONG else ["threads", "hybrid"])),
     ],
 )
 def test_once_finishes_what_runs(name: str, number: int, tmp_path: Path) -> None:
@@ -107,7 +116,7 @@ def test_once_finishes_what_runs(name: str, number: int, tmp_path: Path) -> None
     assert batch.end() == {"end": True, "signum": number, "told": 30, "children": 0, "threads": 0, "restored": True}
 
 
-@pytest.mark.parametrize("name", ["threads", "processes", "hybrid"])
+@pytest.mark.parametrize("name", ["threads", "processes", "hybrid", DASK])
 def test_twice_leaves_now(name: str, tmp_path: Path) -> None:
     """The second signal gives up the running files too: every file is cancelled, and hung ones do not keep Python."""
     batch = Interruptee(name, 10, str(tmp_path / "never"))
@@ -145,7 +154,7 @@ def test_twice_leaves_a_hung_serial_file(tmp_path: Path) -> None:
     assert statuses == ["cancelled"] * 3
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", [*FEW, DASK] if LONG else FEW)
 @pytest.mark.parametrize("seed", range(20 if LONG else 1))
 def test_at_random_moments(name: str, seed: int) -> None:
     """Whenever Ctrl-C comes, each of 1,500 files has exactly one outcome, nothing is left, and the next run works."""

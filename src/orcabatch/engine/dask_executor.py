@@ -1,0 +1,342 @@
+"""The dask executor: files go to dask workers, on this machine or on many.
+
+    dispatcher ── submit ──> DaskExecutor ── one dask task per file ──> work() on a worker (`dask_worker`)
+                               │  ^ started, phases, notes: published by the worker; outcomes: the task's result
+                               v  └ who is there, with how much memory: asked of the scheduler (`dask_cluster`)
+                             Places: which worker gets the file (`dask_places`)
+
+Covers what becomes of each file. A worker that dies costs the files it held, and nothing else; they go to another one,
+alone, as with worker processes. A worker that joins gets files from then on. A worker that cannot do the work (other
+versions, a module that is missing there) gets none, and a warning says why.
+
+Clocks of other machines are not ours: a file's instants are put on this process's clock when its result is here, so
+they are late by the time that the result travelled.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orcabatch.engine import travel
+from orcabatch.engine.dask_cluster import Cluster
+from orcabatch.engine.dask_places import Place, Places, Seen
+from orcabatch.engine.dask_worker import Order, versions
+from orcabatch.engine.entry import Caught, Done, attempt
+from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message, PhaseEntered, Started
+from orcabatch.engine.mailbox import Mailbox
+from orcabatch.engine.processes import unsendable
+from orcabatch.engine.signals import Sample
+from orcabatch.engine.wire import Report
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.dispatcher import Probe
+    from orcabatch.engine.options import EngineOptions
+    from orcabatch.engine.signals import Limits
+
+_log = logging.getLogger(__name__)
+
+MOST_BLIND_LOOKS = 8
+"""After so many looks in a row without an answer the scheduler is taken to be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The workers that are there, or why that is not known."""
+
+    found: Done[dict[str, Seen]] | Caught
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """What was given to a worker came back, or will not."""
+
+    index: int
+    future: Future[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A task that waits for a place."""
+
+    task: Task
+    packed: bytes
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A task that a worker has."""
+
+    place: Place
+    key: str
+    future: Future[bytes]
+
+
+class DaskExecutor:
+    """Runs tasks on dask workers.
+
+    Args:
+        recipe: makes the workers; packed here and now.
+        options: the address, or how many processes with how many threads.
+        limits: of one machine.
+        tasks: what will be run.
+
+    Raises:
+        SettingsError: the recipe cannot be sent to another process, no scheduler answers at the address, or
+            `distributed` is not installed.
+    """
+
+    name = "dask"
+
+    def __init__(self, recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> None:
+        self._run = f"orcabatch-{uuid.uuid4().hex[:12]}"
+        self._order = Order(self._run, travel.pack_recipe(recipe, self.name), versions(), options.priority == "low")
+        self._options = options
+        guessed = all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
+        self._places = Places(limits, from_history=not guessed)
+        self._remote = options.address is not None
+        self.capacity = max(1, len(tasks)) if self._remote else options.process_count * options.threads_per_process
+        self._mailbox: Mailbox[_Looked | _Back | Message] = Mailbox()
+        self._waiting: deque[_Entry] = deque()
+        self._where: dict[int, _Given] = {}
+        self._given = self._blind = 0
+        self._told_empty = False
+        self._cluster: Cluster | None = self._connected() if self._remote else None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes of a cluster of our own."""
+        return self._cluster.pids if self._cluster is not None else ()
+
+    @property
+    def threads_in_each(self) -> int:
+        """Files at once on the worker that takes the fewest."""
+        return min((place.seen.threads for place in self._places), default=1)
+
+    def watched(self, probe: Probe | None) -> Probe | None:
+        """The probe, which at an address knows the cluster and not this machine."""
+        if not self._remote:
+            return probe
+        return lambda pids: replace(
+            probe(pids) if probe is not None else Sample(),
+            total_bytes=0,
+            available_bytes=0,
+            cpu_percent=self._places.cpu_percent,
+            gil_taken=None,
+            slots=self._places.slots,
+        )
+
+    def submit(self, task: Task, *, alone: bool = False) -> None:
+        """Pack the task and place it; one that cannot be packed has failed."""
+        packed = attempt(lambda: pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
+        if isinstance(packed, Caught):
+            self._mailbox.post(unsendable(task, packed.error))
+            return
+        if self._cluster is None:
+            self._cluster = self._connected()
+        self._waiting.append(_Entry(task, packed.value, alone))
+        self._place()
+
+    def poll(self, timeout_s: float | None) -> Sequence[Message]:
+        """What happened on the workers, and to them."""
+        messages: list[Message] = []
+        for item in self._mailbox.take(timeout_s):
+            match item:
+                case _Looked(found):
+                    messages += self._looked(found)
+                case _Back(index, future):
+                    messages += self._back(index, future)
+                case Started() | PhaseEntered():
+                    messages += [replace(item, at_s=time.perf_counter())] if item.index in self._where else []
+                case _:
+                    messages.append(item)
+        self._place()
+        return messages
+
+    def wake(self) -> None:
+        """Let a waiting `poll` return."""
+        self._mailbox.wake()
+
+    def recall(self) -> tuple[int, ...]:
+        """Take back the tasks that wait for a place."""
+        indices = tuple(entry.task.index for entry in self._waiting)
+        self._waiting.clear()
+        return indices
+
+    def abandon(self, index: int) -> bool:
+        """End the process that has the task; its other tasks come back as bystanders."""
+        if index not in self._where:
+            self._waiting = deque(entry for entry in self._waiting if entry.task.index != index)
+            return True
+        place = self._take(index)
+        place.ended_by_us = True
+        if self._cluster is not None:
+            self._cluster.end_process(place.seen.address)
+        return True
+
+    def set_limit(self, limit: int) -> None:
+        """Close the sessions of idle workers of our own that can no longer be needed."""
+        if self._remote or self._cluster is None:
+            return
+        held = [place for place in self._places if place.sessions]
+        idle = [place for place in held if not place.tasks]
+        leaving = idle[: max(0, len(held) + limit // -self._options.threads_per_process)]
+        for place in leaving:
+            place.sessions = 0
+        self._cluster.close_sessions(self._run, [place.seen.address for place in leaving], wait=False)
+
+    def collect(self) -> None:
+        """Collect garbage on every worker that has had a file."""
+        if self._cluster is not None:
+            self._cluster.collect(self._used())
+
+    def close(self, *, now: bool = False) -> None:
+        """Close the sessions on all workers, and end those that are our own.
+
+        With `now`, files that run on workers at an address go on there; nobody waits for them.
+        """
+        self._waiting.clear()
+        for index in list(self._where):
+            self._take(index)
+        cluster, self._cluster = self._cluster, None
+        if cluster is not None:
+            cluster.close_sessions(self._run, self._used(), wait=not now)
+            cluster.close(self._run, now=now)
+
+    # --- placing ---
+
+    def _connected(self) -> Cluster:
+        options = self._options
+        cluster = Cluster(options.address, options.process_count, options.threads_per_process)
+        cluster.listen(self._run, lambda packed: self._mailbox.post(_unpacked(packed)))
+        self._places.update(cluster.look())
+        cluster.watch(lambda found: self._mailbox.post(_Looked(found)))
+        return cluster
+
+    def _place(self) -> None:
+        """Give waiting tasks to workers, in their order; one that fits nowhere keeps a worker from getting more."""
+        if self._cluster is None:
+            return
+        kept: set[Place] = set()
+        for _ in range(len(self._waiting)):
+            entry = self._waiting.popleft()
+            place = self._places.choose(entry.task, alone=entry.alone, kept=kept)
+            if place is not None:
+                self._give(self._cluster, place, entry)
+                continue
+            self._waiting.append(entry)
+            if (waiting_for := self._places.keep_for(entry.task, kept=kept)) is not None:
+                kept.add(waiting_for)
+
+    def _give(self, cluster: Cluster, place: Place, entry: _Entry) -> None:
+        index = entry.task.index
+        self._given += 1
+        self._places.take(place, entry.task, alone=entry.alone)
+        key = f"{self._run}-{self._given}"
+        future = cluster.give(key, place.seen.address, self._order, entry.packed)
+        self._where[index] = _Given(place, key, future)
+        future.add_done_callback(lambda done: self._mailbox.post(_Back(index, done)))
+
+    def _take(self, index: int, measured_bytes: int = 0) -> Place:
+        """The task has left its place."""
+        given = self._where.pop(index)
+        if self._cluster is not None and not given.future.done():
+            self._cluster.drop(given.key)
+        self._places.leave(given.place, index, measured_bytes)
+        return given.place
+
+    def _used(self) -> list[str]:
+        return [place.seen.address for place in self._places if place.sessions and not place.ended_by_us]
+
+    # --- what came back ---
+
+    def _back(self, index: int, future: Future[bytes]) -> list[Message]:
+        if index not in self._where or self._where[index].future is not future:
+            return []
+        match attempt(lambda: pickle.loads(future.result())):  # noqa: S301 - from our own workers
+            case Done(Report(Broken(text))):
+                return self._bar(index, text)
+            case Done(Report(Died() as died)):
+                place = self._take(index)
+                place.sessions -= 1
+                return [replace(died, indices=(index,))]
+            case Done(Report(Finished() as finished, values)):
+                measured = max(each.usage.peak_memory_bytes for each in finished.outcomes)
+                self._take(index, measured)
+                outcomes = tuple(map(travel.unpack_value, finished.outcomes, values))
+                return [_on_our_clock(replace(finished, outcomes=outcomes))]
+            case Caught(CancelledError()):
+                return []  # the next look says whether its worker or the scheduler is gone
+            case Caught(error):
+                return self._bar(index, f"{type(error).__name__}: {error}")
+            case other:
+                raise RuntimeError(f"a dask worker answered {other!r}")
+
+    def _bar(self, index: int, why: str) -> list[Message]:
+        """The worker cannot do such work: it gets no more, and the task goes to another."""
+        place = self._take(index)
+        said: list[Message] = []
+        if not place.barred:
+            place.barred = why
+            said.append(Complaint(f"dask worker {place.seen.name} is not used: {why}"))
+        if not any(not each.barred for each in self._places):
+            return [*said, Broken(f"no dask worker can do the work; {place.seen.name}: {why}")]
+        return [*said, Died(place.seen.name, (index,), f"worker {place.seen.name} cannot do it", guilty=False)]
+
+    def _looked(self, found: Done[dict[str, Seen]] | Caught) -> list[Message]:
+        if isinstance(found, Caught):
+            self._blind += 1
+            text = f"the dask scheduler is gone: {found.error!r}; start it again and run the same command"
+            return [Broken(text)] if self._blind >= MOST_BLIND_LOOKS else []
+        self._blind = 0
+        said = [message for place in self._places.update(found.value) for message in self._gone(place)]
+        for index in [index for index, given in self._where.items() if given.future.cancelled()]:
+            name = self._take(index).seen.name
+            said.append(Died(name, (index,), f"dask took it from worker {name}"))
+        if not found.value and self._waiting and not self._told_empty:
+            self._told_empty = True
+            said.append(Complaint("the dask scheduler has no worker: waiting for one (`dask worker ADDRESS`)"))
+        return said
+
+    def _gone(self, place: Place) -> list[Message]:
+        held = tuple(index for index, given in self._where.items() if given.place is place)
+        for index in held:
+            self._take(index)
+        if not held:
+            return [] if place.ended_by_us else [Complaint(f"dask worker {place.seen.name} left")]
+        text = "its worker process was ended because of another file" if place.ended_by_us else _obituary(place.seen)
+        return [Died(place.seen.name, held, text, guilty=not place.ended_by_us)]
+
+
+def _unpacked(packed: bytes) -> Message:
+    match attempt(lambda: pickle.loads(packed)):  # noqa: S301 - published by our own workers
+        case Caught(error):
+            return Complaint(f"something that a dask worker said cannot be unpacked: {error!r}")
+        case Done(message):
+            said: Message = message
+            return said
+
+
+def _on_our_clock(finished: Finished) -> Finished:
+    """With instants of this process's clock; durations are the worker's."""
+    late_s = time.perf_counter() - finished.at_s
+    outcomes = tuple(
+        replace(each, started_s=each.started_s + late_s, finished_s=each.finished_s + late_s)
+        for each in finished.outcomes
+    )
+    return replace(finished, outcomes=outcomes, at_s=finished.at_s + late_s)
+
+
+def _obituary(worker: Seen) -> str:
+    held, most = worker.held_bytes / 1e6, worker.limit_bytes / 1e6
+    memory = f"; it held {held:.0f} of its {most:.0f} MB of memory when last seen" if most else ""
+    return f"its dask worker {worker.name} died{memory}"

@@ -1,0 +1,223 @@
+"""What runs in a dask worker process: the sessions of a run, each on a thread of its own.
+
+    scheduler ── one dask task per file ──> work() ── Session (opens, works, closes on its own thread)
+    client <── started, phases, notes: as events ──┘   └── the outcomes: as the dask task's result ──> client
+
+Covers the worker's side of `executor: dask`: it does what `child` does in a worker process. Does not cover the client's
+side (`dask_executor`). A dask thread only waits for the session that has its file: a model never leaves the thread that
+made it, and dask says nothing about which of its threads runs what.
+
+The sessions of a run live until the run's client closes them, or until they had nothing to do for `IDLE_S`: a client
+that was killed closes nothing, and a model holds memory and a licence seat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.engine.child import give_way, report
+from orcabatch.engine.entry import Caught, attempt
+from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message
+from orcabatch.engine.meter import MemoryMeter
+from orcabatch.engine.sessions import Session
+from orcabatch.engine.wire import Report
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Recipe, Task
+
+IDLE_S = 600.0
+"""Sessions that had no file for so long are closed; the next file opens new ones."""
+
+SAME = ("orcabatch", "numpy", "pandas", "orcfxapi", "digitalmodel")
+"""Packages whose version must be the client's where either has them: results are equal only then."""
+
+_lock = threading.Lock()
+_crews: dict[str, Crew] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What goes along with every file of a run.
+
+    Attributes:
+        run: name of the run, and of the topic that its events are published under.
+        recipe: packed.
+        versions: the client's, see `versions`.
+        low_priority: whether the process gives way to other programs.
+    """
+
+    run: str
+    recipe: bytes
+    versions: tuple[tuple[str, str], ...]
+    low_priority: bool = False
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """What must be the same on all machines; an empty version where a package is not there."""
+    found = [("Python", ".".join(platform.python_version_tuple()[:2]))]
+    for name in SAME:
+        try:
+            found.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            found.append((name, ""))
+    return tuple(found)
+
+
+def dask_setup(_worker: object) -> None:
+    """As a preload of workers that the client started itself: what Ctrl-C means is decided by the client."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def work(order: Order, packed: bytes) -> bytes:
+    """The dask task: one file on a session of its run. Returns a packed `Report`."""
+    with _lock:
+        crew = _crews.get(order.run)
+        if crew is None:
+            made = _hire(order)
+            if isinstance(made, str):
+                return pickle.dumps(Report(Broken(made)), pickle.HIGHEST_PROTOCOL)
+            crew = _crews[order.run] = made
+        hand = crew.take()
+    try:
+        return pickle.dumps(crew.do(hand, packed), pickle.HIGHEST_PROTOCOL)
+    finally:
+        with _lock:
+            crew.give_back(hand)
+
+
+async def close_run(run: str) -> None:
+    """Close the sessions of a run in this process, each on its own thread, after what they still do."""
+    with _lock:
+        crew = _crews.pop(run, None)
+    if crew is not None:
+        await asyncio.to_thread(crew.close)
+
+
+def leave() -> None:
+    """End this process at once: one of its files hangs. Its nanny, if it has one, starts another."""
+    os._exit(1)
+
+
+def _hire(order: Order) -> Crew | str:
+    """The crew for a run, or why it cannot work here."""
+    there, here = dict(order.versions), dict(versions())
+    other = [f"{name} {here[name] or 'missing'} instead of {there[name] or 'none'}" for name in there
+             if there[name] != here.get(name)]  # fmt: skip
+    if other:
+        return f"it has {', '.join(other)}; install the same versions on all machines"
+    recipe = attempt(lambda: pickle.loads(order.recipe))  # noqa: S301 - from the client, whom the cluster trusts
+    if isinstance(recipe, Caught):
+        text = f"it cannot unpack what it needs: {type(recipe.error).__name__}: {recipe.error}"
+        return f"{text}; make the module importable on every machine"
+    from distributed import get_worker
+
+    worker = get_worker()
+    name = f"dask-{str(worker.name).rpartition('/')[2]}"
+    crew = Crew(recipe.value, name, lambda packed: worker.log_event(order.run, packed))
+    if order.low_priority and isinstance(refused := attempt(give_way), Caught):
+        crew.tell(Complaint(f"worker {name}: the system refused its priority: {refused.error!r}"))
+    threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
+    return crew
+
+
+def _dismiss_when_idle(run: str, crew: Crew) -> None:
+    while not crew.closed.wait(IDLE_S / 10):
+        with _lock:
+            if not crew.idle_for(IDLE_S) or _crews.get(run) is not crew:
+                continue
+            del _crews[run]
+        crew.close()
+
+
+class Hand:
+    """One session of a crew, and where it puts the end of the file that it has."""
+
+    def __init__(self, crew: Crew, number: int) -> None:
+        self.ended: SimpleQueue[Finished | Died] = SimpleQueue()
+        self.alive = True
+        self.session = Session(crew.recipe, lambda said: self._heard(crew, said), f"{crew.name}-{number}", crew.meter)
+        self.thread = threading.Thread(target=self.session.run, name=self.session.name, daemon=True)
+
+    def _heard(self, crew: Crew, said: Message) -> None:
+        if isinstance(said, Finished | Died):
+            self.ended.put(said)
+        else:
+            crew.tell(said)
+
+
+class Crew:
+    """The sessions of one run in this process. `take`, `give_back` and `idle_for` are called under the lock.
+
+    Args:
+        recipe: makes the workers.
+        name: the first part of theirs.
+        publish: takes packed messages, for the client.
+    """
+
+    def __init__(self, recipe: Recipe, name: str, publish: Callable[[bytes], Any]) -> None:
+        self.recipe = recipe
+        self.name = name
+        self.meter = MemoryMeter()
+        self.closed = threading.Event()
+        self._publish = publish
+        self._hands: list[Hand] = []
+        self._free: list[Hand] = []
+        self._count = 0
+        self._idle_since_s = time.monotonic()
+
+    def take(self) -> Hand:
+        """A session without a file; it is started where there is none."""
+        if self._free:
+            return self._free.pop()
+        self._count += 1
+        hand = Hand(self, self._count)
+        hand.thread.start()
+        self._hands.append(hand)
+        return hand
+
+    def give_back(self, hand: Hand) -> None:
+        """It has no file any more."""
+        self._idle_since_s = time.monotonic()
+        if hand.alive:
+            self._free.append(hand)
+        else:
+            self._hands.remove(hand)
+
+    def idle_for(self, seconds: float) -> bool:
+        """Whether none has had a file for so long."""
+        return len(self._free) == len(self._hands) and time.monotonic() - self._idle_since_s >= seconds
+
+    def do(self, hand: Hand, packed: bytes) -> Report:
+        """One file."""
+        task = attempt(lambda: pickle.loads(packed))  # noqa: S301 - from the client, whom the cluster trusts
+        if isinstance(task, Caught):
+            text = f"what goes with the file cannot be unpacked on the worker: {task.error!r}"
+            return Report(Died(self.name, (), text, final=True))
+        wanted: Task = task.value
+        hand.session.give(wanted)
+        ended = hand.ended.get()
+        hand.alive = isinstance(ended, Finished)
+        return report(ended)
+
+    def tell(self, message: Message) -> None:
+        """Publish a message, for the client."""
+        self._publish(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+    def close(self) -> None:
+        """End all sessions and wait for them."""
+        self.closed.set()
+        for hand in list(self._hands):
+            hand.session.end()
+        for hand in list(self._hands):
+            hand.thread.join()
