@@ -215,7 +215,8 @@ def test_the_table_has_a_row_per_file_and_a_column_per_key(orcaflex, sims):
     table = run(sims).to_dataframe()
     assert len(table) == len(sims)
     assert table["tension"].map(math.isfinite).all()
-    assert {"file", "status", "load_s", "wall_s"} <= set(table.columns)
+    assert {"file", "name", "status", "load_s", "wall_s"} <= set(table.columns)
+    assert list(table["name"]) == [sim.name for sim in sims]
 
 
 def test_plan_batch_runs_nothing_and_plans_for_another_host(orcaflex, sims, tmp_path):

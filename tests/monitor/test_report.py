@@ -20,7 +20,7 @@ from orcabatch.errors import SourceError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.monitor.report import read_metrics, render_report, write_report
-from orcabatch.monitor.report.charts import clock, moments, runs, thinned, ticks
+from orcabatch.monitor.report.charts import LEFT, clock, moments, runs, thinned, ticks
 from orcabatch.monitor.report.html import VOID, tag, text
 from orcabatch.monitor.report.theme import CHART_COLOURS, DARK, LIGHT, TEXT_COLOURS
 from orcabatch.monitor.schema import Metrics
@@ -240,6 +240,15 @@ def test_a_thinned_curve_keeps_its_peak():
     points = thinned(range(10_000), values)
     assert len(points) <= 300
     assert (4321, 99.0) in points
+
+
+def test_curves_begin_with_the_run(batches):
+    """The first sample of a run comes after five seconds; how many files ran at once is known from the first moment."""
+    late = batches[3][0] | {"samples": {name: values[1:] for name, values in batches[3][0]["samples"].items()}}
+    assert late["samples"]["at_s"][0] == 5.0
+    drawn = [each["d"] for each in Page(render_report(late)).all("path") if (each["class"] or "").startswith("curve")]
+    assert len(drawn) == 7
+    assert all(path.startswith(f"M{LEFT} ") for path in drawn)
 
 
 def test_stretches_of_columns():

@@ -64,7 +64,7 @@ class BatchResult:
             raise BatchError(failure_text(self.failed, len(self.outcomes)))
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row per file and batch: name, status, error, seconds by phase, size. Needs pandas.
+        """One row per file and batch: path, name, status, error, seconds by phase, bytes. Needs pandas.
 
         A value that is a mapping adds its keys as columns; any other value stands in the column `value`.
         """
@@ -125,6 +125,7 @@ def _row(outcome: FileOutcome) -> dict[str, Any]:
     """The tidy row of one outcome."""
     row: dict[str, Any] = {
         "file": str(outcome.file),
+        "name": outcome.file.name,
         "batch": outcome.batch,
         "status": str(outcome.status),
         "error": outcome.error,

@@ -40,7 +40,7 @@ SERIES = ("file_processing_times", "memory_usage", "cpu_utilization", "io_wait_t
 QUIET_EVENTS = frozenset({"phase", "sample"})
 """Kinds that are not kept: the files and the samples hold what they say."""
 
-PROCESS_EXECUTORS = frozenset({"processes", "hybrid"})
+PROCESS_EXECUTORS = frozenset({"processes", "hybrid", "dask"})
 
 
 def monitoring(settings: Any, key: str, default: Any) -> Any:

@@ -233,7 +233,11 @@ def _range(values: Sequence[float | None], scale: Scale) -> str:
 
 
 def _curve(at_s: Sequence[float], line: Curve, scale: Scale) -> str:
-    return _line([(across(moment, scale.wall_s), scale.y(value)) for moment, value in thinned(at_s, line.values)])
+    """A sample stands for the time since the one before it: the first one for the time since the run began."""
+    points = thinned(at_s, line.values)
+    if points and points[0][0] > 0:
+        points.insert(0, (0.0, points[0][1]))
+    return _line([(across(moment, scale.wall_s), scale.y(value)) for moment, value in points])
 
 
 def _line(points: Sequence[tuple[float, float]]) -> str:

@@ -27,6 +27,11 @@ def short(path: str) -> str:
     return PureWindowsPath(path).name or path
 
 
+def moment(stamp: str) -> str:
+    """An ISO time of the metrics as `2026-11-24 09:30:00 UTC`."""
+    return f"{stamp[:19].replace('T', ' ')} UTC"
+
+
 def worked(metrics: Metrics) -> list[dict[str, Any]]:
     """The files that a worker had in this run."""
     return [file for file in metrics["files"] if file["status"] in {"ok", "failed"} and file["wall_s"] > 0]

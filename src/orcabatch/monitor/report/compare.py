@@ -8,7 +8,8 @@ from typing import Any
 from orcabatch.monitor import words
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.monitor.notebook import flattened
-from orcabatch.monitor.report.common import Metrics, busy_s, short, worked
+from orcabatch.monitor.report.charts import PHASES
+from orcabatch.monitor.report.common import PHASE_NAMES, Metrics, busy_s, moment, short, worked
 from orcabatch.monitor.report.html import Html, section, table, tag
 
 MOST_ROWS = 15
@@ -21,7 +22,7 @@ def comparison(metrics: Metrics, earlier: Metrics) -> Html:
     return section(
         "comparison",
         "Compared with an earlier run",
-        tag("p", f"The earlier run began {earlier['started_at']}. A ratio below 1 means less than then."),
+        tag("p", f"The earlier run began {moment(earlier['started_at'])}. A ratio below 1 means less than then."),
         _verdicts(metrics, earlier),
         table(
             "Figures of both runs", ("Figure", "Earlier", "Now", "Ratio"), _figures(metrics, earlier), numbers=(1, 2, 3)
@@ -58,9 +59,10 @@ def _figures(metrics: Metrics, earlier: Metrics) -> list[tuple[str, str, str, st
     ]
     rows = [_row("Time taken", earlier["wall_s"], metrics["wall_s"], words.duration)]
     rows += [_row(name, earlier["summary"][key], metrics["summary"][key], show) for key, name, show in wanted]
-    for phase, seconds in metrics["summary"]["phases"].items():
-        rows.append(_row(f"Phase {phase}", earlier["summary"]["phases"][phase], seconds, words.duration))
-    return rows
+    then, now = earlier["summary"]["phases"], metrics["summary"]["phases"]
+    return rows + [
+        _row(f"Worker time: {PHASE_NAMES[phase]}", then[phase], now[phase], words.duration) for phase in PHASES[1:]
+    ]
 
 
 def _row(name: str, then: float | None, now: float | None, show: Show) -> tuple[str, str, str, str]:

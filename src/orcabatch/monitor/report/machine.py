@@ -5,6 +5,7 @@ Each takes the metrics of a batch and gives a section of HTML. Pure. See also `o
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,10 +95,7 @@ def resources(metrics: Metrics, ids: Ids) -> Html:
         Curve("read", "load", samples["read_bytes_per_s"]),
         Curve("written", "write", samples["write_bytes_per_s"]),
     ]
-    count = [
-        Curve("workers with a file", "extract", samples["busy_workers"]),
-        Curve("allowed", "line", samples["limit"]),
-    ]
+    moments_s, count = _files_at_once(metrics, wall_s)
     capped = f"The dashed line is the cap of {cap:g}%." if cap else ""
     return section(
         "resources",
@@ -106,10 +104,24 @@ def resources(metrics: Metrics, ids: Ids) -> Html:
         tag("p", capped, class_="muted"),
         _figure("Disk", charts.curves(ids, "Disk", at_s, disk, Scale(wall_s, _highest(disk), "B/s")), disk),
         _figure(
-            "Files at once", charts.curves(ids, "Files at once", at_s, count, Scale(wall_s, _highest(count), "")), count
+            "Files at once",
+            charts.curves(ids, "Files at once", moments_s, count, Scale(wall_s, _highest(count), "")),
+            count,
         ),
         _limits(metrics["limits"]),
     )
+
+
+def _files_at_once(metrics: Metrics, wall_s: float) -> tuple[list[float], list[Curve]]:
+    """How many files were being worked on, and how many might be, at moments from the beginning to the end."""
+    moments_s = [wall_s * step / charts.POINTS for step in range(charts.POINTS)]
+    begun = sorted(file["started_s"] for file in worked(metrics))
+    ended = sorted(file["finished_s"] for file in worked(metrics))
+    busy = [float(bisect_right(begun, at_s) - bisect_right(ended, at_s)) for at_s in moments_s]
+    changed = [change["at_s"] for change in metrics["limits"]]
+    counts = [None, *(float(change["limit"]) for change in metrics["limits"])]
+    allowed = [counts[bisect_right(changed, at_s)] for at_s in moments_s]
+    return moments_s, [Curve("workers with a file", "extract", busy), Curve("allowed", "line", allowed)]
 
 
 def _figure(title: str, chart: Html, lines: Sequence[Curve]) -> Html:

@@ -12,6 +12,7 @@ from orcabatch.monitor import words
 from orcabatch.monitor.metrics import SCHEMA_VERSION
 from orcabatch.monitor.notebook import flattened
 from orcabatch.monitor.report import compare, machine, sections
+from orcabatch.monitor.report.common import moment
 from orcabatch.monitor.report.html import Html, Ids, folded, join, section, table, tag
 from orcabatch.monitor.report.theme import style
 from orcabatch.store.atomic import write_bytes
@@ -122,7 +123,7 @@ def _head(metrics: Mapping[str, Any]) -> list[Html]:
         tag("h1", f"Batch report: {name}"),
         tag(
             "p",
-            f"Began {metrics['started_at'][:19].replace('T', ' ')} UTC. {STATES[metrics['state']]}{simulated}",
+            f"Began {moment(metrics['started_at'])}. {STATES[metrics['state']]}{simulated}",
             class_="muted",
         ),
     ]

@@ -108,7 +108,7 @@ def lower_bound(metrics: Metrics, ids: Ids) -> Html:
         "p",
         f"The batch took {words.duration(wall_s)}. It could not have been done in less than "
         f"{words.duration(bound['seconds'])} on what it had: that is {share:.0%} of the time taken. "
-        f"What binds is the {name}: ",
+        f"What binds: {name}. ",
         BOUND_WORDS[bound["binding"]],
         _same_workers(bound["same_workers_s"], wall_s),
     )

@@ -53,9 +53,9 @@ a{color:var(--link)}
 .skip{position:absolute;left:-100rem}.skip:focus{left:1rem;top:.5rem;background:var(--page);padding:.5rem}
 nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1rem;list-style:none;padding:0;margin:.8rem 0}
 .muted{color:var(--muted)}.good{color:var(--good)}.bad{color:var(--bad)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.2rem,1fr));gap:.7rem;margin:1rem 0;padding:0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.4rem,1fr));gap:.7rem;margin:1rem 0;padding:0}
 .tiles div{background:var(--panel);border-radius:6px;padding:.6rem .8rem}
-.tiles dt{color:var(--muted);font-size:.85rem}.tiles dd{margin:0;font-size:1.25rem;font-weight:600}
+.tiles dt{color:var(--muted);font-size:.85rem}.tiles dd{margin:0;font-size:1.2rem;font-weight:600;white-space:nowrap}
 .verdict{background:var(--panel);border-left:5px solid var(--link);border-radius:4px;padding:.7rem 1rem}
 .verdict>p>strong{font-size:1.2rem}
 .verdict li{margin:.4rem 0}.verdict code{background:none;padding:0}
@@ -66,14 +66,14 @@ th,td{text-align:left;vertical-align:top;padding:.28rem .7rem .28rem 0;border-bo
 thead th{border-bottom:1px solid var(--line);white-space:nowrap}
 tbody th{font-weight:500;overflow-wrap:anywhere;min-width:8rem}
 td{overflow-wrap:anywhere}
-.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.n+:not(.n){padding-left:1rem}
 details{margin:.6rem 0}summary{cursor:pointer;color:var(--link)}
 code{background:var(--panel);padding:0 .2em;font-size:.92em}
 pre{background:var(--panel);padding:.6rem;overflow-x:auto;font-size:.85rem;white-space:pre-wrap;overflow-wrap:anywhere}
 figure{margin:1rem 0;overflow-x:auto}figcaption{color:var(--muted);font-size:.9rem}
 svg{display:block;width:100%;min-width:40rem;height:auto;font:12px system-ui,"Segoe UI",Roboto,Arial,sans-serif}
 svg text{fill:var(--text)}svg .axis{stroke:var(--line);stroke-width:1;fill:none}
-svg .grid{stroke:var(--panel);stroke-width:1;fill:none}svg .curve{fill:none;stroke-width:2}
+svg .grid{stroke:var(--line);stroke-opacity:.25;fill:none}svg .curve{fill:none;stroke-width:2}
 svg .cap{stroke:var(--bad);stroke-dasharray:6 4;fill:none}
 svg .hit{fill:transparent}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;padding:0;margin:.3rem 0;font-size:.9rem}
