@@ -6,6 +6,7 @@ Answers as JSON on the last line of stdout. By itself, nothing of orcabatch is i
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import pickle
 import sys
@@ -43,7 +44,8 @@ def run_alone(cfg: AttributeDict, answer: dict) -> None:
 
     del sys.modules["OrcFxAPI"]
     sys.meta_path.insert(0, Found(OrcFxAPI))
-    importlib.import_module(f"{SOLVERS}.orcaflex_api").configure()
+    if importlib.util.find_spec(f"{SOLVERS}.orcaflex_api"):
+        importlib.import_module(f"{SOLVERS}.orcaflex_api").configure()
     importlib.import_module(f"{SOLVERS}.opp").OrcaFlexPostProcess().post_process_router(cfg)
     answer["foreign"] = [
         name for name in sys.modules if name.startswith("orcabatch.") and not name.startswith("orcabatch.simulated")

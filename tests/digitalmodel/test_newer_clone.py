@@ -18,6 +18,7 @@ from orcabatch import simulated
 
 STAND_IN = Path(__file__).parent / "newer_clone"
 RUN = Path(__file__).parent / "clone_run.py"
+QUIET = {"performance": {"ledger": {"enabled": False}, "monitoring": {"export_metrics": False}}}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def case(files: list[Path], folder: Path, **more: Any) -> dict[str, Any]:
         "time_series",
         summary_settings={"groups": [{"Label": "s", "Columns": summary}]},
         time_series_settings={"data": True, "groups": [{"Label": "t", "Columns": series}]},
-        performance={"ledger": {"enabled": False}, "monitoring": {"export_metrics": False}},
+        **QUIET,
         **more,
     )
 
@@ -128,17 +129,22 @@ def test_flags_without_groups_learn_the_lines_without_the_clones_loader(files: l
     assert b"Line04" in contents(tmp_path / "alone")["dm_lines.csv"]
 
 
-def test_a_real_clone_gives_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pool", [{}, {"parallel_processing": {"enabled": False}}], ids=["as_it_comes", "pool_off"])
+def test_a_real_clone_gives_the_same_bytes(pool: dict[str, Any], files: list[Path], tmp_path: Path) -> None:
     """On the clone that ORCABATCH_TEST_CLONE names (the folder that holds `digitalmodel`), as on the stand-in."""
     clone = os.environ.get("ORCABATCH_TEST_CLONE")
     if not clone:
         pytest.skip("ORCABATCH_TEST_CLONE names no clone of digitalmodel (the folder that holds the package)")
-    files = write_files(tmp_path / "sims")
     on, sections = CASES["A+C"]
     outputs = [name for name in on if name != "linked_statistics"]  # with them its own pool loses every file
-    for pool in ({}, {"parallel_processing": {"enabled": False}}):
-        folders = [tmp_path / f"{how}{len(pool)}" for how in ("alone", "dropin")]
-        for folder, how in zip(folders, ("alone", "dropin"), strict=True):
-            folder.mkdir()
-            run(how, configuration(files, folder, *outputs, **sections, **pool), Path(clone))
-        assert contents(folders[0]) == contents(folders[1])
+    many = write_files(tmp_path / "sims")
+    for how in ("alone", "dropin", "installed"):
+        (tmp_path / f"many_{how}").mkdir()
+        cfg = configuration(many, tmp_path / f"many_{how}", *outputs, **sections, **pool, **QUIET)
+        run(how, cfg, Path(clone))
+        run(how, case(files, tmp_path / f"open_{how}", **pool), Path(clone))
+    for which in ("many", "open"):
+        theirs = contents(tmp_path / f"{which}_alone")
+        assert theirs
+        assert contents(tmp_path / f"{which}_dropin") == theirs
+        assert contents(tmp_path / f"{which}_installed") == theirs
