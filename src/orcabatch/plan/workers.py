@@ -89,8 +89,10 @@ def _wanted(settings: Settings, host: HostResources, *, hybrid: bool) -> Cap:
         return Cap(settings.process_count, f"process_count = {settings.process_count}")
     if hybrid:
         return Cap(max(2, host.numa_nodes), f"{format_count(host.numa_nodes, 'NUMA node')}, at least 2")
-    share = f"{settings.cpu_percent:g}% of {host.logical_cpus} CPUs"
-    return Cap(math.floor(host.logical_cpus * settings.cpu_percent / 100), share)
+    cpus = host.logical_cpus * settings.cpu_percent / 100
+    # One worker process is no faster than none: with 90% of 2 CPUs there are two.
+    count = math.floor(cpus) if cpus >= 2 else round(cpus)
+    return Cap(count, f"{settings.cpu_percent:g}% of {host.logical_cpus} CPUs")
 
 
 def _process_caps(settings: Settings, host: HostResources) -> tuple[Cap, ...]:

@@ -284,7 +284,7 @@ class Settings(Section):
     process_count: Whole | None = count(
         None,
         "How many worker processes there are, where workers are processes.",
-        shown="CPUs x `cpu_percent` / 100, rounded down; hybrid: one per NUMA node, at least 2",
+        shown="CPUs x `cpu_percent` / 100, rounded down, but 2 from 1.5 on; hybrid: one per NUMA node, at least 2",
     )
     threads_per_process: Whole | None = count(
         None,
