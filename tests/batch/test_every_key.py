@@ -434,7 +434,7 @@ key("optimization.thread_allocation.large")(_allocated("large", {"small": 10, "l
 
 @key("executor")
 def _executor(bench: Bench) -> None:
-    """This thread, threads of this process, other processes; dask is refused with one clear error."""
+    """This thread, threads of this process, other processes."""
     bench.costs(load_latency_s=0.1)
     where = {}
     for name in ("serial", "threads", "processes", "auto"):
@@ -445,15 +445,16 @@ def _executor(bench: Bench) -> None:
     assert where["serial"] == (1, True, {"serial"})
     assert where["threads"] == where["auto"] == (1, True, {"worker"})
     assert where["processes"] == (2, False, {"process"})
-    with pytest.raises(SettingsError, match="dask is not there yet"):
-        bench.run({"executor": "dask"})
 
 
 @key("dask.address")
 def _dask_address(bench: Bench) -> None:
-    """A set address is refused as well: it would do nothing."""
-    with pytest.raises(SettingsError, match="dask is not there yet"):
-        bench.run({"dask": {"address": "tcp://host:8786"}})
+    """The scheduler is asked at this address, and only with `executor: dask`."""
+    with pytest.raises(SettingsError, match="is used with executor: dask only"):
+        bench.run({"dask": {"address": "tcp://127.0.0.1:9"}})
+    pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    with pytest.raises(SettingsError, match=r"no dask scheduler answers at nonsense://127\.0\.0\.1:9"):
+        bench.run({"executor": "dask", "dask": {"address": "nonsense://127.0.0.1:9"}})
 
 
 @key("process_count")

@@ -198,6 +198,7 @@ def test_a_min_threads_that_cannot_be_kept_is_said() -> None:
         ({"executor": "processes", "threads_per_process": 10}, BIG, ("processes", 5, 10)),
         ({"executor": "processes", "licences": {"max": 6}}, BIG, ("processes", 6, 1)),
         ({"executor": "dask"}, HostResources(10, 256 * GB), ("dask", 9, 1)),
+        ({"executor": "dask", "dask": {"address": "tcp://a:1"}}, BIG, ("dask", 0, 1)),
         ({"threading": {"mode": "hybrid"}}, BIG, ("processes", 2, 22)),
         ({"threading": {"mode": "hybrid"}}, HostResources(64, 256 * GB, numa_nodes=4), ("processes", 4, 11)),
         ({"threading": {"mode": "hybrid", "max_threads": 3}}, BIG, ("processes", 2, 2)),

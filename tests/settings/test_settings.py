@@ -122,6 +122,9 @@ def test_all_faults_are_listed_at_once_with_file_key_value_allowed_and_nearest()
     assert "must hold keys: max_usage_percent" in by_key["memory"]
 
 
+AT_ADDRESS = {"executor": "dask", "dask": {"address": "tcp://a:1"}}
+
+
 @pytest.mark.parametrize(
     ("section", "key", "says"),
     [
@@ -131,6 +134,11 @@ def test_all_faults_are_listed_at_once_with_file_key_value_allowed_and_nearest()
         ({"optimization": {"size_thresholds": {"large": "100MB"}}}, "optimization.size_thresholds.large", "above"),
         ({"memory": {"gc_threshold": 90}}, "memory.gc_threshold", "memory.max_usage_percent, which is 80"),
         ({"threading": {"mode": "hybrid"}, "executor": "serial"}, "executor", "threading.mode: hybrid"),
+        ({"dask": {"address": "tcp://a:1"}}, "dask.address", "used with executor: dask only"),
+        (AT_ADDRESS | {"process_count": 2}, "process_count", "the workers are those that were started there"),
+        (AT_ADDRESS | {"threads_per_process": 2}, "threads_per_process", "start the workers with `--nthreads`"),
+        (AT_ADDRESS | {"priority": "low"}, "priority", "with the priority they shall have"),
+        (AT_ADDRESS | {"io": {"stage_inputs": True}}, "io.stage_inputs", "are not seen by others"),
         ({"threading": {"mode": "hybrid"}, "executor": "threads"}, "executor", "choose executor: auto or processes"),
     ],
 )
@@ -223,6 +231,7 @@ SPECIAL = {
     "optimization.size_thresholds.small": st.sampled_from(["1MB", "3 MiB", 77]),
     "optimization.size_thresholds.large": st.sampled_from(["150MB", "3 GiB"]),
     "threading.min_threads": st.just(1),
+    "dask.address": st.none(),
 }
 """Keys that must fit others."""
 

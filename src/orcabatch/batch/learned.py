@@ -106,7 +106,7 @@ def keep(memory: Memory, host: HostResources, ran: Ran) -> None:
     before = recall(memory, host)
     again = {record.file for record in records}
     kept = [record for record in before.records if record.file not in again] + records
-    telling = len(records) >= ENOUGH_FILES
+    telling = len(records) >= ENOUGH_FILES and ran.executor != "dask"  # its counts may be other machines'
     content = {
         "records": [[r.file, r.size_bytes, r.seconds, r.memory_factor] for r in kept[-MOST_RECORDS:]],
         "limit": (held_limit(ran.limits, ran.wall_s) if telling else None) or before.limit,

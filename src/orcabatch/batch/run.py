@@ -33,7 +33,6 @@ from orcabatch.orcaflex.binding import Kind, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.plan import BatchPlan, SizedFile, as_processes, make_plan
-from orcabatch.settings import was_set
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
 
@@ -197,10 +196,10 @@ class Run:
     def _job(self) -> BatchJob:
         settings = self.request.settings
         binding = find_binding(settings.orcaflex)
-        if binding.kind is Kind.FOREIGN and self.plan.executor == "processes":
+        if binding.kind is Kind.FOREIGN and self.plan.executor in {"processes", "dask"}:
             raise SettingsError(
-                "executor: processes cannot be used with an OrcFxAPI that a test put into sys.modules: worker "
-                "processes would not have it. Use `executor: threads` or `serial`."
+                f"executor: {self.plan.executor} cannot be used with an OrcFxAPI that a test put into sys.modules: "
+                "worker processes would not have it. Use `executor: threads` or `serial`."
             )
         self._orcaflex = binding.kind.value
         self._warn(binding.warning)
@@ -354,10 +353,6 @@ def options_of(plan: BatchPlan, temporary: Path | None = None, stays: str = "") 
         stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
     """
     settings, io = plan.settings, plan.settings.io
-    if plan.executor == "dask" or was_set(settings, "dask.address"):
-        raise SettingsError(
-            "executor: dask is not there yet. Use `auto`, `threads`, `processes` or `serial`, and leave out `dask:`."
-        )
     auto = settings.executor == "auto" and plan.mode == "dynamic"
     layout: Layout | BatchPlan = as_processes(settings, plan.host, plan.ceiling) if auto else plan
     return EngineOptions(
@@ -366,12 +361,13 @@ def options_of(plan: BatchPlan, temporary: Path | None = None, stays: str = "") 
         processes=max(1, layout.processes),
         threads_per_process=max(1, layout.threads_per_process),
         stays=stays,
+        address=settings.dask.address,
         retries=settings.retries,
         timeout_s=settings.timeout,
         sample_interval_s=SAMPLE_INTERVAL_S,
         priority=settings.priority,
         numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
-        read_ahead=io.read_ahead if io.async_enabled else 0,
+        read_ahead=io.read_ahead if io.async_enabled and settings.dask.address is None else 0,
         stage_in=temporary if io.stage_inputs else None,
     )
 

@@ -30,6 +30,7 @@ def notes(
         *_memory(running, memory_budget(settings, host), settings),
         *_floor(tiers, settings),
         *_output(settings),
+        *_machines(settings),
     )
 
 
@@ -57,6 +58,14 @@ def _floor(tiers: Sequence[Tier], settings: Settings) -> Iterator[str]:
     least = settings.threading.min_threads
     if was_set(settings, "threading.min_threads") and tiers and least > sum(tier.limit for tier in tiers):
         yield f"threading.min_threads = {least} cannot be kept: {tiers[0].bound_by}."
+
+
+def _machines(settings: Settings) -> Iterator[str]:
+    if settings.dask.address is not None:
+        yield (
+            f"The workers are those at {settings.dask.address}, however many there are. This plan is for each of their "
+            "machines, as if it were like this one; memory counts for each worker, with the worker's own limit."
+        )
 
 
 def _output(settings: Settings) -> Iterator[str]:

@@ -100,7 +100,8 @@ class BatchPlan:
         bound_by: the constraint that set `limit`.
         start_limit: how many to start with; `limit` for static.
         min_limit: how far the adaptive limit may fall: `min_threads` where the user set it, else 1.
-        processes: worker processes at most, enough for the ceiling; 0 where the workers are in this process.
+        processes: worker processes at most, enough for the ceiling; 0 where the workers are in this process, or were
+            started by somebody else (`dask.address`).
         threads_per_process: files that each process works on at once at most.
         native_threads: threads that each loaded model may use itself, also with `ceiling` files at once.
         predicted_s: wall time as far as past runs tell; None where nothing is known.

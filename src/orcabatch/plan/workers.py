@@ -5,7 +5,8 @@
     threads     -                                             limit
     processes   process_count, else CPUs x cpu_percent        threads_per_process, else 1
     hybrid      process_count, else NUMA nodes, at least 2    threads_per_process, else limit / processes, at least 2
-    dask        as processes, for a local cluster
+    dask        as processes, for a cluster on this machine; at `dask.address` the workers are what was started there,
+                and the limit is each machine's
 
 Processes are capped by the limit itself, by licence seats where each process holds one, and by the 61 workers that a
 process pool can have on Windows.
@@ -36,7 +37,7 @@ class Layout:
     Attributes:
         executor: what they are.
         why: why.
-        processes: 0 where they are in this process.
+        processes: 0 where they are in this process, or were started by somebody else (`dask.address`).
         threads_per_process: files that each works on at once.
         cap: how many files that makes, and what bound the number of processes.
     """
@@ -63,6 +64,8 @@ def lay_out(settings: Settings, host: HostResources, limit: int) -> Layout:
     if executor in {"serial", "threads"}:
         count = 1 if executor == "serial" else limit
         return Layout(executor, why, 0, count, Cap(count, why))
+    if settings.dask.address is not None:
+        return Layout(executor, f"{why}, with the workers at {settings.dask.address}", 0, 1, Cap(limit, "each machine"))
     hybrid = settings.threading.mode == "hybrid"
     wanted = _wanted(settings, host, hybrid=hybrid)
     in_each = settings.threads_per_process or (max(2, limit // max(1, min(wanted.count, limit))) if hybrid else 1)
@@ -80,7 +83,12 @@ def as_processes(settings: Settings, host: HostResources, limit: int) -> Layout:
 
 
 def native_threads(settings: Settings, host: HostResources, workers: int) -> int:
-    """Threads that each loaded model may use itself: 1, or more where workers x threads stays within `cpu_percent`."""
+    """Threads that each loaded model may use itself: 1, or more where workers x threads stays within `cpu_percent`.
+
+    Other machines' CPUs are not known: 1 at `dask.address`.
+    """
+    if settings.dask.address is not None:
+        return 1
     return max(1, math.floor(host.logical_cpus * settings.cpu_percent / 100 / max(1, workers)))
 
 

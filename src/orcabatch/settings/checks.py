@@ -33,7 +33,7 @@ class Conflict:
 
 def cross_faults(settings: Settings) -> tuple[Conflict, ...]:
     """All conflicts between keys that are right by themselves."""
-    checks = (_thread_range, _gc_below_cap, _size_order, _hybrid_needs_processes)
+    checks = (_thread_range, _gc_below_cap, _size_order, _hybrid_needs_processes, _address_needs_dask, _not_at_address)
     return tuple(conflict for check in checks if (conflict := check(settings)) is not None)
 
 
@@ -73,3 +73,27 @@ def _hybrid_needs_processes(settings: Settings) -> Conflict | None:
         "choose executor: auto or processes, or threading.mode: dynamic or static"
     )
     return Conflict("executor", "threading.mode", settings.executor, problem)
+
+
+def _address_needs_dask(settings: Settings) -> Conflict | None:
+    if settings.dask.address is None or settings.executor == "dask":
+        return None
+    return Conflict("dask.address", "executor", settings.dask.address, "is used with executor: dask only")
+
+
+def _not_at_address(settings: Settings) -> Conflict | None:
+    """What is said about worker processes where somebody else starts them, or reaches this machine only."""
+    if settings.dask.address is None:
+        return None
+    how = {
+        "process_count": "the workers are those that were started there",
+        "threads_per_process": "start the workers with `--nthreads`",
+        "priority": "start the workers with the priority they shall have",
+    }
+    for key, remedy in how.items():
+        if key in settings.model_fields_set and getattr(settings, key) not in {None, "normal"}:
+            return Conflict(key, "dask.address", getattr(settings, key), f"does not go with dask.address: {remedy}")
+    if settings.io.stage_inputs:
+        problem = "does not go with dask.address: copies in this machine's temporary folder are not seen by others"
+        return Conflict("io.stage_inputs", "dask.address", True, problem)
+    return None

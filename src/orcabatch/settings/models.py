@@ -257,7 +257,7 @@ class Dask(Section):
 
     address: Text | None = key(
         None,
-        "Address of the scheduler, such as `tcp://host:8786`. Used with `executor: dask`.",
+        "Address of the scheduler, such as `tcp://host:8786`. Used with `executor: dask`; limits are each machine's.",
         "an address such as tcp://host:8786",
         shown="a local cluster",
     )
@@ -274,7 +274,8 @@ class Settings(Section):
     executor: Literal["auto", "serial", "threads", "processes", "dask"] = choice(
         "auto",
         "What the workers are. `auto`: threads, or processes where the measured work is held by Python's lock and can "
-        "go there. `serial`: one file after the other in this thread (breakpoints hit).",
+        "go there. `serial`: one file after the other in this thread (breakpoints hit). `dask`: workers of "
+        "dask.distributed, on this machine or at `dask.address` (needs the extra `dask`).",
         "auto",
         "serial",
         "threads",
