@@ -66,6 +66,17 @@ def test_what_was_committed_is_there_for_the_next_run(opened):
     assert again.labels("b.sim") == frozenset()
 
 
+def test_the_result_that_came_last_tells_what_it_depended_on(opened):
+    """Whatever its key: of one file, by the order in which results were kept."""
+    book = opened()
+    assert book.latest("a.sim", "summary") is None
+    for number in (2, 1):
+        book.put(entry(number))
+        book.commit()
+    assert book.latest("a.sim", "summary") == b"result 1"
+    assert book.latest("b.sim", "summary") is None
+
+
 def test_what_waits_for_the_commit_answers_already(opened):
     """A result that was just put is not computed again in the same run."""
     book = opened()
@@ -207,6 +218,8 @@ FUZZ = textwrap.dedent(
             wrong += found is not None and found != value
             book.past(f"{key[-1]}.sim", ["dm"])
         book.labels("1.sim")
+        latest = book.latest("1.sim", "dm")
+        wrong += latest is not None and latest not in truth.values()
         book.put(Entry(b"new", "result", "n", "l", b"new"))
         book.add_history(History("n", "l", 1, 1.0))
         book.commit()

@@ -49,15 +49,19 @@ def _own_sources() -> str:
     return found.hexdigest()
 
 
+def material(content: Mapping[str, Any]) -> bytes:
+    """The content as bytes that are the same for the same content, and decode to its items."""
+    return encode(sorted(content.items()))
+
+
+def key_of(kind: str, made_of: bytes) -> bytes:
+    """A key for something of that kind, made of what `material` gave."""
+    return hashlib.blake2b(made_of, digest_size=16, person=kind.encode()).digest()
+
+
 def digest(kind: str, content: Mapping[str, Any]) -> bytes:
     """A key for something of that kind with that content; different for any two that differ."""
-    material = encode([kind, sorted(content.items())])
-    return hashlib.blake2b(material, digest_size=16).digest()
-
-
-def why_key(file: str, label: str) -> bytes:
-    """Where it stands what the latest result of the file depended on."""
-    return digest("why", {"file": file, "label": label})
+    return key_of(kind, material(content))
 
 
 def fingerprint_of(file: Path) -> Fingerprint | None:

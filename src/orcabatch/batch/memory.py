@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.identity import digest, environment, fingerprint_of, print_of, size_and_time, why_key
+from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of, size_and_time
 from orcabatch.batch.reasons import AGAIN, changed
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Phase, Status
@@ -361,16 +361,16 @@ class Memory:
         outputs = {str(path): print_of(path) for path in batch.written(outcome.value)}
         if depends is None or None in outputs.values():
             return  # an output that has vanished by now would later stand as it was written: not there
+        made_of = material(depends)
         try:
-            packed = encode(_packed(end, batch, outputs))
+            packed = encode(_packed(end, batch, outputs) | {"depends": made_of})
         except NotStorable as error:
             self.warn(f"Results of {batch.name} are not kept for the next run: {error}.")
             return
-        key = digest("result", depends)
+        key = key_of("result", made_of)
         self._keys[batch.name, self.visits[index].positions[batch.name]] = key
         self._written.setdefault(index, []).append(key)
         self.ledger.put(Entry(key, "result", file, batch.label, packed))
-        self.ledger.put(Entry(why_key(file, batch.label), "why", file, batch.label, encode(depends)))
 
     def _unchanged(self, index: int) -> bool:
         """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
@@ -391,11 +391,11 @@ class Memory:
         file = self.visits[index].file
         if file not in self._fingerprints or not self.ledger.remembers:
             return
-        before, now = self.ledger.get(why_key(str(file), batch.label)), self._depends(index, batch)
+        before, now = self.ledger.latest(str(file), batch.label), self._depends(index, batch)
         if before is None or now is None:
             return
-        with suppress(Damaged):
-            reason = changed(decode(before), now, str(batch.files[0].name))
+        with suppress(Damaged, KeyError, TypeError, ValueError):
+            reason = changed(dict(decode(decode(before)["depends"])), now, str(batch.files[0].name))
             if reason:
                 self._again.setdefault(reason, []).append(file.name)
 

@@ -127,12 +127,22 @@ class SqliteLedger:
             )
         return None if row is None else _checked(key, row)
 
-    def labels(self, file: str, kind: str = "result") -> frozenset[str]:
+    def labels(self, file: str) -> frozenset[str]:
         """What was computed for the file at some time."""
-        query = "SELECT DISTINCT label FROM entries WHERE file = ? AND kind = ?"
+        query = "SELECT DISTINCT label FROM entries WHERE file = ? AND kind = 'result'"
         with self._guard:
-            rows = self._guarded(lambda: self._all(query, file, kind)) or []
+            rows = self._guarded(lambda: self._all(query, file)) or []
         return frozenset(str(row[0]) for row in rows)
+
+    def latest(self, file: str, label: str) -> bytes | None:
+        """The result that was kept last for the file, whatever it depended on."""
+        query = (
+            "SELECT key, kind, file, label, payload, checksum FROM entries "
+            "WHERE file = ? AND label = ? AND kind = 'result' ORDER BY rowid DESC LIMIT 1"
+        )
+        with self._guard:
+            row = self._guarded(lambda: self._one(query, file, label))
+        return None if row is None else _checked(row[0], row[1:])
 
     def past(self, file: str, labels: Sequence[str]) -> Past | None:
         """What the history tells about the file, for the first of the labels that it knows."""
@@ -365,7 +375,7 @@ def _history_row(run: History, now: float) -> tuple[Any, ...]:
 def _checked(key: bytes, row: tuple[Any, ...]) -> bytes | None:
     """The payload of a row that is what was written."""
     *words, packed, checksum = row
-    if not isinstance(packed, bytes) or _checksum(key, words, packed) != checksum:
+    if not isinstance(packed, bytes) or not isinstance(key, bytes) or _checksum(key, words, packed) != checksum:
         return None
     return zlib.decompress(packed)
 

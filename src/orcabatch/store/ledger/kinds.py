@@ -13,7 +13,7 @@ class Entry:
 
     Attributes:
         key: identifies everything that determines the payload.
-        kind: `result`, `fact`, `why` or `conclusion`; `learned` and `lesson` stay when the ledger makes room.
+        kind: `result`, `fact` or `conclusion`; `learned` and `lesson` stay when the ledger makes room.
         file: the `.sim` file it belongs to; empty where it belongs to a batch.
         label: what was computed.
         payload: its bytes.
@@ -73,8 +73,11 @@ class Ledger(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """What was kept under the key, as it was given; None where nothing was, or it is damaged."""
 
-    def labels(self, file: str, kind: str = "result") -> frozenset[str]:
+    def labels(self, file: str) -> frozenset[str]:
         """What was computed for the file at some time, whatever it depended on."""
+
+    def latest(self, file: str, label: str) -> bytes | None:
+        """The result that was kept last for the file, whatever it depended on; None where none was."""
 
     def put(self, entry: Entry) -> None:
         """Keep it with the next commit."""
@@ -104,9 +107,13 @@ class NoLedger:
         """Nothing."""
         return None
 
-    def labels(self, file: str, kind: str = "result") -> frozenset[str]:
+    def labels(self, file: str) -> frozenset[str]:
         """None."""
         return frozenset()
+
+    def latest(self, file: str, label: str) -> bytes | None:
+        """None."""
+        return None
 
     def put(self, entry: Entry) -> None:
         """Forget it."""
