@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from html import escape
 
 import pytest
 
+from browser import Visit, needs_browser, visit
 from docs_pages import ROOT
 
 nbformat = pytest.importorskip("nbformat", reason="comes with the extra test")
@@ -37,19 +39,64 @@ def test_it_is_stored_without_outputs(notebook):
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
 
 
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def executed(request, tmp_path_factory):
+    """A notebook after a run from the first cell to the last, in a kernel of its own."""
+    notebook = request.param
+    pytest.importorskip(NEEDED.get(notebook.name, "nbclient"), reason="what the notebook uses is not installed")
+    folder = tmp_path_factory.mktemp("notebook") / "examples"
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("sims", "results", "logs", "__pycache__"))
+    content = read(notebook)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_STATE_HOME", "LOCALAPPDATA", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+            patch.setenv(name, str(folder.parent / "state"))
+        nbclient.NotebookClient(content, timeout=500, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook.stem, content
+
+
+def outputs(content):
+    return [output for cell in content.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_from_the_first_cell_to_the_last(notebook, tmp_path, monkeypatch):
-    """In a kernel of its own; an exception in any cell fails here with that cell's text."""
-    pytest.importorskip(NEEDED.get(notebook.name, "nbclient"), reason="what the notebook uses is not installed")
-    folder = tmp_path / "examples"
-    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("sims", "results", "logs", "__pycache__"))
-    for name in ("XDG_STATE_HOME", "LOCALAPPDATA", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
-        monkeypatch.setenv(name, str(tmp_path / "state"))
-    content = read(notebook)
-    nbclient.NotebookClient(content, timeout=500, resources={"metadata": {"path": str(folder)}}).execute()
-    shown = [output for cell in content.cells if cell.cell_type == "code" for output in cell.outputs]
+def test_it_runs_from_the_first_cell_to_the_last(executed):
+    """An exception in any cell fails here with that cell's text; tables show themselves, without JavaScript."""
+    shown = outputs(executed[1])
     assert not any(output.output_type == "error" for output in shown)
-    assert any("text/html" in output.get("data", {}) for output in shown), "no table shows itself"
+    tables = [output["data"]["text/html"] for output in shown if "text/html" in output.get("data", {})]
+    assert tables, "no table shows itself"
+    assert not any("<script" in table for table in tables)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@needs_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_browser_shows_what_its_cells_show(executed, theme, tmp_path):
+    """Tables, bars and plots: no console message, no request; in the dark they are as readable as in the light."""
+    name, content = executed
+    page = tmp_path / "notebook.html"
+    page.write_text(as_page(content), encoding="utf-8")
+    assert visit(page, tmp_path / f"{name}-{theme}.png", theme, 3000) == Visit([], [])
+
+
+def as_page(content) -> str:
+    """The cells and what they show, one below the other, as Jupyter lays them out."""
+    parts = []
+    for cell in content.cells:
+        parts.append(f"<pre>{escape(cell.source)}</pre>")
+        parts += [shown(output) for output in cell.get("outputs", [])]
+    style = ":root{color-scheme:light dark}body{font:14px sans-serif}pre{background:#8882;white-space:pre-wrap}"
+    return f'<!DOCTYPE html><meta charset="utf-8"><title>Notebook</title><style>{style}</style>{"".join(parts)}'
+
+
+def shown(output) -> str:
+    """The richest form of an output that needs no JavaScript."""
+    data = output.get("data", {})
+    if "text/html" in data:
+        return f"<div>{data['text/html']}</div>"
+    if "image/png" in data:
+        return f'<img alt="" src="data:image/png;base64,{data["image/png"].strip()}">'
+    return f"<pre>{escape(output.get('text') or data.get('text/plain', ''))}</pre>"

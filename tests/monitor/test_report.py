@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
-import shutil
-import subprocess
-from dataclasses import dataclass
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from monitor.batches import HOSTILE_NAMES, batch_metrics
+from browser import Visit, needs_browser, visit
+from monitor.batches import HOSTILE_NAMES, batch_metrics, laid_out, with_failures
 from monitor.making import failed, outcome
 from orcabatch.errors import SourceError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
+from orcabatch.monitor.notebook import result_html
 from orcabatch.monitor.report import read_metrics, render_report, write_report
 from orcabatch.monitor.report.charts import LEFT, clock, moments, runs, thinned, ticks
 from orcabatch.monitor.report.html import VOID, tag, text
@@ -258,67 +257,31 @@ def test_stretches_of_columns():
 
 # -- in a real browser
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), "")
-QUIET = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-    "--window-size=1200,3000",
-]
-
-
-@dataclass
-class Visit:
-    """What a browser did with a page: console messages, and requests that the page made (not the browser itself)."""
-
-    console: list[str]
-    requests: list[str]
-
-
-def visit(page: Path, picture: Path, theme: str = "light") -> Visit:
-    """Open a page in a browser that can reach no network, and keep a picture of it."""
-    log = picture.with_suffix(".net.json")
-    done = subprocess.run(
-        [
-            BROWSER,
-            *QUIET,
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--user-data-dir={picture.with_suffix('.profile')}",
-            f"--log-net-log={log}",
-            f"--blink-settings=preferredColorScheme={0 if theme == 'dark' else 1}",
-            f"--screenshot={picture}",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    )
-    noted = [event.get("params", {}) for event in json.loads(log.read_text(encoding="utf-8"))["events"]]
-    requests = [each["url"] for each in noted if each.get("initiator", "not an origin") != "not an origin"]
-    return Visit([line for line in done.stderr.splitlines() if "CONSOLE" in line], requests)
-
-
-needs_browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
-
 
 @pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize(("size", "theme"), [(3, "light"), (464, "light"), (464, "dark"), (5000, "light")])
 def test_a_browser_shows_it_without_complaint_and_without_a_network(batches, tmp_path, size, theme):
-    """No console message, no request of the page; the picture is kept in the folder ORCABATCH_ARTEFACTS."""
+    """No console message, no request of the page; the picture shows the whole page."""
     page, picture = tmp_path / "report.html", tmp_path / f"report-{size}-{theme}.png"
     write_report(page, batches[size][0], earlier=batches[size][1])
     assert visit(page, picture, theme) == Visit([], [])
     assert picture.stat().st_size > 30_000
-    if kept := os.environ.get("ORCABATCH_ARTEFACTS"):
-        shutil.copy(picture, kept)
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_browser_shows_results_of_any_size_as_a_notebook_does(tmp_path):
+    """The tables of 3, 464 and 5,000 files, names like scripts among them, below 20 kB each."""
+    tables = []
+    for size in SIZES:
+        outcomes = with_failures(laid_out(size, seed=1, slower=1.0, workers=30))
+        hostile = [replace(each, file=Path(name)) for each, name in zip(outcomes, HOSTILE_NAMES, strict=False)]
+        tables.append(result_html(hostile + outcomes[len(hostile) :]))
+    assert max(map(len, tables)) < 20_000
+    page = tmp_path / "tables.html"
+    page.write_bytes(f'<meta charset="utf-8">{"<hr>".join(tables)}'.encode("utf-8", "replace"))
+    assert visit(page, tmp_path / "tables.png") == Visit([], [])
 
 
 @pytest.mark.slow

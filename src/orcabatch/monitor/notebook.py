@@ -105,9 +105,9 @@ def plot_timeline(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
         metrics: the metrics of a batch (`result.metrics`, or a metrics JSON that was read).
         axes: where to draw; None: a new figure.
     """
-    axes = _axes(axes)
     files = [file for file in metrics["files"] if file["worker"]]
-    workers = {name: row for row, name in enumerate(sorted({file["worker"] for file in files}))}
+    workers = {name: row for row, name in enumerate(sorted({file["worker"] for file in files}, key=words.natural))}
+    axes = _axes(axes, height=min(1.6 + 0.25 * len(workers), 12.0))
     drawn: dict[Phase, tuple[list[int], list[float], list[float]]] = {}
     for file in files:
         at_s = file["started_s"]
@@ -119,12 +119,14 @@ def plot_timeline(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
             widths.append(seconds)
             at_s += seconds
     for phase, (rows, lefts, widths) in drawn.items():
-        axes.barh(rows, widths, left=lefts, height=0.8, color=PHASE_COLOURS[phase], label=str(phase))
+        axes.barh(rows, widths, left=lefts, height=0.8, color=PHASE_COLOURS[phase], label=phase.replace("_", " "))
     axes.set_yticks(range(len(workers)), list(workers))
+    axes.set_ylim(max(len(workers), 1) - 0.5, -0.5)
+    axes.set_xlim(left=0.0)
     axes.set_xlabel("seconds since the run began")
-    axes.set_title("Workers over time")
+    axes.set_title("Workers over time", loc="left")
     if drawn:
-        axes.legend(loc="upper right")
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(drawn), frameon=False)
     return axes
 
 
@@ -135,17 +137,18 @@ def plot_resources(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes
     axes.plot(samples["at_s"], samples["memory_percent"], label="memory")
     axes.plot(samples["at_s"], samples["cpu_percent"], label="CPU of the batch")
     axes.plot(samples["at_s"], [100 * share for share in samples["lock_taken"]], label="interpreter lock taken")
+    axes.set_xlim(left=0.0)
     axes.set_ylim(0, 105)
     axes.set_xlabel("seconds since the run began")
     axes.set_ylabel("percent")
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False)
     return axes
 
 
-def _axes(axes: Axes | None) -> Axes:
+def _axes(axes: Axes | None, height: float = 4.0) -> Axes:
     if axes is not None:
         return axes
     from matplotlib import pyplot
 
-    made: Axes = pyplot.subplots(figsize=(10, 4))[1]
+    made: Axes = pyplot.subplots(figsize=(10, height), layout="constrained")[1]
     return made

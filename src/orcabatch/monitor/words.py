@@ -47,3 +47,9 @@ def shortened(text: str, most: int) -> str:
 def printable(text: str) -> str:
     """The text without control characters, which a file name may hold and a terminal would obey."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def natural(name: str) -> tuple[object, ...]:
+    """Sorts worker-10 behind worker-9."""
+    digits = "".join(letter if letter.isdecimal() else " " for letter in name).split()
+    return ("".join(letter for letter in name if not letter.isdecimal()), *map(int, digits))

@@ -25,7 +25,7 @@ def workers(metrics: Metrics, ids: Ids) -> Html:
     by_worker: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for file in files:
         by_worker[file["worker"]].append(file)
-    names = sorted(by_worker, key=_natural)
+    names = sorted(by_worker, key=words.natural)
     shown = names[: charts.MOST_WORKERS]
     wall_s = max(metrics["wall_s"], *(file["finished_s"] for file in files))
     bars = [bar for row, name in enumerate(shown) for file in by_worker[name] for bar in _bars(row, file)]
@@ -46,12 +46,6 @@ def workers(metrics: Metrics, ids: Ids) -> Html:
         ),
         folded("Workers as a table", _worker_table(by_worker, names, wall_s)),
     )
-
-
-def _natural(name: str) -> tuple[object, ...]:
-    """Sorts worker-10 behind worker-9."""
-    digits = "".join(letter if letter.isdigit() else " " for letter in name).split()
-    return ("".join(letter for letter in name if not letter.isdigit()), *map(int, digits))
 
 
 def _bars(row: int, file: Mapping[str, Any]) -> list[Bar]:
