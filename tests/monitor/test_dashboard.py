@@ -14,6 +14,7 @@ from monitor.making import MB, task
 from orcabatch.engine.contract import Event
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import MOST_ROWS, Frame, dashboard_lines
+from orcabatch.monitor.displays import status_text
 from orcabatch.monitor.progress import Tracker
 
 HOSTILE = "a\x1b[31m\nvery long name of a simulation with a wave of hundred years from south west.sim"
@@ -183,3 +184,29 @@ def test_the_verdict_comes_from_the_monitor():
     monitor.metrics["io_wait_time"].append(99.0)
     display = Dashboard(io.StringIO(), monitor)
     assert "Verdict so far: IO_BOUND" in display._lines(display.tracker.snapshot())
+
+
+def test_a_narrow_terminal_keeps_counts_and_time():
+    """Bytes and their rate are what a line of 60 columns leaves out, the rate first."""
+    tracker = tracker_with(45)
+    shot = tracker.snapshot()
+    wide = status_text(shot)
+    assert wide.startswith("20 of 200 files done, 1 failed, 45 running, 11.5 GB of 115 GB, ")
+    assert wide.endswith(" left")
+    narrow = status_text(shot, 70)
+    assert narrow.startswith("20 of 200 files done, 1 failed, 45 running, about ")
+
+
+def test_it_says_what_the_next_file_waits_for():
+    """Memory or a licence seat, where slots are empty; nothing where they are not."""
+    tracker = tracker_with(12)
+    flow = [dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Frame(120))[4]]
+    for cause in ("memory", "seat", ""):
+        tracker.apply(Event("admission", 44.0, -1, {"waiting_for": cause}))
+        flow.append(dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Frame(120))[4])
+    assert [line.rpartition(". ")[2] for line in flow] == [
+        "168 waiting",
+        "168 waiting for memory",
+        "168 waiting for a licence seat",
+        "168 waiting",
+    ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 16
 EVERY_S = 1.0
+WAITING_FOR = {"memory": " for memory", "seat": " for a licence seat"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Frame:
 
     def cut(self, text: str) -> str:
         """The text within one line; control characters of file names taken out."""
-        return words.shortened(words.printable(text), self.width)
+        text = words.printable(text)
+        return text if len(text) <= self.width else f"{text[: self.width - 3]}..."
 
 
 def dashboard_lines(state: RunState, shot: Snapshot, verdict: str, frame: Frame) -> list[str]:
@@ -55,12 +57,12 @@ def dashboard_lines(state: RunState, shot: Snapshot, verdict: str, frame: Frame)
     cells = max(min(frame.width // 4, 40), 10)
     head = [
         f"{frame.gauge(shot.share, cells)} {shot.share:4.0%}  orcabatch",
-        status_text(shot),
+        status_text(shot, frame.width),
         _memory(state, frame, cells),
         f"{frame.gauge(state.cpu_percent / 100, cells)} {state.cpu_percent:3.0f}%  CPU of the batch",
         _flow(state),
         f"Limit {state.limit} at once: {state.limit_reason or 'as planned'}",
-        f"Verdict so far: {verdict}",
+        f"Verdict{'' if shot.finished else ' so far'}: {verdict}",
     ]
     space = max(min(frame.rows, MOST_ROWS) - len(head), 0)
     return [frame.cut(line) for line in head[: frame.rows] + _workers(state, space, frame)]
@@ -80,9 +82,8 @@ def _memory(state: RunState, frame: Frame, cells: int) -> str:
 
 def _flow(state: RunState) -> str:
     seats = f"Seats for {state.seats} at once" if state.seats else "No limit of seats known"
-    waiting = state.waiting_files
-    why = f", waiting for {state.waiting_for}" if waiting and len(state.running) < state.limit else ""
-    return f"Disk {words.size(state.read_bytes_per_s)}/s read. {seats}. {waiting} waiting{why}"
+    why = WAITING_FOR.get(state.waiting_for, "") if len(state.running) < state.limit else ""
+    return f"Disk {words.size(state.read_bytes_per_s)}/s read. {seats}. {state.waiting_files} waiting{why}"
 
 
 def _workers(state: RunState, space: int, frame: Frame) -> list[str]:

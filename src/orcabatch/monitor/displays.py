@@ -97,21 +97,26 @@ class Callback(Tracked):
         self._function(shot)
 
 
-def status_text(shot: Snapshot) -> str:
-    """The run in one line of text."""
-    parts = [f"{shot.done} of {words.plural(shot.total, 'file')} done"]
+def status_text(shot: Snapshot, width: int | None = None) -> str:
+    """The run in one line of text; where the width is short, bytes and rate are left out first."""
+    counts = [f"{shot.done} of {words.plural(shot.total, 'file')} done"]
     if shot.failed:
-        parts.append(f"{shot.failed} failed")
+        counts.append(f"{shot.failed} failed")
     if shot.running:
-        parts.append(f"{shot.running} running")
+        counts.append(f"{shot.running} running")
+    amounts = []
     if shot.total_bytes:
-        parts.append(f"{words.size(shot.done_bytes)} of {words.size(shot.total_bytes)}")
-        parts.append(f"{words.size(shot.bytes_per_s)}/s")
+        amounts.append(f"{words.size(shot.done_bytes)} of {words.size(shot.total_bytes)}")
+    if shot.bytes_per_s >= 1:
+        amounts.append(f"{words.size(shot.bytes_per_s)}/s")
+    times = []
     if shot.finished:
-        parts.append(f"{'interrupted' if shot.interrupted else 'finished'} after {words.duration(shot.elapsed_s)}")
+        times.append(f"{'interrupted' if shot.interrupted else 'finished'} after {words.duration(shot.elapsed_s)}")
     elif shot.remaining_s is not None:
-        parts.append(f"about {words.duration(shot.remaining_s)} left")
-    return ", ".join(parts)
+        times.append(f"about {words.duration(shot.remaining_s)} left")
+    while amounts and width is not None and len(", ".join([*counts, *amounts, *times])) > width:
+        amounts.pop()
+    return ", ".join([*counts, *amounts, *times])
 
 
 class Lines(Tracked):
@@ -175,12 +180,13 @@ class Bar(Tracked):
 
     def draw(self, shot: Snapshot) -> None:
         """The bar and the line below it."""
-        self._started().update(bar(shot), refresh=True)
+        live = self._started()
+        live.update(bar(shot, live.console.width), refresh=True)
 
     def end(self, shot: Snapshot) -> None:
         """Leave the last state on the screen."""
         if self._live is not None:
-            self._live.update(bar(shot), refresh=True)
+            self._live.update(bar(shot, self._live.console.width), refresh=True)
             self._live.stop()
 
 
@@ -197,8 +203,8 @@ def terminal(stream: IO[str]) -> Console:
     return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
 
 
-def bar(shot: Snapshot) -> Table:
-    """A bar over the width of the terminal with the status below it."""
+def bar(shot: Snapshot, width: int) -> Table:
+    """A bar over the width of the terminal, in columns, with the status below it."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -209,7 +215,7 @@ def bar(shot: Snapshot) -> Table:
     table.add_row(ProgressBar(total=1.0, completed=shot.share), Text(f"{shot.share:.0%}"))
     rows = Table.grid(expand=True)
     rows.add_row(table)
-    rows.add_row(Text(status_text(shot), style="red" if shot.failed else ""))
+    rows.add_row(Text(status_text(shot, width), style="red" if shot.failed else ""))
     return rows
 
 
