@@ -83,7 +83,7 @@ def _memory(state: RunState, frame: Frame, cells: int) -> str:
 def _flow(state: RunState) -> str:
     seats = f"Seats for {state.seats} at once" if state.seats else "No limit of seats known"
     why = WAITING_FOR.get(state.waiting_for, "") if len(state.running) < state.limit else ""
-    return f"Disk {words.size(state.read_bytes_per_s)}/s read. {seats}. {state.waiting_files} waiting{why}"
+    return f"{state.waiting_files} waiting{why}. {seats}. Disk {words.size(state.read_bytes_per_s)}/s read"
 
 
 def _workers(state: RunState, space: int, frame: Frame) -> list[str]:
