@@ -26,7 +26,8 @@ def main(how: str, job: str) -> None:
     cfg = AttributeDict(pickle.loads(Path(job).read_bytes()))  # noqa: S301 - written by the test
     from orcabatch import simulated
 
-    simulated.install()
+    if cfg["performance"].get("orcaflex") != "simulated":
+        simulated.install()
     terminal, answer = sys.stdout, {"warnings": [], "failed": [], "told": []}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -77,6 +78,13 @@ def run_dropin(cfg: AttributeDict, answer: dict) -> None:
     assert post.post_process_router(cfg) is cfg
     answer["failed"] = [[outcome.file.name, outcome.error] for outcome in post.result.failed]
     answer["told"] = list(post.result.warnings)
+
+
+def run_proven(cfg: AttributeDict, answer: dict) -> None:
+    from orcabatch.digitalmodel.prove import prove
+
+    run_dropin(cfg, answer)
+    answer["proof"] = prove(cfg["Analysis"]["result_folder"]).to_text()
 
 
 def run_installed(cfg: AttributeDict, answer: dict) -> None:

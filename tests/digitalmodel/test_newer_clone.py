@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,15 @@ from orcabatch import simulated
 
 STAND_IN = Path(__file__).parent / "newer_clone"
 RUN = Path(__file__).parent / "clone_run.py"
+GATE = """from digitalmodel.solvers.orcaflex.orcaflex_api import lazy_api
+
+OrcFxAPI = lazy_api()
+"""
+SOFT_IMPORT = """try:
+    import OrcFxAPI
+except Exception:
+    print("OrcaFlex license not available. Run on different computer")
+"""
 QUIET = {"performance": {"ledger": {"enabled": False}, "monitoring": {"export_metrics": False}}}
 
 
@@ -65,6 +75,42 @@ def run(how: str, cfg: dict[str, Any], clone: Path = STAND_IN) -> dict[str, Any]
 
 def loud_files(answer: dict[str, Any]) -> list[str]:
     return [name for name, _ in answer["failed"]]
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in before it had a gate: its modules import OrcFxAPI, and its package imports the post-process."""
+    place = tmp_path_factory.mktemp("older")
+    shutil.copytree(STAND_IN, place, dirs_exist_ok=True)
+    folder = place / "digitalmodel" / "solvers" / "orcaflex"
+    (folder / "orcaflex_api.py").unlink()
+    (folder / "__init__.py").write_text("from digitalmodel.solvers.orcaflex import opp\n")
+    for name in ("opp_summary.py", "opp_time_series.py", "orcaflex_utilities.py"):
+        text = (folder / name).read_text()
+        assert GATE in text
+        (folder / name).write_text(text.replace(GATE, SOFT_IMPORT))
+    return place
+
+
+@pytest.mark.parametrize("has_gate", [True, False], ids=["gate", "soft_imports"])
+def test_the_simulated_orcaflex_may_be_chosen_by_the_configuration_alone(
+    has_gate: bool, files: list[Path], older: Path, tmp_path: Path
+) -> None:
+    """Nobody imported OrcFxAPI before: modules that are content without one must not be imported first."""
+    clone = STAND_IN if has_gate else older
+    run("alone", case(files, tmp_path / "theirs"), clone)
+    cfg = case(files, tmp_path / "ours")
+    cfg["performance"] = {**cfg["performance"], "orcaflex": "simulated"}
+    run("dropin", cfg, clone)
+    assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")
+
+
+@pytest.mark.parametrize("has_gate", [True, False], ids=["gate", "soft_imports"])
+def test_a_batch_on_it_is_proven(has_gate: bool, files: list[Path], older: Path, tmp_path: Path) -> None:
+    """The reference sets up the gate over the simulated OrcaFlex, and its own pool gives what was written."""
+    cfg = case(files, tmp_path / "out")
+    cfg["performance"] = {"ledger": {"enabled": False}}
+    assert "IDENTICAL" in run("proven", cfg, STAND_IN if has_gate else older)["proof"]
 
 
 @pytest.mark.parametrize("how", ["dropin", "installed"])

@@ -36,10 +36,11 @@ def finished_batch(cfg: MutableMapping[str, Any], settings: Settings) -> Finishe
         return None
     batch = DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
     check_folder(cfg)
+    binding = find_binding(settings.orcaflex)
     if sources.has_gate:
         open_gate()
     own = {batch.name: settings}
-    memory = memory_of([batch], visits([batch]), own, settings, find_binding(settings.orcaflex), fresh=False)
+    memory = memory_of([batch], visits([batch]), own, settings, binding, fresh=False)
     with memory.opened():
         memory.look()
         known = memory.known(batch)

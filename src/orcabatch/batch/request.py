@@ -213,8 +213,8 @@ def _digitalmodel(
         finished = finished_batch(cfg, settings)
         if finished is not None:
             return finished
-    open_gate()
     find_binding(settings.orcaflex)
+    open_gate()
     return DigitalModelBatch.from_cfg(cfg, settings=settings)
 
 

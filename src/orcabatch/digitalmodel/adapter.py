@@ -116,7 +116,7 @@ class DigitalModelPostProcess:
         object.__setattr__(self, "_packed", _packed(self.cfg))
 
     def prepare(self) -> None:
-        """Let a newer digitalmodel's own gate import OrcFxAPI first."""
+        """Hand OrcFxAPI to a newer digitalmodel's own gate."""
         open_gate()
 
     def questions(self) -> Iterator[Question]:

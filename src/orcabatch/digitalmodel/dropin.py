@@ -157,8 +157,8 @@ def _run(cfg: MutableMapping[str, Any]) -> BatchResult:
 
 def _found(cfg: Mapping[str, Any]) -> Layout:
     """The installed digitalmodel, over the OrcaFlex that the configuration chooses."""
-    open_gate()
     find_binding("simulated" if (cfg.get("performance") or {}).get("orcaflex") == "simulated" else "real")
+    open_gate()
     return find_layout()
 
 

@@ -154,9 +154,10 @@ def find_layout() -> Layout:
 
 
 def open_gate() -> None:
-    """Let a newer digitalmodel's own gate import OrcFxAPI before anybody else does; nothing where there is no gate.
+    """Hand the OrcFxAPI that is there to a newer digitalmodel's own gate; nothing where there is no gate.
 
-    To be called in each process before OrcFxAPI is looked up.
+    To be called in each process once OrcFxAPI was found: looking for the gate may import the whole post-process, and
+    modules of it that found no OrcFxAPI would stay without one.
     """
     with _PREPARING:
         package = locate()

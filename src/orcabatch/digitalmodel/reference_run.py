@@ -18,9 +18,13 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date, datetime
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+ORCFXAPI = "OrcFxAPI"
 SIMULATED = "orcabatch.simulated"
 PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.modules.orcaflex")
 
@@ -76,9 +80,33 @@ def _post_process_module() -> Any:
     if package is None:
         raise SystemExit("digitalmodel has no OrcaFlex post-process")
     if _exists(f"{package}.orcaflex_api"):
-        # A newer digitalmodel refuses to work when OrcFxAPI was imported before its own proxy was set up.
-        importlib.import_module(f"{package}.orcaflex_api").api()
+        _open_gate(f"{package}.orcaflex_api")
     return importlib.import_module(f"{package}.opp")
+
+
+def _open_gate(name: str) -> None:
+    """Set up a newer digitalmodel's own proxy, handing it an OrcFxAPI that was imported before, which it refuses."""
+    gate = importlib.import_module(name)
+    present = sys.modules.pop(ORCFXAPI, None)
+    given = [] if present is None else [_Given(present)]
+    sys.meta_path[:0] = given
+    gate.api()
+    for finder in given:
+        sys.meta_path.remove(finder)
+
+
+class _Given(MetaPathFinder, Loader):
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname == ORCFXAPI else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It was executed when it was imported first."""
 
 
 def _exists(module: str) -> bool:

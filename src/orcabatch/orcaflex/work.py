@@ -186,9 +186,9 @@ class _Shared:
 
     @classmethod
     def opened(cls, recipe: OrcaFlexRecipe) -> _Shared:
+        binding = find_binding(recipe.orcaflex)
         for postprocess in recipe.postprocesses.values():
             postprocess.prepare()
-        binding = find_binding(recipe.orcaflex)
         options = recipe.broker
         if options is None or not options.enabled or not binding.is_genuine:
             return cls(binding, None)
