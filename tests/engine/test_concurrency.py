@@ -32,6 +32,7 @@ def drive(
         each = running / slow(running) * SIZE
         sample = Sample(
             cpu_percent=cpu(running),
+            read_bytes=int(loaded),
             work=(loaded + extracted) / 2,
             work_loaded=loaded,
             work_extracted=extracted,
@@ -59,6 +60,28 @@ def test_the_count_is_approached_from_below() -> None:
     _, reasons = drive(lambda n: 20.0, Limits(max_limit=45))
     counts += [int(reason.split(" -> ")[1].split(":")[0]) for reason in reasons]
     assert all(after <= 2 * before for before, after in pairwise(counts))
+
+
+def only_waiting(**taken: float) -> list[int]:
+    """Limits after each look at files that are still being opened."""
+    state, limits = concurrency.begin(Limits(max_limit=45), 100, SIZE), []
+    for look in range(6):
+        read = int(look * taken.get("read", 0))
+        sample = Sample(cpu_percent=taken.get("cpu", 1), gil_taken=taken.get("gil", 0), read_bytes=read, loading=4)
+        state, _ = concurrency.observe(state, Reading(look * 0.25, sample, state.limit, 50, limited=True))
+        limits.append(state.limit)
+    return limits
+
+
+def test_files_that_only_wait_to_be_opened_are_joined_by_others_at_once() -> None:
+    """Nothing is taken that more files could take away: the count doubles with each look, from the second on."""
+    assert only_waiting() == [4, 4, 8, 16, 32, 45]
+
+
+@pytest.mark.parametrize("taken", [{"read": 100_000}, {"cpu": 30}, {"gil": 0.3}])
+def test_a_host_in_use_is_not_called_unused(taken: dict[str, float]) -> None:
+    """Bytes that are read, cores or a lock that are taken: the next step waits for a file to end."""
+    assert only_waiting(**taken) == [4] * 6
 
 
 def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:

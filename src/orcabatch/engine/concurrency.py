@@ -9,7 +9,8 @@ A file spends its time in two stations, loading and the rest (extracting and wri
 n files at once they divide themselves over the stations so that both pass on as much as they get; that gives the
 throughput for every n, whatever mixture of phases was measured. From there:
 
-    grow    from a small count, at most doubling, and never beyond twice the crowd that extraction was measured at
+    begin   from a small count; it doubles with each look as long as the files do nothing but wait to be read
+    grow    at most doubling with what was measured, and never beyond twice the crowd that extraction was measured at
     retreat when a smaller count is predicted to do at least as well; soon, since what has started cannot be taken back
     hold    small steps only, and only where more than `GAIN` is predicted
     on a plateau the smallest count within `PLATEAU` of the best is taken
@@ -69,6 +70,11 @@ REMEMBERED = 128
 PRIOR_FILES = 2.0
 MOST_EXTRA = 1.0
 
+
+UNUSED, UNUSED_BYTES, UNUSED_LOOKS = 0.1, 65_536, 2
+"""A host is unused where less than this share of its CPUs and of the GIL is taken and fewer bytes are read; believed
+after so many looks, and only until `FEW_FILES` have ended."""
+FEW_FILES = 8
 
 TOO_QUICK_TO_SEE = Smooth((1.0,), (1e-18,), 0.0)
 """Loading that no sample ever saw: all the work is in what follows."""
@@ -230,9 +236,32 @@ def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     if not state.adaptive or last is None or reading.now_s <= last.now_s:
         return state, ""
     state = _measured(state, last, reading)
+    if (
+        reading.limited
+        and reading.waiting
+        and state.load.line.count < FEW_FILES
+        and _unused(last.sample, reading.sample)
+    ):
+        return _widened(state, reading)
     if not reading.waiting or not reading.running or not _seen_enough(state, reading):
         return state, ""
     return _decided(state, reading)
+
+
+def _widened(state: Concurrency, now: Reading) -> tuple[Concurrency, str]:
+    """More files at once, as long as those that were opened last have had a look to themselves."""
+    wider = min(state.most, 2 * state.limit)
+    if state.samples < UNUSED_LOOKS or wider == state.limit:
+        return state, ""
+    reason = f"{state.limit} -> {wider}: files only wait so far: neither disk nor CPUs nor GIL are in use"
+    return replace(state, limit=wider, since_s=now.now_s), reason
+
+
+def _unused(before: Sample, now: Sample) -> bool:
+    """Whether running files have done nothing but wait since the sample before."""
+    taken = max(now.cpu_percent / 100, now.gil_taken or 0.0)
+    still = now.work == before.work and now.read_bytes - before.read_bytes < UNUSED_BYTES
+    return bool(now.loading) and taken < UNUSED and still
 
 
 def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
