@@ -80,6 +80,12 @@ def run_dropin(cfg: AttributeDict, answer: dict) -> None:
     answer["told"] = list(post.result.warnings)
 
 
+def run_batch(cfg: AttributeDict, answer: dict) -> None:
+    import orcabatch
+
+    orcabatch.run_batch(cfg, on_failure="continue")
+
+
 def run_proven(cfg: AttributeDict, answer: dict) -> None:
     from orcabatch.digitalmodel.prove import prove
 

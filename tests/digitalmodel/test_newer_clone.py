@@ -84,7 +84,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(STAND_IN, place, dirs_exist_ok=True)
     folder = place / "digitalmodel" / "solvers" / "orcaflex"
     (folder / "orcaflex_api.py").unlink()
-    (folder / "__init__.py").write_text("from digitalmodel.solvers.orcaflex import opp\n")
+    (folder / "__init__.py").write_text("from digitalmodel.solvers.orcaflex import opp\nimport OrcFxAPI\n")
     for name in ("opp_summary.py", "opp_time_series.py", "orcaflex_utilities.py"):
         text = (folder / name).read_text()
         assert GATE in text
@@ -111,6 +111,23 @@ def test_a_batch_on_it_is_proven(has_gate: bool, files: list[Path], older: Path,
     cfg = case(files, tmp_path / "out")
     cfg["performance"] = {"ledger": {"enabled": False}}
     assert "IDENTICAL" in run("proven", cfg, STAND_IN if has_gate else older)["proof"]
+
+
+def test_without_orcaflex_it_is_found_and_said_so(older: Path, tmp_path: Path) -> None:
+    """OrcFxAPI says that OrcaFlex is missing by a bare Exception, and the package imports it: nothing of it escapes."""
+    (tmp_path / "OrcFxAPI.py").write_text('raise Exception("OrcaFlex not found")\n')
+    program = (
+        "from orcabatch.digitalmodel.layout import find_layout, locate\n"
+        "from orcabatch.errors import OrcaFlexUnavailable\n"
+        "print(locate())\n"
+        "try:\n    find_layout()\n"
+        "except OrcaFlexUnavailable as error:\n    print(error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(older)])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "digitalmodel.solvers.orcaflex"
+    assert "OrcaFlex not found" in done.stdout
 
 
 @pytest.mark.parametrize("how", ["dropin", "installed"])
@@ -164,14 +181,20 @@ def test_nothing_is_written_beside_the_simulations(files: list[Path], tmp_path: 
     assert sorted(files[0].parent.iterdir()) == before
 
 
-def test_flags_without_groups_learn_the_lines_without_the_clones_loader(files: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{"groups": []}, None], ids=["no_groups", "no_section"])
+def test_flags_without_groups_learn_the_lines_without_the_clones_loader(
+    settings: dict[str, Any] | None, files: list[Path], tmp_path: Path
+) -> None:
     """A template with flags only is expanded from the first file's lines, as the clone does, but by an own loader."""
-    for how in ("alone", "dropin"):
+    for how in ("alone", "dropin", "batch"):
         cfg = case(files, tmp_path / how)
-        cfg["summary_settings"]["groups"] = []
+        cfg["parameters"] = {"VarNames": {"Line": ["Effective tension"]}}
+        del cfg["summary_settings"]
+        if settings is not None:
+            cfg["summary_settings"] = settings
         answer = run(how, cfg)
-    assert answer["own_loads"] == 0
-    assert contents(tmp_path / "alone") == contents(tmp_path / "dropin")
+        assert answer["own_loads"] == 0 or how == "alone"
+    assert contents(tmp_path / "alone") == contents(tmp_path / "dropin") == contents(tmp_path / "batch")
     assert b"Line04" in contents(tmp_path / "alone")["dm_lines.csv"]
 
 

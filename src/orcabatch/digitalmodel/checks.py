@@ -14,6 +14,7 @@ from typing import Any
 
 from orcabatch.digitalmodel.arguments import SECTIONS
 from orcabatch.digitalmodel.settle import flagged, writes_series
+from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
@@ -45,12 +46,19 @@ def _needed_by_outputs(cfg: Mapping[str, Any]) -> list[tuple[str, ...]]:
     needed: list[tuple[str, ...]] = []
     if flagged(cfg, "summary"):
         needed += [("orcaflex", "postprocess", "summary", "statistics", name) for name in STATISTICS]
-        needed.append(("summary_settings", "groups"))
+        if not _groups_come_from_lines(cfg):
+            needed.append(("summary_settings", "groups"))
     if flagged(cfg, "linked_statistics"):
         needed += [("linked_statistics_settings", "groups"), ("basename",), ("Analysis", "file_name_for_overwrite")]
     if writes_series(cfg):
         needed.append(("time_series_settings", "groups"))
     return needed
+
+
+def _groups_come_from_lines(cfg: Mapping[str, Any]) -> bool:
+    """Whether a newer digitalmodel makes the groups while merging: from variables and the names of a file's lines."""
+    sources = find_sources() if _stands(cfg, ("parameters", "VarNames", "Line")) else None
+    return sources is not None and sources.discovers
 
 
 def _stands(cfg: Mapping[str, Any], path: tuple[str, ...]) -> bool:

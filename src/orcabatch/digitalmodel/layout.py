@@ -173,23 +173,24 @@ def _found() -> Layout:
             "digitalmodel is not installed in this Python environment. Install it with "
             "`pip install orcabatch[digitalmodel]`, or run in the environment that has your clone of it."
         )
-    configure_gate(package)
-    return _described(package, _imported(f"{package}.opp"))
+    return _described(package, _imported(package))
 
 
 def locate() -> str | None:
     """The package in which the installed digitalmodel has its post-process; None where there is none.
 
-    Imports digitalmodel's (nearly empty) outer packages, not its post-process.
+    Imports nothing of digitalmodel: a newer one's package imports its post-process, and that wants OrcFxAPI.
     """
-    for package in PACKAGES:
-        try:
-            found = importlib.util.find_spec(f"{package}.opp")
-        except ModuleNotFoundError:
-            continue
-        if found is not None:
-            return package
-    return None
+    found = importlib.util.find_spec("digitalmodel")
+    folders = [Path(folder) for folder in (found.submodule_search_locations or ())] if found is not None else []
+    return next(
+        (package for package in PACKAGES if any((place_of(package, at) / "opp.py").is_file() for at in folders)), None
+    )
+
+
+def place_of(package: str, folder: Path) -> Path:
+    """Where `package` lies below digitalmodel's own `folder`."""
+    return folder.joinpath(*package.split(".")[1:])
 
 
 def _described(package: str, opp: ModuleType) -> Layout:
@@ -231,9 +232,10 @@ def _source_hash(module: str) -> str:
     return hashlib.sha256(source).hexdigest()
 
 
-def _imported(module: str) -> ModuleType:
+def _imported(package: str) -> ModuleType:
     try:
-        return importlib.import_module(module)
+        configure_gate(package)
+        return importlib.import_module(f"{package}.opp")
     except ModuleNotFoundError as error:
         if error.name not in {ORCFXAPI, "winreg"}:
             raise DigitalModelError(
@@ -241,7 +243,10 @@ def _imported(module: str) -> ModuleType:
                 f"Install it with `pip install {error.name}`."
             ) from error
         raise _no_orcaflex(error) from error
-    except (ImportError, OSError, RuntimeError) as error:
+    except Exception as error:
+        # OrcFxAPI says "OrcaFlex not found" by a bare Exception; other kinds have nothing to do with it.
+        if type(error) is not Exception and not isinstance(error, ImportError | OSError | RuntimeError):
+            raise
         raise _no_orcaflex(error) from error
 
 

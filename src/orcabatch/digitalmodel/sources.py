@@ -12,7 +12,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.digitalmodel.layout import CALLED, PACKAGES, digest_of
+from orcabatch.digitalmodel.layout import CALLED, PACKAGES, digest_of, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def find_sources() -> Sources | None:
     found = importlib.util.find_spec("digitalmodel")
     for folder in (found.submodule_search_locations or ()) if found is not None else ():
         for package in PACKAGES:
-            place = Path(folder).joinpath(*package.split(".")[1:])
+            place = place_of(package, Path(folder))
             if (place / "opp.py").is_file():
                 return _described(package, place)
     return None

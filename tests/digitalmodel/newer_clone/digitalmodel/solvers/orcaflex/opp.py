@@ -47,12 +47,12 @@ class OrcaFlexPostProcess:
         return cfg
 
     def get_cfg_with_master_data(self, cfg):
-        if not cfg["summary_settings"]["groups"]:
+        if not cfg.get("summary_settings", {}).get("groups"):
             columns = [
                 {"Command": "TimeHistory", "ObjectName": name, "Variable": "Effective tension", "Label": name}
                 for name in self._discover_line_names(cfg)
             ]
-            cfg["summary_settings"]["groups"] = [{"Label": "lines", "Columns": columns}]
+            cfg["summary_settings"] = {"groups": [{"Label": "lines", "Columns": columns}]}
         return cfg
 
     def _discover_line_names(self, cfg):
