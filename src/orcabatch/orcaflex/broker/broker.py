@@ -117,10 +117,9 @@ class Broker:
             typical: False: the simulation did not reach its end, so what it was not asked may be asked of the others.
         """
         memory = self._memory(model)
-        memory.foresight.end()
+        memory.end()
         if memory.finished and memory.record.asked:
             self.lore.learn(memory.record, typical=typical)
-        memory.begin((), self.options.most_bytes, learning=False)
 
     def _memory(self, model: Any) -> Memory:
         memory: Memory = model._memory

@@ -193,12 +193,10 @@ def change(memory: Memory | None) -> Iterator[None]:
         yield
         return
     memory.changing()
-    thread, memory.thread = memory.thread, 0
     try:
         yield
     finally:
-        memory.thread = thread
-        memory.forget()
+        memory.changed()
 
 
 @contextlib.contextmanager

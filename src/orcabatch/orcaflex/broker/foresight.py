@@ -69,11 +69,11 @@ class Foresight:
         self.begin((), Record())
 
     def begin(self, plan: Plan, record: Record) -> None:
-        """A file was loaded; an empty plan: nothing is asked ahead."""
+        """A file was loaded; a plan without two questions of a period: nothing is asked ahead."""
         self._plan, self._record = plan, record
         self._groups: dict[Hashable, Group | None] = {}
         self._unasked: dict[HistoryKey, tuple[int | None, Foreseen]] = {}
-        self.active = bool(plan)
+        self.active = any(len(group.questions) >= _LEAST for group in plan)
 
     def forget(self) -> None:
         """The model changed: what was asked ahead is worth nothing, and no fault of the code's."""
@@ -86,7 +86,9 @@ class Foresight:
 
     def end(self) -> None:
         """The file's work is done: what was asked ahead and not used is a miss."""
-        self._record.missed |= {(number, question.name) for number, question in self._unasked.values()}
+        if self._unasked:
+            self._record.missed |= {(number, question.name) for number, question in self._unasked.values()}
+        self.active = False
 
     def fetch(self, finder: Finder, key: HistoryKey, name: Name, period: Any) -> Joint | None:
         """The answers of the group that this question belongs to, or None: it is to be asked singly."""

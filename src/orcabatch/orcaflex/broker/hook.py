@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 import weakref
+from _thread import get_ident
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.broker.brokered import BrokeredModel, BrokeredObject, BrokeredRangeGraphs, change
+from orcabatch.orcaflex.broker.brokered import BrokeredModel, BrokeredObject, BrokeredRangeGraphs
 from orcabatch.orcaflex.broker.replaced import Replaced
 from orcabatch.orcaflex.broker.surface import MODEL_READERS, OBJECT_READERS, writers
 
@@ -24,8 +25,14 @@ def _writer(base: type, name: str) -> Callable[..., Any]:
     method = getattr(base, name)
 
     def write(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with change(self._memory):
+        memory = self._memory
+        if memory is None or get_ident() != memory.thread:
             return method(self, *args, **kwargs)
+        memory.changing()
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            memory.changed()
 
     write.__name__, write.__qualname__, write.__doc__ = name, method.__qualname__, method.__doc__
     return write

@@ -34,14 +34,14 @@ class Foreseen:
     Attributes:
         label: the object's name.
         variable: the variable's name.
-        extra: the `ObjectExtra`, or None.
+        extra: the `ObjectExtra`, or None; `name` holds its key.
         name: the question's identity across files.
         order: its place in the order of asking, over all groups.
     """
 
     label: str
     variable: str
-    extra: Any
+    extra: Any = field(compare=False)
     name: Name
     order: int = 0
 
@@ -127,8 +127,8 @@ class Lore:
             if typical:
                 self._forget(record)
             owner = {period: number for number, period in record.bound.items()}
-            for number in tuple(self._groups):
-                if number not in record.bound:
+            for number, group in tuple(self._groups.items()):
+                if number not in record.bound and group.period not in record.asked:
                     self._rest(number)
             for period, asked in record.asked.items():
                 self._take_over(owner.get(period), period, asked)
@@ -145,8 +145,10 @@ class Lore:
                 del self._asked_again[question]
 
     def _rest(self, number: int) -> None:
-        group = self._groups.pop(number)
-        if group.idle < _IDLE_FILES:
+        group = self._groups[number]
+        if group.idle >= _IDLE_FILES:
+            del self._groups[number]
+        else:
             self._groups[number] = Group.of(
                 number, group.period, self._allowed(group.period, group.questions), group.idle + 1
             )
@@ -156,6 +158,8 @@ class Lore:
         before = self._groups.get(number) if number is not None else self._same_period(period)
         if before is None:
             number, self._next = self._next, self._next + 1
+        elif before.period == period and not before.idle and before.questions == tuple(asked.values()):
+            return  # nothing new, as with most files
         else:
             number = before.number
             kept = tuple(replace(item, order=_LAST) for item in before.questions if item.name not in asked)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Ask = Callable[[], Any]
 
 _LINK_BYTES = 1000
+_MOST_EXTRAS = 1000
 
 
 class Memory:
@@ -49,6 +50,7 @@ class Memory:
         self.mismatch, self.used_joint, self.finished = "", False, True
         self.record = Record()
         self._learning = True
+        self._extras: dict[Hashable, Any] = {}
 
     # --- one file ---------------------------------------------------------------------------------------------------
 
@@ -62,10 +64,25 @@ class Memory:
         self.check.reset()
         self.mismatch, self.used_joint, self.finished = "", False, True
 
+    def end(self) -> None:
+        """The file's work is done; nothing is learnt any more."""
+        self.foresight.end()
+        self._learning = False
+        self.forget()
+
     def changing(self) -> None:
-        """Something is about to change the model: what is to be compared must be compared now."""
+        """Something is about to change the model: what is to be compared must be compared now.
+
+        Until it has `changed`, nothing is remembered: whoever asks meanwhile asks the binding.
+        """
         if self._joint:
             self.settle()
+        self.thread = 0
+
+    def changed(self) -> None:
+        """The change, which began on this thread, is over."""
+        self.thread = threading.get_ident()
+        self.forget()
 
     def settle(self) -> str:
         """Compare the sample of the self-check; the variable that differed, once known, else empty."""
@@ -234,9 +251,15 @@ class Memory:
 
     def _learn(self, key: HistoryKey, name: Name, extra: Any, foreseen: Foreseen | None = None) -> None:
         if self._learning and name[0]:
-            # The caller may change his ObjectExtra afterwards; the one that was foreseen is nobody's.
-            own = foreseen.extra if foreseen else self.keys.copied(extra)
-            self.record.note(key[2], name, own)
+            self.record.note(key[2], name, foreseen.extra if foreseen else self._own(extra, name[2]))
+
+    def _own(self, extra: Any, key: Hashable) -> Any:
+        # The caller may change his ObjectExtra afterwards; the one that is kept here is nobody's.
+        if key not in self._extras:
+            if len(self._extras) >= _MOST_EXTRAS:
+                self._extras.clear()
+            self._extras[key] = self.keys.copied(extra)
+        return self._extras[key]
 
     def _label(self, target: Any) -> str:
         # Objects that the binding made by itself (a group's child) have none: they are not worth asking ahead.
