@@ -63,10 +63,11 @@ def test_a_report_is_written_from_the_metrics_and_at_the_end_of_a_run(orcabatch,
 
 @pytest.mark.slow
 def test_the_demo_compares_with_digitalmodel(orcabatch, tmp_path):
-    """It ends well only where every byte is the same."""
+    """It ends well only where every byte is the same, and leaves a report of the run."""
     said = orcabatch("demo", "--quick", "--folder", tmp_path / "demo")
     assert said.code == 0, said.err
     assert said.out.count("equal byte for byte") == 2
+    assert "What held it back" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
 
 
 BAD_FILES = {

@@ -17,6 +17,7 @@ from typing import Any
 
 from orcabatch.batch import BatchResult, run_batch
 from orcabatch.bench.examples import BATCHES, prepare
+from orcabatch.cli.run import write_report
 from orcabatch.settings import format_size
 
 LATENCY_S = 0.1
@@ -61,7 +62,7 @@ def _digitalmodel(folder: Path) -> int:
     from orcabatch.digitalmodel.prove import prove
 
     result = run_batch([folder / name for name in BATCHES], orcaflex="simulated", fresh=True)
-    _say_done(result)
+    _say_done(result, folder)
     serial_s, same = 0.0, True
     for name in BATCHES:
         batch = {outcome.batch for outcome in result.outcomes if outcome.batch.startswith(Path(name).stem + "_03c")}
@@ -83,7 +84,7 @@ def _plain(folder: Path, files: Sequence[Path]) -> int:
 
     print("digitalmodel is not installed, so a plain function is run instead: pip install orcabatch[digitalmodel]")
     result = run_batch(files, postprocess=tensions, orcaflex="simulated", output_dir=folder / "results", fresh=True)
-    _say_done(result)
+    _say_done(result, folder)
     begun = time.perf_counter()
     alone = [_alone(tensions, file) for file in files]
     serial_s = time.perf_counter() - begun
@@ -99,11 +100,12 @@ def _alone(function: Any, file: Path) -> Any:
     return function(OrcFxAPI.Model(str(file), threadCount=1))
 
 
-def _say_done(result: BatchResult) -> None:
+def _say_done(result: BatchResult, home: Path) -> None:
     done = sum(outcome.ok for outcome in result.outcomes)
     print(f"orcabatch: {done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s")
     for folder in sorted({path.parent for path in result.outputs}):
         print(f"  {sum(path.parent == folder for path in result.outputs)} files in {folder}")
+    write_report(home / "report.html", result.metrics)
 
 
 def _say_compared(what: str, serial_s: float, own_s: float) -> None:
