@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Cluster:
         """One more worker."""
         return self._start(
             *("worker", self.address, "--name", name, "--nthreads", threads, "--memory-limit", memory),
-            *("--no-dashboard", "--local-directory", self.folder, "--death-timeout", 20, *options),
+            *("--no-dashboard", "--local-directory", self.folder, "--death-timeout", 300, *options),
         )
 
     def _start(self, *arguments: Any) -> subprocess.Popen[bytes]:
@@ -60,8 +60,14 @@ class Cluster:
         with distributed.Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(workers, timeout=60)
 
+    def end_scheduler(self) -> None:
+        """Kill it."""
+        self._processes[0].kill()
+
     def close(self) -> None:
         for process in self._processes:
+            if process.poll() is not None:
+                continue
             for child in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
                 try:
                     child.kill()
@@ -71,14 +77,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster(*names: str, **more: Any) -> Iterator[Cluster]:
-    """A cluster with these workers."""
+def cluster(*names: str, workers: int = 0, options: Sequence[Any] = (), **more: Any) -> Iterator[Cluster]:
+    """A cluster with workers of these names, once so many are there."""
     with tempfile.TemporaryDirectory() as folder:
         made = Cluster(Path(folder))
         try:
             for name in names:
-                made.add(name, **more)
-            made.until(len(names)) if names else None
+                made.add(name, *options, **more)
+            if workers:
+                made.until(workers)
             yield made
         finally:
             made.close()
@@ -90,7 +97,7 @@ _shared: list[Any] = []
 def shared() -> Cluster:
     """Two workers with two threads each, for every test of the contract; `close_shared` ends them."""
     if not _shared:
-        context = cluster("one", "two", threads=2)
+        context = cluster("two", options=("--nworkers", 2), threads=2, workers=2)
         _shared.extend((context, context.__enter__()))
     made: Cluster = _shared[1]
     return made

@@ -32,6 +32,9 @@ CONNECT_S = 20.0
 LOOK_S = 0.25
 """Between two looks at the workers."""
 
+ANSWER_S = 10.0
+"""How long the scheduler may take to say who is there."""
+
 CLOSING_S = 60.0
 """How long closing the workers' sessions may take."""
 
@@ -78,8 +81,16 @@ class Cluster:
         return tuple(nanny.pid for nanny in self._own.workers.values() if nanny.pid)
 
     def look(self) -> dict[str, Seen]:
-        """The workers that are there, by identity."""
-        info = self._client.scheduler_info(n_workers=-1)
+        """The workers that are there, by identity, from the scheduler: the client's own copy lacks them at times.
+
+        Raises:
+            Exception: the scheduler does not answer.
+        """
+
+        async def ask() -> Any:
+            return await self._client.scheduler.identity(n_workers=-1)
+
+        info = asyncio.run_coroutine_threadsafe(ask(), self._loop).result(ANSWER_S)
         found = [_seen(address, worker) for address, worker in info["workers"].items()]
         return {worker.identity: worker for worker in found}
 

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MOST_BLIND_LOOKS = 8
-"""After so many looks in a row without an answer the scheduler is taken to be gone."""
+GONE_S = 60.0
+"""After so long without an answer the scheduler is taken to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,8 @@ class DaskExecutor:
         self._mailbox: Mailbox[_Looked | _Back | Message] = Mailbox()
         self._waiting: deque[_Entry] = deque()
         self._where: dict[int, _Given] = {}
-        self._given = self._blind = 0
+        self._given = 0
+        self._blind_since_s: float | None = None
         self._told_empty = False
         self._cluster: Cluster | None = self._connected() if self._remote else None
 
@@ -132,7 +133,7 @@ class DaskExecutor:
             available_bytes=0,
             cpu_percent=self._places.cpu_percent,
             gil_taken=None,
-            slots=self._places.slots,
+            slots=max(1, self._places.slots),
         )
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
@@ -294,10 +295,11 @@ class DaskExecutor:
 
     def _looked(self, found: Done[dict[str, Seen]] | Caught) -> list[Message]:
         if isinstance(found, Caught):
-            self._blind += 1
+            now = time.monotonic()
+            self._blind_since_s = self._blind_since_s or now
             text = f"the dask scheduler is gone: {found.error!r}; start it again and run the same command"
-            return [Broken(text)] if self._blind >= MOST_BLIND_LOOKS else []
-        self._blind = 0
+            return [Broken(text)] if now - self._blind_since_s >= GONE_S else []
+        self._blind_since_s = None
         said = [message for place in self._places.update(found.value) for message in self._gone(place)]
         for index in [index for index, given in self._where.items() if given.future.cancelled()]:
             name = self._take(index).seen.name

@@ -1,0 +1,257 @@
+"""Workers of dask.distributed: which gets which file, what one costs that dies, and one that joins late."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import dask_cluster
+from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
+from orcabatch.engine import EngineOptions, Limits, SeatLimits, dask_executor, dask_worker, run
+from orcabatch.engine import dask_cluster as connection
+from orcabatch.engine.dask_places import Place, Places, Seen
+from orcabatch.engine.dask_worker import Crew, Order
+from orcabatch.engine.executor import Died, Finished
+from orcabatch.errors import SettingsError
+from orcabatch.outcome import Cause
+
+MB = 10**6
+ORDER = Order("run-1", b"", ())
+
+
+# --- which worker gets which file -----------------------------------------------------------------------------------
+
+
+def worker(name: str, limit_mb: int = 1000, *, machine: str = "a", threads: int = 2, held_mb: int = 100) -> Seen:
+    return Seen(name, f"tcp://{machine}:{name}", name, threads, limit_mb * MB, held_mb * MB)
+
+
+def places(*workers: Seen, **limits: Any) -> Places:
+    made = Places(Limits(**limits), from_history=True)
+    made.update({each.identity: each for each in workers})
+    return made
+
+
+def given(made: Places, index: int, **more: Any) -> str:
+    """Where the task goes; it is taken there."""
+    wanted = task(index, **more)
+    place = made.choose(wanted, alone=False, kept=())
+    if place is None:
+        return ""
+    made.take(place, wanted, alone=False)
+    return place.seen.name
+
+
+def named(made: Places, name: str) -> Place:
+    return next(place for place in made if place.seen.name == name)
+
+
+def test_files_go_to_the_emptiest_worker_up_to_its_threads() -> None:
+    """Two workers with two threads each take four files, in turns, and the fifth waits."""
+    made = places(worker("1"), worker("2"))
+    assert sorted(given(made, index) for index in range(4)) == ["1", "1", "2", "2"]
+    assert given(made, 4) == ""
+    assert made.slots == 4
+
+
+def test_each_workers_own_memory_limit_counts() -> None:
+    """A file of 500 MB goes to the worker that has them, even past an empty one; a second one waits for the first."""
+    made = places(worker("1", 500), worker("2", 1000))
+    assert given(made, 0) == "2"
+    named(made, "2").memory = replace(named(made, "2").memory, predicted_bytes=0)
+    named(made, "2").tasks.clear()
+    assert [given(made, index, memory_bytes=500 * MB) for index in (1, 2)] == ["2", ""]
+    assert given(made, 3, memory_bytes=50 * MB) in {"1", "2"}
+
+
+def test_a_file_that_no_worker_can_take_runs_alone_on_the_one_with_most() -> None:
+    """A gate that can wait for ever is the classic fault."""
+    made = places(worker("1", 500), worker("2", 1000))
+    assert given(made, 0, memory_bytes=5000 * MB) == "2"
+    assert given(made, 1, memory_bytes=5000 * MB) == ""
+
+
+def test_what_waits_for_memory_keeps_a_worker_from_smaller_ones() -> None:
+    """The kept worker gets nothing else, so the large file comes to its turn."""
+    made = places(worker("1", 1000))
+    assert given(made, 0, memory_bytes=300 * MB) == "1"
+    large = task(1, memory_bytes=600 * MB)
+    assert made.choose(large, alone=False, kept=()) is None
+    kept = made.keep_for(large, kept=())
+    assert kept is named(made, "1")
+    assert made.choose(task(2), alone=False, kept={kept}) is None
+    made.leave(kept, 0)
+    assert made.choose(large, alone=False, kept=()) is kept
+
+
+def test_what_one_file_took_is_reserved_for_the_others_on_every_worker() -> None:
+    """A file that took three times its prediction makes its like wait, on other workers too."""
+    made = places(worker("1", 1000), worker("2", 1000))
+    first = named(made, given(made, 0, memory_bytes=100 * MB))
+    made.leave(first, 0, measured_bytes=300 * MB)
+    assert all(place.memory.correction >= 3 for place in made)
+
+
+def test_limits_are_each_machines() -> None:
+    """Two files at once, one of them large: on each of two machines, whatever threads their workers have."""
+    made = places(
+        *(worker("1", machine="a", threads=4), worker("2", machine="b", threads=4)), max_limit=2, tiers={"large": 1}
+    )
+    assert sorted(given(made, index, tier="large") for index in range(2)) == ["1", "2"]
+    assert given(made, 2, tier="large") == ""
+    assert sorted(given(made, index) for index in (3, 4)) == ["1", "2"]
+    assert given(made, 5) == ""
+    assert made.slots == 4
+
+
+@pytest.mark.parametrize(("scope", "used"), [("process", {"1"}), ("model", {"1"}), ("host", {"1", "2"})])
+def test_no_worker_is_opened_without_a_seat(scope: Any, used: set[str]) -> None:
+    """With one seat a second process, model or machine is never opened, also not after the first file."""
+    made = places(
+        *(worker("1", machine="a"), worker("2", machine="a"), worker("3", machine="b")),
+        seats=SeatLimits(max=1, scope=scope),
+    )
+    found = set()
+    for index in range(6):
+        name = given(made, index)
+        found.add(name)
+        if name and scope == "model":
+            made.leave(named(made, name), index)
+    assert found - {""} == used
+
+
+def test_a_worker_that_is_gone_comes_back_as_another_one() -> None:
+    """The same address with another identity is another process, and what the first held is told."""
+    made = places(worker("1"))
+    given(made, 0)
+    (gone,) = made.update({"new": replace(worker("1"), identity="new")})
+    assert list(gone.tasks) == [0]
+    assert not named(made, "1").tasks
+
+
+# --- the worker's side ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the SystemExit that is tested
+def test_sessions_live_and_are_closed_on_their_own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three files on one session; `sys.exit` costs it, the next file has another; both are closed where they opened."""
+    book, said = Book(), []
+    monkeypatch.setattr(dask_worker, "_hire", lambda _: Crew(FakeRecipe(book), "dask-x", said.append))
+    work = [task(0), task(1), task(2, say=Say(exit=True)), task(3)]
+    reports = [pickle.loads(dask_worker.work(ORDER, pickle.dumps(each))) for each in work]  # noqa: S301 - our own
+    assert [type(each.message) for each in reports] == [Finished, Finished, Died, Finished]
+    asyncio.run(dask_worker.close_run("run-1"))
+    assert (book.count("open"), book.count("close"), book.wrong_thread) == (2, 2, 0)
+    assert said
+
+
+def test_sessions_of_a_client_that_is_gone_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody closes them, and for a while there is no file: their models are given back all the same."""
+    book = Book()
+    crew = Crew(FakeRecipe(book), "dask-x", lambda _: None)
+    monkeypatch.setattr(dask_worker, "IDLE_S", 0.05)
+    monkeypatch.setattr(dask_worker, "_hire", lambda _: crew)
+    dask_worker.work(ORDER, pickle.dumps(task(0)))
+    dask_worker._dismiss_when_idle("run-1", crew)
+    assert (book.count("open"), book.count("close")) == (1, 1)
+    assert dask_worker._crews == {}
+
+
+# --- on a cluster ---------------------------------------------------------------------------------------------------
+
+
+@dask_cluster.NEEDED
+@pytest.mark.usefixtures("_dask_cluster")
+class TestDask:
+    """With two workers of two threads each, below a nanny that replaces them."""
+
+    def go(self, work: list[Any], **more: Any) -> tuple[dict[int, Any], list[str]]:
+        """The outcomes by index, and what was warned of."""
+        said: list[str] = []
+        listener = lambda event: said.append(event.data["text"]) if event.kind == "warning" else None  # noqa: E731
+        options = EngineOptions(executor="dask", **{"address": dask_cluster.shared().address, **more})
+        outcomes = run(work, FakeJob(), options=options, limits=Limits(max_limit=4), listener=listener)
+        return {each.index: each for each in outcomes}, said
+
+    def test_a_killed_worker_costs_its_files_one_try(self) -> None:
+        """A worker process killed by SIGKILL: its file succeeds elsewhere, all others at once."""
+        outcomes, said = self.go([task(0, say=Say(kill=True, until_attempt=2)), *tasks(12)[1:]])
+        assert all(each.ok for each in outcomes.values())
+        assert (len(outcomes), outcomes[0].attempt) == (12, 2)
+        assert any("its dask worker" in text and "died; it held" in text for text in said)
+
+    def test_a_file_that_kills_every_worker_fails_alone(self) -> None:
+        """It is given up after its retries, and the others are done."""
+        outcomes, _ = self.go([task(0, say=Say(kill=True)), *tasks(6)[1:]], retries=1)
+        assert {index for index, each in outcomes.items() if not each.ok} == {0}
+        assert outcomes[0].cause is Cause.CRASH
+        assert "(tried 2 times)" in str(outcomes[0].error)
+
+    def test_a_worker_with_other_versions_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Results are the same only where the packages are; when no worker is left, the run ends and says why."""
+        monkeypatch.setattr(dask_executor, "versions", lambda: (("Python", "2.7"), *dask_worker.versions()[1:]))
+        with pytest.raises(SettingsError, match=r"no dask worker can do the work; .* instead of 2\.7; install"):
+            self.go(tasks(4))
+
+    def test_what_cannot_go_there_fails_alone(self) -> None:
+        """A payload that cannot be packed, and one that cannot be unpacked on the worker."""
+        from engine.fakes import Stubborn, Trap
+
+        outcomes, _ = self.go([task(0, say=Stubborn()), task(1, say=Trap()), task(2)])
+        assert [outcomes[index].ok for index in range(3)] == [False, False, True]
+
+
+@pytest.fixture
+def growing(_nothing_left: None) -> Iterator[dask_cluster.Cluster]:
+    """A cluster without workers."""
+    with dask_cluster.cluster() as made:
+        yield made
+
+
+@dask_cluster.NEEDED
+def test_workers_join_late_each_with_its_memory_limit(growing: dask_cluster.Cluster, tmp_path: Path) -> None:
+    """A run without workers waits for one; a second one that joins gets what the first has no memory or thread for.
+
+    The first file waits for a mark that is made when the second has started, which the first worker cannot take.
+    """
+    gate, begun, said = tmp_path / "gate", [], []
+
+    def watch(event: Any) -> None:
+        if event.kind == "warning" and "has no worker" in event.data["text"]:
+            growing.add("small", memory="400MB")
+        if event.kind == "started":
+            begun.append(event.data["worker"])
+            growing.add("large", threads=2, memory="1200MB") if len(begun) == 1 else gate.touch()
+        said.append(event.kind)
+
+    work = [task(0, say=Say(gate=str(gate)), memory_bytes=50 * MB, cost=9.0)]
+    work += [task(index, memory_bytes=500 * MB) for index in (1, 2, 3)]
+    options = EngineOptions(executor="dask", address=growing.address)
+    outcomes = {each.index: each for each in run(work, FakeJob(), options=options, limits=Limits(), listener=watch)}
+    assert all(each.ok for each in outcomes.values())
+    assert outcomes[0].worker == "dask-small-1"
+    heavy = sorted((outcomes[index] for index in (1, 2, 3)), key=lambda each: each.started_s)
+    assert {each.worker for each in heavy} == {"dask-large-1"}
+
+
+@pytest.mark.long
+@dask_cluster.NEEDED
+def test_a_scheduler_that_dies_ends_the_run(growing: dask_cluster.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run says so and ends, instead of waiting for ever."""
+    growing.add("one")
+    monkeypatch.setattr(connection, "ANSWER_S", 0.5)
+    monkeypatch.setattr(dask_executor, "GONE_S", 0.5)
+    work = [task(index, say=Say(gate="/never")) for index in range(2)]
+    options = EngineOptions(executor="dask", address=growing.address)
+
+    def watch(event: Any) -> None:
+        growing.end_scheduler() if event.kind == "started" else None
+
+    with pytest.raises(SettingsError, match="the dask scheduler is gone"):
+        list(run(work, FakeJob(), options=options, limits=Limits(), listener=watch))
