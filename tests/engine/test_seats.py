@@ -83,3 +83,25 @@ def test_the_message_names_seats_asked_and_got() -> None:
     assert "up to 4" in text
     assert "got 0 in 1 attempts" in text
     assert "licences.max" in seats.message(seats.begin(SeatLimits(max=0)))
+
+
+def test_a_licence_that_is_lost_lets_nobody_start_before_the_next_time_to_ask() -> None:
+    """The second file of a process is refused while the first still runs: the seat that is held is worth nothing."""
+    state = seats.started(seats.started(seats.begin(SeatLimits(threads_per_process=2)), 1, 0.0), 2, 0.0)
+    state = seats.denied(state, 1, 5.0, 0.0)
+    assert not seats.may_start(state, 1, 5.1)
+    assert seats.may_start(state, 1, state.next_ask_s)
+
+
+def test_files_that_are_refused_together_count_once() -> None:
+    """Thirty at the same moment are one denial: the next look comes soon, and waiting is counted from the first."""
+    state = seats.started(seats.begin(SeatLimits(threads_per_process=30, wait_s=600.0)), 30, 0.0)
+    for still_running in reversed(range(30)):
+        state = seats.denied(state, still_running, 5.0, 0.0)
+    assert state.denials == 1
+    assert state.next_ask_s < 8.0
+    began = state.dry_since_s
+    for still_running in reversed(range(30)):
+        state = seats.denied(state, still_running, 9.0, 8.5)
+    assert state.denials == 2
+    assert state.dry_since_s == began == 5.0

@@ -192,10 +192,11 @@ class Scheduler:
         return task
 
     def _finished(self, event: Finished) -> None:
+        begun_s = self._running.get(event.index)
         task = self._leave_running(event.index)
         self._memory = memory.unload(self._memory, task.memory_bytes, event.memory_bytes)
         if event.verdict == "seat_denied":
-            self._seats = seats.denied(self._seats, len(self._running), event.now_s)
+            self._seats = seats.denied(self._seats, len(self._running), event.now_s, begun_s)
             self._offer(event.index)
             return
         if event.verdict == "done":

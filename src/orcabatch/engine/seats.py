@@ -36,7 +36,8 @@ class Seats:
         limits: what was asked for.
         granted: units that hold a seat now (they keep it between files).
         next_ask_s: no new seat is asked for before this.
-        denials: in a row, since the last seat was granted.
+        denials: in a row, since the last seat was granted; files that were refused together count once.
+        denied_s: when the last of them was.
         dry_since_s: since when seats are denied while none is held; None: not so.
         random: state of the jitter.
     """
@@ -45,6 +46,7 @@ class Seats:
     granted: int = 0
     next_ask_s: float = 0.0
     denials: int = 0
+    denied_s: float = -math.inf
     dry_since_s: float | None = None
     random: int = 0
 
@@ -100,21 +102,28 @@ def worked(seats: Seats) -> Seats:
     return replace(seats, denials=0, dry_since_s=None)
 
 
-def denied(seats: Seats, running: int, now_s: float) -> Seats:
-    """No seat for a file that had started; `running` no longer counts it."""
+def denied(seats: Seats, running: int, now_s: float, begun_s: float | None = None) -> Seats:
+    """No seat for a file that had started; `running` no longer counts it.
+
+    Where the file needed no seat of its own, the licence is lost: what is held lets nobody start any more.
+
+    Args:
+        seats: so far.
+        running: files that still run.
+        now_s: when it was told.
+        begun_s: when the file had started; None: after the last denial.
+    """
+    held = units(seats, running)
+    lost = units(seats, running + 1) <= held
+    dry = now_s if seats.dry_since_s is None and not held else seats.dry_since_s
+    dry = None if held and not lost else dry
+    seats = replace(seats, granted=0 if lost else min(seats.granted, held), dry_since_s=dry)
+    if begun_s is not None and begun_s <= seats.denied_s:
+        return seats
     number, random = _draw(seats.random)
     back_off = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2.0 ** min(seats.denials, 10))
-    held = units(seats, running)
-    dry = None if held else seats.dry_since_s if seats.dry_since_s is not None else now_s
     wait = back_off * (1 - JITTER + 2 * JITTER * number)
-    return replace(
-        seats,
-        granted=min(seats.granted, held),
-        next_ask_s=now_s + wait,
-        denials=seats.denials + 1,
-        dry_since_s=dry,
-        random=random,
-    )
+    return replace(seats, next_ask_s=now_s + wait, denials=seats.denials + 1, denied_s=now_s, random=random)
 
 
 def exhausted(seats: Seats, running: int, now_s: float) -> bool:
