@@ -21,7 +21,7 @@ def histories(model):
 
 
 def test_one_bit_of_difference_redoes_every_file_that_used_a_joint_answer(orcaflex, sims, monkeypatch):
-    """One variable of one file, one unit in the last place: a warning names it, and all values are the single calls'."""
+    """One variable of one file, one unit in the last place: a warning names it; all values are the single calls'."""
     single = {"executor": "serial", "broker": {"prefetch": False}, "ledger": {"enabled": False}}
     joint = {"executor": "serial", "ledger": {"enabled": False}}
     ask = partial(orcabatch.run_batch, sims, postprocess=histories, orcaflex="simulated", progress=False)
