@@ -106,7 +106,10 @@ class Child:
     def wait(self) -> int:
         """Its exit code, once it has ended."""
         if self.code is None:
-            self.until(lambda said: False)
+            deadline = time.monotonic() + PATIENCE_S
+            while alive(self.pid):
+                assert time.monotonic() < deadline, f"it does not end: {self.stderr.read_text()[-2000:]}"
+                _pause(0.02)
             self.code = self.server.wait(self.pid)
         return self.code
 
@@ -147,12 +150,17 @@ def _pause(seconds: float) -> None:
 
 @dataclass
 class Project:
-    """Simulated files with a digitalmodel YAML over them, a state folder and counters of their own."""
+    """Simulated files with a digitalmodel YAML over them, a state folder and counters of their own.
+
+    Attributes:
+        values: what a function made of the files, where that was asked.
+    """
 
     folder: Path
     server: Server
     costs: simulated.Costs = field(default_factory=simulated.Costs)
     runs: int = 0
+    values: Any = None
 
     @classmethod
     def made(cls, folder: Path, server: Server, *, files: int = 12, **costs: Any) -> Project:

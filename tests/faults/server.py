@@ -6,10 +6,10 @@ The child has a session of its own, its output goes to the files that the job na
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -28,6 +28,7 @@ HEAVY = (
     "ruamel.yaml",
     "loguru",
     "PIL.Image",
+    "assetutilities.engine",
     "xlsxwriter",
     "openpyxl",
     "orcabatch.batch.run",
@@ -42,7 +43,8 @@ def serve() -> None:
             importlib.import_module(module)
     import scenario
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN if "--forget" in sys.argv else signal.SIG_DFL)
+    gc.collect()
+    gc.freeze()  # else the first collection in each child copies all that was imported here
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:

@@ -13,12 +13,15 @@ import pytest
 from faults.harness import Project
 from faults.kills import job, kill_and_resume
 
-KILLS = int(os.environ.get("ORCABATCH_KILLS", "10"))
+KILLS = int(os.environ.get("ORCABATCH_KILLS", "6"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 60 * KILLS)
-@pytest.mark.parametrize(("executor", "digitalmodel"), [("threads", True), ("processes", False)])
+@pytest.mark.parametrize(
+    ("executor", "digitalmodel"),
+    [("threads", True), ("processes", False), pytest.param("serial", False, marks=pytest.mark.long)],
+)
 def test_a_kill_costs_the_files_in_flight_and_nothing_else(server, tmp_path, executor, digitalmodel):
     """Nothing finished is lost or done twice, no output is ever partial, the end is the serial run's, byte for byte."""
     project = Project.made(tmp_path, server, load_latency_s=0.1)
