@@ -8,7 +8,18 @@ import sys
 
 import orcabatch
 
-HEAVY = ["pandas", "numpy", "OrcFxAPI", "digitalmodel", "assetutilities", "rich", "distributed", "matplotlib", "yaml"]
+HEAVY = [
+    "pandas",
+    "numpy",
+    "OrcFxAPI",
+    "digitalmodel",
+    "assetutilities",
+    "rich",
+    "dask",
+    "distributed",
+    "matplotlib",
+    "yaml",
+]
 
 
 def fresh(code: str) -> str:

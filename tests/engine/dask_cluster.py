@@ -19,6 +19,8 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 NEEDED = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="the extra `dask` is not installed")
+MARKS = [NEEDED, pytest.mark.slow]
+"""Of what starts a cluster: several processes, each of which imports distributed."""
 
 
 class Cluster:
@@ -63,6 +65,12 @@ class Cluster:
     def end_scheduler(self) -> None:
         """Kill it."""
         self._processes[0].kill()
+
+    def kill_worker_below(self, number: int) -> None:
+        """Kill the worker process that the nanny of the so-manieth `add` has started."""
+        for child in psutil.Process(self._processes[number].pid).children(recursive=True):
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
 
     def close(self) -> None:
         for process in self._processes:

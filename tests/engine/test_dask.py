@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -163,10 +165,24 @@ def test_sessions_of_a_client_that_is_gone_are_closed(monkeypatch: pytest.Monkey
     assert dask_worker._crews == {}
 
 
+def test_nothing_of_dask_is_imported_by_other_executors() -> None:
+    """It is an extra, and heavy: a run on threads does without."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from engine.fakes import FakeJob, tasks; "
+        "from orcabatch.engine import EngineOptions, Limits, run; "
+        "done = list(run(tasks(3), FakeJob(), options=EngineOptions(threads=2), limits=Limits())); "
+        "print(len(done), [name for name in sys.modules if name.split('.')[0] in {'dask', 'distributed'}])"
+    )
+    folder = str(Path(__file__).parents[1])
+    said = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert said.stdout == "3 []\n"
+
+
 # --- on a cluster ---------------------------------------------------------------------------------------------------
 
 
 @dask_cluster.NEEDED
+@pytest.mark.slow
 @pytest.mark.usefixtures("_dask_cluster")
 class TestDask:
     """With two workers of two threads each, below a nanny that replaces them."""
@@ -215,6 +231,7 @@ def growing(_nothing_left: None) -> Iterator[dask_cluster.Cluster]:
 
 
 @dask_cluster.NEEDED
+@pytest.mark.slow
 def test_workers_join_late_each_with_its_memory_limit(growing: dask_cluster.Cluster, tmp_path: Path) -> None:
     """A run without workers waits for one; a second one that joins gets what the first has no memory or thread for.
 

@@ -33,7 +33,7 @@ EXECUTORS: dict[str, dict[str, Any]] = {
     "dask": {"executor": "dask"},
 }
 """`auto` never moves here, because nothing is measured; `moving` does as soon as one file has ended."""
-DASK = pytest.param("dask", marks=dask_cluster.NEEDED)
+DASK = pytest.param("dask", marks=dask_cluster.MARKS)
 ALL = [DASK if name == "dask" else name for name in EXECUTORS]
 MANY = [name for name in ALL if name != "serial"]
 LONG = bool(os.environ.get("ORCABATCH_LONG"))

@@ -29,8 +29,8 @@ EXECUTORS = {
     "hybrid": ("processes", 2),
     "dask": ("dask", 1),
 }
-DASK = pytest.param("dask", marks=dask_cluster.NEEDED)
-DASK_ONCE = pytest.param("dask", signal.SIGINT, marks=dask_cluster.NEEDED)
+DASK = pytest.param("dask", marks=dask_cluster.MARKS)
+DASK_ONCE = pytest.param("dask", signal.SIGINT, marks=dask_cluster.MARKS)
 FEW = [name for name in EXECUTORS if name != "dask"]
 LONG = bool(os.environ.get("ORCABATCH_LONG"))
 """Many more random moments, and every pair of signal and executor."""
