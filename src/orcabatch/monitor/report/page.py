@@ -117,10 +117,10 @@ def _page(title: str, *body: Html) -> str:
 
 
 def _head(metrics: Mapping[str, Any]) -> list[Html]:
-    name = metrics["batch"] or "Batch"
+    name = f": {metrics['batch']}" if metrics["batch"] else ""
     simulated = " OrcaFlex was simulated." if metrics["orcaflex"] == "simulated" else ""
     return [
-        tag("h1", f"Batch report: {name}"),
+        tag("h1", f"Batch report{name}"),
         tag(
             "p",
             f"Began {moment(metrics['started_at'])}. {STATES[metrics['state']]}{simulated}",

@@ -90,7 +90,7 @@ def verdict(metrics: Metrics) -> Html:
     body = tag(
         "div",
         tag("p", tag("strong", bottleneck["verdict"]), f" {VERDICT_WORDS[bottleneck['verdict']]}"),
-        tag("p", said),
+        tag("p", said[:1].upper() + said[1:]),
         tag("ul", *items) if items else tag("p", "Nothing stands out that a setting would change."),
         class_="verdict",
     )
