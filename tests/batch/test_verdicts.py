@@ -71,7 +71,7 @@ def test_files_that_wait_for_their_disk(orcaflex, sims, workers):
 
 @EVERYWHERE
 def test_native_work_that_fills_the_cpus(orcaflex, sims, workers, monkeypatch):
-    """A hundredth of a CPU is allowed, so that other programs do not matter; work outside the lock is not the lock's."""
+    """A hundredth of a CPU is allowed, so other programs do not matter; work outside the lock is not the lock's."""
     monkeypatch.setattr(performance, "Probes", partial(Probes, cpus=0.01))
     run = ran(sims, workers, cpu_s_per_pass=0.1)
     assert run.verdict == "CPU_BOUND"
