@@ -197,7 +197,8 @@ def _local(distributed: Any, processes: int, threads: int) -> Any:
         n_workers=processes,
         threads_per_worker=threads,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # None would take port 8787, and warn where that is taken
+        scheduler_kwargs={"dashboard": False},
         preload=["orcabatch.engine.dask_worker"],
         silence_logs=logging.CRITICAL,
     )
