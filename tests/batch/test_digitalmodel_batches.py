@@ -142,8 +142,9 @@ def test_the_strictest_limits_of_several_batches_count(project, tmp_path):
 def test_a_batch_proves_itself_and_a_planted_digit_is_found(orcaflex, project, tmp_path):
     """`verify --prove` on what run_batch left, then with one digit changed."""
     orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=tmp_path)
-    assert prove(tmp_path, 3).equal
-    series = sorted(tmp_path.glob("fsts_*_tension.csv"))[0]
+    proof = prove(tmp_path, 3)
+    assert proof.equal
+    series = next(tmp_path.glob(f"{Path(proof.files[-1].file).stem}_*.csv"))
     text = series.read_text()
     at = max(index for index, sign in enumerate(text) if sign.isdigit())
     series.write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :])

@@ -138,7 +138,7 @@ def test_memory_follows_the_factor(orcfxapi: ModuleType, tmp_path: Path) -> None
     """Loading takes the log times the factor, and gives it back at Clear."""
     psutil = pytest.importorskip("psutil")
     process = psutil.Process()
-    for factor in (0.4, 1.0, 2.5):
+    for factor in (0.6, 1.0, 2.5):  # 36 MB and more: smaller blocks may stay with the allocator
         spec = SimSpec(size_bytes=60_000_000, memory_factor=factor)
         path = simulated.write_sim(tmp_path / f"{factor}.sim", spec)
         model = orcfxapi.Model()
