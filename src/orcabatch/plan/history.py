@@ -17,8 +17,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orcabatch.engine.concurrency import START
 from orcabatch.plan.predict import Expectation
 
+FILES_PER_PLACE = 6
+"""A batch of fewer files for each that runs at once has no time to come down from too many."""
 NEAR_SIZE = 0.02
 """A file whose size differs by more is another file, whatever its name."""
 MOST_PAIRS = 150
@@ -99,6 +102,16 @@ class Learned:
             return None
         return self.by_size.seconds(size_bytes) * self.families.get(family(name), 1.0)
 
+    def start(self, files: int) -> int:
+        """How many of so many files at once to start with.
+
+        Below where the last run ended, further where there are few files: climbing costs little, and what was started
+        too many at once cannot be taken back.
+        """
+        if self.limit is None or self.limit <= START:
+            return self.limit or START
+        return max(START, min(self.limit * 2 // 3, files // FILES_PER_PLACE))
+
     def words(self) -> tuple[str, ...]:
         """What was learned, for the plan."""
         if not self.records:
@@ -107,9 +120,7 @@ class Learned:
         if "" in self.factors:
             said.append(f"their memory is at most {self.factors['']:.2f} times their size")
         if self.limit is not None:
-            said.append(
-                f"the last run ended with {self.limit} at once{self._executor_words()}, so this one starts there"
-            )
+            said.append(f"the last run ended with {self.limit} at once{self._executor_words()}; this one climbs there")
         return ("; ".join(said),)
 
     def _rate_words(self) -> str:

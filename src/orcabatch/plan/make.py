@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orcabatch.engine.concurrency import START
 from orcabatch.plan.caps import Cap, hard_caps, memory_budget, memory_cap_together, tier, tightest, without_memory
+from orcabatch.plan.history import Learned
 from orcabatch.plan.notes import notes
 from orcabatch.plan.optimizer import TIERS, tier_of
 from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, makespan, memory_bytes, usable_seconds
@@ -23,7 +23,6 @@ from orcabatch.settings import Settings, was_set
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
-    from orcabatch.plan.history import Learned
 
 
 class PathAndSize(Protocol):
@@ -57,7 +56,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         batches: for each file the names of the batches that want it; None: one batch without a name.
         history: what past runs tell; None: nothing.
         skipped: by index, why a file will not run.
-        learned: what the last run of this kind ended with, where this one starts; None: nothing.
+        learned: what the last run of this kind left to this one; None: nothing.
 
     Raises:
         ValueError: `batches` is not as long as `files`.
@@ -84,7 +83,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         limit=bound.count,
         ceiling=ceiling,
         bound_by=bound.because,
-        start_limit=_start(settings, bound.count, learned),
+        start_limit=_start(settings, bound.count, (learned or Learned()).start(len(running))),
         min_limit=floor,
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
@@ -159,12 +158,9 @@ def _floor(settings: Settings, limit: int) -> int:
     return min(settings.threading.min_threads, limit) if was_set(settings, "threading.min_threads") else 1
 
 
-def _start(settings: Settings, limit: int, learned: Learned | None) -> int:
-    """Static starts at its limit, the others where the last run of their kind ended, or where the engine would."""
-    if settings.threading.mode == "static":
-        return limit
-    start = learned.limit if learned is not None and learned.limit is not None else START
-    return min(limit, max(_floor(settings, limit), start))
+def _start(settings: Settings, limit: int, start: int) -> int:
+    """Static starts at its limit, the others where the engine would, or where the last run of their kind suggests."""
+    return limit if settings.threading.mode == "static" else min(limit, max(_floor(settings, limit), start))
 
 
 def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...]:
