@@ -128,8 +128,8 @@ def test_time_that_was_not_limited_by_the_count_never_raises_it() -> None:
 
 def test_the_prior_from_history_is_where_it_starts() -> None:
     """A batch like an earlier one starts at the count that was found then, within the hard limits."""
-    assert concurrency.begin(Limits(max_limit=45, prior_limit=20), 100, SIZE).limit == 20
-    assert concurrency.begin(Limits(max_limit=8, prior_limit=20), 100, SIZE).limit == 8
+    assert concurrency.begin(Limits(max_limit=45, start_limit=20), 100, SIZE).limit == 20
+    assert concurrency.begin(Limits(max_limit=8, start_limit=20), 100, SIZE).limit == 8
     assert concurrency.begin(Limits(max_limit=45), 3, SIZE).limit == 3
 
 

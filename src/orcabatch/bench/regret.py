@@ -66,7 +66,7 @@ def judge(case: Case, counts: Iterable[int] = ()) -> Judged:
     """Run a case as it comes, with history, and at fixed counts."""
     limits = virtual.limits_of(case)
     first, learned = _taught(case)
-    informed = replace(limits, prior_limit=learned.start(len(case.files)))
+    informed = replace(limits, start_limit=learned.start(len(case.files)))
     again = virtual.simulate(case, informed, tasks=_tasks(case, learned))
     tried = [count for count in counts if count <= limits.max_limit]
     fixed = {count: virtual.simulate(case, replace(limits, fixed_limit=count)).makespan_s for count in tried}

@@ -188,12 +188,12 @@ class Concurrency:
 
 
 def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
-    """Before the first file: the prior from history where there is one, else a small count."""
+    """Before the first file: the count that was asked for, else a small one."""
     most = max(1, min(limits.max_limit, files or 1))
     least = max(1, min(limits.min_limit, most))
     if limits.fixed_limit:
         return Concurrency(min(most, limits.fixed_limit), most, least, file_bytes, adaptive=False)
-    start = limits.start_limit or limits.prior_limit or START
+    start = limits.start_limit or START
     return Concurrency(max(least, min(start, most)), most, least, file_bytes)
 
 

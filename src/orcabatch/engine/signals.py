@@ -83,7 +83,7 @@ class Limits:
         mode: `static` runs tier after tier with `tiers` as fixed counts; `dynamic` finds the count below the limits.
         tiers: ceiling per tier (files of that tier running at once); a tier that is missing has none.
         max_limit: hard ceiling on files running at once.
-        start_limit: where `dynamic` starts; None: it chooses (from `prior_limit`, else a small count).
+        start_limit: where `dynamic` starts, from history where there is one; None: at a small count.
         min_limit: never fewer, where the user set it; 1 otherwise.
         memory_total_bytes: of the host or cgroup; 0: memory is not watched until a sample tells.
         max_usage_percent: (total - available) / total above which nothing starts and the limit shrinks.
@@ -91,7 +91,6 @@ class Limits:
         overhead: factor that `Task.memory_bytes` holds over the file's size; 1.5 to start with.
         seats: licence seats.
         cpus: CPUs that this batch may use.
-        prior_limit: the count that was found for such a batch on this host before; None: no history.
         fixed_limit: `dynamic` only: run at this count and do not adapt (for benchmarks); None: adapt.
     """
 
@@ -106,7 +105,6 @@ class Limits:
     overhead: float = 1.5
     seats: SeatLimits = field(default_factory=SeatLimits)
     cpus: int = 1
-    prior_limit: int | None = None
     fixed_limit: int | None = None
 
 
