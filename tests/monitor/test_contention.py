@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
+from monitor.making import still_probes
 from orcabatch.monitor.contention import Contention, ContentionLog, LockProbe
+from orcabatch.monitor.sampler import Sampler
 
 
 def probe(*round_trips_s: float) -> LockProbe:
@@ -67,3 +69,12 @@ def test_the_log_stays_small():
     for step in range(20 * 3600):
         log.add(step / 20, False, 0.0)
     assert len(log._times) <= 5 * 3600 + 2
+
+
+def test_few_probes_of_a_stretch_leave_the_word_to_the_whole_run():
+    """One free probe of a short file says nothing where all the others of the run found the lock taken."""
+    sampler = Sampler(still_probes(), 5.0, lambda reading: None, lambda: 0.0)
+    for at_s in range(1, 21):
+        sampler._locks.add(float(at_s), at_s != 7, 0.01)
+    assert sampler.lock_between(6.5, 7.5).taken == pytest.approx(0.95)
+    assert sampler.lock_between(2.5, 12.5).taken == pytest.approx(10 / 11)

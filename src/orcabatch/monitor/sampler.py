@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PROBE_EVERY_S = 0.05
 HOST_EVERY_S = 0.5
 
+FEW_PROBES = 4
+"""Fewer probes than these say little about a stretch of time: one of two may be chance."""
+
 SHORTEST_S = 0.25
 """Rates over less than this (and less than half an interval) say nothing: a last reading that soon is left out."""
 
@@ -91,9 +94,13 @@ class Sampler:
         self._thread.join()
 
     def lock_between(self, begin_s: float, end_s: float) -> Contention:
-        """How hard the interpreter lock was to get between two moments."""
+        """How hard the interpreter lock was to get between two moments; in the run so far where few probes fell there.
+
+        The probe itself waits for the lock: the harder it is to get, the fewer there are.
+        """
         with self._guard:
-            return self._locks.between(begin_s, end_s)
+            found = self._locks.between(begin_s, end_s)
+            return found if found.probes >= FEW_PROBES else self._locks.whole()
 
     def lock_overall(self) -> Contention:
         """How hard the interpreter lock was to get over the whole run."""
