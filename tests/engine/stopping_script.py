@@ -59,7 +59,7 @@ def one_run(executor: str, threads: int, count: int, gate: str) -> None:
             say(index=outcome.index, status=outcome.status.value)
             cancelled += outcome.status == "cancelled"
             if gate and cancelled == count - 2:
-                threading.Thread(target=tell_when_it_waits).start()
+                threading.Thread(target=tell_when_it_waits, daemon=True).start()
     except BatchInterrupted as error:
         signum = error.signum
     say(
