@@ -24,6 +24,7 @@ def looks(count: int, *, taken: float | None, cores: float = 1.0, per_s: int = G
             cores=cores,
             done_bytes=int(tick / 4 * per_s),
             running_bytes=GB // 10,
+            done=int(tick / 4 * per_s) // GB,
         )
         for tick in range(1, count + 1)
     ]
@@ -66,7 +67,7 @@ def test_unmeasured_is_not_held() -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"total_bytes": GB // 2}, "cost 3 s to start"),
+        ({"total_bytes": GB // 2, "total_files": 6}, "cost 3 s to start"),
         ({"processes": 1}, "1 worker process would be no faster"),
         ({"cpus": 1}, "1 worker process would be no faster"),
         ({"stays": "its function lives here only"}, "its function lives here only"),
@@ -77,6 +78,12 @@ def test_it_stays_for_a_reason(change: dict[str, object], word: str) -> None:
     said = verdicts(looks(40, taken=1.0), replace(PROSPECTS, **change))  # type: ignore[arg-type]
     assert [verdict.do for verdict in said] == ["stay"]
     assert word in said[0].why
+
+
+def test_what_is_left_is_not_judged_by_bytes_alone() -> None:
+    """Large files go first: where each takes as long as any other, most of the time is left with few bytes left."""
+    large_first = replace(PROSPECTS, total_files=400, total_bytes=GB // 2)
+    assert [verdict.do for verdict in verdicts(looks(40, taken=1.0), large_first)] == ["move"]
 
 
 def test_cores_that_are_full_already_leave_nothing_to_gain() -> None:
@@ -112,7 +119,7 @@ def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int
     watch, now_s, done, said = Watch(), 0.0, 0, []
     for seconds, busy, taken, cores, more, running in ticks:
         now_s, done = now_s + seconds, done + more
-        watch, verdict = watch.step(Look(now_s, busy, taken, cores, done, running), prospects)
+        watch, verdict = watch.step(Look(now_s, busy, taken, cores, done, running, len(said)), prospects)
         assert 0 <= watch.taken <= 1
         if verdict is not None:
             said.append(verdict)

@@ -62,7 +62,7 @@ KINDS = (
     Kind("CPU", real_work.one_history, simulated.Costs(cpu_s_per_pass=0.15), 80, counts=(1, 2, 3, 4, 8, 16)),
     Kind("GIL", real_work.held_by_the_lock, simulated.Costs(), 150, counts=(1, 2, 3, 4, 8)),
     Kind(
-        "GIL, two processes allowed", real_work.held_by_the_lock, simulated.Costs(), 300, counts=(1, 2, 3, 4, 8),
+        "GIL, two processes allowed", real_work.held_by_the_lock, simulated.Costs(), 900, counts=(1, 2, 3, 4, 8),
         performance={"process_count": 2},
     ),
 )  # fmt: skip

@@ -44,6 +44,8 @@ GAIN = 0.03
 DOUBLE, CAREFUL, HELD = 2.0, 1.4, 1.6
 """Steps up: below `CAREFUL_FROM` files, above, and once the limit has been lowered."""
 CAREFUL_FROM = 16
+IDLE = 0.2
+"""Where less than this share of the CPUs and of the GIL is taken, steps stay large above `CAREFUL_FROM` too."""
 TRUST = 2.0
 """How far beyond the measured crowd extraction is predicted."""
 MEASURED_SHARE = 0.25
@@ -387,7 +389,8 @@ def _roof(state: Concurrency) -> float:
 
 
 def _highest_step(state: Concurrency, reading: Reading, rest: Smooth | None) -> int:
-    step = HELD if state.lowered else DOUBLE if state.limit < CAREFUL_FROM else CAREFUL
+    idle = max(state.cpu, state.gil) < IDLE
+    step = HELD if state.lowered else DOUBLE if idle or state.limit < CAREFUL_FROM else CAREFUL
     top = min(state.most, max(state.limit + 1, int(step * state.limit)))
     blind = rest is None and _told_apart(reading.sample)
     return min(top, max(BLIND, state.limit)) if blind else top

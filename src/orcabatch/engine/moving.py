@@ -65,6 +65,7 @@ class Look:
         lock_taken: share of the time since the look before that the lock was found taken; None: not measured.
         cores: CPU cores that this process used since the look before.
         done_bytes, running_bytes: size of the files that ended, and of those being worked on.
+        done: files that ended.
     """
 
     now_s: float
@@ -73,6 +74,7 @@ class Look:
     cores: float
     done_bytes: int
     running_bytes: int
+    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,15 @@ class Watch:
         return Verdict("move" if pays else "stay", f"{held}; {saved}")
 
     def _left_s(self, look: Look, prospects: Prospects) -> float:
-        """Seconds that the files not yet started would take as things are."""
-        left = max(0, prospects.total_bytes - look.done_bytes - look.running_bytes)
-        return left * look.now_s / (look.done_bytes + look.running_bytes / 2)
+        """Seconds that the files not yet started would take as things are.
+
+        Part of a file's time grows with its size and part does not, and the large ones go first: half-way between what
+        bytes and what files say.
+        """
+        left_bytes = prospects.total_bytes - look.done_bytes - look.running_bytes
+        left = prospects.total_files - look.done - look.busy
+        if left_bytes <= 0 or left <= 0:
+            return 0.0
+        by_bytes = left_bytes / (look.done_bytes + look.running_bytes / 2)
+        by_files = left / (look.done + look.busy / 2)
+        return look.now_s * (by_bytes + by_files) / 2

@@ -209,6 +209,7 @@ class SwitchingExecutor:
             cores=sample.cpu_percent / 100 * self._prospects.cpus,
             done_bytes=self._done_bytes,
             running_bytes=sum(task.size_bytes for task in self._here.values()),
+            done=self._ended,
         )
         self._watch, verdict = self._watch.step(look, self._prospects)
         if verdict is None:
