@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from engine.fakes import Book, FakeRecipe, Say, task
 from orcabatch.engine.contract import Extracted
 from orcabatch.engine.entry import Bench, Caught, Done, attempt
 from orcabatch.engine.executor import Complaint, Finished, Message, PhaseEntered, Started
-from orcabatch.engine.meter import MemoryMeter, resident_bytes
+from orcabatch.engine.meter import MemoryMeter, give_back, resident_bytes
 from orcabatch.outcome import Cause, Phase, Status
 
 
@@ -121,6 +122,18 @@ def test_a_worker_that_cannot_be_closed_is_a_complaint() -> None:
     worker.do(task(0))
     worker.close()
     assert [type(each) for each in said if not isinstance(each, Started | PhaseEntered)] == [Complaint]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the allocator gives back by itself, or is not asked")
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    """The allocator keeps 120 MB that lie below something still in use, until it is told to let go."""
+    many = [bytearray(60_000) for _ in range(2000)]
+    in_use = bytearray(60_000)
+    many.clear()
+    kept = resident_bytes()
+    give_back()
+    assert resident_bytes() < kept - 60_000_000
+    assert len(in_use) == 60_000
 
 
 def test_memory_is_shared_out_by_size() -> None:

@@ -29,7 +29,7 @@ def test_before_anything_is_known_four_times_the_size_is_reserved() -> None:
     assert state.reserved_bytes == pytest.approx(4 * GB, rel=1e-6)
     for _ in range(200):
         state = memory.learn(state, int(1.5 * GB), 2 * GB)
-    assert state.reserved_bytes == pytest.approx(2 * GB, rel=0.02)
+    assert state.reserved_bytes == pytest.approx(2 * GB, rel=0.08)
     assert state.reserved_bytes >= 2 * GB
 
 
@@ -48,11 +48,11 @@ def test_a_model_that_is_too_small_to_tell_teaches_nothing() -> None:
 
 
 def test_other_programs_and_the_baseline_are_counted() -> None:
-    """Room is the cap less what others hold, less what this process held before any file."""
+    """Room is the cap less what others hold, less what this process held before any file, and will hold beside them."""
     state = memory.observe(memory.begin(LIMITS, from_history=False), LIMITS, sample(used=30 * GB, own=5 * GB))
-    assert (state.others_bytes, state.baseline_bytes) == (25 * GB, 5 * GB)
-    assert state.budget_bytes == 50 * GB
-    assert state.room_bytes == 50 * GB
+    assert (state.others_bytes, state.baseline_bytes) == (25 * GB, 5 * GB + memory.SETTLING_BYTES)
+    assert state.budget_bytes == 50 * GB - memory.SETTLING_BYTES
+    assert state.room_bytes == 50 * GB - memory.SETTLING_BYTES
 
 
 def test_files_that_hold_more_than_was_reserved_leave_less_room() -> None:
@@ -67,7 +67,7 @@ def test_what_a_finished_file_held_is_free_at_once() -> None:
     """Room does not wait for the next sample."""
     state = memory.observe(memory.begin(LIMITS, from_history=False), LIMITS, sample(used=0, own=0))
     state = memory.observe(memory.load(state, 30 * GB), LIMITS, sample(used=80 * GB, own=80 * GB))
-    assert memory.unload(state, 30 * GB, 80 * GB).room_bytes == 80 * GB
+    assert memory.unload(state, 30 * GB, 80 * GB).room_bytes == 80 * GB - memory.SETTLING_BYTES
 
 
 @pytest.mark.parametrize(("used", "pressure"), [(74, "none"), (76, "collect"), (81, "over")])

@@ -12,6 +12,7 @@ page cache that the kernel can drop is left out, as the engine leaves it out.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -85,17 +86,21 @@ def _made_group() -> Group | None:
 
 
 def hungry_batch(folder: Path, *, together_bytes: int, sizes: tuple[int, int], seed: int = 0) -> list[Path]:
-    """Files that together need at least so much memory once loaded; each file stands under several names."""
+    """Files that together need about so much memory once loaded, each with a factor of its own."""
     target = folder / f"hungry-{together_bytes}-{sizes[1]}-{seed}"
     if not target.exists():
         spec = simulated.SimSpec(objects=simulated.mooring_objects(3), stop_time_s=20.0)
-        made = simulated.generate_batch(
-            target, lngc=0, standard=40, standard_bytes=sizes, objects=3, base=spec, memory_factors=FACTORS, seed=seed
+        count = math.ceil(together_bytes / (sum(sizes) / 2 * sum(FACTORS) / 2))
+        simulated.generate_batch(
+            target,
+            lngc=0,
+            standard=count,
+            standard_bytes=sizes,
+            objects=3,
+            base=spec,
+            memory_factors=FACTORS,
+            seed=seed,
         )
-        needs = sum(file.stat().st_size * simulated.SimFile(file).header.spec.memory_factor for file in made)
-        for round_ in range(1, int(together_bytes / needs) + 1):
-            for file in made:
-                os.link(file, file.with_name(f"{file.stem}_again{round_:02d}.sim"))
     return sorted(target.glob("*.sim"))
 
 
@@ -111,7 +116,7 @@ def one_run(files: Sequence[Path], executor: str, *, limit_bytes: int, neighbour
             "neighbour_bytes": limit_bytes // 3 if neighbour else 0, "sys_path": sys.path,
         }  # fmt: skip
         command = [sys.executable, "-m", "orcabatch.bench.real_memory", json.dumps(question)]
-        environment = os.environ | {simulated.costs.COSTS_VARIABLE: simulated.Costs(log_pass_s=0.05).to_json()}
+        environment = os.environ | {simulated.costs.COSTS_VARIABLE: simulated.Costs(log_pass_s=0.4).to_json()}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
             try:
                 seen = _watch(group, child)
@@ -154,7 +159,7 @@ def _watch(group: Group, child: subprocess.Popen[str]) -> list[tuple[float, int]
 def all_runs(folder: Path, *, quick: bool = False) -> list[dict[str, Any]]:
     """Threads and processes, each alone and with a neighbour."""
     limit_bytes = 600 * MB
-    times = 2 if quick else 10
+    times = 2 if quick else 16
     files = hungry_batch(folder, together_bytes=times * limit_bytes * CAP_PERCENT // 100, sizes=(4 * MB, 20 * MB))
     return [
         one_run(files, executor, limit_bytes=limit_bytes, neighbour=neighbour)
@@ -195,7 +200,7 @@ def main(question: dict[str, Any]) -> dict[str, Any]:
     watch = _Starts(memory_reading)
     performance = {
         "executor": question["executor"], "process_count": 2, "threads_per_process": 2,
-        "memory": {"max_usage_percent": CAP_PERCENT}, "threading": {"max_threads": 16},
+        "memory": {"max_usage_percent": CAP_PERCENT}, "threading": {"max_threads": 45},
     }  # fmt: skip
     done, longest, neighbour = 0, 0.0, None
     try:

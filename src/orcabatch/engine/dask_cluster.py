@@ -11,7 +11,6 @@ A file is bound to one worker, so the worker's absence from the scheduler's list
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import threading
 from collections.abc import Callable, Collection
@@ -22,6 +21,7 @@ from typing import Any
 from orcabatch.engine import dask_worker
 from orcabatch.engine.dask_places import Seen
 from orcabatch.engine.entry import Caught, Done, attempt
+from orcabatch.engine.meter import give_back
 from orcabatch.errors import SettingsError
 
 _log = logging.getLogger(__name__)
@@ -143,8 +143,8 @@ class Cluster:
         self._tell([address], dask_worker.leave)
 
     def collect(self, addresses: Collection[str]) -> None:
-        """Collect garbage there, soon."""
-        self._tell(addresses, gc.collect)
+        """Give memory back there, soon."""
+        self._tell(addresses, give_back)
 
     def close_sessions(self, run: str, addresses: Collection[str], *, wait: bool) -> None:
         """Close the sessions of a run on these workers."""

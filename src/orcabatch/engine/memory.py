@@ -6,16 +6,19 @@ thresholds, and how long a batch with nothing running waits for memory. Does not
 
     cap    = total x max_usage_percent
     others = total - available - own          what other programs hold
-    held   = max(baseline + reserved, own)    what we hold or shall hold; baseline is what we held before the first file
+    held   = max(baseline + reserved, own)    what we hold or shall hold; baseline: what we held before the first file
+                                              and a little more
     room   = cap - others - held
 
 A file is reserved its prediction x `correction`. What is loaded cannot be taken back, so before anything is known the
 correction stands for the worst that is plausible (`BLIND_FACTOR` times the file's size: few files start where memory is
-short, and all the same where it is ample); with every file measured it moves towards the highest seen.
+short, and all the same where it is ample); with every file measured it moves towards the highest seen, slowly, because
+files that are alike follow each other.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -28,6 +31,8 @@ HISTORY_MARGIN = 1.15
 """The same over predictions that stem from earlier runs."""
 TOO_SMALL_TO_TELL_BYTES = 16_000_000
 """What a process gains by chance; a model below it tells nothing about the factor."""
+SETTLING_BYTES = 50_000_000
+"""What this process will take beside models once it works: modules that are imported then, buffers, threads."""
 PATIENCE_S = 30.0
 """How long a batch with nothing running waits for other programs to give memory back, before one file runs alone."""
 COLLECT_EVERY_S = 5.0
@@ -68,7 +73,7 @@ class Memory:
     @property
     def correction(self) -> float:
         """What a prediction is multiplied by: the highest factor seen, and a doubt that shrinks with their number."""
-        return self.highest + max(0.0, self.blind - self.highest) / (self.measured + 1)
+        return self.highest + max(0.0, self.blind - self.highest) / math.sqrt(self.measured + 1)
 
     @property
     def reserved_bytes(self) -> int:
@@ -123,7 +128,7 @@ def observe(memory: Memory, limits: Limits, sample: Sample) -> Memory:
     used = max(0, sample.total_bytes - sample.available_bytes)
     baseline = memory.baseline_bytes
     if baseline is None:
-        baseline = 0 if memory.predicted_bytes else sample.own_bytes
+        baseline = 0 if memory.predicted_bytes else sample.own_bytes + SETTLING_BYTES
     others = max(0, used - sample.own_bytes)
     return replace(memory, used_bytes=used, own_bytes=sample.own_bytes, others_bytes=others, baseline_bytes=baseline)
 

@@ -1,4 +1,4 @@
-"""How much memory and input a file cost, measured from inside the process that holds it.
+"""How much memory and input a file cost, measured from inside the process that holds it; and giving memory back.
 
 Covers resident memory, its attribution to the files being worked on at the same time, and the bytes a thread read.
 Does not cover the host (`orcabatch.host`). Where a system does not say, the answer is 0, never a guess.
@@ -10,6 +10,8 @@ the sum is right and each share is an estimate.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import sys
 import threading
@@ -45,6 +47,18 @@ def thread_read_bytes() -> int:
         return int(_read("/proc/thread-self/io").split(maxsplit=2)[1])
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def give_back() -> None:
+    """Collect garbage, and have the allocator return to the system what it keeps for later.
+
+    glibc keeps what its threads have freed: a process whose models are gone can stay as large as it ever was.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 class MemoryMeter:

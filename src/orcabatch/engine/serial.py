@@ -6,14 +6,13 @@ stopping a hung file: it holds the only thread there is, so a timeout is reporte
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.entry import Bench
 from orcabatch.engine.mailbox import Mailbox
-from orcabatch.engine.meter import MemoryMeter
+from orcabatch.engine.meter import MemoryMeter, give_back
 from orcabatch.engine.sessions import death
 
 if TYPE_CHECKING:
@@ -67,8 +66,8 @@ class SerialExecutor:
         """There is one worker."""
 
     def collect(self) -> None:
-        """Collect garbage in this process."""
-        gc.collect()
+        """Give memory back in this process."""
+        give_back()
 
     def close(self, *, now: bool = False) -> None:
         """Close the worker."""

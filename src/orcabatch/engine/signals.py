@@ -200,7 +200,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class CollectGarbage:
-    """Collect garbage in every worker process."""
+    """Collect garbage, and give what is free back to the system, in every worker process."""
 
 
 @dataclass(frozen=True, slots=True)

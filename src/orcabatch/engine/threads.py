@@ -14,7 +14,6 @@ joins at its exit once they hang: a file that never returns must not keep Python
 from __future__ import annotations
 
 import concurrent.futures.thread as pools
-import gc
 import logging
 import threading
 import time
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Died, Finished, Message, Returned
 from orcabatch.engine.mailbox import Mailbox
-from orcabatch.engine.meter import MemoryMeter
+from orcabatch.engine.meter import MemoryMeter, give_back
 from orcabatch.engine.sessions import Session
 from orcabatch.errors import SettingsError
 
@@ -139,8 +138,8 @@ class ThreadExecutor:
                 pool.opened -= 1
 
     def collect(self) -> None:
-        """Collect garbage in this process."""
-        gc.collect()
+        """Give memory back in this process."""
+        give_back()
 
     def close(self, *, now: bool = False) -> None:
         """End all sessions and wait for their threads, but not for those that hang, nor, with `now`, those that run."""

@@ -11,8 +11,11 @@ Errors: `Refusal` (status and text as the DLL would answer) from reading; OSErro
 from __future__ import annotations
 
 import json
+import math
+import mmap
 import os
 import struct
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -26,12 +29,13 @@ from orcabatch.simulated.status import Refusal, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
 MAGIC = b"ORCABATCHSIM"
 VERSION = 1
 ALIGNMENT = 4096
 PIECE_BYTES = 4 << 20
+LARGE_BYTES = 1 << 20
 LEAST_CHANNELS = 8
 _PREFIX = struct.Struct("<12sHHQQ")
 _TILE_CELLS = 2_097_143
@@ -181,6 +185,18 @@ def open_sim(path: str) -> BinaryIO:
         raise Refusal(Status.FILE_READ_ERROR, f"Error reading file: {path}.\n{error.strerror}") from None
 
 
+def from_system(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An array, not filled, whose memory goes back to the system with it, as a model's does on Windows.
+
+    Linux's allocator would keep it, and the process would not become smaller when a model goes.
+    """
+    count = math.prod(shape) * np.dtype(dtype).itemsize
+    if count < LARGE_BYTES or sys.platform == "win32":
+        return np.empty(shape, dtype)
+    held = mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(held, dtype).reshape(shape)
+
+
 def read_log(stream: BinaryIO, header: SimHeader, name: str, pay: Callable[[int], None]) -> NDArray[np.float32]:
     """The log, shape (samples, kept channels), read in pieces with the GIL released; `pay(bytes)` before each piece.
 
@@ -188,12 +204,12 @@ def read_log(stream: BinaryIO, header: SimHeader, name: str, pay: Callable[[int]
     """
     stream.seek(header.log_offset)
     kept = header.kept_channels
-    log = np.empty((header.samples, kept), dtype=np.float32)
+    log = from_system((header.samples, kept), np.float32)
     if kept == header.channels:
         _fill(stream, log.data.cast("B"), name, pay)
     else:
         rows = max(PIECE_BYTES // (header.channels * 4), 1)
-        piece = np.empty((rows, header.channels), dtype=np.float32)
+        piece = from_system((rows, header.channels), np.float32)
         for first in range(0, header.samples, rows):
             part = piece[: min(rows, header.samples - first)]
             _fill(stream, part.data.cast("B"), name, pay)

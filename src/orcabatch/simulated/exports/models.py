@@ -28,7 +28,7 @@ from orcabatch.simulated.exports.base import (
 from orcabatch.simulated.memory import DOUBLES, INTS, POINTERS
 from orcabatch.simulated.results import Log, reached
 from orcabatch.simulated.shared import SERVER_LOST
-from orcabatch.simulated.simfile import SimHeader, open_sim, read_header, read_log
+from orcabatch.simulated.simfile import SimHeader, from_system, open_sim, read_header, read_log
 from orcabatch.simulated.spec import SimFault, SimState
 from orcabatch.simulated.status import Refusal, Status
 from orcabatch.simulated.world import (
@@ -167,7 +167,7 @@ def _touched(count: int) -> NDArray[np.uint8] | None:
     """Memory that is really there: each page is written once, the GIL released."""
     if not count:
         return None
-    ballast = np.empty(count, dtype=np.uint8)
+    ballast: NDArray[np.uint8] = from_system((count,), np.uint8)
     ballast[::_PAGE] = 1
     return ballast
 
