@@ -32,7 +32,7 @@ def small(index: int, files: int = 12) -> real.Kind:
     return replace(kind, files=files, costs=costs, counts=(1, 4))
 
 
-@pytest.mark.parametrize("index", range(3))
+@pytest.mark.parametrize("index", range(4))
 def test_regret_does_every_file_in_every_run(tmp_path: Path, index: int) -> None:
     """Two fixed counts are tried, then one adaptive run and one of the best count: each does all twelve files."""
     found = real.regret(small(index), tmp_path, rounds=1)

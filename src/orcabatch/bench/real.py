@@ -59,6 +59,10 @@ KINDS = (
     Kind(
         "latency", real_work.one_history, simulated.Costs(load_latency_s=0.8, log_pass_s=0.2), 450, counts=(24, 32, 45)
     ),
+    Kind(
+        "latency, files four times as long", real_work.one_history, simulated.Costs(load_latency_s=3.2, log_pass_s=0.8),
+        225, counts=(24, 32, 45),
+    ),
     Kind("CPU", real_work.one_history, simulated.Costs(cpu_s_per_pass=0.15), 80, counts=(1, 2, 3, 4, 8, 16)),
     Kind("GIL", real_work.held_by_the_lock, simulated.Costs(), 150, counts=(1, 2, 3, 4, 8)),
     Kind(
@@ -214,12 +218,12 @@ def makespan(folder: Path, *, at_once: int = 16, files: int = 200, seed: int = 0
 
 
 def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
-    """Everything, or (`real`) the comparison over the user's own files.
+    """Everything, the batches whose name holds `only`, or (`real`) the comparison over the user's own files.
 
     Args:
         name: `engine` or `real`.
         folder: for generated files.
-        arguments: with `rounds`, `quick`, `orcaflex`, `files`.
+        arguments: with `rounds`, `quick`, `only`, `orcaflex`, `files`.
 
     Raises:
         SourceError: `real` without files.
@@ -229,8 +233,10 @@ def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
         return
     rounds, quick = max(1, arguments.rounds), bool(arguments.quick)
     kinds = [replace(kind, files=kind.files // 5) for kind in KINDS] if quick else KINDS
-    results = [regret(kind, folder, rounds=rounds) for kind in kinds]
+    results = [regret(kind, folder, rounds=rounds) for kind in kinds if arguments.only in kind.name]
     yield _finding("engine: regret", [_regret_row(each) for each in results], results)
+    if arguments.only:
+        return
     scaled = scaling(folder, files=90 if quick else 450)
     yield _finding("engine: scaling", [scaled], scaled)
     spans = [makespan(folder, at_once=at_once, files=50 if quick else 200) for at_once in (16, 32)]

@@ -1,8 +1,8 @@
 """`orcabatch bench [SUITE]`: measure on this machine what the documentation claims.
 
-Suites: spec, peers, scaling, memory, stress, again, regression, broker, engine, real, virtual, prediction, and
-replay METRICS. Without one: a short tour. Every case runs in fresh processes over the simulated OrcaFlex (`real`: over
-your own files, read-only); what is compared was measured in the same run.
+Suites: spec, peers, scaling, memory, stress, again, regression, broker, engine, real, virtual, prediction,
+validation, and replay METRICS. Without one: a short tour. Every case runs in fresh processes over the simulated
+OrcaFlex (`real`: over your own files, read-only); what is compared was measured in the same run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from orcabatch.errors import SourceError
 OK, WORSE = 0, 1
 SUITES = (
     "tour", "spec", "peers", "scaling", "memory", "stress", "regression", "broker", "engine", "real", "virtual",
-    "prediction", "again", "replay",
+    "prediction", "validation", "again", "replay",
 )  # fmt: skip
 
 
@@ -76,6 +76,7 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
         "real": _engine,
         "virtual": _virtual,
         "prediction": _prediction,
+        "validation": _validation,
     }
     if arguments.suite in other:
         yield from other[arguments.suite](arguments, folder)
@@ -143,6 +144,12 @@ def _prediction(arguments: argparse.Namespace, _folder: Path) -> Iterator[dict[s
     from orcabatch.bench import prediction
 
     yield _mapping(prediction.suite(quick=arguments.quick))
+
+
+def _validation(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    from orcabatch.bench import validation
+
+    yield _mapping(validation.suite(folder, rounds=max(1, arguments.rounds), quick=arguments.quick))
 
 
 def _regression(arguments: argparse.Namespace, words: Sequence[str]) -> int:
