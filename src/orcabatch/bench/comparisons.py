@@ -38,7 +38,7 @@ def spec(setup: Setup) -> Findings:
             peers.orcabatch("orcabatch dynamic", **settings()),
         ]
         _against_best(found, setup, Workload(f"{name}", sizes(kind, setup.files(SPEC_FILES[kind])), host="ssd"), own)
-    for workload in specification(setup.files(16)).values():
+    for workload in specification(setup.files(48)).values():
         for joint in JOINT:
             own = [peers.orcabatch("orcabatch dynamic", ledger={"enabled": False})]
             _against_best(found, setup, workload.on("ssd", joint), own)
@@ -86,7 +86,7 @@ def _less(each: Measured, than: Measured) -> str:
 # --- peers ----------------------------------------------------------------------------------------------------------
 
 PEER_CASES = (
-    ("96x300", "free", 6),
+    ("96x300", "free", 24),
     ("96x300", "ssd", 6),
     ("20x10", "free", 24),
     ("1x10", "free", 48),
