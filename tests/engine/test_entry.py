@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.fakes import Book, FakeRecipe, Say, task
+from orcabatch.engine import meter as meters
 from orcabatch.engine.contract import Extracted
 from orcabatch.engine.entry import Bench, Caught, Done, attempt
 from orcabatch.engine.executor import Complaint, Finished, Message, PhaseEntered, Started
@@ -134,6 +135,17 @@ def test_what_was_freed_goes_back_to_the_system() -> None:
     give_back()
     assert resident_bytes() < kept - 60_000_000
     assert len(in_use) == 60_000
+
+
+def test_what_goes_back_to_the_system_is_no_files_negative_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that loads 300 while 600 of earlier files go back has taken 300, not less than nothing."""
+    level = [1000]
+    monkeypatch.setattr(meters, "give_back", lambda: level.__setitem__(0, level[0] - 600))
+    meter = MemoryMeter(lambda: level[0])
+    meter.begin(0, 100)
+    meter.give_back()
+    level[0] += 300
+    assert meter.end(0) == 300
 
 
 def test_memory_is_shared_out_by_size() -> None:

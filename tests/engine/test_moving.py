@@ -116,10 +116,10 @@ def test_cores_that_are_full_already_leave_nothing_to_gain() -> None:
 )
 def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int, int]], prospects: Prospects) -> None:
     """At most one verdict; moving only with the lock held, more than one place to go, leave to go, and enough seen."""
-    watch, now_s, done, said = Watch(), 0.0, 0, []
+    watch, now_s, done, files, said = Watch(), 0.0, 0, 0, []
     for seconds, busy, taken, cores, more, running in ticks:
-        now_s, done = now_s + seconds, done + more
-        watch, verdict = watch.step(Look(now_s, busy, taken, cores, done, running, len(said)), prospects)
+        now_s, done, files = now_s + seconds, done + more, files + bool(more)
+        watch, verdict = watch.step(Look(now_s, busy, taken, cores, done, running, files), prospects)
         assert 0 <= watch.taken <= 1
         if verdict is not None:
             said.append(verdict)

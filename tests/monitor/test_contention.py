@@ -6,9 +6,7 @@ import itertools
 
 import pytest
 
-from monitor.making import still_probes
 from orcabatch.monitor.contention import Contention, ContentionLog, LockProbe
-from orcabatch.monitor.sampler import Sampler
 
 
 def probe(*round_trips_s: float) -> LockProbe:
@@ -71,10 +69,12 @@ def test_the_log_stays_small():
     assert len(log._times) <= 5 * 3600 + 2
 
 
-def test_few_probes_of_a_stretch_leave_the_word_to_the_whole_run():
-    """One free probe of a short file says nothing where all the others of the run found the lock taken."""
-    sampler = Sampler(still_probes(), 5.0, lambda reading: None, lambda: 0.0)
-    for at_s in range(1, 21):
-        sampler._locks.add(float(at_s), at_s != 7, 0.01)
-    assert sampler.lock_between(6.5, 7.5).taken == pytest.approx(0.95)
-    assert sampler.lock_between(2.5, 12.5).taken == pytest.approx(10 / 11)
+def test_few_probes_of_a_stretch_are_seen_with_those_before():
+    """One free probe of a short file says nothing alone; what was long before says nothing about it either."""
+    log = ContentionLog()
+    for at_s in range(1, 41):
+        log.add(float(at_s), at_s > 30 and at_s != 37, 0.01)
+    assert log.between(36.5, 37.0).taken == 0.0
+    assert log.between(36.5, 37.0, 4).taken == pytest.approx(0.75)
+    assert log.between(0.5, 40.0, 4) == log.between(0.5, 40.0)
+    assert log.between(0.5, 1.0, 4).probes == 1

@@ -226,14 +226,17 @@ def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
         arguments: with `rounds`, `quick`, `only`, `orcaflex`, `files`.
 
     Raises:
-        SourceError: `real` without files.
+        SourceError: `real` without files, or no batch's name holds `only`.
     """
     if name == "real":
         yield _own_files(arguments)
         return
     rounds, quick = max(1, arguments.rounds), bool(arguments.quick)
     kinds = [replace(kind, files=kind.files // 5) for kind in KINDS] if quick else KINDS
-    results = [regret(kind, folder, rounds=rounds) for kind in kinds if arguments.only in kind.name]
+    chosen = [kind for kind in kinds if arguments.only in kind.name]
+    if not chosen:
+        raise SourceError(f"no batch's name holds {arguments.only!r}: {', '.join(kind.name for kind in kinds)}")
+    results = [regret(kind, folder, rounds=rounds) for kind in chosen]
     yield _finding("engine: regret", [_regret_row(each) for each in results], results)
     if arguments.only:
         return

@@ -90,7 +90,8 @@ def hungry_batch(folder: Path, *, together_bytes: int, sizes: tuple[int, int], s
     target = folder / f"hungry-{together_bytes}-{sizes[1]}-{seed}"
     if not target.exists():
         spec = simulated.SimSpec(objects=simulated.mooring_objects(3), stop_time_s=20.0)
-        count = math.ceil(together_bytes / (sum(sizes) / 2 * sum(FACTORS) / 2))
+        mean = (FACTORS[1] - FACTORS[0]) / math.log(FACTORS[1] / FACTORS[0])  # drawn evenly over its logarithm
+        count = math.ceil(together_bytes / (sum(sizes) / 2 * mean))
         simulated.generate_batch(
             target,
             lngc=0,
@@ -159,7 +160,7 @@ def _watch(group: Group, child: subprocess.Popen[str]) -> list[tuple[float, int]
 def all_runs(folder: Path, *, quick: bool = False) -> list[dict[str, Any]]:
     """Threads and processes, each alone and with a neighbour."""
     limit_bytes = 600 * MB
-    times = 2 if quick else 16
+    times = 2 if quick else 11
     files = hungry_batch(folder, together_bytes=times * limit_bytes * CAP_PERCENT // 100, sizes=(4 * MB, 20 * MB))
     return [
         one_run(files, executor, limit_bytes=limit_bytes, neighbour=neighbour)

@@ -12,7 +12,7 @@ line. `orcabatch.bench.validation` compares with real runs at other counts.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,13 +21,14 @@ from orcabatch.bench.cases import Case
 from orcabatch.bench.plant import FileModel, HostModel
 from orcabatch.bench.tables import markdown
 from orcabatch.errors import SourceError
+from orcabatch.monitor.performance import PROCESS_EXECUTORS
 
 COUNTS = (1, 2, 4, 8, 15, 30, 45)
 CLOSE = 0.97
 """The virtual host takes as long as the run did when it comes this near."""
 STEPS = 12
 HAND_OVER_LOSS = 0.03
-"""What each thread that waits for Python's lock costs the one that has it: fitted to two cores under Linux."""
+"""What each thread that waits for Python's lock costs the one that has it, at most: fitted to two cores under Linux."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +57,27 @@ def calibrated(metrics: Mapping[str, Any]) -> Case:
     Raises:
         SourceError: no file was measured.
     """
-    low, high = 0.0, 1.0
-    if _as_it_was(_case(metrics, low), metrics) >= CLOSE * metrics["wall_s"]:
-        return _case(metrics, low)
+    wall_s = float(metrics["wall_s"])
+    if _as_it_was(_case(metrics, 0.0), metrics) >= CLOSE * wall_s:
+        loss = _bisected(HAND_OVER_LOSS, lambda loss: _as_it_was(_case(metrics, 0.0, loss), metrics) >= CLOSE * wall_s)
+        return _case(metrics, 0.0, loss)
+    own = _bisected(1.0, lambda own: _as_it_was(_case(metrics, own), metrics) >= CLOSE * wall_s)
+    return _case(metrics, own)
+
+
+def _bisected(most: float, enough: Callable[[float], bool]) -> float:
+    """The least number up to `most` that is enough; `most` where none is."""
+    if enough(0.0):
+        return 0.0
+    low, high = 0.0, most
     for _ in range(STEPS):
-        own = (low + high) / 2
-        if _as_it_was(_case(metrics, own), metrics) < CLOSE * metrics["wall_s"]:
-            low = own
-        else:
-            high = own
-    return _case(metrics, high)
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
-def _case(metrics: Mapping[str, Any], own: float) -> Case:
-    """With this share of the time without CPU as the files' own waiting."""
+def _case(metrics: Mapping[str, Any], own: float, loss: float = HAND_OVER_LOSS) -> Case:
+    """With this share of the time without CPU as the files' own waiting, and this loss in handing the lock over."""
     rows = [row for row in metrics["files"] if row["status"] == "ok" and row["size_bytes"] and row["wall_s"]]
     if not rows:
         raise SourceError("no file of that run was measured: nothing can be replayed")
@@ -81,7 +89,7 @@ def _case(metrics: Mapping[str, Any], own: float) -> Case:
         ram_bytes=int(host.get("total_ram_bytes", 1 << 34)),
         disk_bps=100 * fastest,
         stream_bps=100 * fastest,
-        gil_loss=HAND_OVER_LOSS,
+        gil_loss=loss,
         base_bytes=int(host.get("total_ram_bytes", 0)) - int(host.get("available_ram_bytes", 0)),
     )
     locked = _share_locked(metrics, sum(_cpu_s(row) for row in rows))
@@ -89,9 +97,9 @@ def _case(metrics: Mapping[str, Any], own: float) -> Case:
 
 
 def _share_locked(metrics: Mapping[str, Any], cpu_s: float) -> float:
-    """The share of the CPU time that held Python's lock."""
+    """The share of the CPU time that held Python's lock; 0 where nobody measured it, or every process has its own."""
     taken: list[float] = metrics["samples"]["lock_taken"]
-    if not taken or not cpu_s:
+    if not taken or not cpu_s or metrics["workers"]["executor"] in PROCESS_EXECUTORS:
         return 0.0
     return min(1.0, float(statistics.fmean(taken) * metrics["wall_s"]) / cpu_s)
 
@@ -147,7 +155,9 @@ def replayed(metrics: Mapping[str, Any], name: str) -> str:
         {"at once": str(count), "virtual s": f"{each:.2f}", "against the run": f"{each / found.real_s - 1:+.0%}"}
         for count, each in found.fixed_s.items()
     ]
+    unseen = "" if metrics["samples"]["lock_taken"] else " Python's lock was not measured: it is taken as free."
     return (
-        f"{name}: {len(metrics['files'])} files, {found.real_s:.2f} s measured. The other figures are *projected*.\n\n"
+        f"{name}: {len(metrics['files'])} files, {found.real_s:.2f} s measured. The other figures are *projected*."
+        f"{unseen}\n\n"
         f"{markdown(rows)}"
     )

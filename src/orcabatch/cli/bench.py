@@ -1,8 +1,8 @@
 """`orcabatch bench [SUITE]`: measure on this machine what the documentation claims.
 
 Suites: spec, peers, scaling, memory, stress, again, regression, broker, engine, real, virtual, prediction,
-validation, and replay METRICS. Without one: a short tour. Every case runs in fresh processes over the simulated
-OrcaFlex (`real`: over your own files, read-only); what is compared was measured in the same run.
+validation, and replay METRICS. Without one: a short tour. Everything runs over the simulated OrcaFlex, peers in fresh
+processes (`real`: over your own files, read-only); what is compared was measured in the same run.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from orcabatch.engine import travel
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message
-from orcabatch.engine.meter import MemoryMeter, give_back, resident_bytes
+from orcabatch.engine.meter import MemoryMeter, resident_bytes
 from orcabatch.engine.sessions import Session
 from orcabatch.engine.wire import Close, Collect, Give, Hello, Report, Setup, Wire, unpack
 
@@ -88,7 +88,7 @@ class Child:
                 case Give(slot, task):
                     self._give(recipe.value, slot, pickle.loads(task))  # noqa: S301 - from our own parent
                 case Collect():
-                    give_back()
+                    self._meter.give_back()
                 case Close():
                     self._close()
                     return 0

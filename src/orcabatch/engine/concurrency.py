@@ -45,7 +45,8 @@ DOUBLE, CAREFUL, HELD = 2.0, 1.4, 1.6
 """Steps up: below `CAREFUL_FROM` files, above, and once the limit has been lowered."""
 CAREFUL_FROM = 16
 IDLE = 0.2
-"""Where less than this share of the CPUs and of the GIL is taken, steps stay large above `CAREFUL_FROM` too."""
+"""Where less than this share of the CPUs and of the GIL is taken, steps stay large above `CAREFUL_FROM` too. The disk
+is judged by the curve of loading alone: how much it could give is not known."""
 TRUST = 2.0
 """How far beyond the measured crowd extraction is predicted."""
 MEASURED_SHARE = 0.25

@@ -21,7 +21,6 @@ from typing import Any
 from orcabatch.engine import dask_worker
 from orcabatch.engine.dask_places import Seen
 from orcabatch.engine.entry import Caught, Done, attempt
-from orcabatch.engine.meter import give_back
 from orcabatch.errors import SettingsError
 
 _log = logging.getLogger(__name__)
@@ -144,7 +143,7 @@ class Cluster:
 
     def collect(self, addresses: Collection[str]) -> None:
         """Give memory back there, soon."""
-        self._tell(addresses, give_back)
+        self._tell(addresses, dask_worker.collect)
 
     def close_sessions(self, run: str, addresses: Collection[str], *, wait: bool) -> None:
         """Close the sessions of a run on these workers."""

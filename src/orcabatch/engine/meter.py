@@ -105,6 +105,13 @@ class MemoryMeter:
         with self._lock:
             self._last = min(self._last, self._resident())
 
+    def give_back(self) -> None:
+        """Give memory back to the system; that too is nobody's negative growth."""
+        with self._lock:
+            self._settle()
+            give_back()
+            self._last = self._resident()
+
     def _settle(self) -> None:
         now = self._resident()
         grown, self._last = now - self._last, now

@@ -167,5 +167,5 @@ class Watch:
         if left_bytes <= 0 or left <= 0:
             return 0.0
         by_bytes = left_bytes / (look.done_bytes + look.running_bytes / 2)
-        by_files = left / (look.done + look.busy / 2)
+        by_files = left / max(1.0, look.done + look.busy / 2)
         return look.now_s * (by_bytes + by_files) / 2

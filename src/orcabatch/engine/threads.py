@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Died, Finished, Message, Returned
 from orcabatch.engine.mailbox import Mailbox
-from orcabatch.engine.meter import MemoryMeter, give_back
+from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
 from orcabatch.errors import SettingsError
 
@@ -139,7 +139,7 @@ class ThreadExecutor:
 
     def collect(self) -> None:
         """Give memory back in this process."""
-        give_back()
+        self._meter.give_back()
 
     def close(self, *, now: bool = False) -> None:
         """End all sessions and wait for their threads, but not for those that hang, nor, with `now`, those that run."""

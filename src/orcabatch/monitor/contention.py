@@ -81,11 +81,16 @@ class ContentionLog:
             self._times.append(at_s)
             self._totals.append(total)
 
-    def between(self, begin_s: float, end_s: float) -> Contention:
-        """What the probes between two moments found; the nearest ones where there was none in between."""
+    def between(self, begin_s: float, end_s: float, least: int = 0) -> Contention:
+        """What the probes between two moments found; the nearest ones where there was none in between.
+
+        Where there were fewer than `least`, it looks back further.
+        """
         last = len(self._times) - 1
         high = min(bisect_left(self._times, end_s), last)
         low = max(min(bisect_left(self._times, begin_s), high) - 1, 0)
+        while low > 0 and self._totals[high][0] - self._totals[low][0] < least:
+            low -= 1
         probes, hits, seconds = (b - a for a, b in zip(self._totals[low], self._totals[high], strict=True))
         if probes <= 0:
             return Contention()

@@ -94,13 +94,12 @@ class Sampler:
         self._thread.join()
 
     def lock_between(self, begin_s: float, end_s: float) -> Contention:
-        """How hard the interpreter lock was to get between two moments; in the run so far where few probes fell there.
+        """How hard the interpreter lock was to get between two moments, and before, where few probes fell there.
 
         The probe itself waits for the lock: the harder it is to get, the fewer there are.
         """
         with self._guard:
-            found = self._locks.between(begin_s, end_s)
-            return found if found.probes >= FEW_PROBES else self._locks.whole()
+            return self._locks.between(begin_s, end_s, FEW_PROBES)
 
     def lock_overall(self) -> Contention:
         """How hard the interpreter lock was to get over the whole run."""
