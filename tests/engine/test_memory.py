@@ -41,6 +41,15 @@ def test_the_highest_factor_seen_is_reserved_not_the_mean() -> None:
     assert state.correction * 1.5 >= 3.0
 
 
+def test_the_doubt_fades_faster_where_earlier_runs_told_each_files_own() -> None:
+    """After 24 files as predicted: a fifth of the doubt is left where predictions were guesses, else a 25th."""
+    guessed, told = (memory.begin(LIMITS, from_history=known) for known in (False, True))
+    for _ in range(24):
+        guessed, told = memory.learn(guessed, 3 * GB, 3 * GB), memory.learn(told, 3 * GB, 3 * GB)
+    assert guessed.correction - 1 == pytest.approx((memory.BLIND_FACTOR / LIMITS.overhead - 1) / 5)
+    assert told.correction - 1 == pytest.approx((memory.HISTORY_MARGIN - 1) / 25)
+
+
 def test_a_model_that_is_too_small_to_tell_teaches_nothing() -> None:
     """A few megabytes more or less in a process are chance."""
     state = memory.begin(LIMITS, from_history=False)

@@ -12,8 +12,8 @@ thresholds, and how long a batch with nothing running waits for memory. Does not
 
 A file is reserved its prediction x `correction`. What is loaded cannot be taken back, so before anything is known the
 correction stands for the worst that is plausible (`BLIND_FACTOR` times the file's size: few files start where memory is
-short, and all the same where it is ample); with every file measured it moves towards the highest seen, slowly, because
-files that are alike follow each other.
+short, and all the same where it is ample); with every file measured it moves towards the highest seen: slowly, because
+files that are alike follow each other, and faster where earlier runs told each file's own.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Memory:
         total_bytes: of the host or cgroup; 0: not watched.
         cap_bytes: what may be in use, everybody's together.
         gc_bytes: in use above this: collect, admit nothing.
-        blind: correction while nothing is known.
+        blind: correction while nothing is known; `fading`: how fast the doubt goes with the files that were measured.
         others_bytes, own_bytes, baseline_bytes: see the module.
         used_bytes: total - available.
         predicted_bytes: predictions of what is loaded or loading, summed.
@@ -60,6 +60,7 @@ class Memory:
     cap_bytes: int = 0
     gc_bytes: int = 0
     blind: float = BLIND_FACTOR / 1.5
+    fading: float = 0.5
     others_bytes: int = 0
     own_bytes: int = 0
     baseline_bytes: int | None = None
@@ -73,7 +74,7 @@ class Memory:
     @property
     def correction(self) -> float:
         """What a prediction is multiplied by: the highest factor seen, and a doubt that shrinks with their number."""
-        return self.highest + max(0.0, self.blind - self.highest) / math.sqrt(self.measured + 1)
+        return self.highest + max(0.0, self.blind - self.highest) / math.pow(self.measured + 1, self.fading)
 
     @property
     def reserved_bytes(self) -> int:
@@ -107,7 +108,8 @@ class Memory:
 def begin(limits: Limits, *, from_history: bool) -> Memory:
     """What is known before the first file; `from_history`: predictions stem from earlier runs."""
     blind = HISTORY_MARGIN if from_history else max(1.0, BLIND_FACTOR / limits.overhead)
-    return _with_total(Memory(blind=blind), limits, limits.memory_total_bytes)
+    fading = 1.0 if from_history else 0.5
+    return _with_total(Memory(blind=blind, fading=fading), limits, limits.memory_total_bytes)
 
 
 def _with_total(memory: Memory, limits: Limits, total_bytes: int) -> Memory:
