@@ -57,12 +57,13 @@ def calibrated(metrics: Mapping[str, Any]) -> Case:
     Raises:
         SourceError: no file was measured.
     """
-    wall_s = float(metrics["wall_s"])
-    if _as_it_was(_case(metrics, 0.0), metrics) >= CLOSE * wall_s:
-        loss = _bisected(HAND_OVER_LOSS, lambda loss: _as_it_was(_case(metrics, 0.0, loss), metrics) >= CLOSE * wall_s)
-        return _case(metrics, 0.0, loss)
-    own = _bisected(1.0, lambda own: _as_it_was(_case(metrics, own), metrics) >= CLOSE * wall_s)
-    return _case(metrics, own)
+
+    def takes_as_long(own: float, loss: float = HAND_OVER_LOSS) -> bool:
+        return _as_it_was(_case(metrics, own, loss), metrics) >= CLOSE * float(metrics["wall_s"])
+
+    own = _bisected(1.0, takes_as_long)
+    loss = HAND_OVER_LOSS if own else _bisected(HAND_OVER_LOSS, lambda loss: takes_as_long(0.0, loss))
+    return _case(metrics, own, loss)
 
 
 def _bisected(most: float, enough: Callable[[float], bool]) -> float:
@@ -76,7 +77,7 @@ def _bisected(most: float, enough: Callable[[float], bool]) -> float:
     return high
 
 
-def _case(metrics: Mapping[str, Any], own: float, loss: float = HAND_OVER_LOSS) -> Case:
+def _case(metrics: Mapping[str, Any], own: float, loss: float) -> Case:
     """With this share of the time without CPU as the files' own waiting, and this loss in handing the lock over."""
     rows = [row for row in metrics["files"] if row["status"] == "ok" and row["size_bytes"] and row["wall_s"]]
     if not rows:
