@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -146,7 +147,9 @@ def test_sessions_live_and_are_closed_on_their_own_threads(monkeypatch: pytest.M
     book, said = Book(), []
     monkeypatch.setattr(dask_worker, "_hire", lambda _: Crew(FakeRecipe(book), "dask-x", said.append))
     work = [task(0), task(1), task(2, say=Say(exit=True)), task(3)]
+    before = set(threading.enumerate())
     reports = [pickle.loads(dask_worker.work(ORDER, pickle.dumps(each))) for each in work]  # noqa: S301 - our own
+    assert {thread.name for thread in set(threading.enumerate()) - before} == {"dask-x-2"}
     assert [type(each.message) for each in reports] == [Finished, Finished, Died, Finished]
     asyncio.run(dask_worker.close_run("run-1"))
     assert (book.count("open"), book.count("close"), book.wrong_thread) == (2, 2, 0)

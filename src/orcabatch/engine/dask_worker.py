@@ -216,6 +216,8 @@ class Crew:
         hand.session.give(wanted)
         ended = hand.ended.get()
         hand.alive = isinstance(ended, Finished)
+        if not hand.alive:
+            hand.thread.join()  # that was the last it said
         return report(ended)
 
     def tell(self, message: Message) -> None:
