@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
+
 import pytest
 
 import batch_functions
@@ -98,6 +101,53 @@ def test_a_file_that_changed_since_it_began_is_not_kept(files):
     assert "0.sim was changed or replaced" in said[0]
     with memory(files).opened() as later:
         assert known(later, 0) is None
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_file_replaced_by_one_of_its_size_and_time_is_not_kept(files, fresh):
+    """Neither size nor time tells, but it is another file; with `fresh` nobody had looked at the first one."""
+    files[1].write_bytes(files[0].read_bytes()[::-1])
+    status, said = files[0].stat(), []
+    os.utime(files[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+    with memory(files, warn=said.append, fresh=fresh).opened() as first:
+        first.starting(0)
+        files[1].replace(files[0])
+        first.record([Ended(FileOutcome(files[0], first.batches[0].name, Status.OK, 1, index=0))])
+    assert "0.sim was changed or replaced" in said[0]
+    with memory(files).opened() as later:
+        assert known(later, 0) is None
+
+
+def test_a_link_in_the_place_of_a_file_is_done_again(files):
+    """digitalmodel writes where a file really lies into its tables."""
+    with memory(files).opened() as first:
+        done(first, 0)
+    place = files[0].with_name("archive")
+    place.mkdir()
+    files[0].rename(place / "0.sim")
+    files[0].symlink_to(place / "0.sim")
+    with memory(files).opened() as later:
+        assert known(later, 0) is None
+
+
+def largest(model, line="Line01"):
+    return line
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (partial(largest, line="Line01"), partial(largest, line="Line02"), False),
+        (partial(largest), partial(batch_functions.largest_tension), False),
+        (partial(partial(largest), line="Line01"), partial(partial(largest), line="Line01"), True),
+        (partial(largest, line=object()), partial(largest, line=object()), False),
+    ],
+    ids=["other arguments", "another function", "the same", "no exact form"],
+)
+def test_partial_functions_answer_for_themselves_alone(files, one, other, same):
+    """What `functools.partial` gives is part of what is computed."""
+    first, second = (FunctionBatch.over(files, function, None, "1").determinants(0) for function in (one, other))
+    assert (first is not None and first == second) == same
 
 
 def test_a_result_whose_output_vanished_before_it_was_recorded_is_not_kept(files, monkeypatch):

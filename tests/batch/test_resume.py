@@ -17,6 +17,7 @@ import yaml
 import batch_functions
 import orcabatch
 from orcabatch import simulated
+from orcabatch.errors import OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
 from orcabatch.store.ledger import ledger_file
@@ -383,6 +384,16 @@ def test_a_file_of_two_batches_is_done_for_the_one_that_needs_it(orcaflex, proje
     assert set(loads().values()) == {2}
 
 
+def test_batches_that_would_overwrite_each_others_tables_are_refused(orcaflex, project):
+    """Whose table stood there in the end would be chance, and each batch would take it for its own."""
+    cfg = yaml.safe_load((project / "dm_fsts.yml").read_text())
+    cfg["meta"]["label"] = "other"
+    (project / "other.yml").write_text(yaml.safe_dump(cfg, sort_keys=False))
+    with pytest.raises(OutputError, match=r"would both write .*_tension.csv. Give one of them another result folder"):
+        orcabatch.run_batch([project / "dm_fsts.yml", project / "other.yml"], **SILENT)
+    assert loads() == {}
+
+
 def test_the_plan_says_what_will_be_skipped(orcaflex, project):
     """Before and after a change, without running anything."""
 
@@ -428,19 +439,72 @@ def test_a_finished_batch_does_not_import_digitalmodel(orcaflex, project, state_
     assert said == f"{['skipped'] * 6} 0 False"
 
 
-def test_an_edited_line_of_digitalmodel_is_computed_again(orcaflex, project, state_folder, tmp_path_factory):
-    """A clone with the same version number and one other line in its summaries: nothing of before answers."""
+@pytest.fixture
+def clone(tmp_path_factory):
+    """A clone of digitalmodel that is found before the installed one: the environment for it, and a source to edit."""
     import digitalmodel as installed
 
-    clone = tmp_path_factory.mktemp("clone")
+    folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(
-        Path(installed.__file__).parent, clone / "digitalmodel", ignore=shutil.ignore_patterns("__pycache__")
+        Path(installed.__file__).parent, folder / "digitalmodel", ignore=shutil.ignore_patterns("__pycache__")
     )
-    counters = tmp_path_factory.mktemp("counters")
-    found_first = {"PYTHONPATH": os.pathsep.join([str(clone), os.environ.get("PYTHONPATH", "")])}
+    found_first = {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+    return found_first, folder / "digitalmodel" / "modules" / "orcaflex" / "opp_summary.py"
+
+
+def test_an_edited_line_of_digitalmodel_is_computed_again(project, state_folder, clone, tmp_path_factory):
+    """A clone with the same version number and one other line in its summaries: nothing of before answers."""
+    (found_first, source), counters = clone, tmp_path_factory.mktemp("counters")
     first = in_a_new_process(project, state_folder, counters, **found_first)
     assert first == f"{['ok'] * 6} 6 True"
-    source = clone / "digitalmodel" / "modules" / "orcaflex" / "opp_summary.py"
     source.write_text(source.read_text() + "\n# a change\n")
     assert in_a_new_process(project, state_folder, counters, **found_first) == f"{['ok'] * 6} 12 True"
     assert in_a_new_process(project, state_folder, counters, **found_first) == f"{['skipped'] * 6} 12 False"
+
+
+EDITED_BEFORE = """\
+import sys
+from pathlib import Path
+from orcabatch import simulated
+simulated.install()
+import digitalmodel.modules.orcaflex.opp
+source = Path(sys.argv[2])
+source.write_text(source.read_text() + "\\n# a change\\n")
+import orcabatch
+result = orcabatch.run_batch(sys.argv[1], orcaflex="simulated", progress=False)
+print(*result.warnings, sep="\\n")
+"""
+EDITED_BETWEEN = """\
+import sys
+from pathlib import Path
+import orcabatch
+source, said = Path(sys.argv[2]), {"orcaflex": "simulated", "progress": False, "fresh": True}
+orcabatch.run_batch(sys.argv[1], **said)
+source.write_text(source.read_text() + "\\n# a change\\n")
+result = orcabatch.run_batch(sys.argv[1], performance={"executor": "processes"}, **said)
+print(*{outcome.error for outcome in result.outcomes}, sep="\\n")
+"""
+
+
+def edited(script, project, clone):
+    """What the script says, in a process of its own."""
+    found_first, source = clone
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(project / "dm_fsts.yml"), str(source)],
+        capture_output=True, text=True, check=True, env={**os.environ, **found_first},
+    )  # fmt: skip
+    return ran.stdout
+
+
+def test_digitalmodel_edited_after_it_was_imported_keeps_nothing(project, state_folder, clone, tmp_path_factory):
+    """A notebook: the old code computes, so its results may not stand under the sources that are there now."""
+    assert "sources were changed after Python was started" in edited(EDITED_BEFORE, project, clone)
+    counters = tmp_path_factory.mktemp("counters")
+    assert in_a_new_process(project, state_folder, counters, **clone[0]) == f"{['ok'] * 6} 6 True"
+
+
+def test_worker_processes_do_not_compute_with_other_sources_than_the_run(project, state_folder, clone):
+    """A notebook again: new processes import what was edited since."""
+    assert "digitalmodel's sources here are not those that the batch was begun with" in edited(
+        EDITED_BETWEEN, project, clone
+    )

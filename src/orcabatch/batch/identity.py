@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
@@ -78,10 +79,19 @@ def print_of(path: Path) -> list[Any] | None:
     return None if seen is None else [seen.size, seen.mtime_ns, seen.head_tail_hash]
 
 
-def size_and_time(file: Path) -> tuple[int, int] | None:
-    """Size in bytes and time of the last change in nanoseconds; None where the file cannot be asked."""
+def stands(file: Path) -> tuple[int, int, int] | None:
+    """Size in bytes, time of the last change in nanoseconds, and which file it is; None where it cannot be asked."""
     try:
         status = file.stat()
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def real_place(file: Path, folders: dict[Path, str]) -> str:
+    """The file without links in its name, as digitalmodel writes it into its tables; keeps what it found of folders."""
+    if file.is_symlink():
+        return os.path.realpath(file)
+    if file.parent not in folders:
+        folders[file.parent] = os.path.realpath(file.parent)
+    return os.path.join(folders[file.parent], file.name)  # noqa: PTH118 - text, not a path

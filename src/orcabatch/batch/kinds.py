@@ -6,6 +6,7 @@ own list of files, because two batches of one call number their files independen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.work import FunctionPostProcess, PostProcess
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
+from orcabatch.store.values import NotStorable, encode
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -88,6 +90,10 @@ class Batch(Protocol):
     def written(self, value: Any) -> tuple[Path, ...]:
         """The output files that belong to one file's result."""
 
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """The output files that will belong to single files' results, as far as that is known beforehand."""
+
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> Mapping[str, Any] | None:
         """What of a finished batch's common outputs is to be kept for a later run; None for nothing."""
 
@@ -150,20 +156,30 @@ class FunctionBatch:
         version: str | None = None,
     ) -> FunctionBatch:
         """A batch named after the function."""
-        name = getattr(function, "__name__", type(function).__name__).strip("<>")
+        named = _unwrapped(function)[0]
+        name = getattr(named, "__name__", type(named).__name__).strip("<>")
         absolute = tuple(Path(file).absolute() for file in files)
         return cls(name, absolute, FunctionPostProcess(function), result_folder, version)
 
     @property
     def label(self) -> str:
         """The function with its module."""
-        function = self.postprocess.function
+        function, _ = _unwrapped(self.postprocess.function)
         module = getattr(function, "__module__", "") or ""
         return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
     def determinants(self, position: int) -> dict[str, Any] | None:
-        """The function's name and the version that the caller gave."""
-        return None if self.version is None else {"function": [self.label, self.version]}
+        """The function's name, what `functools.partial` gives it, and the version that the caller gave.
+
+        None without a version, or where what is given has no exact form.
+        """
+        if self.version is None:
+            return None
+        _, given = _unwrapped(self.postprocess.function)
+        try:
+            return {"function": [self.label, self.version, encode(given)]}
+        except NotStorable:
+            return None
 
     @property
     def background(self) -> None:
@@ -186,6 +202,11 @@ class FunctionBatch:
 
     def written(self, value: Any) -> tuple[Path, ...]:
         """What the function writes is its own affair."""
+        return ()
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """Nothing is known of what the function writes."""
         return ()
 
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
@@ -217,6 +238,15 @@ class FunctionBatch:
 
     def proof(self, outcomes: Sequence[FileOutcome], orcaflex: str) -> None:
         """A plain function is its own reference."""
+
+
+def _unwrapped(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[Any]]:
+    """The function inside `functools.partial`, and the arguments that it was given there."""
+    given: list[Any] = []
+    while isinstance(function, functools.partial):
+        given.append([list(function.args), sorted(function.keywords.items())])
+        function = function.func
+    return function, given
 
 
 def usable_folder(folder: Path) -> Path:

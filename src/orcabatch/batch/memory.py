@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of, size_and_time
+from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of, real_place, stands
 from orcabatch.batch.reasons import AGAIN, changed
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Phase, Status
@@ -84,7 +84,8 @@ class Memory:
     _wanted: dict[Path, Mapping[str, int]] = field(init=False)
     _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
-    _begun: dict[int, tuple[int, int] | None] = field(default_factory=dict)
+    _folders: dict[Path, str] = field(default_factory=dict)
+    _begun: dict[int, tuple[int, int, int] | None] = field(default_factory=dict)
     _written: dict[int, list[bytes]] = field(default_factory=dict)
     _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
     _again: dict[str, list[str]] = field(default_factory=dict)
@@ -185,7 +186,8 @@ class Memory:
     def starting(self, index: int) -> None:
         """A worker is about to get the file: remember what it looks like now."""
         if self.ledger.remembers:
-            self._begun[index] = size_and_time(self.visits[index].file)
+            self._seen(self.visits[index].file)
+            self._begun[index] = stands(self.visits[index].file)
 
     def remember_fact(self, index: int, name: str, subject: str, content: Any) -> None:
         """A worker said something about the file that later runs may want to know before they load it."""
@@ -245,7 +247,7 @@ class Memory:
         determinants, seen = batch.determinants(position), self._seen(self.visits[index].file)
         if determinants is None or seen is None:
             return None
-        file = [str(seen.path), seen.size, seen.mtime_ns, seen.head_tail_hash]
+        file = [str(seen.path), seen.size, seen.mtime_ns, seen.head_tail_hash, real_place(seen.path, self._folders)]
         return {"file": file, **determinants, **environment(self.binding)}
 
     def _fact_key(self, index: int, subject: str) -> bytes | None:
@@ -376,9 +378,9 @@ class Memory:
         """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
         file, begun = self.visits[index].file, self._begun.get(index)
         seen = self._fingerprints.get(file)
-        if seen is None or (seen.size, seen.mtime_ns) != begun:
+        if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
             self._fingerprints.pop(file, None)
-        if begun is None or begun == size_and_time(file):
+        if begun is None or begun == stands(file):
             return begun is not None
         self.warn(
             f"{file.name} was changed or replaced while it was being worked on: its results may be of the earlier or "

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.batch.kinds import Batch, FunctionBatch, usable_folder
-from orcabatch.errors import SettingsError, SourceError
+from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.settings import Settings, keys_set, merge_sections, parse_settings
 
@@ -230,6 +230,7 @@ def _together(reads: Sequence[_Read], options: Options) -> Request:
             f"Two batches would write under the same name: {', '.join(sorted(twice))}. Give them different meta.label "
             "in their YAML files, or run one after the other."
         )
+    _check_tables([read.batch for read in reads])
     return Request(
         batches=tuple(read.batch for read in reads),
         settings=strictest({read.batch.name: read.settings for read in reads}),
@@ -239,6 +240,19 @@ def _together(reads: Sequence[_Read], options: Options) -> Request:
         notes=tuple(note for read in reads for note in read.notes),
         planning=options.planning,
     )
+
+
+def _check_tables(batches: Sequence[Batch]) -> None:
+    """Refuse batches that would overwrite each other's tables."""
+    owners: dict[str, str] = {}
+    for batch in batches:
+        for table in batch.tables:
+            owner = owners.setdefault(os.path.normcase(table), batch.name)
+            if owner != batch.name:
+                raise OutputError(
+                    f"{owner} and {batch.name} would both write {table}. Give one of them another result folder or "
+                    "other labels for its time series, or run one after the other if the later one shall overwrite."
+                )
 
 
 def strictest(own: Mapping[str, Settings]) -> Settings:

@@ -106,18 +106,29 @@ class DigitalModelPostProcess:
     Attributes:
         cfg: the configuration with its masters merged; a plain dict, never changed.
         writing: how time series are written.
+        digest: of the digitalmodel that computes (`Layout.digest`); empty: whichever there is.
     """
 
     cfg: dict[str, Any]
     writing: Writing = field(default_factory=Writing)
+    digest: str = ""
     _packed: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_packed", _packed(self.cfg))
 
     def prepare(self) -> None:
-        """Hand OrcFxAPI to a newer digitalmodel's own gate."""
+        """Hand OrcFxAPI to a newer digitalmodel's own gate; see that this process computes with the same sources.
+
+        Raises:
+            DigitalModelError: they were changed after the batch was begun, or another machine has others.
+        """
         open_gate()
+        if self.digest and find_layout().digest != self.digest:
+            raise DigitalModelError(
+                "digitalmodel's sources here are not those that the batch was begun with: they were edited since, or "
+                "this machine has others. Nothing is computed with a mixture; restart Python and run again."
+            )
 
     def questions(self) -> Iterator[Question]:
         """The time histories that are known to be asked of every file."""

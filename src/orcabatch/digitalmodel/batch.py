@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel import fold
 from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
-from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys
+from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, merge_masters, pass_on, run_natively
@@ -131,7 +131,8 @@ class DigitalModelBatch:
         """What a worker computes from each of the files."""
         io = self._settings.io
         writing = Writing(io.buffer_size, io.use_compression, self._settings.memory.preallocation)
-        return DigitalModelPostProcess(dict(self._cfg), writing)
+        digest = self._layout.digest if self._layout is not None and not self._layout.missing else ""
+        return DigitalModelPostProcess(dict(self._cfg), writing, digest)
 
     @property
     def result_folder(self) -> Path:
@@ -274,6 +275,11 @@ class DigitalModelBatch:
     def written(self, value: FileResult) -> tuple[Path, ...]:
         """The files that belong to a file's result."""
         return tuple(path for _, path in value.outputs)
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """The time series that will be written."""
+        return tuple(self.result_folder / name for name, _ in series_names(self._cfg, self.files))
 
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> dict[str, Any] | None:
         """What a later run needs to write the common outputs again; None where there is more to be done than that."""

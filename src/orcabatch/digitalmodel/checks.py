@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,24 +76,27 @@ def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
     Raises:
         OutputError: naming the files.
     """
-    if not writes_series(cfg):
-        return
-    labels = [str(group.get("Label")) for group in cfg["time_series_settings"]["groups"] or ()]
     owners: dict[str, int] = {}
-    for i, file in enumerate(files):
-        for label in labels:
-            name = os.path.normcase(f"{file.stem}_{label}.csv")
-            first = files[owners.setdefault(name, i)]
-            if first == file and owners[name] != i:
-                raise OutputError(
-                    f"{file} stands twice in the list of files; its time series would be written twice. "
-                    "Name it once: look for patterns or folders that overlap."
-                )
-            if first != file:
-                raise OutputError(
-                    f"{first} and {file} would both write their time series to {name}. "
-                    "Rename one of them, or run them in two batches with different result folders."
-                )
+    for given, i in series_names(cfg, files):
+        name, file = os.path.normcase(given), files[i]
+        first = files[owners.setdefault(name, i)]
+        if first == file and owners[name] != i:
+            raise OutputError(
+                f"{file} stands twice in the list of files; its time series would be written twice. "
+                "Name it once: look for patterns or folders that overlap."
+            )
+        if first != file:
+            raise OutputError(
+                f"{first} and {file} would both write their time series to {name}. "
+                "Rename one of them, or run them in two batches with different result folders."
+            )
+
+
+def series_names(cfg: Mapping[str, Any], files: Sequence[Path]) -> Iterator[tuple[str, int]]:
+    """The names of the time series that will be written, each with the position of its file."""
+    if writes_series(cfg):
+        labels = [str(group.get("Label")) for group in cfg["time_series_settings"]["groups"] or ()]
+        yield from ((f"{file.stem}_{label}.csv", i) for i, file in enumerate(files) for label in labels)
 
 
 def check_folder(cfg: Mapping[str, Any]) -> None:

@@ -102,6 +102,11 @@ class FinishedBatch:
         """Nothing new."""
         return ()
 
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """As the batch's."""
+        return self._batch.tables
+
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
         """It is kept already."""
 

@@ -16,11 +16,13 @@ import inspect
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
+
+import psutil
 
 from orcabatch.digitalmodel.frames import route_frames
 from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_orcfxapi
@@ -77,6 +79,7 @@ class Layout:
         has_pool: whether its own post-process runs a pool of processes unless told otherwise.
         missing: what is relied on and is not there; then only digitalmodel's own call can be used.
         usable_states: the model states it post-processes; None where it does not look at the state.
+        edited: it was imported before orcabatch looked at it, and its sources may have been changed in between.
     """
 
     package: str
@@ -86,6 +89,7 @@ class Layout:
     has_pool: bool = False
     missing: tuple[str, ...] = ()
     usable_states: frozenset[str] | None = None
+    edited: bool = False
 
     @property
     def digest(self) -> str:
@@ -173,7 +177,9 @@ def _found() -> Layout:
             "digitalmodel is not installed in this Python environment. Install it with "
             "`pip install orcabatch[digitalmodel]`, or run in the environment that has your clone of it."
         )
-    return _described(package, _imported(package))
+    early = f"{package}.opp" in sys.modules
+    layout = _described(package, _imported(package))
+    return replace(layout, edited=early and _edited_since_start(package))
 
 
 def locate() -> str | None:
@@ -222,6 +228,13 @@ def _version() -> str:
         return importlib.metadata.version("digitalmodel")
     except importlib.metadata.PackageNotFoundError:
         return str(getattr(sys.modules.get("digitalmodel"), "__version__", ""))
+
+
+def _edited_since_start(package: str) -> bool:
+    """Whether a source is younger than this process: what was imported may be what it was before."""
+    began_s = psutil.Process().create_time()
+    specs = (importlib.util.find_spec(f"{package}.{name}") for name in CALLED)
+    return any(spec is not None and spec.origin and Path(spec.origin).stat().st_mtime > began_s for spec in specs)
 
 
 def _source_hash(module: str) -> str:

@@ -25,6 +25,11 @@ def foreseen(layout: Layout | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
         said.append(f"digitalmodel's own post-process runs, one file after the other: this one lacks {lacks}")
     if layout is not None and not layout.tested:
         said.append(f"{UNTESTED} (version {layout.version or 'unknown'}, {layout.package})")
+    if layout is not None and layout.edited:
+        said.append(
+            "digitalmodel's sources were changed after Python was started, and it was imported before orcabatch: this "
+            "run may compute with the sources of before, and keeps no results. Restart Python to use the new ones"
+        )
     if flagged(cfg, "RangeGraph"):
         said.append("orcaflex.postprocess.RangeGraph is on, but digitalmodel writes nothing for it")
     return tuple(said)

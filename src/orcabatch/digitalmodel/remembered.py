@@ -63,7 +63,7 @@ class Determined:
             known = found is not None and not (found.discovers and with_masters)
             source = f"{found.package} {found.digest}" if found is not None and known else None
             return cls(configuration, None, source, found is not None and found.has_pool, with_masters)
-        source = None if layout.missing else f"{layout.package} {layout.digest}"
+        source = None if layout.missing or layout.edited else f"{layout.package} {layout.digest}"
         discovers = hasattr(getattr(layout.opp, "OrcaFlexPostProcess", None), DISCOVERS)
         learnt = configuration_hash(json_safe(merged)) if discovers and with_masters else None
         return cls(configuration, learnt, source, layout.has_pool, with_masters)
