@@ -439,6 +439,14 @@ def test_a_finished_batch_does_not_import_digitalmodel(orcaflex, project, state_
     assert said == f"{['skipped'] * 6} 0 False"
 
 
+def test_a_damaged_ledger_is_said_whoever_finds_it(orcaflex, project):
+    """The first look, for whether anything is to be done at all, sets it aside."""
+    batch(project)
+    ledger = ledger_file()
+    ledger.write_bytes(b"a shopping list\n" * 1000)
+    assert any("It is kept as ledger.db.damaged" in warning for warning in batch(project).warnings)
+
+
 @pytest.fixture
 def clone(tmp_path_factory):
     """A clone of digitalmodel that is found before the installed one: the environment for it, and a source to edit."""

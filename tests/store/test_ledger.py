@@ -374,6 +374,42 @@ def test_while_another_run_holds_it_results_wait_and_are_written_later(opened, t
     assert opened().get((1).to_bytes(16, "big")) == b"result 1"
 
 
+def test_a_run_waits_for_a_held_ledger_once_and_says_so_at_once(opened, tmp_path, monkeypatch, warned):
+    """A program that holds it would else cost the full patience for every file; the end waits again, for all."""
+    monkeypatch.setattr("orcabatch.store.ledger.book.BUSY_S", 0.2)
+    book, waited = opened(), []
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for number in range(6):
+        book.put(entry(number))
+        book.commit()
+        waited.append(book._connection.execute("PRAGMA busy_timeout").fetchone()[0])
+    assert waited == [50] * 6
+    assert len(warned) == 1
+    assert "has been held by another program for 0.2 s" in warned[0]
+    other.execute("ROLLBACK")
+    other.close()
+    book.commit()
+    assert book._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 200
+    assert all(opened().get(key) is not None for key in keys(6))
+
+
+def test_a_run_follows_to_the_ledger_that_another_one_began_anew(opened, tmp_path, warned):
+    """What it had open was set aside as damaged: nothing more goes there, and the new one is not moved away."""
+    book = opened()
+    (tmp_path / "ledger.db").rename(tmp_path / "ledger.db.damaged")
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"ledger.db{suffix}").unlink(missing_ok=True)
+    another = opened()
+    another.put(entry(1))
+    another.commit()
+    book.put(entry(2))
+    book.commit()
+    assert [opened().get(key) for key in keys(3)] == [None, b"result 1", b"result 2"]
+    assert len(warned) == 1
+    assert "results go to the one that is there now" in warned[0]
+
+
 def test_a_folder_that_cannot_be_made_leaves_the_ledger_out(opened, tmp_path, warned):
     """A file stands where the folder should be: the run goes on without."""
     (tmp_path / "file").touch()

@@ -6,7 +6,7 @@ Where anything is missing, changed or in doubt the answer is None, and the call 
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from orcabatch.settings import Settings
 
 
-def finished_batch(cfg: MutableMapping[str, Any], settings: Settings) -> FinishedBatch | None:
+def finished_batch(
+    cfg: MutableMapping[str, Any], settings: Settings, warn: Callable[[str], None]
+) -> FinishedBatch | None:
     """The batch, if earlier runs did all of it and nothing has changed since; None where something is to be done.
 
     Raises:
@@ -40,7 +42,7 @@ def finished_batch(cfg: MutableMapping[str, Any], settings: Settings) -> Finishe
     if sources.has_gate:
         open_gate()
     own = {batch.name: settings}
-    memory = memory_of([batch], visits([batch]), own, settings, binding, fresh=False)
+    memory = memory_of([batch], visits([batch]), own, settings, binding, fresh=False, warn=warn)
     with memory.opened():
         memory.look()
         known = memory.known(batch)

@@ -208,14 +208,17 @@ def _digitalmodel(
 
     if options.planning:
         return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
+    said: list[str] = []
     if from_yaml and not options.fresh:
         # Only where nobody looks at the configuration afterwards: digitalmodel would leave its marks in it.
-        finished = finished_batch(cfg, settings)
+        finished = finished_batch(cfg, settings, said.append)
         if finished is not None:
             return finished
     find_binding(settings.orcaflex)
     open_gate()
-    return DigitalModelBatch.from_cfg(cfg, settings=settings)
+    batch = DigitalModelBatch.from_cfg(cfg, settings=settings)
+    batch.warnings += tuple(said)
+    return batch
 
 
 def _one(read: _Read, options: Options) -> Request:

@@ -106,7 +106,8 @@ def _write_scalar(value: np.generic, out: bytearray) -> None:
         raise NotStorable(f"numpy.{type(value).__name__} has no exact safe form")
     if isinstance(value, np.str_ | np.bytes_):
         out += b"T"
-        _write(str(value) if isinstance(value, np.str_) else bytes(value), out, 0)
+        # numpy's own str() drops zeros at the end
+        _write(str.__str__(value) if isinstance(value, np.str_) else bytes(value), out, 0)
         return
     _sized(out, b"g", value.dtype.str.encode())
     _sized(out, b"b", value.tobytes())

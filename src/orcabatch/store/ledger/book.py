@@ -5,8 +5,8 @@
 
 One connection, used by one run. Two runs may use one file: SQLite serialises their transactions, which last
 milliseconds; what cannot be written now waits for the next commit. An error of SQLite's is one of three: somebody else
-is writing (wait), the file cannot be used now (leave it alone, keep trying), the file is damaged (set it aside, begin
-anew). Each is said once.
+is writing (wait; not as long again while it lasts), the file cannot be used now (leave it alone, keep trying), the file
+is damaged (set it aside, begin anew; a run that had the same file open follows to the new one). Each is said once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from orcabatch.store.ledger.kinds import Ledger
 
 BUSY_S = 10.0
-"""How long a transaction waits for another run's."""
+"""How long a transaction waits for another run's..."""
+BRIEFLY_S = 0.05
+"""... and once one has waited in vain, until one succeeds: the batch waits with it."""
 DAMAGED = ".damaged"
 KEPT_BYTES = 64_000_000
 """How much may wait in memory while the file cannot be written."""
@@ -105,6 +107,8 @@ class SqliteLedger:
         self._runs: list[History] = []
         self._waiting_bytes, self._written_bytes, self._lost = 0, 0, 0
         self._said: set[str] = set()
+        self._identity: tuple[int, int] | None = None
+        self._brief = False
         self._guarded(self._open)
         if self.remembers:
             self._guarded(self._bound)
@@ -185,6 +189,7 @@ class SqliteLedger:
         with self._guard:
             if not self._entries and not self._runs:
                 return
+            self._follow()
             done = self._guarded(self._write)
             if done is None and self._waiting_bytes > KEPT_BYTES:
                 self._lost += len(self._entries)
@@ -195,6 +200,7 @@ class SqliteLedger:
     def close(self) -> None:
         """Write what waits, let go of the file."""
         with self._guard:
+            self._wait_briefly(False)
             self.commit()
             self._lost += len(self._entries)
             if self._lost:
@@ -208,6 +214,7 @@ class SqliteLedger:
 
     def _open(self) -> bool:
         self._connection = _connected(self._file)
+        self._identity, self._brief = _identity(self._file), False
         self._flusher = Flusher(self._file.with_name(f"{self._file.name}-wal"))
         return True
 
@@ -232,6 +239,12 @@ class SqliteLedger:
             trouble = _trouble(error)
             if trouble is _Trouble.DAMAGED:
                 self._set_aside(error)
+            elif trouble is _Trouble.BUSY and self._connection is not None:
+                self._wait_briefly(True)
+                self._say(
+                    f"The ledger {self._file} has been held by another program for {BUSY_S:g} s: results wait in "
+                    "memory until it lets go. Close what has the file open, or they are computed again by the next run."
+                )
             elif trouble is _Trouble.UNUSABLE or self._connection is None:
                 self._say(f"The ledger {self._file} cannot be used now: {trouble.value} ({error}). {_HINT}")
         return None
@@ -241,8 +254,27 @@ class SqliteLedger:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
 
+    def _wait_briefly(self, brief: bool) -> None:
+        if brief is not self._brief and self._connection is not None:
+            self._connection.execute(f"PRAGMA busy_timeout = {1000 * (BRIEFLY_S if brief else BUSY_S):.0f}")
+            self._brief = brief
+
+    def _follow(self) -> bool:
+        """Go over to the file that is there now, where another run has set aside the one that this run had open."""
+        if self._connection is None or _identity(self._file) == self._identity:
+            return False
+        self._disconnect()
+        self._say(
+            f"The ledger {self._file} was moved or removed while this run used it, as another run does with a damaged "
+            "one: results go to the one that is there now."
+        )
+        self._guarded(self._open)
+        return True
+
     def _set_aside(self, error: Exception) -> None:
         """Begin anew beside the damaged file; only the latest damaged one is kept."""
+        if self._follow():
+            return
         self._disconnect()
         aside = self._file.with_name(f"{self._file.name}{DAMAGED}")
         try:
@@ -296,6 +328,7 @@ class SqliteLedger:
         connection.executemany(_PUT, [_row(entry, now) for entry in self._entries.values()])
         connection.executemany(_ADD, [_history_row(run, now) for run in self._runs])
         connection.execute("COMMIT")
+        self._wait_briefly(False)
         self._written_bytes += self._waiting_bytes
         self._drop_waiting()
         self._flush()
@@ -360,6 +393,15 @@ def _connected(file: Path) -> sqlite3.Connection:
             time.sleep(0.02)
         else:
             return connection
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file this is, wherever it is moved; None where there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _row(entry: Entry, now: float) -> tuple[Any, ...]:
