@@ -10,8 +10,8 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.batch.earlier import earlier_runs
 from orcabatch.batch.job import visits
-from orcabatch.batch.memory import memory_of
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.checks import check_folder
 from orcabatch.digitalmodel.finished import FinishedBatch
@@ -42,11 +42,11 @@ def finished_batch(
     if sources.has_gate:
         open_gate()
     own = {batch.name: settings}
-    memory = memory_of([batch], visits([batch]), own, settings, binding, fresh=False, warn=warn)
-    with memory.opened():
-        memory.look()
-        known = memory.known(batch)
-        conclusion = None if known is None else memory.conclusion(batch, known)
+    earlier = earlier_runs([batch], visits([batch]), own, settings, binding, fresh=False, warn=warn)
+    with earlier.opened():
+        earlier.look()
+        known = earlier.known(batch)
+        conclusion = None if known is None else earlier.conclusion(batch, known)
     if known is None or conclusion is None:
         return None
     try:

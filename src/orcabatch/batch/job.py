@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
 
 if TYPE_CHECKING:
+    from orcabatch.batch.earlier import EarlierRuns
     from orcabatch.batch.kinds import Batch
-    from orcabatch.batch.memory import Memory
     from orcabatch.engine.contract import Note, Recipe, Task
     from orcabatch.outcome import FileOutcome
 
@@ -59,7 +59,7 @@ class BatchJob:
     Attributes:
         recipe: what workers are made from.
         warn: told, once each, what the engineer should know about the whole run.
-        memory: what earlier runs knew, and what later ones will.
+        earlier: what earlier runs knew, and what later ones will.
         ended: every outcome so far, those of an earlier attempt included.
     """
 
@@ -67,7 +67,7 @@ class BatchJob:
     batches: Mapping[str, Batch]
     visits: Sequence[Visit]
     warn: Callable[[str], None]
-    memory: Memory
+    earlier: EarlierRuns
     prefetch: bool = True
     ended: list[FileOutcome] = field(default_factory=list)
     _prefetched: set[int] = field(default_factory=set)
@@ -89,9 +89,9 @@ class BatchJob:
         """The results of earlier runs that still hold; of the others, what earlier runs know before they are loaded."""
         outcomes = []
         for name, position in self._positions(task.index):
-            known = self.memory.answered(task.index, name)
+            known = self.earlier.answered(task.index, name)
             if known is None:
-                for subject, content in self.memory.facts(task.index, name):
+                for subject, content in self.earlier.facts(task.index, name):
                     self._due += self._again(name, self.batches[name].noted(position, subject, content))
                 continue
             self.batches[name].payload(position)  # it was done as it would be now
@@ -102,7 +102,7 @@ class BatchJob:
 
     def payload(self, task: Task) -> dict[str, Any]:
         """What each batch hands along, and whether joint answers may be used."""
-        self.memory.starting(task.index)
+        self.earlier.starting(task.index)
         handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
         return {"batches": handed, "prefetch": self.prefetch}
 
@@ -114,7 +114,7 @@ class BatchJob:
         if note.subject == MISMATCH:
             return self._distrust(note)
         position = self.visits[note.index].positions[note.batch]
-        self.memory.remember_fact(note.index, note.batch, note.subject, note.content)
+        self.earlier.remember_fact(note.index, note.batch, note.subject, note.content)
         return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
 
     def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
@@ -127,7 +127,7 @@ class BatchJob:
             if outcome.index not in redo:
                 stands.append(Ended(outcome, joint=outcome.index in self._prefetched))
             again += redo
-        self.memory.record(stands)
+        self.earlier.record(stands)
         return dict.fromkeys(again)
 
     def _positions(self, index: int) -> Iterable[tuple[str, int]]:
@@ -150,6 +150,6 @@ class BatchJob:
 
     def _distrusted(self) -> Iterable[int]:
         again = tuple(sorted(self._prefetched))
-        self.memory.distrust(again)
+        self.earlier.distrust(again)
         self._prefetched.clear()
         return again

@@ -1,10 +1,10 @@
 """What a call learns for the next one of its kind on this host, beyond what the ledger keeps of each file.
 
-    recall(memory, host) ── before planning ──> Learned          keep(memory, host, Ran(...)) ── after the run
+    recall(earlier, host) ── before planning ──> Learned          keep(earlier, host, Ran(...)) ── after the run
 
 A kind is the host, which OrcaFlex computes, and the labels of the batches. One entry per kind: the records of its
 latest files and the count, executor and read-ahead that the last run ended with. Does not cover the fit
-(`orcabatch.plan.history`) nor results (`orcabatch.batch.memory`). Nothing is kept where the ledger is switched off.
+(`orcabatch.plan.history`) nor results (`orcabatch.batch.earlier`). Nothing is kept where the ledger is switched off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orcabatch.store.ledger import Entry
 from orcabatch.store.values import Damaged, decode, encode
 
 if TYPE_CHECKING:
-    from orcabatch.batch.memory import Memory
+    from orcabatch.batch.earlier import EarlierRuns
     from orcabatch.batch.request import Request
     from orcabatch.host import HostResources
     from orcabatch.outcome import FileOutcome
@@ -79,9 +79,9 @@ class Nearest:
         return Expectation(seconds, own.memory_factor or kind.memory_factor)
 
 
-def recall(memory: Memory, host: HostResources) -> Learned:
+def recall(earlier: EarlierRuns, host: HostResources) -> Learned:
     """What earlier runs of this kind taught; empty where there were none."""
-    payload = memory.ledger.get(_key(memory, host)) if memory.ledger.remembers else None
+    payload = earlier.ledger.get(_key(earlier, host)) if earlier.ledger.remembers else None
     if payload is None:
         return Learned()
     with suppress(Damaged, KeyError, TypeError, ValueError):
@@ -93,17 +93,17 @@ def lessons(request: Request, host: HostResources) -> Learned:
     """What earlier runs of a request taught, for `orcabatch plan --write`."""
     from orcabatch.batch.run import planned
 
-    memory = planned(request, host)[1]
-    with memory.opened():
-        return recall(memory, host)
+    earlier = planned(request, host)[1]
+    with earlier.opened():
+        return recall(earlier, host)
 
 
-def keep(memory: Memory, host: HostResources, ran: Ran) -> None:
+def keep(earlier: EarlierRuns, host: HostResources, ran: Ran) -> None:
     """Leave to the next run what this one measured; with an open ledger."""
     records = list(_records(ran.outcomes))
-    if not memory.ledger.remembers or not records:
+    if not earlier.ledger.remembers or not records:
         return
-    before = recall(memory, host)
+    before = recall(earlier, host)
     again = {record.file for record in records}
     kept = [record for record in before.records if record.file not in again] + records
     telling = len(records) >= ENOUGH_FILES and ran.executor != "dask"  # its counts may be other machines'
@@ -113,9 +113,9 @@ def keep(memory: Memory, host: HostResources, ran: Ran) -> None:
         "executor": ran.executor if telling else before.executor,
         "read_ahead": ran.read_ahead if telling else before.read_ahead,
     }
-    label = "+".join(sorted(batch.label for batch in memory.batches))
-    memory.ledger.put(Entry(_key(memory, host), "learned", "", label, encode(content)))
-    memory.ledger.commit()
+    label = "+".join(sorted(batch.label for batch in earlier.batches))
+    earlier.ledger.put(Entry(_key(earlier, host), "learned", "", label, encode(content)))
+    earlier.ledger.commit()
 
 
 def _records(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
@@ -148,7 +148,7 @@ def _learned(content: dict[str, Any]) -> Learned:
     )
 
 
-def _key(memory: Memory, host: HostResources) -> bytes:
-    labels = sorted(batch.label for batch in memory.batches)
-    kind = ["learned", platform.node(), host.logical_cpus, host.total_ram_bytes, str(memory.binding.kind), labels]
+def _key(earlier: EarlierRuns, host: HostResources) -> bytes:
+    labels = sorted(batch.label for batch in earlier.batches)
+    kind = ["learned", platform.node(), host.logical_cpus, host.total_ram_bytes, str(earlier.binding.kind), labels]
     return hashlib.blake2b(encode(kind), digest_size=16).digest()

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import in_own_order, write_account
+from orcabatch.batch.earlier import NO_BINDING, EarlierRuns, earlier_runs
 from orcabatch.batch.job import BatchJob, Visit, visits
 from orcabatch.batch.learned import Nearest, Ran, keep, recall
-from orcabatch.batch.memory import NO_BINDING, Memory, memory_of
 from orcabatch.batch.probe import host_probe
 from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
@@ -58,28 +58,28 @@ def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
     return planned(request, host)[0]
 
 
-def planned(request: Request, host: HostResources | None = None) -> tuple[BatchPlan, Memory]:
+def planned(request: Request, host: HostResources | None = None) -> tuple[BatchPlan, EarlierRuns]:
     """The plan, and what earlier runs know of the files."""
     wanted = visits(request.batches)
     sizes = sim_sizes(visit.file for visit in wanted)
     files = [SizedFile(visit.file, size or 0) for visit, size in zip(wanted, sizes, strict=True)]
-    memory = _memory(request, wanted)
+    earlier = _earlier(request, wanted)
     here = host or ResourceManager().measure()
-    with memory.opened():
-        learned = recall(memory, here)
+    with earlier.opened():
+        learned = recall(earlier, here)
         plan = make_plan(
             files,
             request.settings,
             here,
             batches=[tuple(visit.positions) for visit in wanted],
-            history=Nearest(memory, learned),
-            skipped=memory.look(),
+            history=Nearest(earlier, learned),
+            skipped=earlier.look(),
             learned=learned,
         )
-    return plan, memory
+    return plan, earlier
 
 
-def _memory(request: Request, wanted: Sequence[Visit]) -> Memory:
+def _earlier(request: Request, wanted: Sequence[Visit]) -> EarlierRuns:
     """The ledger for this call; only asked for what is planned, it does without OrcFxAPI where it has to."""
     try:
         known = not request.planning or ledger_file(request.settings.ledger.path).exists()
@@ -88,7 +88,7 @@ def _memory(request: Request, wanted: Sequence[Visit]) -> Memory:
         if not request.planning:
             raise
         binding = NO_BINDING
-    return memory_of(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
+    return earlier_runs(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Run:
     Attributes:
         request: what was asked for.
         plan: what will be done.
-        memory: what earlier runs know of the files; must be the one the plan was made with.
+        earlier: what earlier runs know of the files; must be the one the plan was made with.
         progress: how to show it (see `orcabatch.monitor.progress.make_display`).
         warnings: what the engineer should know about the run as a whole; grows while it runs.
         interrupted: set once the run was stopped by Ctrl-C or a signal.
@@ -106,7 +106,7 @@ class Run:
 
     request: Request
     plan: BatchPlan
-    memory: Memory
+    earlier: EarlierRuns
     progress: Any = None
     warnings: list[str] = field(default_factory=list)
     interrupted: BatchInterrupted | None = None
@@ -120,13 +120,13 @@ class Run:
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
-        self.memory.warn = self._warn
+        self.earlier.warn = self._warn
 
     @classmethod
     def of(cls, request: Request, progress: Any = None) -> Self:
         """Plan the request, to be run."""
-        plan, memory = planned(request)
-        return cls(request, plan, memory, progress)
+        plan, earlier = planned(request)
+        return cls(request, plan, earlier, progress)
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written.
@@ -137,7 +137,7 @@ class Run:
         with ExitStack() as held:
             for folder, names in _folders(self.request).items():
                 held.enter_context(folder_lock(folder, names, warn=self._warn))
-            held.enter_context(self.memory.opened())
+            held.enter_context(self.earlier.opened())
             yield from self._run()
 
     def _run(self) -> Iterator[FileOutcome]:
@@ -210,7 +210,7 @@ class Run:
             thread_count=self.plan.native_threads,
         )
         batches = {batch.name: batch for batch in self.request.batches}
-        return BatchJob(recipe, batches, visits(self.request.batches), self._warn, self.memory)
+        return BatchJob(recipe, batches, visits(self.request.batches), self._warn, self.earlier)
 
     def _expect(self, tasks: Sequence[Task]) -> None:
         """Tell the watchers what is to be done, so that they can name files and explain empty slots."""
@@ -263,8 +263,8 @@ class Run:
                 except OutputError as error:
                     lost.append(f"{batch.name}: {error}")
         finally:
-            self.memory.say_again()
-            keep(self.memory, self.plan.host, self._ran(outcomes))
+            self.earlier.say_again()
+            keep(self.earlier, self.plan.host, self._ran(outcomes))
             self._account()
         if lost:
             raise BatchError("\n".join([*lost, OUTPUTS_LOST]))
@@ -276,7 +276,7 @@ class Run:
             self._warn(warning)
         if self._complete:
             batch.pass_on()
-            self.memory.conclude(batch, outcomes, conclusion.outputs)
+            self.earlier.conclude(batch, outcomes, conclusion.outputs)
 
     def _account(self) -> None:
         account = write_account(self.request, self.plan, self.monitor, self.warnings, self._orcaflex)

@@ -2,7 +2,7 @@
 
 Results depend on the configuration as given (masters not merged: merging is digitalmodel's own, and its sources stand
 in the key), without what changes nothing: start time and time stamps, the list of files, the `performance:` section.
-Does not know the ledger (`orcabatch.batch.memory`).
+Does not know the ledger (`orcabatch.batch.earlier`).
 """
 
 from __future__ import annotations

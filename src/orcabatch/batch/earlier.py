@@ -59,7 +59,7 @@ class Known:
 
 
 @dataclass(slots=True)
-class Memory:
+class EarlierRuns:
     """The ledger for one call.
 
     Attributes:
@@ -402,7 +402,7 @@ class Memory:
                 self._again.setdefault(reason, []).append(file.name)
 
 
-def memory_of(  # noqa: PLR0913 - all that a call's memory rests on
+def earlier_runs(  # noqa: PLR0913 - all that it rests on
     batches: Sequence[Batch],
     visits: Sequence[Visit],
     settings: Mapping[str, Settings],
@@ -411,10 +411,10 @@ def memory_of(  # noqa: PLR0913 - all that a call's memory rests on
     *,
     fresh: bool,
     warn: Callable[[str], None] = lambda _: None,
-) -> Memory:
-    """The memory of a call; `settings` by batch, `together` those of the whole call."""
+) -> EarlierRuns:
+    """Those of a call; `settings` by batch, `together` those of the whole call."""
     enabled = frozenset(batch.name for batch in batches if settings[batch.name].ledger.enabled)
-    return Memory(batches, visits, binding, together, enabled, fresh, warn)
+    return EarlierRuns(batches, visits, binding, together, enabled, fresh, warn)
 
 
 def _packed(end: Ended, batch: Batch, outputs: Mapping[str, Any]) -> dict[str, Any]:

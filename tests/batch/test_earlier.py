@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 
 import batch_functions
+from orcabatch.batch.earlier import NO_BINDING, earlier_runs
 from orcabatch.batch.identity import environment
 from orcabatch.batch.job import Ended, visits
 from orcabatch.batch.kinds import FunctionBatch
-from orcabatch.batch.memory import NO_BINDING, memory_of
 from orcabatch.batch.reasons import changed
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Status
@@ -24,7 +24,7 @@ def memory(files, binding=REAL, version="1", **more):
     batch = FunctionBatch.over(files, batch_functions.largest_tension, None, version)
     settings = parse_settings({})
     own = {batch.name: settings}
-    return memory_of([batch], visits([batch]), own, settings, binding, **{"fresh": False, **more})
+    return earlier_runs([batch], visits([batch]), own, settings, binding, **{"fresh": False, **more})
 
 
 @pytest.fixture
