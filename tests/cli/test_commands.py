@@ -10,6 +10,7 @@ import pytest
 
 from cli_batches import management, summary_column
 from orcabatch import simulated
+from orcabatch.digitalmodel.spelling import misspelt
 
 SECTION = {"orcaflex": "simulated", "ledger": {"enabled": False}}
 
@@ -42,6 +43,84 @@ def test_a_proof_on_the_batch_itself_holds(orcabatch, batch):
     said = orcabatch("verify", "--prove", "results", "--files", "2")
     assert said.code == 0
     assert "IDENTICAL" in said.out
+
+
+def test_a_proof_looks_at_the_folder_that_it_is_given(orcabatch, batch):
+    """A copy in which a digit was changed is different; a folder that was moved is as good as before."""
+    orcabatch("run", "b.yml")
+    shutil.copytree("results", "copied")
+    table = batch.folder / "copied" / "b_t_dyn.csv"
+    table.write_text(table.read_text()[:-3] + "7\n")
+    assert orcabatch("verify", "--prove", "copied").code == 1
+    shutil.move("results", "moved")
+    assert orcabatch("verify", "--prove", "moved").code == 0
+
+
+def test_quiet_still_says_what_failed(orcabatch, batch):
+    """On standard error, where a scheduler of nightly jobs looks."""
+    spoil(batch.sim(1), "empty")
+    said = orcabatch("run", "b.yml", "--quiet")
+    assert (said.code, said.out) == (1, "")
+    assert "a1.sim is empty" in said.err
+
+
+def test_a_repeated_command_says_that_nothing_was_computed(orcabatch, batch):
+    """Else a rate of gigabytes per second would be believed."""
+    batch.write(performance={"orcaflex": "simulated", "ledger": {"path": str(batch.folder / "ledger.db")}})
+    assert "unchanged" not in orcabatch("run", "b.yml").out
+    assert "3 of them are unchanged since an earlier run (--fresh does them again)" in orcabatch("run", "b.yml").out
+
+
+@pytest.mark.parametrize(("place", "why"), [("none/r.html", "none is no folder"), ("sims", "it is a folder")])
+def test_a_report_that_could_not_be_written_is_refused_before_the_batch(orcabatch, batch, place, why):
+    """Exit code 2 after hours of work would say that nothing ran."""
+    said = orcabatch("run", "b.yml", "--report", place)
+    assert said.code == 2
+    assert why in said.err
+    assert not (batch.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "like"),
+    [
+        ("", "time_serie_settings", "time_series_settings"),
+        ("meta", "lable", "label"),
+        ("file_management", "output_directry", "output_directory"),
+        ("file_management.filename", "patern", "pattern"),
+        ("orcaflex", "postproces", "postprocess"),
+        ("orcaflex.postprocess", "time_serie", "time_series"),
+        ("orcaflex.postprocess.time_series", "flg", "flag"),
+    ],
+)
+def test_a_key_that_looks_misspelt_is_said(section, key, like):
+    """digitalmodel ignores it, and the batch would do something else without a word."""
+    asked = {}
+    here = asked
+    for name in section.split(".") if section else ():
+        here = here.setdefault(name, {})
+    here[key] = {}
+    where = f"{section}.{key}" if section else key
+    assert list(misspelt(asked)) == [f"{where}: digitalmodel does not read this key. Did you mean {like}?"]
+    here[like] = {}
+    assert list(misspelt(asked)) == []
+
+
+def test_what_the_yaml_is_understood_as_is_said_by_run_and_plan(orcabatch, batch):
+    """A note of each, and the batch runs as digitalmodel would run it."""
+    batch.write(meta={"basename": "orcaflex_post_process", "lable": "t"})
+    for command in ("run", "plan"):
+        assert (
+            "meta.lable: digitalmodel does not read this key. Did you mean label?" in orcabatch(command, "b.yml").text
+        )
+
+
+def test_a_demo_that_cannot_be_set_up_is_said_in_one_message(orcabatch, tmp_path):
+    """The folder, and what to do."""
+    (tmp_path / "file").touch()
+    said = orcabatch("demo", "--folder", str(tmp_path / "file"))
+    assert said.code == 2
+    assert "cannot be set up in" in said.err
+    assert "--folder" in said.err
 
 
 def test_a_plan_runs_nothing(orcabatch, batch):

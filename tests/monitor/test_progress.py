@@ -40,6 +40,19 @@ def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
     return tasks, events, makespan_s
 
 
+def test_cancelled_files_are_not_done():
+    """After Ctrl-C the last line says how many were done, not how many there were."""
+    tracker = Tracker()
+    tracker.expect([task(index, 10 * MB) for index in range(3)])
+    tracker.apply(Event("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
+    for index, status in enumerate(("ok", "cancelled", "cancelled")):
+        tracker.apply(Event("finished", 1.0, index, {"status": status, "batch": "standard"}))
+    tracker.apply(Event("run_finished", 1.0, -1, {"interrupted": True}))
+    shot = tracker.snapshot()
+    assert (shot.done, shot.total, shot.done_bytes) == (1, 3, 10 * MB)
+    assert shot.share == pytest.approx(1 / 3)
+
+
 def errors_at_half_time(seed: int) -> tuple[float, float]:
     """Relative error of the predicted end at half time: of the estimate, and of a bar that counts files."""
     tasks, events, makespan_s = simulated_run(seed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -76,7 +76,7 @@ def planned(request: Request, host: HostResources | None = None) -> tuple[BatchP
             skipped=earlier.look(),
             learned=learned,
         )
-    return plan, earlier
+    return replace(plan, notes=(*request.notes, *plan.notes)), earlier
 
 
 def _earlier(request: Request, wanted: Sequence[Visit]) -> EarlierRuns:
@@ -121,6 +121,8 @@ class Run:
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
         self.earlier.warn = self._warn
+        for note in self.request.notes:
+            self._warn(note)
 
     @classmethod
     def of(cls, request: Request, progress: Any = None) -> Self:

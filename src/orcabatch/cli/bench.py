@@ -109,7 +109,7 @@ def _broker(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, A
     from orcabatch.bench import broker
 
     cases = broker.CASES[-2:-1] if arguments.quick else broker.CASES
-    result = broker.run_broker_bench(arguments.rounds, cases=cases, folder=folder)
+    result = broker.run_broker_bench(max(1, arguments.rounds), cases=cases, folder=folder)
     yield {"suite": "broker", "markdown": broker.to_markdown(result), "result": result}
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from orcabatch.batch import BatchResult, run_batch
 from orcabatch.bench.examples import BATCHES, prepare
 from orcabatch.cli.run import write_report
+from orcabatch.errors import OutputError
 from orcabatch.settings import format_size
 
 LATENCY_S = 0.1
@@ -33,7 +34,12 @@ def main(words: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="a third of the files")
     arguments = parser.parse_args(words)
     folder = arguments.folder.absolute()
-    files = prepare(folder, quick=arguments.quick)
+    try:
+        files = prepare(folder, quick=arguments.quick)
+    except OSError as error:
+        raise OutputError(
+            f"The demo cannot be set up in {folder}: {error.strerror or error}. Give another place: --folder FOLDER."
+        ) from error
     size = format_size(sum(file.stat().st_size for file in files))
     print(f"{len(files)} simulated .sim files ({size}) in {folder / 'sims'}")
     print(f"every load waits {LATENCY_S:g} s, as a slow drive would")

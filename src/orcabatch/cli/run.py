@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ from orcabatch.batch import BatchResult, carry_out
 from orcabatch.batch.request import YAML_SUFFIXES, Options, Request, read_request
 from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.digitalmodel.arguments import parse_overrides
-from orcabatch.errors import SourceError
-from orcabatch.outcome import Cause
+from orcabatch.errors import OutputError, SourceError
+from orcabatch.outcome import Cause, Status
 
 OK, SOME_FAILED, NOTHING_RAN = 0, 1, 2
 
@@ -29,10 +31,14 @@ def main(words: list[str]) -> int:
     arguments, files, overrides = understood("run", words)
     if arguments.verbose:
         logging.getLogger("orcabatch").setLevel(logging.DEBUG)
+    if arguments.report:
+        check_place(arguments.report)
     request = request_of(files, arguments, overrides)
     result = carry_out(request, progress=_progress(arguments))
     if not arguments.quiet:
         print(summary(result))
+    elif result.failed:
+        print(failure_text(result.failed, len(result.outcomes)), file=sys.stderr)
     if arguments.report:
         write_report(arguments.report, result.metrics)
     return exit_code(result)
@@ -110,13 +116,28 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
 def summary(result: BatchResult) -> str:
     """What was done, what failed and why, and where everything is."""
     done = sum(outcome.ok for outcome in result.outcomes)
+    known = sum(outcome.status is Status.SKIPPED for outcome in result.outcomes)
     lines = [f"{done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s."]
+    lines += [f"{known} of them are unchanged since an earlier run (--fresh does them again)."] if known else []
     lines += [f"note: {warning}" for warning in (*result.warnings, *warnings_text(result.outcomes))]
     if result.failed:
         lines.append(failure_text(result.failed, len(result.outcomes)))
     folders = sorted({str(path.parent) for path in result.outputs})
     lines += [f"{len(result.outputs)} output files in {', '.join(folders)}"] if folders else []
     return "\n".join(lines)
+
+
+def check_place(target: Path) -> None:
+    """See before hours of work that a file can be written there.
+
+    Raises:
+        OutputError: it cannot; says why.
+    """
+    folder = target.absolute().parent
+    why = "" if os.access(folder, os.W_OK) else "cannot be written" if folder.is_dir() else "is no folder"
+    if why or target.is_dir():
+        fault = f"{folder} {why}" if why else "it is a folder"
+        raise OutputError(f"{target} could not be written: {fault}. Give another place; nothing was run.")
 
 
 def write_report(target: Path, metrics: dict[str, Any]) -> None:

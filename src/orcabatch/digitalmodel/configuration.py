@@ -25,7 +25,7 @@ import yaml
 from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
-from orcabatch.digitalmodel.spelling import check_performance
+from orcabatch.digitalmodel.spelling import check_performance, misspelt
 from orcabatch.errors import OutputError, SettingsError, SourceError
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
@@ -96,7 +96,7 @@ def load_configuration(
     yaml_name = os.fspath(yaml_file)
     asked = _read_yaml(yaml_name)
     basename = _basename(asked, yaml_name)
-    base, origin = base_configuration(basename)
+    base, _ = base_configuration(basename)
     out = None if output_dir is None else Path(output_dir).absolute()
     redirected = {} if out is None else {"file_management": {"output_directory": str(out)}}
     layers = (asked, overrides or {}, redirected)
@@ -113,7 +113,7 @@ def load_configuration(
         files=files,
         result_folder=Path(cfg["Analysis"]["result_folder"]).absolute(),
         log_folder=Path(cfg["Analysis"]["log_folder"]).absolute(),
-        notes=_notes(cfg, origin),
+        notes=(*misspelt(merged(asked, overrides or {})), *_notes(cfg)),
     )
 
 
@@ -246,8 +246,8 @@ def _files(cfg: AttributeDict) -> tuple[Path, ...]:
     return tuple(Path(file).absolute() for file in files)
 
 
-def _notes(cfg: Mapping[str, Any], origin: str) -> tuple[str, ...]:
-    notes = [f"defaults of digitalmodel: {origin}"]
+def _notes(cfg: Mapping[str, Any]) -> tuple[str, ...]:
+    notes = []
     beyond = asked_beyond_post_process(cfg)
     if beyond:
         notes.append(f"{', '.join(beyond)}: models are not run or changed here, only post-processed")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from numbers import Integral
 from pathlib import Path, PurePath
@@ -162,6 +162,8 @@ def _tagged(value: Any) -> Any:
 def read_proof_input(result: str | Path) -> ProofInput:
     """What a batch left in `result`, its result folder or its metrics file.
 
+    A folder is looked at itself, also where it was copied or moved since; a metrics file says where the results are.
+
     Raises:
         SourceError: there is none, or the folder holds several batches.
     """
@@ -177,7 +179,8 @@ def read_proof_input(result: str | Path) -> ProofInput:
         )
     if len(found) > 1:
         raise SourceError(f"{place} holds several batches. Name one: {', '.join(file.name for file in found)}.")
-    return ProofInput.from_dict(next(iter(found.values())))
+    batch = ProofInput.from_dict(next(iter(found.values())))
+    return replace(batch, result_folder=str(place.absolute())) if place.is_dir() else batch
 
 
 def _stored(file: Path) -> Mapping[str, Any] | None:

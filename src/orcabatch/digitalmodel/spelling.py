@@ -1,20 +1,35 @@
 """Sections of a digitalmodel YAML that are misspelt or stand twice.
 
 digitalmodel takes any top-level key, and of one that stands twice the last, and says nothing. For the `performance:`
-section that would mean settings without effect, so it is refused; for the others a message that something is missing
-gets a hint. Covers top-level keys only; keys below `performance:` are checked by `orcabatch.settings`.
+section that would mean settings without effect, so it is refused. Other keys that look like misspelt ones are said: one
+may be somebody's own. Keys below `performance:` are checked by `orcabatch.settings`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from orcabatch.digitalmodel.arguments import SECTIONS
+from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
 from orcabatch.errors import SettingsError
 
 _AS_ALIKE_AS = 0.8
+_OUTPUT = {"flag", "statistics"}
+KEYS: Mapping[str, Collection[str]] = {
+    "": SECTIONS,
+    "meta": {"basename", "library", "label", "description", "version"},
+    "file_management": {"flag", "input_directory", "output_directory", "filename", "input_files", "files"},
+    "file_management.filename": {"extension", "pattern", "filters"},
+    "file_management.filename.filters": {"contains", "not_contains"},
+    "orcaflex": {"postprocess", "preprocess", "analysis", "file"},
+    "orcaflex.postprocess": OUTPUTS,
+    **{f"orcaflex.postprocess.{output}": _OUTPUT for output in OUTPUTS},
+    "orcaflex.postprocess.summary.statistics": STATISTICS,
+}
+"""The keys that digitalmodel reads in each section, as far as a misspelt one would change a batch in silence."""
 _TWICE = re.compile(r"^(['\"]?)performance\1\s*:", re.MULTILINE)
 
 
@@ -37,6 +52,20 @@ def check_performance(text: str, asked: Mapping[str, Any], yaml_name: str) -> No
     near = lookalike("performance", (key for key in asked if key != "performance"))
     if near:
         raise SettingsError(f"{yaml_name}: {near!r} is no section. Did you mean performance? Nothing was run.")
+
+
+def misspelt(asked: Mapping[str, Any]) -> Iterator[str]:
+    """What to say of each key that digitalmodel does not read, where a key that it does read looks like it."""
+    for path, known in KEYS.items():
+        section: Any = asked
+        for name in path.split(".") if path else ():
+            section = section.get(name) if isinstance(section, Mapping) else None
+        if isinstance(section, Mapping):
+            for key in section.keys() - set(known):
+                near = lookalike(str(key), known)
+                if near and near not in section:
+                    where = f"{path}.{key}" if path else str(key)
+                    yield f"{where}: digitalmodel does not read this key. Did you mean {near}?"
 
 
 def lookalike(section: str, keys: Iterable[Any]) -> str:

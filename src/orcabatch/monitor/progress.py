@@ -34,7 +34,7 @@ class Snapshot:
 
     Attributes:
         elapsed_s: seconds since the run began.
-        total, done, failed, running: files in all, ended (failed ones included), failed, in work.
+        total, done, failed, running: files in all, ended (failed ones included, cancelled ones not), failed, in work.
         total_bytes, done_bytes: bytes of the files in all and of the ended ones; 0 where sizes are not known.
         bytes_per_s: bytes of ended files per second of the run.
         remaining_s: seconds that the rest takes; None before the first file has ended.

@@ -140,13 +140,13 @@ class RunState:
 
     @property
     def done_files(self) -> int:
-        """Files that ended, however they ended."""
-        return sum(self.done.values())
+        """Files that ended, well or not, or need not be done; not those that were cancelled."""
+        return sum(self.done.values()) - self.done["cancelled"]
 
     @property
     def waiting_files(self) -> int:
         """Files that no worker has, and that have not ended."""
-        return max(self.total_files - self.done_files - len(self.running), 0)
+        return max(self.total_files - sum(self.done.values()) - len(self.running), 0)
 
     @property
     def waiting_for(self) -> str:
@@ -205,9 +205,13 @@ class RunState:
         """A file that ended is in work again, or ends in its next batch: it counts as not done."""
         endings = self._endings.pop(index, {})
         if endings:
-            self.done[_worst(endings)] -= 1
-            self.done_bytes -= self._size(index)
+            self._count(index, _worst(endings), -1)
         return endings
+
+    def _count(self, index: int, status: str, by: int) -> None:
+        self.done[status] += by
+        if status != "cancelled":
+            self.done_bytes += by * self._size(index)
 
     def _size(self, index: int) -> int:
         return self._tasks[index].size_bytes if index in self._tasks else 0
@@ -222,8 +226,7 @@ class RunState:
         endings = self._take_back(event.index)
         endings[str(event.data.get("batch", ""))] = str(event.data.get("status", "ok"))
         self._endings[event.index] = endings
-        self.done[_worst(endings)] += 1
-        self.done_bytes += self._size(event.index)
+        self._count(event.index, _worst(endings), 1)
 
     def _set_limit(self, event: Event) -> None:
         self.limit = int(event.data.get("limit", self.limit))

@@ -116,7 +116,8 @@ def _unavailable(error: Exception) -> str:
         what = f"OrcFxAPI is installed, but not OrcaFlex with its DLL ({said}). Install OrcaFlex on this machine."
     return (
         f"OrcFxAPI cannot be used. {what} To try everything without it, choose the simulated OrcaFlex: "
-        "`orcaflex: simulated` in the performance section, or `--orcaflex simulated`."
+        "`orcaflex: simulated` in the performance section, `--orcaflex simulated`, or "
+        '`run_batch(..., orcaflex="simulated")` in a script.'
     )
 
 
