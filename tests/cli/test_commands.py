@@ -123,6 +123,13 @@ def test_a_demo_that_cannot_be_set_up_is_said_in_one_message(orcabatch, tmp_path
     assert "--folder" in said.err
 
 
+def test_the_tour_has_nothing_to_choose_from(orcabatch):
+    """A filter without a suite is refused, not ignored."""
+    said = orcabatch("bench", "--only", "96 columns")
+    assert said.code == 2
+    assert "name the suite" in said.err
+
+
 def test_a_plan_runs_nothing(orcabatch, batch):
     """Exit code 0, the count of files, and no result folder."""
     said = orcabatch("plan", "b.yml")
@@ -134,9 +141,9 @@ def test_a_plan_runs_nothing(orcabatch, batch):
 def test_a_report_is_written_from_the_metrics_and_at_the_end_of_a_run(orcabatch, batch):
     """Both ways give a page."""
     orcabatch("run", "b.yml", "--report", "one.html")
-    said = orcabatch("report", "results/performance_metrics.json", "-o", "two.html")
-    assert said.code == 0
-    for name in ("one.html", "two.html"):
+    for place, name in (("results/performance_metrics.json", "two.html"), ("results", "three.html")):
+        assert orcabatch("report", place, "-o", name).code == 0
+    for name in ("one.html", "two.html", "three.html"):
         assert (batch.folder / name).read_text().lstrip().lower().startswith("<!doctype html")
 
 

@@ -92,6 +92,8 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
         pools=tuple(arguments.pools or peers.POOLS),
         say=_say,
     )
+    if arguments.only and arguments.suite == "tour":
+        raise SourceError(f"name the suite that --only {arguments.only!r} is to choose from: `orcabatch bench SUITE`")
     made = suites.tour(setup) if arguments.suite == "tour" else [suites.SUITES[arguments.suite](setup)]
     for found in made:
         yield _mapping(found)

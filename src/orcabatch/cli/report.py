@@ -19,7 +19,7 @@ def main(words: list[str]) -> int:
         description="Makes one HTML file from a batch's metrics file; any browser shows it, without a network.",
         epilog="--debug shows tracebacks.",
     )
-    parser.add_argument("metrics", type=Path, help="a metrics file, such as results/performance_metrics.json")
+    parser.add_argument("metrics", type=Path, help="a metrics file, or the folder that has it")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="HTML", help="default: report.html"
     )
@@ -32,11 +32,12 @@ def main(words: list[str]) -> int:
 
 
 def read_metrics(file: Path) -> dict[str, Any]:
-    """The metrics in a file.
+    """The metrics in a file, or in the file of the usual name in a folder.
 
     Raises:
         SourceError: it is missing, or not a metrics file.
     """
+    file = file / "performance_metrics.json" if file.is_dir() else file
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
