@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import runpy
 import shutil
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from orcabatch import simulated
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
-from orcabatch.store.ledger import ledger_file
+from orcabatch.store.ledger import book, ledger_file
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SILENT = {"orcaflex": "simulated", "progress": False}
@@ -52,6 +54,42 @@ def test_a_function_with_a_version_is_not_called_again(orcaflex, sims):
     assert again.ok
     assert again.metrics["summary"]["skipped"] == 8
     assert len(again.plan.skipped) == 8
+
+
+def test_a_damaged_ledger_is_said_by_the_run_or_plan_that_finds_it(orcaflex, sims):
+    """Planning is the first to open it."""
+    run(sims)
+    for said in (
+        lambda: run(sims).warnings,
+        lambda: (
+            orcabatch.plan_batch(
+                sims, postprocess=batch_functions.largest_tension, version="1", orcaflex="simulated"
+            ).notes
+        ),
+    ):
+        ledger_file().write_bytes(b"a shopping list\n" * 1000)
+        assert sum("It is kept as ledger.db.damaged" in text for text in said()) == 1
+
+
+def test_a_held_ledger_delays_a_run_twice_whatever_it_does(orcaflex, sims, monkeypatch):
+    """Once until it is said, once at the end; not when the run is planned, nor with every file."""
+    run(sims[:1])
+    monkeypatch.setattr(book, "BUSY_S", 0.2)
+    waits, guarded = [], book.SqliteLedger._guarded
+
+    def watched(self, action):
+        patient = not self._brief
+        result = guarded(self, action)
+        waits.append(patient and self._brief)
+        return result
+
+    monkeypatch.setattr(book.SqliteLedger, "_guarded", watched)
+    with closing(sqlite3.connect(ledger_file(), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        held = run(sims)
+    assert held.ok
+    assert waits.count(True) == 2
+    assert [text.partition(" for ")[0].endswith("held by another program") for text in held.warnings] == [True, False]
 
 
 @pytest.mark.parametrize(

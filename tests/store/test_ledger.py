@@ -22,6 +22,7 @@ from orcabatch.store.ledger import (
     open_ledger,
     schema,
 )
+from orcabatch.store.ledger import book as book_module
 
 LARGE = 2_000_000_000
 
@@ -394,20 +395,143 @@ def test_a_run_waits_for_a_held_ledger_once_and_says_so_at_once(opened, tmp_path
     assert all(opened().get(key) is not None for key in keys(6))
 
 
-def test_a_run_follows_to_the_ledger_that_another_one_began_anew(opened, tmp_path, warned):
+@pytest.fixture
+def held(tmp_path, opened):
+    """A ledger with room to give back, held by another program."""
+    book = opened()
+    book.put(entry(9, random.Random(9).randbytes(100_000)))
+    book.commit()
+    book.forget(keys(10))
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield other
+    other.close()
+
+
+def test_opening_a_held_ledger_waits_for_nothing_and_closing_it_once(opened, held, monkeypatch, warned):
+    """Making room can be done another time: only results are worth the full patience."""
+    monkeypatch.setattr(book_module, "BUSY_S", 0.2)
+    waits = full_waits(monkeypatch)
+    book = opened()
+    assert (waits, warned) == ([], [])
+    for number in range(4):
+        book.put(entry(number))
+        book.commit()
+    assert waits == ["_write"]
+    assert len(warned) == 1
+    book.close()
+    assert waits == ["_write"] * 2
+    assert "4 results could not be kept" in warned[1]
+
+
+def test_a_held_ledger_with_nothing_to_write_is_opened_and_closed_at_once(opened, held, monkeypatch, warned):
+    """A plan only reads."""
+    monkeypatch.setattr(book_module, "BUSY_S", 0.2)
+    waits = full_waits(monkeypatch)
+    opened().close()
+    assert (waits, warned) == ([], [])
+
+
+def full_waits(monkeypatch):
+    """Collects the names of what waited for the ledger with the full patience, and in vain."""
+    found, guarded = [], book_module.SqliteLedger._guarded
+
+    def watched(self, action):
+        patient = not self._brief
+        result = guarded(self, action)
+        if patient and self._brief:
+            found.append(action.__name__)
+        return result
+
+    monkeypatch.setattr(book_module.SqliteLedger, "_guarded", watched)
+    return found
+
+
+@pytest.fixture
+def another_run(tmp_path, opened):
+    """Does what another run does that found the ledger damaged, and keeps a result in the new one."""
+
+    def sets_it_aside():
+        (tmp_path / "ledger.db").rename(tmp_path / "ledger.db.damaged")
+        for suffix in ("-wal", "-shm"):
+            (tmp_path / f"ledger.db{suffix}").unlink(missing_ok=True)
+        another = opened()
+        another.put(entry(1))
+        another.commit()
+
+    return sets_it_aside
+
+
+def test_a_run_follows_to_the_ledger_that_another_one_began_anew(opened, another_run, warned):
     """What it had open was set aside as damaged: nothing more goes there, and the new one is not moved away."""
     book = opened()
-    (tmp_path / "ledger.db").rename(tmp_path / "ledger.db.damaged")
-    for suffix in ("-wal", "-shm"):
-        (tmp_path / f"ledger.db{suffix}").unlink(missing_ok=True)
-    another = opened()
-    another.put(entry(1))
-    another.commit()
+    another_run()
     book.put(entry(2))
     book.commit()
     assert [opened().get(key) for key in keys(3)] == [None, b"result 1", b"result 2"]
     assert len(warned) == 1
     assert "results go to the one that is there now" in warned[0]
+
+
+def test_a_run_that_is_letting_go_of_a_damaged_ledger_does_not_move_the_new_one(
+    opened, another_run, monkeypatch, warned
+):
+    """Another run sets it aside meanwhile: letting go takes as long as the last flush."""
+    book = opened()
+    monkeypatch.setattr(book._flusher, "close", after(another_run, book._flusher.close))
+    monkeypatch.setattr(book, "_one", broken())
+    assert book.get(b"key") is None
+    monkeypatch.undo()
+    book.put(entry(2))
+    book.commit()
+    assert [opened().get(key) for key in keys(3)] == [None, b"result 1", b"result 2"]
+    assert ["results go to the one that is there now" in text for text in warned] == [True]
+
+
+def test_two_runs_that_open_a_damaged_ledger_at_once_share_the_new_one(opened, another_run, tmp_path, monkeypatch):
+    """The second to notice has never had it open, and still does not move the first one's away."""
+    (tmp_path / "ledger.db").write_bytes(b"a shopping list\n" * 1000)
+    connected = book_module._connected
+
+    def late(file):
+        monkeypatch.setattr(book_module, "_connected", connected)
+        another_run()
+        raise sqlite3.DatabaseError("file is not a database")
+
+    monkeypatch.setattr(book_module, "_connected", late)
+    assert opened().get((1).to_bytes(16, "big")) == b"result 1"
+    assert (tmp_path / "ledger.db.damaged").read_bytes().startswith(b"a shopping list")
+
+
+def test_what_waits_when_damage_is_found_is_written_to_the_new_one(opened, monkeypatch, warned):
+    """Also by the last commit, after which there is no other."""
+    book = opened()
+    book.put(entry(2))
+    monkeypatch.setattr(book, "_write", broken(then=book._write))
+    book.close()
+    assert opened().get((2).to_bytes(16, "big")) == b"result 2"
+    assert ["a new one is begun" in text for text in warned] == [True]
+
+
+def broken(then=None):
+    """Finds the file damaged, once."""
+    calls = []
+
+    def call(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return then(*arguments)
+
+    return call
+
+
+def after(first, second):
+    def both():
+        first()
+        second()
+
+    return both
 
 
 def test_a_folder_that_cannot_be_made_leaves_the_ledger_out(opened, tmp_path, warned):

@@ -84,6 +84,13 @@ def test_numpy_scalars_come_back_as_what_they_were(array):
     assert_same(scalar, decode(encode(scalar)))
 
 
+@pytest.mark.parametrize("text", ["a\0", "\0", "a\0\0b\0", "", "a"])
+def test_numpy_text_keeps_the_zeros_at_its_end(text):
+    """Which numpy's own str() drops."""
+    assert_same(np.str_(text), decode(encode(np.str_(text))))
+    assert str.__str__(decode(encode([np.str_(text)]))[0]) == text
+
+
 @pytest.mark.parametrize("bits", [0x7FF8000000000001, 0xFFF8000000000000, 0x8000000000000000, 0x7FF0000000000000, 1])
 def test_every_float_keeps_its_bits(bits):
     """NaN with its payload and sign, negative zero, infinity, the smallest number."""

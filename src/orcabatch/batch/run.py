@@ -55,15 +55,20 @@ FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this proces
 
 def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
     """The plan for a request on this host, or on another one given as values."""
-    return planned(request, host)[0]
+    said: list[str] = []
+    plan, _ = planned(request, host, warn=said.append)
+    return replace(plan, notes=(*plan.notes, *said))
 
 
-def planned(request: Request, host: HostResources | None = None) -> tuple[BatchPlan, EarlierRuns]:
+def planned(
+    request: Request, host: HostResources | None = None, *, warn: Callable[[str], None] = lambda _: None
+) -> tuple[BatchPlan, EarlierRuns]:
     """The plan, and what earlier runs know of the files."""
     wanted = visits(request.batches)
     sizes = sim_sizes(visit.file for visit in wanted)
     files = [SizedFile(visit.file, size or 0) for visit, size in zip(wanted, sizes, strict=True)]
     earlier = _earlier(request, wanted)
+    earlier.warn = warn
     here = host or ResourceManager().measure()
     with earlier.opened():
         learned = recall(earlier, here)
@@ -127,8 +132,12 @@ class Run:
     @classmethod
     def of(cls, request: Request, progress: Any = None) -> Self:
         """Plan the request, to be run."""
-        plan, earlier = planned(request)
-        return cls(request, plan, earlier, progress)
+        said: list[str] = []
+        plan, earlier = planned(request, warn=said.append)
+        run = cls(request, plan, earlier, progress)
+        for text in said:
+            run._warn(text)
+        return run
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written.

@@ -111,7 +111,7 @@ class SqliteLedger:
         self._brief = False
         self._guarded(self._open)
         if self.remembers:
-            self._guarded(self._bound)
+            self._make_room()
 
     @property
     def remembers(self) -> bool:
@@ -190,12 +190,14 @@ class SqliteLedger:
             if not self._entries and not self._runs:
                 return
             self._follow()
-            done = self._guarded(self._write)
+            connection, done = self._connection, self._guarded(self._write)
+            if done is None and self._connection is not connection:
+                done = self._guarded(self._write)
             if done is None and self._waiting_bytes > KEPT_BYTES:
                 self._lost += len(self._entries)
                 self._drop_waiting()
             elif done and self._written_bytes > max(1_000_000, self._max_bytes // 20):
-                self._guarded(self._bound)
+                self._make_room()
 
     def close(self) -> None:
         """Write what waits, let go of the file."""
@@ -207,14 +209,15 @@ class SqliteLedger:
                 self._say(
                     f"{self._lost} results could not be kept in the ledger {self._file}: the next run does them again."
                 )
-            self._guarded(self._bound)
+            self._make_room()
             self._disconnect()
 
     # --- the file
 
     def _open(self) -> bool:
+        self._identity = _identity(self._file)
         self._connection = _connected(self._file)
-        self._identity, self._brief = _identity(self._file), False
+        self._identity, self._brief = self._identity or _identity(self._file), False
         self._flusher = Flusher(self._file.with_name(f"{self._file.name}-wal"))
         return True
 
@@ -240,11 +243,13 @@ class SqliteLedger:
             if trouble is _Trouble.DAMAGED:
                 self._set_aside(error)
             elif trouble is _Trouble.BUSY and self._connection is not None:
-                self._wait_briefly(True)
-                self._say(
-                    f"The ledger {self._file} has been held by another program for {BUSY_S:g} s: results wait in "
-                    "memory until it lets go. Close what has the file open, or they are computed again by the next run."
-                )
+                if not self._brief:
+                    self._wait_briefly(True)
+                    self._say(
+                        f"The ledger {self._file} has been held by another program for {BUSY_S:g} s: results wait in "
+                        "memory until it lets go. Close what has the file open, or they are computed again by the next "
+                        "run."
+                    )
             elif trouble is _Trouble.UNUSABLE or self._connection is None:
                 self._say(f"The ledger {self._file} cannot be used now: {trouble.value} ({error}). {_HINT}")
         return None
@@ -259,23 +264,35 @@ class SqliteLedger:
             self._connection.execute(f"PRAGMA busy_timeout = {1000 * (BRIEFLY_S if brief else BUSY_S):.0f}")
             self._brief = brief
 
-    def _follow(self) -> bool:
+    def _make_room(self) -> None:
+        """Bound the file, unless somebody else is writing to it: it can be done another time."""
+        before = self._brief
+        self._wait_briefly(True)
+        self._guarded(self._bound)
+        self._wait_briefly(before)
+
+    def _follow(self) -> None:
         """Go over to the file that is there now, where another run has set aside the one that this run had open."""
-        if self._connection is None or _identity(self._file) == self._identity:
-            return False
-        self._disconnect()
+        if self._connection is not None and self._replaced():
+            self._disconnect()
+            self._go_over()
+
+    def _replaced(self) -> bool:
+        return _identity(self._file) != self._identity
+
+    def _go_over(self) -> None:
         self._say(
             f"The ledger {self._file} was moved or removed while this run used it, as another run does with a damaged "
             "one: results go to the one that is there now."
         )
         self._guarded(self._open)
-        return True
 
     def _set_aside(self, error: Exception) -> None:
         """Begin anew beside the damaged file; only the latest damaged one is kept."""
-        if self._follow():
-            return
         self._disconnect()
+        if self._replaced():
+            self._go_over()
+            return
         aside = self._file.with_name(f"{self._file.name}{DAMAGED}")
         try:
             os.replace(self._file, aside)  # noqa: PTH105 - also over an older one, on every platform
