@@ -6,6 +6,7 @@ import copy
 import csv
 import importlib
 import io
+import os
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -208,6 +209,26 @@ def test_a_failed_row_never_stands_inside_another_row(files: list[Path], broken:
     run(with_output(case("A", mixed, tmp_path), tmp_path / "with"), threads=1, failed_rows=True)
     for table in contents(tmp_path / "with"):
         assert [line[1] for line in rows(tmp_path / "with" / table)[1:]] == [path.stem for path in mixed]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_failed_row_stands_right_under_labels_with_line_ends(
+    files: list[Path], broken: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line_end: str
+) -> None:
+    """Quoted or not, in a label or in the name of a file: a record ends where its line does."""
+    monkeypatch.setattr(os, "linesep", line_end)
+    odd = tmp_path / "a\rb\n.sim"
+    shutil.copyfile(files[0], odd)
+    cfg = case("A", [odd, broken[1], files[1]], tmp_path)
+    labels = ["l1\nmin", "l1\rmax", 'l2\r\n"mean"']
+    for label, asked in zip(labels, cfg["summary_settings"]["groups"][0]["Columns"], strict=True):
+        asked["Label"] = label
+    run(with_output(cfg, tmp_path / "without"), threads=1)
+    run(with_output(cfg, tmp_path / "with"), threads=1, failed_rows=True)
+    without, with_row = (contents(tmp_path / name)["dm_dyn.csv"] for name in ("without", "with"))
+    row = next(line for line in with_row.split(line_end.encode()) if b"empty.sim" in line)
+    assert with_row.replace(row + line_end.encode(), b"") == without
+    assert len(next(csv.reader([row.decode()]))) == 7 + len(labels)
 
 
 def test_the_list_of_failed_files_goes_when_nothing_fails_any_more(

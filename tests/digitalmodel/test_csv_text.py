@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import io
 import os
+from datetime import date
 
 import numpy as np
 import pytest
@@ -81,17 +82,46 @@ def test_tables_that_were_not_rounded_have_pandas_bytes_too(values):
     assert fast(frame) == slow(frame)
 
 
-@pytest.mark.parametrize("labels", [["a", "b,c"], ["x", 'say "x"'], ["", "b"], [1, 2.5], ["a\nb", "ä"]])
-def test_labels_are_quoted_as_pandas_quotes_them(labels):
-    """Commas, quotes, line ends, numbers and letters outside ASCII in the header."""
-    frame = pd.DataFrame([[1.5, 2.0]], columns=labels)
-    assert fast(frame) == slow(frame)
+LABELS = [
+    ["a", "b,c"],
+    ["x", 'say "x"'],
+    ["", "b"],
+    ["", ""],
+    [1, 2.5],
+    [float("inf"), 1e-20],
+    [True, date(2024, 1, 2)],
+    ["a\nb", "ä"],
+    ["a\rb", "c\r\nd"],
+    ["\r\n", "a\u2028b"],
+    ["time", None],
+    ["time", float("nan")],
+    ["time", ("a", "b\n")],
+    [("a", "b\n"), ("a", "c\r")],
+    [("a", 1), ("b", 2)],
+]
 
 
-@pytest.mark.parametrize("missing", [None, float("nan")])
-def test_a_column_without_a_label_is_left_to_pandas(missing):
-    """`Label:` with nothing behind it: pandas writes an empty name, not `nan`."""
-    assert fast(pd.DataFrame([[1.5, 2.0]], columns=["time", missing])) is None
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("labels", LABELS, ids=repr)
+def test_labels_are_written_as_pandas_writes_them(labels, line_end, tmp_path, monkeypatch):
+    """Commas, quotes, line ends, numbers, dates, missing and several levels of labels; on Windows too."""
+    monkeypatch.setattr(os, "linesep", line_end)
+    frame = pd.DataFrame([[1.5, np.nan], [1e12, -0.0], [1e-7, 2.0]])
+    frame.columns = pd.Index(labels)  # tuples become a MultiIndex
+    csv_text.write_csv(frame, tmp_path / "ours.csv", block_bytes=40)
+    frame.to_csv(tmp_path / "theirs.csv", index=False)
+    assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_the_loop_takes_the_line_ends_of_windows_too(how, tmp_path, monkeypatch):
+    """They are put between lines of numbers, never into a label."""
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    monkeypatch.setattr(csv_text, "_COMPILED", loop(how))
+    frame = pd.DataFrame(np.round(np.random.default_rng(4).normal(size=(50, 2)), 6), columns=["a\nb", "c\rd"])
+    csv_text.write_csv(frame, tmp_path / "ours.csv", block_bytes=400)
+    frame.to_csv(tmp_path / "theirs.csv", index=False)
+    assert (tmp_path / "ours.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
 
 
 def test_an_empty_table_is_its_header():

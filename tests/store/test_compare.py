@@ -225,6 +225,17 @@ def test_line_ends_alone_are_a_difference(folders: tuple[Path, Path]) -> None:
     assert not comparison.equal
 
 
+def test_a_label_with_a_carriage_return_hides_no_column(tmp_path: Path) -> None:
+    """Outside Windows it is written without quotes; the cell that differs is named by its column."""
+    tables = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for table, value in zip(tables, ("2.0", "3.0"), strict=True):
+        table.write_bytes(f"fe_filename,a\rb,c\nx.sim,1.0,{value}\n".encode())
+    found = compare_tables(*tables, Tolerance())
+    assert found.largest is not None
+    assert (found.largest.column, found.largest.left, found.largest.right) == ("c", "2.0", "3.0")
+    assert (found.cells, found.rows_only_left, found.rows_only_right) == (1, [], [])
+
+
 def test_other_files_are_compared_by_their_bytes(folders: tuple[Path, Path]) -> None:
     """A plot that differs is named; a table with zero bytes in it is a difference and no crash."""
     a, b = folders

@@ -7,8 +7,9 @@ can be turned into text by table look-ups over whole columns, with the GIL relea
 installed and there is much to write, by a compiled loop (`orcabatch.digitalmodel.csv_compiled`).
 
 Covers tables whose columns are all float64. Values below 1e-4 (written with an exponent), negative zeros, NaN (written
-as nothing) and infinities have their own texts; a row with any other value is written the slow way. Does not cover
-tables with other columns: `csv_blocks` returns None, and pandas has to write them.
+as nothing) and infinities have their own texts; a row with any other value is written the slow way. The header is
+pandas' own, because labels may be anything: text with line ends or quotes, dates, several levels. Does not cover tables
+with other columns: `csv_blocks` returns None, and pandas has to write them.
 """
 
 from __future__ import annotations
@@ -108,14 +109,13 @@ def csv_blocks(frame: pd.DataFrame, *, block_bytes: int, reuse: bool = True) -> 
     """
     if not len(frame.columns) or not all(dtype == np.float64 for dtype in frame.dtypes):
         return None
-    if frame.columns.isna().any():  # a column without a label: pandas leaves its place in the header empty
-        return None
+    header = frame.iloc[:0].to_csv(index=False).encode()
     columns = [frame.iloc[:, position].to_numpy() for position in range(frame.shape[1])]
-    return _blocks(list(frame.columns), columns, max(1, block_bytes // (CELL.itemsize * len(columns))), reuse)
+    return _blocks(header, columns, max(1, block_bytes // (CELL.itemsize * len(columns))), reuse)
 
 
-def _blocks(names: Sequence[Any], columns: Sequence[Floats], rows: int, reuse: bool) -> Iterator[bytes]:
-    yield _line_ends(_row_text(names))
+def _blocks(header: bytes, columns: Sequence[Floats], rows: int, reuse: bool) -> Iterator[bytes]:
+    yield header
     for first in range(0, len(columns[0]), rows):
         piece = [column[first : first + rows] for column in columns]
         room = _room(min(rows, len(columns[0])), len(columns), reuse=reuse)
@@ -123,7 +123,7 @@ def _blocks(names: Sequence[Any], columns: Sequence[Floats], rows: int, reuse: b
 
 
 def _line_ends(text: bytes) -> bytes:
-    """With the line ends of this platform, as pandas writes them."""
+    """Lines of numbers with the line ends of this platform; there are none within a cell."""
     return text if os.linesep == "\n" else text.replace(b"\n", os.linesep.encode())
 
 
@@ -240,7 +240,7 @@ def _padded(texts: Sequence[str], width: int) -> Cells:
 
 
 def _row_text(cells: Sequence[Any]) -> bytes:
-    """A line as pandas has the csv module write it, ended by a line feed."""
+    """A line of numbers as pandas has the csv module write it, ended by a line feed."""
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()

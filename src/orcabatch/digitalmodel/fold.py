@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.frames import Writer, frame_class, written_by
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
+from orcabatch.store.tables import read_rows
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.adapter import FileResult
@@ -113,7 +114,7 @@ def _row_inserter(outcomes: Sequence[FileOutcome]) -> Callable[[Path], None]:
         with table.open(encoding="utf-8", newline="") as text:
             rows = _records(text.read())
         header, body = rows[0], iter(rows[1:])
-        columns = next(csv.reader([header]))
+        columns = next(read_rows([header]))
         with table.open("w", encoding="utf-8", newline="") as text:
             text.write(header)
             for outcome in outcomes:
@@ -125,11 +126,13 @@ def _row_inserter(outcomes: Sequence[FileOutcome]) -> Callable[[Path], None]:
 
 def _records(text: str) -> list[str]:
     """The table's records with their line ends; a quoted field may hold line ends of its own."""
-    lines = list(io.StringIO(text, newline=""))  # splitlines() would also split at \x85 or \u2028 in a name
-    reader, records, begin = csv.reader(lines), [], 0
-    for _ in reader:
-        records.append("".join(lines[begin : reader.line_num]))
-        begin = reader.line_num
+    records, begun, within_quotes = list[str](), "", False
+    for line in io.StringIO(text, newline="\n"):  # other separators of lines may stand in a name, unquoted
+        begun += line
+        within_quotes ^= line.count('"') % 2 == 1
+        if not within_quotes:
+            records.append(begun)
+            begun = ""
     return records
 
 

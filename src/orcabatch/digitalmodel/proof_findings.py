@@ -7,14 +7,13 @@ number, and is counted. Does not cover which files are chosen (`orcabatch.digita
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.store.compare import FileDifference, compare_files
-from orcabatch.store.tables import KEY, Tolerance, compare_tables
+from orcabatch.store.tables import KEY, Tolerance, compare_tables, read_rows
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile
@@ -75,8 +74,9 @@ class Findings:
             self.series += 1
 
     def _compare_rows(self, table: Path, written: Path, output: str) -> None:
-        with table.open(encoding="utf-8", newline="") as stream:
-            rows = [row[KEY] for row in csv.DictReader(stream) if row[KEY]]
+        with table.open(encoding="utf-8", newline="\n") as stream:
+            heading, *lines = read_rows(stream)
+        rows = {line[heading.index(KEY)] for line in lines} - {""}
         settings = self._batch.cfg["orcaflex"]["postprocess"].get(output, {})
         same_number = SameNumber(int(settings.get("csv_decimal", 6)))
         found = compare_tables(table, written, same_number, wanted=lambda row: row.get(KEY) in rows)
@@ -92,8 +92,8 @@ def _written(results: Path, name: str) -> Path | None:
 
 
 def _heading(table: Path) -> list[str]:
-    with table.open(encoding="utf-8", newline="") as stream:
-        return next(csv.reader(stream), [])
+    with table.open(encoding="utf-8", newline="\n") as stream:
+        return next(read_rows(stream), [])
 
 
 def _expected(cfg: Mapping[str, Any], files: Sequence[ProvenFile]) -> Iterator[str]:

@@ -126,6 +126,20 @@ def open_bytes(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
+def read_rows(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The rows of a table, given line by line, ended by line feeds alone.
+
+    A carriage return alone may stand in a cell without quotes (not on Windows); the csv module would end the row there,
+    so it is shown as its symbol.
+    """
+    return csv.reader(_shown(line) for line in lines)
+
+
+def _shown(line: str) -> str:
+    body = line.removesuffix("\n").removesuffix("\r")
+    return body.replace("\r", "\N{SYMBOL FOR CARRIAGE RETURN}") + line[len(body) :] if "\r" in body else line
+
+
 def compare_tables(
     left: Path,
     right: Path,
@@ -146,7 +160,7 @@ def compare_tables(
         csv.Error: a file is not a table.
     """
     with _open_text(left) as left_file, _open_text(right) as right_file:
-        left_rows, right_rows = csv.reader(left_file), csv.reader(right_file)
+        left_rows, right_rows = read_rows(left_file), read_rows(right_file)
         left_head, right_head = next(left_rows, []), next(right_rows, [])
         found = _compared_headings(left_head, right_head)
         common = [(name, left_head.index(name), right_head.index(name)) for name in left_head if name in right_head]
@@ -159,7 +173,7 @@ def compare_tables(
 
 
 def _open_text(path: Path) -> TextIO:
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8", errors="surrogateescape", newline="")
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def _compared_headings(left: Row, right: Row) -> TableDifference:
