@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from orcabatch.host import HostResources, ResourceManager
     from orcabatch.monitor import Bottleneck, PerformanceMonitor
+    from orcabatch.orcaflex.repeatable import repeatable
     from orcabatch.outcome import FileOutcome, Status
     from orcabatch.plan import BatchOptimizer, BatchPlan
     from orcabatch.settings import Settings
@@ -56,6 +57,7 @@ _HOMES = {
     "Status": "outcome",
     "iter_batch": "batch",
     "plan_batch": "batch",
+    "repeatable": "orcaflex.repeatable",
     "run_batch": "batch",
 }
 _ROOMS = {"digitalmodel", "simulated"}
@@ -64,6 +66,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "run_batch",
     "plan_batch",
     "iter_batch",
+    "repeatable",
     "BatchResult",
     "FileOutcome",
     "Status",

@@ -99,6 +99,7 @@ class FileOutcome:
         phases: wall seconds by phase (`wait`, `load`, `extract`, `write`, `clean_up`); they add up to `wall_s`.
         warnings: what the engineer should know although the file succeeded.
         attempt: 1 for the first try; higher where it was tried again or redone.
+        retried: why it was tried again, once for each time: a failure that might heal, a worker that died.
         cause: why it failed; None unless failed or cancelled.
         failed_phase: the phase in which it failed; None unless failed.
         index: position in the input list.
@@ -118,6 +119,7 @@ class FileOutcome:
     phases: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     attempt: int = 1
+    retried: tuple[str, ...] = ()
     cause: Cause | None = None
     failed_phase: Phase | None = None
     index: int = 0

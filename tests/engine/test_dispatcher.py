@@ -145,7 +145,8 @@ def test_what_may_heal_is_tried_again() -> None:
     """A failure that may heal is tried again; the file is handed on once, with the attempt that made it."""
     job = FakeJob()
     outcomes = go([task(0, say=Say(fail="load", until_attempt=3, may_heal=True))], job, retries=2)
-    assert [(each.status, each.attempt) for each in outcomes] == [(Status.OK, 3)]
+    assert [(each.status, each.attempt, len(each.retried)) for each in outcomes] == [(Status.OK, 3, 2)]
+    assert all("a remedy" in reason for reason in outcomes[0].retried)
     assert job.told == [(0, 3, "ok")]
 
 
@@ -153,9 +154,9 @@ def test_only_the_batch_that_may_heal_is_tried_again() -> None:
     """Of a task with two batches only the failed one is done again; the other is handed on at once."""
     say = Say(fail="extract", batch="a", until_attempt=2, may_heal=True)
     outcomes = go([task(0, batches=("a", "b"), say=say)])
-    assert [(each.batch, each.status, each.attempt) for each in outcomes] == [
-        ("b", Status.OK, 1),
-        ("a", Status.OK, 2),
+    assert [(each.batch, each.status, each.attempt, len(each.retried)) for each in outcomes] == [
+        ("b", Status.OK, 1, 0),
+        ("a", Status.OK, 2, 1),
     ]
 
 
@@ -163,7 +164,9 @@ def test_only_the_batch_that_may_heal_is_tried_again() -> None:
 def test_retries_end(may_heal: bool, attempts: int) -> None:
     """A failure that may heal is tried `retries` times more, one that may not never; then it is reported."""
     outcomes = go([task(0, say=Say(fail="load", may_heal=may_heal))], retries=2)
-    assert [(each.status, each.attempt) for each in outcomes] == [(Status.FAILED, attempts)]
+    assert [(each.status, each.attempt, len(each.retried)) for each in outcomes] == [
+        (Status.FAILED, attempts, attempts - 1)
+    ]
 
 
 def test_a_denied_seat_costs_no_attempt() -> None:

@@ -220,3 +220,27 @@ def test_a_file_that_stopped_early_makes_nobody_forget(orcaflex, tmp_path):
     worker.close()
     # 3 singly; then one joint request and its check.
     assert passes == [3, 2, 2, 2]
+
+
+def test_a_copy_that_cannot_be_loaded_is_given_up_for_the_original(orcaflex, sims, tmp_path):
+    """A copy lies alone (a restart's parent does not lie beside it): the file itself is loaded then."""
+    (file,) = sims(1)
+    copy = tmp_path / "copies" / file.name
+    copy.parent.mkdir()
+    copy.write_bytes(file.read_bytes()[:100])
+    worker = OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated").open_worker(lambda _: None)
+    task = Task(0, file, ("b",), 0, 0, 0.0, read_from=copy)
+    worker.load(task)
+    assert worker.extract(task, "b", _Clock()).value
+    worker.release(task)
+    worker.close()
+
+
+def test_failures_speak_of_the_file_and_not_of_its_copy(tmp_path):
+    """An error that names the copy is told in terms of the engineer's file."""
+    recipe = OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated")
+    copy, file = tmp_path / "copies" / "a.sim", tmp_path / "a.sim"
+    task = Task(0, file, ("b",), 0, 0, 0.0, read_from=copy)
+    failure = recipe.explain(ValueError(f"cannot use {copy}"), task, Phase.EXTRACT)
+    assert str(file) in failure.message
+    assert str(copy) not in failure.message + failure.traceback

@@ -57,6 +57,10 @@ class Batch(Protocol):
         """What is computed, whenever it is: the name without a time stamp."""
 
     @property
+    def reads_copies(self) -> bool:
+        """Whether its files may be loaded from copies (`io.stage_inputs`): nobody asks where the model came from."""
+
+    @property
     def facts(self) -> tuple[str, ...]:
         """Subjects of notes that hold for a file whenever it is loaded, so that later runs may know them before."""
 
@@ -144,6 +148,8 @@ class FunctionBatch:
     result_folder: Path | None = None
     version: str | None = None
 
+    reads_copies = False
+    """It may ask the model for its path, look or write beside its input: that has to be the original."""
     facts = ()
     known = ()
 

@@ -49,6 +49,12 @@ PER_BATCH = (
 """Each batch keeps its own; every other key must agree where several batches set it."""
 
 
+NOT_STAGED = (
+    "io.stage_inputs does not apply to {}: a function may look at the model's path or beside its input, so its files "
+    "are loaded from where they are (`io.read_ahead` still reads the next ones ahead)."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The arguments of `run_batch` besides the source; None: what the YAML says."""
@@ -86,6 +92,11 @@ class Request:
     version: str | None = None
     notes: tuple[str, ...] = ()
     planning: bool = False
+
+    @property
+    def stages(self) -> bool:
+        """Whether files are copied before they are loaded."""
+        return self.settings.io.stage_inputs and all(batch.reads_copies for batch in self.batches)
 
 
 def read_request(source: Any, options: Options) -> Request:
@@ -234,13 +245,16 @@ def _together(reads: Sequence[_Read], options: Options) -> Request:
             "in their YAML files, or run one after the other."
         )
     _check_tables([read.batch for read in reads])
+    settings = strictest({read.batch.name: read.settings for read in reads})
+    looking = [read.batch.name for read in reads if not read.batch.reads_copies]
+    unstaged = [NOT_STAGED.format(", ".join(looking))] if settings.io.stage_inputs and looking else []
     return Request(
         batches=tuple(read.batch for read in reads),
-        settings=strictest({read.batch.name: read.settings for read in reads}),
+        settings=settings,
         own={read.batch.name: read.settings for read in reads},
         fresh=options.fresh,
         version=options.version,
-        notes=tuple(note for read in reads for note in read.notes),
+        notes=(*(note for read in reads for note in read.notes), *unstaged),
         planning=options.planning,
     )
 

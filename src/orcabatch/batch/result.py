@@ -6,13 +6,13 @@ A result copies nothing: values, failures and times stand in the outcomes. See a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import BatchError
-from orcabatch.monitor.failures import FILE, general
+from orcabatch.monitor.failures import FILE, general, without_name
 from orcabatch.outcome import FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
@@ -66,11 +66,20 @@ class BatchResult:
     def to_dataframe(self) -> pd.DataFrame:
         """One row per file and batch: path, name, status, error, seconds by phase, bytes. Needs pandas.
 
-        A value that is a mapping adds its keys as columns; any other value stands in the column `value`.
+        A value that is a mapping adds its keys as columns; any other value stands in the column `value`. A key that
+        names one of the other columns is prefixed: a function's `name` stands in the column `value_name`.
         """
         import pandas as pd
 
-        return pd.DataFrame([_row(outcome) for outcome in self.outcomes])
+        tracks = [_tracked(outcome) for outcome in self.outcomes]
+        values = [_spread(outcome.value) for outcome in self.outcomes]
+        names = _column_names({name for track in tracks for name in track}, (key for value in values for key in value))
+        return pd.DataFrame(
+            [
+                track | {names[key]: item for key, item in value.items()}
+                for track, value in zip(tracks, values, strict=True)
+            ]
+        )
 
     def __repr__(self) -> str:
         done = sum(outcome.ok for outcome in self.outcomes)
@@ -107,11 +116,14 @@ def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) 
 
 
 def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3) -> list[str]:
-    """A line for each warning about files that have their results, with the files it is about."""
+    """A line for each warning about files that have their results, and each retry, with the files it is about."""
     about: dict[str, list[str]] = defaultdict(list)
     for outcome in outcomes:
         for warning in outcome.warnings if outcome.ok else ():
             about[" ".join(warning.split())].append(outcome.file.name)
+        for reason in outcome.retried:
+            said = " ".join(without_name(reason, outcome.file).split()).removeprefix(f"{FILE}: ")
+            about[f"tried again: {said}"].append(outcome.file.name)
     return [f"{_names(names, named)}: {warning}" for warning, names in about.items()]
 
 
@@ -121,8 +133,24 @@ def _names(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _row(outcome: FileOutcome) -> dict[str, Any]:
-    """The tidy row of one outcome."""
+def _column_names(taken: Set[Any], keys: Iterable[Any]) -> dict[Any, Any]:
+    """The column of each key of the values: the key itself, prefixed as often as it takes to name no other column."""
+    names: dict[Any, Any] = dict.fromkeys(keys)
+    for key in names:
+        column = key
+        while column in taken or (column != key and column in names):
+            column = f"value_{column}"
+        names[key] = column
+    return names
+
+
+def _spread(value: Any) -> Mapping[Any, Any]:
+    """A value by column."""
+    return value if isinstance(value, Mapping) else {"value": value}
+
+
+def _tracked(outcome: FileOutcome) -> dict[str, Any]:
+    """What is known of a file besides its value."""
     row: dict[str, Any] = {
         "file": str(outcome.file),
         "name": outcome.file.name,
@@ -133,9 +161,7 @@ def _row(outcome: FileOutcome) -> dict[str, Any]:
         "size_bytes": outcome.size_bytes,
         "wall_s": outcome.wall_s,
     }
-    row |= {f"{phase}_s": outcome.phases.get(phase, 0.0) for phase in Phase}
-    row |= outcome.value if isinstance(outcome.value, dict) else {"value": outcome.value}
-    return row
+    return row | {f"{phase}_s": outcome.phases.get(phase, 0.0) for phase in Phase}
 
 
 def cancelled(outcome: FileOutcome) -> bool:

@@ -158,7 +158,7 @@ class Run:
         running = run_engine(
             tasks,
             job,
-            options=options_of(self.plan, temporary, stays),
+            options=options_of(self.plan, temporary if self.request.stages else None, stays),
             limits=limits_of(self.plan),
             probe=host_probe(self.plan.host.logical_cpus),
             listener=self._listen,
@@ -355,12 +355,12 @@ def limits_of(plan: BatchPlan) -> Limits:
     )
 
 
-def options_of(plan: BatchPlan, temporary: Path | None = None, stays: str = "") -> EngineOptions:
+def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -> EngineOptions:
     """How the plan is carried out, as the engine takes it.
 
     Args:
         plan: what to do.
-        temporary: where staged inputs go.
+        stage_in: where copies of the next files go, which are loaded instead; None: no copies.
         stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
     """
     settings, io = plan.settings, plan.settings.io
@@ -379,7 +379,7 @@ def options_of(plan: BatchPlan, temporary: Path | None = None, stays: str = "") 
         priority=settings.priority,
         numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
         read_ahead=io.read_ahead if io.async_enabled and settings.dask.address is None else 0,
-        stage_in=temporary if io.stage_inputs else None,
+        stage_in=stage_in,
     )
 
 

@@ -150,6 +150,10 @@ class DigitalModelPostProcess:
             result = self._result(layout, known, asked, visit.clock)
         return Extracted(replace(result, log=voice.told()), voice.concerns())
 
+    def may_repeat(self, error: BaseException) -> bool:
+        """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""
+        return True
+
     def _result(self, layout: Layout, known: dict[str, Any], asked: FileOrder, clock: PhaseClock) -> FileResult:
         cfg = self._own_copy()
         if asked.order.settled:

@@ -73,10 +73,12 @@ class DigitalModelBatch:
         name: the name that digitalmodel gives its outputs (`Analysis.file_name`).
         files: the `.sim` files in the order of the configuration's list, absolute.
         warnings: what the engineer should know before it runs.
+        reads_copies: digitalmodel asks a loaded model for results, never for its path.
         facts: subjects of notes that hold for the file whenever it is loaded.
         known: nothing: it runs.
     """
 
+    reads_copies = True
     facts = (LOADED,)
     known: tuple[FileOutcome, ...] = ()
 

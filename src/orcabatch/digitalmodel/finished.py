@@ -33,6 +33,7 @@ class FinishedBatch:
         KeyError, TypeError, ValueError: the conclusion is something else.
     """
 
+    reads_copies = True
     facts: tuple[str, ...] = ()
 
     def __init__(self, batch: DigitalModelBatch, conclusion: Mapping[str, Any], known: Sequence[FileOutcome]) -> None:

@@ -109,7 +109,10 @@ class Recipe(Protocol):
         """A new worker for the calling thread; `note` may be called from it at any time."""
 
     def explain(self, error: BaseException, task: Task, phase: Phase) -> Failure:
-        """What an exception from `Worker` means for the engineer, and whether trying again may help."""
+        """What an exception from `Worker` means for the engineer, and whether trying again may help and does no harm.
+
+        `task.batches` are those that it concerns: all of them in loading, else the one that was extracted.
+        """
 
 
 class Job(Protocol):

@@ -28,7 +28,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -126,6 +126,7 @@ class Dispatcher:
         self._cancelled: set[int] = set()
         self._startable: dict[int, float] = {}
         self._history: dict[int, runs.History] = {}
+        self._retried: dict[tuple[int, str], tuple[str, ...]] = {}
         self._late_after_s = options.timeout_s if workers.name == "serial" else None
         self._wake_at: float | None = None
         self._sample_at = 0.0
@@ -303,6 +304,7 @@ class Dispatcher:
             history.retries += 1
             delay_s = endings.backoff_s(self._options.retry_delay_s, history.retries, self._chance)
             self._warn(f"{run.task.file.name}: trying again in {delay_s:.1f} s: {again[0].error}", run.task.index)
+            self._note_retry(run.task.index, {each.batch: str(each.error) for each in again})
         self._startable[run.task.index] = self._now() + delay_s
         event = runs.finished_event(self._now(), outcomes)
         self._events.append(replace(event, verdict="seat_denied" if denied else "retry", retry_delay_s=delay_s))
@@ -320,9 +322,15 @@ class Dispatcher:
                 self._fail(run, endings.crashed(message.message, max(1, history.crashes)))
                 continue
             self._warn(f"{run.task.file.name}: {message.message}; trying again elsewhere", index)
+            self._note_retry(index, dict.fromkeys(run.task.batches, message.message))
             self._startable[index] = self._now()
             self._events.append(signals.Finished(self._now(), index, "lost"))
             self._events.append(signals.Redone(self._now(), index))
+
+    def _note_retry(self, index: int, why: Mapping[str, str]) -> None:
+        """Remember by batch why a task is tried again, for its outcome."""
+        for batch, text in why.items():
+            self._retried[index, batch] = (*self._retried.get((index, batch), ()), text)
 
     def _fail(self, run: runs.Run, failure: Failure, *, slot_lost: bool = False) -> None:
         """End a task whose worker cannot report it; it is no longer among the running."""
@@ -445,6 +453,12 @@ class Dispatcher:
 
     def _hand_on(self, outcomes: tuple[FileOutcome, ...]) -> None:
         """Give a task's outcomes to the job and, in their turn, to the caller."""
+        outcomes = tuple(
+            replace(each, retried=self._retried[each.index, each.batch])
+            if (each.index, each.batch) in self._retried
+            else each
+            for each in outcomes
+        )
         for outcome in outcomes:
             self._ready.append(outcome)
             if outcome.status is Status.CANCELLED:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from orcabatch.engine.contract import Extracted, Note, Recipe, Task, Worker
@@ -202,7 +202,8 @@ class Bench:
             case Done(Extracted(value, warnings)):
                 part.value, part.warnings = value, warnings
             case Caught(error):
-                part.failure, part.failed_phase = self._explain(error, task, phase), phase
+                own = replace(task, batches=(batch,))
+                part.failure, part.failed_phase = self._explain(error, own, phase), phase
         sheet.parts.append(part)
 
     def _release(self, sheet: _Sheet) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from orcabatch.outcome import FileOutcome, Status
@@ -35,8 +36,12 @@ def grouped(outcomes: Iterable[FileOutcome]) -> list[dict[str, Any]]:
 
 def general(outcome: FileOutcome) -> str:
     """The message of a failure with its own file's path and name replaced by `<file>`."""
-    text = outcome.error or f"{outcome.status} without a reason"
-    for own in (str(outcome.file), outcome.file.as_posix(), outcome.file.name, outcome.file.stem):
+    return without_name(outcome.error or f"{outcome.status} without a reason", outcome.file)
+
+
+def without_name(text: str, file: Path) -> str:
+    """The text with this file's path and name replaced by `<file>`."""
+    for own in (str(file), file.as_posix(), file.name, file.stem):
         if len(own) > 2:
             text = text.replace(own, FILE)
     return text

@@ -220,6 +220,7 @@ def _file(outcome: FileOutcome) -> dict[str, Any]:
         "cause": outcome.cause,
         "failed_phase": outcome.failed_phase,
         "attempt": outcome.attempt,
+        "retried": list(outcome.retried),
         "tier": outcome.tier,
         "size_bytes": outcome.size_bytes,
         "worker": outcome.worker,

@@ -129,6 +129,7 @@ class File(_Part):
     cause: str | None
     failed_phase: str | None
     attempt: Annotated[int, Field(ge=1)]
+    retried: list[str] = Field(default=[], description="why it was tried again, once for each time")
     tier: str
     size_bytes: Count
     worker: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orcabatch.errors import OrcabatchError
@@ -19,6 +19,8 @@ LICENCE = 25
 FILE_NOT_FOUND = 6
 FILE_READ = 7
 THREAD_AFFINITY = 68
+
+NOT_REPEATED = "not tried again inside the function: mark it with `orcabatch.repeatable` if that does no harm"
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TEMPORARY_WORDS = ("sharing violation", "used by another process", "network", "timed out", "timeout")
@@ -69,6 +71,20 @@ def explain(error: BaseException, file: Path, phase: Phase) -> Failure:
     else:
         failure = _by_type(error)
     return _with_traceback(failure, error)
+
+
+def final(failure: Failure, error: BaseException) -> Failure:
+    """The same failure of a function of the user's that is not called again, whatever it was."""
+    if not failure.may_heal:
+        return failure
+    remedy = f"{failure.remedy}; {NOT_REPEATED}" if status_of(error) is not None else failure.remedy
+    return replace(failure, remedy=remedy, may_heal=False)
+
+
+def of_original(failure: Failure, copy: Path, file: Path) -> Failure:
+    """The same failure in terms of the engineer's file, where the model was loaded from a copy of it."""
+    message, trace = (text.replace(str(copy), str(file)) for text in (failure.message, failure.traceback))
+    return replace(failure, message=message, traceback=trace)
 
 
 def status_of(error: BaseException) -> int | None:
@@ -123,5 +139,4 @@ def _one_line(error: BaseException) -> str:
 
 
 def _with_traceback(failure: Failure, error: BaseException) -> Failure:
-    text = "".join(traceback.format_exception(error))
-    return Failure(failure.cause, failure.message, failure.remedy, failure.may_heal, text)
+    return replace(failure, traceback="".join(traceback.format_exception(error)))

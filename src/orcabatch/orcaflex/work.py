@@ -10,6 +10,7 @@ What is computed is the `PostProcess`'s affair: a user's function (`FunctionPost
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 import uuid
 import weakref
@@ -23,10 +24,14 @@ from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
 from orcabatch.orcaflex.broker import Broker, BrokerOptions, Question
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, simulation_warnings
+from orcabatch.orcaflex.repeatable import is_repeatable
 from orcabatch.orcaflex.session import Session
+from orcabatch.outcome import Phase
 
 if TYPE_CHECKING:
-    from orcabatch.outcome import Failure, Phase
+    from orcabatch.outcome import Failure
+
+_log = logging.getLogger(__name__)
 
 PREFETCHED = "prefetched"
 """Subject of the note that a file's results used joint answers."""
@@ -71,6 +76,9 @@ class PostProcess(Protocol):
     def __call__(self, model: Any, visit: Visit) -> Extracted:
         """The batch's result; may raise anything."""
 
+    def may_repeat(self, error: BaseException) -> bool:
+        """Whether computing again does no harm after this error, which may heal."""
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionPostProcess:
@@ -113,6 +121,10 @@ class FunctionPostProcess:
         self._refuse_what_is_gone(value, visit.session_kind)
         warning = non_finite_warning(non_finite(_named(value)))
         return Extracted(value, (warning,) if warning else ())
+
+    def may_repeat(self, error: BaseException) -> bool:
+        """Only errors of OrcaFlex, and only where the function says so: what it did before might count twice."""
+        return failures.status_of(error) is not None and is_repeatable(self.function)
 
     def _refuse_what_is_gone(self, value: Any, kind: Kind) -> None:
         name = _name(self.function)
@@ -161,8 +173,13 @@ class OrcaFlexRecipe:
         return OrcaFlexWorker(self.postprocesses, self._shared(), note, self.thread_count)
 
     def explain(self, error: BaseException, task: Task, phase: Phase) -> Failure:
-        """What an exception of a worker means for the engineer."""
-        return failures.explain(error, task.file, phase)
+        """What an exception of a worker means for the engineer; `task.batches` are those it concerns."""
+        failure = failures.explain(error, task.file, phase)
+        if task.read_from is not None:
+            failure = failures.of_original(failure, task.read_from, task.file)
+        if phase is Phase.LOAD or all(self.postprocesses[batch].may_repeat(error) for batch in task.batches):
+            return failure
+        return failures.final(failure, error)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_held"}
@@ -223,7 +240,7 @@ class OrcaFlexWorker:
 
     def load(self, task: Task) -> None:
         """Load the file into the session's model."""
-        model = self._session.load(task.read_from or task.file)
+        model = self._loaded(task)
         if self._shared.broker is not None:
             prefetch = _may_prefetch(task.payload)
             self._shared.broker.begin(model, prefetch=prefetch, reserved_bytes=task.memory_bytes)
@@ -256,6 +273,18 @@ class OrcaFlexWorker:
     def close(self) -> None:
         """Destroy the model."""
         self._session.close()
+
+    def _loaded(self, task: Task) -> Any:
+        """The model, loaded from the copy where there is one that can be loaded.
+
+        A copy lies alone: a restart's parent, for example, is not beside it. What fails then is said of the original.
+        """
+        if task.read_from is not None:
+            try:
+                return self._session.load(task.read_from)
+            except Exception as error:  # noqa: BLE001 - foreign code; the original is asked next, and says it again
+                _log.info("%s: its copy could not be loaded, so the file itself is: %s", task.file, error)
+        return self._session.load(task.file)
 
     def _say_about_joint_answers(self, visit: Visit, finished: bool) -> None:
         if self._shared.broker is None:

@@ -130,7 +130,9 @@ class Io(Section):
         shown="the system's",
     )
     stage_inputs: Switch = switch(
-        False, "Whether `.sim` files are copied to `temp_directory` before they are loaded (for slow network drives)."
+        False,
+        "Whether `.sim` files are copied to `temp_directory` before they are loaded (for slow network drives). "
+        "For digitalmodel's batches only: your own function sees the file where it is.",
     )
     read_ahead: Whole = count(
         2, "How many files are read ahead of the workers while `async_enabled` is on. Files.", least=0
@@ -331,7 +333,10 @@ class Settings(Section):
         gt=0,
     )
     retries: Whole = count(
-        2, "How often a file is tried again where that may help (licence, sharing violation, network drive).", least=0
+        2,
+        "How often a file is tried again where that may help (licence, sharing violation, network drive): while it is "
+        "loaded, in digitalmodel's batches, and in functions marked with `orcabatch.repeatable`.",
+        least=0,
     )
     broker: Broker = Broker()
     ledger: Ledger = Ledger()

@@ -185,7 +185,7 @@ def warnings(metrics: Metrics) -> Html:
     first: dict[str, str] = {}
     for file in metrics["files"]:
         name = short(file["file"])
-        for warning in file["warnings"]:
+        for warning in (*file["warnings"], *(f"tried again: {why}" for why in file.get("retried", ()))):
             general = warning.replace(file["file"], "<file>").replace(name, "<file>")
             counted[general] += 1
             first.setdefault(general, name)
