@@ -47,10 +47,17 @@ def run_alone(cfg: AttributeDict, answer: dict) -> None:
     sys.meta_path.insert(0, Found(OrcFxAPI))
     if importlib.util.find_spec(f"{SOLVERS}.orcaflex_api"):
         importlib.import_module(f"{SOLVERS}.orcaflex_api").configure()
-    importlib.import_module(f"{SOLVERS}.opp").OrcaFlexPostProcess().post_process_router(cfg)
+    post = importlib.import_module(f"{SOLVERS}.opp").OrcaFlexPostProcess()
+    post.post_process_router(cfg)
+    answer["object"] = read_from(post)
     answer["foreign"] = [
         name for name in sys.modules if name.startswith("orcabatch.") and not name.startswith("orcabatch.simulated")
     ]
+
+
+def read_from(post) -> dict:
+    names = ("fileIndex", "RangeAllFiles", "HistogramAllFiles")
+    return {name: vars(post)[name] for name in names if name in vars(post)}
 
 
 class Found:
@@ -76,6 +83,7 @@ def run_dropin(cfg: AttributeDict, answer: dict) -> None:
 
     post = OrcaFlexPostProcess()
     assert post.post_process_router(cfg) is cfg
+    answer["object"] = read_from(post)
     answer["failed"] = [[outcome.file.name, outcome.error] for outcome in post.result.failed]
     answer["told"] = list(post.result.warnings)
 
@@ -101,6 +109,7 @@ def run_installed(cfg: AttributeDict, answer: dict) -> None:
     made_at_import = importlib.import_module(f"{SOLVERS}.orcaflex")
     orcabatch.digitalmodel.install()
     assert made_at_import.OrcaFlex().router(cfg) is cfg
+    answer["object"] = read_from(made_at_import.opp)
     answer["failed"] = [[outcome.file.name, outcome.error] for outcome in made_at_import.opp.result.failed]
 
 

@@ -42,7 +42,8 @@ def run(opp, cfg):
     cfg = AttributeDict(cfg)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            back = opp.OrcaFlexPostProcess().post_process_router(cfg)
+            post = opp.OrcaFlexPostProcess()
+            back = post.post_process_router(cfg)
     except Exception as error:  # noqa: BLE001 - whatever digitalmodel dies of is the answer
         return {"error": f"{type(error).__name__}: {error}"}
     sections = ("summary_settings", "time_series_settings", "linked_statistics_settings", cfg["meta"]["basename"])
@@ -50,6 +51,8 @@ def run(opp, cfg):
         "error": None,
         "same": back is cfg,
         "cfg": json.loads(json.dumps({k: cfg.get(k) for k in sections}, default=str)),
+        "text": json.dumps(cfg, default=str),
+        "object": vars(post),
     }
 
 

@@ -95,6 +95,33 @@ def test_the_drop_in_gives_the_same_object_and_files_back(
     assert "license" not in "".join(capfd.readouterr())
 
 
+def test_what_callers_read_from_the_object_is_there(
+    reference: Reference, files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """As after digitalmodel's own pass over the files that stand; before a run there is none of it, as there."""
+    post = OrcaFlexPostProcess()
+    for name in ("fileIndex", "RangeAllFiles", "HistogramAllFiles"):
+        with pytest.raises(AttributeError):
+            getattr(post, name)
+    for listed, stand in ((files, files), ([files[0], broken[1], files[1], broken[4]], files[:2]), ([broken[1]], [])):
+        post = OrcaFlexPostProcess()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            post.post_process_router(case(listed, tmp_path))
+        theirs = reference.run(with_output(case(stand, tmp_path), tmp_path / "theirs"))["object"]
+        assert {name: value for name, value in vars(post).items() if name not in {"result", "_cfg"}} == theirs
+
+
+def test_without_any_output_the_object_has_nothing(reference: Reference, files: list[Path], tmp_path: Path) -> None:
+    """Where digitalmodel visits no file it leaves nothing."""
+    post = OrcaFlexPostProcess()
+    off = configuration(files, tmp_path, performance={"orcaflex": "simulated"})
+    post.post_process_router(off)
+    off.pop("performance")
+    assert reference.run(off)["object"] == {}
+    assert vars(post).keys() == {"result", "_cfg"}
+
+
 def test_other_methods_are_digitalmodels_own(files: list[Path], tmp_path: Path) -> None:
     """A script that calls the merge itself gets digitalmodel's."""
     cfg, theirs = case(files, tmp_path), case(files, tmp_path)
@@ -155,8 +182,11 @@ def test_installed_digitalmodels_own_engine_runs_in_parallel(
     cfg = AttributeDict(case(files, tmp_path / "ours"))
     cfg["Analysis"] |= {"analysis_root_folder": str(tmp_path), "result_folder": str(tmp_path / "ours"), "basename": "x"}
     (tmp_path / "ours").mkdir()
+    from digitalmodel.modules.orcaflex import orcaflex as at_import
+
     with simulated.counting() as count:
         back = engine(cfg=cfg, config_flag=False)
+    assert (at_import.opp.fileIndex, at_import.opp.RangeAllFiles) == (len(files) - 1, [None] * 2 * len(files))
     assert count.counters.loads == len(files)
     left = as_digitalmodel_leaves_it(reference, case(files, tmp_path), tmp_path / "theirs")
     assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")

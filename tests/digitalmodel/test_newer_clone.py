@@ -143,6 +143,7 @@ def test_both_ways_in_give_what_the_clone_itself_would_write(
     assert ours["terminal"]
     assert ours["own_loads"] == 0
     assert loud_files(ours) == [files[2].name]
+    assert ours["object"] == theirs["object"] == {"RangeAllFiles": [None] * 4, "HistogramAllFiles": [[[]]] * 4}
     assert ours["record"] == json.loads(json.dumps(theirs["record"]).replace("theirs", "ours"))
     assert "nobody wants" not in ours["stderr"] + ours["stdout"]
 

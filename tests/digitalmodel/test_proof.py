@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,9 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orcabatch
-from dm_proof.configurations import CASES, STATISTICS, break_files, configuration, drawn_configurations, write_files
+from dm_proof.configurations import (
+    CASES,
+    STATISTICS,
+    break_files,
+    column,
+    configuration,
+    drawn_configurations,
+    write_files,
+)
 from dm_proof.harness import Reference, Run, assert_identical, run, with_output
 from orcabatch import simulated
+from orcabatch.digitalmodel import OrcaFlexPostProcess
+from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.errors import SettingsError
+from orcabatch.settings import parse_settings
 
 EXAMPLES = int(os.environ.get("ORCABATCH_TEST_EXAMPLES", "40"))
 """How many configurations are drawn."""
@@ -159,6 +172,63 @@ def test_the_configuration_comes_back_as_digitalmodel_leaves_it(
         run(ours, threads=3)
         theirs = reference.run(with_output(cfg, tmp_path / "same"))["cfg"]
         assert {key: ours.get(key) for key in theirs} == theirs
+
+
+def test_keys_come_back_in_digitalmodels_order(reference: Reference, files: list[Path], tmp_path: Path) -> None:
+    """A merge that changes nothing but the order of keys, or the type of a number, shows in a saved configuration."""
+    group = {"Label": "g", "Columns": [column("TimeHistory", "Line01", "X", "x", SimulationPeriod=[0, 10])]}
+    master = {"Columns": [dict(reversed(group["Columns"][0].items()))], "Label": "m"}
+    other = {**group, "Columns": [{**group["Columns"][0], "Statistic_Type": "Max", "SimulationPeriod": [0.0, 10]}]}
+    cfg = configuration(
+        [str(file) for file in files],
+        tmp_path,
+        "time_series",
+        "summary",
+        time_series_settings_master={"groups": [master]},
+        time_series_settings={"data": True, "groups": [group]},
+        summary_settings={"groups": [other], "AddMeanToSummary": 1},
+        summary_settings_master={"AddMeanToSummary": True, "groups": [master]},
+    )
+    ours = with_output(cfg, tmp_path / "same")
+    run(ours, threads=2)
+    theirs = reference.run(with_output(cfg, tmp_path / "same"))
+    assert json.dumps(ours, default=str) == theirs["text"]
+
+
+@pytest.mark.parametrize("name", ["orcaflex", "Analysis", "time_series_settings"])
+def test_linked_statistics_recorded_over_a_section_end_well(
+    name: str, reference: Reference, files: list[Path], tmp_path: Path
+) -> None:
+    """`basename: orcaflex` has digitalmodel put its record in the place of its own settings: only when it is done."""
+    on, sections = CASES["A+C"]
+    cfg = configuration([str(file) for file in files], tmp_path, *on, **sections)
+    cfg["basename"] = name
+    (tmp_path / "ours").mkdir()
+    ours = with_output(cfg, tmp_path / "same")
+    assert orcabatch.run_batch(ours, performance=on_threads(2), progress=False).ok
+    (tmp_path / "same").rename(tmp_path / "first")
+    theirs = reference.run(with_output(cfg, tmp_path / "same"))
+    assert_identical(tmp_path / "first", tmp_path / "same")
+    assert json.dumps(ours, default=str) == theirs["text"]
+
+
+@pytest.mark.parametrize("name", ["orcaflex", "Analysis", "summary_settings", "file_management"])
+def test_a_record_that_would_take_the_place_of_a_section_is_refused_before_anything_is_loaded(
+    name: str, reference: Reference, files: list[Path], tmp_path: Path
+) -> None:
+    """`meta.basename: orcaflex` has digitalmodel empty its own settings before the first file, and die of it."""
+    on, sections = CASES["A"]
+    cfg = configuration(files, tmp_path, *on, **sections)
+    cfg["meta"]["basename"] = name
+    assert reference.run(with_output(cfg, tmp_path / "theirs"))["error"]
+    for way in (DigitalModelBatch.from_cfg, through_the_drop_in):
+        with simulated.counting() as count, pytest.raises(SettingsError, match=rf"meta\.basename.*{name}"):
+            way(with_output(cfg, tmp_path / "ours"), settings=parse_settings({}))
+        assert count.counters.loads == 0
+
+
+def through_the_drop_in(cfg: dict[str, Any], settings: Any) -> None:
+    OrcaFlexPostProcess().post_process_router(cfg)
 
 
 def test_a_last_digit_that_differs_is_found(reference: Reference, files: list[Path], tmp_path: Path) -> None:

@@ -24,11 +24,11 @@ from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, File
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.native import asks_beyond, merge_masters, pass_on, run_natively
+from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
 from orcabatch.digitalmodel.notices import differences, foreseen
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, unpacked
-from orcabatch.digitalmodel.settle import Needs, Settling, flagged, needs_of, settle, writes_series
+from orcabatch.digitalmodel.settle import Needs, Settling, needs_of, settle, visits_files, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
@@ -36,11 +36,9 @@ from orcabatch.store.failed_files import SUFFIX, save_failed_files
 if TYPE_CHECKING:
     from orcabatch.settings import Settings
 
-DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
-"""The flags that make digitalmodel visit the files."""
-
 _log = logging.getLogger(__name__)
-_IN_ROUTER: ContextVar[bool] = ContextVar("orcabatch_digitalmodel_in_router", default=False)
+_IN_ROUTER: ContextVar[Any] = ContextVar("orcabatch_digitalmodel_in_router", default=None)
+"""The post-process object whose router runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,13 @@ class Conclusion:
 
 
 @contextmanager
-def inside_router() -> Iterator[None]:
-    """While digitalmodel's own router runs: masters are merged already, and what follows is the router's affair."""
-    token = _IN_ROUTER.set(True)
+def inside_router(post: Any) -> Iterator[None]:
+    """While digitalmodel's own router runs: masters are merged already, and what follows is the router's affair.
+
+    Args:
+        post: the post-process object that the caller has, and reads afterwards.
+    """
+    token = _IN_ROUTER.set(post)
     try:
         yield
     finally:
@@ -84,7 +86,8 @@ class DigitalModelBatch:
 
     def __init__(self, given: Mapping[str, Any], settings: Settings, cfg: AttributeDict, layout: Layout | None) -> None:
         self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
-        self._in_router = _IN_ROUTER.get()
+        self._post = _IN_ROUTER.get()
+        self._in_router = self._post is not None
         self._asked = json_safe(_unmerged(given) if self._in_router else given)
         self._determined = Determined.of_batch(self._asked, cfg, layout)
         self.name = str(cfg["Analysis"]["file_name"])
@@ -186,7 +189,7 @@ class DigitalModelBatch:
         """
         layout = self._layout or find_layout()
         if layout.missing:
-            run_natively(layout, self._given, in_router=self._in_router)
+            run_natively(layout, self._given, self._post)
             return Conclusion((), self.warnings)
         failed_files = self.result_folder / f"{self.name}{SUFFIX}"
         if not complete:
@@ -194,13 +197,16 @@ class DigitalModelBatch:
         outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
         self._take_back(outcomes)
         _keep_log(outcomes)
+        left = AttributeDict(self._cfg)  # a record may take the place of a section that is still read here
         with Voice():
-            self._leave_in_cfg(outcomes)
+            self._leave_in_cfg(left, outcomes)
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
-            outputs += fold.save_summaries(layout, self._cfg, outcomes, failed_rows=failed_rows)
-            outputs += fold.save_linked(layout, self._cfg, outcomes)
+            outputs += fold.save_summaries(layout, left, outcomes, failed_rows=failed_rows)
+            outputs += fold.save_linked(layout, left, outcomes)
         outputs += save_failed_files(failed_files, outcomes)
-        _write_back(self._cfg, self._given)
+        _write_back(left, self._given)
+        if self._in_router and self._visits_files():
+            vars(self._post).update(attributes_left(layout, self._cfg, outcomes))
         return Conclusion(tuple(outputs), self.warnings + differences(self._serial_needs, self.consistency, outcomes))
 
     def pass_on(self) -> None:
@@ -209,7 +215,8 @@ class DigitalModelBatch:
         To be called after `conclude`; does nothing inside digitalmodel's own router, which does it itself.
         """
         if not self._in_router:
-            pass_on(self._layout or find_layout(), AttributeDict(self._given))
+            cfg = AttributeDict(self._given, orcaflex=self._cfg["orcaflex"])  # linked statistics may be recorded there
+            pass_on(self._layout or find_layout(), cfg)
 
     def proof(
         self, outcomes: Sequence[FileOutcome], orcaflex: str, *, digitalmodel: str | None = None
@@ -304,7 +311,7 @@ class DigitalModelBatch:
 
     def _visits_files(self) -> bool:
         native = self._layout is not None and bool(self._layout.missing)
-        return not native and any(flagged(self._cfg, output) for output in DATA_OUTPUTS)
+        return not native and visits_files(self._cfg)
 
     def _standing(self, outcome: FileOutcome) -> FileOutcome:
         """The outcome, or a cancelled one where it was made under an order that does not hold any more."""
@@ -319,17 +326,17 @@ class DigitalModelBatch:
             for path in () if outcome.ok else self._written.get(outcome.index, ()):
                 path.unlink(missing_ok=True)
 
-    def _leave_in_cfg(self, outcomes: Sequence[FileOutcome]) -> None:
+    def _leave_in_cfg(self, left: AttributeDict, outcomes: Sequence[FileOutcome]) -> None:
         """What digitalmodel's own pass over the files that stand leaves in the configuration."""
         stand = [outcome.value for outcome in outcomes if outcome.ok]
-        basename = self._cfg["meta"]["basename"]
+        basename = left["meta"]["basename"]
         if self._visits_files():
-            self._cfg[basename] = {}
+            left[basename] = {}
         if self.consistency == "serial" and stand:
-            settle(self._cfg, stand[0].stop_time)
-            if writes_series(self._cfg):
+            settle(left, stand[0].stop_time)
+            if writes_series(left):
                 # Its loop makes the list at the first file and forgets to put that file in.
-                self._cfg[basename]["time_series"] = [result.record for result in stand[1:] if result.record]
+                left[basename]["time_series"] = [result.record for result in stand[1:] if result.record]
 
 
 def _keep_log(outcomes: Sequence[FileOutcome]) -> None:
@@ -354,5 +361,16 @@ def _write_back(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     if not isinstance(given, MutableMapping):
         return
     for key, value in own.items():
-        if key not in given or given[key] != value:
+        if key not in given or not _same(given[key], value):
             given[key] = value
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether both would be saved as the same text: types and the order of keys count, as they do not for `==`."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Mapping):
+        return list(one) == list(other) and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one is other or repr(one) == repr(other)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.digitalmodel.arguments import SECTIONS
-from orcabatch.digitalmodel.settle import flagged, writes_series
+from orcabatch.digitalmodel.settle import flagged, visits_files, writes_series
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
@@ -26,8 +26,9 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
     """Refuse a configuration that lacks what digitalmodel reads.
 
     Raises:
-        SettingsError: naming all that is missing at once.
+        SettingsError: naming all that is missing at once, or what digitalmodel itself would put out of its way.
     """
+    _check_record(cfg)
     needed: list[tuple[str, ...]] = [("meta", "basename"), ("Analysis", "result_folder"), ("Analysis", "file_name")]
     needed += [("file_management", "input_files", "sim"), ("orcaflex", "postprocess")]
     missing = [".".join(path) for path in needed if not _stands(cfg, path)]
@@ -39,6 +40,22 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
             + "."
             + (hint((name.split(".")[0] for name in missing), cfg, SECTIONS) or " Add them, or switch off the output.")
             + " In a script of yours, `load_configuration(yaml)` fills in digitalmodel's defaults."
+        )
+
+
+def _check_record(cfg: Mapping[str, Any]) -> None:
+    """Refuse a name for digitalmodel's record under which it would empty a section that it still reads.
+
+    Inside its router that was done already, and no flag may be left to look at.
+    """
+    name = cfg["meta"]["basename"] if _stands(cfg, ("meta", "basename")) else None
+    flags = _stands(cfg, ("orcaflex", "postprocess"))
+    read = {"meta", "Analysis", "file_management", "orcaflex", "time_series_settings"}
+    read |= {f"{output}_settings" for output in ("summary", "linked_statistics") if flags and flagged(cfg, output)}
+    if name in read and name in cfg and (not cfg[name] or (flags and visits_files(cfg))):
+        raise SettingsError(
+            f"meta.basename is {name}, the name of a section of the configuration: digitalmodel puts its record there "
+            "before the first file, loses the section, and fails. Give another name: `orcaflex_post_process`."
         )
 
 

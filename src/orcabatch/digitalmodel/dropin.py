@@ -35,7 +35,7 @@ NAMED = 10
 class OrcaFlexPostProcess:
     """digitalmodel's `OrcaFlexPostProcess`: same methods, same configuration, files in parallel.
 
-    Methods that are not here are digitalmodel's own.
+    Methods that are not here are digitalmodel's own. After a run it has the attributes that digitalmodel's has then.
 
     Attributes:
         result: what became of each file; None before a run.
@@ -61,7 +61,7 @@ class OrcaFlexPostProcess:
         own, view = self._own(cfg), AttributeDict(cfg)
         layout = _found(cfg)
         try:
-            with Voice(), inside_router():
+            with Voice(), inside_router(self):
                 _check_licence(layout)
                 own.post_process_router(view)
         finally:
@@ -71,7 +71,7 @@ class OrcaFlexPostProcess:
     def post_process(self, cfg: MutableMapping[str, Any]) -> None:
         """Visit the files of a configuration whose masters are merged already."""
         _found(cfg)
-        with inside_router():
+        with inside_router(self):
             self.result = _run(cfg)
         tell_failures(self.result, cfg)
 
@@ -103,7 +103,7 @@ def install() -> None:
 
     @functools.wraps(original)
     def post_process(self: Any, cfg: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        with inside_router():
+        with inside_router(self):
             self.result = _run(cfg)
         tell_failures(self.result, cfg)
         return cfg

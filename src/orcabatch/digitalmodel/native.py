@@ -2,13 +2,13 @@
 
 Its merge changes the masters it merges (a second merge would give other columns), so it is done once, on a copy. A
 newer clone may load a file while merging, to learn the names of its lines; that is done here, without its loader,
-because that swaps the standard output of the whole process.
+because that swaps the standard output of the whole process. And what callers read from its object afterwards.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
@@ -16,9 +16,11 @@ from orcabatch.digitalmodel.settle import flagged
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.errors import SettingsError
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.outcome import Phase
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.outcome import FileOutcome
 
 
 def merge_masters(layout: Layout, cfg: AttributeDict) -> None:
@@ -67,18 +69,48 @@ def original_post_process(layout: Layout) -> Callable[[Any, Any], Any]:
     return own
 
 
-def run_natively(layout: Layout, given: Mapping[str, Any], *, in_router: bool) -> None:
-    """Run digitalmodel's own post-process over all files, one after the other; changes `given` as it does."""
+def run_natively(layout: Layout, given: Mapping[str, Any], post: Any = None) -> None:
+    """Run digitalmodel's own post-process over all files, one after the other; changes `given` as it does.
+
+    Args:
+        layout: the digitalmodel.
+        given: the configuration.
+        post: the object whose router runs already; it gets the attributes that digitalmodel's has afterwards.
+    """
     cfg = AttributeDict(given)
     own = type("Own", (layout.opp.OrcaFlexPostProcess,), {"post_process": original_post_process(layout)})()
     cfg["parallel_processing"] = {**(cfg.get("parallel_processing") or {}), "enabled": False}
     with Voice():
-        if in_router:
-            own.post_process(cfg)
-        else:
+        if post is None:
             own.post_process_router(cfg)
+        else:
+            own.post_process(cfg)
+            vars(post).update(vars(own))
     if isinstance(given, MutableMapping):
         given.update(cfg)
+
+
+def attributes_left(layout: Layout, cfg: Mapping[str, Any], outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
+    """What digitalmodel's pass over the files leaves on its object, for scripts that read it.
+
+    There is nothing in it: range graphs end in None or in an error that it swallows, and histograms are never made. A
+    newer clone keeps a place for files that failed, 0.0.9 knows only those that stand.
+    """
+    groups = len((cfg.get("time_series_settings") or {}).get("groups") or ())
+    if layout.has_pool:
+        unread = {Phase.WAIT, Phase.LOAD}
+        places = [groups if one.ok or one.failed_phase in unread else 1 for one in outcomes]
+        return {"RangeAllFiles": [None] * len(places), "HistogramAllFiles": [_nothing(count) for count in places]}
+    stand = sum(outcome.ok for outcome in outcomes)
+    left: dict[str, Any] = {
+        "HistogramAllFiles": [_nothing(groups) for _ in range(stand)],
+        "RangeAllFiles": [None, None] * stand,
+    }
+    return {"fileIndex": stand - 1, **left} if stand else left
+
+
+def _nothing(groups: int) -> list[list[Any]]:
+    return [[]] * groups
 
 
 def asks_beyond(cfg: Mapping[str, Any]) -> bool:

@@ -16,6 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
+"""The flags that make digitalmodel visit the files."""
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -69,6 +72,11 @@ def writes_series(cfg: Mapping[str, Any]) -> bool:
     """Whether digitalmodel writes time series for this configuration."""
     settings = cfg.get("time_series_settings")
     return flagged(cfg, "time_series") and settings is not None and bool(settings.get("data"))
+
+
+def visits_files(cfg: Mapping[str, Any]) -> bool:
+    """Whether digitalmodel loads the files at all: something is asked for that comes from them one by one."""
+    return any(flagged(cfg, output) for output in DATA_OUTPUTS)
 
 
 def flagged(cfg: Mapping[str, Any], output: str) -> bool:

@@ -23,8 +23,9 @@ def get_object_names_from_model(model, objects, _type):
 def process_single_file(args):
     file_name, index, cfg = args
     known = ou.get_model_and_metadata(file_name)
+    histogram = [[]] * len(cfg.get("time_series_settings", {}).get("groups", []))
     if known["model"] is None:
-        return {"file_index": index, "summary": None}
+        return {"file_index": index, "summary": None, "histogram": histogram}
     try:
         summary = opp_summary.get_summary_for_file(cfg, known, file_name)
         if cfg["orcaflex"]["postprocess"]["time_series"]["flag"]:
@@ -32,7 +33,7 @@ def process_single_file(args):
     except Exception as error:  # noqa: BLE001 - as in the clone
         Path(f"{file_name}_error.log").write_text(str(error))
         return {"file_index": index, "summary": None}
-    return {"file_index": index, "summary": summary}
+    return {"file_index": index, "summary": summary, "histogram": histogram}
 
 
 class OrcaFlexPostProcess:
@@ -61,11 +62,13 @@ class OrcaFlexPostProcess:
 
     def post_process(self, cfg):
         pooled = cfg.setdefault("parallel_processing", {}).get("enabled", True)
-        together = None
+        together, histograms = None, []
         for index, file_name in enumerate(cfg.file_management["input_files"]["sim"]):
             own = type(cfg)(copy.deepcopy(dict(cfg))) if pooled else cfg
             result = process_single_file((file_name, index, own))
+            histograms.append(result.get("histogram", [[]]))
             if result["summary"]:
                 together = opp_summary.add_file_result_to_all_results(together, result["summary"])
         opp_summary.save_summary(together, cfg)
+        self.RangeAllFiles, self.HistogramAllFiles = [None] * len(histograms), histograms
         return cfg
