@@ -242,10 +242,6 @@ def same_stem(batch):
     return batch_of(batch, file_management=management(flag=False, input_files={"sim": files}))
 
 
-def named_twice(batch):
-    return batch_of(batch, file_management=management(flag=False, input_files={"sim": ["sims/a0.sim"] * 2}))
-
-
 def folder_is_a_file(batch):
     (batch.folder / "results").write_text("")
     return ("run", "b.yml")
@@ -280,7 +276,6 @@ NOTHING_RUNS = {
         ["The input folder simz does not exist", "file_management.input_directory"],
     ),
     "same stem twice": (same_stem, ["sims/a0.sim and", "more/a0.sim would both write", "a0_ten.csv", "Rename one"]),
-    "one file named twice": (named_twice, ["sims/a0.sim stands twice in the list of files", "Name it once"]),
     "the result folder is a file": (folder_is_a_file, ["results cannot be made", "output_directory"]),
     "the result folder cannot be made": (
         lambda batch: ("run", "b.yml", "--output", "/proc/orcabatch"),

@@ -277,6 +277,21 @@ def test_what_an_earlier_try_wrote_is_taken_back_when_the_file_fails_in_the_end(
     assert not written.exists()
 
 
+def test_a_table_that_the_same_file_wrote_at_another_place_in_the_list_stays(files: list[Path], tmp_path: Path) -> None:
+    """Listed twice, done twice: where one time fails in the end, the other's time series must not go with it."""
+    batch = DigitalModelBatch.from_cfg(case("C", [files[0], files[0]], tmp_path), settings=settings())
+    written = tmp_path / "case_00_line1.csv"
+    written.touch()
+    value = FileResult(None, None, (("line1", written),), None, "SimulationStopped", 30.0)
+    good = [FileOutcome(files[0], "dm", Status.OK, value, index=i) for i in range(2)]
+    bad = FileOutcome(files[0], "dm", Status.FAILED, index=1)
+    for outcome in (*good, bad):
+        batch.payload(outcome.index)
+        batch.finished(outcome.index, outcome)
+    batch.conclude([good[0], bad])
+    assert written.exists()
+
+
 def test_an_interrupted_batch_writes_nothing_that_the_next_run_would_give_otherwise(
     files: list[Path], tmp_path: Path
 ) -> None:

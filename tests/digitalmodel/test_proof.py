@@ -231,6 +231,50 @@ def through_the_drop_in(cfg: dict[str, Any], settings: Any) -> None:
     OrcaFlexPostProcess().post_process_router(cfg)
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_file_that_is_listed_twice_is_done_twice(
+    threads: int, reference: Reference, files: list[Path], tmp_path: Path
+) -> None:
+    """As digitalmodel does: a row for each time, and the time series that both write, as the leader or a follower."""
+    on, sections = CASES["A+C"]
+    listed = [files[0], files[2], files[0], files[2], files[2], files[1]]
+    cfg = configuration([str(file) for file in listed], tmp_path, *on, **sections)
+    ours = with_output(cfg, tmp_path / "same")
+    result = orcabatch.run_batch(ours, performance=on_threads(threads), progress=False)
+    assert result.ok
+    assert any("case_00.sim, case_02.sim more than once" in text for text in result.warnings)
+    assert len(result.outputs) == len(set(result.outputs))
+    (tmp_path / "same").rename(tmp_path / "first")
+    theirs = reference.run(with_output(cfg, tmp_path / "same"))
+    assert_identical(tmp_path / "first", tmp_path / "same")
+    assert json.dumps(ours, default=str) == theirs["text"]
+
+
+def test_a_file_that_is_listed_twice_is_remembered_for_both(files: list[Path], tmp_path: Path) -> None:
+    """The tables that both wrote stand for both: the next run loads nothing."""
+    on, sections = CASES["A+C"]
+    cfg = configuration([files[2], files[0], files[2], files[0]], tmp_path, *on, **sections)
+    asked = on_threads(4) | {"ledger": {"path": str(tmp_path / "ledger.db")}}
+    loads = []
+    for _ in range(3):
+        with simulated.counting() as count:
+            run_cfg = with_output(cfg, tmp_path / "out")
+            assert orcabatch.run_batch(run_cfg, performance=asked, progress=False).ok
+        loads.append(count.counters.loads)
+    assert loads == [4, 0, 0]
+
+
+def test_two_names_of_one_file_may_write_the_same_tables(
+    reference: Reference, files: list[Path], tmp_path: Path
+) -> None:
+    """A hard link in another folder holds the same simulation: nothing is overwritten by anything else."""
+    (tmp_path / "linked").mkdir()
+    link = tmp_path / "linked" / files[1].name
+    os.link(files[1], link)
+    on, sections = CASES["C"]
+    prove(reference, configuration([files[0], link, files[1]], tmp_path, *on, **sections), tmp_path / "out", threads=2)
+
+
 def test_a_last_digit_that_differs_is_found(reference: Reference, files: list[Path], tmp_path: Path) -> None:
     """The comparison is worth something: one digit planted in one cell makes it fail."""
     on, sections = CASES["A"]

@@ -52,11 +52,13 @@ class FileOrder:
         file_name: the file as it stands in the configuration's list; digitalmodel puts it into its outputs.
         order: whether the configuration is settled, and how.
         tells: whether the batch wants to know the stop time as soon as the file is loaded.
+        again: whether the list names the file more than once: then another worker may be writing the same tables.
     """
 
     file_name: Any
     order: Order = AS_GIVEN
     tells: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class DigitalModelPostProcess:
         if asked.order.settled:
             settle(cfg, asked.order.stop_time)
         summary = linked = record = None
-        tables = _Tables(clock, self.writing)
+        tables = _Tables(clock, self.writing, keep_same=asked.again)
         if flagged(cfg, "summary"):
             summary = completed(layout.summary.get_summary_for_file(cfg, known, asked.file_name))
         if flagged(cfg, "linked_statistics"):
@@ -239,11 +241,13 @@ def _as_compressed(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None
 class _Tables:
     """The tables of one file: all of them appear when the block ends well, none where it does not.
 
-    A file that fails in its last table must not leave the first ones behind: it counts as not in the list.
+    A file that fails in its last table must not leave the first ones behind: it counts as not in the list. Of a file
+    that is listed twice, what stands already is left alone: else the ledger would find the tables of the other one
+    changed, at every run anew.
     """
 
-    def __init__(self, clock: PhaseClock, writing: Writing) -> None:
-        self._clock, self._writing, self._open = clock, writing, ExitStack()
+    def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False) -> None:
+        self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
         self._temporary: dict[Path, Path] = {}
 
     @property
@@ -264,7 +268,7 @@ class _Tables:
         if self._writing.compress:
             target = target.with_name(f"{target.name}{GZ}")
         if target not in self._temporary:  # of two groups with one label the last one stands
-            self._temporary[target] = self._open.enter_context(atomic_path(target))
+            self._temporary[target] = self._open.enter_context(atomic_path(target, keep_same=self._keep_same))
         to_csv(self._temporary[target], self._writing.block_bytes, self._writing.reuse)
         if self._writing.compress:
             _compress(self._temporary[target])

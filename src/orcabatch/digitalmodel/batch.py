@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,7 +26,7 @@ from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
-from orcabatch.digitalmodel.notices import differences, foreseen
+from orcabatch.digitalmodel.notices import differences, foreseen, listed_again
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, unpacked
 from orcabatch.digitalmodel.settle import Needs, Settling, needs_of, settle, visits_files, writes_series
@@ -91,9 +92,10 @@ class DigitalModelBatch:
         self._asked = json_safe(_unmerged(given) if self._in_router else given)
         self._determined = Determined.of_batch(self._asked, cfg, layout)
         self.name = str(cfg["Analysis"]["file_name"])
-        self.warnings = foreseen(layout, cfg)
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
         self.files = tuple(sim_file(item) for item in self._list)
+        self._times = Counter(self.files)
+        self.warnings = foreseen(layout, cfg) + listed_again(self.files)
         self._written: dict[int, tuple[Path, ...]] = {}
         self._serial_needs = needs_of(cfg)
         self._understood = layout is not None or not self._determined.with_masters
@@ -156,7 +158,8 @@ class DigitalModelBatch:
 
     def payload(self, i: int) -> FileOrder:
         """What goes to the worker with file `i`; to be asked when it starts."""
-        return FileOrder(self._list[i], self._state.started(i), tells=self._state.needs.stop_time)
+        again = self._times[self.files[i]] > 1
+        return FileOrder(self._list[i], self._state.started(i), tells=self._state.needs.stop_time, again=again)
 
     def noted(self, i: int, subject: str, content: Any) -> tuple[int, ...]:
         """A worker said something about file `i`; returns the finished files that have to be done again."""
@@ -194,7 +197,9 @@ class DigitalModelBatch:
         failed_files = self.result_folder / f"{self.name}{SUFFIX}"
         if not complete:
             outcomes = [self._standing(outcome) for outcome in outcomes]
-        outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
+        outputs = list(
+            dict.fromkeys(path for outcome in outcomes if outcome.ok for path in self.written(outcome.value))
+        )
         self._take_back(outcomes)
         _keep_log(outcomes)
         left = AttributeDict(self._cfg)  # a record may take the place of a section that is still read here
@@ -321,9 +326,10 @@ class DigitalModelBatch:
         return replace(outcome, status=Status.CANCELLED, value=None, error=said, cause=Cause.CANCELLED)
 
     def _take_back(self, outcomes: Sequence[FileOutcome]) -> None:
-        """Remove what files wrote that failed when they were done again."""
+        """Remove what files wrote that failed when they were done again; a table of one that stands stays."""
+        stand = {path for outcome in outcomes if outcome.ok for path in self.written(outcome.value)}
         for outcome in outcomes:
-            for path in () if outcome.ok else self._written.get(outcome.index, ()):
+            for path in () if outcome.ok else set(self._written.get(outcome.index, ())) - stand:
                 path.unlink(missing_ok=True)
 
     def _leave_in_cfg(self, left: AttributeDict, outcomes: Sequence[FileOutcome]) -> None:

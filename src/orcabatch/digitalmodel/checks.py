@@ -88,25 +88,30 @@ def _stands(cfg: Mapping[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
-    """Refuse files whose time series would be written to the same name, and a file that is named twice.
+    """Refuse files whose time series would overwrite each other with different contents.
+
+    One file that is listed twice writes the same tables twice, which is no harm.
 
     Raises:
         OutputError: naming the files.
     """
-    owners: dict[str, int] = {}
+    owners: dict[str, Path] = {}
     for given, i in series_names(cfg, files):
         name, file = os.path.normcase(given), files[i]
-        first = files[owners.setdefault(name, i)]
-        if first == file and owners[name] != i:
-            raise OutputError(
-                f"{file} stands twice in the list of files; its time series would be written twice. "
-                "Name it once: look for patterns or folders that overlap."
-            )
-        if first != file:
+        first = owners.setdefault(name, file)
+        if first != file and not _one_file(first, file):
             raise OutputError(
                 f"{first} and {file} would both write their time series to {name}. "
                 "Rename one of them, or run them in two batches with different result folders."
             )
+
+
+def _one_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file: another spelling, or a hard link."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def series_names(cfg: Mapping[str, Any], files: Sequence[Path]) -> Iterator[tuple[str, int]]:

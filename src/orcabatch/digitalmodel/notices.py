@@ -6,7 +6,9 @@ not cover single files: their warnings stand in their outcomes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.layout import UNTESTED
@@ -15,6 +17,9 @@ from orcabatch.digitalmodel.settle import Needs, flagged
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.layout import Layout
     from orcabatch.outcome import FileOutcome
+
+NAMED = 3
+"""How many files a warning names."""
 
 
 def foreseen(layout: Layout | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
@@ -33,6 +38,19 @@ def foreseen(layout: Layout | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
     if flagged(cfg, "RangeGraph"):
         said.append("orcaflex.postprocess.RangeGraph is on, but digitalmodel writes nothing for it")
     return tuple(said)
+
+
+def listed_again(files: Sequence[Path]) -> tuple[str, ...]:
+    """Files that the list names more than once, in words."""
+    again = [file.name for file, times in Counter(files).items() if times > 1]
+    if not again:
+        return ()
+    more = f" and {len(again) - NAMED} more" if len(again) > NAMED else ""
+    said = (
+        f"the list of files names {', '.join(again[:NAMED])}{more} more than once, and each time gets a row, as "
+        "digitalmodel has it. If that is not meant, look for patterns or folders that overlap"
+    )
+    return (said,)
 
 
 def differences(needs: Needs, consistency: str, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:

@@ -25,12 +25,13 @@ WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 
 
 @contextmanager
-def atomic_path(target: Path, *, durable: bool = True) -> Iterator[Path]:
+def atomic_path(target: Path, *, durable: bool = True, keep_same: bool = False) -> Iterator[Path]:
     """A temporary path beside `target` to write to; it takes the target's place when the block ends well.
 
     Args:
         target: the output file; its folder must exist.
         durable: flush the file to the disk before it takes its name, so that a power cut cannot leave it empty.
+        keep_same: leave a target alone that holds the same bytes already.
 
     Raises:
         OutputError: the folder cannot be written, or another program holds the target open.
@@ -38,6 +39,8 @@ def atomic_path(target: Path, *, durable: bool = True) -> Iterator[Path]:
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
+        if keep_same and _same_bytes(temporary, target):
+            return
         if durable:
             _flush(temporary)
         replace(temporary, target)
@@ -89,6 +92,13 @@ def remove_leftovers(folder: Path) -> int:
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
 
 
 def _flush(path: Path) -> None:
