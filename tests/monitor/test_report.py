@@ -175,7 +175,8 @@ def test_it_reads_what_was_written(tmp_path, batches):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "cannot be read"), ("{", "no JSON"), ("[1]", "None"), ('{"schema_version": 99}', "99")]
+    ("content", "said"),
+    [(None, "cannot be read"), ("{", "not JSON"), ("[1]", "None"), ('{"schema_version": 99}', "99")],
 )
 def test_a_file_that_is_no_metrics_file_is_one_clear_error(tmp_path, content, said):
     """It names the file and what is wrong."""

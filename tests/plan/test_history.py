@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.bench import cases, prediction
+from benchmarks import cases, prediction
 from orcabatch.plan.history import Learned, Record, family, fit_by_size, held_limit, learn
 
 MB = 1_000_000

@@ -1,8 +1,7 @@
 """Figures that do not depend on the machine, against recorded ones: what CI holds.
 
-DLL calls, log passes, bytes and loads of small batches, one file at a time; and, in virtual time, makespan over the
-best fixed count, decisions and events. Times are nobody's business here. When a change is meant to change them:
-`python -m orcabatch.bench.regression` writes them anew, and the diff shows what changed.
+DLL calls, log passes, bytes and loads of small batches, one file at a time. Times are nobody's business here. A change
+that is meant to change them records them anew: `python -m orcabatch.bench.regression`; the diff shows what changed.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orcabatch.bench import cases, regret, workloads
+from orcabatch.bench import workloads
 from orcabatch.bench.measure import run_once, temporary_folder
 from orcabatch.bench.peers import SERIAL, orcabatch
 from orcabatch.bench.workloads import Workload
@@ -28,12 +27,6 @@ BATCHES = (
 )
 DIGITALMODEL_TOO = ("1 column, 10 objects", "20 columns, 10 objects")
 """Whose counts of digitalmodel's own loop are recorded too; the others take seconds."""
-VIRTUAL = ("small", "mixed", "latency", "cpu")
-
-
-def figures() -> dict[str, Any]:
-    """All figures, as they are now."""
-    return {"counts": counts(), "virtual": virtual()}
 
 
 def counts() -> dict[str, dict[str, int]]:
@@ -50,30 +43,20 @@ def counts() -> dict[str, dict[str, int]]:
     return found
 
 
-def virtual() -> dict[str, dict[str, float]]:
-    """What the controllers decide, by case."""
-    found = {}
-    for case in [cases.field_case(), *(cases.draw(1, scenario) for scenario in VIRTUAL)]:
-        judged = regret.judge(case, (2, 8, 24))
-        found[case.name] = {
-            "over the bound": round(judged.first_s / judged.bound_s, 3),
-            "over the best fixed of 2, 8, 24": round(judged.regret, 3),
-            "with history": round(judged.with_history, 3),
-            "decisions": judged.decisions,
-            "events": judged.events,
-        }
-    return found
-
-
-def recorded() -> dict[str, Any]:
+def recorded(file: Path = RECORDED) -> dict[str, Any]:
     """The figures as they were recorded."""
-    content: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return content
 
 
-def differences(now: Mapping[str, Any], then: Mapping[str, Any] | None = None) -> list[str]:
+def record(figures: Mapping[str, Any], file: Path = RECORDED) -> None:
+    """Write the figures anew."""
+    file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     """Every figure that differs from the recorded one, in words."""
-    return list(_differences(now, recorded() if then is None else then, ""))
+    return list(_differences(now, then, ""))
 
 
 def _differences(now: Any, then: Any, where: str) -> Iterator[str]:
@@ -84,10 +67,10 @@ def _differences(now: Any, then: Any, where: str) -> Iterator[str]:
         yield f"{where}: {now}, recorded is {then}"
 
 
-def rows(figures_: Mapping[str, Any]) -> list[dict[str, Any]]:
+def rows(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The figures as a table."""
-    return [{"case": name, **each} for part in figures_.values() for name, each in part.items()]
+    return [{"case": name, **each} for name, each in figures.items()]
 
 
 if __name__ == "__main__":
-    RECORDED.write_text(json.dumps(figures(), indent=1) + "\n", encoding="utf-8")
+    record(counts())

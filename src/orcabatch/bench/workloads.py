@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch import simulated
-from orcabatch.bench import broker_cases
+from orcabatch.bench.configurations import Configuration
 
 MB = 1_000_000
 SCALE = 500
@@ -41,7 +41,7 @@ class Workload:
     Attributes:
         name: how it stands in the tables.
         sizes: bytes of each file, in input order.
-        columns, objects, samples, series: of the configuration and its files (see `broker_cases.Case`).
+        columns, objects, samples, series: of the configuration and its files (see `Configuration`).
         host: a name of `HOSTS`.
         joint: whether a joint call costs one pass over the log, or as many as it has variables.
         yaml: one of the specification's batches (`dm_fsts.yml`, `dm_fsts_lngc.yml`) instead of drawn columns.
@@ -106,7 +106,7 @@ def written(workload: Workload, folder: Path) -> Made:
     folder.mkdir(parents=True, exist_ok=True)
     if workload.yaml:
         return _example(workload, folder)
-    case = broker_cases.Case(
+    configuration = Configuration(
         workload.name, workload.columns, workload.objects, len(workload.sizes), workload.series, workload.samples
     )
     draw = random.Random(workload.seed)  # noqa: S311 - a reproducible draw
@@ -114,23 +114,9 @@ def written(workload: Workload, folder: Path) -> Made:
     for place, (file, size) in enumerate(zip(files, workload.sizes, strict=True)):
         factor = draw.uniform(*workload.memory_factors)
         if not file.exists():
-            spec = case.spec(workload.seed * 1000 + place)
+            spec = configuration.spec(workload.seed * 1000 + place)
             simulated.write_sim(file, replace(spec, size_bytes=size, memory_factor=factor))
-    return Made(workload, _configuration(case), [str(file) for file in files])
-
-
-def _configuration(case: broker_cases.Case) -> dict[str, Any]:
-    flags: dict[str, Any] = {name: {"flag": False} for name in broker_cases.OUTPUTS}
-    flags["time_series" if case.series else "summary"]["flag"] = True
-    flags["summary"]["statistics"] = dict.fromkeys(("Minimum", "Maximum", "Mean", "StdDev"), False)
-    return {
-        "basename": "orcaflex_post_process",
-        "meta": {"basename": "orcaflex_post_process"},
-        "orcaflex": {"postprocess": flags},
-        "Analysis": {"result_folder": "", "file_name": "dm", "file_name_for_overwrite": "dm"},
-        "file_management": {"input_files": {"sim": []}},
-        **case.sections,
-    }
+    return Made(workload, configuration.cfg, [str(file) for file in files])
 
 
 def _example(workload: Workload, folder: Path) -> Made:

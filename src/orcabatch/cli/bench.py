@@ -1,32 +1,27 @@
 """`orcabatch bench [SUITE]`: measure on this machine what the documentation claims.
 
-Suites: spec, peers, scaling, memory, stress, again, regression, broker, engine, real, virtual, prediction,
-validation, and replay METRICS. Without one: a short tour. Everything runs over the simulated OrcaFlex, peers in fresh
-processes (`real`: over your own files, read-only); what is compared was measured in the same run.
+Suites: spec, peers, scaling, memory, stress, again, regression, engine, real. Without one: a short tour. Everything
+runs over the simulated OrcaFlex, peers in fresh processes (`real`: over your own files, read-only); what is compared
+was measured in the same run. What the engine was tuned by is not installed: `python -m benchmarks` in a checkout.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SourceError
 
 OK, WORSE = 0, 1
-SUITES = (
-    "tour", "spec", "peers", "scaling", "memory", "stress", "regression", "broker", "engine", "real", "virtual",
-    "prediction", "validation", "again", "replay",
-)  # fmt: skip
+SUITES = ("tour", "spec", "peers", "scaling", "memory", "stress", "again", "regression", "engine", "real")
 
 
 def main(words: list[str]) -> int:
     """Measure, print a Markdown table, and write what was asked for; 1 when a machine-independent figure differs."""
     arguments = _parser().parse_args(words)
-    if arguments.suite == "replay":
-        return _replay(arguments.metrics)
     if arguments.suite == "regression":
         return _regression(arguments, words)
     from orcabatch.bench.measure import provenance, temporary_folder
@@ -43,7 +38,6 @@ def main(words: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="orcabatch bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("suite", nargs="?", choices=SUITES, default="tour", help="default: a short tour")
-    parser.add_argument("metrics", nargs="?", type=Path, help="for `replay`: a batch's metrics file")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller files")
     parser.add_argument("--only", default="", metavar="WORDS", help="only the cases whose name holds these words")
     parser.add_argument(
@@ -70,16 +64,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
     """What the suite found, as JSON-able mappings with `suite`, `markdown` and the rest."""
-    other: dict[str, Callable[[argparse.Namespace, Path], Iterator[dict[str, Any]]]] = {
-        "broker": _broker,
-        "engine": _engine,
-        "real": _engine,
-        "virtual": _virtual,
-        "prediction": _prediction,
-        "validation": _validation,
-    }
-    if arguments.suite in other:
-        yield from other[arguments.suite](arguments, folder)
+    if arguments.suite in {"engine", "real"}:
+        from orcabatch.bench import real
+
+        yield from real.suite(arguments.suite, folder, arguments)
         return
     from orcabatch.bench import findings, peers, suites
 
@@ -107,76 +95,19 @@ def _mapping(found: Any) -> dict[str, Any]:
     return asdict(found) | {"markdown": markdown(found.rows)}
 
 
-def _broker(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    from orcabatch.bench import broker
-
-    cases = broker.CASES[-2:-1] if arguments.quick else broker.CASES
-    result = broker.run_broker_bench(max(1, arguments.rounds), cases=cases, folder=folder)
-    yield {"suite": "broker", "markdown": broker.to_markdown(result), "result": result}
-
-
-def _engine(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    """The engine on real threads and processes, or on the user's own files."""
-    import importlib.util
-
-    if importlib.util.find_spec("orcabatch.bench.real") is None:
-        raise SourceError("this suite is not part of the installed orcabatch")
-    import importlib
-
-    real = importlib.import_module("orcabatch.bench.real")
-    yield from real.suite(arguments.suite, folder, arguments)
-
-
-def _virtual(arguments: argparse.Namespace, _folder: Path) -> Iterator[dict[str, Any]]:
-    """The engine's controllers on modelled hosts: every fixed count, the lower bound, with history."""
-    from orcabatch.bench import cases, regret, virtual
-
-    counts = (2, 4, 8, 16, 32) if arguments.quick else None
-    tuning = cases.tuning_cases()[:4] if arguments.quick else None
-    held_out = cases.held_out_cases()[:4] if arguments.quick else None
-    results = virtual.run_suite(tuning, held_out, counts=counts, on_result=lambda each: _say(f"  {each.name}"))
-    table = virtual.suite_table(results)
-    yield {"suite": "virtual", "markdown": table, "result": results, "notes": ["All of it is *projected*."]}
-    packed = virtual.run_packing(range(3) if arguments.quick else range(10))
-    yield {"suite": "packing", "markdown": virtual.packing_table(packed), "result": packed}
-    yield _mapping(regret.suite(quick=arguments.quick, say=_say))
-
-
-def _prediction(arguments: argparse.Namespace, _folder: Path) -> Iterator[dict[str, Any]]:
-    from orcabatch.bench import prediction
-
-    yield _mapping(prediction.suite(quick=arguments.quick))
-
-
-def _validation(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    from orcabatch.bench import validation
-
-    yield _mapping(validation.suite(folder, rounds=max(1, arguments.rounds), quick=arguments.quick))
-
-
 def _regression(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Machine-independent figures against the recorded ones."""
     from orcabatch.bench import regression
     from orcabatch.bench.measure import provenance
     from orcabatch.bench.tables import markdown
 
-    figures = regression.figures()
-    differing = regression.differences(figures)
+    figures = regression.counts()
+    differing = regression.differences(figures, regression.recorded())
     print(markdown(regression.rows(figures)))
     for line in differing:
         print(f"DIFFERS: {line}")
     _write(arguments, {"provenance": provenance(words), "suites": {"regression": figures}})
     return WORSE if differing else OK
-
-
-def _replay(metrics: Path | None) -> int:
-    from orcabatch.bench.replaying import replayed
-    from orcabatch.cli.report import read_metrics
-
-    if metrics is None:
-        raise SourceError("name the metrics file of a run: `orcabatch bench replay results/performance_metrics.json`")
-    print(replayed(read_metrics(metrics), str(metrics)))
-    return OK
 
 
 def _text(found: dict[str, Any]) -> str:

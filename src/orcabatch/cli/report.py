@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
-from orcabatch.errors import SourceError
-from orcabatch.monitor.report import render_report
+from orcabatch.monitor.report import read_metrics, render_report
 from orcabatch.store.atomic import write_bytes
 
 
@@ -29,21 +26,3 @@ def main(words: list[str]) -> int:
     write_bytes(arguments.output, render_report(read_metrics(arguments.metrics), earlier=earlier).encode())
     print(f"report: {arguments.output.absolute()}")
     return 0
-
-
-def read_metrics(file: Path) -> dict[str, Any]:
-    """The metrics in a file, or in the file of the usual name in a folder.
-
-    Raises:
-        SourceError: it is missing, or not a metrics file.
-    """
-    file = file / "performance_metrics.json" if file.is_dir() else file
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SourceError(f"{file} cannot be read: {error.strerror or error}. Give a batch's metrics file.") from error
-    except ValueError as error:
-        raise SourceError(f"{file} is not JSON ({error}). Give a batch's metrics file.") from error
-    if not isinstance(content, dict) or "schema_version" not in content:
-        raise SourceError(f"{file} is JSON, but not a metrics file of orcabatch: it has no schema_version.")
-    return content

@@ -21,7 +21,7 @@ Decisions:
       tier is below its ceiling. The first that could fit at all is passed over by smaller ones for a limited time only.
     - `static`: small, medium, large one after the other, each with its fixed count, under the same hard limits.
     - a file that needs more than the whole budget runs alone, after all others, with a warning.
-See also `orcabatch.engine.signals` (all events and instructions), `orcabatch.bench.virtual` (the virtual host).
+See also `orcabatch.engine.signals` (all events and instructions), `benchmarks.virtual` (the virtual host).
 """
 
 from __future__ import annotations

@@ -31,17 +31,18 @@ MOST_SETTINGS = 400
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """Read a metrics file.
+    """The metrics in a file, or in the file of the usual name in a folder.
 
     Raises:
         SourceError: it cannot be read, or is not a metrics file of a version that is known.
     """
+    path = path / "performance_metrics.json" if path.is_dir() else path
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}. Give a batch's metrics file.") from error
     except ValueError as error:
-        raise SourceError(f"{path} is not a metrics file: it is no JSON ({error})") from error
+        raise SourceError(f"{path} is not JSON ({error}). Give a batch's metrics file.") from error
     return _checked(metrics, str(path))
 
 

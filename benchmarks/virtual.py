@@ -2,7 +2,7 @@
 
 Covers one run (`simulate`), the comparison of an adaptive run with every fixed count and with the specification's
 static tiers (`run_suite`), and longest-first with backfill against the lower bound (`run_packing`). Does not cover the
-physics (`orcabatch.bench.plant`) nor what is drawn (`orcabatch.bench.cases`). Returns values and Markdown.
+physics (`benchmarks.plant`) nor what is drawn (`benchmarks.cases`). Returns values and Markdown.
 
 Every figure from here is *projected*: no host of this size was measured.
 """
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
-from orcabatch.bench.cases import GB, MB, Case, draw, held_out_cases, tuning_cases
-from orcabatch.bench.plant import Done, FileModel, HostModel, Plant
+from benchmarks.cases import GB, MB, Case, draw, held_out_cases, tuning_cases
+from benchmarks.plant import Done, FileModel, HostModel, Plant
 from orcabatch.engine.contract import Task
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.signals import (

@@ -1,13 +1,11 @@
-"""What the broker's comparison runs on: configurations of digitalmodel's and the simulated files they are asked of.
+"""Configurations of digitalmodel's in the shape of production's, and the simulated files they are asked of.
 
-A case is a value; `written` makes its files and its configuration. The shape is that of production configurations:
-pairs of Max and Min of one history, two ends of each line, one period; or traces over whole simulations.
+Pairs of Max and Min of one history, two ends of each line, one period; or traces over whole simulations.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from orcabatch import simulated
@@ -17,7 +15,7 @@ OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummula
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Configuration:
     """A configuration and its files.
 
     Attributes:
@@ -36,6 +34,21 @@ class Case:
     series: bool = False
     samples: int = 1_001
     size_bytes: int = 1_000_000
+
+    @property
+    def cfg(self) -> dict[str, Any]:
+        """As digitalmodel's post-process takes it; without files and a result folder."""
+        flags: dict[str, Any] = {name: {"flag": False} for name in OUTPUTS}
+        flags["time_series" if self.series else "summary"]["flag"] = True
+        flags["summary"]["statistics"] = dict.fromkeys(("Minimum", "Maximum", "Mean", "StdDev"), False)
+        return {
+            "basename": "orcaflex_post_process",
+            "meta": {"basename": "orcaflex_post_process"},
+            "orcaflex": {"postprocess": flags},
+            "Analysis": {"result_folder": "", "file_name": "dm", "file_name_for_overwrite": "dm"},
+            "file_management": {"input_files": {"sim": []}},
+            **self.sections,
+        }
 
     @property
     def sections(self) -> dict[str, Any]:
@@ -92,24 +105,3 @@ def _column(i: int, lines: list[str], series: bool) -> dict[str, Any]:
         "Statistic_Type": kind,
         "Label": f"c{i:03d}",
     }
-
-
-def written(case: Case, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The case's configuration, and its files in this folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"file_{i:03d}.sim" for i in range(case.files)]
-    for i, file in enumerate(files):
-        if not file.exists():
-            simulated.write_sim(file, case.spec(i))
-    flags: dict[str, Any] = {name: {"flag": False} for name in OUTPUTS}
-    flags["time_series" if case.series else "summary"]["flag"] = True
-    flags["summary"]["statistics"] = dict.fromkeys(("Minimum", "Maximum", "Mean", "StdDev"), False)
-    cfg = {
-        "basename": "orcaflex_post_process",
-        "meta": {"basename": "orcaflex_post_process"},
-        "orcaflex": {"postprocess": flags},
-        "Analysis": {"result_folder": "", "file_name": "dm", "file_name_for_overwrite": "dm"},
-        "file_management": {"input_files": {"sim": []}},
-        **case.sections,
-    }
-    return cfg, [str(file) for file in files]

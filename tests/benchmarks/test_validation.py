@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import replay, validation
 from orcabatch import simulated
-from orcabatch.bench import replaying, validation
 
 
 def row(cpu_s: float, waited_s: float) -> dict[str, object]:
@@ -43,20 +43,20 @@ def metrics(files: int, count: int, wall_s: float, lock_taken: float, **row_: fl
 )
 def test_waiting_for_neighbours_is_told_from_waiting(run: dict[str, object], at_six: float) -> None:
     """Time without CPU is a file's own where the run would have been shorter without it."""
-    assert replaying.predict(run, (6,)).fixed_s[6] == pytest.approx(at_six, rel=0.07)
+    assert replay.predict(run, (6,)).fixed_s[6] == pytest.approx(at_six, rel=0.07)
 
 
 @pytest.mark.parametrize("count", [8, 45])
 def test_a_run_is_foretold_as_it_was(count: int) -> None:
     """What many threads lose by handing the lock over stands in the CPU time already: it is not counted twice."""
     run = metrics(60, count, 60.0, 1.0, cpu_s=1.0, waited_s=count - 1.0)
-    assert replaying.predict(run, ()).error == pytest.approx(0.0, abs=0.04)
+    assert replay.predict(run, ()).error == pytest.approx(0.0, abs=0.04)
 
 
 def test_a_lock_that_was_not_measured_is_said() -> None:
     """Without samples the lock is taken as free, in words."""
     run = metrics(6, 2, 6.0, 0.0, cpu_s=0.0, waited_s=2.0) | {"samples": {"lock_taken": []}}
-    assert "Python's lock was not measured" in replaying.replayed(run, "m.json")
+    assert "Python's lock was not measured" in replay.replayed(run, "m.json")
 
 
 def test_each_batch_is_run_at_both_counts_and_foretold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

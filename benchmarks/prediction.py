@@ -14,7 +14,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orcabatch.bench import cases
+from benchmarks import cases
 from orcabatch.bench.findings import Findings
 from orcabatch.plan.history import Record, family, learn
 

@@ -3,7 +3,7 @@
 Covers the physics only: shared disks, cores, the GIL, waiting, memory, other programs. Knows nothing of the
 controllers, and its laws are not theirs: every resource serves its jobs at once at equal rates (processor sharing),
 with losses that depend on how many there are; the controllers see only what the engine's sampler could see of a
-real host. See also `orcabatch.bench.virtual` (the driver) and `orcabatch.bench.cases` (which hosts and workloads).
+real host. See also `benchmarks.virtual` (the driver) and `benchmarks.cases` (which hosts and workloads).
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Done:
 
 
 class Setting(Protocol):
-    """What the plant needs of a case, see `orcabatch.bench.cases.Case`."""
+    """What the plant needs of a case, see `benchmarks.cases.Case`."""
 
     @property
     def host(self) -> HostModel: ...  # noqa: D102 - as in Case
@@ -185,7 +185,7 @@ class Plant:
     """The host at work. Time moves only by `advance`.
 
     Args:
-        case: host, files, changes, and how well one can see (`orcabatch.bench.cases.Case`).
+        case: host, files, changes, and how well one can see (`benchmarks.cases.Case`).
     """
 
     def __init__(self, case: Setting) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from orcabatch.bench import cases, virtual
-from orcabatch.bench.cases import GB, Case, draw, field_case
-from orcabatch.bench.plant import Change, FileModel, HostModel, Plant
+from benchmarks import cases, virtual
+from benchmarks.cases import GB, Case, draw, field_case
+from benchmarks.plant import Change, FileModel, HostModel, Plant
 from orcabatch.engine.scheduler import replay
 from orcabatch.engine.signals import Event, Finished, Instruction, event_to_dict
 

@@ -1,6 +1,6 @@
 """Hosts and workloads for the virtual host, drawn by seed from ranges that were written down before any tuning.
 
-Covers what is drawn. Does not cover the physics (`orcabatch.bench.plant`) nor the runs (`orcabatch.bench.virtual`).
+Covers what is drawn. Does not cover the physics (`benchmarks.plant`) nor the runs (`benchmarks.virtual`).
 
 Every seed draws one case per scenario. `TUNING` seeds may be looked at while the controllers are made; `HELD_OUT` seeds
 are only ever reported. The published field row is calibrated so that fixed counts of 30 and 8 give the published times
@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from orcabatch.bench.plant import Change, FileModel, HostModel
+from benchmarks.plant import Change, FileModel, HostModel
 
 GB = 1_000_000_000
 MB = 1_000_000

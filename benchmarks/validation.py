@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import orcabatch
+from benchmarks.replay import predict
 from orcabatch import simulated
 from orcabatch.bench import real_work
 from orcabatch.bench.findings import Findings
-from orcabatch.bench.replaying import predict
 
 
 @dataclass(frozen=True, slots=True)

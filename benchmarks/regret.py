@@ -2,8 +2,8 @@
 
 Every case runs twice: as it comes, and again with what the first run taught (`orcabatch.plan.history`): seconds and
 memory per file, and the count it held. Regret is the first run's time over that of the best of some fixed counts.
-`orcabatch.bench.virtual` compares with every fixed count. Hosts have up to 64 cores: every figure here is *projected*,
-from the laws of `orcabatch.bench.plant`, not from a machine.
+`benchmarks.virtual` compares with every fixed count. Hosts have up to 64 cores: every figure here is *projected*,
+from the laws of `benchmarks.plant`, not from a machine.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.bench import cases, virtual
+from benchmarks import cases, virtual
 from orcabatch.bench.findings import Findings
 from orcabatch.engine.signals import Finished
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 
 if TYPE_CHECKING:
-    from orcabatch.bench.cases import Case
+    from benchmarks.cases import Case
+    from benchmarks.virtual import VirtualRun
     from orcabatch.bench.measure import Say
-    from orcabatch.bench.virtual import VirtualRun
     from orcabatch.engine.contract import Task
     from orcabatch.engine.signals import Event, Instruction
 

@@ -8,8 +8,8 @@ import pytest
 
 import orcabatch
 from batch_functions import largest_tension
+from benchmarks.replay import calibrated, predict, replayed
 from orcabatch import simulated
-from orcabatch.bench.replaying import calibrated, predict, replayed
 from orcabatch.errors import SourceError
 
 

@@ -22,7 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orcabatch.bench.broker_cases import Case, written
+from orcabatch import simulated
+from orcabatch.bench.configurations import Configuration
 
 SIDE = Path(__file__).with_name("broker_side.py")
 QUIET: dict[str, Any] = {"ledger": {"enabled": False}, "monitoring": {"enabled": False}}
@@ -30,11 +31,11 @@ ON: dict[str, Any] = {"executor": "serial", **QUIET}
 OFF: dict[str, Any] = {**ON, "broker": {"enabled": False}}
 
 CASES = (
-    Case("96 columns, 300 objects", 96, 300, 16),
-    Case("96 columns, 10 objects", 96, 10, 16),
-    Case("900 columns, 300 objects", 900, 300, 8),
-    Case("time series 24 x 36,001", 24, 26, 6, series=True, samples=36_001),
-    Case("1 column, 1 object", 1, 1, 32),
+    Configuration("96 columns, 300 objects", 96, 300, 16),
+    Configuration("96 columns, 10 objects", 96, 10, 16),
+    Configuration("900 columns, 300 objects", 900, 300, 8),
+    Configuration("time series 24 x 36,001", 24, 26, 6, series=True, samples=36_001),
+    Configuration("1 column, 1 object", 1, 1, 32),
 )
 DIGITALMODEL_FILES = {"900 columns, 300 objects": 1, "96 columns, 300 objects": 4}
 """digitalmodel's own loop costs the same for every file: fewer of them will do where one takes seconds."""
@@ -91,7 +92,7 @@ class Bench:
 
     def run(
         self,
-        case: Case,
+        case: Configuration,
         performance: Mapping[str, Any] | None,
         *,
         files: int | None = None,
@@ -139,7 +140,17 @@ def _answered(question: Mapping[str, Any], place: Path) -> Measured:
     return Measured(**{name: answer[name] for name in Measured.__slots__ if name in answer})
 
 
-def compare(bench: Bench, case: Case, rounds: int) -> dict[str, Any]:
+def written(configuration: Configuration, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The configuration as digitalmodel takes it, and its files in this folder; those that are there are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"file_{i:03d}.sim" for i in range(configuration.files)]
+    for i, file in enumerate(files):
+        if not file.exists():
+            simulated.write_sim(file, configuration.spec(i))
+    return configuration.cfg, [str(file) for file in files]
+
+
+def compare(bench: Bench, case: Configuration, rounds: int) -> dict[str, Any]:
     """One case: digitalmodel as shipped, orcabatch with and without its broker, one file after the other."""
     files = DIGITALMODEL_FILES.get(case.name)
     sides: dict[str, Callable[[], Measured]] = {
@@ -202,7 +213,7 @@ def on_processes(count: int) -> dict[str, Any]:
 
 def with_costs(bench: Bench, rounds: int, files: int = 24) -> list[dict[str, Any]]:
     """8 threads against 1, where loading and reading logs take time, with the joint call costing one pass and many."""
-    case = Case("96 columns, 26 objects", 96, 26, files)
+    case = Configuration("96 columns, 26 objects", 96, 26, files)
     rows = []
     for name, costs in COSTS.items():
         for joint in ("one", "many"):
@@ -218,7 +229,7 @@ def with_costs(bench: Bench, rounds: int, files: int = 24) -> list[dict[str, Any
 
 def nothing_but_python(bench: Bench, rounds: int, files: int = 200) -> list[dict[str, Any]]:
     """Nothing to wait for: what threads, one CPU and processes make of work that holds Python's lock."""
-    case = Case("96 columns, 26 objects", 96, 26, files, size_bytes=200_000)
+    case = Configuration("96 columns, 26 objects", 96, 26, files, size_bytes=200_000)
     cores = os.cpu_count() or 1
     ways: dict[str, Callable[[], Measured]] = {
         "1 thread": lambda: bench.run(case, on_threads(1)),
@@ -251,7 +262,9 @@ def _wall(runs: Sequence[Measured]) -> float:
     return statistics.median(run.wall_ms for run in runs)
 
 
-def run_broker_bench(rounds: int = 3, *, cases: Iterable[Case] = CASES, folder: Path | None = None) -> dict[str, Any]:
+def run_broker_bench(
+    rounds: int = 3, *, cases: Iterable[Configuration] = CASES, folder: Path | None = None
+) -> dict[str, Any]:
     """Measure everything; takes some minutes.
 
     Args:

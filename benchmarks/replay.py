@@ -6,7 +6,7 @@ Covers a run whose files were measured. CPU time is taken as it was measured, an
 lock was found taken. Of the time without CPU only as much is a file's own waiting as the virtual host needs to take as
 long as the run did: the rest was waiting for its neighbours. Figures for far more files at once than ran then are
 *projected*. The same host, the same counts: how far the prediction is from what really happened stands in the first
-line. `orcabatch.bench.validation` compares with real runs at other counts.
+line. `benchmarks.validation` compares with real runs at other counts.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orcabatch.bench import virtual
-from orcabatch.bench.cases import Case
-from orcabatch.bench.plant import FileModel, HostModel
+from benchmarks import virtual
+from benchmarks.cases import Case
+from benchmarks.plant import FileModel, HostModel
 from orcabatch.bench.tables import markdown
 from orcabatch.errors import SourceError
 from orcabatch.monitor.performance import PROCESS_EXECUTORS
