@@ -40,10 +40,10 @@ LINT = (
     Step("arrows between the rooms", ("-c", "from importlinter.cli import lint_imports_command as run; run()"),
          "importlinter", "lint"),
 )  # fmt: skip
-QUICK = (*LINT, Step("quick tests", ("-m", "pytest", "-q", "-m", "not slow"), "pytest", "test"))
+QUICK = (*LINT, Step("quick tests", ("-m", "pytest", "-q", "-n", "2", "-m", "not slow"), "pytest", "test"))
 ALL = (
     *LINT,
-    Step("all tests", ("-m", "pytest", "-q"), "pytest", "test"),
+    Step("all tests", ("-m", "pytest", "-q", "-n", "2"), "pytest", "test"),
     Step("documentation", ("-m", "mkdocs", "build", "--strict", "--quiet"), "mkdocs", "docs"),
 )
 

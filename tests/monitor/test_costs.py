@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.making import outcome
@@ -76,6 +76,8 @@ def test_skipped_and_cancelled_files_have_no_cost():
 seconds = st.floats(0.0, 1e4)
 
 
+@example((1.0, 5e-324), (1.0, 5e-324), 0.0, 0.0, 0.0)
+@example((1.0, 5e-324), (1.0, 0.0), 0.0, 0.0, 0.0)
 @given(st.tuples(seconds, seconds), st.tuples(seconds, seconds), st.floats(0, 1), st.floats(0, 10), st.floats(0, 1))
 def test_the_share_is_a_percentage_whatever_was_measured(load, extract, taken, wait, cores):
     """Clocks of different grain give odd numbers; the answer stays between 0 and 100."""

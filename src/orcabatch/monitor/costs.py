@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CALLS_PER_LOAD = 16
 """About as many times does loading and writing one file come back from a call and want the interpreter lock again."""
 
+CLOCK_S = 1e-9
+"""No CPU clock counts finer. Less than a tick is none: divided by, it gives an infinite rate, and that no number."""
+
 IO_PHASES = (Phase.LOAD, Phase.WRITE)
 
 
@@ -114,9 +117,9 @@ def idle_s(cost: FileCost, phase: Phase) -> float:
 def _waiting_rate(cost: FileCost) -> float:
     """Seconds of waiting that come with one CPU second."""
     extract_cpu_s = cost.cpu_s.get(Phase.EXTRACT, 0.0)
-    if extract_cpu_s > 0.1 * cost.busy_cpu_s:
+    if extract_cpu_s > max(0.1 * cost.busy_cpu_s, CLOCK_S):
         return idle_s(cost, Phase.EXTRACT) / extract_cpu_s
-    if cost.busy_cpu_s <= 0:
+    if cost.busy_cpu_s <= CLOCK_S:
         return 0.0
     return max(cost.busy_s - cost.busy_cpu_s, 0.0) / cost.busy_cpu_s
 
