@@ -211,6 +211,15 @@ def test_a_failed_row_never_stands_inside_another_row(files: list[Path], broken:
         assert [line[1] for line in rows(tmp_path / "with" / table)[1:]] == [path.stem for path in mixed]
 
 
+def test_linked_statistics_that_digitalmodel_cannot_make_name_the_labels(files: list[Path], tmp_path: Path) -> None:
+    """Their labels are values of the table, and statistics are always made: an empty one has digitalmodel see dates."""
+    cfg = case("C", files[:1], tmp_path)
+    group = cfg["linked_statistics_settings"]["groups"][0]
+    group["Columns"] = [{**group["Columns"][0], "Label": label} for label in ("", "b")]
+    with pytest.raises(OutputError, match=r"linked statistics .* `linked_statistics_settings` other labels"):
+        run(cfg, threads=1)
+
+
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_a_failed_row_stands_right_under_labels_with_line_ends(
     files: list[Path], broken: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line_end: str

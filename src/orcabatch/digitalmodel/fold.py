@@ -54,7 +54,7 @@ def save_linked(layout: Layout, cfg: AttributeDict, outcomes: Sequence[FileOutco
     """
     together = _folded(layout.linked.add_file_result_to_all_results, [_result(o).linked for o in outcomes if o.ok])
     written: list[Path] = []
-    with written_by(_whole(written, None)), _in_words("linked statistics", _DATES):
+    with written_by(_whole(written, None)), _in_words("linked statistics", _LABELS):
         layout.linked.save_linked_statistics(together, cfg)
     return written
 
@@ -74,6 +74,11 @@ def _in_words(tables: str, remedy: str) -> Iterator[None]:
 _DATES = (
     "With statistics of the table it takes names that look like dates (20240101.sim, 0100.sim) for dates: rename such "
     "files, or switch the flags below `summary.statistics` off."
+)
+
+_LABELS = (
+    "It always adds statistics of the table, and takes labels or names of files that are empty or look like dates for "
+    "dates: give the columns of `linked_statistics_settings` other labels, or the files other names."
 )
 
 
