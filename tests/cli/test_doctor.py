@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,10 @@ from cli_batches import management
 from orcabatch import simulated
 from orcabatch.cli.checks import Level, shown
 from orcabatch.cli.checks_digitalmodel import check_digitalmodel, conflicts
-from orcabatch.cli.checks_disk import check_temporary, disk_of
+from orcabatch.cli.checks_disk import check_temporary
 from orcabatch.cli.checks_host import check_host
 from orcabatch.cli.checks_ledger import check_ledger
-from orcabatch.host import Disk, HostResources
+from orcabatch.host import HostResources
 from orcabatch.store.ledger import LedgerDescription
 
 GB = 10**9
@@ -177,15 +176,6 @@ def test_a_temporary_folder_that_cannot_be_written_is_to_be_mended(tmp_path):
     check = check_temporary(HostResources(2, 4 * GB), tmp_path / "nowhere")
     assert check.level is Level.MEND
     assert "TEMP" in check.remedy
-
-
-def test_a_folder_lies_on_the_disk_with_the_longest_mount_point(tmp_path):
-    """/ and /data are both above /data/sims."""
-    disks = (Disk(Path("/"), "a", "ssd"), Disk(tmp_path, "b", "network"))
-    host = HostResources(2, 4 * GB, disks=disks)
-    assert disk_of(host, tmp_path / "sims") == disks[1]
-    assert disk_of(host, tmp_path.parent) == disks[0]
-    assert disk_of(HostResources(2, 4 * GB), tmp_path) is None
 
 
 def test_a_ledger_that_cannot_be_used_stops_nothing(monkeypatch, tmp_path):

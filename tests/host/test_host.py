@@ -3,6 +3,7 @@
 import math
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcabatch.host import HostResources, ResourceManager, fingerprint, full_hash, sim_sizes
+from orcabatch.host import Disk, HostResources, ResourceManager, fingerprint, full_hash, measure, sim_sizes
 
 GB, MB = 10**9, 10**6
 BIG = HostResources(64, 256 * GB)
@@ -141,3 +142,18 @@ def test_a_missing_file_has_no_fingerprint(tmp_path: Path) -> None:
     """The error is the system's, and names the file."""
     with pytest.raises(FileNotFoundError, match=r"gone\.sim"):
         fingerprint(tmp_path / "gone.sim")
+
+
+def test_a_folder_lies_on_the_disk_with_the_longest_mount_point() -> None:
+    """/ and /data are both above /data/sims; a relative folder lies nowhere."""
+    disks = (Disk(Path("/"), "a", "ssd"), Disk(Path("/data"), "b", "network"))
+    host = HostResources(2, 4 * 10**9, disks=disks)
+    assert host.disk_of(Path("/data/sims")) == disks[1]
+    assert host.disk_of(Path("/database")) == disks[0]
+    assert host.disk_of(Path("D:/temp")) is None
+    assert HostResources(2, 4 * 10**9).disk_of(Path("/data")) is None
+
+
+def test_the_systems_folder_for_temporary_files_is_measured() -> None:
+    """The one that Python uses."""
+    assert measure().temporary == Path(tempfile.gettempdir())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orcabatch.host import Partition, Probes, measure, memory_reading
-from orcabatch.host.windows import ExtendedLimits, GroupAffinity, Kernel, usable_cpus
+from orcabatch.host.windows import ExtendedLimits, GroupAffinity, Kernel, SeekPenalty, StorageQuery, usable_cpus
 
 GB = 10**9
 WINDOWS_10, WINDOWS_11 = 19045, 22631
@@ -19,6 +19,18 @@ WINDOWS_10, WINDOWS_11 = 19045, 22631
 def target(pointer: Any) -> Any:
     """What a `ctypes.byref` points to."""
     return pointer._obj
+
+
+class _Function:
+    """A function of a library: its type of result can be said."""
+
+    restype: Any = None
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
 
 
 @dataclass
@@ -30,6 +42,30 @@ class FakeKernel32:
     mask: tuple[int, int] = (0, 0)
     nodes: dict[int, tuple[int, int]] = field(default_factory=dict)
     job: dict[int, dict[str, int]] = field(default_factory=dict)
+    drives: dict[str, int | None] = field(default_factory=dict)
+    open_handles: list[int] = field(default_factory=list)
+
+    @property
+    def CreateFileW(self) -> Any:  # noqa: N802 - Windows' name
+        def create(name: Any, access: int, *rest: Any) -> int | None:
+            assert access == 0
+            drive = name.value.removeprefix("\\\\.\\")
+            if drive not in self.drives:
+                return ctypes.c_void_p(-1).value
+            self.open_handles.append(list(self.drives).index(drive) + 1)
+            return self.open_handles[-1]
+
+        return _Function(create)
+
+    def DeviceIoControl(self, handle: Any, code: int, query: Any, size: int, answer: Any, *rest: Any) -> int:  # noqa: N802
+        assert (code, target(query).property, target(query).kind, size) == (0x2D1400, 7, 0, 12)
+        seeks = list(self.drives.values())[handle.value - 1]
+        target(answer).seeks = seeks or 0
+        return 0 if seeks is None else 1
+
+    def CloseHandle(self, handle: Any) -> int:  # noqa: N802 - Windows' name
+        self.open_handles.remove(handle.value)
+        return 1
 
     def GetCurrentProcess(self) -> int:  # noqa: N802 - Windows' name
         return -1
@@ -149,6 +185,15 @@ def test_a_library_that_answers_nothing_leaves_one_node_with_all_cpus() -> None:
     assert (found.logical_cpus, found.numa_nodes, found.numa_cpus) == (8, 1, (tuple(range(8)),))
 
 
+def test_disks_tell_their_kind_without_any_right_to_their_content() -> None:
+    """C: has no seek penalty, D: has one, E: does not say, F: cannot be opened; every handle is closed."""
+    library = FakeKernel32(drives={"C:": 0, "D:": 1, "E:": None})
+    listed = tuple(Partition(f"{drive}:\\", f"{drive}:\\", "NTFS", "rw,fixed") for drive in "CDEF")
+    disks = measure(replace(host(library), partitions=lambda: listed)).disks
+    assert [disk.kind for disk in disks] == ["ssd", "hdd", "unknown", "unknown"]
+    assert library.open_handles == []
+
+
 def test_a_network_drive_is_not_asked_for_its_size() -> None:
     """Psutil marks it as remote."""
     drives = (Partition("C:\\", "C:\\", "NTFS", "rw,fixed"), Partition("N:\\", "N:\\", "NTFS", "rw,remote"))
@@ -159,6 +204,8 @@ def test_a_network_drive_is_not_asked_for_its_size() -> None:
 @pytest.mark.skipif(ctypes.sizeof(ctypes.c_void_p) != 8, reason="the sizes are those of 64-bit Windows")
 def test_structures_have_the_size_that_windows_expects() -> None:
     """A wrong size makes Windows refuse the question: 16 bytes of GROUP_AFFINITY, 144 of the job's limits."""
+    assert ctypes.sizeof(StorageQuery) == 12
+    assert ctypes.sizeof(SeekPenalty) == 12
     assert ctypes.sizeof(GroupAffinity) == 16
     assert ctypes.sizeof(ExtendedLimits) == 144
     assert (ExtendedLimits.flags.offset, ExtendedLimits.job_memory.offset) == (16, 120)

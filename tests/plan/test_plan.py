@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcabatch.engine.concurrency import START
-from orcabatch.host import HostResources
+from orcabatch.host import Disk, HostResources
 from orcabatch.plan import (
     BatchOptimizer,
     BatchPlan,
@@ -497,3 +497,47 @@ def test_thread_counts_are_the_configured_ones_whatever_the_groups() -> None:
     """R4: never capped, for a triple, a mapping, or nothing in them."""
     for groups in (([], [], []), {"small": [1]}, {}):
         assert BatchOptimizer().assign_thread_counts(groups) == {"small": 45, "medium": 30, "large": 15}
+
+
+SLOW, FAST = Disk(Path("/"), "sda", "hdd", 0, 50 * GB), Disk(Path("/fast"), "nvme", "ssd", 0, 900 * GB)
+
+SHARE = replace(SLOW, kind="network")
+
+
+@pytest.mark.parametrize(
+    ("disks", "asked", "said"),
+    [
+        (
+            (SLOW, FAST),
+            None,
+            "go to /spool, on a hard disk; /fast is on an SSD with 900 GB free.",
+        ),
+        ((SLOW, FAST), "/fast/temp", None),
+        ((SLOW, FAST), "/elsewhere", "Temporary files go to /elsewhere, on a hard disk; /fast"),
+        ((replace(SLOW, kind="ssd"), FAST), None, None),
+        ((replace(SLOW, kind="unknown"), FAST), None, None),
+        ((SLOW, replace(FAST, free_bytes=GB)), None, None),
+        ((SLOW, replace(FAST, free_bytes=None)), None, None),
+        (
+            (replace(SLOW, kind="network"), replace(FAST, kind="hdd")),
+            None,
+            "on a network drive; /fast is on a hard disk",
+        ),
+        (
+            (replace(SLOW, kind="network"), replace(FAST, kind="hdd"), replace(FAST, mount=Path("/f"))),
+            None,
+            "; /f is on",
+        ),
+    ],
+)
+def test_a_faster_disk_for_temporary_files_is_named(
+    disks: tuple[Disk, ...], asked: str | None, said: str | None
+) -> None:
+    """Only where both kinds are known and there is room; the folder and its kind stand in the plan in any case."""
+    host = HostResources(8, 16 * GB, disks=disks, temporary=Path("/spool"))
+    made = plan(files(1), {"io": {"temp_directory": asked}} if asked else None, host)
+    found = [note for note in made.notes if note.startswith("Temporary files")]
+    assert len(found) == (said is not None)
+    assert (said or "") in "".join(found)
+    kind = {"hdd": " (hdd)", "ssd": " (ssd)", "network": " (network)"}.get(disks[0].kind, "")
+    assert f"temporary files: {asked or '/spool'}{' (ssd)' if asked == '/fast/temp' else kind}\n" in made.to_text()

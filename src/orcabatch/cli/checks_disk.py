@@ -19,7 +19,7 @@ from orcabatch.orcaflex.files import InputError, check_readable, is_on_network
 from orcabatch.settings import format_size
 
 if TYPE_CHECKING:
-    from orcabatch.host import Disk, HostResources
+    from orcabatch.host import HostResources
 
 TOPIC = "disks"
 WRITE_BYTES = 32_000_000
@@ -67,17 +67,10 @@ def check_output(host: HostResources, folder: Path) -> Check:
     return _with_space(what, there)
 
 
-def disk_of(host: HostResources, folder: Path) -> Disk | None:
-    """The file system that a folder lies on: the one with the longest mount point above it."""
-    path = folder.resolve()
-    above = [disk for disk in host.disks if path.is_relative_to(disk.mount)]
-    return max(above, key=lambda disk: len(disk.mount.parts), default=None)
-
-
 def _kind_of(host: HostResources, folder: Path) -> str:
     if is_on_network(folder):
         return "network"
-    disk = disk_of(host, folder)
+    disk = host.disk_of(folder.resolve())
     return disk.kind if disk is not None and disk.kind != "unknown" else "kind of disk not known"
 
 

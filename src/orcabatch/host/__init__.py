@@ -7,12 +7,13 @@ specification's one formula (`ResourceManager.calculate_optimal_threads`); see `
 from orcabatch.host.files import Fingerprint, fingerprint, full_hash, sim_sizes
 from orcabatch.host.manager import CPU_SHARE, ORCAFLEX_OVERHEAD, ResourceManager, optimal_threads
 from orcabatch.host.measure import Partition, Probes, measure, memory_reading, system_probes
-from orcabatch.host.values import Disk, HostResources, MemoryReading
+from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
 
 __all__ = [
     "CPU_SHARE",
     "ORCAFLEX_OVERHEAD",
     "Disk",
+    "DiskKind",
     "Fingerprint",
     "HostResources",
     "MemoryReading",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class Probes:
         ram: total and available bytes of the machine.
         partitions: mounted file systems.
         disk_usage: total and free bytes of a mount point; None where it cannot be asked.
+        temporary: the system's folder for temporary files; None where there is none.
         root: where /proc and /sys are (Linux).
         kernel: kernel32 (Windows); None elsewhere.
     """
@@ -56,6 +58,7 @@ class Probes:
     ram: Callable[[], tuple[int, int]]
     partitions: Callable[[], tuple[Partition, ...]]
     disk_usage: Callable[[str], tuple[int, int] | None]
+    temporary: Callable[[], Path | None] = lambda: None
     root: Path = Path("/")
     kernel: windows.Kernel | None = None
 
@@ -71,6 +74,7 @@ def system_probes() -> Probes:
         ram=_ram,
         partitions=_partitions,
         disk_usage=_disk_usage,
+        temporary=_temporary,
         kernel=_kernel(),
     )
 
@@ -94,6 +98,7 @@ def measure(probes: Probes | None = None) -> HostResources:
         total_ram_bytes=memory.total_bytes,
         available_ram_bytes=min(memory.available_bytes, machine_available),
         disks=_disks(probes),
+        temporary=probes.temporary(),
         limited_by=limits,
         platform=probes.platform,
     )
@@ -179,7 +184,9 @@ def _disk(probes: Probes, partition: Partition) -> Disk:
 def _kind(probes: Probes, partition: Partition) -> DiskKind:
     if partition.fstype.lower() in _NETWORK or "remote" in partition.options.split(","):
         return "network"
-    return linux.disk_kind(partition.device, probes.root) if probes.platform == "linux" else "unknown"
+    if probes.platform == "linux":
+        return linux.disk_kind(partition.device, probes.root)
+    return windows.disk_kind(probes.kernel, partition.mount) if probes.kernel is not None else "unknown"
 
 
 def _affinity() -> tuple[int, ...] | None:
@@ -201,13 +208,20 @@ def _partitions() -> tuple[Partition, ...]:
 def _is_storage(partition: Partition) -> bool:
     if sys.platform == "win32":
         return "cdrom" not in partition.options
-    return partition.device.startswith("/dev/") or partition.fstype.lower() in _NETWORK
+    storage = partition.device.startswith("/dev/") or partition.fstype.lower() in _NETWORK
+    return storage or partition.mount == str(_temporary())  # which may be memory, and then lies on no disk below it
 
 
 def _disk_usage(mount: str) -> tuple[int, int] | None:
     with contextlib.suppress(OSError):
         usage = psutil.disk_usage(mount)
         return int(usage.total), int(usage.free)
+    return None
+
+
+def _temporary() -> Path | None:
+    with contextlib.suppress(OSError):
+        return Path(tempfile.gettempdir())
     return None
 
 

@@ -45,6 +45,7 @@ class HostResources:
         numa_cpus: the CPU numbers of each node; all in one node unless given.
         available_ram_bytes: memory that can be filled now, reclaimable page cache included; the total unless given.
         disks: mounted file systems.
+        temporary: the system's folder for temporary files; None where it is not known.
         limited_by: for an attribute that is below what the machine has, by what: `{"logical_cpus": "cgroup"}`.
         platform: as in `sys.platform`; empty where it does not matter.
     """
@@ -56,6 +57,7 @@ class HostResources:
     numa_cpus: tuple[tuple[int, ...], ...] = ()
     available_ram_bytes: int = -1
     disks: tuple[Disk, ...] = ()
+    temporary: Path | None = None
     limited_by: Mapping[str, str] = field(default_factory=dict)
     platform: str = ""
 
@@ -70,6 +72,11 @@ class HostResources:
         object.__setattr__(self, "numa_cpus", nodes)
         object.__setattr__(self, "numa_nodes", self.numa_nodes or len(nodes))
         object.__setattr__(self, "available_ram_bytes", min(available, self.total_ram_bytes))
+
+    def disk_of(self, folder: Path) -> Disk | None:
+        """The disk that an absolute folder lies on: the one with the longest mount point above it."""
+        above = [disk for disk in self.disks if folder.is_relative_to(disk.mount)]
+        return max(above, key=lambda disk: len(disk.mount.parts), default=None)
 
 
 def _even_nodes(cpus: int, nodes: int) -> tuple[tuple[int, ...], ...]:

@@ -1,4 +1,4 @@
-"""Windows: processor groups, NUMA nodes, and the limits of a job object (which is what a container is there).
+"""Windows: processor groups, NUMA nodes, kinds of disks, and the limits of a job object (a container, there).
 
 Covers the questions to kernel32 and what their answers mean. The library is handed in, so that both are tested
 without Windows; on Windows itself none of this has been run. Does not cover totals (`orcabatch.host.measure`).
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from orcabatch.host.values import MemoryReading
+from orcabatch.host.values import DiskKind, MemoryReading
 
 GROUP_SIZE = 64
 """CPUs are numbered group x 64 + bit, so that a number is unique over all groups."""
@@ -21,6 +21,8 @@ SPANNING_BUILD = 20348
 _CPU_RATE, _EXTENDED_LIMITS, _MEMORY_USAGE = 15, 9, 28
 _RATE_ENABLED, _RATE_HARD_CAP = 0x1, 0x4
 _LIMITS_JOB_MEMORY = 0x200
+_SHARED, _OPEN_EXISTING, _INVALID_HANDLE = 0x3, 3, ctypes.c_void_p(-1).value
+_QUERY_STORAGE, _SEEK_PENALTY = 0x2D1400, 7
 
 
 class GroupAffinity(ctypes.Structure):
@@ -60,6 +62,18 @@ class MemoryUsage(ctypes.Structure):
     """JOBOBJECT_MEMORY_USAGE_INFORMATION."""
 
     _fields_: ClassVar = [("job_memory", ctypes.c_uint64), ("peak", ctypes.c_uint64)]
+
+
+class StorageQuery(ctypes.Structure):
+    """STORAGE_PROPERTY_QUERY; the kind of query is 0, the standard one."""
+
+    _fields_: ClassVar = [("property", ctypes.c_uint32), ("kind", ctypes.c_uint32), ("more", ctypes.c_ubyte * 4)]
+
+
+class SeekPenalty(ctypes.Structure):
+    """DEVICE_SEEK_PENALTY_DESCRIPTOR."""
+
+    _fields_: ClassVar = [("version", ctypes.c_uint32), ("size", ctypes.c_uint32), ("seeks", ctypes.c_ubyte)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,25 @@ class Kernel:
         used = int(usage.job_memory) if self._ask_job(_MEMORY_USAGE, usage) else 0
         return MemoryReading(int(limits.job_memory), max(0, int(limits.job_memory) - used))
 
+    def seeks(self, drive: str) -> bool | None:
+        r"""Whether the disk of a drive (`D:`) has to move to another place, as one that turns has; None: not said.
+
+        The drive is opened without any right to its content, which needs no administrator.
+        """
+        volume = ctypes.c_wchar_p(rf"\\.\{drive}")
+        self.library.CreateFileW.restype = ctypes.c_void_p
+        handle = self.library.CreateFileW(volume, 0, _SHARED, None, _OPEN_EXISTING, 0, None)
+        if handle is None or handle == _INVALID_HANDLE:
+            return None
+        query, answer, returned = StorageQuery(_SEEK_PENALTY), SeekPenalty(), ctypes.c_uint32()
+        sizes = ctypes.sizeof(query), ctypes.sizeof(answer)
+        arguments = ctypes.byref(query), sizes[0], ctypes.byref(answer), sizes[1], ctypes.byref(returned), None
+        try:
+            answered = self.library.DeviceIoControl(ctypes.c_void_p(handle), _QUERY_STORAGE, *arguments)
+        finally:
+            self.library.CloseHandle(ctypes.c_void_p(handle))
+        return bool(answer.seeks) if answered else None
+
     def _ask_job(self, kind: int, info: ctypes.Structure) -> bool:
         size = ctypes.sizeof(info)
         return bool(self.library.QueryInformationJobObject(None, kind, ctypes.byref(info), size, None))
@@ -144,6 +177,12 @@ def numa_nodes(kernel: Kernel, allowed: frozenset[int]) -> tuple[tuple[int, ...]
     """The allowed CPUs of each NUMA node; nodes without any are left out."""
     nodes = (tuple(cpu for cpu in _numbers(*node) if cpu in allowed) for node in kernel.node_masks())
     return tuple(node for node in nodes if node)
+
+
+def disk_kind(kernel: Kernel, mount: str) -> DiskKind:
+    r"""The kind of disk that a drive (`D:\`) is on: ssd, hdd or unknown."""
+    seeks = kernel.seeks(mount.rstrip("\\"))
+    return "unknown" if seeks is None else "hdd" if seeks else "ssd"
 
 
 def _numbers(group: int, mask: int) -> Iterator[int]:

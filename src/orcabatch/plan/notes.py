@@ -7,16 +7,21 @@ settings change the output or cannot hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.plan.caps import memory_budget
 from orcabatch.settings import Settings, format_size, was_set
 
 if TYPE_CHECKING:
-    from orcabatch.host import HostResources
+    from orcabatch.host import DiskKind, HostResources
     from orcabatch.plan.values import PlannedFile, Tier
 
 _NAMED = 5
+FASTEST_FIRST: tuple[DiskKind, ...] = ("ssd", "hdd", "network")
+_DISKS = {"ssd": "an SSD", "hdd": "a hard disk", "network": "a network drive"}
+ROOM_BYTES = 10_000_000_000
+"""A disk with less free space than this is not proposed: OrcaFlex's temporary logs are as large as its results."""
 _LIMITED = {"logical_cpus": "fewer CPUs", "total_ram_bytes": "less memory"}
 
 
@@ -29,6 +34,7 @@ def notes(
         *_limited(host),
         *_memory(running, memory_budget(settings, host), settings),
         *_floor(tiers, settings),
+        *_temporary(settings, host),
         *_output(settings),
         *_machines(settings),
     )
@@ -58,6 +64,28 @@ def _floor(tiers: Sequence[Tier], settings: Settings) -> Iterator[str]:
     least = settings.threading.min_threads
     if was_set(settings, "threading.min_threads") and tiers and least > sum(tier.limit for tier in tiers):
         yield f"threading.min_threads = {least} cannot be kept: {tiers[0].bound_by}."
+
+
+def _temporary(settings: Settings, host: HostResources) -> Iterator[str]:
+    """Say where a faster disk is there for temporary files; where the kind of a disk is not known nothing is said."""
+    folder = temporary_folder(settings, host)
+    disk = None if folder is None else host.disk_of(folder)
+    if disk is None or disk.kind not in FASTEST_FIRST:
+        return
+    faster = FASTEST_FIRST[: FASTEST_FIRST.index(disk.kind)]
+    better = [other for other in host.disks if other.kind in faster and (other.free_bytes or 0) >= ROOM_BYTES]
+    if better:
+        best = min(better, key=lambda other: (FASTEST_FIRST.index(other.kind), -(other.free_bytes or 0)))
+        yield (
+            f"Temporary files go to {folder}, on {_DISKS[disk.kind]}; {best.mount} is on {_DISKS[best.kind]} with "
+            f"{format_size(best.free_bytes or 0)} free. If you may write there, name a folder on it: io.temp_directory."
+        )
+
+
+def temporary_folder(settings: Settings, host: HostResources) -> Path | None:
+    """Where temporary files will go: where the settings say, else where the system has them; None: not known."""
+    asked = settings.io.temp_directory
+    return host.temporary if asked is None else Path(asked)
 
 
 def _machines(settings: Settings) -> Iterator[str]:

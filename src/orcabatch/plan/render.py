@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.plan.notes import temporary_folder
 from orcabatch.settings import format_count, format_duration, format_size, to_section
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _summary(plan: BatchPlan) -> Iterator[str]:
     yield f"memory: {format_size(plan.memory_budget_bytes)} may be filled ({_memory_line(running)})"
     if running:
         yield from _running_lines(plan, running)
+        yield _temporary_line(plan)
     yield from _skip_lines(plan.skipped)
 
 
@@ -105,6 +107,13 @@ def _order_line(plan: BatchPlan) -> str:
     first = ", ".join(plan.files[index].file.name for index in plan.order[:_FIRST_FILES])
     more = f" and {len(plan.order) - _FIRST_FILES} more" if len(plan.order) > _FIRST_FILES else ""
     return f"order: longest first: {first}{more}"
+
+
+def _temporary_line(plan: BatchPlan) -> str:
+    folder = temporary_folder(plan.settings, plan.host)
+    disk = None if folder is None else plan.host.disk_of(folder)
+    kind = f" ({disk.kind})" if disk is not None and disk.kind != "unknown" else ""
+    return f"temporary files: {folder or 'where the system has them'}{kind}"
 
 
 def _skip_lines(skipped: Sequence[PlannedFile]) -> Iterator[str]:

@@ -125,7 +125,7 @@ class Io(Section):
     temp_directory: Text | None = key(
         None,
         "Folder for OrcaFlex's temporary files and for staged inputs. One that cannot be used gets one warning, and "
-        "the system's is used.",
+        "the system's is used. The plan says where they go, and where a faster disk is there.",
         "a folder",
         shown="the system's",
     )
