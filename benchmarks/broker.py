@@ -22,6 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from orcabatch import simulated
 from orcabatch.bench.configurations import Configuration
 
@@ -280,7 +282,7 @@ def run_broker_bench(
         result: dict[str, Any] = {
             "rounds": rounds,
             "cpus": os.cpu_count(),
-            "load_average": os.getloadavg()[0],
+            "load_average": psutil.getloadavg()[0],
             "cases": [compare(bench, case, rounds) for case in cases],
             "with_costs": with_costs(bench, rounds),
             "nothing_but_python": nothing_but_python(bench, rounds),

@@ -11,11 +11,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 SIMULATED = "orcabatch.simulated"
 
@@ -69,9 +70,9 @@ def _timed(side: Any, simulated: Any, question: dict[str, Any]) -> dict[str, Any
 
 
 def _cpu_s() -> float:
-    """CPU seconds of this process and of its children that ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    """CPU seconds of this process and of its children that ended (which Windows does not keep: there without them)."""
+    ended = psutil.Process().cpu_times()
+    return time.process_time() + getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
 
 
 class _Digitalmodel:
@@ -101,7 +102,7 @@ class _Orcabatch:
 
     def run(self, cfg: dict[str, Any]) -> dict[str, Any]:
         if self._cpu is not None:
-            os.sched_setaffinity(0, {self._cpu})
+            psutil.Process().cpu_affinity([self._cpu])
         result = self._run_batch(cfg, orcaflex="simulated", progress=False, fresh=True, performance=self._performance)
         result.raise_for_failures()
         files = result.outcomes

@@ -37,6 +37,7 @@ LINT = (
     Step("format", ("-m", "ruff", "format", "--check", "."), "ruff", "lint"),
     Step("style", ("-m", "ruff", "check", "."), "ruff", "lint"),
     Step("types", ("-m", "mypy"), "mypy", "lint"),
+    Step("types on Windows", ("-m", "mypy", "--platform", "win32"), "mypy", "lint"),
     Step("arrows between the rooms", ("-c", "from importlinter.cli import lint_imports_command as run; run()"),
          "importlinter", "lint"),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.work import FunctionPostProcess, PostProcess
+from orcabatch.store.atomic import check_writable
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.values import NotStorable, encode
 
@@ -263,9 +264,7 @@ def usable_folder(folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".orcabatch-probe.tmp"
-        probe.touch()
-        probe.unlink()
+        check_writable(folder)
     except OSError as error:
         raise OutputError(
             f"The result folder {folder} cannot be written to: {error.strerror or error}. "

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from orcabatch.console import survive_code_pages
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 
 OK, SOME_FAILED, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 130
@@ -31,6 +32,7 @@ COMMANDS = {
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    survive_code_pages()
     words = list(sys.argv[1:] if words is None else words)
     parser = _parser()
     if not words or words[0] in {"-h", "--help", "--version"}:

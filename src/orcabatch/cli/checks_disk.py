@@ -1,7 +1,7 @@
 """What the doctor says about folders: kind of disk, free space, speed, and whether they can be used.
 
-Something is written only to the temporary folder, and taken away again. Of the input one `.sim` file is read, at most
-`READ_BYTES` of it; the output folder is only looked at.
+What is written is taken away again: something to the temporary folder, an empty file to the result folder (access lists
+and shares have no other answer). Of the input one `.sim` file is read, at most `READ_BYTES` of it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from orcabatch.cli.checks import Check, Level
 from orcabatch.orcaflex.files import InputError, check_readable, is_on_network
 from orcabatch.settings import format_size
+from orcabatch.store.atomic import check_writable
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
@@ -61,7 +62,9 @@ def check_output(host: HostResources, folder: Path) -> Check:
     if not there.is_dir():
         remedy = "correct file_management.output_directory"
         return Check(TOPIC, f"{what}; {there} is a file, not a folder", Level.MEND, remedy)
-    if not os.access(there, os.W_OK | os.X_OK):
+    try:
+        check_writable(there)
+    except OSError:
         remedy = "ask for write access, or give another folder: --output FOLDER"
         return Check(TOPIC, f"{what}; {there} cannot be written to", Level.MEND, remedy)
     return _with_space(what, there)

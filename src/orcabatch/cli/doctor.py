@@ -39,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Looks at this machine, OrcFxAPI and its DLL, the licence, digitalmodel, disks and ledger, and "
         "says what to mend.",
         epilog="Exit code 0: a batch can run; 2: something has to be mended first. Of .sim files one per folder is "
-        "read in part, for its speed; something is written to the temporary folder only, and taken away. "
+        "read in part, for its speed; something is written to the temporary folder, an empty file to the result "
+        "folders, and taken away. "
         "--debug shows tracebacks.",
     )
     parser.add_argument("yamls", nargs="*", type=Path, metavar="FILE.yml", help="also look at these batches' folders")

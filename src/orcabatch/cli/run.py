@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.digitalmodel.arguments import parse_overrides
 from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import Cause, Status
+from orcabatch.store.atomic import check_writable
 
 OK, SOME_FAILED, NOTHING_RAN = 0, 1, 2
 
@@ -134,9 +134,12 @@ def check_place(target: Path) -> None:
         OutputError: it cannot; says why.
     """
     folder = target.absolute().parent
-    why = "" if os.access(folder, os.W_OK) else "cannot be written" if folder.is_dir() else "is no folder"
-    if why or target.is_dir():
-        fault = f"{folder} {why}" if why else "it is a folder"
+    fault = "it is a folder" if target.is_dir() else ""
+    try:
+        check_writable(folder)
+    except OSError:
+        fault = f"{folder} {'cannot be written' if folder.is_dir() else 'is no folder'}"
+    if fault:
         raise OutputError(f"{target} could not be written: {fault}. Give another place; nothing was run.")
 
 

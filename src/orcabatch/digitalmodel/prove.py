@@ -10,6 +10,7 @@ settles open periods for all others. Does not cover comparing two folders (`orca
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -220,6 +221,7 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
     done = subprocess.run(
         [sys.executable, "-P", str(REFERENCE_RUN), str(asked)],
         cwd=working if working.is_dir() else folder,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},  # of its streams; its open() stays as it is
         capture_output=True,
         text=True,
         encoding="utf-8",

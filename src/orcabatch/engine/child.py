@@ -4,7 +4,7 @@ Covers the life of the process. Does not cover the parent's side (`processes`). 
 the parent starts `python -c` with `BOOTSTRAP`, gives it its own `sys.path`, and everything else by way of the wire.
 
 Standard output belongs to the wire; whatever user code prints goes to standard error, and standard input is empty. The
-process ignores Ctrl-C: its parent decides what that means, and the process ends as soon as the parent is gone.
+process ignores Ctrl-C and Ctrl-Break: its parent decides what they mean, and it ends with its parent.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, BinaryIO
 
+from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine import travel
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message
@@ -35,8 +35,9 @@ BOOTSTRAP = (
 
 def main(orders: BinaryIO) -> None:
     """Live as a worker process; `orders` comes from the parent. Never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_the_terminal_to_the_parent()
     wire = Wire(orders, _take_output())
+    survive_code_pages()
     first = wire.receive()
     code = 1
     if first is not None:

@@ -17,7 +17,6 @@ import asyncio
 import os
 import pickle
 import platform
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from importlib import metadata
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine.child import give_way, report
 from orcabatch.engine.entry import Caught, attempt
 from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message
@@ -76,7 +76,8 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 def dask_setup(_worker: object) -> None:
     """As a preload of workers that the client started itself: what Ctrl-C means is decided by the client."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_the_terminal_to_the_parent()
+    survive_code_pages()
 
 
 def work(order: Order, packed: bytes) -> bytes:

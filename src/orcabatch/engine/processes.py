@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.spawn import get_executable
 from typing import TYPE_CHECKING
 
+from orcabatch.console import exit_code_text
 from orcabatch.engine import endings, travel, wire
 from orcabatch.engine.child import BOOTSTRAP
 from orcabatch.engine.entry import Caught, attempt
@@ -387,7 +388,7 @@ def _obituary(child: _Child) -> str:
         name = signal.Signals(-code).name if -code in {number.value for number in signal.Signals} else "unknown"
         memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
         return f"process {child.name} (pid {child.pid}) was killed by signal {-code} ({name}{memory})"
-    return f"process {child.name} (pid {child.pid}) ended with exit code {code}"
+    return f"process {child.name} (pid {child.pid}) ended with exit code {exit_code_text(code)}"
 
 
 def _apart() -> dict[str, object]:

@@ -17,6 +17,7 @@ import itertools
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -178,7 +179,7 @@ class ReadAhead:
         """
         buffer = memoryview(bytearray(PIECE_BYTES))
         with task.file.open("rb", buffering=0) as file:
-            if hasattr(os, "posix_fadvise"):
+            if sys.platform == "linux":
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
             while count := file.readinto(buffer):
                 self._read_bytes += count

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, BinaryIO
@@ -42,16 +43,26 @@ SERVER_LOST = (
     "License path:  27000@simulated;\nFlexNet Licensing error:-15,570. System Error: 10061"
 )
 
-if os.name == "nt":  # pragma: no cover
+LOCK_PAUSE_S = 0.001
+"""Between two tries of the lock on Windows; it is held for microseconds."""
+
+if sys.platform == "win32":
     import msvcrt
 
     def _lock(stream: BinaryIO) -> None:
-        stream.seek(0)
-        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        # LK_LOCK waits whole seconds between its tries, and gives up after ten of them.
+        while True:
+            stream.seek(0)
+            try:
+                msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+            except PermissionError:
+                time.sleep(LOCK_PAUSE_S)
+            else:
+                return
 
     def _unlock(stream: BinaryIO) -> None:
         stream.seek(0)
-        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl

@@ -13,12 +13,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 
 from orcabatch.errors import OutputError
 
 TEMPORARY_PREFIX = ".orcabatch-"
 """Every temporary output begins with this, whatever its target is called, so that leftovers can be told and removed."""
+
+MAX_PATH = 260
+"""Of Windows, its terminating zero included."""
 
 WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 """How long a target that another program holds open is waited for, try by try."""
@@ -36,7 +39,7 @@ def atomic_path(target: Path, *, durable: bool = True, keep_same: bool = False) 
     Raises:
         OutputError: the folder cannot be written, or another program holds the target open.
     """
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp")
+    temporary = Path(beyond_max_path(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp")))
     try:
         yield temporary
         if keep_same and _same_bytes(temporary, target):
@@ -81,6 +84,31 @@ def replace(temporary: Path, target: Path, *, wait: Callable[[float], None] = ti
             raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
         else:
             return
+
+
+def beyond_max_path(path: PurePath) -> PurePath:
+    """The same file by a name that Windows takes whatever its length: a temporary name may be longer than its target's.
+
+    Windows refuses paths of 260 characters and more unless they begin with its own prefix. Elsewhere nothing changes.
+    """
+    text = str(path)
+    if not isinstance(path, PureWindowsPath) or len(text) < MAX_PATH or text.startswith("\\\\?\\"):
+        return path
+    if text.startswith("\\\\"):
+        return type(path)("\\\\?\\UNC" + text[1:])
+    return type(path)("\\\\?\\" + text)
+
+
+def check_writable(folder: Path) -> None:
+    """Create and delete a file: what `os.access` says knows nothing of access lists and shares on Windows.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp"
+    with probe.open("xb"):
+        pass
+    probe.unlink()
 
 
 def remove_leftovers(folder: Path) -> int:

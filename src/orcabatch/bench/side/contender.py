@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 TIER_COUNTS = {"small": 45, "medium": 30, "large": 15}
@@ -68,9 +69,9 @@ def _timed(
 
 
 def _cpu_s() -> float:
-    """CPU seconds of this process and of its children that ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    """CPU seconds of this process and of its children that ended (which Windows does not keep: there without them)."""
+    ended = psutil.Process().cpu_times()
+    return time.process_time() + getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
 
 
 def _storage_bytes() -> int:
@@ -89,7 +90,7 @@ def _cache(files: Sequence[str], *, warm: bool) -> None:
             if warm:
                 while stream.read(1 << 22):
                     pass
-            elif hasattr(os, "posix_fadvise"):
+            elif sys.platform == "linux":
                 os.fsync(stream.fileno())
                 os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

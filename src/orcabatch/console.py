@@ -1,0 +1,48 @@
+"""Our own processes at the console: what they print survives every code page, what is pressed there is the parent's.
+
+On Windows a pipe or a redirected file takes text in the ANSI code page, and one letter beyond it ends a print with
+UnicodeEncodeError: a finished batch would end in a traceback, a user's function would fail for its own `print`. This is
+set once at the door of each process that is ours (command line, workers); a user's script keeps its streams.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+
+EXIT_CODES = {
+    0xC0000005: "access violation",
+    0xC0000017: "out of memory",
+    0xC000001D: "illegal instruction",
+    0xC0000094: "integer division by zero",
+    0xC00000FD: "stack overflow",
+    0xC0000135: "a DLL was not found",
+    0xC000013A: "Ctrl-C",
+    0xC0000142: "a DLL could not be initialised",
+    0xC0000374: "heap corruption",
+    0xC0000409: "stack buffer overrun, or abort",
+}
+"""Windows' own exit codes (NTSTATUS) that a native library ends a process with, in words."""
+
+
+def survive_code_pages() -> None:
+    """Let letters that a stream's encoding lacks be written as escapes instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def leave_the_terminal_to_the_parent() -> None:
+    """Ignore Ctrl-C, and Ctrl-Break on Windows: what they mean is said by the parent, which waits for us."""
+    for name in ("SIGINT", "SIGBREAK"):
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def exit_code_text(code: int) -> str:
+    """A process's exit code as an engineer can look it up: Windows' own in hex, with what it means."""
+    if code < 0x80000000:
+        return str(code)
+    meaning = EXIT_CODES.get(code)
+    return f"0x{code:08X} ({meaning})" if meaning else f"0x{code:08X}"
