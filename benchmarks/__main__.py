@@ -1,8 +1,8 @@
 """`python -m benchmarks SUITE`, in a checkout: what the engine's tuned numbers were chosen by.
 
 Suites: virtual (every fixed count, the lower bound, regret, with history), prediction, validation (the virtual host
-against real runs), broker (what asking OrcaFlex once saves), and replay METRICS (a run of yours again in virtual time,
-at other counts). What users run stands in `orcabatch bench`.
+against real runs), broker (what asking OrcaFlex once saves), travel (what goes to worker processes), and replay METRICS
+(a run of yours again in virtual time, at other counts). What users run stands in `orcabatch bench`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import broker, cases, prediction, regret, validation, virtual
+from benchmarks import broker, cases, prediction, regret, travel, validation, virtual
 from benchmarks.replay import replayed
 from orcabatch.bench.measure import provenance, temporary_folder
 from orcabatch.bench.tables import as_json, markdown
@@ -95,6 +95,10 @@ def _broker(arguments: Arguments, folder: Path) -> Iterator[Found]:
     yield {"suite": "broker", "markdown": broker.to_markdown(result), "result": result}
 
 
+def _travel(arguments: Arguments, folder: Path) -> Iterator[Found]:
+    yield _mapping(travel.suite(folder, rounds=max(1, arguments.rounds)))
+
+
 def _replay(metrics: Path | None) -> str:
     if metrics is None:
         raise SourceError("name the metrics file of a run: `python -m benchmarks replay performance_metrics.json`")
@@ -110,6 +114,7 @@ SUITES: dict[str, Callable[[Arguments, Path], Iterator[Found]]] = {
     "prediction": _prediction,
     "validation": _validation,
     "broker": _broker,
+    "travel": _travel,
 }
 
 if __name__ == "__main__":

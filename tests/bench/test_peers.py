@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orcabatch.bench import measure, peers, tables, workloads
-from orcabatch.bench.findings import Setup, row
+from orcabatch.bench.findings import CPUS, Setup, cpu_percent, row
 from orcabatch.bench.measure import Contender, Measured, compete
 from orcabatch.bench.suites import tour
 from orcabatch.bench.workloads import Workload, sizes, written
@@ -62,6 +62,14 @@ def test_a_contender_that_fails_is_named_with_its_last_words_and_the_others_go_o
     assert math.isinf(found[0].median_s)
     assert found[1].wall_s
     assert "not finished" in row(found[0])["seconds"]
+
+
+def test_cpu_stands_in_percent_of_all_cores_too() -> None:
+    """Half of all cores over the run: CPU seconds alone say nothing without how long it took."""
+    half = Measured("who", "what", (4.0,), ({"cpu_s": 2.0 * CPUS},))
+    assert cpu_percent(half) == 50
+    assert row(half)["CPU %"] == "50"
+    assert row(Measured("who", "what"))["CPU %"] == ""
 
 
 def test_peers_that_are_not_installed_are_left_out_with_the_package_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,7 @@ def row(each: Measured, baseline: Measured | None = None) -> dict[str, Any]:
         "seconds": _spread(each.wall_s),
         "without the simulator": f"{each.without_simulator_s(lanes):.2f}" if each.wall_s else "",
         "CPU s": f"{each.median('cpu_s'):.1f}",
+        "CPU %": f"{cpu_percent(each):.0f}" if each.wall_s else "",
         "peak memory": f"{each.median('peak_bytes') / MB:.0f} MB",
         "DLL calls": f"{each.median('calls'):.0f}",
         "log passes": f"{each.median('passes'):.0f}",
@@ -101,6 +102,11 @@ def row(each: Measured, baseline: Measured | None = None) -> dict[str, Any]:
     if each.error:
         cells["seconds"] = f"not finished: {each.error}"
     return cells
+
+
+def cpu_percent(each: Measured) -> float:
+    """How much of all CPUs a contender used over its run."""
+    return 100.0 * each.median("cpu_s") / (each.median_s * CPUS)
 
 
 def _lanes(each: Measured) -> int:
