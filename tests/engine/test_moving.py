@@ -80,6 +80,14 @@ def test_it_stays_for_a_reason(change: dict[str, object], word: str) -> None:
     assert word in said[0].why
 
 
+def test_what_may_not_move_is_told_what_it_misses_only_where_moving_pays() -> None:
+    """The share that processes would save stands in the verdict where they would pay, and nowhere else."""
+    may_not = replace(PROSPECTS, stays="nobody said so")
+    assert [verdict.saves for verdict in verdicts(looks(40, taken=1.0), may_not)] == [pytest.approx(7 / 8)]
+    assert [verdict.saves for verdict in verdicts(looks(40, taken=1.0), replace(may_not, start_s=1e6))] == [0.0]
+    assert [verdict.saves for verdict in verdicts(looks(40, taken=1.0))] == [0.0]
+
+
 def test_what_is_left_is_not_judged_by_bytes_alone() -> None:
     """Large files go first: where each takes as long as any other, most of the time is left with few bytes left."""
     large_first = replace(PROSPECTS, total_files=400, total_bytes=GB // 2)

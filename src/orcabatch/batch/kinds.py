@@ -62,6 +62,10 @@ class Batch(Protocol):
         """Whether its files may be loaded from copies (`io.stage_inputs`): nobody asks where the model came from."""
 
     @property
+    def moves_unasked(self) -> bool:
+        """Whether `executor: auto` may go on in worker processes: nobody looks for what it leaves in this one."""
+
+    @property
     def facts(self) -> tuple[str, ...]:
         """Subjects of notes that hold for a file whenever it is loaded, so that later runs may know them before."""
 
@@ -151,6 +155,8 @@ class FunctionBatch:
 
     reads_copies = False
     """It may ask the model for its path, look or write beside its input: that has to be the original."""
+    moves_unasked = False
+    """It may append to a list of this process, and whoever called it looks there."""
     facts = ()
     known = ()
 

@@ -45,12 +45,14 @@ class Ran:
         limits: changes of the limit: seconds, count, reason.
         wall_s: seconds it took.
         executor: what its workers were at the end.
+        processes_save: share of the time that worker processes would have saved, where files might not go there.
     """
 
     outcomes: Sequence[FileOutcome]
     limits: Sequence[tuple[float, int, str]]
     wall_s: float
     executor: str
+    processes_save: float = 0.0
 
     @property
     def read_ahead(self) -> int:
@@ -111,6 +113,7 @@ def keep(earlier: EarlierRuns, host: HostResources, ran: Ran) -> None:
         "records": [[r.file, r.size_bytes, r.seconds, r.memory_factor] for r in kept[-MOST_RECORDS:]],
         "limit": (held_limit(ran.limits, ran.wall_s) if telling else None) or before.limit,
         "executor": ran.executor if telling else before.executor,
+        "processes_save": ran.processes_save if telling else before.processes_save,
         "read_ahead": ran.read_ahead if telling else before.read_ahead,
     }
     label = "+".join(sorted(batch.label for batch in earlier.batches))
@@ -145,6 +148,7 @@ def _learned(content: dict[str, Any]) -> Learned:
         limit=None if limit is None else max(1, int(limit)),
         executor=str(content["executor"]),
         read_ahead=None if depth is None else int(depth),
+        processes_save=float(content.get("processes_save", 0.0)),
     )
 
 

@@ -50,6 +50,11 @@ SAMPLE_INTERVAL_S = 0.25
 
 OUTPUTS_LOST = "Mend that and run the same command again: what was computed is kept, only this is written."
 
+FUNCTION_STAYS = (
+    "a function of yours goes there only where you say so (`executor: processes`), because what it leaves in this "
+    "process, such as a list that it appends to, would stay behind"
+)
+
 FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this process only"
 
 
@@ -154,7 +159,7 @@ class Run:
     def _run(self) -> Iterator[FileOutcome]:
         temporary = self._temporary()
         tasks, job = tasks_of(self.plan), self._job()
-        stays = FOREIGN_STAYS if self._orcaflex == Kind.FOREIGN.value else ""
+        stays = FOREIGN_STAYS if self._orcaflex == Kind.FOREIGN.value else self._stays()
         running = run_engine(
             tasks,
             job,
@@ -222,6 +227,10 @@ class Run:
         )
         batches = {batch.name: batch for batch in self.request.batches}
         return BatchJob(recipe, batches, visits(self.request.batches), self._warn, self.earlier)
+
+    def _stays(self) -> str:
+        """Why `executor: auto` may not take the batches to worker processes; empty: it may."""
+        return "" if all(batch.moves_unasked for batch in self.request.batches) else FUNCTION_STAYS
 
     def _expect(self, tasks: Sequence[Task]) -> None:
         """Tell the watchers what is to be done, so that they can name files and explain empty slots."""
@@ -300,7 +309,11 @@ class Run:
         """What the next run of its kind may learn from."""
         state = self.monitor.state
         return Ran(
-            outcomes, list(state.limits), self.monitor.wall_s, self.monitor.evidence().executor or self.plan.executor
+            outcomes,
+            list(state.limits),
+            self.monitor.wall_s,
+            state.executor or self.plan.executor,
+            state.processes_save,
         )
 
 

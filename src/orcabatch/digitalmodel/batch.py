@@ -77,11 +77,13 @@ class DigitalModelBatch:
         files: the `.sim` files in the order of the configuration's list, absolute.
         warnings: what the engineer should know before it runs.
         reads_copies: digitalmodel asks a loaded model for results, never for its path.
+        moves_unasked: it leaves nothing in the process that anybody looks for.
         facts: subjects of notes that hold for the file whenever it is loaded.
         known: nothing: it runs.
     """
 
     reads_copies = True
+    moves_unasked = True
     facts = (LOADED,)
     known: tuple[FileOutcome, ...] = ()
 

@@ -34,6 +34,7 @@ class FinishedBatch:
     """
 
     reads_copies = True
+    moves_unasked = True
     facts: tuple[str, ...] = ()
 
     def __init__(self, batch: DigitalModelBatch, conclusion: Mapping[str, Any], known: Sequence[FileOutcome]) -> None:

@@ -256,8 +256,8 @@ class Dispatcher:
                 raise SettingsError(text)
             case executor.Complaint(text):
                 self._warn(text)
-            case executor.Chosen(name, why):
-                self._tell("executor", executor=name, why=why)
+            case executor.Chosen(name, why, saves=saves):
+                self._tell("executor", executor=name, why=why, saves=saves)
 
     def _started(self, index: int, worker: str, at_s: float) -> None:
         if index in self._running:

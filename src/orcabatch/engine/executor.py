@@ -114,11 +114,13 @@ class Chosen:
         executor: `threads` or `processes`.
         why: in words for the engineer.
         capacity: how many files it can hold at once now.
+        saves: share of the time that worker processes would save, where files may not go there; else 0.
     """
 
     executor: str
     why: str
     capacity: int
+    saves: float = 0.0
 
 
 Message = Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint | Chosen

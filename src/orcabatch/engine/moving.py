@@ -44,7 +44,7 @@ class Prospects:
         cpus: CPUs that the batch may use.
         start_s: wall seconds that starting the processes costs.
         total_files, total_bytes: all files, and their size.
-        stays: why the run may not move at all; empty: it may.
+        stays: why the run may not move at all; empty: it may. What moving would bring is said all the same.
     """
 
     processes: int
@@ -79,10 +79,18 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do, and why, in words for the engineer."""
+    """What to do, and why, in words for the engineer.
+
+    Attributes:
+        do: what to do.
+        why: in words.
+        saves: share of the time that is left which worker processes would save, where they would pay but the run may
+            not move; else 0.
+    """
 
     do: Literal["move", "stay"]
     why: str
+    saves: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +151,6 @@ class Watch:
         if self.looks < LEAST_LOOKS or self.watched_s < LEAST_WATCHED_S or self.taken < HELD or not look.done_bytes:
             return None
         held = f"Python's lock was taken {100 * self.taken:.0f}% of the time"
-        if prospects.stays:
-            return Verdict("stay", f"{held}, but {prospects.stays}")
         at_once = min(prospects.processes, prospects.cpus)
         if at_once <= 1:
             return Verdict("stay", f"{held}, but {at_once} worker process would be no faster (see process_count)")
@@ -154,6 +160,8 @@ class Watch:
             f"worker processes save about {gain_s:.0f} s of {left_s:.0f} s and cost {prospects.start_s:.0f} s to start"
         )
         pays = gain_s > max(MARGIN * prospects.start_s, WORTH * left_s)
+        if pays and prospects.stays:
+            return Verdict("stay", f"{held}; {saved}, but {prospects.stays}", gain_s / left_s)
         return Verdict("move" if pays else "stay", f"{held}; {saved}")
 
     def _left_s(self, look: Look, prospects: Prospects) -> float:

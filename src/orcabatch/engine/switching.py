@@ -214,10 +214,10 @@ class SwitchingExecutor:
         self._watch, verdict = self._watch.step(look, self._prospects)
         if verdict is None:
             return
-        hindrance = self._hindrance() if verdict.do == "move" else None
+        hindrance = self._hindrance() if verdict.do == "move" or verdict.saves else None
         if verdict.do == "move" and hindrance is None:
             self._go()
-        self._choose(f"{verdict.why}; {hindrance}" if hindrance else verdict.why)
+        self._choose(f"{verdict.why}; {hindrance}" if hindrance else verdict.why, verdict.saves)
         self._bell.wake()
 
     def _go(self) -> None:
@@ -225,9 +225,9 @@ class SwitchingExecutor:
         self._processes = ProcessExecutor(self._recipe, self._options, self._bell.wake)
         self._sending = True
 
-    def _choose(self, why: str) -> None:
+    def _choose(self, why: str, saves: float = 0.0) -> None:
         capacity = self._processes.capacity if self._sending and self._processes is not None else self.capacity
-        self._chosen = Chosen(self.name, why, capacity)
+        self._chosen = Chosen(self.name, why, capacity, saves)
         self._said.append(self._chosen)
 
     def _hindrance(self) -> str | None:

@@ -264,6 +264,7 @@ class PerformanceMonitor:
                 extract_idle_s=sum(costs.idle_s(cost, Phase.EXTRACT) for cost in files),
                 lock_taken=bottlenecks.mean([sample.lock_taken for sample in self.samples]) or 0.0,
                 executor=state.executor,
+                processes_save=state.processes_save,
                 limit=max((limit for _, limit, _ in state.limits), default=0),
                 capacity_s=state.capacity_s,
                 idle_s=dict(state.idle_s),

@@ -90,6 +90,7 @@ class EvidencePart(_Part):
     extract_idle_s: Seconds
     lock_taken: Share
     executor: str
+    processes_save: Share = 0.0
     limit: Count
     capacity_s: Seconds
     idle_s: dict[str, Seconds]

@@ -12,7 +12,7 @@ less is shown with less):
     admission     reserved_bytes, waiting_for (memory, seat; empty: neither)
     sample        total_bytes, available_bytes, own_bytes, cpu_percent, read_bytes
     warning       text
-    executor      executor, why (where it is chosen while running)
+    executor      executor, why, saves (where it is chosen while running)
     run_finished  interrupted
 """
 
@@ -65,6 +65,7 @@ class RunState:
         total_files, total_bytes: what is to be done; 0 where nobody said.
         executor, threads_per_process: where the workers live; empty and 0 where nobody said.
         executor_why: why they live there, where that was chosen while running.
+        processes_save: share of the time that worker processes would have saved, where files might not go there.
         running: files that a worker has, by index.
         done: finished files by status.
         done_bytes: bytes of the finished files.
@@ -89,6 +90,7 @@ class RunState:
     total_bytes: int = 0
     executor: str = ""
     executor_why: str = ""
+    processes_save: float = 0.0
     threads_per_process: int = 0
     running: dict[int, Running] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
@@ -257,6 +259,7 @@ class RunState:
     def _choose(self, event: Event) -> None:
         self.executor = str(event.data.get("executor", self.executor))
         self.executor_why = str(event.data.get("why", ""))
+        self.processes_save = float(event.data.get("saves", 0.0))
 
     def _end(self, event: Event) -> None:
         self.finished = True

@@ -89,10 +89,17 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         threads_per_process=layout.threads_per_process,
         native_threads=native_threads(settings, host, ceiling),
         predicted_s=_predicted([planned[index] for index in order], tiers, bound.count, settings),
-        notes=(*notes(planned, tiers, settings, host), *(learned.words() if learned else ())),
+        notes=(*notes(planned, tiers, settings, host), *_learned_words(learned, settings, layout.executor)),
         host=host,
         settings=settings,
     )
+
+
+def _learned_words(learned: Learned | None, settings: Settings, executor: str) -> tuple[str, ...]:
+    if learned is None:
+        return ()
+    begins_on_threads = settings.executor == "auto" and executor == "threads"
+    return (*learned.words(), *(learned.processes_words() if begins_on_threads else ()))
 
 
 def _planned(

@@ -54,7 +54,10 @@ def choose_executor(settings: Settings) -> tuple[ExecutorName, str]:
     if settings.threading.mode == "hybrid":
         return "processes", "threading.mode: hybrid is processes x threads"
     if settings.executor == "auto":
-        return "threads", "executor: auto begins with threads; processes follow where Python's lock holds the work back"
+        return "threads", (
+            "executor: auto begins with threads; digitalmodel's batches go on in processes where Python's lock holds "
+            "them back"
+        )
     return settings.executor, f"executor: {settings.executor}"
 
 

@@ -275,9 +275,10 @@ class Settings(Section):
     optimization: Optimization = Optimization()
     executor: Literal["auto", "serial", "threads", "processes", "dask"] = choice(
         "auto",
-        "What the workers are. `auto`: threads, or processes where the measured work is held by Python's lock and can "
-        "go there. `serial`: one file after the other in this thread (breakpoints hit). `dask`: workers of "
-        "dask.distributed, on this machine or at `dask.address` (needs the extra `dask`).",
+        "What the workers are. `auto`: threads; digitalmodel's batches go on in processes where the measured work is "
+        "held by Python's lock, a function of yours only with `processes`. `serial`: one file after the other in this "
+        "thread (breakpoints hit). `dask`: workers of dask.distributed, on this machine or at `dask.address` (needs "
+        "the extra `dask`).",
         "auto",
         "serial",
         "threads",
