@@ -78,11 +78,14 @@ class Usage:
         cpu_s: CPU seconds of its worker thread, by phase.
         read_bytes: bytes its loading read (the size of the file where the system does not say).
         peak_memory_bytes: memory its model added to the process, as measured; 0 where it was not measured.
+        counts: what was done for it, by name: `joint_requests` to OrcaFlex; `text_pieces` in which its tables were
+            written, `text_buffers` that were made for them.
     """
 
     cpu_s: Mapping[str, float] = field(default_factory=dict)
     read_bytes: int = 0
     peak_memory_bytes: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,18 @@ def test_compiling_waits_until_it_pays_and_happens_once():
     assert made == [1]
 
 
+def test_what_was_done_is_counted(tmp_path):
+    """Pieces, and the buffers that were made for them; None where pandas has to write."""
+    frame = pd.DataFrame({"a": np.arange(100.0), "b": np.arange(100.0)})
+    piece = 10 * 2 * csv_text.CELL.itemsize
+    csv_text.forget_buffers()
+    made = [csv_text.write_csv(frame, tmp_path / "a.csv", block_bytes=piece) for _ in range(2)]
+    assert made == [csv_text.Text(10, 1), csv_text.Text(10, 0)]
+    assert csv_text.write_csv(frame, tmp_path / "a.csv", block_bytes=piece, reuse=False) == csv_text.Text(10, 10)
+    assert csv_text.write_csv(frame.astype({"a": int}), tmp_path / "a.csv", block_bytes=piece) is None
+    csv_text.forget_buffers()
+
+
 def test_a_disk_that_takes_only_a_part_is_asked_to_take_the_rest(tmp_path, monkeypatch):
     """A raw write may write less than it was given, as on a disk that is nearly full: no table is cut off silently."""
     frame = pd.DataFrame({"time": np.arange(100.0), "x": np.arange(100.0) / 8})

@@ -14,14 +14,15 @@ from __future__ import annotations
 import copy
 import gzip
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel.absent import absence_named
-from orcabatch.digitalmodel.frames import written_by
+from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.questions import questions_of
@@ -149,19 +150,19 @@ class DigitalModelPostProcess:
         if asked.tells:
             visit.note(LOADED, known["stop_time"])
         with Voice() as voice, saving(layout), absence_named(self.cfg, model):
-            result = self._result(layout, known, asked, visit.clock)
-        return Extracted(replace(result, log=voice.told()), voice.concerns())
+            tables = _Tables(visit.clock, self.writing, keep_same=asked.again)
+            result = self._result(layout, known, asked, tables)
+        return Extracted(replace(result, log=voice.told()), voice.concerns(), dict(+tables.counts))
 
     def may_repeat(self, error: BaseException) -> bool:
         """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""
         return True
 
-    def _result(self, layout: Layout, known: dict[str, Any], asked: FileOrder, clock: PhaseClock) -> FileResult:
+    def _result(self, layout: Layout, known: dict[str, Any], asked: FileOrder, tables: _Tables) -> FileResult:
         cfg = self._own_copy()
         if asked.order.settled:
             settle(cfg, asked.order.stop_time)
         summary = linked = record = None
-        tables = _Tables(clock, self.writing, keep_same=asked.again)
         if flagged(cfg, "summary"):
             summary = completed(layout.summary.get_summary_for_file(cfg, known, asked.file_name))
         if flagged(cfg, "linked_statistics"):
@@ -249,6 +250,7 @@ class _Tables:
     def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False) -> None:
         self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
         self._temporary: dict[Path, Path] = {}
+        self.counts: Counter[str] = Counter()
 
     @property
     def targets(self) -> list[Path]:
@@ -263,13 +265,14 @@ class _Tables:
             self._clock.enter(Phase.WRITE)
         self._open.__exit__(*raised)
 
-    def _write(self, target: Path, to_csv: Callable[[Path, int, bool], None]) -> None:
+    def _write(self, target: Path, to_csv: ToCsv) -> None:
         self._clock.enter(Phase.WRITE)
         if self._writing.compress:
             target = target.with_name(f"{target.name}{GZ}")
         if target not in self._temporary:  # of two groups with one label the last one stands
             self._temporary[target] = self._open.enter_context(atomic_path(target, keep_same=self._keep_same))
-        to_csv(self._temporary[target], self._writing.block_bytes, self._writing.reuse)
+        text = to_csv(self._temporary[target], self._writing.block_bytes, self._writing.reuse)
+        self.counts.update(text_pieces=text.pieces, text_buffers=text.buffers)
         if self._writing.compress:
             _compress(self._temporary[target])
         self._clock.enter(Phase.EXTRACT)

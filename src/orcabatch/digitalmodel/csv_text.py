@@ -20,6 +20,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from io import RawIOBase
 from pathlib import Path
@@ -61,6 +62,19 @@ class _Buffers(threading.local):
 _BUFFERS = _Buffers()
 
 
+@dataclass(slots=True)
+class Text:
+    """What was done to write a text.
+
+    Attributes:
+        pieces: in which it was made and written, its header not counted.
+        buffers: that were made for them.
+    """
+
+    pieces: int = 0
+    buffers: int = 0
+
+
 def new_buffer(rows: int, columns: int) -> Floats:
     """Room for the numbers of one piece."""
     return np.empty((rows, columns))
@@ -71,25 +85,26 @@ def forget_buffers() -> None:
     _BUFFERS.values = None
 
 
-def _room(rows: int, columns: int, *, reuse: bool) -> Floats:
+def _room(rows: int, columns: int, made: Text, *, reuse: bool) -> Floats:
     """Room of shape (rows, columns), contiguous; nobody keeps it beyond its piece."""
-    if not reuse:
-        return new_buffer(rows, columns)
-    kept = _BUFFERS.values
+    kept = _BUFFERS.values if reuse else None
     if kept is None or kept.size < rows * columns:
-        kept = _BUFFERS.values = new_buffer(rows, columns)
+        kept = new_buffer(rows, columns)
+        made.buffers += 1
+        _BUFFERS.values = kept if reuse else _BUFFERS.values
     return kept.reshape(-1)[: rows * columns].reshape(rows, columns)
 
 
-def write_csv(frame: pd.DataFrame, path: Path, *, block_bytes: int, reuse: bool = True) -> bool:
-    """Write what `frame.to_csv(path, index=False)` writes; False, and nothing written, where pandas has to do it."""
-    blocks = csv_blocks(frame, block_bytes=block_bytes, reuse=reuse)
+def write_csv(frame: pd.DataFrame, path: Path, *, block_bytes: int, reuse: bool = True) -> Text | None:
+    """Write what `frame.to_csv(path, index=False)` writes; None, and nothing written, where pandas has to do it."""
+    made = Text()
+    blocks = csv_blocks(frame, block_bytes=block_bytes, reuse=reuse, made=made)
     if blocks is None:
-        return False
+        return None
     with path.open("wb", buffering=0) as target:
         for block in blocks:
             _write_all(target, block)
-    return True
+    return made
 
 
 def _write_all(target: RawIOBase, block: bytes) -> None:
@@ -99,26 +114,30 @@ def _write_all(target: RawIOBase, block: bytes) -> None:
         rest = rest[target.write(rest) :]
 
 
-def csv_blocks(frame: pd.DataFrame, *, block_bytes: int, reuse: bool = True) -> Iterator[bytes] | None:
+def csv_blocks(
+    frame: pd.DataFrame, *, block_bytes: int, reuse: bool = True, made: Text | None = None
+) -> Iterator[bytes] | None:
     """The text of `frame.to_csv(index=False)` in pieces of about `block_bytes`; None where pandas has to write it.
 
     Args:
         frame: of shape (rows, columns), all columns float64, rounded to six decimals or fewer.
         block_bytes: how much text is made at a time.
         reuse: keep the thread's buffer for its next piece and file, instead of a new one for each piece.
+        made: counts what is done.
     """
     if not len(frame.columns) or not all(dtype == np.float64 for dtype in frame.dtypes):
         return None
     header = frame.iloc[:0].to_csv(index=False).encode()
     columns = [frame.iloc[:, position].to_numpy() for position in range(frame.shape[1])]
-    return _blocks(header, columns, max(1, block_bytes // (CELL.itemsize * len(columns))), reuse)
+    rows = max(1, block_bytes // (CELL.itemsize * len(columns)))
+    return itertools.chain([header], _blocks(columns, rows, reuse, made or Text()))
 
 
-def _blocks(header: bytes, columns: Sequence[Floats], rows: int, reuse: bool) -> Iterator[bytes]:
-    yield header
+def _blocks(columns: Sequence[Floats], rows: int, reuse: bool, made: Text) -> Iterator[bytes]:
     for first in range(0, len(columns[0]), rows):
         piece = [column[first : first + rows] for column in columns]
-        room = _room(min(rows, len(columns[0])), len(columns), reuse=reuse)
+        room = _room(min(rows, len(columns[0])), len(columns), made, reuse=reuse)
+        made.pieces += 1
         yield _line_ends(block_text(np.stack(piece, axis=1, out=room[: len(piece[0])])))
 
 

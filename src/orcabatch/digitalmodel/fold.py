@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.frames import Writer, frame_class, written_by
+from orcabatch.digitalmodel.frames import ToCsv, Writer, frame_class, written_by
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
 from orcabatch.store.tables import read_rows
@@ -99,7 +99,7 @@ def _folded(fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] |
 def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Writer:
     """A writer whose tables appear under their name when they are complete."""
 
-    def write(target: Path, to_csv: Callable[[Path, int, bool], None]) -> None:
+    def write(target: Path, to_csv: ToCsv) -> None:
         try:
             with atomic_path(target) as temporary:
                 to_csv(temporary, BLOCK_BYTES, True)

@@ -17,10 +17,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from orcabatch.digitalmodel.csv_text import write_csv
+from orcabatch.digitalmodel.csv_text import Text, write_csv
 
-Writer = Callable[[Path, Callable[[Path, int, bool], None]], None]
-"""Called with the target and a function that writes the text to a path, in pieces of about so many bytes."""
+ToCsv = Callable[[Path, int, bool], Text]
+"""Writes the text to a path, in pieces of about so many bytes, in a buffer that is kept or not."""
+Writer = Callable[[Path, ToCsv], None]
+"""Called with the target and what writes the text."""
 
 _WRITING: ContextVar[Writer | None] = ContextVar("orcabatch_digitalmodel_writer", default=None)
 
@@ -52,10 +54,12 @@ def frame_class() -> type[Any]:
             if writer is None or not isinstance(path_or_buf, (str, os.PathLike)):
                 return to_csv(path_or_buf, *args, **kwargs)
 
-            def write(path: Path, block_bytes: int, reuse: bool) -> None:
+            def write(path: Path, block_bytes: int, reuse: bool) -> Text:
                 plain = not args and kwargs == {"index": False}
-                if not (plain and write_csv(self, path, block_bytes=block_bytes, reuse=reuse)):
+                made = write_csv(self, path, block_bytes=block_bytes, reuse=reuse) if plain else None
+                if made is None:
                     to_csv(path, *args, **kwargs)
+                return made or Text()
 
             writer(Path(path_or_buf), write)
             return None

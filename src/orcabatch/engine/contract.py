@@ -11,7 +11,7 @@ See also `orcabatch.orcaflex.work` (the recipe over OrcFxAPI sessions) and `orca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,10 +63,12 @@ class Extracted:
     Attributes:
         value: its result; picklable where workers are processes.
         warnings: what the engineer should know.
+        counts: what was done for it, by name (see `Usage.counts`).
     """
 
     value: Any
     warnings: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

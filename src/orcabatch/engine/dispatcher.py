@@ -29,7 +29,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, executor, runs, signals
@@ -231,7 +231,12 @@ class Dispatcher:
                 self._ahead.close()
         finally:
             self._stop.restore()
-            self._tell("run_finished", interrupted=bool(self._stop.level), **self._scheduler.snapshot())
+            self._tell(
+                "run_finished",
+                interrupted=bool(self._stop.level),
+                read_ahead=asdict(self._ahead.counts) if self._ahead is not None else {},
+                **self._scheduler.snapshot(),
+            )
 
     # --- what happened ---
 

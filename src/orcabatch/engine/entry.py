@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -116,6 +116,7 @@ class _Part:
     lap: Lap
     value: Any = None
     warnings: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
     failure: Failure | None = None
     failed_phase: Phase | None = None
 
@@ -199,8 +200,8 @@ class Bench:
         self._meter.mark()
         part = _Part(batch, clock.lap())
         match extracted:
-            case Done(Extracted(value, warnings)):
-                part.value, part.warnings = value, warnings
+            case Done(Extracted(value, warnings, counts)):
+                part.value, part.warnings, part.counts = value, warnings, counts
             case Caught(error):
                 own = replace(task, batches=(batch,))
                 part.failure, part.failed_phase = self._explain(error, own, phase), phase
@@ -268,6 +269,7 @@ def _outcome(sheet: _Sheet, part: _Part, worker: str) -> FileOutcome:
             cpu_s=_sum([part.lap.cpu], [lap.cpu for lap in sheet.shared], share),
             read_bytes=int(sheet.read_bytes * share),
             peak_memory_bytes=sheet.memory_bytes,
+            counts=part.counts,
         ),
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -189,7 +190,21 @@ def _summary(record: RunRecord, costs: Sequence[FileCost]) -> dict[str, Any]:
         "peak_memory_percent": max(record.series.get("memory_usage", ()), default=None),
         "peak_rss_bytes": max((sample.rss_bytes for sample in record.samples), default=None),
         "thread_efficiency": bottlenecks.mean(record.series.get("thread_efficiency", ())),
+        "work": _work(record),
     }
+
+
+def _work(record: RunRecord) -> dict[str, int]:
+    """What was done, counted over the files and by the engine; what was not done is not in it."""
+    done: Counter[str] = Counter()
+    for outcome in record.outcomes:
+        done.update(outcome.usage.counts)
+    for event in record.events:
+        if event.kind == "run_finished":
+            done.update({f"read_ahead_{name}": count for name, count in event.data.get("read_ahead", {}).items()})
+        if event.kind == "admission" and event.data.get("garbage") == "collected":
+            done["garbage_collections"] += 1
+    return dict(+done)
 
 
 def _bandwidth(record: RunRecord) -> float:

@@ -63,6 +63,11 @@ class Summary(_Part):
     peak_memory_percent: Finite | None
     peak_rss_bytes: Count | None = Field(description="most memory held by the batch's own processes, as sampled")
     thread_efficiency: Share | None
+    work: dict[str, Count] = Field(
+        default={},
+        description="what was done, counted: joint_requests to OrcaFlex; text_pieces and text_buffers of tables; "
+        "read_ahead_files, read_ahead_dropped, read_ahead_read_bytes; garbage_collections",
+    )
 
 
 class Finding(_Part):

@@ -37,6 +37,8 @@ PREFETCHED = "prefetched"
 """Subject of the note that a file's results used joint answers."""
 MISMATCH = "prefetch_mismatch"
 """Subject of the note that a joint answer differed from the single one; the content names the variable."""
+JOINT_REQUESTS = "joint_requests"
+"""Name of the count of requests for several results at once (see `Usage.counts`)."""
 
 Noting = Callable[[str, Any], None]
 
@@ -237,10 +239,11 @@ class OrcaFlexWorker:
         self._postprocesses, self._shared, self._note = postprocesses, shared, note
         self._session = Session(shared.binding, shared.broker, thread_count)
         self._warnings: tuple[str, ...] = ()
+        self._joint_requests = 0
 
     def load(self, task: Task) -> None:
         """Load the file into the session's model."""
-        model = self._loaded(task)
+        model, self._joint_requests = self._loaded(task), 0
         if self._shared.broker is not None:
             prefetch = _may_prefetch(task.payload)
             self._shared.broker.begin(model, prefetch=prefetch, reserved_bytes=task.memory_bytes)
@@ -261,8 +264,8 @@ class OrcaFlexWorker:
             extracted = self._postprocesses[batch](self._session.model, visit)
             finished = True
         finally:
-            self._say_about_joint_answers(visit, finished)
-        return Extracted(extracted.value, self._warnings + extracted.warnings)
+            asked = self._say_about_joint_answers(visit, finished)
+        return Extracted(extracted.value, self._warnings + extracted.warnings, {**extracted.counts, **asked})
 
     def release(self, task: Task) -> None:
         """Forget the answers, clear the model."""
@@ -286,14 +289,17 @@ class OrcaFlexWorker:
                 _log.info("%s: its copy could not be loaded, so the file itself is: %s", task.file, error)
         return self._session.load(task.file)
 
-    def _say_about_joint_answers(self, visit: Visit, finished: bool) -> None:
+    def _say_about_joint_answers(self, visit: Visit, finished: bool) -> dict[str, int]:
+        """Say what the job has to know; returns how many joint requests there were for this visit."""
         if self._shared.broker is None:
-            return
+            return {}
         report = self._shared.broker.settle(self._session.model, finished=finished)
         if report.used_joint_answers:
             visit.note(PREFETCHED, None)
         if report.mismatch:
             visit.note(MISMATCH, report.mismatch)
+        before, self._joint_requests = self._joint_requests, report.joint_requests
+        return {JOINT_REQUESTS: report.joint_requests - before} if report.joint_requests > before else {}
 
 
 def _payload(payload: Any, batch: str) -> Any:

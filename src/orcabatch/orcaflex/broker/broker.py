@@ -37,10 +37,12 @@ class Report:
     Attributes:
         used_joint_answers: whether answers of joint requests were handed out.
         mismatch: the variable whose joint answer differed from the single one; empty for none.
+        joint_requests: how many were made since the file was loaded.
     """
 
     used_joint_answers: bool = False
     mismatch: str = ""
+    joint_requests: int = 0
 
 
 class Broker:
@@ -107,7 +109,7 @@ class Broker:
         if finished:
             memory.settle()
         self.distrusted = self.distrusted or bool(memory.mismatch)
-        return Report(memory.used_joint, memory.mismatch)
+        return Report(memory.used_joint, memory.mismatch, memory.joint_requests)
 
     def end(self, model: Any, *, typical: bool = True) -> None:
         """The file is released: learn from it, when all its work was done, and forget it.

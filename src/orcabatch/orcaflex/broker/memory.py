@@ -48,6 +48,7 @@ class Memory:
         self.foresight = Foresight(module, options.chunk_bytes, self.errors)
         self.check = SelfCheck(draw, enabled=options.self_check)
         self.mismatch, self.used_joint, self.finished = "", False, True
+        self.joint_requests = 0
         self.record = Record()
         self._learning = True
         self._extras: dict[Hashable, Any] = {}
@@ -62,6 +63,7 @@ class Memory:
         self.record, self._learning = Record(), learning
         self.foresight.begin(plan, self.record)
         self.check.reset()
+        self.joint_requests = 0
         self.mismatch, self.used_joint, self.finished = "", False, True
 
     def end(self) -> None:
@@ -240,6 +242,7 @@ class Memory:
             self._take(joint)
 
     def _take(self, joint: Joint) -> None:
+        self.joint_requests += 1
         self.answers.keep_table(joint.keys, joint.table)
         self.check.offer(joint.table, joint.questions)
 
