@@ -6,16 +6,16 @@ import collections
 import contextlib
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from orcabatch.store import values as values_module
+from orcabatch.store.frames import blocks_of
 from orcabatch.store.values import Damaged, NotStorable, decode, encode
 
 scalars = (
@@ -132,16 +132,8 @@ def frames(draw):
     return frame
 
 
-@pytest.fixture(params=["by blocks", "by columns"])
-def way(request, monkeypatch):
-    """Both ways of asking pandas for what a frame holds."""
-    if request.param == "by columns":
-        monkeypatch.setattr(values_module, "_blocks", lambda frame: [])
-
-
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frame=frames())
-def test_frames_come_back_with_their_types_and_text(way, frame):
+def test_frames_come_back_with_their_types_and_text(frame):
     """Column types, index, duplicate names, missing values of each kind, and so the text that pandas writes."""
     back = decode(encode(frame))
     pd.testing.assert_frame_equal(frame, back, check_exact=True, check_column_type=True, check_index_type=True)
@@ -154,16 +146,10 @@ def test_frames_come_back_with_their_types_and_text(way, frame):
             assert frame.iloc[:, position].to_numpy().tobytes() == back.iloc[:, position].to_numpy().tobytes()
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(one=frames(), other=frames())
-def test_frames_that_came_back_concatenate_to_the_same_text(way, one, other):
-    """The fold of summaries decides types from frame to frame: what came back decides alike."""
-    if not (one.columns.is_unique and other.columns.is_unique):
-        return
-    direct = pd.concat([one, other], ignore_index=True)
-    stored = pd.concat([decode(encode(one)), decode(encode(other))], ignore_index=True)
-    pd.testing.assert_frame_equal(direct, stored, check_exact=True)
-    assert direct.to_csv() == stored.to_csv()
+def test_a_pandas_that_does_not_show_its_blocks_stores_no_frames():
+    """They decide types when frames are put together, so nothing is guessed."""
+    with pytest.raises(NotStorable, match="how a frame lies in memory"):
+        blocks_of(SimpleNamespace(_mgr=SimpleNamespace()))
 
 
 class Text(str):

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from orcabatch.digitalmodel.csv_text import Text, write_csv
 
@@ -48,6 +48,11 @@ def frame_class() -> type[Any]:
         @property
         def _constructor(self) -> type[Frame]:
             return Frame
+
+        def _constructor_from_mgr(self, mgr: Any, axes: Any) -> Frame:
+            """As pandas 2.2 and later ask of subclasses; its 2.2.0 else warns of what it does itself."""
+            made: Frame = cast("Any", Frame)._from_mgr(mgr, axes)
+            return made
 
         def to_csv(self, path_or_buf: Any = None, *args: Any, **kwargs: Any) -> Any:
             writer, to_csv = _WRITING.get(), super().to_csv

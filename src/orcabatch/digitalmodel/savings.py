@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orcabatch.store.frames import blocks_of, joined
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -161,8 +163,10 @@ class Row:
     def frame(self) -> Any:
         """The table, with everything that was added so far."""
         if self._new:
-            new = self._pandas.DataFrame(self._new, copy=False)
-            self._base = self._pandas.concat([self._base, new], axis=1, **_uncopied(self._pandas))
+            base, new = self._base, self._pandas.DataFrame(self._new, copy=False)
+            added = [(positions + base.shape[1], values) for positions, values in blocks_of(new)]
+            # Not concat: before pandas 3 it merges blocks, whether it copies or not.
+            self._base = joined([*blocks_of(base), *added], base.index, base.columns.append(new.columns))
             self._own, self._new = frozenset(self._base.columns), {}
         return self._base
 
@@ -176,11 +180,6 @@ def _column(values: list[Any]) -> Any:
     if dtype is None or (kind is int and not -_WHOLE <= value < _WHOLE):
         return None
     return np.array(values, dtype=dtype)
-
-
-def _uncopied(pandas: ModuleType) -> dict[str, Any]:
-    """What keeps pandas from merging blocks: before pandas 3 a copy does, from 3 on none is made."""
-    return {"copy": False} if int(pandas.__version__.split(".")[0]) < 3 else {}
 
 
 class _Pandas:

@@ -4,9 +4,9 @@
 
 Covers None, booleans, integers of any size, floats (bit for bit, NaN apart from None), complex numbers, text, bytes,
 paths, lists, tuples, dicts in their order, numpy scalars and arrays (dtype, byte order and shape), and pandas frames of
-these with their index and column types. Exact types only: a subclass may mean more than its base shows. Does not cover
-objects of other classes (pickle would, and would run whatever the file says) nor whether the bytes are the ones that
-were written: see `orcabatch.store.ledger`, which keeps a checksum.
+these (`orcabatch.store.frames`). Exact types only: a subclass may mean more than its base shows. Does not cover objects
+of other classes (pickle would, and would run whatever the file says) nor whether the bytes are the ones that were
+written: see `orcabatch.store.ledger`, which keeps a checksum.
 
 Each value is one tag byte and what the tag says; integers of the format are unsigned, little-endian, eight bytes.
 """
@@ -14,6 +14,7 @@ Each value is one tag byte and what the tag says; integers of the format are uns
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -21,21 +22,20 @@ from typing import Any
 
 import numpy as np
 
+from orcabatch.store.frames import frame_of, parts_of
+from orcabatch.store.storable import Damaged, NotStorable
+
+__all__ = ["Damaged", "NotStorable", "decode", "encode"]
+
 DEEPEST = 60
 """How deep values may be nested: a list that holds itself has no end."""
 
 _PLAIN_KINDS = "biufcmMSU"
+_DTYPE = re.compile(r"\|O|[<>|][biufcSU][1-9]\d{0,8}|[<>][mM]8(\[\d{0,9}[a-zA-Z]{1,2}\])?")
+"""All that numpy writes for these; it reads far more than that."""
 _COUNT = struct.Struct("<Q")
 _FLOAT = struct.Struct("<d")
 _COMPLEX = struct.Struct("<dd")
-
-
-class NotStorable(TypeError):  # noqa: N818 - says what the value is
-    """The value has no exact safe form; the message names the type."""
-
-
-class Damaged(ValueError):  # noqa: N818 - says what the bytes are
-    """The bytes are not what `encode` wrote."""
 
 
 def encode(value: Any) -> bytes:
@@ -58,7 +58,7 @@ def decode(data: bytes) -> Any:
     reader = _Reader(data)
     try:
         value = reader.value(0)
-    except (ValueError, TypeError, OverflowError, IndexError, KeyError, AttributeError, struct.error) as error:
+    except Exception as error:  # numpy and pandas are given bytes that anybody may have made
         raise Damaged(f"not a stored value: {error}") from error
     if reader.position != len(data):
         raise Damaged("not a stored value: there is more behind its end")
@@ -114,7 +114,8 @@ def _write_scalar(value: np.generic, out: bytearray) -> None:
 
 
 def _write_array(value: np.ndarray[Any, Any], out: bytearray, depth: int) -> None:
-    if value.dtype.kind != "O" and (value.dtype.kind not in _PLAIN_KINDS or value.dtype.metadata):
+    plain = value.dtype.kind in _PLAIN_KINDS and not value.dtype.metadata and value.dtype.itemsize
+    if value.dtype.kind != "O" and not plain:
         raise NotStorable(f"an array of dtype {value.dtype} has no exact safe form")
     column_major = value.ndim > 1 and value.flags.f_contiguous and not value.flags.c_contiguous
     out += b"F" if column_major else b"C"
@@ -136,84 +137,10 @@ def _write_pandas(value: Any, out: bytearray, depth: int) -> None:
             out += b"A" if value is pd.NA else b"a"
             return
         if kind is pd.DataFrame:
-            _write_frame(value, out, depth)
+            out += b"P"
+            _write(parts_of(value), out, depth + 1)
             return
     raise NotStorable(f"{kind.__module__}.{kind.__qualname__} has no exact safe form")
-
-
-def _write_frame(frame: Any, out: bytearray, depth: int) -> None:
-    """Columns that pandas keeps together, together."""
-    if frame.attrs or not frame.flags.allows_duplicate_labels:
-        raise NotStorable("a frame with attributes of its own has no exact safe form")
-    out += b"P"
-    _write_index(frame.index, out, depth)
-    _write_index(frame.columns, out, depth)
-    groups = _blocks(frame) or _columns(frame)
-    out += _COUNT.pack(len(groups))
-    for positions, array in groups:
-        _sized(out, b"b", positions.astype("<i8").tobytes())
-        if type(array) is np.ndarray:
-            _write_array(array, out, depth + 1)
-        else:
-            _write_extension(array, out)
-
-
-def _blocks(frame: Any) -> list[tuple[Any, Any]]:
-    """Positions and values of columns, as pandas keeps them: of shape (rows, columns), or one column of its own types.
-
-    Not public in pandas, and fifty times faster than asking it for columns, of which a summary has many and with one
-    row each; empty where this pandas has no such thing.
-    """
-    found = []
-    for block in getattr(getattr(frame, "_mgr", None), "blocks", ()):
-        values, positions = block.values, block.mgr_locs.as_array
-        if isinstance(values.dtype, np.dtype):
-            found.append((positions, np.asarray(values).T))
-        else:
-            found += [(positions, values)] if values.ndim == 1 else _columns(frame, positions)
-    return found
-
-
-def _columns(frame: Any, positions: Any = None) -> list[tuple[Any, Any]]:
-    """As `_blocks`, with what pandas has for everybody."""
-    found = []
-    for position in range(frame.shape[1]) if positions is None else positions:
-        column = frame.iloc[:, position]
-        plain = isinstance(column.dtype, np.dtype)
-        found.append((np.array([position]), column.to_numpy().reshape(-1, 1) if plain else column.array))
-    return found
-
-
-def _write_index(index: Any, out: bytearray, depth: int) -> None:
-    import pandas as pd
-
-    if type(index) is pd.RangeIndex:
-        out += b"R"
-        _write([index.start, index.stop, index.step, index.name], out, depth + 1)
-        return
-    if type(index) is not pd.Index:
-        raise NotStorable(f"a frame with a {type(index).__name__} has no exact safe form")
-    out += b"I"
-    _write(index.name, out, depth + 1)
-    if isinstance(index.dtype, np.dtype):
-        _write_array(index.to_numpy(), out, depth + 1)
-    else:
-        _write_extension(index.array, out)
-
-
-def _write_extension(array: Any, out: bytearray) -> None:
-    """A column of pandas' own text type; others have no form here."""
-    import pandas as pd
-
-    dtype = array.dtype
-    if type(dtype) is not pd.StringDtype:
-        raise NotStorable(f"a column of dtype {dtype} has no exact safe form")
-    out += b"S"
-    texts = [item if isinstance(item, str) else None for item in array.tolist()]
-    lengths = [-1 if text is None else len(text) for text in texts]
-    _sized(out, b"s", f"{dtype.storage} {'NA' if dtype.na_value is pd.NA else 'nan'}".encode())
-    _sized(out, b"b", np.array(lengths, "<i8").tobytes())
-    _sized(out, b"s", "".join(filter(None, texts)).encode("utf-8", "surrogatepass"))
 
 
 _WRITERS: dict[type, Callable[[Any, bytearray, int], None]] = {
@@ -283,12 +210,12 @@ class _Reader:
 
 def _read_dict(reader: _Reader, depth: int) -> dict[Any, Any]:
     count = reader.count()
-    if count > len(reader._data):
-        raise Damaged("it promises more than there is")
     return {reader.value(depth + 1): reader.value(depth + 1) for _ in range(count)}
 
 
 def _dtype(text: str) -> np.dtype[Any]:
+    if not _DTYPE.fullmatch(text):
+        raise Damaged(f"unknown dtype {text!r}")
     dtype = np.dtype(text)
     if dtype.kind not in _PLAIN_KINDS + "O" or dtype.str != text:
         raise Damaged(f"unknown dtype {text!r}")
@@ -313,73 +240,17 @@ def _read_array(order: Any) -> Callable[[_Reader, int], Any]:
     def read(reader: _Reader, depth: int) -> Any:
         dtype, shape = _dtype(reader.value(depth)), np.frombuffer(reader.value(depth), "<i8").tolist()
         size = math.prod(shape)
-        if min(shape, default=0) < 0 or (dtype.itemsize and size > len(reader._data)):
+        if min(shape, default=0) < 0 or size > len(reader._data):
             raise Damaged("an array that promises more than there is")
         if dtype.kind == "O":
             flat = np.empty(size, dtype)
             for place in range(size):
                 flat[place] = reader.value(depth + 1)
-        elif dtype.itemsize == 0:
-            reader.value(depth)
-            flat = np.zeros(size, dtype)
         else:
             flat = np.frombuffer(reader.value(depth), dtype).copy()
         return flat.reshape(shape, order=order)
 
     return read
-
-
-def _read_frame(reader: _Reader, depth: int) -> Any:
-    import pandas as pd
-
-    index, columns = _read_index(reader, depth), _read_index(reader, depth)
-    series: dict[int, Any] = {}
-    for _ in range(reader.count()):
-        positions = np.frombuffer(reader.value(depth), "<i8").tolist()
-        if reader._data[reader.position : reader.position + 1] == b"S":
-            array = _read_extension(reader, depth)
-            series |= dict.fromkeys(positions, array)
-            continue
-        block = reader.value(depth + 1)
-        as_it_is = block.dtype.kind != "O"  # pandas would look into objects for a better type
-        for offset, place in enumerate(positions):
-            column = block[:, offset]
-            series[place] = column if as_it_is else pd.Series(column, index=index, dtype=object)
-    frame = pd.DataFrame({place: series[place] for place in range(len(columns))}, index=index)
-    frame.columns = columns
-    return frame
-
-
-def _read_index(reader: _Reader, depth: int) -> Any:
-    import pandas as pd
-
-    tag = reader.take(1)
-    if tag == b"R":
-        start, stop, step, name = reader.value(depth + 1)
-        return pd.RangeIndex(start, stop, step, name=name)
-    if tag != b"I":
-        raise Damaged("a frame without an index")
-    name = reader.value(depth + 1)
-    if reader._data[reader.position : reader.position + 1] == b"S":
-        return pd.Index(_read_extension(reader, depth), name=name)
-    array = reader.value(depth + 1)
-    return pd.Index(array, dtype=array.dtype, name=name)
-
-
-def _read_extension(reader: _Reader, depth: int) -> Any:
-    import pandas as pd
-
-    reader.take(1)
-    storage, missing = reader.value(depth).split(" ")
-    lengths, text = np.frombuffer(reader.value(depth), "<i8").tolist(), reader.value(depth)
-    if min(lengths, default=0) < -1 or sum(filter(lambda length: length > 0, lengths)) != len(text):
-        raise Damaged("texts of another length")
-    texts, at = [], 0
-    for length in lengths:
-        texts.append(None if length < 0 else text[at : at + length])
-        at += max(0, length)
-    dtype: Any = pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else np.nan)
-    return pd.array(texts, dtype=dtype)
 
 
 def _missing(name: str) -> Callable[[_Reader, int], Any]:
@@ -408,7 +279,7 @@ _READERS: dict[bytes, Callable[[_Reader, int], Any]] = {
     b"T": _read_text_scalar,
     b"C": _read_array("C"),
     b"F": _read_array("F"),
-    b"P": _read_frame,
+    b"P": lambda reader, depth: frame_of(reader.value(depth + 1)),
     b"A": _missing("NA"),
     b"a": _missing("NaT"),
 }
