@@ -32,6 +32,7 @@ from orcabatch.engine.signals import (
     Wake,
     Woken,
 )
+from orcabatch.plan import TIERS, BatchOptimizer, SizedFile
 
 SAMPLES_SKIPPED = 4
 """Runs that do not adapt need samples for memory alone: every fourth is enough, and saves most of the time."""
@@ -61,11 +62,6 @@ class VirtualRun:
     events: int
 
 
-def tier_of(size_bytes: int) -> str:
-    """The specification's tier."""
-    return "small" if size_bytes < 100 * MB else "medium" if size_bytes < 500 * MB else "large"
-
-
 def tasks_of(case: Case, overhead: float = 1.5) -> list[Task]:
     """The case's files as tasks, predicted from their sizes alone."""
     return [
@@ -76,10 +72,18 @@ def tasks_of(case: Case, overhead: float = 1.5) -> list[Task]:
             size_bytes=file.size_bytes,
             memory_bytes=file.memory_bytes if case.known_memory else int(file.size_bytes * overhead),
             cost=float(file.size_bytes),
-            tier=tier_of(file.size_bytes),
+            tier=tier,
         )
-        for index, file in enumerate(case.files)
+        for index, (file, tier) in enumerate(zip(case.files, _tiers(case.files), strict=True))
     ]
+
+
+def _tiers(files: Sequence[FileModel]) -> list[str]:
+    """The specification's tier of each file."""
+    sized = [SizedFile(Path(str(index)), file.size_bytes) for index, file in enumerate(files)]
+    groups = zip(TIERS, BatchOptimizer().group_by_size(sized), strict=True)
+    named = {file.path: tier for tier, group in groups for file in group}
+    return [named[file.path] for file in sized]
 
 
 def limits_of(case: Case) -> Limits:
@@ -368,5 +372,4 @@ __all__ = [
     "suite_table",
     "summarise",
     "tasks_of",
-    "tier_of",
 ]

@@ -10,19 +10,20 @@ from orcabatch.engine import memory
 from orcabatch.engine.signals import Limits, Sample
 
 GB = 1_000_000_000
-LIMITS = Limits(memory_total_bytes=100 * GB)
+LIMITS = Limits(memory_total_bytes=100 * GB, gc_threshold_percent=75.0)
 
 
 def sample(used: int, own: int) -> Sample:
     return Sample(total_bytes=100 * GB, available_bytes=100 * GB - used, own_bytes=own)
 
 
-def test_an_unset_gc_threshold_is_fifteen_sixteenths_of_the_cap() -> None:
-    """80% gives a threshold of 75%; a threshold above the cap is lowered to it."""
+def test_the_threshold_for_garbage_is_never_above_the_cap() -> None:
+    """80% and 75% as specified; without a threshold, or with one above the cap, it is the cap."""
     state = memory.begin(LIMITS, from_history=False)
     assert (state.cap_bytes, state.gc_bytes) == (80 * GB, 75 * GB)
-    high = memory.begin(Limits(memory_total_bytes=100 * GB, gc_threshold_percent=95.0), from_history=False)
-    assert high.gc_bytes == high.cap_bytes
+    for percent in (None, 95.0):
+        high = memory.begin(Limits(memory_total_bytes=100 * GB, gc_threshold_percent=percent), from_history=False)
+        assert high.gc_bytes == high.cap_bytes
 
 
 def test_before_anything_is_known_four_times_the_size_is_reserved() -> None:
@@ -83,7 +84,7 @@ def test_what_a_finished_file_held_is_free_at_once() -> None:
 
 @pytest.mark.parametrize(("used", "pressure"), [(74, "none"), (76, "collect"), (81, "over")])
 def test_pressure_has_two_thresholds(used: int, pressure: str) -> None:
-    """Above the first garbage is collected and nothing starts, above the second the limit shrinks."""
+    """Above the first garbage is collected, above the second nothing starts and the limit shrinks."""
     state = memory.observe(memory.begin(LIMITS, from_history=False), LIMITS, sample(used=used * GB, own=GB))
     assert state.pressure == pressure
 

@@ -141,7 +141,7 @@ def test_nothing_is_admitted_above_the_cap_and_one_file_runs_after_patience() ->
     assert any(isinstance(each, Say) for each in said)
 
 
-def test_memory_above_the_cap_shrinks_the_limit_and_below_the_threshold_opens_it() -> None:
+def test_memory_above_the_cap_shrinks_the_limit_and_below_it_opens_it() -> None:
     """Another program grows and goes: the limit follows, garbage is collected, nothing starts meanwhile."""
     tasks = [task(index, GB) for index in range(12)]
     scheduler = Scheduler(tasks, fixed(4, memory_total_bytes=100 * GB))
@@ -154,6 +154,36 @@ def test_memory_above_the_cap_shrinks_the_limit_and_below_the_threshold_opens_it
     said = scheduler.step(Sampled(3.0, memory_sample(100 * GB, others=0, own=4 * GB)))
     assert any(isinstance(each, LimitSet) and each.limit == 4 for each in said)
     assert len(scheduler.running) == 4
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "static"])
+@pytest.mark.parametrize(("used", "goes_on"), [(60, True), (76, True), (79, False), (81, False)])
+def test_above_the_threshold_garbage_is_collected_and_work_goes_on_up_to_the_cap(
+    mode: Any, used: int, goes_on: bool
+) -> None:
+    """75 and 80: a file of 1.5 GB starts at 76% as it does at 60%; none does where it would pass 80%."""
+    tasks = [task(index, GB) for index in range(12)]
+    limits = Limits(mode=mode, max_limit=4, memory_total_bytes=100 * GB, gc_threshold_percent=75.0, overhead=4.0)
+    scheduler = Scheduler(tasks, limits)
+    scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=0)))
+    offer_all(scheduler, tasks)
+    said = scheduler.step(Sampled(1.0, memory_sample(100 * GB, others=used * GB - 6 * GB, own=6 * GB)))
+    assert (CollectGarbage() in said) == (used > 75)
+    assert len(scheduler.running) == 4
+    ended = scheduler.step(Finished(2.0, scheduler.running[0]))
+    assert bool(starts(ended)) == goes_on
+
+
+def test_a_limit_that_memory_lowered_opens_again_between_threshold_and_cap() -> None:
+    """The threshold for garbage is no second cap: at 78% files are no longer held back."""
+    tasks = [task(index, GB) for index in range(12)]
+    scheduler = Scheduler(tasks, fixed(4, memory_total_bytes=100 * GB, gc_threshold_percent=75.0, overhead=4.0))
+    scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=0)))
+    offer_all(scheduler, tasks)
+    scheduler.step(Sampled(1.0, memory_sample(100 * GB, others=76 * GB, own=6 * GB)))
+    assert scheduler.limit == 3
+    scheduler.step(Sampled(2.0, memory_sample(100 * GB, others=72 * GB, own=6 * GB)))
+    assert scheduler.limit == 4
 
 
 def test_the_tiers_are_ceilings_in_dynamic_mode() -> None:

@@ -68,8 +68,9 @@ def test_the_specifications_machine_gets_exactly_its_counts_with_the_reasons() -
         "large": (15, "optimization.thread_allocation.large = 15"),
     }
     assert [tier.advised for tier in made.tiers] == [48, 32, 16]
-    assert "75% of 64 CPUs: 48; threads_per_gb 0.25 x 256 GB: 64; 5 GB per thread (small files): 51" in (
-        made.tiers[0].advice
+    assert made.tiers[0].advice == (
+        "calculate_optimal_threads (75% of 64 CPUs; memory: 205 GB free below the cap, 75 MB predicted per file): 48; "
+        "threading.threads_per_gb = 0.25 x 256 GB available: 64; 5 GB per thread (small files): 51"
     )
     assert (made.limit, made.bound_by) == (45, "threading.max_threads = 45")
 
@@ -92,7 +93,12 @@ def test_a_container_with_2_cpus_and_4_gb_plans_for_those() -> None:
         ({"optimization": {"thread_allocation": {"small": 9}}}, 9, "optimization.thread_allocation.small = 9"),
         ({"licences": {"max": 4, "scope": "model"}}, 4, "licences.max = 4, one seat per open model"),
         ({"executor": "serial"}, 1, "executor: serial"),
-        ({"memory": {"max_usage_percent": 0.1}}, 3, "memory: 256 MB free below the cap, 75 MB predicted per file"),
+        ({"threading": {"threads_per_gb": 0.05}}, 12, "threading.threads_per_gb = 0.05 x 256 GB available"),
+        (
+            {"memory": {"max_usage_percent": 0.1}},
+            3,
+            "calculate_optimal_threads (memory: 256 MB free below the cap, 75 MB predicted per file)",
+        ),
         ({}, 40, "40 files to run"),
     ],
 )
@@ -145,19 +151,23 @@ def test_without_tiers_the_rules_of_thumb_decide() -> None:
     (tier,) = plan(files(60, 60, 60), section).tiers
     assert (tier.name, tier.files, tier.count, tier.bound_by) == ("all", 180, 32, "8 GB per thread (medium files)")
     (tier,) = plan(files(small=200), section).tiers
-    assert (tier.count, tier.bound_by) == (48, "75% of 64 CPUs")
-    section["threading"] = {"threads_per_gb": 0.1}
-    (tier,) = plan(files(small=200), section).tiers
-    assert (tier.count, tier.bound_by) == (25, "threads_per_gb 0.1 x 256 GB")
+    assert (tier.count, tier.bound_by.partition(";")[0]) == (48, "calculate_optimal_threads (75% of 64 CPUs")
+    (tier,) = plan(files(small=200), section, HostResources(64, 256 * GB, available_ram_bytes=100 * GB)).tiers
+    assert (tier.count, tier.bound_by) == (25, "threading.threads_per_gb = 0.25 x 100 GB available")
     (tier,) = plan(files(large=200), section, HostResources(64, 256 * GB, available_ram_bytes=60 * GB)).tiers
-    assert (tier.count, tier.limit, tier.bound_by[:6]) == (16, 6, "memory")
+    assert (tier.count, tier.limit, tier.bound_by[:25]) == (6, 6, "calculate_optimal_threads")
 
 
 def test_rules_of_thumb_are_advice_where_there_are_tiers() -> None:
-    """Latency-bound work may want 45 threads on 2 CPUs: CPUs and threads_per_gb do not cap a tier."""
-    made = plan(files(small=100), {"threading": {"threads_per_gb": 0.01}}, HostResources(2, 256 * GB))
+    """Latency-bound work may want 45 threads on 2 CPUs: CPUs and the default of threads_per_gb do not cap a tier."""
+    made = plan(files(small=100), host=HostResources(2, 256 * GB, available_ram_bytes=60 * GB))
     assert made.limit == 45
     assert made.tiers[0].advised == 1
+    assert made.advising[:3] == (
+        "threading.min_threads = 5 (default)",
+        "threading.threads_per_gb = 0.25 x 60 GB available: 15 (default)",
+        "75% of 2 CPUs: 1",
+    )
 
 
 def test_static_runs_tier_after_tier_at_its_counts() -> None:

@@ -73,7 +73,8 @@ def test_the_specifications_section_reads_to_the_key_and_equals_the_defaults() -
     assert settings.io.temp_directory == "D:/temp"
     assert len(keys_set(settings)) == 22
     unset = parse_settings(None)
-    said = {"io": {"temp_directory": "D:/temp"}, "memory": {"gc_threshold": 75.0}, "threading": {"min_threads": 5}}
+    binds = {"min_threads": 5, "threads_per_gb": 0.25}
+    said = {"io": {"temp_directory": "D:/temp"}, "memory": {"gc_threshold": 75.0}, "threading": binds}
     assert to_section(settings) == merge_sections(to_section(unset), said)
 
 

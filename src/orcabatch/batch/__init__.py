@@ -20,9 +20,9 @@ from orcabatch.errors import BatchError, BatchInterrupted
 from orcabatch.settings import Settings
 
 if TYPE_CHECKING:
-    from orcabatch.host import HostResources
+    from orcabatch.host import HostResources, ResourceManager
     from orcabatch.outcome import FileOutcome
-    from orcabatch.plan import BatchPlan
+    from orcabatch.plan import BatchOptimizer, BatchPlan
 
 __all__ = ["BatchResult", "iter_batch", "plan_batch", "run_batch"]
 
@@ -42,6 +42,8 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
     on_failure: OnFailure = None,
     fresh: bool = False,
     version: str | None = None,
+    batch_optimizer: Callable[[Settings], BatchOptimizer] | None = None,
+    resource_manager: Callable[[HostResources | None], ResourceManager] | None = None,
 ) -> BatchResult:
     """Post-process a batch of `.sim` files as fast as this machine allows, with the output of the serial run.
 
@@ -60,6 +62,8 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
         fresh: do not use results of earlier runs.
         version: identifies `postprocess` and everything it depends on, so that its results may be kept for the next
             run; None: they are not kept.
+        batch_optimizer: a subclass of `BatchOptimizer` that groups the files and gives their tiers' counts.
+        resource_manager: a subclass of `ResourceManager` that measures this host and says what it allows.
 
     Returns:
         The outcomes in input order, the plan, the metrics.
@@ -81,6 +85,8 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
             on_failure=on_failure,
             fresh=fresh,
             version=version,
+            batch_optimizer=batch_optimizer,
+            resource_manager=resource_manager,
         ),
     )
     return carry_out(request, progress=progress, on_outcome=on_outcome)
@@ -119,7 +125,8 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
     Args:
         source: as for `run_batch`.
         progress: as for `run_batch`, silent unless asked for.
-        **arguments: `postprocess`, `performance`, `orcaflex`, `output_dir`, `on_failure`, `fresh`, `version`.
+        **arguments: `postprocess`, `performance`, `orcaflex`, `output_dir`, `on_failure`, `fresh`, `version`,
+            `batch_optimizer`, `resource_manager`.
 
     Raises:
         as `run_batch`; `on_failure: raise` raises after the last outcome.

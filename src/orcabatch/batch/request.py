@@ -9,21 +9,24 @@ limits where several batches share one call. Does not cover planning or running 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orcabatch.batch.kinds import Batch, FunctionBatch, usable_folder
 from orcabatch.errors import OutputError, SettingsError, SourceError
+from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.settings import Settings, keys_set, merge_sections, parse_settings
+from orcabatch.plan import BatchOptimizer, Deciders
+from orcabatch.settings import ADVISING, Settings, keys_set, merge_sections, parse_settings
 
 YAML_SUFFIXES = {".yml", ".yaml"}
 
 STRICTEST = (
     "threading.max_threads",
     "threading.min_threads",
+    "threading.threads_per_gb",
     "memory.max_usage_percent",
     "memory.gc_threshold",
     "optimization.thread_allocation.small",
@@ -66,9 +69,16 @@ class Options:
     on_failure: str | None = None
     fresh: bool = False
     version: str | None = None
+    batch_optimizer: Callable[[Settings], BatchOptimizer] | None = None
+    resource_manager: Callable[[HostResources | None], ResourceManager] | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     planning: bool = False
     """Nothing will run: no folder is made, nothing heavy is imported."""
+
+    @property
+    def deciders(self) -> Deciders:
+        """What groups, counts and caps."""
+        return Deciders(self.batch_optimizer or BatchOptimizer, self.resource_manager or ResourceManager)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ class Request:
         version: what the caller says identifies his function, for caching; None: not cached.
         notes: how the source was understood.
         planning: nothing will run.
+        deciders: what groups, counts and caps.
     """
 
     batches: tuple[Batch, ...]
@@ -92,6 +103,7 @@ class Request:
     version: str | None = None
     notes: tuple[str, ...] = ()
     planning: bool = False
+    deciders: Deciders = field(default_factory=Deciders)
 
     @property
     def stages(self) -> bool:
@@ -256,6 +268,7 @@ def _together(reads: Sequence[_Read], options: Options) -> Request:
         version=options.version,
         notes=(*(note for read in reads for note in read.notes), *unstaged),
         planning=options.planning,
+        deciders=options.deciders,
     )
 
 
@@ -296,10 +309,18 @@ def strictest(own: Mapping[str, Settings]) -> Settings:
     return parse_settings(section, origin="the batches together")
 
 
-def _smallest(key: str, own: Iterable[Settings]) -> Any:
-    """The smallest value that counts for any batch, defaults included; a floor counts only where it was set."""
-    asked = [settings for settings in own if key != "threading.min_threads" or key in keys_set(settings)]
-    return min((value for settings in asked if (value := _value(settings, key)) is not None), default=None)
+def _smallest(key: str, own: Collection[Settings]) -> Any:
+    """The smallest value that counts for any batch, defaults included, but for those that only advise.
+
+    A floor is not above anybody's `max_threads`, and a `gc_threshold` that one batch leaves to its cap lies below that.
+    """
+    asked = [settings for settings in own if key not in ADVISING or key in keys_set(settings)]
+    values = [value for settings in asked if (value := _value(settings, key)) is not None]
+    if key == "threading.min_threads":
+        values += [settings.threading.max_threads for settings in own]
+    if key == "memory.gc_threshold":
+        values = [settings.memory.gc_percent for settings in own]
+    return min(values, default=None)
 
 
 def _value(settings: Settings, key: str) -> Any:

@@ -26,7 +26,7 @@ from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Event, Task
 from orcabatch.engine.entry import Caught, attempt
 from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
-from orcabatch.host import HostResources, ResourceManager, sim_sizes
+from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import Kind, find_binding
@@ -74,7 +74,7 @@ def planned(
     files = [SizedFile(visit.file, size or 0) for visit, size in zip(wanted, sizes, strict=True)]
     earlier = _earlier(request, wanted)
     earlier.warn = warn
-    here = host or ResourceManager().measure()
+    here = request.deciders.manager(host).measure()
     with earlier.opened():
         learned = recall(earlier, here)
         plan = make_plan(
@@ -85,6 +85,7 @@ def planned(
             history=Nearest(earlier, learned),
             skipped=earlier.look(),
             learned=learned,
+            deciders=request.deciders,
         )
     return replace(plan, notes=(*request.notes, *plan.notes)), earlier
 
@@ -355,7 +356,8 @@ def limits_of(plan: BatchPlan) -> Limits:
         min_limit=plan.min_limit,
         memory_total_bytes=plan.host.total_ram_bytes,
         max_usage_percent=settings.memory.max_usage_percent,
-        gc_threshold_percent=settings.memory.gc_threshold,
+        gc_threshold_percent=settings.memory.gc_percent,
+        overhead=ORCAFLEX_OVERHEAD,
         seats=SeatLimits(
             max=licences.max,
             scope=licences.scope,
@@ -378,7 +380,7 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
     """
     settings, io = plan.settings, plan.settings.io
     auto = settings.executor == "auto" and plan.mode == "dynamic"
-    layout: Layout | BatchPlan = as_processes(settings, plan.host, plan.ceiling) if auto else plan
+    layout: Layout | BatchPlan = as_processes(settings, plan.host, plan.ceiling, plan.min_limit) if auto else plan
     return EngineOptions(
         executor="auto" if auto else plan.executor,
         threads=max(1, plan.ceiling),

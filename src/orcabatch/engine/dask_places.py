@@ -89,7 +89,7 @@ class Place:
 
     def fits(self, task: Task) -> bool:
         """Whether its memory takes the file now."""
-        if self.memory.pressure != "none" and self.tasks:
+        if self.memory.pressure == "over" and self.tasks:
             return False
         return self.needs(task) <= (self.memory.room_bytes if self.tasks else self.budget)
 

@@ -47,7 +47,7 @@ class Memory:
     Attributes:
         total_bytes: of the host or cgroup; 0: not watched.
         cap_bytes: what may be in use, everybody's together.
-        gc_bytes: in use above this: collect, admit nothing.
+        gc_bytes: in use above this: collect garbage, go on working.
         blind: correction while nothing is known; `fading`: how fast the doubt goes with the files that were measured.
         others_bytes, own_bytes, baseline_bytes: see the module.
         used_bytes: total - available.
@@ -94,7 +94,7 @@ class Memory:
 
     @property
     def pressure(self) -> Pressure:
-        """Whether memory in use is above one of the thresholds."""
+        """Whether garbage should be collected, or nothing may be started any more."""
         if not self.total_bytes or self.used_bytes <= self.gc_bytes:
             return "none"
         return "over" if self.used_bytes > self.cap_bytes else "collect"
@@ -113,11 +113,9 @@ def begin(limits: Limits, *, from_history: bool) -> Memory:
 
 
 def _with_total(memory: Memory, limits: Limits, total_bytes: int) -> Memory:
-    gc_percent = limits.gc_threshold_percent
-    if gc_percent is None:
-        gc_percent = limits.max_usage_percent * 15 / 16
     cap = int(total_bytes * limits.max_usage_percent / 100)
-    gc_bytes = min(cap, int(total_bytes * gc_percent / 100))
+    gc_percent = limits.gc_threshold_percent
+    gc_bytes = cap if gc_percent is None else min(cap, int(total_bytes * gc_percent / 100))
     return replace(memory, total_bytes=total_bytes, cap_bytes=cap, gc_bytes=gc_bytes)
 
 

@@ -241,12 +241,12 @@ class Scheduler:
         return said + self._limit_changed(self._under_pressure() or reason)
 
     def _under_pressure(self) -> str:
-        """Shrink while memory is above the cap, open again when it is below the lower threshold."""
-        pressure, used = self._memory.pressure, f"memory in use {self._memory.usage_percent:.1f}%"
-        if pressure == "over":
+        """Shrink while memory is above the cap, open again when what is held and reserved fits below it."""
+        used = f"memory in use {self._memory.usage_percent:.1f}%"
+        if self._memory.pressure == "over":
             self._ceiling = max(1, min(self._ceiling or len(self._running), len(self._running) - 1))
             return f"{used} is above {self._limits.max_usage_percent:g}%: fewer files at once"
-        if pressure == "none" and self._ceiling is not None:
+        if self._ceiling is not None and self._memory.room_bytes >= 0:
             self._ceiling = None
             return f"{used} again: files are no longer held back by memory"
         return ""
@@ -317,7 +317,7 @@ class Scheduler:
 
     def _first_that_fits(self, queues: Iterable[Waiting], now_s: float) -> int:
         state = self._memory
-        if state.pressure != "none" and self._running:
+        if state.pressure == "over" and self._running:
             return NOWHERE
         room = memory.largest_prediction(state, state.room_bytes)
         fits = min(queue.first(room) for queue in queues)

@@ -87,7 +87,7 @@ class Limits:
         min_limit: never fewer, where the user set it; 1 otherwise.
         memory_total_bytes: of the host or cgroup; 0: memory is not watched until a sample tells.
         max_usage_percent: (total - available) / total above which nothing starts and the limit shrinks.
-        gc_threshold_percent: above it garbage is collected and nothing starts; None: 15/16 of `max_usage_percent`.
+        gc_threshold_percent: above it garbage is collected, and work goes on; None: as `max_usage_percent`.
         overhead: factor that `Task.memory_bytes` holds over the file's size; 1.5 to start with.
         seats: licence seats.
         cpus: CPUs that this batch may use.

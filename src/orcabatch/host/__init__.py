@@ -5,7 +5,7 @@ specification's one formula (`ResourceManager.calculate_optimal_threads`); see `
 """
 
 from orcabatch.host.files import Fingerprint, fingerprint, full_hash, sim_sizes
-from orcabatch.host.manager import CPU_SHARE, ORCAFLEX_OVERHEAD, ResourceManager, optimal_threads
+from orcabatch.host.manager import CPU_SHARE, ORCAFLEX_OVERHEAD, ResourceManager
 from orcabatch.host.measure import Partition, Probes, measure, memory_reading, system_probes
 from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
 
@@ -24,7 +24,6 @@ __all__ = [
     "full_hash",
     "measure",
     "memory_reading",
-    "optimal_threads",
     "sim_sizes",
     "system_probes",
 ]

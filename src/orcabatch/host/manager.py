@@ -1,6 +1,7 @@
 """`ResourceManager`: the specification's class over a measured or given host.
 
-Covers measuring and the one formula for a thread count. Does not cover tiers and caps (`orcabatch.plan`).
+Covers measuring and the one formula for a thread count, by which every plan is made. Does not cover tiers and caps
+(`orcabatch.plan`).
 """
 
 from __future__ import annotations
@@ -56,16 +57,11 @@ class ResourceManager:
             floor(min(available_ram / (mean size x 1.5), logical CPUs x 0.75)), at least 1. Without sizes, or where all
             are zero, memory does not count.
         """
-        return optimal_threads(file_sizes, available_ram, self.measure().logical_cpus)
-
-
-def optimal_threads(file_sizes: Iterable[float], available_ram: float, logical_cpus: int) -> int:
-    """The formula of `ResourceManager.calculate_optimal_threads` for a number of CPUs."""
-    sizes = [_sane(size) for size in file_sizes]
-    memory_per_thread = math.fsum(sizes) / max(1, len(sizes)) * ORCAFLEX_OVERHEAD
-    by_cpu = logical_cpus * CPU_SHARE
-    by_memory = _sane(available_ram) / memory_per_thread if memory_per_thread > 0 else by_cpu
-    return max(1, math.floor(min(by_memory, by_cpu)))
+        sizes = [_sane(size) for size in file_sizes]
+        memory_per_thread = math.fsum(sizes) / max(1, len(sizes)) * ORCAFLEX_OVERHEAD
+        by_cpu = self.measure().logical_cpus * CPU_SHARE
+        by_memory = _sane(available_ram) / memory_per_thread if memory_per_thread > 0 else by_cpu
+        return max(1, math.floor(min(by_memory, by_cpu)))
 
 
 def _sane(amount: float) -> float:

@@ -5,8 +5,8 @@ Covers every decision that can be made without running. Does no I/O and reads no
 adapts while running.
 """
 
-from orcabatch.plan.make import make_plan
-from orcabatch.plan.optimizer import GB_PER_THREAD, TIERS, BatchOptimizer, tier_of
+from orcabatch.plan.make import Deciders, make_plan
+from orcabatch.plan.optimizer import GB_PER_THREAD, TIERS, BatchOptimizer
 from orcabatch.plan.predict import Expectation, History, NothingKnown
 from orcabatch.plan.values import BatchPlan, PlannedFile, SizedFile, Tier
 from orcabatch.plan.workers import WINDOWS_MOST_PROCESSES, as_processes
@@ -17,6 +17,7 @@ __all__ = [
     "WINDOWS_MOST_PROCESSES",
     "BatchOptimizer",
     "BatchPlan",
+    "Deciders",
     "Expectation",
     "History",
     "NothingKnown",
@@ -25,5 +26,4 @@ __all__ = [
     "Tier",
     "as_processes",
     "make_plan",
-    "tier_of",
 ]

@@ -7,22 +7,33 @@ Covers the whole decision before a run. Does not cover what the engine learns wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orcabatch.plan.caps import Cap, hard_caps, memory_budget, memory_cap_together, tier, tightest, without_memory
+from orcabatch.host import ResourceManager
+from orcabatch.plan.caps import (
+    Cap,
+    Situation,
+    allotted_counts,
+    hard_caps,
+    memory_budget,
+    memory_cap_together,
+    tier,
+    tightest,
+)
 from orcabatch.plan.history import Learned
+from orcabatch.plan.named import advising, binding
 from orcabatch.plan.notes import notes
-from orcabatch.plan.optimizer import TIERS, tier_of
+from orcabatch.plan.optimizer import TIERS, BatchOptimizer, tier_names
 from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, makespan, memory_bytes, usable_seconds
 from orcabatch.plan.values import BatchPlan, PlannedFile, Tier
 from orcabatch.plan.workers import lay_out, native_threads
-from orcabatch.settings import Settings, was_set
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
+    from orcabatch.settings import Settings
 
 
 class PathAndSize(Protocol):
@@ -37,6 +48,19 @@ class PathAndSize(Protocol):
         """Its size in bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deciders:
+    """The specification's two classes, by which a plan groups, counts and caps; or subclasses of them.
+
+    Attributes:
+        optimizer: makes a `BatchOptimizer` from settings.
+        manager: makes a `ResourceManager` from a host (None: this one).
+    """
+
+    optimizer: Callable[[Settings], BatchOptimizer] = BatchOptimizer
+    manager: Callable[[HostResources | None], ResourceManager] = ResourceManager
+
+
 def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that are known beside them
     files: Sequence[PathAndSize],
     settings: Settings,
@@ -46,6 +70,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
     history: History | None = None,
     skipped: Mapping[int, str] | None = None,
     learned: Learned | None = None,
+    deciders: Deciders | None = None,
 ) -> BatchPlan:
     """The plan for these files on this host.
 
@@ -57,21 +82,22 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         history: what past runs tell; None: nothing.
         skipped: by index, why a file will not run.
         learned: what the last run of this kind left to this one; None: nothing.
+        deciders: what groups, counts and caps; None: the specification's own.
 
     Raises:
         ValueError: `batches` is not as long as `files`.
+        SettingsError: a decider of the user's gave what is no grouping or no count.
     """
-    planned = _with_costs(tuple(_planned(files, settings, (batches, history or NothingKnown(), skipped or {}))))
+    asked = deciders or Deciders()
+    at = Situation(settings, host, asked.optimizer(settings), asked.manager)
+    planned = _grouped(_with_costs(tuple(_planned(files, (batches, history or NothingKnown(), skipped or {})))), at)
     running = tuple(file for file in planned if file.skip is None)
-    tiers = tuple(_tiers(running, settings, host))
-    budget = memory_budget(settings, host)
-    caps = _overall(running, tiers, settings, budget)
-    highest = without_memory(caps)
-    layout = lay_out(settings, host, highest.count)
-    bound = tightest((tightest(caps), layout.cap))
-    ceiling = tightest((highest, layout.cap)).count
+    tiers = tuple(_tiers(running, at))
+    together = tightest(_overall(running, tiers, at))
+    layout = lay_out(settings, host, together.highest, at.floor)
+    bound = tightest((together, layout.cap))
+    ceiling = bound.highest
     order = _order(running, settings)
-    floor = _floor(settings, bound.count)
     return BatchPlan(
         mode=settings.threading.mode,
         executor=layout.executor,
@@ -79,17 +105,19 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         tiers=tiers,
         files=planned,
         order=order,
-        memory_budget_bytes=budget,
+        memory_budget_bytes=memory_budget(settings, host),
         limit=bound.count,
         ceiling=ceiling,
         bound_by=bound.because,
-        start_limit=_start(settings, bound.count, (learned or Learned()).start(len(running))),
-        min_limit=floor,
+        start_limit=_start(at, bound.count, (learned or Learned()).start(len(running))),
+        min_limit=min(at.floor, ceiling),
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
         native_threads=native_threads(settings, host, ceiling),
         predicted_s=_predicted([planned[index] for index in order], tiers, bound.count, settings),
-        notes=(*notes(planned, tiers, settings, host), *_learned_words(learned, settings, layout.executor)),
+        binding=binding(at),
+        advising=advising(at),
+        notes=(*notes(planned, tiers, at, bound), *_learned_words(learned, settings, layout.executor)),
         host=host,
         settings=settings,
     )
@@ -104,7 +132,6 @@ def _learned_words(learned: Learned | None, settings: Settings, executor: str) -
 
 def _planned(
     files: Sequence[PathAndSize],
-    settings: Settings,
     known: tuple[Sequence[tuple[str, ...]] | None, History, Mapping[int, str]],
 ) -> Iterator[PlannedFile]:
     batches, history, skipped = known
@@ -117,7 +144,7 @@ def _planned(
             file=path,
             batches=tuple(wanted_by),
             size_bytes=size,
-            tier=_tier_name(size, settings),
+            tier="all",
             memory_bytes=memory_bytes(size, expected),
             seconds=usable_seconds(expected),
             skip=skipped.get(index),
@@ -129,28 +156,35 @@ def _with_costs(planned: Sequence[PlannedFile]) -> tuple[PlannedFile, ...]:
     return tuple(replace(file, cost=amount) for file, amount in zip(planned, amounts, strict=True))
 
 
-def _tier_name(size: int, settings: Settings) -> str:
-    return tier_of(size, settings.optimization.size_thresholds) if settings.optimization.group_by_size else "all"
+def _grouped(planned: tuple[PlannedFile, ...], at: Situation) -> tuple[PlannedFile, ...]:
+    if not at.settings.optimization.group_by_size:
+        return planned
+    names = tier_names(at.optimizer, planned)
+    return tuple(replace(file, tier=names[file.index]) for file in planned)
 
 
-def _tiers(running: Sequence[PlannedFile], settings: Settings, host: HostResources) -> Iterator[Tier]:
-    for name in (*TIERS, "all"):
-        members = [file for file in running if file.tier == name]
+def _tiers(running: Sequence[PlannedFile], at: Situation) -> Iterator[Tier]:
+    if not at.settings.optimization.group_by_size:
+        if running:
+            yield tier("all", running, at, None)
+        return
+    groups = tuple([file for file in running if file.tier == name] for name in TIERS)
+    counts = allotted_counts(at, groups)
+    for name, members in zip(TIERS, groups, strict=True):
         if members:
-            yield tier(name, members, settings, host)
+            yield tier(name, members, at, counts[name])
 
 
-def _overall(running: Sequence[PlannedFile], tiers: Sequence[Tier], settings: Settings, budget: int) -> tuple[Cap, ...]:
+def _overall(running: Sequence[PlannedFile], tiers: Sequence[Tier], at: Situation) -> tuple[Cap, ...]:
     """The caps of the whole batch: those that hold for any files, and what its tiers allow together.
 
     Static runs one tier at a time, so that the largest of their counts is needed; otherwise all run at once.
     """
-    static = settings.threading.mode == "static"
+    static = at.settings.threading.mode == "static"
     together = max if static else sum
-    limits = Cap(together([tier.limit for tier in tiers] or [0]), _tier_reason(tiers, settings), memory=True)
-    ceilings = Cap(together([tier.ceiling for tier in tiers] or [0]), "the tiers' ceilings")
-    memory = () if static else (memory_cap_together(running, budget),)
-    return (limits, *hard_caps(running, settings), *memory, ceilings)
+    limit, ceiling = (together(counts or [0]) for counts in ([t.limit for t in tiers], [t.ceiling for t in tiers]))
+    memory = () if static else (memory_cap_together(running, memory_budget(at.settings, at.host)),)
+    return (Cap(limit, _tier_reason(tiers, at.settings), ceiling), *hard_caps(running, at), *memory)
 
 
 def _tier_reason(tiers: Sequence[Tier], settings: Settings) -> str:
@@ -161,13 +195,9 @@ def _tier_reason(tiers: Sequence[Tier], settings: Settings) -> str:
     return "the tiers' limits together" if tiers else "0 files to run"
 
 
-def _floor(settings: Settings, limit: int) -> int:
-    return min(settings.threading.min_threads, limit) if was_set(settings, "threading.min_threads") else 1
-
-
-def _start(settings: Settings, limit: int, start: int) -> int:
+def _start(at: Situation, limit: int, start: int) -> int:
     """Static starts at its limit, the others where the engine would, or where the last run of their kind suggests."""
-    return limit if settings.threading.mode == "static" else min(limit, max(_floor(settings, limit), start))
+    return limit if at.settings.threading.mode == "static" else min(limit, max(at.floor, start))
 
 
 def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...]:

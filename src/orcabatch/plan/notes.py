@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.plan.caps import memory_budget
-from orcabatch.settings import Settings, format_size, was_set
+from orcabatch.settings import Settings, format_size
 
 if TYPE_CHECKING:
     from orcabatch.host import DiskKind, HostResources
+    from orcabatch.plan.caps import Cap, Situation
     from orcabatch.plan.values import PlannedFile, Tier
 
 _NAMED = 5
@@ -25,15 +26,14 @@ ROOM_BYTES = 10_000_000_000
 _LIMITED = {"logical_cpus": "fewer CPUs", "total_ram_bytes": "less memory"}
 
 
-def notes(
-    files: Sequence[PlannedFile], tiers: Sequence[Tier], settings: Settings, host: HostResources
-) -> tuple[str, ...]:
-    """All notes on a plan."""
+def notes(files: Sequence[PlannedFile], tiers: Sequence[Tier], at: Situation, bound: Cap) -> tuple[str, ...]:
+    """All notes on a plan; `bound` is what set its limit."""
+    settings, host = at.settings, at.host
     running = [file for file in files if file.skip is None]
     return (
         *_limited(host),
         *_memory(running, memory_budget(settings, host), settings),
-        *_floor(tiers, settings),
+        *_floor(tiers, at, bound),
         *_temporary(settings, host),
         *_output(settings),
         *_machines(settings),
@@ -60,10 +60,16 @@ def _memory(running: Sequence[PlannedFile], budget: int, settings: Settings) -> 
         yield f"Larger than the whole memory budget of {format_size(budget)}, will run alone: {names}{more}."
 
 
-def _floor(tiers: Sequence[Tier], settings: Settings) -> Iterator[str]:
-    least = settings.threading.min_threads
-    if was_set(settings, "threading.min_threads") and tiers and least > sum(tier.limit for tier in tiers):
-        yield f"threading.min_threads = {least} cannot be kept: {tiers[0].bound_by}."
+def _floor(tiers: Sequence[Tier], at: Situation, bound: Cap) -> Iterator[str]:
+    """Where a written `min_threads` meets something harder; static runs one tier at a time."""
+    if not tiers:
+        return
+    if at.floor > bound.count:
+        yield f"threading.min_threads = {at.floor} cannot be kept: {bound.because}."
+    elif at.settings.threading.mode == "static":
+        for tier in tiers:
+            if at.floor > tier.limit:
+                yield f"threading.min_threads = {at.floor} cannot be kept by the {tier.name} files: {tier.bound_by}."
 
 
 def _temporary(settings: Settings, host: HostResources) -> Iterator[str]:

@@ -1,22 +1,31 @@
 """`BatchOptimizer`: the specification's grouping by size and its thread counts.
 
-Covers the tiers and the configured counts. Does not cover caps: what memory, licences and files leave of the counts
-is the plan's (`orcabatch.plan.make`).
+Covers the tiers and the configured counts: every plan is made through its two methods, and a run changes where they are
+replaced. Does not cover caps: what memory, licences and files leave of the counts is the plan's
+(`orcabatch.plan.caps`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, SupportsFloat, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
 
-from orcabatch.settings import Settings, SizeThresholds, parse_settings
+from orcabatch.errors import SettingsError
+from orcabatch.settings import Settings, parse_settings
+
+if TYPE_CHECKING:
+    from orcabatch.plan.values import PlannedFile
 
 TIERS = ("small", "medium", "large")
 
 GB_PER_THREAD: Mapping[str, int] = {"small": 5, "medium": 8, "large": 16}
 """Total memory, in GB, that the specification recommends for each thread."""
+
+_NAMED = 5
 
 File = TypeVar("File")
 
@@ -47,10 +56,14 @@ class BatchOptimizer:
             OSError: a path has no file.
             TypeError: neither a size nor a path.
         """
-        groups: dict[str, list[File]] = {name: [] for name in TIERS}
+        thresholds = self._settings.optimization.size_thresholds
+        small: list[File] = []
+        medium: list[File] = []
+        large: list[File] = []
         for file in files:
-            groups[tier_of(_size(file), self._settings.optimization.size_thresholds)].append(file)
-        return groups["small"], groups["medium"], groups["large"]
+            size = _size(file)
+            (small if size < thresholds.small else medium if size < thresholds.large else large).append(file)
+        return small, medium, large
 
     def assign_thread_counts(self, groups: object = None) -> dict[str, int]:
         """The configured counts, 45 / 30 / 15 by default; never capped, whatever the groups hold.
@@ -61,11 +74,28 @@ class BatchOptimizer:
         return self._settings.optimization.thread_allocation.model_dump()
 
 
-def tier_of(size_bytes: float, thresholds: SizeThresholds) -> str:
-    """The tier of a file of that size."""
-    if size_bytes < thresholds.small:
-        return "small"
-    return "medium" if size_bytes < thresholds.large else "large"
+def tier_names(optimizer: BatchOptimizer, files: Sequence[PlannedFile]) -> dict[int, str]:
+    """The tier of each file, by index, as `group_by_size` groups them.
+
+    Raises:
+        SettingsError: a method that replaces it lost a file, or put one into two groups.
+    """
+    groups = tuple(optimizer.group_by_size(files))
+    times = Counter(getattr(file, "index", None) for group in groups for file in group)
+    if len(groups) != len(TIERS) or times != Counter(file.index for file in files):
+        odd = [file.file.name for file in files if times[file.index] != 1][:_NAMED]
+        named = f", but not {', '.join(odd)}" if odd else ""
+        raise SettingsError(
+            f"group_by_size of {type(optimizer).__name__} must give three lists, small, medium and large, that hold "
+            f"each file exactly once{named}. Nothing was run."
+        )
+    return {file.index: name for name, group in zip(TIERS, groups, strict=True) for file in group}
+
+
+def kind_of_mean(optimizer: BatchOptimizer, files: Sequence[PlannedFile]) -> str:
+    """The tier of a file as large as these are on average."""
+    mean = sum(file.size_bytes for file in files) // len(files)
+    return tier_names(optimizer, [replace(files[0], size_bytes=mean)])[files[0].index]
 
 
 def _size(file: Any) -> float:

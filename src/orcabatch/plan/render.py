@@ -32,6 +32,7 @@ def plan_text(plan: BatchPlan, width: int) -> str:
         for tier in plan.tiers:
             lines += [_wrap(f"{tier.name}: {tier.limit} at once, bound by {tier.bound_by}.", width)]
             lines += [_wrap(f"  advice: {tier.advice}.", width)]
+    lines += [_wrap(line, width) for line in _named_lines(plan)]
     lines += [_wrap(f"- {note}", width) for note in plan.notes]
     return "\n".join(lines) + "\n"
 
@@ -40,7 +41,8 @@ def plan_html(plan: BatchPlan) -> str:
     """The plan as static HTML: no scripts, no styles of the page touched, everything escaped."""
     head = (*_TIER_HEAD, "bound by", "advice")
     rows = [(*_tier_row(tier), tier.bound_by, tier.advice) for tier in plan.tiers]
-    parts = [f"<p>{'<br>'.join(escape(line) for line in _summary(plan))}</p>", _html_table(head, rows)]
+    summary = (*_summary(plan), *_named_lines(plan))
+    parts = [f"<p>{'<br>'.join(escape(line) for line in summary)}</p>", _html_table(head, rows)]
     if plan.notes:
         parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in plan.notes) + "</ul>")
     places = {index: place for place, index in enumerate(plan.order, start=1)}
@@ -65,10 +67,19 @@ def _summary(plan: BatchPlan) -> Iterator[str]:
     yield f"{plan.mode} on {plan.executor}: {plan.executor_why}"
     yield _host_line(plan)
     yield f"memory: {format_size(plan.memory_budget_bytes)} may be filled ({_memory_line(running)})"
+    memory = plan.settings.memory
+    yield f"garbage is collected above {memory.gc_percent:g}% of the memory; the cap is {memory.max_usage_percent:g}%"
     if running:
         yield from _running_lines(plan, running)
         yield _temporary_line(plan)
     yield from _skip_lines(plan.skipped)
+
+
+def _named_lines(plan: BatchPlan) -> Iterator[str]:
+    """Which settings bind and which only advise."""
+    yield f"binding: {'; '.join(plan.binding)}."
+    if plan.advising:
+        yield f"advice only: {'; '.join(plan.advising)}."
 
 
 def _running_lines(plan: BatchPlan, running: Sequence[PlannedFile]) -> Iterator[str]:

@@ -53,6 +53,11 @@ class PlannedFile:
     skip: str | None = None
     cost: float = 0.0
 
+    @property
+    def size(self) -> int:
+        """Its size in bytes, by the name that `BatchOptimizer.group_by_size` asks for."""
+        return self.size_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:
@@ -62,12 +67,12 @@ class Tier:
         name: small, medium or large; `all` where files are not grouped.
         files: how many will run (skipped ones left out).
         total_bytes: their sizes together.
-        count: as configured, or from the formula where files are not grouped.
+        count: as `assign_thread_counts` gave it, or from the rules of thumb where files are not grouped.
         limit: what is left of it after the hard caps.
-        ceiling: the same without the memory cap, which rests on a predicted factor: the engine may go up to here
-            where the files turn out to take less.
+        ceiling: the same where files turn out to take far less memory than predicted: the engine may go up to here.
         bound_by: the constraint that set `limit`.
-        advised: what the rules of thumb say together.
+        advised: what the rules of thumb say together: the specification's formula, `threads_per_gb` where it is only
+            a default, the GB-per-thread table.
         advice: each of these rules with its number.
     """
 
@@ -99,12 +104,14 @@ class BatchPlan:
         ceiling: the same without the memory cap (see `Tier.ceiling`).
         bound_by: the constraint that set `limit`.
         start_limit: how many to start with; `limit` for static.
-        min_limit: how far the adaptive limit may fall: `min_threads` where the user set it, else 1.
+        min_limit: how far the adaptive limit may fall: `min_threads` where the user wrote it, else 1.
         processes: worker processes at most, enough for the ceiling; 0 where the workers are in this process, or were
             started by somebody else (`dask.address`).
         threads_per_process: files that each process works on at once at most.
         native_threads: threads that each loaded model may use itself, also with `ceiling` files at once.
         predicted_s: wall time as far as past runs tell; None where nothing is known.
+        binding: the settings that no count exceeds (or falls below), each with its value and whether it was written.
+        advising: the rules of thumb that bind nothing here, each with its number and whether it was written.
         notes: what the engineer should know before starting.
         host, settings: what the plan was made for and from.
     """
@@ -125,6 +132,8 @@ class BatchPlan:
     threads_per_process: int
     native_threads: int
     predicted_s: float | None
+    binding: tuple[str, ...]
+    advising: tuple[str, ...]
     notes: tuple[str, ...]
     host: HostResources
     settings: Settings = field(default_factory=Settings)

@@ -3,7 +3,7 @@
     executor    processes                                     files per process
     serial      -                                             1
     threads     -                                             limit
-    processes   process_count, else CPUs x cpu_percent        threads_per_process, else 1
+    processes   process_count, else CPUs x cpu_percent        threads_per_process, else 1 (more to keep `min_threads`)
     hybrid      process_count, else NUMA nodes, at least 2    threads_per_process, else limit / processes, at least 2
     dask        as processes, for a cluster on this machine; at `dask.address` the workers are what was started there,
                 and the limit is each machine's
@@ -61,8 +61,11 @@ def choose_executor(settings: Settings) -> tuple[ExecutorName, str]:
     return settings.executor, f"executor: {settings.executor}"
 
 
-def lay_out(settings: Settings, host: HostResources, limit: int) -> Layout:
-    """Processes and threads for at most `limit` files at once: the limit before the memory cap, which may rise."""
+def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1) -> Layout:
+    """Processes and threads for at most `limit` files at once: the limit before the memory cap, which may rise.
+
+    `floor` is `min_threads` where the user wrote it: processes take several files each rather than fall below it.
+    """
     executor, why = choose_executor(settings)
     if executor in {"serial", "threads"}:
         count = 1 if executor == "serial" else limit
@@ -71,18 +74,21 @@ def lay_out(settings: Settings, host: HostResources, limit: int) -> Layout:
         return Layout(executor, f"{why}, with the workers at {settings.dask.address}", 0, 1, Cap(limit, "each machine"))
     hybrid = settings.threading.mode == "hybrid"
     wanted = _wanted(settings, host, hybrid=hybrid)
-    in_each = settings.threads_per_process or (max(2, limit // max(1, min(wanted.count, limit))) if hybrid else 1)
+    caps = _process_caps(settings, host)
+    least = math.ceil(min(floor, limit) / tightest((wanted, *caps)).count)
+    shares = max(2, limit // max(1, min(wanted.count, limit))) if hybrid else 1
+    in_each = settings.threads_per_process or max(least, shares)
     shared = hybrid and settings.threads_per_process is None
     needed = Cap(limit if shared else math.ceil(limit / in_each), f"{format_count(limit, 'file')} at once")
-    processes = tightest((wanted, needed, *_process_caps(settings, host)))
+    processes = tightest((wanted, needed, *caps))
     sizes = f"{format_count(processes.count, 'process')} x {format_count(in_each, 'thread')}"
     because = f"{sizes} ({processes.because})"
     return Layout(executor, why, processes.count, in_each, Cap(processes.count * in_each, because))
 
 
-def as_processes(settings: Settings, host: HostResources, limit: int) -> Layout:
+def as_processes(settings: Settings, host: HostResources, limit: int, floor: int = 1) -> Layout:
     """What `lay_out` would say with `executor: processes`: where `auto` may go while the run goes on."""
-    return lay_out(settings.model_copy(update={"executor": "processes"}), host, limit)
+    return lay_out(settings.model_copy(update={"executor": "processes"}), host, limit, floor)
 
 
 def native_threads(settings: Settings, host: HostResources, workers: int) -> int:

@@ -20,6 +20,7 @@ from orcabatch.settings.models import (
     Threading,
 )
 from orcabatch.settings.parse import (
+    ADVISING,
     Fault,
     all_keys,
     find_faults,
@@ -41,6 +42,7 @@ from orcabatch.settings.units import (
 )
 
 __all__ = [
+    "ADVISING",
     "GC_SHARE",
     "Broker",
     "Dask",

@@ -55,14 +55,16 @@ class Threading(Section):
     )
     min_threads: Whole = count(
         5,
-        "The fewest workers that the adaptive limit may fall to. Binds only where it is set; otherwise the limit may "
-        "fall to 1.",
+        "The fewest files worked on at once. Where it is written (in the YAML or the call) it is kept in every mode, "
+        "also where `threads_per_gb` says fewer; memory, seats, a tier's count and the number of files stay what they "
+        "are. The default is advice: the count may fall to 1.",
     )
     max_threads: Whole = count(45, "The most files worked on at once, over all tiers and processes.")
     threads_per_gb: Number = key(
         0.25,
-        "Workers per GB of the host's RAM: an advice that the plan shows, and that sets the count where there are no "
-        "tiers (`optimization.group_by_size: false`).",
+        "The most files worked on at once per GB of RAM that is available when the run is planned. Where it is written "
+        "it binds in every mode. The default is advice, which the plan shows, and which sets the count only where "
+        "there are no tiers (`optimization.group_by_size: false`).",
         "a number above 0",
         gt=0,
     )
@@ -81,7 +83,7 @@ class Memory(Section):
     )
     gc_threshold: Percent | None = key(
         None,
-        "Memory usage above which garbage is collected and no further file is admitted. Percent.",
+        "Memory usage above which garbage is collected, at most every five seconds, while work goes on. Percent.",
         "a percentage above 0, at most max_usage_percent",
         shown="15/16 of `max_usage_percent`",
         gt=0,
@@ -189,7 +191,7 @@ class Optimization(Section):
     group_by_size: Switch = switch(
         True,
         "Whether files are grouped into small, medium and large, each with its own count. False: one tier, its count "
-        "from memory, CPUs and `threads_per_gb`.",
+        "from memory, CPUs and `threads_per_gb` (`ResourceManager.calculate_optimal_threads`).",
     )
     size_thresholds: SizeThresholds = SizeThresholds()
     thread_allocation: ThreadAllocation = ThreadAllocation()

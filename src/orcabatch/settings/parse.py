@@ -19,6 +19,9 @@ from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+ADVISING = ("threading.min_threads", "threading.threads_per_gb")
+"""Keys that bind where the user wrote them, and whose default only advises."""
+
 _UNKNOWN = {"extra_forbidden", "invalid_key"}
 _LONGEST_VALUE = 80
 
@@ -93,16 +96,18 @@ def merge_sections(section: Mapping[Any, Any] | None, override: Mapping[Any, Any
 def to_section(settings: Settings, *, only_set: bool = False) -> dict[str, Any]:
     """The section as plain values for YAML or JSON: bytes, seconds, per second, percent.
 
-    Reading it again gives equal settings. `threading.min_threads` is left out where it was not set: it binds only
-    where it stands.
+    Reading it again gives equal settings. What binds only where it stands (`ADVISING`) is left out where it was not
+    set.
 
     Args:
         settings: the settings.
         only_set: leave out everything that the user did not set, so that reading it again tells set keys from defaults.
     """
     section = settings.model_dump(exclude_unset=only_set)
-    if not was_set(settings, "threading.min_threads"):
-        section.get("threading", {}).pop("min_threads", None)
+    for key in ADVISING:
+        folder, _, name = key.partition(".")
+        if not was_set(settings, key):
+            section.get(folder, {}).pop(name, None)
     return section
 
 
