@@ -219,6 +219,24 @@ def test_an_unknown_variable_leaves_its_cells_empty_and_is_said(orcabatch, batch
     assert "a0.sim, a1.sim, a2.sim" in said.text or "a2.sim" in said.text
 
 
+def test_what_digitalmodel_does_silently_is_printed_first_also_by_a_quiet_and_by_a_repeated_run(orcabatch, batch):
+    """A column without content is loud at the end; on standard error where all else is quiet; again from the ledger."""
+    column = summary_column(Variable="Efective tension")
+    performance = {"orcaflex": "simulated", "ledger": {"path": str(batch.folder / "ledger.db")}}
+    batch.write(summary_settings={"groups": [{"Label": "dyn", "Columns": [column]}]}, performance=performance)
+    line = "! 1 column holds nothing at all: summary dyn: line01 (Line01, Efective tension): every file"
+    said = orcabatch("run", "b.yml").out
+    assert 0 < said.index(line) < said.index("output files in")
+    again = orcabatch("run", "b.yml").out
+    assert "3 of them are unchanged" in again
+    assert line in again
+    quiet = orcabatch("run", "b.yml", "--quiet")
+    assert quiet.out == ""
+    assert line in quiet.err
+    planned = " ".join(orcabatch("plan", "b.yml").out.split())
+    assert line in planned
+
+
 def test_a_variable_that_ends_digitalmodel_fails_the_file_in_words(orcabatch, batch):
     """A range graph of a variable that is not there is a failure of its file."""
     column = summary_column(Command="Range Graph", Variable="Efective tension", ArcLength=[0, 50])

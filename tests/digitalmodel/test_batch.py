@@ -153,14 +153,15 @@ def test_per_file_gives_each_file_its_own_end(files: list[Path], tmp_path: Path)
     ends = [rows(tmp_path / "alone" / f"case_0{i}_line1.csv")[-1][0] for i in range(4)]
     assert ends == ["30.0", "30.0", "20.0", "40.0"]
     assert rows(tmp_path / "serial" / "case_03_line1.csv")[-1][0] == "30.0"
-    assert any("consistency: per_file" in text for text in serial.conclusion.warnings)
+    assert any("consistency: per_file" in str(notice) for notice in serial.conclusion.notices)
+    assert alone.conclusion.notices == ()
     assert any("consistency: serial" in text for text in alone.conclusion.warnings)
 
 
 def test_nothing_is_said_where_both_ways_agree(files: list[Path], tmp_path: Path) -> None:
     """Files with the same stop time give the same traces either way."""
     done = run(case("C", files[:2], tmp_path), threads=2)
-    assert done.conclusion.warnings == ()
+    assert (done.conclusion.warnings, done.conclusion.notices) == ((), ())
 
 
 def test_nobody_waits_for_a_configuration_that_needs_nothing(files: list[Path], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,21 @@ if TYPE_CHECKING:
     from orcabatch.batch.kinds import Batch
     from orcabatch.batch.request import Request
     from orcabatch.monitor import PerformanceMonitor
+    from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchPlan
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the engineer should know about a run: about it as a whole, and what was done without a word."""
+
+    warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
 def write_account(
-    request: Request, plan: BatchPlan, monitor: PerformanceMonitor, warnings: Sequence[str], orcaflex: str
+    request: Request, plan: BatchPlan, monitor: PerformanceMonitor, said: Said, orcaflex: str
 ) -> tuple[dict[str, Any], list[Path], list[str]]:
     """The metrics of the call, the files they were written to, and why others could not be written.
 
@@ -33,14 +42,15 @@ def write_account(
         "host": plan.host,
         "settings": to_section(request.settings),
         "memory_budget_bytes": plan.memory_budget_bytes,
-        "warnings": list(warnings),
+        "warnings": list(said.warnings),
         "orcaflex": orcaflex,
         "executor_why": monitor.state.executor_why or plan.executor_why,
     }
     written, complaints = [], []
     metrics: dict[str, Any] = {}
     for batch in request.batches:
-        own = shared | {"settings": to_section(request.own[batch.name])}
+        notices = [notice for notice in said.notices if notice.batch == batch.name]
+        own = shared | {"settings": to_section(request.own[batch.name]), "notices": notices}
         metrics = build_metrics(RunRecord.of_monitor(monitor, batch=batch.name, **own))
         proof = batch.proof(in_own_order(batch, request, monitor.outcomes), orcaflex)
         if proof is not None:
@@ -53,7 +63,7 @@ def write_account(
             except OutputError as error:
                 complaints.append(f"The metrics are not written: {error}. The results are not concerned.")
     if len(request.batches) > 1:
-        metrics = build_metrics(RunRecord.of_monitor(monitor, **shared))
+        metrics = build_metrics(RunRecord.of_monitor(monitor, **shared, notices=said.notices))
     return metrics, written, complaints
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orcabatch.batch.job import Ended, Visit
     from orcabatch.batch.kinds import Batch
     from orcabatch.host import Fingerprint
+    from orcabatch.notice import Notice
     from orcabatch.settings import Settings
 
 UNCHANGED = "unchanged since an earlier run"
@@ -143,6 +144,29 @@ class EarlierRuns:
         }
         found = [self._looked.get((at[position], batch.name)) for position in range(len(batch.files))]
         return None if None in found or not found else [known.outcome for known in found if known is not None]
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What the batches do without a word, as far as `look` tells before they run."""
+        return tuple(notice for batch in self.batches for notice in self._foreseen(batch))
+
+    def _foreseen(self, batch: Batch) -> tuple[Notice, ...]:
+        at = {
+            visit.positions[batch.name]: index
+            for index, visit in enumerate(self.visits)
+            if batch.name in visit.positions
+        }
+        known = {
+            place: self._looked[index, batch.name].outcome
+            for place, index in at.items()
+            if (index, batch.name) in self._looked
+        }
+
+        def facts(position: int) -> Iterable[tuple[str, Any]]:
+            index = at[position]
+            # A file that no earlier run met is not read for this: it may lie on a slow drive.
+            return self.facts(index, batch.name) if self.visits[index].file in self._fingerprints else ()
+
+        return batch.foresee(known, facts)
 
     def expect(self, file: Path, size_bytes: int) -> Expectation:
         """What the history tells of a file: seconds over all batches that want it, and the greatest memory factor."""

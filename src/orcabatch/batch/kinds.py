@@ -19,6 +19,7 @@ from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.values import NotStorable, encode
 
 if TYPE_CHECKING:
+    from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
 
 
@@ -32,6 +33,10 @@ class Conclusion(Protocol):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the engineer should know about the whole batch."""
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was done with the results without a word."""
 
 
 class Batch(Protocol):
@@ -106,6 +111,14 @@ class Batch(Protocol):
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> Mapping[str, Any] | None:
         """What of a finished batch's common outputs is to be kept for a later run; None for nothing."""
 
+    def foresee(
+        self, known: Mapping[int, FileOutcome], facts: Callable[[int], Iterable[tuple[str, Any]]]
+    ) -> tuple[Notice, ...]:
+        """What will be done without a word, as far as that is known before it runs.
+
+        `known` holds results of earlier runs that still hold, by position; `facts` what their workers said of a file.
+        """
+
     def ready(self, position: int) -> bool:
         """Whether the file may start (False: it waits for what another file of the batch says)."""
 
@@ -137,6 +150,7 @@ class Written:
 
     outputs: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +238,12 @@ class FunctionBatch:
 
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
         """There are no common outputs."""
+
+    def foresee(
+        self, known: Mapping[int, FileOutcome], facts: Callable[[int], Iterable[tuple[str, Any]]]
+    ) -> tuple[Notice, ...]:
+        """Nothing: what the function does is said by itself."""
+        return ()
 
     def ready(self, position: int) -> bool:
         """Always."""

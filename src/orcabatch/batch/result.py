@@ -18,6 +18,7 @@ from orcabatch.outcome import FileOutcome, Phase, Status
 if TYPE_CHECKING:
     import pandas as pd
 
+    from orcabatch.notice import Notice
     from orcabatch.plan import BatchPlan
 
 
@@ -31,6 +32,8 @@ class BatchResult:
         metrics: what was measured, as written to the metrics file (schema in `docs/metrics.schema.json`).
         outputs: every output file that was written, metrics included.
         warnings: what the engineer should know about the batch as a whole.
+        notices: what was done with the results without a word, as digitalmodel does it: series that end early,
+            columns that are empty or replaced, rows that miss values, simulations that did not reach their end.
     """
 
     outcomes: tuple[FileOutcome, ...]
@@ -38,6 +41,7 @@ class BatchResult:
     metrics: dict[str, Any] = field(default_factory=dict)
     outputs: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -88,7 +92,7 @@ class BatchResult:
     def _repr_html_(self) -> str:
         from orcabatch.monitor.notebook import result_html
 
-        return result_html(self.outcomes)
+        return result_html(self.outcomes, self.notices)
 
 
 def last_attempts(outcomes: Iterable[FileOutcome]) -> tuple[FileOutcome, ...]:

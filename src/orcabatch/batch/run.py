@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.account import in_own_order, write_account
+from orcabatch.batch.account import Said, in_own_order, write_account
 from orcabatch.batch.earlier import NO_BINDING, EarlierRuns, earlier_runs
 from orcabatch.batch.job import BatchJob, Visit, visits
 from orcabatch.batch.learned import Nearest, Ran, keep, recall
@@ -39,6 +39,7 @@ from orcabatch.store.lock import folder_lock
 if TYPE_CHECKING:
     from orcabatch.batch.kinds import Batch
     from orcabatch.batch.request import Request
+    from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan.workers import Layout
     from orcabatch.settings import Settings
@@ -87,7 +88,8 @@ def planned(
             learned=learned,
             deciders=request.deciders,
         )
-    return replace(plan, notes=(*request.notes, *plan.notes)), earlier
+        notices = earlier.notices()
+    return replace(plan, notes=(*request.notes, *plan.notes), notices=notices), earlier
 
 
 def _earlier(request: Request, wanted: Sequence[Visit]) -> EarlierRuns:
@@ -112,6 +114,7 @@ class Run:
         earlier: what earlier runs know of the files; must be the one the plan was made with.
         progress: how to show it (see `orcabatch.monitor.progress.make_display`).
         warnings: what the engineer should know about the run as a whole; grows while it runs.
+        notices: what was done with the results without a word; known at the end.
         interrupted: set once the run was stopped by Ctrl-C or a signal.
     """
 
@@ -120,6 +123,7 @@ class Run:
     earlier: EarlierRuns
     progress: Any = None
     warnings: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     interrupted: BatchInterrupted | None = None
     monitor: PerformanceMonitor = field(init=False)
     _outcomes: list[FileOutcome] = field(default_factory=list)
@@ -208,6 +212,7 @@ class Run:
             metrics=self._metrics,
             outputs=tuple(self._outputs),
             warnings=tuple(self.warnings),
+            notices=tuple(self.notices),
         )
 
     def _job(self) -> BatchJob:
@@ -295,12 +300,16 @@ class Run:
         self._outputs += conclusion.outputs
         for warning in conclusion.warnings:
             self._warn(warning)
+        for notice in conclusion.notices:
+            _log.warning("%s: %s", batch.name, notice)
+        self.notices += conclusion.notices
         if self._complete:
             batch.pass_on()
             self.earlier.conclude(batch, outcomes, conclusion.outputs)
 
     def _account(self) -> None:
-        account = write_account(self.request, self.plan, self.monitor, self.warnings, self._orcaflex)
+        said = Said(tuple(self.warnings), tuple(self.notices))
+        account = write_account(self.request, self.plan, self.monitor, said, self._orcaflex)
         self._metrics, written, complaints = account
         self._outputs += written
         for complaint in complaints:

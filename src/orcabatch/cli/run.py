@@ -37,8 +37,10 @@ def main(words: list[str]) -> int:
     result = carry_out(request, progress=_progress(arguments))
     if not arguments.quiet:
         print(summary(result))
-    elif result.failed:
-        print(failure_text(result.failed, len(result.outcomes)), file=sys.stderr)
+    else:
+        print(*(f"! {notice}" for notice in result.notices), sep="\n", end="\n" * bool(result.notices), file=sys.stderr)
+        if result.failed:
+            print(failure_text(result.failed, len(result.outcomes)), file=sys.stderr)
     if arguments.report:
         write_report(arguments.report, result.metrics)
     return exit_code(result)
@@ -94,7 +96,8 @@ def options_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
         parser.add_argument("--report", type=Path, metavar="HTML", help="write a report when done")
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
-        parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+        quiet = "print nothing but errors, and what digitalmodel does silently"
+        parser.add_argument("--quiet", action="store_true", help=quiet)
         parser.add_argument("--verbose", action="store_true", help="show what digitalmodel prints and logs")
     if command == "plan":
         parser.add_argument("--write", type=Path, metavar="YML", help="write the YAML anew, with what was learned")
@@ -119,6 +122,7 @@ def summary(result: BatchResult) -> str:
     known = sum(outcome.status is Status.SKIPPED for outcome in result.outcomes)
     lines = [f"{done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s."]
     lines += [f"{known} of them are unchanged since an earlier run (--fresh does them again)."] if known else []
+    lines += [f"! {notice}" for notice in result.notices]
     lines += [f"note: {warning}" for warning in (*result.warnings, *warnings_text(result.outcomes))]
     if result.failed:
         lines.append(failure_text(result.failed, len(result.outcomes)))

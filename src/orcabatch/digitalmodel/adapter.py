@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel.absent import absence_named
 from orcabatch.digitalmodel.frames import ToCsv, written_by
+from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.questions import questions_of
 from orcabatch.digitalmodel.savings import completed, saving
-from orcabatch.digitalmodel.settle import AS_GIVEN, Order, flagged, settle, writes_series
+from orcabatch.digitalmodel.settle import AS_GIVEN, Order, flagged, labels, settle, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError
@@ -74,6 +75,9 @@ class FileResult:
         run_status: name of the model's state.
         stop_time: the simulation's planned end, in seconds of simulation time.
         settled: the order it was done under.
+        simulated_to: how far the simulation got, in the same seconds; None where nobody asked.
+        complete: whether it reached its end.
+        gaps: columns with empty cells.
         log: what digitalmodel printed and logged.
     """
 
@@ -84,6 +88,9 @@ class FileResult:
     run_status: str
     stop_time: float
     settled: Order = AS_GIVEN
+    simulated_to: float | None = None
+    complete: bool = True
+    gaps: tuple[Gap, ...] = ()
     log: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -180,6 +187,13 @@ class DigitalModelPostProcess:
             run_status=str(known["run_status"]),
             stop_time=known["stop_time"],
             settled=asked.order,
+            simulated_to=float(known["current_time"]),
+            complete=bool(known["simulation_complete"]),
+            gaps=(
+                *gaps_of_all("summary", summary, labels(cfg, "summary_settings")),
+                *gaps_of_all("linked_statistics", linked),
+                *tables.gaps(record),
+            ),
         )
 
     def _own_copy(self) -> AttributeDict:
@@ -251,6 +265,7 @@ class _Tables:
         self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
         self._temporary: dict[Path, Path] = {}
         self.counts: Counter[str] = Counter()
+        self._gaps: dict[Path, tuple[Gap, ...]] = {}
 
     @property
     def targets(self) -> list[Path]:
@@ -265,12 +280,20 @@ class _Tables:
             self._clock.enter(Phase.WRITE)
         self._open.__exit__(*raised)
 
-    def _write(self, target: Path, to_csv: ToCsv) -> None:
+    def gaps(self, record: Mapping[str, Any] | None) -> Iterator[Gap]:
+        """Empty cells of the tables that stand; `record` knows which group each belongs to."""
+        groups = {path: label for label, path in _labelled(record, self.targets)}
+        for target, found in self._gaps.items():
+            yield from (replace(gap, group=groups[target]) for gap in found)
+
+    def _write(self, target: Path, frame: Any, to_csv: ToCsv) -> None:
+        found = tuple(gaps_of("time_series", "", frame))
         self._clock.enter(Phase.WRITE)
         if self._writing.compress:
             target = target.with_name(f"{target.name}{GZ}")
         if target not in self._temporary:  # of two groups with one label the last one stands
             self._temporary[target] = self._open.enter_context(atomic_path(target, keep_same=self._keep_same))
+        self._gaps[target] = found
         text = to_csv(self._temporary[target], self._writing.block_bytes, self._writing.reuse)
         self.counts.update(text_pieces=text.pieces, text_buffers=text.buffers)
         if self._writing.compress:

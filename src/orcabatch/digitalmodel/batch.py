@@ -13,7 +13,7 @@ import copy
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
@@ -26,16 +26,20 @@ from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
-from orcabatch.digitalmodel.notices import differences, foreseen, listed_again
+from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, listed_again, otherwise
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, unpacked
-from orcabatch.digitalmodel.settle import Needs, Settling, needs_of, settle, visits_files, writes_series
+from orcabatch.digitalmodel.settle import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 
 if TYPE_CHECKING:
+    from orcabatch.notice import Notice
     from orcabatch.settings import Settings
+
+Facts = Callable[[int], Iterable[tuple[str, Any]]]
+"""What workers of earlier runs said about the file at a position: subject and content."""
 
 _log = logging.getLogger(__name__)
 _IN_ROUTER: ContextVar[Any] = ContextVar("orcabatch_digitalmodel_in_router", default=None)
@@ -49,10 +53,12 @@ class Conclusion:
     Attributes:
         outputs: what was written: time series, summaries, linked statistics, the list of failed files.
         warnings: what the engineer should know about the batch as a whole.
+        notices: what digitalmodel does with these files without a word.
     """
 
     outputs: tuple[Path, ...]
     warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @contextmanager
@@ -214,7 +220,22 @@ class DigitalModelBatch:
         _write_back(left, self._given)
         if self._in_router and self._visits_files():
             vars(self._post).update(attributes_left(layout, self._cfg, outcomes))
-        return Conclusion(tuple(outputs), self.warnings + differences(self._serial_needs, self.consistency, outcomes))
+        warnings = self.warnings + otherwise(self._subject, outcomes)
+        return Conclusion(tuple(outputs), warnings, after(self._subject, outcomes))
+
+    def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
+        """What digitalmodel will do without a word, as far as is known before anything is loaded.
+
+        Args:
+            known: results of earlier runs that still hold, by position.
+            facts: what workers of earlier runs said about a position's file.
+        """
+        subject = self._subject
+        if not self._understood:
+            subject = replace(subject, needs=may_need(self._cfg))
+        unknown = [i for i in range(len(self.files)) if i not in known] if subject.needs.stop_time else []
+        told = {i: dict(facts(i)) for i in unknown}
+        return before(subject, {i: said[LOADED] for i, said in told.items() if LOADED in said}, known)
 
     def pass_on(self) -> None:
         """Let digitalmodel do what else the configuration asks for (visualisation, all variables), unchanged.
@@ -305,8 +326,16 @@ class DigitalModelBatch:
         common = common_outputs([path for path in outputs if path not in own], self.result_folder, self.name)
         if common is None:
             return None
-        warnings = self.warnings + differences(self._serial_needs, self.consistency, outcomes)
-        return {"outputs": common, "warnings": list(warnings), "digitalmodel": self._found()}
+        return {
+            "outputs": common,
+            "warnings": list(self.warnings + otherwise(self._subject, outcomes)),
+            "notices": [notice.to_dict() for notice in after(self._subject, outcomes)],
+            "digitalmodel": self._found(),
+        }
+
+    @property
+    def _subject(self) -> Subject:
+        return Subject(self.name, self._cfg, self._serial_needs, self.consistency, self.files)
 
     def _found(self) -> str:
         return f"{self._layout.version} ({self._layout.package})" if self._layout is not None else ""

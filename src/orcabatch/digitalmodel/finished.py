@@ -7,12 +7,14 @@ of exactly these results. Nothing is computed, so there is nothing that could be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.batch import Conclusion, DigitalModelBatch
+from orcabatch.digitalmodel.batch import Conclusion, DigitalModelBatch, Facts
 from orcabatch.digitalmodel.remembered import output_name
 from orcabatch.errors import OutputError
+from orcabatch.notice import Notice
 from orcabatch.store.atomic import write_bytes
 from orcabatch.store.failed_files import SUFFIX
 
@@ -41,6 +43,7 @@ class FinishedBatch:
         self._batch, self.known = batch, tuple(known)
         self._outputs = [(str(name), bytes(content)) for name, content in conclusion["outputs"]]
         self._warnings = tuple(str(warning) for warning in conclusion["warnings"])
+        self._notices = tuple(replace(Notice.from_dict(plain), batch=batch.name) for plain in conclusion["notices"])
         self._digitalmodel = str(conclusion["digitalmodel"])
 
     @property
@@ -126,7 +129,11 @@ class FinishedBatch:
             outputs.append(target)
         if complete:
             (self.result_folder / f"{self.name}{SUFFIX}").unlink(missing_ok=True)
-        return Conclusion(tuple(outputs), self._warnings)
+        return Conclusion(tuple(outputs), self._warnings, self._notices)
+
+    def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
+        """What was said then holds now."""
+        return self._notices
 
     def pass_on(self) -> None:
         """Nothing else was asked for."""

@@ -99,7 +99,7 @@ def _folded(fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] |
 def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Writer:
     """A writer whose tables appear under their name when they are complete."""
 
-    def write(target: Path, to_csv: ToCsv) -> None:
+    def write(target: Path, _: Any, to_csv: ToCsv) -> None:
         try:
             with atomic_path(target) as temporary:
                 to_csv(temporary, BLOCK_BYTES, True)

@@ -21,8 +21,8 @@ from orcabatch.digitalmodel.csv_text import Text, write_csv
 
 ToCsv = Callable[[Path, int, bool], Text]
 """Writes the text to a path, in pieces of about so many bytes, in a buffer that is kept or not."""
-Writer = Callable[[Path, ToCsv], None]
-"""Called with the target and what writes the text."""
+Writer = Callable[[Path, Any, ToCsv], None]
+"""Called with the target, the table, and what writes its text."""
 
 _WRITING: ContextVar[Writer | None] = ContextVar("orcabatch_digitalmodel_writer", default=None)
 
@@ -66,7 +66,7 @@ def frame_class() -> type[Any]:
                     to_csv(path, *args, **kwargs)
                 return made or Text()
 
-            writer(Path(path_or_buf), write)
+            writer(Path(path_or_buf), self, write)
             return None
 
     return Frame

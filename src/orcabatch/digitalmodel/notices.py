@@ -1,18 +1,26 @@
-"""What the engineer should know about a digitalmodel batch as a whole, in words.
+"""What the engineer should know about a digitalmodel batch as a whole, in words. Pure.
 
-Covers what is known before it runs, and whether its files would come out differently under the other consistency. Does
-not cover single files: their warnings stand in their outcomes.
+    cfg, stop times of earlier runs ── before ──> Notices of the plan
+    cfg, results of the files       ── after  ──> Notices of the run
+
+Covers what digitalmodel does without a word (`orcabatch.notice`): series that end at another file's end, columns that
+are empty or replaced, rows that miss values, simulations that did not reach their end. Does not cover mistakes in a
+configuration as such, nor single files: their warnings stand in their outcomes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.layout import UNTESTED
 from orcabatch.digitalmodel.settle import Needs, flagged
+from orcabatch.digitalmodel.silent_columns import of_results, overwritten
+from orcabatch.digitalmodel.silent_ends import Reach, cut, differences, first_decides, will_be_cut
+from orcabatch.notice import Notice, Silent
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.layout import Layout
@@ -20,6 +28,29 @@ if TYPE_CHECKING:
 
 NAMED = 3
 """How many files a warning names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What of a batch decides what it does without a word.
+
+    Attributes:
+        name: the batch's name.
+        cfg: its configuration; before a run its masters may not be merged yet.
+        needs: what the files of a serial run over it depend on.
+        consistency: the one that is used, serial or per_file.
+        files: in input order.
+    """
+
+    name: str
+    cfg: Mapping[str, Any]
+    needs: Needs
+    consistency: str
+    files: tuple[Path, ...]
+
+    def notice(self, kind: Silent, text: str, remedy: str, **more: Any) -> Notice:
+        """A notice about this batch."""
+        return Notice(kind, self.name, text, remedy, **more)
 
 
 def foreseen(layout: Layout | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
@@ -53,29 +84,32 @@ def listed_again(files: Sequence[Path]) -> tuple[str, ...]:
     return (said,)
 
 
-def differences(needs: Needs, consistency: str, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
-    """Where `serial` and `per_file` give different results for these files, say so.
+def before(batch: Subject, stops: Mapping[int, float], known: Mapping[int, FileOutcome]) -> tuple[Notice, ...]:
+    """What will be done without a word, as far as the configuration and earlier runs tell.
 
     Args:
-        needs: what the files of a serial run over this configuration depend on.
-        consistency: the one that was used, serial or per_file.
-        outcomes: of all files.
+        batch: what is to be run.
+        stops: planned ends of simulations, seconds, by position in the list, where earlier runs met them.
+        known: the results of earlier runs that still hold, by position in the list.
     """
-    what = _differing(needs, [outcome for outcome in outcomes if outcome.ok])
-    other = "per_file" if consistency == "serial" else "serial"
-    if not what:
-        return ()
-    said = (
-        f"the files differ in {what}, and digitalmodel lets the first one decide for all when it runs serially: "
-        f"`consistency: {consistency}` was used; `consistency: {other}` gives other results"
-    )
-    return (said,)
+    ends = {position: Reach(batch.files[position], stop) for position, stop in stops.items()}
+    ends |= {position: Reach.of(outcome) for position, outcome in known.items()}
+    results = [outcome for _, outcome in sorted(known.items())]
+    return (*will_be_cut(batch, dict(sorted(ends.items()))), *overwritten(batch), *of_results(batch, results))
 
 
-def _differing(needs: Needs, stand: Sequence[FileOutcome]) -> str:
-    stops = sorted({outcome.value.stop_time for outcome in stand})
-    if needs.stop_time and len(stops) > 1:
-        return f"stop times ({stops[0]:g} to {stops[-1]:g} s)"
-    if needs.selects and len(stand) > 1:
-        return "the current that only the first file selects"
-    return ""
+def otherwise(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
+    """Where the other consistency would have given other results than `per_file` did."""
+    return differences(batch, [Reach.of(outcome) for outcome in outcomes if outcome.ok])
+
+
+def after(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[Notice, ...]:
+    """What was done without a word.
+
+    Args:
+        batch: what was run.
+        outcomes: of all files, in input order.
+    """
+    stand = [outcome for outcome in outcomes if outcome.ok]
+    ends = [Reach.of(outcome) for outcome in stand]
+    return (*cut(batch, ends), *first_decides(batch, ends), *overwritten(batch), *of_results(batch, stand))

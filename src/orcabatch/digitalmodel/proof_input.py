@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from numbers import Integral
@@ -19,6 +19,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.errors import SourceError
+from orcabatch.notice import Notice
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -53,6 +54,7 @@ class ProofInput:
         digitalmodel: version and layout of the digitalmodel it ran with.
         working_folder: what relative names in the configuration are relative to.
         schema_version: of this form.
+        notices: what was done without a word, as the metrics beside it say.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ProofInput:
     digitalmodel: str
     working_folder: str
     schema_version: int = SCHEMA_VERSION
+    notices: tuple[Notice, ...] = ()
 
     @classmethod
     def of_batch(
@@ -116,8 +119,10 @@ class ProofInput:
             raise SourceError(f"The proof data is damaged ({error}). Run the batch again.") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; no NaN, no infinity."""
-        return {**asdict(self), "cfg": dict(self.cfg), "files": [asdict(file) for file in self.files]}
+        """JSON-able; no NaN, no infinity. Without the notices, which stand beside it."""
+        plain = {**asdict(self), "cfg": dict(self.cfg), "files": [asdict(file) for file in self.files]}
+        del plain["notices"]
+        return plain
 
 
 def without_masters(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +176,7 @@ def read_proof_input(result: str | Path) -> ProofInput:
     if not place.exists():
         raise SourceError(f"{place} does not exist. Give a batch's result folder or its metrics file.")
     candidates = sorted(place.glob("*.json")) if place.is_dir() else [place]
-    found = {file: stored for file in candidates if (stored := _stored(file)) is not None}
+    found = {file: content for file in candidates if (content := _content(file)) is not None}
     if not found:
         raise SourceError(
             f"{place} holds no batch that can be proven: no metrics file with a {KEY!r} section. "
@@ -179,14 +184,28 @@ def read_proof_input(result: str | Path) -> ProofInput:
         )
     if len(found) > 1:
         raise SourceError(f"{place} holds several batches. Name one: {', '.join(file.name for file in found)}.")
-    batch = ProofInput.from_dict(next(iter(found.values())))
+    content = next(iter(found.values()))
+    batch = replace(ProofInput.from_dict(content[KEY]), notices=tuple(_notices(content)))
     return replace(batch, result_folder=str(place.absolute())) if place.is_dir() else batch
 
 
-def _stored(file: Path) -> Mapping[str, Any] | None:
+def _content(file: Path) -> Mapping[str, Any] | None:
+    """The metrics of a batch that can be proven."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    stored = content.get(KEY) if isinstance(content, dict) else None
-    return stored if isinstance(stored, dict) else None
+    return content if isinstance(content, dict) and isinstance(content.get(KEY), dict) else None
+
+
+def _notices(content: Mapping[str, Any]) -> Iterator[Notice]:
+    """What the metrics say was done without a word.
+
+    Raises:
+        SourceError: they are damaged.
+    """
+    try:
+        for plain in content.get("notices", ()):
+            yield Notice.from_dict(plain)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError(f"The metrics' notices are damaged ({error}). Run the batch again.") from error

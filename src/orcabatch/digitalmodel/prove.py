@@ -25,6 +25,7 @@ from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proo
 from orcabatch.errors import DigitalModelError, SourceError
 
 if TYPE_CHECKING:
+    from orcabatch.notice import Notice
     from orcabatch.store.compare import FileDifference
 
 REFERENCE_RUN = Path(__file__).with_name("reference_run.py")
@@ -84,10 +85,16 @@ class ProofReport:
         """How many workers had processed the chosen files."""
         return len({file.worker for file in self.files})
 
+    def chosen_of(self, notice: Notice) -> tuple[Path, ...]:
+        """Which of the chosen files a notice concerns: all, where it concerns whatever file there is."""
+        chosen = [Path(file.file) for file in self.files]
+        return tuple(file for file in chosen if file in set(notice.files) or not notice.files)
+
     def to_text(self) -> str:
         """One page that can be attached to a report."""
         verdict = "IDENTICAL to digitalmodel's own run" if self.equal else "DIFFERENT from digitalmodel's own run"
-        return "\n".join([f"Proof of {self.batch.name}: {verdict}", *self._circumstances(), *self._findings()])
+        lines = [f"Proof of {self.batch.name}: {verdict}", *self._circumstances(), *self._findings()]
+        return "\n".join([*lines, *self._silently()])
 
     def _circumstances(self) -> list[str]:
         loop = "each file alone (per_file)" if self.batch.per_file else "one after the other (serial)"
@@ -120,6 +127,21 @@ class ProofReport:
             lines += [f"                  {line}" for line in (difference.table.lines() if difference.table else ())]
         return lines
 
+    def _silently(self) -> list[str]:
+        """What identical does not mean: which silent doings of digitalmodel the proof reproduced."""
+        if not self.batch.notices or not self.equal:
+            return []
+        shown = [notice for notice in self.batch.notices if self.chosen_of(notice)]
+        others = len(self.batch.notices) - len(shown)
+        lines = ["  identical is not right: digitalmodel's own run did without a word, too:"] if shown else []
+        for notice in shown:
+            concerned = f"in {len(self.chosen_of(notice))} of the {len(self.files)} proven files"
+            lines += [f"    reproduced {concerned}: {notice.text}.", f"        {notice.remedy}."]
+        if others:
+            lines.append(f"  not looked at: {others} of the batch's notices concern files that were not chosen:")
+            lines += [f"    {notice.text}." for notice in self.batch.notices if notice not in shown]
+        return lines
+
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON-able values."""
         return {
@@ -135,6 +157,14 @@ class ProofReport:
             "rows_equal": self.rows,
             "cells_written_differently": self.rewritten,
             "differences": [difference.to_dict() for difference in self.differences],
+            "notices": [
+                notice.to_dict()
+                | {
+                    "reproduced": self.equal and bool(self.chosen_of(notice)),
+                    "proven_files": [str(file) for file in self.chosen_of(notice)],
+                }
+                for notice in self.batch.notices
+            ],
             "reference_s": self.wall_s,
         }
 

@@ -11,11 +11,12 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.adapter import FileResult
+from orcabatch.digitalmodel.gaps import Gap
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.settle import Order
 from orcabatch.digitalmodel.sources import find_sources
@@ -133,6 +134,9 @@ def packed(result: FileResult) -> dict[str, Any]:
         "run_status": result.run_status,
         "stop_time": result.stop_time,
         "settled": [result.settled.settled, result.settled.stop_time],
+        "simulated_to": result.simulated_to,
+        "complete": result.complete,
+        "gaps": [list(astuple(gap)) for gap in result.gaps],
         "log": list(result.log),
     }
 
@@ -152,6 +156,9 @@ def unpacked(stored: Mapping[str, Any]) -> FileResult:
         run_status=str(stored["run_status"]),
         stop_time=stored["stop_time"],
         settled=Order(bool(settled), stop_time),
+        simulated_to=stored["simulated_to"],
+        complete=bool(stored["complete"]),
+        gaps=tuple(Gap(*gap) for gap in stored["gaps"]),
         log=tuple(stored["log"]),
     )
 

@@ -13,7 +13,7 @@ extraction itself (`orcabatch.digitalmodel.adapter`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
@@ -59,6 +59,13 @@ def needs_of(cfg: Mapping[str, Any]) -> Needs:
     return Needs(stop_time=stop_time, leader=stop_time or selects or _shared(appended, cfg), selects=selects)
 
 
+def may_need(cfg: Mapping[str, Any]) -> Needs:
+    """What they may depend on as long as masters are not merged: a column may have its period from there."""
+    masters = {**cfg, "time_series_settings": {"data": True, **(cfg.get("time_series_settings_master") or {})}}
+    open_there = writes_series(cfg) and any(True for _ in _open_periods(masters))
+    return replace(needs_of(cfg), stop_time=True) if open_there else needs_of(cfg)
+
+
 def settle(cfg: Mapping[str, Any], stop_time: float | None) -> None:
     """Change `cfg` in place as digitalmodel's pass over the leader does."""
     for names in list(_indexless(cfg)):
@@ -89,6 +96,11 @@ def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:
     """All columns of all groups of `summary_settings` or another settings section, in order."""
     for group in (cfg.get(settings) or {}).get("groups") or ():
         yield from group.get("Columns") or ()
+
+
+def labels(cfg: Mapping[str, Any], settings: str) -> frozenset[str]:
+    """The labels of all columns of a settings section."""
+    return frozenset(str(column.get("Label")) for column in columns(cfg, settings))
 
 
 def _open_periods(cfg: Mapping[str, Any]) -> Iterator[list[Any]]:

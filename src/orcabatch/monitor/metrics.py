@@ -32,6 +32,7 @@ from orcabatch.store.atomic import write_bytes
 if TYPE_CHECKING:
     from orcabatch.monitor.performance import PerformanceMonitor
     from orcabatch.monitor.sample import Sample
+    from orcabatch.notice import Notice
 
 SCHEMA_VERSION = 1
 """Raised when a reader of an older version would be misled; new keys alone do not raise it."""
@@ -57,6 +58,7 @@ class RunRecord:
         settings, plan, host, versions: provenance, anything that can be made JSON.
         orcaflex: real, simulated or foreign; empty where nobody said.
         warnings: what the engineer should know about the batch as a whole.
+        notices: what was done with the results without a word.
         executor_why: why the workers were what they were; empty where nobody said.
         memory_budget_bytes: the most memory that may be in use, for the lower bound; 0: not known.
     """
@@ -78,6 +80,7 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     orcaflex: str = ""
     warnings: Sequence[str] = ()
+    notices: Sequence[Notice] = ()
     executor_why: str = ""
     memory_budget_bytes: int = 0
 
@@ -136,6 +139,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "samples": _columns(record.samples),
         "limits": [{"at_s": at_s, "limit": limit, "reason": reason} for at_s, limit, reason in record.limits],
         "warnings": list(record.warnings),
+        "notices": [notice.to_dict() for notice in record.notices],
         "settings": record.settings,
         "plan": record.plan,
         "host": record.host,
@@ -163,7 +167,7 @@ def _one_line_per_item(text: str, metrics: Mapping[str, Any]) -> str:
     """The same JSON with one line per key, and one per file, so that it can be looked at and compared."""
     lines = []
     for key, value in metrics.items():
-        if key in {"files", "events", "failures", "limits"} and value:
+        if key in {"files", "events", "failures", "limits", "notices"} and value:
             items = ",\n".join(_compact(item) for item in value)
             lines.append(f"{json.dumps(key)}: [\n{items}\n]")
         else:

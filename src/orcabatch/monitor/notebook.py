@@ -17,6 +17,8 @@ from orcabatch.outcome import FileOutcome, Phase, Status
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from orcabatch.notice import Notice
+
 MOST_ROWS = 20
 PHASE_COLOURS = {
     Phase.WAIT: "#9aa0a6",
@@ -51,11 +53,14 @@ def table_html(
     return f"<table>{top}<thead><tr>{titles}</tr></thead><tbody>{shown}{foot}</tbody></table>"
 
 
-def result_html(outcomes: Sequence[FileOutcome]) -> str:
-    """A finished batch: what became of it, its failures by reason, and its files with times."""
+def result_html(outcomes: Sequence[FileOutcome], notices: Sequence[Notice] = ()) -> str:
+    """A finished batch: what became of it and what was done silently, failures by reason, files with times."""
     counts = {status: sum(outcome.status is status for outcome in outcomes) for status in Status}
     summary = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count) or "no files"
     parts = [f"<div><strong>{words.plural(len(outcomes), 'file')}</strong>: {escape(summary)}</div>"]
+    if notices:
+        said = [(notice.text, notice.remedy) for notice in notices]
+        parts.append(table_html(("what", "what to do"), said, caption="Done without a word, as digitalmodel does it"))
     failures = grouped(outcomes)
     if failures:
         rows = [(group["count"], group["cause"], group["message"]) for group in failures]

@@ -192,6 +192,17 @@ class LimitChange(_Part):
     reason: str
 
 
+class NoticePart(_Part):
+    """Something that was done with the results without a word."""
+
+    kind: Literal["cut", "first_decides", "empty", "missing", "overwritten", "partial"]
+    batch: str
+    text: str = Field(description="what happens to how many files")
+    remedy: str = Field(description="what to do where it is not meant")
+    files: list[str] = Field(description="those it concerns; empty where it concerns whatever file there is")
+    details: list[str] = Field(description="what exactly and where")
+
+
 class WorkersPart(_Part):
     """What the workers were at the end of the run, and why."""
 
@@ -216,6 +227,7 @@ class Metrics(_Part):
     samples: Samples
     limits: list[LimitChange]
     warnings: list[str]
+    notices: list[NoticePart] = []
     settings: JsonValue
     plan: JsonValue
     host: JsonValue

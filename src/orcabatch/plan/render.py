@@ -27,6 +27,7 @@ def plan_text(plan: BatchPlan, width: int) -> str:
     """The plan for a terminal of that many columns; nothing is wider, but for a file name that cannot be broken."""
     width = max(_NARROWEST, width)
     lines = [_wrap(line, width) for line in _summary(plan)]
+    lines += [_wrap(f"! {notice}", width) for notice in plan.notices]
     if plan.tiers:
         lines += ["", *_table(_TIER_HEAD, [_tier_row(tier) for tier in plan.tiers], width), ""]
         for tier in plan.tiers:
@@ -43,6 +44,11 @@ def plan_html(plan: BatchPlan) -> str:
     rows = [(*_tier_row(tier), tier.bound_by, tier.advice) for tier in plan.tiers]
     summary = (*_summary(plan), *_named_lines(plan))
     parts = [f"<p>{'<br>'.join(escape(line) for line in summary)}</p>", _html_table(head, rows)]
+    if plan.notices:
+        said = "".join(
+            f"<li><strong>{escape(notice.text)}.</strong> {escape(notice.remedy)}.</li>" for notice in plan.notices
+        )
+        parts.insert(1, f"<ul>{said}</ul>")
     if plan.notes:
         parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in plan.notes) + "</ul>")
     places = {index: place for place, index in enumerate(plan.order, start=1)}

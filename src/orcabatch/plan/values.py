@@ -14,6 +14,7 @@ from orcabatch.settings import Settings
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
+    from orcabatch.notice import Notice
 
 ExecutorName = Literal["serial", "threads", "processes", "dask"]
 
@@ -113,6 +114,7 @@ class BatchPlan:
         binding: the settings that no count exceeds (or falls below), each with its value and whether it was written.
         advising: the rules of thumb that bind nothing here, each with its number and whether it was written.
         notes: what the engineer should know before starting.
+        notices: what will be done with the results without a word, as far as is known.
         host, settings: what the plan was made for and from.
     """
 
@@ -137,6 +139,7 @@ class BatchPlan:
     notes: tuple[str, ...]
     host: HostResources
     settings: Settings = field(default_factory=Settings)
+    notices: tuple[Notice, ...] = ()
 
     @property
     def skipped(self) -> tuple[PlannedFile, ...]:

@@ -84,6 +84,8 @@ def render_report(metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | No
         parts.insert(
             2, ("comparison", "Earlier run", compare.comparison(metrics, _checked(earlier, "the earlier run")))
         )
+    if (said_first := sections.notices(metrics)) is not None:
+        parts.insert(0, ("notices", "Look at this first", said_first))
     links = tag("ul", *(tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in parts))
     return _page(
         f"Batch {metrics['batch']}" if metrics["batch"] else "Batch",

@@ -1,4 +1,4 @@
-"""The sections of a report about the batch: verdict, lower bound, slowest files, failures, warnings.
+"""The sections of a report about the batch: what was done silently, verdict, bound, slowest files, failures, warnings.
 
 Each takes the metrics of a batch (`docs/metrics.schema.json`) and gives a section of HTML. Pure. See also
 `orcabatch.monitor.report.machine` (workers, resources, tiers) and `orcabatch.monitor.report.compare`.
@@ -72,6 +72,27 @@ def tiles(metrics: Metrics) -> Html:
 
 def _colour(summary: Mapping[str, Any]) -> str:
     return "bad" if summary["failed"] + summary["cancelled"] else "good"
+
+
+def notices(metrics: Metrics) -> Html | None:
+    """What was done with the results without a word, with the remedy; None where there is nothing of the kind."""
+    said = metrics.get("notices", ())
+    if not said:
+        return None
+    several = len({notice["batch"] for notice in said}) > 1
+    parts: list[object] = [
+        tag("p", "The results are identical to digitalmodel's own, and so is what it does with them without a word:")
+    ]
+    for notice in said:
+        of = f"{notice['batch']}: " if several else ""
+        parts.append(tag("p", of, prose(f"{notice['text']}."), class_="bad"))
+        parts.append(tag("p", tag("strong", "Where it is not meant: "), prose(f"{notice['remedy']}.")))
+        if notice["details"]:
+            shown = [tag("li", detail) for detail in notice["details"][:MOST_NAMED]]
+            more = len(notice["details"]) - MOST_NAMED
+            rest = tag("p", f"and {more:,} more (all of them stand in the metrics file)") if more > 0 else ""
+            parts.append(folded(words.plural(len(notice["details"]), "place"), tag("ul", *shown), rest))
+    return section("notices", "Look at this first", *parts)
 
 
 def verdict(metrics: Metrics) -> Html:
