@@ -14,7 +14,7 @@ import orcabatch
 from orcabatch import simulated
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.digitalmodel.prove import prove, run_reference
-from orcabatch.errors import SettingsError
+from orcabatch.errors import SettingsError, SourceError
 from orcabatch.store.compare import compare_folders
 
 pytest.importorskip("digitalmodel", reason="needs digitalmodel itself: install orcabatch[digitalmodel]")
@@ -168,3 +168,30 @@ def test_an_iterator_closed_early_says_which_files_are_not_in_the_summaries(orca
     assert any(done.file.stem in row for row in rows)
     assert all("cancelled" in line for line in listed)
     assert len(listed) + len(rows) == len(metrics["files"]) > len(rows)
+
+
+def test_what_was_written_is_read_back_as_tables(orcaflex, project, tmp_path):
+    """Summaries and time series are the CSVs, with file and load case beside; a run that has nothing to do too."""
+    import pandas as pd
+
+    for _ in range(2):
+        result = orcabatch.run_batch(
+            project / "dm_fsts_lngc.yml", orcaflex="simulated", progress=False, output_dir=tmp_path,
+            cases=r"_(?P<heading>\d+)deg",
+        )  # fmt: skip
+        batch = result.outcomes[0].batch
+        written = pd.read_csv(next(path for path in result.outputs if path.name == f"{batch}_dyn.csv"))
+        summary = result.summary("dyn")
+        pd.testing.assert_frame_equal(summary[written.columns], written)
+        assert list(summary.columns[:2]) == ["file", "heading"]
+        assert (
+            result.governing("line01_max", ["heading"], summary="dyn")["maximum"].max() == written["line01_max"].max()
+        )
+        with pytest.raises(SourceError, match="Its summaries: dyn"):
+            result.summary("dny")
+        with pytest.raises(SourceError, match="several summaries"):
+            result.table()
+        label = result.outcomes[0].value.outputs[0][0]
+        series = result.time_series(label)
+        assert list(series["file"].unique()) == [outcome.file.name for outcome in result.outcomes]
+        assert list(series.columns[:3]) == ["file", "heading", "time"]

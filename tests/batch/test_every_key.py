@@ -460,6 +460,14 @@ def _dask_address(bench: Bench) -> None:
         bench.run({"executor": "dask", "dask": {"address": "nonsense://127.0.0.1:9"}})
 
 
+@key("cases")
+def _cases(bench: Bench) -> None:
+    """Its groups are columns of the table."""
+    plain = bench.run({})
+    cased = bench.run({"cases": r"_l(?P<loading>\d+)_"})
+    assert set(cased.table().columns) - set(plain.table().columns) == {"loading"}
+
+
 @key("process_count")
 def _process_count(bench: Bench) -> None:
     """So many processes, each with a model of its own."""

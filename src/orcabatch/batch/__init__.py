@@ -42,6 +42,7 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
     on_failure: OnFailure = None,
     fresh: bool = False,
     version: str | None = None,
+    cases: Any = None,
     batch_optimizer: Callable[[Settings], BatchOptimizer] | None = None,
     resource_manager: Callable[[HostResources | None], ResourceManager] | None = None,
 ) -> BatchResult:
@@ -62,6 +63,9 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
         fresh: do not use results of earlier runs.
         version: identifies `postprocess` and everything it depends on, so that its results may be kept for the next
             run; None: they are not kept.
+        cases: load cases, for the columns of every table: a regular expression with named groups over file names, the
+            path of a `.csv` or `.xlsx` with a column `file`, or a mapping from file name to case. A function with a
+            keyword parameter `case` then gets its file's. None: what the YAML says.
         batch_optimizer: a subclass of `BatchOptimizer` that groups the files and gives their tiers' counts.
         resource_manager: a subclass of `ResourceManager` that measures this host and says what it allows.
 
@@ -85,6 +89,7 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
             on_failure=on_failure,
             fresh=fresh,
             version=version,
+            cases=cases,
             batch_optimizer=batch_optimizer,
             resource_manager=resource_manager,
         ),
@@ -126,7 +131,7 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
         source: as for `run_batch`.
         progress: as for `run_batch`, silent unless asked for.
         **arguments: `postprocess`, `performance`, `orcaflex`, `output_dir`, `on_failure`, `fresh`, `version`,
-            `batch_optimizer`, `resource_manager`.
+            `cases`, `batch_optimizer`, `resource_manager`.
 
     Raises:
         as `run_batch`; `on_failure: raise` raises after the last outcome.

@@ -181,12 +181,13 @@ class FunctionBatch:
         function: Callable[..., Any],
         result_folder: Path | None,
         version: str | None = None,
+        cases: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> FunctionBatch:
         """A batch named after the function."""
         named = _unwrapped(function)[0]
         name = getattr(named, "__name__", type(named).__name__).strip("<>")
         absolute = tuple(Path(file).absolute() for file in files)
-        return cls(name, absolute, FunctionPostProcess(function), result_folder, version)
+        return cls(name, absolute, FunctionPostProcess(function, cases or {}), result_folder, version)
 
     @property
     def label(self) -> str:
@@ -203,8 +204,9 @@ class FunctionBatch:
         if self.version is None:
             return None
         _, given = _unwrapped(self.postprocess.function)
+        case = self.postprocess.case_of(self.files[position])
         try:
-            return {"function": [self.label, self.version, encode(given)]}
+            return {"function": [self.label, self.version, encode([given, case] if case else given)]}
         except NotStorable:
             return None
 

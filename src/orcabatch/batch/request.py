@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orcabatch.batch.cases import Case, read_cases
 from orcabatch.batch.kinds import Batch, FunctionBatch, usable_folder
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
@@ -48,6 +49,7 @@ PER_BATCH = (
     "io.use_compression",
     "io.buffer_size",
     "ledger.",
+    "cases",
 )
 """Each batch keeps its own; every other key must agree where several batches set it."""
 
@@ -69,6 +71,7 @@ class Options:
     on_failure: str | None = None
     fresh: bool = False
     version: str | None = None
+    cases: Any = None
     batch_optimizer: Callable[[Settings], BatchOptimizer] | None = None
     resource_manager: Callable[[HostResources | None], ResourceManager] | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +97,7 @@ class Request:
         notes: how the source was understood.
         planning: nothing will run.
         deciders: what groups, counts and caps.
+        cases: load cases by file name.
     """
 
     batches: tuple[Batch, ...]
@@ -104,6 +108,7 @@ class Request:
     notes: tuple[str, ...] = ()
     planning: bool = False
     deciders: Deciders = field(default_factory=Deciders)
+    cases: Mapping[str, Case] = field(default_factory=dict)
 
     @property
     def stages(self) -> bool:
@@ -140,6 +145,7 @@ class _Read:
     batch: Batch
     settings: Settings
     notes: tuple[str, ...] = ()
+    cases: Mapping[str, Case] = field(default_factory=dict)
 
 
 def _paths(source: Any) -> list[Path]:
@@ -187,7 +193,17 @@ def _from_files(paths: Sequence[Path], options: Options) -> _Read:
             "the loaded model and returns a value."
         )
     settings = _parsed(None, options, "performance")
-    return _Read(FunctionBatch.over(paths, options.postprocess, _folder(options), options.version), settings)
+    cases, notes = _cases(paths, settings, options)
+    batch = FunctionBatch.over(paths, options.postprocess, _folder(options), options.version, cases)
+    return _Read(batch, settings, notes, cases)
+
+
+def _cases(
+    files: Iterable[Path], settings: Settings, options: Options, folder: Path | None = None
+) -> tuple[dict[str, Case], tuple[str, ...]]:
+    """The load cases by file name, and what does not match; a table of the YAML's is relative to its folder."""
+    found, notes = read_cases(options.cases if options.cases is not None else settings.cases, files, folder)
+    return found, notes
 
 
 def _folder(options: Options) -> Path | None:
@@ -203,13 +219,15 @@ def _from_yaml(path: Path, options: Options) -> _Read:
 
     configuration = load_configuration(path, options.overrides, output_dir=options.output_dir)
     settings = _parsed(configuration.performance, options, str(path))
+    cases, notes = _cases(configuration.files, settings, options, path.absolute().parent)
+    notes = (*configuration.notes, *notes)
     if options.postprocess is not None:
-        batch = FunctionBatch.over(configuration.files, options.postprocess, _folder(options), options.version)
-        return _Read(batch, settings, configuration.notes)
+        batch = FunctionBatch.over(configuration.files, options.postprocess, _folder(options), options.version, cases)
+        return _Read(batch, settings, notes, cases)
     if not options.planning:
         configuration.create_folders()
     found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
-    return _Read(found, settings, configuration.notes)
+    return _Read(found, settings, notes, cases)
 
 
 def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> _Read:
@@ -219,7 +237,9 @@ def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> _Read:
             "the YAML file's name instead, or the cfg that digitalmodel hands to its post-process."
         )
     settings = _parsed(cfg.get("performance"), options, "cfg")
-    return _Read(_digitalmodel(cfg, settings, options), settings)
+    batch = _digitalmodel(cfg, settings, options)
+    cases, notes = _cases(batch.files, settings, options)
+    return _Read(batch, settings, notes, cases)
 
 
 def _digitalmodel(
@@ -269,6 +289,7 @@ def _together(reads: Sequence[_Read], options: Options) -> Request:
         notes=(*(note for read in reads for note in read.notes), *unstaged),
         planning=options.planning,
         deciders=options.deciders,
+        cases={name: case for read in reads for name, case in read.cases.items()},
     )
 
 

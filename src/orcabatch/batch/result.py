@@ -6,14 +6,16 @@ A result copies nothing: values, failures and times stand in the outcomes. See a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.errors import BatchError
+from orcabatch.batch.table import column_names, table
+from orcabatch.errors import BatchError, SourceError
 from orcabatch.monitor.failures import FILE, general, without_name
 from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.store.failed_files import SUFFIX
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +36,7 @@ class BatchResult:
         warnings: what the engineer should know about the batch as a whole.
         notices: what was done with the results without a word, as digitalmodel does it: series that end early,
             columns that are empty or replaced, rows that miss values, simulations that did not reach their end.
+        cases: load cases by file name; empty where none were given.
     """
 
     outcomes: tuple[FileOutcome, ...]
@@ -42,6 +45,8 @@ class BatchResult:
     outputs: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    _read: dict[Path, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -77,13 +82,134 @@ class BatchResult:
 
         tracks = [_tracked(outcome) for outcome in self.outcomes]
         values = [_spread(outcome.value) for outcome in self.outcomes]
-        names = _column_names({name for track in tracks for name in track}, (key for value in values for key in value))
+        names = column_names({name for track in tracks for name in track}, (key for value in values for key in value))
         return pd.DataFrame(
             [
                 track | {names[key]: item for key, item in value.items()}
                 for track, value in zip(tracks, values, strict=True)
             ]
         )
+
+    def table(self) -> pd.DataFrame:
+        """One row for each row of each file's value, with the file and its load case beside it. Needs pandas.
+
+        Mappings become columns; lists of mappings, DataFrames and arrays become rows (see `orcabatch.batch.table`).
+        Files without results have no row (see `failed`). For a digitalmodel batch with one summary this is `summary()`.
+
+        Raises:
+            SourceError: a digitalmodel batch has several summaries, or none; names them.
+        """
+        if self._common:
+            return self.summary()
+        return table(self.outcomes, self.cases)
+
+    def summary(self, label: str | None = None) -> pd.DataFrame:
+        """A summary of a digitalmodel batch as it was written, with load cases beside it; read once. Needs pandas.
+
+        Args:
+            label: the group's label in the YAML; None where there is only one summary.
+
+        Raises:
+            SourceError: there is no such summary; names those that there are.
+        """
+        there = self._common
+        found = [path for known, path in there.items() if label in {None, known}]
+        if len(found) != 1:
+            asked = f"no summary {label!r}" if label else "several summaries" if there else "no summary"
+            raise SourceError(f"The batch has {asked}. Its summaries: {', '.join(there) or 'none was written'}.")
+        frame = self._frame(found[0])
+        if "fe_filename_stem" not in frame.columns:
+            return frame
+        names = frame["fe_filename"].map(lambda path: Path(str(path)).name)
+        return self._with_cases(frame, names)
+
+    def time_series(self, label: str) -> pd.DataFrame:
+        """The time series of a digitalmodel batch as they were written, one below the other; read once. Needs pandas.
+
+        Columns: `file`, those of the load cases, then the tables' own (`time` first).
+
+        Args:
+            label: the group's label in the YAML.
+
+        Raises:
+            SourceError: there are no such time series; names those that there are.
+        """
+        import pandas as pd
+
+        written = [
+            (outcome.file.name, path, known)
+            for outcome in self.outcomes
+            if outcome.ok
+            for known, path in getattr(outcome.value, "outputs", ())
+        ]
+        wanted = [(name, path) for name, path, known in written if known == label]
+        if not wanted:
+            labels = ", ".join(sorted({known for _, _, known in written})) or "none was written"
+            raise SourceError(f"The batch has no time series {label!r}. Its time series: {labels}.")
+        frames = [self._frame(path) for _, path in wanted]
+        names = [name for (name, _), frame in zip(wanted, frames, strict=True) for _ in range(len(frame))]
+        together = pd.concat(frames, ignore_index=True)
+        return self._with_cases(together, pd.Series(names, name="file"))
+
+    def save(self, path: str | Path, *, summary: str | None = None) -> Path:
+        """Write `table()` as `.parquet`, `.xlsx` or `.csv`; returns where.
+
+        Args:
+            path: its ending decides the format. `orcabatch.batch.save` says what each format loses.
+            summary: of a digitalmodel batch: the summary of this label instead.
+
+        Raises:
+            OutputError: the format cannot hold the table, or the folder cannot be written to.
+        """
+        from orcabatch.batch.save import save
+
+        return save(self.table() if summary is None else self.summary(summary), Path(path))
+
+    def governing(self, column: str, by: Sequence[str] = (), *, summary: str | None = None) -> pd.DataFrame:
+        """The governing file of each load case: where a column has its largest value.
+
+        Args:
+            column: of `table()`.
+            by: columns of the load cases; files that agree in all of them are seeds of one case.
+            summary: of a digitalmodel batch: the label of the summary that has the column.
+
+        Returns:
+            One row a case: those of `by`, `maximum`, `file` (which has it), `files` (how many there are), `mean` and
+            `p90` of the files' own maxima (numpy's linear percentile); empty where a case has one file only.
+
+        Raises:
+            SourceError: there is no such column; names the nearest.
+        """
+        from orcabatch.batch.governing import governing
+
+        return governing(self.table() if summary is None else self.summary(summary), column, tuple(by))
+
+    @property
+    def _common(self) -> dict[str, Path]:
+        """The tables of digitalmodel batches that stand for all files, by the label of their group."""
+        of_files = {path for outcome in self.outcomes for _, path in getattr(outcome.value, "outputs", ())}
+        found: dict[str, Path] = {}
+        for batch in dict.fromkeys(outcome.batch for outcome in self.outcomes):
+            tables = [path for path in self.outputs if path.suffix == ".csv" and path.name.startswith(f"{batch}_")]
+            own = [path for path in tables if path not in of_files and not path.name.endswith(SUFFIX)]
+            found |= {path.stem.removeprefix(f"{batch}_"): path for path in own}
+        return found
+
+    def _frame(self, path: Path) -> pd.DataFrame:
+        import pandas as pd
+
+        if path not in self._read:
+            self._read[path] = pd.read_csv(path)
+        return self._read[path]
+
+    def _with_cases(self, frame: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
+        """The load cases before a frame's own columns, and the file's name first."""
+        import pandas as pd
+
+        rows = [{"file": name} | dict(self.cases.get(name, {})) for name in names]
+        beside = pd.DataFrame(rows, index=frame.index)
+        renamed = frame.rename(columns=column_names(set(beside.columns), frame.columns))
+        return pd.concat([beside, renamed], axis=1)
 
     def __repr__(self) -> str:
         done = sum(outcome.ok for outcome in self.outcomes)
@@ -135,17 +261,6 @@ def _names(names: Sequence[str], most: int) -> str:
     """At most `most` names, and how many more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _column_names(taken: Set[Any], keys: Iterable[Any]) -> dict[Any, Any]:
-    """The column of each key of the values: the key itself, prefixed as often as it takes to name no other column."""
-    names: dict[Any, Any] = dict.fromkeys(keys)
-    for key in names:
-        column = key
-        while column in taken or (column != key and column in names):
-            column = f"value_{column}"
-        names[key] = column
-    return names
 
 
 def _spread(value: Any) -> Mapping[Any, Any]:

@@ -213,6 +213,7 @@ class Run:
             outputs=tuple(self._outputs),
             warnings=tuple(self.warnings),
             notices=tuple(self.notices),
+            cases=self.request.cases,
         )
 
     def _job(self) -> BatchJob:

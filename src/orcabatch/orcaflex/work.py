@@ -92,12 +92,15 @@ class FunctionPostProcess:
 
     Attributes:
         function: importable (not a lambda or a local function) where workers are processes.
+        cases: load cases by file name. Where there are any, a function with a keyword parameter `case` gets its file's,
+            a mapping; an empty one where the file has none.
 
     Raises:
         TypeError: it cannot be called with one or two positional arguments.
     """
 
     function: Callable[..., Any]
+    cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -107,7 +110,7 @@ class FunctionPostProcess:
                 f"postprocess {_name(self.function)} takes no positional argument; it is called with the loaded model: "
                 "define it as f(model) or f(model, sim_file)"
             )
-        if (count := _required_arguments(self.function)) > 2:
+        if (count := self._positional) > 2:
             raise TypeError(
                 f"postprocess {_name(self.function)} requires {count} positional arguments; it is called with the "
                 "model, or with the model and the .sim file: give the others defaults, or use functools.partial"
@@ -118,11 +121,24 @@ class FunctionPostProcess:
 
     def __call__(self, model: Any, visit: Visit) -> Extracted:
         """The function's value, with a warning where it is not finite."""
-        two = _required_arguments(self.function) == 2
-        value = self.function(model, visit.file) if two else self.function(model)
+        arguments = (model, visit.file) if self._positional == 2 else (model,)
+        case = self.case_of(visit.file)
+        value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
         self._refuse_what_is_gone(value, visit.session_kind)
         warning = non_finite_warning(non_finite(_named(value)))
         return Extracted(value, (warning,) if warning else ())
+
+    @property
+    def _positional(self) -> int:
+        """How many positional arguments it requires, besides its load case."""
+        required = _required_arguments(self.function)
+        return len(required - {"case"}) if self.cases else len(required)
+
+    def case_of(self, file: Path) -> dict[str, Any] | None:
+        """What the function gets as `case`; None where it does not ask, or the batch has no load cases."""
+        if not self.cases or not _asks_for(self.function, "case"):
+            return None
+        return dict(self.cases.get(file.name, {}))
 
     def may_repeat(self, error: BaseException) -> bool:
         """Only errors of OrcaFlex, and only where the function says so: what it did before might count twice."""
@@ -325,13 +341,23 @@ def _takes_an_argument(function: Callable[..., Any]) -> bool:
     return True
 
 
-def _required_arguments(function: Callable[..., Any]) -> int:
+def _required_arguments(function: Callable[..., Any]) -> set[str]:
+    """The names of its positional arguments without a default."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return 1  # a builtin that does not say
+        return {"model"}  # a builtin that does not say
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(item.kind in positional and item.default is inspect.Parameter.empty for item in parameters)
+    return {item.name for item in parameters if item.kind in positional and item.default is inspect.Parameter.empty}
+
+
+def _asks_for(function: Callable[..., Any], name: str) -> bool:
+    """Whether it has a parameter of this name that can be given by keyword."""
+    try:
+        parameter = inspect.signature(function).parameters.get(name)
+    except (TypeError, ValueError):
+        return False  # a builtin that does not say
+    return parameter is not None and parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
 
 
 def _name(function: Any) -> str:

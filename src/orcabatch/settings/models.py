@@ -347,6 +347,13 @@ class Settings(Section):
         "normal", "Priority of worker processes; threads always have that of the program they run in.", "normal", "low"
     )
     dask: Dask = Dask()
+    cases: Text | None = key(
+        None,
+        "Load cases: what a file's name stands for, as columns of every table. A regular expression with named groups "
+        "over the name (`_(?P<heading>\\d+)deg`), or a `.csv` or `.xlsx` with a column `file`, relative to the YAML.",
+        "a regular expression with named groups, or the path of a .csv or .xlsx",
+        shown="none",
+    )
 
     @model_validator(mode="after")
     def _keys_agree(self, info: ValidationInfo) -> Self:

@@ -1,0 +1,52 @@
+"""Which file governs: the largest value of a column, by load case.
+
+Does not cover where the table comes from (`orcabatch.batch.result`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orcabatch.errors import SourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataFrame:
+    """One row a case, see `BatchResult.governing`."""
+    import pandas as pd
+
+    for name in (column, *by):
+        if name not in frame.columns:
+            raise SourceError(_unknown(name, frame.columns))
+    values = pd.to_numeric(frame[column], errors="coerce")
+    of_files = values.groupby([frame[name] for name in (*by, "file")], sort=False, dropna=False).max().dropna()
+    own = of_files.reset_index(name="maximum")
+    groups = own.groupby(list(by), sort=False, dropna=False) if by else [((), own)]
+    rows: list[dict[str, Any]] = []
+    for case, files in groups:
+        largest = files.iloc[int(files["maximum"].to_numpy().argmax())]
+        seeds = len(files) > 1
+        rows.append(
+            dict(zip(by, case if isinstance(case, tuple) else (case,), strict=True))
+            | {
+                "maximum": largest["maximum"],
+                "file": largest["file"],
+                "files": len(files),
+                "mean": float(files["maximum"].mean()) if seeds else np.nan,
+                "p90": float(np.percentile(files["maximum"], 90)) if seeds else np.nan,
+            }
+        )
+    return pd.DataFrame(rows, columns=[*by, "maximum", "file", "files", "mean", "p90"])
+
+
+def _unknown(name: str, columns: Iterable[Any]) -> str:
+    there = [str(each) for each in columns]
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(there[:12])}."
+    return f"The results have no column {name!r}.{hint}"

@@ -1,0 +1,87 @@
+"""Load cases: names of files as columns, and as an argument of the function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import orcabatch
+from orcabatch.batch.cases import read_cases
+from orcabatch.errors import SettingsError
+
+LNGC = "fsts_l015_hwl_125km3_l100_pb_005yr__cl_015deg"
+STANDARD = "fsts_l050_lwl_ncl_000deg"
+PATTERN = r"_l(?P<loading>\d+)_(?P<level>[hlm]wl)_(?:.*_(?P<berth>pb|sb)_(?P<years>\d+)yr_)?.*_(?P<heading>\d+)deg"
+FILES = [Path(f"/sims/{name}.sim") for name in (LNGC, STANDARD)]
+
+
+def tension_and_case(model, *, case):
+    """What a function is given for its file."""
+    return {"line": model["Line01"].name, **case}
+
+
+def needs_case(model, case):
+    """The same as a positional argument: the file is not taken for the case."""
+    return case["heading"]
+
+
+def test_names_of_the_specification_are_read_by_a_pattern():
+    """Digits are numbers; what a name lacks is empty."""
+    found, notes = read_cases(PATTERN, FILES)
+    assert found[f"{LNGC}.sim"] == {"loading": 15, "level": "hwl", "berth": "pb", "years": 5, "heading": 15}
+    assert found[f"{STANDARD}.sim"] == {"loading": 50, "level": "lwl", "berth": None, "years": None, "heading": 0}
+    assert notes == ()
+
+
+def test_a_table_names_files_with_or_without_folder_and_ending(tmp_path):
+    """As people keep them."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    (tmp_path / "cases.csv").write_text(f"file,seed\nD:\\\\x\\\\{LNGC}.SIM,3\n{STANDARD},4\n")
+    found, _ = read_cases("cases.csv", FILES, tmp_path)
+    assert [found[file.name]["seed"] for file in FILES] == [3, 4]
+
+
+def test_a_name_that_does_not_match_is_said():
+    """Which, and why; its columns stay empty."""
+    found, (note,) = read_cases(r"_(?P<years>\d+)yr_", FILES)
+    assert list(found) == [f"{LNGC}.sim"]
+    assert note.startswith(f"No load case for {STANDARD}.sim: the pattern")
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [
+        ("(", "is no regular expression"),
+        (r"_l(\d+)_", "names no group"),
+        (r"(?P<file>.*)", "may not be called 'file'"),
+        ("nothing.csv", "cannot be read"),
+    ],
+)
+def test_what_is_no_load_case_is_one_clear_error(cases, said):
+    """Before anything is loaded."""
+    with pytest.raises(SettingsError, match=said):
+        read_cases(cases, FILES)
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_a_function_that_asks_for_its_case_gets_it(orcaflex, sims, executor):
+    """By keyword or position, in every executor; the table has the columns beside."""
+    for function in (tension_and_case, needs_case):
+        result = orcabatch.run_batch(
+            sims[:2], postprocess=function, orcaflex="simulated", progress=False, cases=r"_(?P<heading>\d+)deg",
+            performance={"executor": executor, "process_count": 1},
+        )  # fmt: skip
+        result.raise_for_failures()
+        headings = [int(file.stem.rsplit("_", 1)[1].removesuffix("deg")) for file in map(Path, sims[:2])]
+        assert [value["heading"] if isinstance(value, dict) else value for value in result.values] == headings
+
+
+def test_without_cases_nothing_changes(orcaflex, sims):
+    """A second argument is the file, whatever it is called."""
+    (value,) = orcabatch.run_batch(sims[:1], postprocess=second, orcaflex="simulated", progress=False).values
+    assert value == str(sims[0])
+
+
+def second(model, case):
+    return str(case)

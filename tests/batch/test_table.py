@@ -1,0 +1,138 @@
+"""Values of any usual shape as one table, saved in the formats of engineers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+
+from orcabatch.batch.result import BatchResult
+from orcabatch.batch.save import EXCEL_ROWS, save
+from orcabatch.batch.table import frame_of
+from orcabatch.errors import OutputError
+from orcabatch.outcome import FileOutcome, Status
+
+
+def outcome(name: str, value: object, status: Status = Status.OK, batch: str = "f") -> FileOutcome:
+    return FileOutcome(Path(f"/sims/{name}.sim"), batch, status, value)
+
+
+def from_parquet(path: Path) -> pd.DataFrame:
+    return pd.DataFrame(polars.read_parquet(path).to_dict(as_series=False))
+
+
+def result(*outcomes: FileOutcome, cases: dict[str, dict[str, object]] | None = None) -> BatchResult:
+    return BatchResult(outcomes, None, cases=cases or {})  # type: ignore[arg-type]
+
+
+SHAPES = {
+    "a number": (1.5, {"value": [1.5]}),
+    "a mapping": ({"a": 1, "b": "x"}, {"a": [1], "b": ["x"]}),
+    "mappings in a mapping": ({"l1": {"max": 2.0, "min": 1.0}, "n": 3}, {"l1.max": [2.0], "l1.min": [1.0], "n": [3]}),
+    "arrays in a mapping": ({"t": np.array([0, 0.1]), "x": [5, 6], "h": 7}, {"t": [0, 0.1], "x": [5, 6], "h": [7, 7]}),
+    "a list of mappings": ([{"a": 1}, {"a": 2}], {"a": [1, 2]}),
+    "an array": (np.array([3.0, 4.0]), {"position": [0, 1], "value": [3.0, 4.0]}),
+    "a table of numbers": (np.array([[1, 2], [3, 4]]), {"position": [0, 1], "value_0": [1, 3], "value_1": [2, 4]}),
+    "a structured array": (np.array([(1, 2.0)], dtype=[("n", int), ("x", float)]), {"n": [1], "x": [2.0]}),
+    "a series": (pd.Series({"a": 1, "b": 2}), {"a": [1], "b": [2]}),
+    "a frame": (pd.DataFrame({"a": [1, 2]}), {"a": [1, 2]}),
+    "a frame with an index": (pd.DataFrame({"a": [1, 2]}, index=["p", "q"]), {"position": ["p", "q"], "a": [1, 2]}),
+    "an empty list": ([], {"position": [], "value": []}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_value_of_a_usual_shape_becomes_rows_and_columns(shape):
+    """As the docstring of the module says."""
+    value, expected = SHAPES[shape]
+    assert frame_of(value).to_dict("list") == expected
+
+
+def test_arrays_that_do_not_belong_side_by_side_stay_as_they_are():
+    """Nothing is cut or repeated to fit."""
+    frame = frame_of({"a": np.arange(2), "b": np.arange(3)})
+    assert len(frame) == 1
+    assert list(frame["b"][0]) == [0, 1, 2]
+
+
+def test_every_row_has_its_file_and_its_load_case_beside_it():
+    """Files without results have no row, a file with three rows has three; a key that names a column is prefixed."""
+    table = result(
+        outcome("a", [{"x": 1, "file": "mine"}, {"x": 2}]),
+        outcome("b", None, Status.FAILED),
+        outcome("c", {"x": 3}),
+        cases={"a.sim": {"heading": 0}, "c.sim": {"heading": 15}},
+    ).table()
+    assert list(table.columns) == ["file", "heading", "x", "value_file"]
+    assert list(table["file"]) == ["a.sim", "a.sim", "c.sim"]
+    assert list(table["heading"]) == [0, 0, 15]
+    assert list(table["x"]) == [1, 2, 3]
+
+
+def test_files_of_several_batches_are_told_apart():
+    """One column more, only where it says something."""
+    table = result(outcome("a", 1.0, batch="one"), outcome("a", 2.0, batch="two")).table()
+    assert list(table["batch"]) == ["one", "two"]
+
+
+def test_a_batch_without_results_is_an_empty_table():
+    """Not an error: `failed` says why."""
+    assert len(result(outcome("a", None, Status.FAILED)).table()) == 0
+
+
+def test_all_values_survive_parquet_and_csv_to_the_last_bit(tmp_path):
+    """Written whole, read back equal."""
+    made = result(outcome("a", {"x": 0.1 + 0.2, "n": 3}), outcome("b", {"x": 1e-300, "n": 4}))
+    for name, read in (("r.parquet", from_parquet), ("r.csv", pd.read_csv), ("r.xlsx", pd.read_excel)):
+        where = made.save(tmp_path / name)
+        assert where.read_bytes()
+        back = read(where)
+        assert list(back["n"]) == [3, 4]
+        if name != "r.xlsx":
+            pd.testing.assert_frame_equal(back, made.table(), check_exact=True, check_dtype=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.parquet", "r.xlsx"]
+
+
+@pytest.mark.parametrize(
+    ("name", "frame", "said"),
+    [
+        ("r.mat", pd.DataFrame({"a": [1]}), "saved as .parquet, .csv, .xlsx"),
+        ("r.xlsx", pd.DataFrame({"a": np.zeros(EXCEL_ROWS)}), "a sheet holds 1,048,575 rows"),
+        ("r.parquet", pd.DataFrame({"a": [1, "x"]}, dtype=object), "the column 'a' holds int and str"),
+        ("missing/r.csv", pd.DataFrame({"a": [1]}), "cannot be written"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_in_words(tmp_path, name, frame, said):
+    """Nothing is cut without a word, and no half file is left."""
+    with pytest.raises(OutputError, match=said):
+        save(frame, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_governing_file_of_each_case_with_statistics_over_seeds():
+    """The largest value, who has it, and mean and P90 of the files' own maxima where a case has several."""
+    files = {f"s{n}": ({"T": [1.0 * n, 10.0 + n]}, 0 if n < 4 else 15) for n in range(5)}
+    made = result(
+        *(outcome(name, {key: np.array(item) for key, item in value.items()}) for name, (value, _) in files.items()),
+        cases={f"{name}.sim": {"heading": heading} for name, (_, heading) in files.items()},
+    )
+    found = made.governing("T", by=["heading"])
+    assert found.to_dict("list")["heading"] == [0, 15]
+    first, second = found.to_dict("records")
+    assert (first["maximum"], first["file"], first["files"]) == (13.0, "s3.sim", 4)
+    assert first["mean"] == pytest.approx(11.5)
+    assert first["p90"] == pytest.approx(np.percentile([10, 11, 12, 13], 90))
+    assert (second["maximum"], second["file"], second["files"]) == (14.0, "s4.sim", 1)
+    assert np.isnan(second["mean"])
+    assert made.governing("T").to_dict("records")[0]["file"] == "s4.sim"
+
+
+def test_a_column_that_is_not_there_is_answered_with_the_nearest():
+    """What the engineer meant."""
+    from orcabatch.errors import SourceError
+
+    with pytest.raises(SourceError, match="Did you mean 'tension'"):
+        result(outcome("a", {"tension": 1.0})).governing("tensoin")
