@@ -78,6 +78,7 @@ def _summary(plan: BatchPlan) -> Iterator[str]:
     if running:
         yield from _running_lines(plan, running)
         yield _temporary_line(plan)
+        yield _metrics_line(plan)
     yield from _skip_lines(plan.skipped)
 
 
@@ -131,6 +132,12 @@ def _temporary_line(plan: BatchPlan) -> str:
     disk = None if folder is None else plan.host.disk_of(folder)
     kind = f" ({disk.kind})" if disk is not None and disk.kind != "unknown" else ""
     return f"temporary files: {folder or 'where the system has them'}{kind}"
+
+
+def _metrics_line(plan: BatchPlan) -> str:
+    asked = plan.settings.monitoring
+    sampled = f"sampled every {format_duration(asked.interval)}" if asked.enabled else "no samples over time"
+    return f"metrics: {asked.metrics_file if asked.export_metrics else 'not written'}, {sampled}"
 
 
 def _skip_lines(skipped: Sequence[PlannedFile]) -> Iterator[str]:
