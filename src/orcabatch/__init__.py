@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         BatchInterrupted,
         BatchLocked,
         DigitalModelError,
+        FileReleased,
         OrcabatchError,
         OrcaFlexUnavailable,
         OutputError,
@@ -45,6 +46,7 @@ _HOMES = {
     "Bottleneck": "monitor",
     "DigitalModelError": "errors",
     "FileOutcome": "outcome",
+    "FileReleased": "errors",
     "HostResources": "host",
     "OrcaFlexUnavailable": "errors",
     "OrcabatchError": "errors",
@@ -84,6 +86,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "OrcaFlexUnavailable",
     "DigitalModelError",
     "BatchLocked",
+    "FileReleased",
     "BatchError",
     "BatchInterrupted",
 ]

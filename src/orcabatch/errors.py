@@ -7,6 +7,7 @@
     ├── OrcaFlexUnavailable no OrcFxAPI, no DLL, no licence
     ├── DigitalModelError   digitalmodel is missing, or lacks what is needed
     ├── BatchLocked         another batch writes to the same result folder
+    ├── FileReleased        a model or an object of it was used, or returned, beyond its own file
     ├── BatchError          some files of a finished batch failed (only where it was asked to raise)
     └── BatchInterrupted    Ctrl-C; what was finished is written
 
@@ -42,6 +43,32 @@ class DigitalModelError(OrcabatchError):
 
 class BatchLocked(OrcabatchError):  # noqa: N818 - a state, not a mistake
     """Another batch is writing to the same result folder."""
+
+
+class FileReleased(OrcabatchError):  # noqa: N818 - a state, not a mistake
+    """A model, or an object of one, was kept and used after its file was released, or was returned by a function.
+
+    Whatever is done with it raises this; only `==`, `hash`, `repr` and `isinstance` still answer. It never answers for
+    another file.
+
+    Attributes:
+        what: which model or object it was.
+        file: the `.sim` file that it belonged to.
+        where: the place in a returned value; empty where something kept was used.
+    """
+
+    def __init__(self, what: str, file: str, where: str = "") -> None:
+        super().__init__(what, file, where)
+        self.what, self.file, self.where = what, file, where
+
+    def __str__(self) -> str:
+        instead = "what was read from it (numbers, arrays, names), not models or their objects"
+        if self.where:
+            return f"{self.where} is {self.what} of {self.file}, which is gone with that file: return {instead}"
+        return (
+            f"{self.what} of {self.file} was used after that file was released; it is gone, and never answers for "
+            f"another file: keep {instead}"
+        )
 
 
 class BatchError(OrcabatchError):

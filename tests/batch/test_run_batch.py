@@ -113,8 +113,8 @@ def test_a_function_that_raises_fails_its_file_with_the_traceback_kept(orcaflex,
     ("function", "said"),
     [
         (lambda model: (name for name in ["Line01"]), "generator"),
-        (lambda model: model["Line01"], "an object of the model"),
-        (lambda model: model, "the model itself"),
+        (lambda model: model["Line01"], "is an object (Line) of "),
+        (lambda model: model, "is the model of "),
     ],
 )
 def test_a_value_that_is_gone_with_the_model_is_a_failure_that_says_so(orcaflex, sims, function, said):

@@ -6,6 +6,7 @@ import pytest
 
 from orcabatch import simulated
 from orcabatch.orcaflex.broker.hook import hook_of
+from orcabatch.orcaflex.owners import owners_of
 
 
 @pytest.fixture
@@ -13,6 +14,10 @@ def orcaflex():
     """OrcFxAPI over the simulated DLL; afterwards no model is alive, none was used off its thread, no hook is left."""
     module = simulated.install(simulated.Costs())
     before = module.Model.orcaFlexObjectClass(module.ObjectType.Line)
+    replaced = [
+        (kind, name) for kind in (module.Model, module.DataObject) for name in ("__eq__", "__hash__", "__init__")
+    ]
+    own = {name: vars(kind)[name] for kind, name in replaced}
     try:
         with simulated.counting() as count:
             yield module
@@ -21,6 +26,9 @@ def orcaflex():
         assert counters.destroyed_on_wrong_thread == 0
         assert not hook_of(module).installed
         assert hook_of(module).memories == {}
+        assert not owners_of(module).installed
+        assert owners_of(module).files == {}
+        assert {name: vars(kind)[name] for kind, name in replaced} == own
         assert module.Model.orcaFlexObjectClass(module.ObjectType.Line) is before is module.OrcaFlexLineObject
     finally:
         simulated.configure(simulated.Costs())

@@ -270,7 +270,7 @@ def test_while_a_change_lasts_orcaflex_is_asked(orcaflex, sims):
     def postprocess(model):
         line, memory = model["Line01"], model._memory
         line.TimeHistory("X", None, orcaflex.oeEndA)
-        with line.dataChange():
+        with memory.change():
             with simulated.counting() as count:
                 for _ in range(2):
                     line.TimeHistory("X", None, orcaflex.oeEndA)
@@ -305,23 +305,6 @@ def test_what_the_binding_asks_beside_each_question_is_asked_once(orcaflex, sims
     assert asked[1:] == [[0, 3, 3]] * 2
     assert [plain[1][1].calls[name] for name in beside] == [12, 12, 10]
     assert {name: vars(orcaflex)[name] for name in own} == own
-
-
-def test_objects_kept_from_an_earlier_file_fail_as_they_do_without_broker(orcaflex, sims):
-    """A handle of the file before is OrcaFlex's to refuse."""
-    for shared in (None, broker(orcaflex)):
-        kept = []
-
-        def postprocess(model, kept=kept):
-            kept.append(model["Line01"])
-            try:
-                return kept[0].TimeHistory("X", None, orcaflex.oeEndA).size
-            except orcaflex.DLLError as error:
-                return error.status
-
-        assert values(run(sims(2), postprocess, shared)) == [281, orcaflex.StatusCode.ObjectHandleError]
-        with pytest.raises(orcaflex.DLLError):
-            kept[1].TimeHistory("X", None, orcaflex.oeEndA)
 
 
 def test_another_thread_is_refused_also_what_is_remembered(orcaflex, sims):

@@ -1,4 +1,4 @@
-"""Sessions: one model per thread, used again, given back on its own thread."""
+"""Sessions: one native model per thread, used again, given back on its own thread."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from orcaflex.driving import broker, run, values
 
 
 def test_one_model_serves_all_files_and_is_destroyed_once(orcaflex, sims):
-    """Three files cost one model creation, three loads, one destruction; between files nothing stays loaded."""
+    """Three files cost one native model, three loads, one destruction; between files nothing stays loaded."""
     files = sims(3)
     with simulated.counting() as count:
         session = Session(find_binding())
         for file in files:
             model = session.load(file)
             assert model.state == orcaflex.ModelState.SimulationStopped
+            native = session._native
             session.release()
-            assert model.state == orcaflex.ModelState.Reset
+            assert session.model is None
+            assert native.state == orcaflex.ModelState.Reset
         session.close()
     calls = count.counters.calls
     assert (calls["C_CreateModel2"], calls["C_LoadSimulationW"], calls["C_DestroyModel"]) == (1, 3, 1)
-    assert model.ownsModelHandle is False
+    assert native.ownsModelHandle is False
     assert find_binding().kind is Kind.SIMULATED
 
 
@@ -83,15 +85,28 @@ def test_another_thread_is_refused_with_a_reason(orcaflex, sims):
         session.load(sims(1)[0])
 
 
-def test_a_model_with_handlers_left_on_it_is_not_used_again(orcaflex, sims):
-    """A handler of the caller's would act on the next file, so the model is destroyed instead of cleared."""
-    session = Session(find_binding())
-    model = session.load(sims(1)[0])
-    object.__setattr__(model, "progressHandler", lambda *_: None)
-    session.release()
-    assert session.model is None
-    assert model.ownsModelHandle is False
-    session.close()
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: setattr(model, "progressHandler", lambda *_: None),
+        lambda model: setattr(
+            type(model)(handle=model.handle), "correctExternalFileReferencesHandler", lambda *_: None
+        ),
+        lambda model: setattr(model, "threadCount", 3),
+        lambda model: model.ForceInMemoryLogging(),
+    ],
+)
+def test_what_the_next_file_would_meet_ends_with_its_file(orcaflex, sims, change):
+    """A handler, a thread count, a way of logging stay on a native model: it is destroyed instead of cleared."""
+    files = sims(2)
+    for shared in (None, broker(orcaflex)):
+        session = Session(find_binding(), shared)
+        with simulated.counting() as count:
+            change(session.load(files[0]))
+            session.release()
+            assert session.load(files[1]).threadCount == 1
+            session.close()
+        assert (count.counters.models_created, count.counters.models_destroyed) == (2, 2)
 
 
 def test_destroying_from_another_thread_says_so(orcaflex):
@@ -116,20 +131,17 @@ def test_destroying_from_another_thread_says_so(orcaflex):
     simulated.reset_counters()
 
 
-def test_general_and_environment_belong_to_the_loaded_file(orcaflex, sims):
-    """Should OrcaFlex give them new handles with a file, the model's own objects follow."""
-    files = sims(2)
-    for shared in (None, broker(orcaflex)):
-        session = Session(find_binding(), shared)
-        model = session.load(files[0])
-        general = model.general
-        session.release()
-        object.__setattr__(model.environment, "handle", orcaflex.Handle(424242))
-        model = session.load(files[1])
-        assert model.general is general
-        assert model.environment.name == "Environment"
-        assert model.environment.type == orcaflex.ObjectType.Environment
-        session.close()
+def test_a_model_for_every_file_costs_no_more_calls_than_one_for_all(orcaflex, sims):
+    """Loading, General's and Environment's handles, the binding's own questions about them, clearing."""
+    session, files = Session(find_binding(), broker(orcaflex)), sims(3)
+    calls = []
+    for file in files:
+        with simulated.counting() as count:
+            session.load(file)
+            session.release()
+        calls.append(count.counters.calls)
+    session.close()
+    assert calls[1] == calls[2] == {"C_LoadSimulationW": 1, "C_GetModelProperty": 2, "C_ClearModel": 1}
 
 
 def test_eight_threads_share_a_broker_and_no_model(orcaflex, sims):

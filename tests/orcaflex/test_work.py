@@ -161,12 +161,6 @@ def test_an_unfinished_simulation_and_a_nan_are_warned_about(orcaflex, sims):
     assert results[0].warnings[1] == "not a finite number: Y"
 
 
-def test_a_returned_model_is_refused(orcaflex, sims):
-    """A function that returns the model itself gets told why that cannot be."""
-    results, _ = work(OrcaFlexRecipe({"b": FunctionPostProcess(lambda model: model)}, "simulated"), sims(1))
-    assert "returned the model itself" in results[0].message
-
-
 def test_a_recipe_crosses_to_another_process(orcaflex, sims):
     """It pickles, also after it was used, and what comes out works."""
     recipe = OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated")

@@ -1,10 +1,12 @@
-"""A session: one thread, one OrcaFlex model, file after file.
+"""A session: one thread, one native OrcaFlex model, file after file; a new Python model for each of them.
 
 A model belongs to the thread that made it, and every call on it must come from there; a model that is garbage-collected
-elsewhere is leaked without a word. So a session makes its model on its own thread, loads the next file into it, gives
-the file's memory back after each file, and destroys it on that same thread at the end, also after errors.
+elsewhere is leaked without a word. So a session makes its native model on its own thread, loads the next file into it,
+gives the file's memory back after each file, and destroys it on that same thread at the end, also after errors. What
+callers get is a `Model` of OrcFxAPI over it, another one for every file, as `f(OrcFxAPI.Model(path))` would: of what
+they keep of an earlier file nothing answers any more (`orcabatch.orcaflex.owners`).
 
-    Session(binding) ── load(file) → model ── release() ── load(next) ── ... ── close()
+    Session(binding) ── load(file) → model ── release() ── load(next) → another ── ... ── close()
 
 Does not know what is asked of the model, nor about batches. See also `orcabatch.orcaflex.broker`.
 """
@@ -17,39 +19,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.orcaflex.files import check_readable
+from orcabatch.orcaflex.owners import Opened, Shells, owners_of
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
 
-_HANDLERS = ("progressHandler", "correctExternalFileReferencesHandler")
-
 
 class ModelMaker(Protocol):
-    """What makes models where the result broker is used; see `orcabatch.orcaflex.broker`."""
+    """What makes the models that callers get, where the result broker is used; see `orcabatch.orcaflex.broker`."""
 
-    def new_model(self, thread_count: int) -> Any:
-        """A new model whose answers the broker remembers."""
+    def attach(self, native: Any) -> None:
+        """A native model was made."""
 
-    def forget_model(self, model: Any) -> None:
-        """The model is about to be destroyed."""
+    def model_over(self, native: Any, handle: Any) -> Any:
+        """A new model over it, for one file, whose answers the broker remembers; `handle` is the file's own."""
+
+    def detach(self, native: Any) -> None:
+        """The native model is about to be destroyed."""
 
 
 class Session:
-    """One model on the calling thread.
+    """One native model on the calling thread.
 
     Args:
         binding: OrcFxAPI as `find_binding` found it.
         broker: makes the models; None for OrcFxAPI's own. Not used with a foreign module.
         thread_count: native threads of the model.
+        shells: what is left of earlier files' models; shared by the sessions of a run.
     """
 
-    def __init__(self, binding: Binding, broker: ModelMaker | None = None, thread_count: int = 1) -> None:
+    def __init__(
+        self,
+        binding: Binding,
+        broker: ModelMaker | None = None,
+        thread_count: int = 1,
+        shells: Shells | None = None,
+    ) -> None:
         self.binding = binding
         self._broker = broker if binding.is_genuine else None
         self._thread_count = thread_count
+        self._shells = Shells() if shells is None else shells
         self._thread = threading.get_ident()
         self._thread_name = threading.current_thread().name
+        self._native: Any = None
         self._model: Any = None
+        self._opened: Opened | None = None
         self._closed = False
 
     @property
@@ -58,9 +72,9 @@ class Session:
         return self._model
 
     def load(self, file: Path) -> Any:
-        """The model with this file loaded.
+        """A new model with this file loaded.
 
-        A model whose loading failed is in an unknown state, so it is destroyed and the next file gets a new one.
+        A native model whose loading failed is in an unknown state, so it is destroyed and the next file gets a new one.
 
         Raises:
             InputError: the file is missing, empty or cannot be opened.
@@ -71,14 +85,13 @@ class Session:
             self._model = self.binding.module.Model(str(file))
             return self._model
         check_readable(file)
-        reused = self._model is not None
-        if not reused:
-            self._model = self._new_model()
+        self._leave()
         loaded = False
         try:
-            self._model.LoadSimulation(str(file))
-            if reused:
-                renew_fixed_objects(self.binding.module, self._model)
+            if self._native is None:
+                self._make_native()
+            self._native.LoadSimulation(str(file))
+            self._model = self._opened_model(file)
             loaded = True
         finally:
             if not loaded:
@@ -86,17 +99,20 @@ class Session:
         return self._model
 
     def release(self) -> None:
-        """Give back what the loaded file holds.
+        """Give back what the loaded file holds; its model and objects raise `FileReleased` from now on.
 
-        The model is cleared at once, not when the next file is loaded: the session may wait long for memory, and
-        loading over a full model could hold two files at a time. A model that the caller left handlers on is
-        destroyed, since they would act on the next file; so is one that cannot be cleared.
+        The native model is cleared at once, not when the next file is loaded: the session may wait long for memory, and
+        loading over a full model could hold two files at a time. One on which the caller set what the next file would
+        meet (a handler, a thread count) is destroyed; so is one that cannot be cleared.
         """
         self._on_own_thread("release a file")
         if not self.binding.is_genuine:
             self._model = None
-        elif self._model is not None:
-            self._clear()
+            return
+        outlasting = self._opened is not None and self._opened.outlasting
+        self._leave()
+        if outlasting or not self._cleared():
+            self._discard()
 
     def close(self) -> None:
         """Destroy the model. A session that was closed cannot load again."""
@@ -104,27 +120,42 @@ class Session:
         self._closed = True
         self._discard()
 
-    def _clear(self) -> None:
-        try:
-            if not any(getattr(self._model, name, None) for name in _HANDLERS):
-                self._model.Clear()
-                return
-        except self.binding.module.DLLError:
-            pass  # what cannot be cleared is destroyed: the memory comes back all the same
-        self._discard()
-
-    def _new_model(self) -> Any:
+    def _opened_model(self, file: Path) -> Any:
+        native, owners = self._native, owners_of(self.binding.module)
+        self._opened = owners.open(str(file), native.handle)
         if self._broker is not None:
-            return self._broker.new_model(self._thread_count)
-        return self.binding.module.Model(threadCount=self._thread_count)
+            return self._broker.model_over(native, self._opened.handle)
+        return self.binding.module.Model(handle=self._opened.handle)
+
+    def _leave(self) -> None:
+        opened, self._opened, self._model = self._opened, None, None
+        if opened is not None:
+            owners_of(self.binding.module).close(opened, self._shells)
+
+    def _cleared(self) -> bool:
+        try:
+            if self._native is not None:
+                self._native.Clear()
+        except self.binding.module.DLLError:
+            return False  # what cannot be cleared is destroyed: the memory comes back all the same
+        return True
+
+    def _make_native(self) -> None:
+        module = self.binding.module
+        self._native = module.Model(threadCount=self._thread_count)
+        owners_of(module).acquire()
+        if self._broker is not None:
+            self._broker.attach(self._native)
 
     def _discard(self) -> None:
-        model, self._model = self._model, None
-        if model is None or not self.binding.is_genuine:
+        self._leave()
+        native, self._native = self._native, None
+        if native is None:
             return
         if self._broker is not None:
-            self._broker.forget_model(model)
-        destroy(self.binding.module, model)
+            self._broker.detach(native)
+        owners_of(self.binding.module).release()
+        destroy(self.binding.module, native)
 
     def _on_own_thread(self, what: str) -> None:
         if threading.get_ident() != self._thread:
@@ -135,22 +166,6 @@ class Session:
             )
         if self._closed:
             raise RuntimeError(f"cannot {what}: this session is closed")
-
-
-def renew_fixed_objects(module: Any, model: Any) -> None:
-    """Make sure that `model.general` and `model.environment` belong to the file that was just loaded.
-
-    The binding makes them once, with the model. That OrcaFlex keeps their handles over loading and clearing is likely
-    (the binding itself loads into the model that it made them for), but documented nowhere.
-    """
-    helpers, kinds = module.HelperMethods, module.ObjectType
-    for name, find, kind in (
-        ("general", helpers.GetGeneralHandle, kinds.General),
-        ("environment", helpers.GetEnvironmentHandle, kinds.Environment),
-    ):
-        handle = find(model.handle)
-        if getattr(handle, "value", handle) != getattr(model, name).handle.value:
-            object.__setattr__(model, name, helpers.CreateOrcaFlexObject(model.handle, handle, kind))
 
 
 def destroy(module: Any, model: Any) -> None:

@@ -20,11 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
+from orcabatch.errors import FileReleased
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
 from orcabatch.orcaflex.broker import Broker, BrokerOptions, Question
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, simulation_warnings
+from orcabatch.orcaflex.owners import Shells
 from orcabatch.orcaflex.repeatable import is_repeatable
+from orcabatch.orcaflex.returned import held, is_model
 from orcabatch.orcaflex.session import Session
 from orcabatch.outcome import Phase
 
@@ -124,7 +127,7 @@ class FunctionPostProcess:
         arguments = (model, visit.file) if self._positional == 2 else (model,)
         case = self.case_of(visit.file)
         value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
-        self._refuse_what_is_gone(value, visit.session_kind)
+        self._refuse_what_is_gone(value, visit.session_kind, visit.file)
         warning = non_finite_warning(non_finite(_named(value)))
         return Extracted(value, (warning,) if warning else ())
 
@@ -144,7 +147,7 @@ class FunctionPostProcess:
         """Only errors of OrcaFlex, and only where the function says so: what it did before might count twice."""
         return failures.status_of(error) is not None and is_repeatable(self.function)
 
-    def _refuse_what_is_gone(self, value: Any, kind: Kind) -> None:
+    def _refuse_what_is_gone(self, value: Any, kind: Kind, file: Path) -> None:
         name = _name(self.function)
         if inspect.isgenerator(value) or inspect.iscoroutine(value):
             value.close()
@@ -154,13 +157,13 @@ class FunctionPostProcess:
             )
         if kind is Kind.FOREIGN:
             return
-        if hasattr(type(value), "ownsModelHandle"):
-            raise TypeError(f"{name} returned the model itself, which is gone once the file is released")
-        if any(base.__qualname__ == "OrcaFlexObject" for base in type(value).__mro__):
-            raise TypeError(
-                f"{name} returned an object of the model, which is gone once the file is released: return its name, "
-                "or what you want to know of it"
+        found = held(value)
+        if found is not None:
+            place, kept = found
+            whole = (
+                "the value" if not place else f"the value's {place}" if place.startswith(".") else f"the value{place}"
             )
+            raise FileReleased(_described(kept), str(file), f"{whole} that {name} returned")
 
 
 @dataclass(frozen=True)
@@ -218,6 +221,7 @@ class _Shared:
 
     def __init__(self, binding: Binding, broker: Broker | None) -> None:
         self.binding, self.broker = binding, broker
+        self.shells = Shells()
 
     @classmethod
     def opened(cls, recipe: OrcaFlexRecipe) -> _Shared:
@@ -253,7 +257,7 @@ class OrcaFlexWorker:
         thread_count: int = 1,
     ) -> None:
         self._postprocesses, self._shared, self._note = postprocesses, shared, note
-        self._session = Session(shared.binding, shared.broker, thread_count)
+        self._session = Session(shared.binding, shared.broker, thread_count, shared.shells)
         self._warnings: tuple[str, ...] = ()
         self._joint_requests = 0
 
@@ -358,6 +362,13 @@ def _asks_for(function: Callable[..., Any], name: str) -> bool:
     except (TypeError, ValueError):
         return False  # a builtin that does not say
     return parameter is not None and parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+
+
+def _described(kept: Any) -> str:
+    if is_model(kept):
+        return "the model"
+    kind = getattr(getattr(kept, "type", None), "name", type(kept).__name__)
+    return f"an object ({kind})"
 
 
 def _name(function: Any) -> str:

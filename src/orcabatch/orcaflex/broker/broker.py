@@ -63,30 +63,23 @@ class Broker:
         self.lore = Lore(_seeds(Keys(module), questions))
         self.distrusted = False
 
-    def new_model(self, thread_count: int) -> Any:
-        """A new model on the calling thread, with a memory."""
+    def attach(self, native: Any) -> None:
+        """This native model gets a memory; on its own thread."""
         self._hook.acquire()
-        made = False
-        try:
-            model = self._hook.model_class()(threadCount=thread_count)
-            made = True
-        finally:
-            if not made:
-                self._hook.release()
-        memory = Memory(self._module, model.handle, self.options, self._draw)
-        object.__setattr__(model, "_memory", memory)
-        self._hook.memories[model.handle.value] = memory
+        self._hook.memories[native.handle.value] = Memory(self._module, native.handle, self.options, self._draw)
+
+    def model_over(self, native: Any, handle: Any) -> Any:
+        """A new model over it that asks its memory; `handle` is the handle that the file's objects hold."""
+        model = self._hook.model_class()(handle=handle)
         for target, label in ((model.general, "General"), (model.environment, "Environment")):
-            memory.adopt(target)
             target.__dict__["_label"] = label
         return model
 
-    def forget_model(self, model: Any) -> None:
-        """The model is about to be destroyed: its objects ask the binding from now on."""
-        memory = self._hook.memories.pop(model.handle.value, None)
+    def detach(self, native: Any) -> None:
+        """The native model is about to be destroyed: what is left of its objects asks the binding from now on."""
+        memory = self._hook.memories.pop(native.handle.value, None)
         if memory is not None:
-            memory.forget()
-            memory.thread = 0
+            memory.end()
             self._hook.release()
 
     def begin(self, model: Any, *, prefetch: bool = True, reserved_bytes: int | None = None) -> None:

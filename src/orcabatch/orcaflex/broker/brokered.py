@@ -1,12 +1,12 @@
 """The classes that ask the memory first: mixed into OrcFxAPI's own classes of objects, and into its `Model`.
 
 Each method looks whether its object has a memory and is on the model's thread; where not, the binding is asked as if
-nothing were here. How the classes get into OrcFxAPI: `orcabatch.orcaflex.broker.hook`.
+nothing were here. How the classes get into OrcFxAPI: `orcabatch.orcaflex.broker.hook`; what empties a memory:
+`orcabatch.orcaflex.broker.replaced`.
 """
 
 from __future__ import annotations
 
-import contextlib
 from _thread import get_ident
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,29 +19,13 @@ if TYPE_CHECKING:
 # Names and signatures below are OrcFxAPI's.
 # ruff: noqa: N802, N803, D102
 
-_OWN = frozenset({"handle", "modelHandle", "type", "status", "_tags"})
-
 
 class BrokeredObject:
-    """What every OrcaFlex object gets: questions go to the memory of its model, changes empty it."""
+    """What every OrcaFlex object gets: questions go to the memory of its model."""
 
     _memory: Memory | None = None
     handle: Any
     type: Any
-
-    def isBuiltInAttribute(self, name: str) -> bool:
-        return name == "_memory" or bool(super().isBuiltInAttribute(name))  # type: ignore[misc]
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _OWN:
-            object.__setattr__(self, name, value)
-            return
-        with change(self._memory):
-            super().__setattr__(name, value)
-
-    def dataChange(self) -> Any:
-        # The changes take effect when the block ends.
-        return _changing_block(self._memory, super().dataChange())  # type: ignore[misc]
 
     @property
     def typeName(self) -> str:
@@ -117,22 +101,18 @@ class BrokeredRangeGraphs:
 class BrokeredModel:
     """What the models of a broker's get."""
 
-    _memory: Memory | None = None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        with change(self._memory):
-            super().__setattr__(name, value)
+    __slots__ = ()
+    _memory: Memory | None
 
     def __getitem__(self, name: str) -> Any:
         memory = self._memory
         if memory is None or get_ident() != memory.thread or type(name) is not str:
             return super().__getitem__(name)  # type: ignore[misc]
-        found = memory.objects.by_name.get(name)
-        return memory.objects.called(name) if found is None else found
+        return memory.objects.called(name)
 
     def __contains__(self, name: Any) -> bool:
         memory = self._memory
-        if memory is not None and get_ident() == memory.thread and type(name) is str and name in memory.objects.by_name:
+        if memory is not None and get_ident() == memory.thread and type(name) is str and memory.objects.knows(name):
             return True
         return bool(super().__contains__(name))  # type: ignore[misc]
 
@@ -184,22 +164,3 @@ def _sample_times(memory: Memory | None, period: Any, ask: Callable[[Any], Any])
     except UnkeyableError:
         return ask(period)
     return memory.copied(key, lambda: ask(period))
-
-
-@contextlib.contextmanager
-def change(memory: Memory | None) -> Iterator[None]:
-    """Around anything that may change the model: compare before, ask the binding meanwhile, forget afterwards."""
-    if memory is None or get_ident() != memory.thread:
-        yield
-        return
-    memory.changing()
-    try:
-        yield
-    finally:
-        memory.changed()
-
-
-@contextlib.contextmanager
-def _changing_block(memory: Memory | None, block: Any) -> Iterator[Any]:
-    with change(memory), block as value:
-        yield value

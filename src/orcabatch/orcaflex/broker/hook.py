@@ -2,40 +2,23 @@
 
 The hook is process-wide and there is one per OrcFxAPI module, counted: put in with the first model of a broker's, taken
 out with the last. Objects of models that no broker owns get the same classes, which then do nothing: whether an object
-asks a memory is decided by its model's handle, when it is made. Objects that outlive their model ask nobody.
+asks a memory is decided by its model's handle, when it is made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
-from _thread import get_ident
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.orcaflex.broker.brokered import BrokeredModel, BrokeredObject, BrokeredRangeGraphs
 from orcabatch.orcaflex.broker.replaced import Replaced
-from orcabatch.orcaflex.broker.surface import MODEL_READERS, OBJECT_READERS, writers
+from orcabatch.orcaflex.owners import owners_of
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker.memory import Memory
-
-
-def _writer(base: type, name: str) -> Callable[..., Any]:
-    method = getattr(base, name)
-
-    def write(self: Any, *args: Any, **kwargs: Any) -> Any:
-        memory = self._memory
-        if memory is None or get_ident() != memory.thread:
-            return method(self, *args, **kwargs)
-        memory.changing()
-        try:
-            return method(self, *args, **kwargs)
-        finally:
-            memory.changed()
-
-    write.__name__, write.__qualname__, write.__doc__ = name, method.__qualname__, method.__doc__
-    return write
 
 
 class Hook:
@@ -49,6 +32,7 @@ class Hook:
         self._model_class: type | None = None
         self._users = 0
         self._lock = threading.Lock()
+        self._owners = owners_of(module)
         self._replaced = Replaced(self.memories)
 
     def __call__(self, _kind: Any, base: type) -> type:
@@ -76,36 +60,47 @@ class Hook:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                self._module().Model.removeOrcaFlexObjectClassHook(self)
+                with contextlib.suppress(ValueError):  # somebody emptied OrcFxAPI's list
+                    self._module().Model.removeOrcaFlexObjectClassHook(self)
                 self._replaced.take_out()
 
     def model_class(self) -> type:
         """The subclass of the module's `Model`."""
         if self._model_class is None:
-            module = self._module()
-            names = {name: _writer(module.Model, name) for name in writers(module, module.Model, MODEL_READERS)}
-            names = {name: member for name, member in names.items() if name not in vars(BrokeredModel)}
+            module, memories = self._module(), self.memories
+
+            def made(self: Any, *args: Any, **kwargs: Any) -> None:
+                object.__setattr__(self, "_memory", None)
+                module.Model.__init__(self, *args, **kwargs)
+                object.__setattr__(self, "_memory", memories.get(getattr(self.handle, "value", self.handle)))
+
+            # Slots, as OrcFxAPI's own has: a misspelt attribute raises.
+            body = {"__init__": made, "__slots__": ("_memory",), "__module__": module.__name__}
             metaclass: Any = type(module.Model)
-            body = {**names, "__module__": module.__name__, "__doc__": module.Model.__doc__}
-            self._model_class = metaclass("Model", (BrokeredModel, module.Model), body)
+            self._model_class = metaclass(
+                "Model", (BrokeredModel, module.Model), body | {"__doc__": module.Model.__doc__}
+            )
         return self._model_class
 
     def _object_class(self, base: type) -> type:
-        module, memories = self._module(), self.memories
+        module, memories, claim = self._module(), self.memories, self._owners.claim
+        files = self._owners.files
         ranges = (BrokeredRangeGraphs,) if hasattr(base, "RangeGraph") else ()
-        body: dict[str, Any] = {name: _writer(base, name) for name in writers(module, base, OBJECT_READERS)}
         plain = base.__init__ is module.OrcaFlexObject.__init__  # type: ignore[misc]
 
         def made(self: Any, modelHandle: Any, handle: Any, type: Any) -> None:  # noqa: A002, N803 - OrcFxAPI's names
-            if plain:
-                self.__dict__.update(handle=handle, modelHandle=modelHandle, type=type)
-            else:
+            value = getattr(modelHandle, "value", modelHandle)
+            memory = memories.get(value)
+            if not plain:
                 base.__init__(self, modelHandle, handle, type)  # type: ignore[misc]
-            memory = memories.get(getattr(modelHandle, "value", modelHandle))
+            elif memory is not None and memory.objects.making is handle:
+                self.__dict__.update(handle=handle, modelHandle=files[value].handle, type=type)
+            else:
+                self.__dict__.update(handle=handle, modelHandle=claim(self, modelHandle, handle), type=type)
             if memory is not None:
                 memory.adopt(self)
 
-        body |= {"__init__": made, "__module__": base.__module__, "__doc__": base.__doc__}
+        body: dict[str, Any] = {"__init__": made, "__module__": base.__module__, "__doc__": base.__doc__}
         return type(base.__name__, (BrokeredObject, *ranges, base), body)
 
 

@@ -2,14 +2,16 @@
 
     object or model ── question ──> Memory ── not known ──> the binding (or a joint request: `foresight`)
 
-Only successes are remembered. Whatever changes the model goes through at its place in the order, and empties the
-memory. Used on the model's own thread only; there is no lock. See `hook` for the classes that ask here.
+The memory is the native model's: it goes by its handle, whichever Python objects stand for it. Only successes are
+remembered. Whatever changes the model goes through at its place in the order, and empties the memory (`replaced`). Used
+on the model's own thread only; there is no lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from ctypes import ArgumentError
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,7 @@ class Memory:
 
     def __init__(self, module: Any, model_handle: Any, options: BrokerOptions, draw: Draw) -> None:
         self._module, self._model_handle = module, model_handle
-        self.thread = threading.get_ident()
+        self._thread = self.thread = threading.get_ident()
         self.keys = Keys(module)
         self.answers = Answers(options.most_bytes)
         self.held, self._joint = self.answers.held, self.answers.unread
@@ -57,6 +59,7 @@ class Memory:
 
     def begin(self, plan: Plan, room_bytes: int, *, learning: bool = True) -> None:
         """A file was loaded; `learning`: what it asks is recorded for the files to come."""
+        self.thread = self._thread
         self.forget()
         self.answers.limit_bytes = room_bytes
         self.objects.expect({question.label for group in plan for question in group.questions})
@@ -67,10 +70,12 @@ class Memory:
         self.mismatch, self.used_joint, self.finished = "", False, True
 
     def end(self) -> None:
-        """The file's work is done; nothing is learnt any more."""
+        """The file's work is done; nothing is learnt nor answered any more."""
         self.foresight.end()
         self._learning = False
-        self.forget()
+        self._forget_answers()
+        self.objects.end()
+        self.thread = 0
 
     def changing(self) -> None:
         """Something is about to change the model: what is to be compared must be compared now.
@@ -83,8 +88,17 @@ class Memory:
 
     def changed(self) -> None:
         """The change, which began on this thread, is over."""
-        self.thread = threading.get_ident()
+        self.thread = self._thread
         self.forget()
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[None]:
+        """Around anything that may change the model, on its thread."""
+        self.changing()
+        try:
+            yield
+        finally:
+            self.changed()
 
     def settle(self) -> str:
         """Compare the sample of the self-check; the variable that differed, once known, else empty."""
@@ -93,8 +107,11 @@ class Memory:
 
     def forget(self) -> None:
         """Empty everything that the model's state may have determined."""
-        self.answers.clear()
         self.objects.forget()
+        self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        self.answers.clear()
         self.variable_ids.clear()
         self.sample_counts.clear()
         self.facts.clear()

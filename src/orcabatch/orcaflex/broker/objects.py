@@ -11,16 +11,21 @@ import ctypes
 from collections.abc import Callable, Collection
 from typing import Any
 
+from orcabatch.orcaflex.owners import owners_of
+
 _FEW = 4
 _LONGEST_NAME = 48
 
 
 class Objects:
-    """Objects of one model by name; forgets them when told."""
+    """Objects of one model by name; forgets them when told, and when OrcFxAPI's object classes are hooked otherwise."""
 
     def __init__(self, module: Any, model_handle: Any, adopt: Callable[[Any], None]) -> None:
         self._module, self._model_handle, self._adopt = module, model_handle, adopt
-        self.by_name: dict[str, Any] = {}
+        self._files = owners_of(module).files
+        self.making: Any = None
+        self._hooks: list[Any] = []
+        self._by_name: dict[str, Any] = {}
         self._all: tuple[Any, ...] | None = None
         self._made: list[Any] = []
         self._expected = 0
@@ -31,17 +36,22 @@ class Objects:
 
     def all(self) -> tuple[Any, ...]:
         """Every object, in the model's order."""
+        self._renew()
         if self._all is None:
             self._all = self._enumerated()
         return self._all
 
     def names(self) -> list[str]:
         """Every object's name, in the model's order."""
-        return [target.__dict__["name"] for target in self.all()]
+        return [target.__dict__["_label"] for target in self.all()]
 
     def count(self) -> int | None:
         """How many there are; None where it is not known yet."""
         return None if self._all is None else len(self._all)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is an object of this name, as far as is known without asking."""
+        return name in self._by_name
 
     def called(self, name: str) -> Any:
         """The object of this name.
@@ -50,23 +60,43 @@ class Objects:
             KeyError: there is none.
             DLLError: as the binding.
         """
-        found = self.by_name.get(name)
+        self._renew()
+        found = self._by_name.get(name)
         if found is not None:
             return found
-        if self._all is None and max(self._expected, len(self.by_name)) >= _FEW:
+        if self._all is None and max(self._expected, len(self._by_name)) >= _FEW:
             # Code that asks for this many goes on asking: one enumeration is cheaper.
             self._try_all()
-            if name in self.by_name:
-                return self.by_name[name]
+            if name in self._by_name:
+                return self._by_name[name]
         return self._looked_up(name)
 
     def forget(self) -> None:
         """Names and objects may have changed. Objects that were handed out ask for their name again."""
+        opened = self._files.get(self._model_handle.value)
         for target in self._made:
             target.__dict__.pop("name", None)
+            if opened is not None:
+                opened.claim_object(target, target.handle)
         self._made.clear()
-        self.by_name.clear()
+        self._by_name.clear()
         self._all = None
+
+    def end(self) -> None:
+        """The file is about to be released: let go of its objects."""
+        made, self._made = self._made, []
+        self._by_name.clear()
+        self._all = None
+        opened = self._files.get(self._model_handle.value)
+        if opened is not None:
+            opened.part_with(made)
+
+    def _renew(self) -> None:
+        # The binding asks the hooks for every object it makes; one that was added meanwhile works at once.
+        hooks = self._module.Model._hookOrcaFlexObjectClass
+        if self._hooks != hooks:
+            self._hooks = list(hooks)
+            self.forget()
 
     def _try_all(self) -> None:
         try:
@@ -78,7 +108,7 @@ class Objects:
         info = self._module.HelperMethods.ObjectCalledSafe(self._model_handle, name)
         if info.ObjectHandle is None:
             raise KeyError(name)
-        self.by_name[name] = made = self._made_of(info.ObjectHandle, info.ObjectType, info.ObjectName)
+        self._by_name[name] = made = self._made_of(info.ObjectHandle, info.ObjectType, info.ObjectName)
         return made
 
     def _enumerated(self) -> tuple[Any, ...]:
@@ -94,15 +124,19 @@ class Objects:
             raise module.DLLError(module.StatusCode(status.value))
         objects = tuple(self._made_of(*item) for item in found)
         for target in objects:
-            self.by_name.setdefault(target.__dict__["name"], target)
+            self._by_name.setdefault(target.__dict__["_label"], target)
         return objects
 
     def _made_of(self, handle: Any, kind: int, name: str) -> Any:
         module = self._module
-        made = module.HelperMethods.CreateOrcaFlexObject(self._model_handle, handle, module.ObjectType(kind))
+        self.making = module.Handle(handle)  # the file need not claim what is held here
+        made = module.HelperMethods.CreateOrcaFlexObject(self._model_handle, self.making, module.ObjectType(kind))
+        self.making = None
         if len(name) > _LONGEST_NAME:
             name = module.HelperMethods.GetDataString(made.handle, "Name", 0)
-        made.__dict__["name"] = made.__dict__["_label"] = name
+        made.__dict__["_label"] = name
+        if type(made).__getattr__ is module.DataObject.__getattr__:  # else the name is what the code's own class says
+            made.__dict__["name"] = name
         self._made.append(made)
         self._adopt(made)
         return made

@@ -1,10 +1,11 @@
 """OrcFxAPI's own functions that are replaced while a broker is at work, and put back afterwards.
 
-Two kinds. What changes models from outside (`STRAY_WRITERS`) empties their memories. And what the binding asks beside
-every question is remembered: whether its DLL is of some version, for the process; whether the file holds frequency
-domain dynamics and how many samples a period has, for the loaded file, in its memory. Models that no broker owns, other
-threads, and failures get OrcFxAPI's own answer each time. Does not cover methods of objects and models
-(`orcabatch.orcaflex.broker.brokered`).
+Two kinds. What may change a model (every export of the DLL that is not known to read only: `surface`) empties the
+memory of the model whose handles it gets: so a change is seen whichever Python class it is made through. And what the
+binding asks beside every question is remembered: whether its DLL is of some version, for the process; whether the file
+holds frequency domain dynamics and how many samples a period has, for the loaded file, in its memory. Models that no
+broker owns, other threads, and failures get OrcFxAPI's own answer each time. Does not cover questions of objects and
+models (`orcabatch.orcaflex.broker.brokered`).
 """
 
 from __future__ import annotations
@@ -12,16 +13,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from _thread import get_ident
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.broker.brokered import change
-from orcabatch.orcaflex.broker.surface import STRAY_WRITERS
+from orcabatch.orcaflex.broker.surface import writers
+from orcabatch.orcaflex.patches import Patches
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker.memory import Memory
-
-Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Replaced:
@@ -29,50 +28,53 @@ class Replaced:
 
     def __init__(self, memories: Mapping[Any, Memory]) -> None:
         self._memories = memories
-        self._undo: list[Callable[[], None]] = []
+        self._patches = Patches()
 
     def put_in(self, module: Any) -> None:
         """Replace them; what an OrcFxAPI does not have is left out."""
-        for name in STRAY_WRITERS:
-            self._put(module, name, self._stray)
-        self._put(module, "_checkVersion", _version)
-        self._put(module, "_GetNumOfSamples", self._sample_count)
-        self._put(module.HelperMethods, "IsFrequencyDomainDynamics", self._frequency_domain)
+        find_model = module.HelperMethods.GetModelHandle
+        for name in writers(module):
+            self._patches.put(module, name, lambda original: self._write(original, module, find_model))
+        self._patches.put(module, "_checkVersion", _version)
+        self._patches.put(module, "_GetNumOfSamples", self._sample_count)
+        self._patches.put(module.HelperMethods, "IsFrequencyDomainDynamics", self._frequency_domain)
 
     def take_out(self) -> None:
         """Put OrcFxAPI's own back, but for what somebody else has replaced since."""
-        while self._undo:
-            self._undo.pop()()
-
-    def _put(self, owner: Any, name: str, wrap: Wrap) -> None:
-        original = vars(owner).get(name)
-        if original is None:
-            return
-        static = isinstance(original, staticmethod)
-        wrapped: Any = wrap(original.__func__ if static else original)
-        mine = staticmethod(wrapped) if static else wrapped
-        setattr(owner, name, mine)
-
-        def undo() -> None:
-            if vars(owner).get(name) is mine:
-                setattr(owner, name, original)
-
-        self._undo.append(undo)
+        self._patches.take_out()
 
     def _memory(self, model_handle: Any) -> Memory | None:
         memory = self._memories.get(getattr(model_handle, "value", model_handle))
         return memory if memory is not None and get_ident() == memory.thread else None
 
-    def _stray(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def write(*args: Any, **kwargs: Any) -> Any:
+    def _write(self, original: Callable[..., Any], module: Any, find_model: Callable[[Any], Any]) -> Callable[..., Any]:
+        def write(*args: Any) -> Any:
+            thread = get_ident()
+            mine = [memory for memory in tuple(self._memories.values()) if memory.thread == thread]
+            if mine:
+                mine = self._changed(
+                    mine, [each for each in args if isinstance(each, module.Handle) and each], find_model
+                )
             with contextlib.ExitStack() as changes:
-                for memory in tuple(self._memories.values()):
-                    changes.enter_context(change(memory))
-                return original(*args, **kwargs)
+                for memory in mine:
+                    changes.enter_context(memory.change())
+                return original(*args)
 
-        write.__name__, write.__qualname__ = original.__name__, original.__qualname__
-        write.__doc__, write.__module__ = original.__doc__, original.__module__
         return write
+
+    def _changed(self, mine: list[Memory], handles: Sequence[Any], find_model: Callable[[Any], Any]) -> list[Memory]:
+        # Handles of models, or of objects of them; one that leads nowhere, or none at all: it may be any of them.
+        found: list[Memory] = []
+        for handle in handles:
+            memory = self._memories.get(handle.value)
+            if memory is None:
+                try:
+                    memory = self._memories.get(find_model(handle).value)
+                except Exception:  # noqa: BLE001 - OrcFxAPI's own error comes from the call itself
+                    return mine
+            if memory in mine and memory not in found:
+                found.append(memory)
+        return found if handles else mine
 
     def _frequency_domain(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def is_frequency_domain(model_handle: Any) -> Any:

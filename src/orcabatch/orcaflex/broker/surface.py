@@ -1,92 +1,57 @@
-"""Which names of OrcFxAPI only read: everything else may change the model.
+"""Which exports of OrcaFlex's DLL only read: every other one may change a model.
 
-The list is of readers, so that a method which a later OrcFxAPI adds counts as a change until it is known to be none.
+The list is of readers, so that an export which a later OrcFxAPI adds counts as a change until it is known to be none.
+Names are those under which OrcFxAPI binds them. What another handle stands for (a diffraction, a canvas) is no model.
 """
 
 from __future__ import annotations
 
-import inspect
+import ctypes
 from collections.abc import Iterator
 from typing import Any
 
-_READING_PREFIXES = ("Save", "FrequencyDomain", "_")
-
-OBJECT_READERS = frozenset(
+_READING_PREFIXES = (
+    "_AVIFile", "_Close", "_CopyBuffer", "_CreateBitmapCanvas", "_CreateCycleHistogram", "_CreateLocalExtrema",
+    "_CreateTimeHistorySummary", "_CreateViewFilter", "_DestroyBitmapCanvas", "_DestroyCycleHistogram",
+    "_DestroyLocalExtrema", "_DestroyTimeHistorySummary", "_DestroyViewFilter", "_Enumerate", "_Evaluate",
+    "_FreeBuffer", "_Get", "_GroupGet", "_LocalExtrema", "_Open", "_Orcina", "_Query", "_Save", "_ViewFilter",
+)  # fmt: skip
+_READERS = frozenset(
     {
-        "AnalyseExtrema",
-        "CycleHistogramBins",
-        "DataNameRequiresIndex",
-        "DataNameValid",
-        "DataType",
-        "EmpiricalDistribution",
-        "ExtremeStatistics",
-        "GetData",
-        "GetDataRowCount",
-        "GroupChildren",
-        "HasChanged",
-        "IsDefault",
-        "IsMarkedAsChanged",
-        "LineResultPoints",
-        "LinkedStatistics",
-        "NearestNodeArclength",
-        "ObjectExtraFieldRequired",
-        "RainflowAssociatedMean",
-        "RainflowHalfCycles",
-        "RangeGraph",
-        "RangeGraphCollated",
-        "RangeGraphXaxis",
-        "RequiredObjectExtraFields",
-        "SampleCount",
-        "SampleTimes",
-        "SampleTimesCollated",
-        "SpectralDensity",
-        "SpectralResponseRAO",
-        "StaticResult",
-        "TimeHistory",
-        "TimeHistoryCollated",
-        "TimeSeriesStatistics",
-        "UnitsConversionFactor",
-        "UnorderedRainflowHalfCycles",
-        "VariableDataType",
-        "dataChange",
-        "isBuiltInAttribute",
-        "lineTypeAt",
-        "varDetails",
-        "varID",
-        "vars",
+        "_AnalyseExtrema",
+        "_CalculateExtremeStatisticsExcessesOverThreshold",
+        "_CalculateLinkedStatisticsTimeSeriesStatistics",
+        "_CalculateRratio",
+        "_CalculateTimeSeriesStatistics",
+        "_CreateCollatedResultsAdmin",
+        "_CreateModel2",
+        "_CreateModel3DViewBitmap",
+        "_DataRequiresIndex",
+        "_DeleteObject",
+        "_DestroyCollatedResultsAdmin",
+        "_DestroyModel",
+        "_DestroyModes",
+        "_DestroyTags",
+        "_DrawModel3DViewToBitmapCanvas",
+        "_ExternalFunctionPrint",
+        "_FitExtremeStatistics",
+        "_ModuleEnabled",
+        "_ObjectCalled",
+        "_RegisterLicenceNotFoundHandler",
+        "_ReportActionProgressW",
+        "_SimulateToleranceIntervals",
+        "_SolveEquation",
+        "_SysFreeString",
+        "_TranslateDiffractionOutput",
+        "_mmioStringToFOURCCA",
     }
 )
-
-MODEL_READERS = frozenset(
-    {
-        "EulerBucklingLimitExceeded",
-        "EvaluateWaveFrequencySpectrum",
-        "ModuleEnabled",
-        "ReportActionProgress",
-        "SampleCount",
-        "SampleTimes",
-        "SampleTimesCollated",
-        "addOrcaFlexObjectClassHook",
-        "createOrcaFlexObject",
-        "dongleName",
-        "frequencyDomainProcessComponents",
-        "get",
-        "items",
-        "keys",
-        "orcaFlexObjectClass",
-        "removeOrcaFlexObjectClassHook",
-        "values",
-    }
-)
-
-STRAY_WRITERS = ("ExchangeObjects", "MoveObjects", "SetLibraryPolicy", "SortObjects")
-"""Functions of the module, not of an object, that change models."""
+_EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
+"""The class of every function of a DLL."""
 
 
-def writers(module: Any, base: type, readers: frozenset[str]) -> Iterator[str]:
-    """Names of the methods of `base` that OrcFxAPI itself defines and that may change the model."""
-    for name, member in inspect.getmembers_static(base):
-        if name in readers or name.startswith(_READING_PREFIXES) or not inspect.isfunction(member):
-            continue
-        if member.__module__ == module.__name__:
+def writers(module: Any) -> Iterator[str]:
+    """Names of the exports that may change a model."""
+    for name, value in tuple(vars(module).items()):
+        if isinstance(value, _EXPORT) and name not in _READERS and not name.startswith(_READING_PREFIXES):
             yield name

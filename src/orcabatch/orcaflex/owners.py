@@ -1,0 +1,340 @@
+"""Which file each Python object of OrcFxAPI belongs to, and what becomes of it when that file is released.
+
+A session uses one native model for file after file. Python objects must not know: each file has Model and object
+wrappers of its own, which never equal those of another file, and which raise `FileReleased` once theirs is released.
+While any session has a model, OrcFxAPI's constructors therefore note what they make over a model with an open file,
+whichever class is made and whoever makes it (`Model(handle=...)`, `MyLine(o.modelHandle, o.handle, o.type)`), and its
+comparisons go by handle and file:
+
+    session ── open(file, native model) ──> Opened <── claim ── constructors of Model, OrcaFlexObject, Tags
+            ── close ──────────────────────────┴──> what is still alive raises (`gone`), its handles are emptied
+
+Models without an open file (the function's own) are left alone. Nothing is remembered of objects that ended by
+themselves, but that their number is bounded by how many there were at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import itertools
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from orcabatch.errors import FileReleased
+from orcabatch.orcaflex.gone import Key, Tombstone, bury, is_gone, tombstone
+from orcabatch.orcaflex.patches import Patches
+
+MOST_SHELLS = 10_000
+"""So many objects of earlier files keep their address: some megabytes."""
+
+_OUTLASTING = (
+    "_SetModelThreadCount", "_SetProgressHandler", "_SetCorrectExternalFileReferencesHandler",
+    "_DefaultInMemoryLogging", "_DisableInMemoryLogging", "_ForceInMemoryLogging", "_UseVirtualLogging",
+)  # fmt: skip
+"""Exports that change a native model beyond the file it holds."""
+
+_LASTING = frozenset({"", "General", "Environment"})
+
+
+class Opened:
+    """One file in one native model.
+
+    Attributes:
+        file: its path, for messages.
+        handle: the native model's handle, as the Python objects of this file hold it.
+        serial: no two files of a process have the same.
+        outlasting: whether something was set on the native model that the next file would meet.
+    """
+
+    def __init__(self, file: str, handle: Any, serial: int) -> None:
+        self.file, self.handle, self.serial = file, handle, serial
+        self.outlasting = False
+        self.alive: dict[int, weakref.ref[Any]] = {}
+        self.shells: list[Any] = []
+        self._held: list[Any] = []
+
+    def claim(self, made: Any) -> None:
+        """This Python object belongs to the file."""
+        # By address: what ended makes room for what was made in its place.
+        self.alive[id(made)] = weakref.ref(made)
+
+    def claim_object(self, made: Any, handle: Any) -> None:
+        """This object does, and its handle: a copy of the object may hold that longer."""
+        self.alive[id(made)] = weakref.ref(made)
+        if type(handle) is not int:
+            self.alive[id(handle)] = weakref.ref(handle)
+
+    def claim_model(self, made: Any) -> None:
+        """This model does."""
+        try:
+            self.claim(made)
+        except TypeError:  # OrcFxAPI's own Model takes no weak reference
+            self._held.append(made)
+
+    def part_with(self, made: list[Any]) -> None:
+        """The caller, who held these objects of the file, lets go of them, and empties his list.
+
+        Most of them nobody else holds: they end here, unasked, and leave their address (`Shells`).
+        """
+        while made:
+            target = made.pop()
+            attributes = target.__dict__
+            if counted(target) == _ALONE:
+                attributes.clear()
+                self.shells.append(target)
+            else:
+                self.claim_object(target, attributes.get("handle", 0))
+
+    def living(self) -> Iterator[Any]:
+        """What was claimed and is still there."""
+        yield from self._held
+        for reference in tuple(self.alive.values()):
+            made = reference()
+            if made is not None:
+                yield made
+
+
+class Shells:
+    """What is left of models and objects of earlier files, so that no `id` comes again: code may have noted it.
+
+    Models, General and Environment stay as long as the run does, about a kilobyte per file; of other objects the last
+    `MOST_SHELLS`.
+    """
+
+    def __init__(self) -> None:
+        self._models: list[Any] = []
+        self._objects: deque[Any] = deque(maxlen=MOST_SHELLS)
+
+    def keep(self, buried: Any, *, lasting: bool) -> None:
+        """Keep its address."""
+        (self._models if lasting else self._objects).append(buried)
+
+    def keep_all(self, objects: list[Any]) -> None:
+        """Keep the addresses of these objects."""
+        self._objects.extend(objects)
+
+
+class Owners:
+    """The open files of one OrcFxAPI module; see the module."""
+
+    def __init__(self, module: Any) -> None:
+        # Held weakly: the table of owners must not outlive the module.
+        self._module: Callable[[], Any] = weakref.ref(module)
+        self.files: dict[Any, Opened] = {}
+        self._handle = module.Handle
+        self._emptied = type("Handle", (EmptyHandle, module.Handle), {"__slots__": ()})
+        self._serials = itertools.count(1)
+        self._users = 0
+        self._lock = threading.Lock()
+        self._patches = Patches()
+
+    @property
+    def installed(self) -> bool:
+        """Whether OrcFxAPI's constructors note what they make."""
+        return self._users > 0
+
+    def acquire(self) -> None:
+        """One more session is about to have a model."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._put_in()
+
+    def release(self) -> None:
+        """One fewer."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._patches.take_out()
+
+    def open(self, file: str, native: Any) -> Opened:
+        """The file was loaded into this native model: what is made over it from now on belongs to the file."""
+        handle = self._module().Handle(native.value)
+        opened = self.files[handle.value] = Opened(file, handle, next(self._serials))
+        return opened
+
+    def close(self, opened: Opened, shells: Shells) -> None:
+        """The file is about to be released: what was made over it raises from now on."""
+        self.files.pop(opened.handle.value, None)
+        shells.keep_all(opened.shells)
+        handles = [opened.handle]
+        for made in list(opened.living()):  # all of them: a model that is buried lets go of its own objects
+            if isinstance(made, self._handle):
+                handles.append(made)
+            else:
+                left = self._left(made, opened)
+                bury(made, left)
+                shells.keep(made, lasting=left.kind in _LASTING)
+        for handle in handles:  # afterwards: it is part of what its objects were compared by
+            handle.value = None
+            object.__setattr__(handle, "__class__", self._emptied)
+
+    def claim(self, made: Any, model_handle: Any, handle: Any) -> Any:
+        """An object was made over this model: the handle it shall hold for it.
+
+        Raises:
+            FileReleased: one of the handles is of an earlier file.
+        """
+        if isinstance(handle, EmptyHandle):
+            raise released_handle()
+        opened = self.files.get(getattr(model_handle, "value", model_handle))
+        if opened is None:
+            return model_handle
+        opened.claim_object(made, handle)
+        return opened.handle
+
+    def _put_in(self) -> None:
+        module, put = self._module(), self._patches.put
+        put(module.OrcaFlexObject, "__init__", self._object_made)
+        put(module.Model, "__init__", self._model_made)
+        if hasattr(module, "Tags"):
+            put(module.Tags, "__init__", self._tags_made)
+        for kind, key in ((module.Model, self._model_key), (module.DataObject, self._object_key)):
+            put(kind, "__eq__", functools.partial(_equal, kind, key))
+            put(kind, "__hash__", functools.partial(_hash, key))
+        for name in _OUTLASTING:
+            put(module, name, self._outlasting)
+
+    def _object_made(self, original: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(original)
+        def made(target: Any, modelHandle: Any, handle: Any, type: Any) -> None:  # noqa: A002, N803 - OrcFxAPI's names
+            original(target, modelHandle, handle, type)
+            target.__dict__["modelHandle"] = self.claim(target, modelHandle, handle)
+
+        return made
+
+    def _model_made(self, original: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(original)
+        def made(target: Any, *args: Any, **kwargs: Any) -> None:
+            if any(isinstance(each, EmptyHandle) for each in (*args, *kwargs.values())):
+                object.__setattr__(target, "ownsModelHandle", False)  # else its end complains
+                raise released_handle()
+            original(target, *args, **kwargs)
+            opened = self.files.get(getattr(target.handle, "value", target.handle))
+            if opened is not None:
+                opened.claim_model(target)
+                object.__setattr__(target, "handle", opened.handle)
+
+        return made
+
+    def _tags_made(self, original: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(original)
+        def made(target: Any, handle: Any) -> None:
+            original(target, handle)
+            opened = None
+            with contextlib.suppress(Exception):  # tags of what belongs to no model (a diffraction)
+                opened = self.files.get(self._module().HelperMethods.GetModelHandle(handle).value)
+            if opened is not None:
+                opened.claim(target)
+
+        return made
+
+    def _model_key(self, target: Any) -> Key:
+        if is_gone(target):
+            return tombstone(target).key
+        return self._key(target.handle, target.handle)
+
+    def _object_key(self, target: Any) -> Key:
+        if is_gone(target):
+            return tombstone(target).key
+        return self._key(target.handle, target.__dict__.get("modelHandle"))
+
+    def _key(self, handle: Any, model_handle: Any) -> Key:
+        opened = self.files.get(getattr(model_handle, "value", model_handle))
+        return handle.value, 0 if opened is None else opened.serial
+
+    def _left(self, made: Any, opened: Opened) -> Tombstone:
+        module = self._module()
+        if isinstance(made, module.DataObject):
+            handle, attributes = made.handle, made.__dict__
+            kind = getattr(attributes.get("type"), "name", "object")
+            return Tombstone(
+                opened.file, (getattr(handle, "value", handle), opened.serial), kind, attributes.get("_label", "")
+            )
+        if isinstance(made, module.Model):
+            return Tombstone(opened.file, (made.handle.value, opened.serial))
+        return Tombstone(opened.file, (id(made), opened.serial), "Tags")
+
+    def _outlasting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            opened = self.files.get(getattr(args[0], "value", args[0])) if args else None
+            if opened is not None:
+                opened.outlasting = True
+            return original(*args)
+
+        return call
+
+
+class EmptyHandle:
+    """Mixed into the class of a handle of an earlier file: OrcaFlex refuses it, and so does what is made over it."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Any:
+        """Nothing to be had."""
+        raise released_handle()
+
+    def __bool__(self) -> bool:
+        raise released_handle()
+
+
+def released_handle() -> FileReleased:
+    """What the use of a handle of an earlier file raises."""
+    return FileReleased("a handle", "an earlier file")
+
+
+def _equal(kind: type, key: Callable[[Any], Key], original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def equal(target: Any, other: Any) -> Any:
+        return key(target) == key(other) if isinstance(other, kind) else NotImplemented
+
+    return equal
+
+
+def _hash(key: Callable[[Any], Key], original: Callable[[Any], int]) -> Callable[[Any], int]:
+    @functools.wraps(original)
+    def hashed(target: Any) -> int:
+        found = key(target)
+        return hash(found) if found[1] else original(target)
+
+    return hashed
+
+
+def counted(target: Any) -> tuple[int, int]:
+    """How often an object, and its handle, are held."""
+    return sys.getrefcount(target), sys.getrefcount(target.__dict__.get("handle"))
+
+
+class _Probe:
+    """Stands for an object that nobody else holds."""
+
+    def __init__(self) -> None:
+        self.handle = ctypes.c_void_p()
+
+
+def _alone() -> tuple[int, int]:
+    made = [_Probe()]
+    target = made.pop()
+    return counted(target)
+
+
+_ALONE = _alone()
+
+_OWNERS: weakref.WeakKeyDictionary[Any, Owners] = weakref.WeakKeyDictionary()
+_MAKING = threading.Lock()
+
+
+def owners_of(module: Any) -> Owners:
+    """The owners of this OrcFxAPI module; there is one table."""
+    with _MAKING:
+        owners = _OWNERS.get(module)
+        if owners is None:
+            owners = _OWNERS[module] = Owners(module)
+        return owners

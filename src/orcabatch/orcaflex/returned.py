@@ -1,0 +1,157 @@
+"""Whether what a function returned holds a model or an object of one, however deep: they are gone when it is looked at.
+
+Looks into lists, tuples, sets, dictionaries, dataclasses and other instances with attributes, functions and methods
+that carry something along, arrays of objects, and pandas' tables. The search is bounded (`MOST_VISITED`, `DEEPEST`):
+what it does not reach raises `FileReleased` when it is used.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+MOST_VISITED = 200_000
+DEEPEST = 12
+
+Step = tuple[str, Any]
+"""How a value is reached from the one that holds it, as code would spell it; the value."""
+
+_LEAVES = (int, float, complex, bool, str, bytes, bytearray, type(None), type, types.ModuleType)
+
+
+def held(value: Any) -> Step | None:
+    """The first model or object found, with its place (`[0]['line']`, empty where it is the value itself); or None."""
+    waiting: deque[tuple[str, Any, int]] = deque([("", value, 0)])
+    seen, visited, simple = set(), 0, dict.fromkeys(_LEAVES, True)
+    while waiting:
+        place, each, depth = waiting.popleft()
+        if is_model(each) or is_object(each):
+            return place, each
+        if depth == DEEPEST or id(each) in seen:
+            continue
+        seen.add(id(each))
+        for step, inner in islice(_quietly(_inside(each)), max(MOST_VISITED - visited, 0)):
+            visited += 1
+            kind = type(inner)
+            if kind not in simple:
+                simple[kind] = _is_number(kind)
+            if not simple[kind]:
+                waiting.append((place + step, inner, depth + 1))
+    return None
+
+
+def _quietly(steps: Iterator[Step]) -> Iterator[Step]:
+    try:
+        yield from steps
+    except Exception:  # noqa: BLE001 - what a foreign value does when it is looked at is no fault of the function's
+        return
+
+
+def _is_number(kind: type) -> bool:
+    return kind.__module__ == "numpy" and kind.__name__ not in {"ndarray", "void"}
+
+
+def is_model(value: Any) -> bool:
+    """Whether it is a `Model` of OrcFxAPI, or of a subclass; also one that is gone."""
+    return hasattr(type(value), "ownsModelHandle")
+
+
+def is_object(value: Any) -> bool:
+    """Whether it is an object of a model, of whichever class; also one that is gone."""
+    return any(base.__qualname__ == "OrcaFlexObject" for base in type(value).__mro__)
+
+
+def _inside(value: Any) -> Iterator[Step]:
+    if isinstance(value, dict):
+        yield from _items(value)
+    elif isinstance(value, list | tuple | set | frozenset | deque):
+        yield from _numbered(value)
+    elif isinstance(value, types.FunctionType | types.MethodType | functools.partial):
+        yield from _carried(value)
+    elif isinstance(value, BaseException):
+        yield ".args", value.args
+    home = type(value).__module__.partition(".")[0]
+    if home == "numpy":
+        yield from _array(value)
+    elif home == "pandas":
+        yield from _table(value)
+    elif home not in sys.stdlib_module_names or isinstance(value, types.SimpleNamespace):
+        # Those of the standard library (a thread, a logger) lead to half of what the process holds.
+        yield from _attributes(value)
+
+
+def _items(value: dict[Any, Any]) -> Iterator[Step]:
+    for key, item in dict.items(value):
+        shown = f"[{key!r:.40}]" if isinstance(key, _LEAVES) else "[...]"
+        yield f"'s key {shown}", key
+        yield shown, item
+
+
+def _numbered(values: Iterable[Any]) -> Iterator[Step]:
+    return ((f"[{number}]", item) for number, item in enumerate(values))
+
+
+def _carried(value: Any) -> Iterator[Step]:
+    if isinstance(value, types.MethodType):
+        yield ".__self__", value.__self__
+    elif isinstance(value, functools.partial):
+        yield from ((f".{name}", getattr(value, name)) for name in ("func", "args", "keywords"))
+    else:
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+            yield f"'s {name}", next(iter(_content(cell)), None)
+        yield ".__defaults__", value.__defaults__
+        yield ".__kwdefaults__", value.__kwdefaults__
+
+
+def _content(cell: types.CellType) -> Iterator[Any]:
+    try:
+        yield cell.cell_contents
+    except ValueError:  # nothing was put there yet
+        return
+
+
+def _array(value: Any) -> Iterator[Step]:
+    kind = getattr(value, "dtype", None)
+    if kind is not None and kind.hasobject:
+        yield from _numbered(value.ravel()[:MOST_VISITED].tolist())
+
+
+def _table(value: Any) -> Iterator[Step]:
+    import pandas as pd
+
+    if isinstance(value, pd.DataFrame):
+        yield from ((f"[{name!r:.40}]", value.iloc[:, number]) for number, name in enumerate(value.columns))
+        yield from ((f".{name}", getattr(value, name)) for name in ("index", "columns", "attrs"))
+    elif isinstance(value, pd.MultiIndex):
+        yield from ((f".levels[{number}]", level) for number, level in enumerate(value.levels))
+    elif isinstance(value, pd.Series | pd.Index):
+        if isinstance(value.dtype, pd.CategoricalDtype):
+            yield ".categories", value.dtype.categories
+        elif str(value.dtype) == "object":
+            yield from _numbered(value.to_numpy()[:MOST_VISITED])
+        if isinstance(value, pd.Series):
+            yield from ((f".{name}", getattr(value, name)) for name in ("index", "attrs"))
+
+
+def _attributes(value: Any) -> Iterator[Step]:
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        attributes = {}
+    yield from ((f".{name}", item) for name, item in attributes.items())
+    for base in type(value).__mro__:
+        for name, member in vars(base).items():
+            if type(member) is types.MemberDescriptorType:  # a slot
+                yield from ((f".{name}", item) for item in _slot(member, value))
+
+
+def _slot(member: types.MemberDescriptorType, value: Any) -> Iterator[Any]:
+    try:
+        yield member.__get__(value)
+    except AttributeError:  # empty
+        return
