@@ -13,7 +13,8 @@ import sys
 import warnings
 from pathlib import Path
 
-SOLVERS = "digitalmodel.solvers.orcaflex"
+PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.orcaflex")
+SOLVERS = next(package for package in PACKAGES if importlib.util.find_spec(package.rpartition(".")[0]) is not None)
 
 
 class AttributeDict(dict):
@@ -91,7 +92,8 @@ def run_dropin(cfg: AttributeDict, answer: dict) -> None:
 def run_batch(cfg: AttributeDict, answer: dict) -> None:
     import orcabatch
 
-    orcabatch.run_batch(cfg, on_failure="continue")
+    result = orcabatch.run_batch(cfg, on_failure="continue")
+    answer["statuses"] = [str(outcome.status) for outcome in result.outcomes]
 
 
 def run_proven(cfg: AttributeDict, answer: dict) -> None:

@@ -50,7 +50,7 @@ def test_the_installed_digitalmodel_is_known_to_the_last_line() -> None:
 def test_one_changed_character_makes_it_untested() -> None:
     """An edited clone changes no version."""
     layout = find_layout()
-    edited = replace(layout, hashes={**layout.hashes, "opp_summary": "0" * 64})
+    edited = replace(layout, hashes={**layout.hashes, f"{layout.package}.opp_summary": "0" * 64})
     assert not edited.tested
     assert edited.digest not in TESTED
 

@@ -16,6 +16,7 @@ import pytest
 from dm_proof.configurations import CASES, column, configuration, write_files
 from dm_proof.harness import contents
 from orcabatch import simulated
+from orcabatch.digitalmodel.sources import digest_of, source_hashes
 
 STAND_IN = Path(__file__).parent / "newer_clone"
 RUN = Path(__file__).parent / "clone_run.py"
@@ -44,7 +45,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def case(files: list[Path], folder: Path, **more: Any) -> dict[str, Any]:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     summary = [
         column("TimeHistory", "Line01", "Effective tension", "T"),
         column("GetData", "Environment", ["RefCurrentSpeed"], "Vc"),
@@ -188,15 +189,124 @@ def test_flags_without_groups_learn_the_lines_without_the_clones_loader(
 ) -> None:
     """A template with flags only is expanded from the first file's lines, as the clone does, but by an own loader."""
     for how in ("alone", "dropin", "batch"):
-        cfg = case(files, tmp_path / how)
-        cfg["parameters"] = {"VarNames": {"Line": ["Effective tension"]}}
-        del cfg["summary_settings"]
+        cfg = flags_only(files, tmp_path / how) | QUIET
         if settings is not None:
             cfg["summary_settings"] = settings
         answer = run(how, cfg)
         assert answer["own_loads"] == 0 or how == "alone"
     assert contents(tmp_path / "alone") == contents(tmp_path / "dropin") == contents(tmp_path / "batch")
     assert b"Line04" in contents(tmp_path / "alone")["dm_lines.csv"]
+
+
+def flags_only(files: list[Path], folder: Path, **more: Any) -> dict[str, Any]:
+    """A template with flags only, over a ledger."""
+    cfg = case(files, folder, **more) | {"parameters": {"VarNames": {"Line": ["Effective tension"]}}}
+    del cfg["summary_settings"]
+    cfg["performance"] = {"monitoring": {"export_metrics": False}}
+    return cfg
+
+
+def test_the_first_usable_file_gives_the_lines(files: list[Path], tmp_path: Path) -> None:
+    """An unstable one in front: the clone has no model of it, so its lines do not count."""
+    objects = simulated.mooring_objects(18, lines=2)
+    state = simulated.SimState.UNSTABLE
+    (tmp_path / "odd").mkdir()
+    unstable = tmp_path / "odd" / "unstable.sim"
+    simulated.write_sim(unstable, simulated.SimSpec(state=state, objects=objects, size_bytes=40_000))
+    for how in ("alone", "dropin", "batch"):
+        run(how, flags_only([unstable, *files[:2]], tmp_path / how))
+    assert contents(tmp_path / "alone") == contents(tmp_path / "dropin") == contents(tmp_path / "batch")
+    assert b"Line03" in contents(tmp_path / "alone")["dm_lines.csv"]
+
+
+@pytest.mark.parametrize("how", ["batch", "dropin"])
+def test_results_made_for_other_lines_are_not_handed_out(how: str, files: list[Path], tmp_path: Path) -> None:
+    """No master, the same words, another first file with fewer lines: every other file is done again, for those."""
+    (tmp_path / "few").mkdir()
+    few = tmp_path / "few" / "few.sim"
+    simulated.write_sim(few, simulated.SimSpec(objects=simulated.mooring_objects(9, lines=2), size_bytes=40_000))
+    run(how, flags_only(files[:2], tmp_path / "out"))
+    shutil.rmtree(tmp_path / "out")
+    run(how, flags_only([few, *files[:2]], tmp_path / "out"))
+    run("alone", flags_only([few, *files[:2]], tmp_path / "theirs"))
+    assert contents(tmp_path / "out")["dm_lines.csv"] == contents(tmp_path / "theirs")["dm_lines.csv"]
+
+
+def copied(clone: Path, folder: Path) -> Path:
+    shutil.copytree(clone, folder)
+    return folder
+
+
+@pytest.mark.parametrize("module", ["opp_config_expansion", "run_state", "orcaflex_api", "orcaflex_objects"])
+def test_every_module_that_the_post_process_imports_is_part_of_it(module: str, tmp_path: Path) -> None:
+    """Directly or through another one: a clone in which one of them was edited has another digest."""
+    clone = copied(STAND_IN, tmp_path / "clone") / "digitalmodel"
+    package = "digitalmodel.solvers.orcaflex"
+    before = source_hashes(package, clone)
+    source = clone / "solvers" / "orcaflex" / f"{module}.py"
+    source.write_text(source.read_text() + "\n# a change\n")
+    after = source_hashes(package, clone)
+    assert {name for name in after if after[name] != before[name]} == {f"{package}.{module}"}
+    assert digest_of(after) != digest_of(before)
+
+
+def test_imports_are_found_in_every_form_they_have(tmp_path: Path) -> None:
+    """Relative, in brackets, inside functions, over several lines; a source that is not Python counts too."""
+    folder = tmp_path / "digitalmodel"
+    (folder / "orcaflex" / "deep").mkdir(parents=True)
+    for name in ("a", "b", "c", "d", "e", "f", "unused"):
+        (folder / "orcaflex" / f"{name}.py").write_text("def broken(:\n")
+    (folder / "orcaflex" / "deep" / "g.py").touch()
+    (folder / "orcaflex" / "opp.py").write_text(
+        "from . import a\nfrom .b import (\n    x,  # one\n    y,\n)\nimport os, digitalmodel.orcaflex.c as c\n"
+        "def f():\n    from digitalmodel.orcaflex import d, \\\n        e\n"
+        "try:\n    from .deep.g import *\nexcept ImportError:\n    from digitalmodel.orcaflex import (f as other)\n"
+    )
+    found = source_hashes("digitalmodel.orcaflex", folder)
+    assert {name.removeprefix("digitalmodel.orcaflex.") for name in found} == {
+        "opp", "a", "b", "c", "d", "e", "f", "deep.g",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("module", ["opp_config_expansion", "run_state"])
+def test_an_edited_module_has_every_file_computed_again(module: str, files: list[Path], tmp_path: Path) -> None:
+    """The version number is the same; the third run finds the second one's results."""
+    clone = copied(STAND_IN, tmp_path / "clone")
+    source = clone / "digitalmodel" / "solvers" / "orcaflex" / f"{module}.py"
+
+    def statuses() -> list[str]:
+        return list(run("batch", flags_only(files[:2], tmp_path / "out"), clone)["statuses"])
+
+    assert statuses() == ["ok"] * 2
+    source.write_text(source.read_text() + "\n# a change\n")
+    assert statuses() == ["ok"] * 2
+    assert statuses() == ["skipped"] * 2
+
+
+@pytest.fixture(scope="module")
+def between(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in where some clones have it: `digitalmodel.orcaflex`."""
+    place = tmp_path_factory.mktemp("between")
+    folder = copied(STAND_IN / "digitalmodel" / "solvers" / "orcaflex", place / "digitalmodel" / "orcaflex")
+    shutil.copyfile(STAND_IN / "digitalmodel" / "__init__.py", folder.parent / "__init__.py")
+    for source in folder.glob("*.py"):
+        source.write_text(source.read_text().replace("digitalmodel.solvers.orcaflex", "digitalmodel.orcaflex"))
+    return place
+
+
+@pytest.mark.parametrize("how", ["dropin", "installed"])
+def test_a_clone_that_has_it_elsewhere_is_found(how: str, files: list[Path], between: Path, tmp_path: Path) -> None:
+    """The same files as the clone alone."""
+    run("alone", case(files, tmp_path / "theirs"), between)
+    run(how, case(files, tmp_path / "ours"), between)
+    assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")
+
+
+def test_a_clone_that_has_it_elsewhere_can_be_proven(files: list[Path], between: Path, tmp_path: Path) -> None:
+    """The reference finds it in the same place."""
+    cfg = case(files, tmp_path / "out")
+    cfg["performance"] = {"ledger": {"enabled": False}}
+    assert "IDENTICAL" in run("proven", cfg, between)["proof"]
 
 
 @pytest.mark.parametrize("pool", [{}, {"parallel_processing": {"enabled": False}}], ids=["as_it_comes", "pool_off"])

@@ -215,7 +215,7 @@ def test_nothing_stands_in_for_other_threads(layout: Layout) -> None:
 
 def test_an_untested_digitalmodel_is_left_alone(layout: Layout) -> None:
     """One changed source, and nothing is replaced nor foretold."""
-    edited = replace(layout, hashes={**layout.hashes, "opp_summary": "0" * 64})
+    edited = replace(layout, hashes={**layout.hashes, f"{layout.package}.opp_summary": "0" * 64})
     with saving(edited):
         assert replaced(layout) == [False, False, False]
     on, sections = CASES["A"]

@@ -230,10 +230,10 @@ def _asked(visit: Visit) -> FileOrder:
 
 
 def _check_state(layout: Layout, known: Mapping[str, Any], file: Path) -> None:
-    if layout.usable_states is not None and known["run_status"] not in layout.usable_states:
+    if not layout.uses(known["run_status"]):
         raise DigitalModelError(
             f"{file.name} is in the state {known['run_status']}; the installed digitalmodel post-processes only "
-            f"{' and '.join(sorted(layout.usable_states))}. Run the simulation to its end."
+            f"{' and '.join(sorted(layout.usable_states or ()))}. Run the simulation to its end."
         )
 
 

@@ -93,12 +93,20 @@ class DigitalModelBatch:
     facts = (LOADED,)
     known: tuple[FileOutcome, ...] = ()
 
-    def __init__(self, given: Mapping[str, Any], settings: Settings, cfg: AttributeDict, layout: Layout | None) -> None:
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        settings: Settings,
+        cfg: AttributeDict,
+        layout: Layout | None,
+        *,
+        looked: bool = False,
+    ) -> None:
         self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
         self._post = _IN_ROUTER.get()
         self._in_router = self._post is not None
         self._asked = json_safe(_unmerged(given) if self._in_router else given)
-        self._determined = Determined.of_batch(self._asked, cfg, layout)
+        self._determined = Determined.of_batch(self._asked, cfg, layout, looked=looked)
         self.name = str(cfg["Analysis"]["file_name"])
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
         self.files = tuple(sim_file(item) for item in self._list)
@@ -132,12 +140,12 @@ class DigitalModelBatch:
         """
         own = AttributeDict(copy.deepcopy(dict(cfg)))
         check_keys(own)
-        layout = None if planning else find_layout()
+        layout, looked = None if planning else find_layout(), False
         if layout is not None and not layout.missing:
             check_folder(own)
             if not _IN_ROUTER.get():
-                merge_masters(layout, own)
-        batch = cls(cfg, settings, own, layout)
+                looked = merge_masters(layout, own)
+        batch = cls(cfg, settings, own, layout, looked=looked)
         check_collisions(own, batch.files)
         return batch
 

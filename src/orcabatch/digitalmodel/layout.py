@@ -1,21 +1,20 @@
 """The installed digitalmodel: where its post-process lives and what it offers.
 
-Two layouts are known: `digitalmodel.solvers.orcaflex` (newer clones) and `digitalmodel.modules.orcaflex` (0.0.9). One
-small set of functions gives the same bytes on both; this module finds them, says by source hashes whether they are ones
-that were tested, and brings digitalmodel into a state in which it can be called from threads. Nothing of digitalmodel
-is imported before `find_layout` is called. Does not call the functions: see `orcabatch.digitalmodel.adapter`.
+Three layouts are known: `digitalmodel.solvers.orcaflex` (newer clones), `digitalmodel.orcaflex` (some between) and
+`digitalmodel.modules.orcaflex` (0.0.9). One small set of functions gives the same bytes on all; this module finds them,
+says by source hashes whether they are ones that were tested, and brings digitalmodel into a state in which it can be
+called from threads. Nothing of digitalmodel is imported before `find_layout` is called. Does not call the functions
+(`orcabatch.digitalmodel.adapter`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,24 +25,11 @@ import psutil
 
 from orcabatch.digitalmodel.frames import route_frames
 from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_orcfxapi
+from orcabatch.digitalmodel.sources import digest_of, post_process_place, source_files, source_hashes
 from orcabatch.digitalmodel.voices import hush, route
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 
-PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.modules.orcaflex")
-"""Where the post-process may live, the newer place first."""
-
-CALLED = (
-    "opp",
-    "opp_linkedstatistics",
-    "opp_range_graph",
-    "opp_summary",
-    "opp_time_series",
-    "orcaflex_objects",
-    "orcaflex_utilities",
-)
-"""The modules whose source decides what one file's results are."""
-
-TESTED = frozenset({"d1152b038ebbc301a2a1f6a8930191abef4b2c7fba525a07c40d1bbaa53590da"})
+TESTED = frozenset({"8c22764c722e8081927d6508de1d40945df2daf512b050e569c1f07d93d62d0d"})
 """Digests (see `Layout.digest`) of the sources that the proof was run with."""
 
 RELIED_ON = (
@@ -75,7 +61,7 @@ class Layout:
         package: the package its post-process lives in.
         version: its version; empty where it has none.
         opp: the module with the post-process, its singletons and its class.
-        hashes: SHA-256 of the source of each module that is called, by module name, line ends not counted.
+        hashes: of the sources that decide its results, see `orcabatch.digitalmodel.sources.source_hashes`.
         has_pool: whether its own post-process runs a pool of processes unless told otherwise.
         missing: what is relied on and is not there; then only digitalmodel's own call can be used.
         usable_states: the model states it post-processes; None where it does not look at the state.
@@ -121,6 +107,10 @@ class Layout:
         """The singleton that makes linked statistics."""
         return self.opp.opp_ls
 
+    def uses(self, state: str) -> bool:
+        """Whether it post-processes a model in this state."""
+        return self.usable_states is None or state in self.usable_states
+
     def prepare(self) -> None:
         """Make digitalmodel ready for being called in threads; cheap, and may be called again.
 
@@ -137,11 +127,6 @@ class Layout:
                 route_frames(series)
             use_present_orcfxapi(self.package)
             _PREPARED[self.package] = present
-
-
-def digest_of(hashes: Mapping[str, str]) -> str:
-    """One hash over the hashes of sources, by module name."""
-    return hashlib.sha256("".join(f"{k}={v};" for k, v in sorted(hashes.items())).encode()).hexdigest()
 
 
 def find_layout() -> Layout:
@@ -171,42 +156,32 @@ def open_gate() -> None:
 
 @lru_cache(maxsize=1)
 def _found() -> Layout:
-    package = locate()
-    if package is None:
+    found = post_process_place()
+    if found is None:
         raise DigitalModelError(
             "digitalmodel is not installed in this Python environment. Install it with "
             "`pip install orcabatch[digitalmodel]`, or run in the environment that has your clone of it."
         )
+    package, folder = found
     early = f"{package}.opp" in sys.modules
-    layout = _described(package, _imported(package))
-    return replace(layout, edited=early and _edited_since_start(package))
+    layout = _described(package, folder, _imported(package))
+    return replace(layout, edited=early and _edited_since_start(source_files(package, folder).values()))
 
 
 def locate() -> str | None:
-    """The package in which the installed digitalmodel has its post-process; None where there is none.
-
-    Imports nothing of digitalmodel: a newer one's package imports its post-process, and that wants OrcFxAPI.
-    """
-    found = importlib.util.find_spec("digitalmodel")
-    folders = [Path(folder) for folder in (found.submodule_search_locations or ())] if found is not None else []
-    return next(
-        (package for package in PACKAGES if any((place_of(package, at) / "opp.py").is_file() for at in folders)), None
-    )
+    """The package in which the installed digitalmodel has its post-process; None where there is none."""
+    found = post_process_place()
+    return None if found is None else found[0]
 
 
-def place_of(package: str, folder: Path) -> Path:
-    """Where `package` lies below digitalmodel's own `folder`."""
-    return folder.joinpath(*package.split(".")[1:])
-
-
-def _described(package: str, opp: ModuleType) -> Layout:
+def _described(package: str, folder: Path, opp: ModuleType) -> Layout:
     state = sys.modules.get(f"{package}.run_state")
     usable = getattr(state, "STATICS_COMPLETE_STATES", None)
     return Layout(
         package=package,
         version=_version(),
         opp=opp,
-        hashes=MappingProxyType({name: _source_hash(f"{package}.{name}") for name in CALLED}),
+        hashes=MappingProxyType(source_hashes(package, folder)),
         has_pool=hasattr(opp, "process_single_file"),
         missing=tuple(name for name in RELIED_ON if not _has(opp, name)) + _unroutable(opp),
         usable_states=None if usable is None else frozenset(usable),
@@ -230,19 +205,10 @@ def _version() -> str:
         return str(getattr(sys.modules.get("digitalmodel"), "__version__", ""))
 
 
-def _edited_since_start(package: str) -> bool:
+def _edited_since_start(sources: Iterable[Path]) -> bool:
     """Whether a source is younger than this process: what was imported may be what it was before."""
     began_s = psutil.Process().create_time()
-    specs = (importlib.util.find_spec(f"{package}.{name}") for name in CALLED)
-    return any(spec is not None and spec.origin and Path(spec.origin).stat().st_mtime > began_s for spec in specs)
-
-
-def _source_hash(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return ""
-    source = Path(spec.origin).read_bytes().replace(b"\r\n", b"\n")
-    return hashlib.sha256(source).hexdigest()
+    return any(source.stat().st_mtime > began_s for source in sources)
 
 
 def _imported(package: str) -> ModuleType:

@@ -23,18 +23,24 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
 
-def merge_masters(layout: Layout, cfg: AttributeDict) -> None:
+def merge_masters(layout: Layout, cfg: AttributeDict) -> bool:
     """Merge the masters into `cfg`, in place, with digitalmodel's own function.
+
+    Returns:
+        Whether it looked into `.sim` files: then the outcome depends on them too, and not only where there are masters.
 
     Raises:
         SettingsError: digitalmodel cannot merge them.
     """
     own = layout.opp.OrcaFlexPostProcess
+    looked = False
 
     class Guarded(own):  # type: ignore[misc, valid-type]
         """digitalmodel's post-process with another way to learn line names."""
 
         def _discover_line_names(self, cfg: Any) -> list[str]:
+            nonlocal looked
+            looked = True
             return line_names(layout, cfg)
 
     try:
@@ -45,16 +51,19 @@ def merge_masters(layout: Layout, cfg: AttributeDict) -> None:
             f"digitalmodel cannot merge the `..._master` sections into the settings ({type(error).__name__}: {error}). "
             "A master needs as many groups as the settings it belongs to, and each group a list of Columns."
         ) from error
+    return looked
 
 
 def line_names(layout: Layout, cfg: Any) -> list[str]:
-    """Names of the lines of the first file that has some; as a newer clone learns them, with an own loader."""
+    """Names of the lines of the first usable file that has some; as a newer clone learns them, with an own loader."""
     names_of = layout.opp.get_object_names_from_model
     orcfxapi = find_binding().module
     for item in cfg["file_management"]["input_files"]["sim"]:
         try:
             model = orcfxapi.Model(layout.ou.get_SimulationFileName(item))
         except (OSError, RuntimeError, orcfxapi.DLLError):
+            continue
+        if not layout.uses(model.state.name):
             continue
         names: list[str] = names_of(model, layout.opp.of_objects, "Line")
         if names:

@@ -26,7 +26,7 @@ from typing import Any
 
 ORCFXAPI = "OrcFxAPI"
 SIMULATED = "orcabatch.simulated"
-PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.modules.orcaflex")
+PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.orcaflex", "digitalmodel.modules.orcaflex")
 
 
 def main(question_file: str) -> None:

@@ -32,17 +32,14 @@ STAMP = "{name}"
 """Stands for the batch's name, which may hold its start time, in the names of its common outputs."""
 
 
-DISCOVERS = "_discover_line_names"
-"""The function by which a newer clone looks into `.sim` files while it merges masters."""
-
-
 @dataclass(frozen=True, slots=True)
 class Determined:
     """What the results of a batch depend on, besides the `.sim` files and the versions of packages.
 
     Attributes:
         configuration: hash of the configuration as given; None where it holds what has no exact form.
-        merged: hash of the merged one, where merging depends on the files too; else None.
+        merged: hash of the merged one, where merging looked into files; else None. Whether it does is decided by the
+            configuration and digitalmodel's sources: results of a batch that looked never answer for one that did not.
         digitalmodel: its package and sources; None where the batch depends on more than can be told.
         has_pool: see `Layout.has_pool`.
         with_masters: whether there are masters to be merged.
@@ -55,18 +52,25 @@ class Determined:
     with_masters: bool
 
     @classmethod
-    def of_batch(cls, asked: Mapping[str, Any], merged: Mapping[str, Any], layout: Layout | None) -> Determined:
-        """From the configuration as given (JSON-safe) and as merged; without a layout, from the sources alone."""
+    def of_batch(
+        cls, asked: Mapping[str, Any], merged: Mapping[str, Any], layout: Layout | None, *, looked: bool
+    ) -> Determined:
+        """From the configuration as given (JSON-safe) and as merged; without a layout, from the sources alone.
+
+        Args:
+            asked: the configuration as given, JSON-safe.
+            merged: with its masters merged, and whatever else digitalmodel does to it before the first file.
+            layout: the digitalmodel that was imported; None: only planned, so nothing was merged.
+            looked: whether merging looked into `.sim` files.
+        """
         configuration = configuration_hash(asked)
         with_masters = any(key.endswith("_settings_master") for key in asked)
         if layout is None:
             found = find_sources()
-            known = found is not None and not (found.discovers and with_masters)
-            source = f"{found.package} {found.digest}" if found is not None and known else None
+            source = None if found is None else f"{found.package} {found.digest}"
             return cls(configuration, None, source, found is not None and found.has_pool, with_masters)
         source = None if layout.missing or layout.edited else f"{layout.package} {layout.digest}"
-        discovers = hasattr(getattr(layout.opp, "OrcaFlexPostProcess", None), DISCOVERS)
-        learnt = configuration_hash(json_safe(merged)) if discovers and with_masters else None
+        learnt = configuration_hash(json_safe(merged)) if looked else None
         return cls(configuration, learnt, source, layout.has_pool, with_masters)
 
     def by(self, item: str, order: Order | None, output: list[Any]) -> dict[str, Any] | None:

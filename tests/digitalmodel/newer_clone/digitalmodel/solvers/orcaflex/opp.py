@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+from digitalmodel.solvers.orcaflex.opp_config_expansion import expanded, get_object_names_from_model
 from digitalmodel.solvers.orcaflex.opp_linkedstatistics import OPPLinkedStatistics
 from digitalmodel.solvers.orcaflex.opp_summary import OPPSummary
 from digitalmodel.solvers.orcaflex.opp_time_series import OPPTimeSeries
@@ -14,10 +15,6 @@ of_objects = OrcaFlexObjects()
 opp_summary = OPPSummary()
 opp_ls = OPPLinkedStatistics()
 opp_ts = OPPTimeSeries()
-
-
-def get_object_names_from_model(model, objects, _type):
-    return objects.line_names(model)
 
 
 def process_single_file(args):
@@ -48,17 +45,19 @@ class OrcaFlexPostProcess:
         return cfg
 
     def get_cfg_with_master_data(self, cfg):
-        if not cfg.get("summary_settings", {}).get("groups"):
-            columns = [
-                {"Command": "TimeHistory", "ObjectName": name, "Variable": "Effective tension", "Label": name}
-                for name in self._discover_line_names(cfg)
-            ]
-            cfg["summary_settings"] = {"groups": [{"Label": "lines", "Columns": columns}]}
+        if cfg["orcaflex"]["postprocess"]["summary"]["flag"] and not (cfg.get("summary_settings") or {}).get("groups"):
+            names = self._discover_line_names(cfg)
+            if names:
+                expanded(cfg, names)
         return cfg
 
     def _discover_line_names(self, cfg):
-        model = ou.get_model_and_metadata(cfg.file_management["input_files"]["sim"][0])["model"]
-        return get_object_names_from_model(model, of_objects, "Line")
+        for file_name in cfg.file_management["input_files"]["sim"]:
+            model = ou.get_model_and_metadata(file_name)["model"]
+            names = get_object_names_from_model(model, of_objects, "Line")
+            if names:
+                return names
+        return []
 
     def post_process(self, cfg):
         pooled = cfg.setdefault("parallel_processing", {}).get("enabled", True)
