@@ -129,6 +129,16 @@ def test_no_worker_is_opened_without_a_seat(scope: Any, used: set[str]) -> None:
     assert found - {""} == used
 
 
+def test_sessions_that_hold_counted_seats_are_not_closed_unheard() -> None:
+    """Under a lower limit idle places are spared, but not where each has a seat that another could take too early."""
+    for most, spared in ((None, 2), (3, 0)):
+        made = places(*(worker(str(number)) for number in range(3)), seats=SeatLimits(max=most))
+        for index in range(3):
+            made.leave(named(made, given(made, index)), index)
+            named(made, str(index)).sessions = 1
+        assert len(made.to_spare(1)) == spared
+
+
 def test_a_worker_that_is_gone_comes_back_as_another_one() -> None:
     """The same address with another identity is another process, and what the first held is told."""
     made = places(worker("1"))

@@ -20,6 +20,7 @@ from orcabatch.engine.signals import (
     Event,
     Finished,
     GiveUp,
+    Holding,
     Instruction,
     Limits,
     LimitSet,
@@ -304,7 +305,7 @@ def test_events_and_instructions_survive_json() -> None:
     ]
     for event in events:
         assert event_from_dict(json.loads(json.dumps(event_to_dict(event)))) == event
-    said: list[Instruction] = [Start(1), CollectGarbage(), LimitSet(1, "r"), Say("x", 1), Wake(1.0), GiveUp(1, "r")]
+    said: list[Instruction] = [Start(1, 1), CollectGarbage(), LimitSet(1, "r"), Say("x", 1), Wake(1.0), GiveUp(1, "r")]
     assert all(json.loads(json.dumps(instruction_to_dict(each)))["do"] == type(each).__name__ for each in said)
 
 
@@ -398,6 +399,32 @@ def test_files_that_hang_on_every_seat_do_not_make_the_others_wait_for_ever() ->
     assert scheduler.done
 
 
+class Units:
+    """What an executor that prefers the emptiest unit would have open: the files of each unit, idle units too."""
+
+    def __init__(self, limits: SeatLimits) -> None:
+        self.size = 1 if limits.scope == "model" else limits.threads_per_process
+        self.files: list[set[int]] = []
+
+    def truth(self) -> tuple[int, int]:
+        return len(self.files), sum(self.size - len(unit) for unit in self.files)
+
+    def start(self, index: int, allowed: int) -> None:
+        emptiest = min(self.files, key=len, default=None)
+        if (emptiest is None or emptiest) and len(self.files) < allowed:
+            emptiest = set()
+            self.files.append(emptiest)
+        assert emptiest is not None, "a file starts where a unit is held, or may be asked for"
+        assert len(emptiest) < self.size, "a file starts where a unit has room"
+        emptiest.add(index)
+
+    def leave(self, index: int, *, closes: bool = False) -> None:
+        for unit in [unit for unit in self.files if index in unit]:
+            unit.discard(index)
+            if closes and not unit:
+                self.files.remove(unit)
+
+
 class RandomRun(RuleBasedStateMachine):
     """The scheduler under random events; a model beside it knows what must hold."""
 
@@ -431,11 +458,19 @@ class RandomRun(RuleBasedStateMachine):
         self.given_up: set[int] = set()
         self.lost: list[int] = []
         self.wake_s: float | None = None
+        self.units = Units(self.seats)
         self.tell(Sampled(0.0, memory_sample(max(1, drawn["ram"]), 0)) if drawn["ram"] else Woken(0.0))
 
     def tell(self, event: Event) -> None:
-        for each in self.scheduler.step(event):
+        if (held := self.units.truth()) != self.scheduler.seats_held:
+            self.obey(self.scheduler.step(Holding(self.now_s, *held)))
+        self.obey(self.scheduler.step(event))
+
+    def obey(self, said: list[Instruction]) -> None:
+        for each in said:
             if isinstance(each, Start):
+                assert self.seats.max is None or each.units <= self.seats.max
+                self.units.start(each.index, each.units)
                 assert each.index not in self.running
                 assert each.index in self.waits, "only what waits starts"
                 self.waits.discard(each.index)
@@ -475,6 +510,7 @@ class RandomRun(RuleBasedStateMachine):
         index = self.running.pop(number % len(self.running))
         size = self.tasks[index].size_bytes
         self.now_s += 1.0
+        self.units.leave(index)
         if verdict == "retry":
             self.waits.add(index)
         else:
@@ -490,6 +526,7 @@ class RandomRun(RuleBasedStateMachine):
         index = self.running.pop(number % len(self.running))
         self.now_s += 0.1
         self.waits.add(index)
+        self.units.leave(index, closes=True)
         self.tell(Finished(self.now_s, index, "seat_denied"))
 
     @precondition(lambda self: self.running and not self.stopped)
@@ -498,12 +535,22 @@ class RandomRun(RuleBasedStateMachine):
         index = self.running.pop(number % len(self.running))
         self.lost.append(index)
         self.done[index] += 1
+        if self.seats.scope == "process":  # only a thread can hang; its process's seat serves the other threads
+            self.units.leave(index)
         self.tell(SlotLost(self.now_s, index))
 
     @precondition(lambda self: self.lost)
     @rule()
     def come_back(self) -> None:
-        self.tell(SlotBack(self.now_s, self.lost.pop()))
+        index = self.lost.pop()
+        self.units.leave(index, closes=True)
+        self.tell(SlotBack(self.now_s, index))
+
+    @precondition(lambda self: any(not unit for unit in self.units.files))
+    @rule()
+    def close_what_idles(self) -> None:
+        self.units.files.remove(set())
+        self.tell(Woken(self.now_s))
 
     @rule(percent=st.integers(0, 95), step=st.floats(0.1, 5.0))
     def look(self, percent: int, step: float) -> None:
@@ -557,6 +604,7 @@ class RandomRun(RuleBasedStateMachine):
                 index = self.running.pop()
                 self.done[index] += 1
                 self.now_s += 1.0
+                self.units.leave(index)
                 self.tell(Finished(self.now_s, index, wall_s=1.0))
             else:
                 assert self.wake_s is not None, "with nothing running and something waiting there is a time to wake"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import pytest
 
@@ -11,36 +11,63 @@ from orcabatch.engine.signals import SeatLimits
 
 
 @pytest.mark.parametrize(
-    ("limits", "ceiling"),
+    ("limits", "files"),
     [
-        (SeatLimits(), 1_000_000),
         (SeatLimits(max=3, scope="model"), 3),
-        (SeatLimits(scope="model"), math.inf),
+        (SeatLimits(scope="model"), 40),
         (SeatLimits(max=3, scope="process", processes=8, threads_per_process=4), 12),
         (SeatLimits(max=9, scope="process", processes=2, threads_per_process=4), 8),
-        (SeatLimits(max=1, scope="host", processes=8), math.inf),
+        (SeatLimits(max=1, scope="host", processes=8), 40),
         (SeatLimits(max=0, scope="model"), 0),
     ],
 )
-def test_the_scope_says_how_many_files_the_seats_allow(limits: SeatLimits, ceiling: float) -> None:
+def test_the_scope_says_how_many_files_the_seats_allow(limits: SeatLimits, files: int) -> None:
     """A seat per model, per process with its threads, or one for the host."""
-    assert seats.begin(limits).ceiling == ceiling
+    state, running = seats.begin(replace(limits, ramp_per_s=0.0)), 0
+    while running < 40 and seats.may_start(state, 0.0):
+        assert seats.allowed(state, 0.0) <= seats.begin(limits).most_units
+        state, running = seats.started(state, 0.0), running + 1
+    assert running == files
+    assert state.stuck == (files < 40 and files > 0)
 
 
 def test_seats_are_asked_for_gradually_and_kept() -> None:
     """Two per second: the third waits half a second; a seat that is held needs no asking."""
     state = seats.begin(SeatLimits(max=8, scope="model", ramp_per_s=2.0))
-    state = seats.started(state, 1, 0.0)
-    assert not seats.may_start(state, 1, 0.4)
-    assert seats.may_start(state, 1, 0.5)
-    state = seats.started(state, 2, 0.5)
-    assert seats.may_start(state, 1, 0.5)
+    state = seats.started(state, 0.0)
+    assert not seats.may_start(state, 0.4)
+    assert seats.may_start(state, 0.5)
+    state = seats.came_back(seats.started(state, 0.5))
+    assert seats.may_start(state, 0.5)
+    assert seats.allowed(state, 0.5) == 2
 
 
 def test_threads_of_one_process_share_its_seat() -> None:
     """Ten files at once in one process take one seat and no ramp-up."""
-    state = seats.started(seats.begin(SeatLimits(max=1)), 1, 0.0)
-    assert all(seats.may_start(state, running, 0.0) for running in range(1, 10))
+    state = seats.begin(SeatLimits(max=1))
+    for _ in range(10):
+        assert seats.may_start(state, 0.0)
+        state = seats.started(state, 0.0)
+    assert state.units == 1
+
+
+def test_what_the_executor_opened_beyond_what_was_supposed_delays_the_next_seat() -> None:
+    """A second file went to a second process, though the first had room: that seat was asked for now."""
+    state = seats.started(seats.begin(SeatLimits(processes=3, threads_per_process=4, ramp_per_s=0.1)), 0.0)
+    state = seats.started(state, 10.0)
+    assert seats.allowed(state, 10.0) == 2
+    state = seats.told(state, 2, 6, 10.0)
+    assert (seats.allowed(state, 10.0), seats.allowed(state, 19.9), seats.allowed(state, 20.0)) == (2, 2, 3)
+    assert seats.may_start(state, 10.0)
+
+
+def test_seats_that_idle_elsewhere_are_no_seats_for_more_models() -> None:
+    """Six idle models hold all six seats: files start in their room, and a seventh seat is never allowed."""
+    state = seats.told(seats.begin(SeatLimits(max=6, scope="model")), 6, 2, 100.0)
+    assert [seats.allowed(state, 200.0), seats.may_start(state, 200.0)] == [6, True]
+    state = seats.started(seats.started(state, 200.0), 200.0)
+    assert not seats.may_start(state, 300.0)
+    assert seats.wake_s(state, 6) is None
 
 
 def test_back_off_doubles_with_jitter_that_a_replay_repeats() -> None:
@@ -49,7 +76,7 @@ def test_back_off_doubles_with_jitter_that_a_replay_repeats() -> None:
     def waits(seed: int) -> list[float]:
         state, times = seats.begin(SeatLimits(max=2, scope="model", seed=seed)), []
         for _ in range(8):
-            state = seats.denied(state, 0, 0.0)
+            state = seats.denied(state, 0.0)
             times.append(state.next_ask_s)
         return times
 
@@ -60,25 +87,27 @@ def test_back_off_doubles_with_jitter_that_a_replay_repeats() -> None:
 
 
 def test_waiting_is_over_only_when_no_seat_is_held() -> None:
-    """Ten minutes without any seat end it; a denial beside files that run only lowers the number."""
-    state = seats.denied(seats.begin(SeatLimits(max=4, scope="model", wait_s=600.0)), 0, 10.0)
+    """Ten minutes without any seat end it; a denial beside files that run or idle only lowers the number."""
+    state = seats.denied(seats.begin(SeatLimits(max=4, scope="model", wait_s=600.0)), 10.0)
     assert not seats.exhausted(state, 0, 609.0)
     assert seats.exhausted(state, 0, 610.0)
     assert not seats.exhausted(state, 1, 610.0)
-    assert seats.denied(seats.started(state, 2, 11.0), 1, 12.0).dry_since_s is None
+    two = seats.started(seats.started(state, 11.0), 11.0)
+    assert seats.denied(two, 12.0).dry_since_s is None
+    assert not seats.exhausted(seats.told(state, 1, 1, 20.0), 0, 1000.0)
 
 
 def test_a_seat_that_works_ends_the_row_of_denials() -> None:
     """The next denial starts with the short wait again."""
     state = seats.begin(SeatLimits(max=2, scope="model"))
     for _ in range(5):
-        state = seats.denied(state, 0, 0.0)
-    assert seats.denied(seats.worked(state), 0, 0.0).next_ask_s < 3.0
+        state = seats.denied(state, 0.0)
+    assert seats.denied(seats.worked(state), 0.0).next_ask_s < 3.0
 
 
 def test_the_message_names_seats_asked_and_got() -> None:
     """An engineer sees how many seats were wanted, how many there were, and what to do."""
-    state = seats.denied(seats.begin(SeatLimits(max=4, scope="model", wait_s=60.0)), 0, 0.0)
+    state = seats.denied(seats.begin(SeatLimits(max=4, scope="model", wait_s=60.0)), 0.0)
     text = seats.message(state)
     assert "up to 4" in text
     assert "got 0 in 1 attempts" in text
@@ -87,21 +116,24 @@ def test_the_message_names_seats_asked_and_got() -> None:
 
 def test_a_licence_that_is_lost_lets_nobody_start_before_the_next_time_to_ask() -> None:
     """The second file of a process is refused while the first still runs: the seat that is held is worth nothing."""
-    state = seats.started(seats.started(seats.begin(SeatLimits(threads_per_process=2)), 1, 0.0), 2, 0.0)
-    state = seats.denied(state, 1, 5.0, 0.0)
-    assert not seats.may_start(state, 1, 5.1)
-    assert seats.may_start(state, 1, state.next_ask_s)
+    state = seats.begin(SeatLimits(threads_per_process=2))
+    state = seats.denied(seats.came_back(seats.started(seats.started(state, 0.0), 0.0)), 5.0, 0.0)
+    assert not seats.may_start(state, 5.1)
+    assert not seats.may_start(seats.came_back(state), 5.1)
+    assert seats.may_start(state, state.next_ask_s)
 
 
 def test_files_that_are_refused_together_count_once() -> None:
     """Thirty at the same moment are one denial: the next look comes soon, and waiting is counted from the first."""
-    state = seats.started(seats.begin(SeatLimits(threads_per_process=30, wait_s=600.0)), 30, 0.0)
-    for still_running in reversed(range(30)):
-        state = seats.denied(state, still_running, 5.0, 0.0)
+    state = seats.begin(SeatLimits(threads_per_process=30, wait_s=600.0))
+    for _ in range(30):
+        state = seats.started(state, 0.0)
+    for _ in range(30):
+        state = seats.denied(seats.came_back(state), 5.0, 0.0)
     assert state.denials == 1
     assert state.next_ask_s < 8.0
     began = state.dry_since_s
-    for still_running in reversed(range(30)):
-        state = seats.denied(state, still_running, 9.0, 8.5)
+    for _ in range(30):
+        state = seats.denied(seats.came_back(state), 9.0, 8.5)
     assert state.denials == 2
     assert state.dry_since_s == began == 5.0

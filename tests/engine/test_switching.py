@@ -11,13 +11,13 @@ import pytest
 
 from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
-from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Event
 
-LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4)
+LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4, seats=SeatLimits(ramp_per_s=0.0))
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks
         return SerialExecutor(recipe)
     sizes = dict(limits.tiers) if limits.mode == "static" else {}
     if options.executor == "threads":
-        return ThreadExecutor(recipe, sizes or {ALL: options.threads})
+        return ThreadExecutor(recipe, sizes or {ALL: options.threads}, scope=limits.seats.scope)
     if options.executor == "auto":
         from orcabatch.engine.switching import SwitchingExecutor
 
@@ -45,14 +45,14 @@ def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks
             total_bytes=sum(task.size_bytes for task in tasks),
             stays=options.stays,
         )
-        return SwitchingExecutor(recipe, options, sizes or {ALL: options.threads}, prospects)
+        return SwitchingExecutor(recipe, options, sizes or {ALL: options.threads}, prospects, limits.seats.scope)
     if options.executor == "dask":
         from orcabatch.engine.dask_executor import DaskExecutor
 
         return DaskExecutor(recipe, options, limits, tasks)
     from orcabatch.engine.processes import ProcessExecutor
 
-    return ProcessExecutor(recipe, options)
+    return ProcessExecutor(recipe, options, scope=limits.seats.scope)
 
 
 def watched(workers: Executor, probe: Probe | None) -> Probe | None:
@@ -62,7 +62,13 @@ def watched(workers: Executor, probe: Probe | None) -> Probe | None:
 
 
 def limits_for(workers: Executor, options: EngineOptions, limits: Limits, files: int) -> Limits:
-    """The limits of the whole run, where those given are one machine's and the workers' executor keeps them."""
+    """The limits of the whole run: processes as the executor has them, and what is each machine's left to it."""
+    if options.executor in {"auto", "processes"}:
+        # While `auto` goes over to worker processes, this process holds a seat beside them until its threads are done.
+        here = options.executor == "auto"
+        in_each = limits.seats.threads_per_process if here else options.threads_per_process
+        seats = replace(limits.seats, processes=here + options.process_count, threads_per_process=in_each)
+        return replace(limits, seats=seats)
     if options.address is None:
         return limits
     files = max(1, files)

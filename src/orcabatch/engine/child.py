@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine import travel
 from orcabatch.engine.entry import Caught, Done, attempt
-from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message
+from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.engine.meter import MemoryMeter, resident_bytes
 from orcabatch.engine.sessions import Session
-from orcabatch.engine.wire import Close, Collect, Give, Hello, Report, Setup, Wire, unpack
+from orcabatch.engine.wire import Close, Collect, Give, Hello, Report, Rest, Rested, Setup, Wire, Word, unpack
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -88,6 +88,8 @@ class Child:
             match unpack(packed):
                 case Give(slot, task):
                     self._give(recipe.value, slot, pickle.loads(task))  # noqa: S301 - from our own parent
+                case Rest(slot):
+                    self._rest(slot)
                 case Collect():
                     self._meter.give_back()
                 case Close():
@@ -102,10 +104,17 @@ class Child:
         if session is None:
             name = f"{self._setup.name}-{slot + 1}"
             session = self._sessions[slot] = Session(
-                recipe, lambda message: self._heard(slot, message), name, self._meter
+                recipe, lambda message: self._heard(slot, session, message), name, self._meter
             )
             threading.Thread(target=session.run, name=name, daemon=True).start()
         session.give(task)
+
+    def _rest(self, slot: int) -> None:
+        session = self._sessions.get(slot)
+        if session is None:
+            self._send(Rested(slot))
+        else:
+            session.end()
 
     def _close(self) -> None:
         sessions = list(self._sessions.values())
@@ -116,14 +125,22 @@ class Child:
             if session.thread is not None:
                 session.thread.join()
 
-    def _heard(self, slot: int, message: Message) -> None:
-        if isinstance(message, Died):
-            self._sessions.pop(slot, None)
-        self._say(message)
+    def _heard(self, slot: int, session: Session | None, message: Message) -> None:
+        """A session said something; the last that it says is `Closed`, or `Died` and then `Closed`."""
+        is_there = self._sessions.get(slot) is session
+        if isinstance(message, Died | Closed) and is_there:
+            del self._sessions[slot]
+        if not isinstance(message, Closed):
+            self._say(message)
+        elif is_there:
+            self._send(Rested(slot))
 
     def _say(self, message: Message) -> None:
+        self._send(report(message))
+
+    def _send(self, word: Word) -> None:
         with contextlib.suppress(BrokenPipeError):  # the parent is gone; the main thread is about to notice
-            self._wire.send(report(message))
+            self._wire.send(word)
 
 
 def report(message: Message) -> Report:

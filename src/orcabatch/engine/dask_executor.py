@@ -96,6 +96,7 @@ class DaskExecutor:
     """
 
     name = "dask"
+    held = None
 
     def __init__(self, recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> None:
         self._run = f"orcabatch-{uuid.uuid4().hex[:12]}"
@@ -135,6 +136,9 @@ class DaskExecutor:
             gil_taken=None,
             slots=max(1, self._places.slots),
         )
+
+    def allow(self, units: int) -> None:
+        """Seats are counted by `Places`, for each machine where they are each machine's."""
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
@@ -188,9 +192,7 @@ class DaskExecutor:
         """Close the sessions of idle workers of our own that can no longer be needed."""
         if self._remote or self._cluster is None:
             return
-        held = [place for place in self._places if place.sessions]
-        idle = [place for place in held if not place.tasks]
-        leaving = idle[: max(0, len(held) + limit // -self._options.threads_per_process)]
+        leaving = self._places.to_spare(-(limit // -self._options.threads_per_process))
         for place in leaving:
             place.sessions = 0
         self._cluster.close_sessions(self._run, [place.seen.address for place in leaving], wait=False)

@@ -169,6 +169,16 @@ class Places:
             usable, key=lambda place: place.budget, default=None
         )
 
+    def to_spare(self, needed: int) -> list[Place]:
+        """The places without a file whose sessions may be closed, where so many places are needed.
+
+        None where seats have a maximum: nobody says when sessions have closed, so another would take one too early.
+        """
+        held = [place for place in self._all.values() if place.sessions]
+        if self._limits.seats.max is not None and self._limits.seats.scope != "host":
+            return []
+        return [place for place in held if not place.tasks][: max(0, len(held) - needed)]
+
     @property
     def slots(self) -> int:
         """How many files can be worked on at once."""

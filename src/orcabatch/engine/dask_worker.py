@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine.child import give_way, report
 from orcabatch.engine.entry import Caught, attempt
-from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message
+from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
 from orcabatch.engine.wire import Report
@@ -161,7 +161,7 @@ class Hand:
     def _heard(self, crew: Crew, said: Message) -> None:
         if isinstance(said, Finished | Died):
             self.ended.put(said)
-        else:
+        elif not isinstance(said, Closed):
             crew.tell(said)
 
 

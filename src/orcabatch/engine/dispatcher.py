@@ -392,8 +392,8 @@ class Dispatcher:
 
     def _settle(self) -> None:
         """Tell the scheduler all that happened, and do all that it says."""
-        while self._events:
-            event = self._events.popleft()
+        while self._events or self._seats_moved():
+            event = self._seats_moved() or self._events.popleft()
             instructions = self._scheduler.step(event)
             self._diary.record(event, instructions)
             for instruction in instructions:
@@ -404,9 +404,19 @@ class Dispatcher:
         if self._ahead is not None:
             self._ahead.walk()
 
+    def _seats_moved(self) -> signals.Holding | None:
+        """What the workers hold of licence seats, where the scheduler supposes something else; it goes on with that."""
+        held = self._workers.held
+        if held is None or (held.units, held.room) == self._scheduler.seats_held:
+            return None
+        if not self._events:
+            self._events.append(signals.Woken(self._now()))
+        return signals.Holding(self._now(), held.units, held.room)
+
     def _obey(self, instruction: signals.Instruction) -> None:
         match instruction:
-            case signals.Start(index):
+            case signals.Start(index, units):
+                self._workers.allow(units)
                 self._start(index)
             case signals.GiveUp(index, reason):
                 self._give_up(index, reason)

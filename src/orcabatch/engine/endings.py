@@ -6,13 +6,22 @@ Covers cancelled, timed out, crashed and given-up files as outcomes. Pure: value
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orcabatch.engine.executor import Finished
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
+
+
+def without_seat(task: Task) -> Finished:
+    """The file was given to a worker that cannot open: what holds its licence seat does not let go."""
+    failure = Failure(Cause.LICENCE, "the licence seat for it is held by a worker that does not close", may_heal=True)
+    now = time.perf_counter()
+    return Finished(task.index, failed(task, failure, now, Phase.LOAD), frozenset(task.batches), now)
 
 
 def cancelled(task: Task, reason: str, at_s: float) -> tuple[FileOutcome, ...]:

@@ -107,6 +107,26 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """A worker closed, on its own thread: nothing of it is left. Between a session and its executor only."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an executor has open of what takes licence seats (see `SeatLimits.scope`).
+
+    Attributes:
+        units: that hold a seat, or wait only for another to be given back; what is being closed is left out.
+        room: how many more files these take.
+    """
+
+    units: int
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """Where files go from now on, and why; said by an executor that chooses.
 
@@ -123,7 +143,7 @@ class Chosen:
     saves: float = 0.0
 
 
-Message = Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint | Chosen
+Message = Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint | Closed | Chosen
 Post = Callable[[Message], None]
 
 
@@ -141,6 +161,13 @@ class Executor(Protocol):
     @property
     def pids(self) -> tuple[int, ...]:
         """The worker processes that live now; empty where the workers are threads of this process."""
+
+    @property
+    def held(self) -> Held | None:
+        """What holds licence seats now; None where it all holds one together, or seats are counted by the executor."""
+
+    def allow(self, units: int) -> None:
+        """No more than this many units may hold a licence seat from now on; what idles gives way to what is needed."""
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Give the task to a free worker, starting one if need be.

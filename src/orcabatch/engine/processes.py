@@ -7,8 +7,11 @@ Covers starting, filling, killing, replacing and ending worker processes. Does n
 
 A process that dies costs the tasks it held, and nothing else: they are reported (`Died`), and the next task starts a
 new one. Tasks that are suspected of having killed a process run alone in theirs (`alone`), so that a file that kills
-every process it meets does not take the same neighbours with it each time. One process is filled before the next is
-started, because each may hold a licence seat.
+every process it meets does not take the same neighbours with it each time. Which process gets a task is decided by
+`placing`.
+
+A worker keeps its model between files, and with it what holds a licence seat: an open worker, or a process with one
+(see `SeatLimits`). What was refused a seat holds none; no seat is taken while another is being given back.
 """
 
 from __future__ import annotations
@@ -27,10 +30,11 @@ from multiprocessing.spawn import get_executable
 from typing import TYPE_CHECKING
 
 from orcabatch.console import exit_code_text
-from orcabatch.engine import endings, travel, wire
+from orcabatch.engine import endings, placing, runs, travel, wire
 from orcabatch.engine.child import BOOTSTRAP
 from orcabatch.engine.entry import Caught, attempt
-from orcabatch.engine.executor import Complaint, Died, Finished, Message
+from orcabatch.engine.executor import Complaint, Died, Finished, Held, Message
+from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure
@@ -38,11 +42,9 @@ from orcabatch.outcome import Cause, Failure
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
+    from orcabatch.engine.signals import Scope
 
 _log = logging.getLogger(__name__)
-
-CLOSING_S = 60.0
-"""How long an idle process may take to close its workers before it is killed."""
 
 ORPHAN_S = 10.0
 """How long a process that user code forked in a worker process may hold its pipe open after that is gone."""
@@ -71,14 +73,25 @@ class _Child:
 
     Args:
         number: counted from 1, never used again.
+        node: where it is pinned, see `placing`.
         setup: said to it first.
         post: takes `_Told` and `_Gone`, from a thread of its own.
+
+    Attributes:
+        tasks: by slot.
+        open: slots whose worker is there, and may have a model.
+        resting: slots whose worker is closing.
+        refused: a model was refused its licence seat here, since a file went well.
     """
 
-    def __init__(self, number: int, setup: wire.Setup, post: Callable[[_Told | _Gone], None]) -> None:
+    def __init__(self, number: int, node: int, setup: wire.Setup, post: Callable[[_Told | _Gone], None]) -> None:
         self.number = number
+        self.node = node
         self.name = setup.name
         self.tasks: dict[int, int] = {}
+        self.open: set[int] = set()
+        self.resting: set[int] = set()
+        self.refused = False
         self.alone = False
         self.leaving = False
         self.killed = False
@@ -105,11 +118,23 @@ class _Child:
         except OSError:
             _log.debug("worker process %s is gone and did not hear %s", self.name, type(word).__name__)
 
-    def free_slot(self, slots: int) -> int | None:
-        """The first slot without a task; None if there is none, or it takes no more."""
+    def free_slots(self, slots: int) -> list[int]:
+        """The slots that take a task, those with a worker first."""
         if self.leaving or self.alone:
-            return None
-        return next((slot for slot in range(slots) if slot not in self.tasks), None)
+            return []
+        free = [slot for slot in range(slots) if slot not in self.tasks and slot not in self.resting]
+        return sorted(free, key=lambda slot: slot not in self.open)
+
+    @property
+    def idle(self) -> list[int]:
+        """The slots whose worker has nothing to do."""
+        return [] if self.leaving else sorted(self.open - self.tasks.keys())
+
+    def rest(self, slot: int) -> None:
+        """Close the worker of the slot."""
+        self.open.discard(slot)
+        self.resting.add(slot)
+        self.say(wire.Rest(slot))
 
     def leave(self) -> None:
         """Let it end when its tasks are done."""
@@ -150,6 +175,7 @@ class ProcessExecutor:
         recipe: makes the workers; packed here and now.
         options: how many processes, threads in each, CPUs, priority, growth allowed.
         ring: called whenever there is something to `poll`.
+        scope: what holds a licence seat.
 
     Raises:
         SettingsError: the recipe cannot be sent to another process.
@@ -157,7 +183,13 @@ class ProcessExecutor:
 
     name = "processes"
 
-    def __init__(self, recipe: Recipe, options: EngineOptions, ring: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        options: EngineOptions,
+        ring: Callable[[], None] | None = None,
+        scope: Scope = "process",
+    ) -> None:
         self._recipe = travel.pack_recipe(recipe)
         self._options = options
         self._slots = options.threads_per_process
@@ -168,11 +200,41 @@ class ProcessExecutor:
         self._where: dict[int, _Child] = {}
         self._waiting: deque[tuple[Task, bytes, bool]] = deque()
         self._numbers = 0
+        self._nodes = placing.nodes_for(options.numa_cpus, self._most)
+        self._scope = scope
+        self._allowed = sys.maxsize
+        self._leaving: Leaving[tuple[_Child, int | None]] = Leaving()
 
     @property
     def pids(self) -> tuple[int, ...]:
         """The worker processes that live now."""
         return tuple(child.pid for child in self._children)
+
+    @property
+    def held(self) -> Held | None:
+        """The processes or the workers that hold a seat, and those that are waited for; None: all hold one together."""
+        if self._scope == "host":
+            return None
+        there = [child for child in self._children if not child.leaving]
+        waiting = len(self._waiting)
+        if self._scope == "model":
+            units = sum(len(child.open) for child in there)
+            return Held(units + waiting, sum(len(child.idle) for child in there if not child.alone))
+        held = [child for child in there if not child.refused]
+        room = sum(len(child.free_slots(self._slots)) for child in held)
+        return Held(min(self._most, len(held) + waiting), max(0, room - waiting))
+
+    @property
+    def taken(self) -> int:
+        """Seats that are held, also by what is being closed."""
+        if self._scope == "model":
+            return sum(len(child.open | child.resting) for child in self._children)
+        return len(self._children)
+
+    def allow(self, units: int) -> None:
+        """Open no worker, or no process, that would make it more seats."""
+        self._allowed = units
+        self._place()
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
@@ -186,7 +248,7 @@ class ProcessExecutor:
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened in the children, and to them."""
         messages: list[Message] = []
-        for item in self._mailbox.take(timeout_s):
+        for item in self._mailbox.take(self._leaving.patience_s(timeout_s)):
             match item:
                 case _Told(child, word):
                     messages += self._told(child, word)
@@ -194,6 +256,9 @@ class ProcessExecutor:
                     messages += self._gone(child)
                 case Finished():
                     messages.append(item)
+        for child, _ in self._leaving.overdue():
+            _log.warning("worker process %s does not close what it has, and is killed", child.name)
+            child.kill()
         self._place()
         return messages
 
@@ -212,12 +277,23 @@ class ProcessExecutor:
         return True
 
     def set_limit(self, limit: int) -> None:
-        """Close idle processes that can no longer be needed, so that their memory and seats come back."""
-        needed = -(-limit // self._slots)
-        idle = [child for child in self._children if not child.tasks and not child.leaving]
-        staying = sum(not child.leaving for child in self._children)
-        for child in idle[: max(0, staying - needed)]:
-            child.leave()
+        """Close idle processes, and workers that hold seats, that can no longer be needed."""
+        staying = [child for child in self._children if not child.leaving]
+        idle = [child for child in staying if not child.tasks]
+        for child in idle[: max(0, len(staying) - limit)]:
+            self._dismiss(child)
+        if self._scope == "model":
+            for _ in range(sum(len(child.open) for child in staying) - limit):
+                self._give_way()
+
+    def give_way(self) -> None:
+        """Close what idles and holds a seat, one at a time: the seat is wanted by others than these processes."""
+        if self._leaving:
+            return
+        if self._scope == "model":
+            self._give_way()
+        elif idle := [child for child in self._children if not (child.tasks or child.leaving)]:
+            self._dismiss(idle[0])
 
     def collect(self) -> None:
         """Collect garbage in every process."""
@@ -254,40 +330,72 @@ class ProcessExecutor:
 
     def _place(self) -> None:
         """Give waiting tasks to processes. One that must be alone keeps the emptiest process from getting more."""
-        reserved: set[_Child] = set()
+        reserved: set[int] = set()
         for _ in range(len(self._waiting)):
             entry = self._waiting.popleft()
-            child = self._room_alone(reserved) if entry[2] else self._room(reserved)
-            if child is None:
-                self._waiting.append(entry)
-            else:
-                self._give(child, entry)
+            spare = 0 if self._leaving else self._allowed - self.taken
+            if self._give_to(self._choose(reserved, spare, alone=entry[2]), entry):
+                continue
+            self._waiting.append(entry)
+            if entry[2]:
+                self._reserve(reserved)
+            if self._scope == "model" and not self._leaving and self._choose(reserved, 1, alone=entry[2]):
+                self._give_way()
 
-    def _room(self, reserved: set[_Child]) -> _Child | None:
-        open_ones = [
-            child for child in self._children if child not in reserved and child.free_slot(self._slots) is not None
+    def _choose(self, reserved: set[int], spare: int, *, alone: bool) -> placing.Place | None:
+        """Where a task goes, if so many seats more may be taken."""
+        places = [
+            self._as_place(child, spare, is_free=child.number not in reserved and bool(child.free_slots(self._slots)))
+            for child in self._children
         ]
-        return min(open_ones, key=lambda child: len(child.tasks)) if open_ones else self._new()
+        if len(self._children) < self._most and (spare > 0 or self._scope == "host"):
+            node = placing.node_for_new(places, self._nodes)
+            places.append(placing.Place(placing.NEW, node, 0, asks=self._scope == "model"))
+        return placing.choose(places, self._nodes, alone=alone)
 
-    def _room_alone(self, reserved: set[_Child]) -> _Child | None:
-        usable = [child for child in self._children if not (child.leaving or child.alone or child in reserved)]
-        emptiest = min(usable, key=lambda child: len(child.tasks), default=None)
-        if emptiest is not None and not emptiest.tasks:
-            return emptiest
-        new = self._new()
-        if new is None and emptiest is not None:
-            reserved.add(emptiest)
-        return new
+    def _as_place(self, child: _Child, spare: int, *, is_free: bool) -> placing.Place:
+        asks = self._scope == "model" and not child.idle
+        if asks or (self._scope == "process" and child.refused):
+            is_free = is_free and spare + child.refused > 0
+        return placing.Place(child.number, child.node, len(child.tasks), is_free, asks)
 
-    def _new(self) -> _Child | None:
-        if len(self._children) >= self._most:
-            return None
+    def _give_to(self, place: placing.Place | None, entry: tuple[Task, bytes, bool]) -> bool:
+        """Whether the task went to the place; the system may not give a process."""
+        if place is None:
+            return False
+        there = next((child for child in self._children if child.number == place.number), None)
+        child = there or self._new(place.node)
+        if child is None:
+            self._most = len(self._children)
+            return False
+        self._give(child, entry)
+        return True
+
+    def _reserve(self, reserved: set[int]) -> None:
+        usable = [each for each in self._children if not (each.leaving or each.alone or each.number in reserved)]
+        if usable:
+            reserved.add(min(usable, key=lambda child: len(child.tasks)).number)
+
+    def _give_way(self) -> None:
+        """Close a worker that has nothing to do: its seat is wanted elsewhere."""
+        child = next((child for child in self._children if child.idle), None)
+        if child is not None:
+            self._rest(child, child.idle[-1])
+
+    def _rest(self, child: _Child, slot: int) -> None:
+        child.rest(slot)
+        self._leaving.add((child, slot))
+
+    def _dismiss(self, child: _Child) -> None:
+        """Let the process end when its tasks are done."""
+        child.leave()
+        self._leaving.add((child, None))
+
+    def _new(self, node: int) -> _Child | None:
         self._numbers += 1
-        nodes = self._options.numa_cpus
-        cpus = nodes[(self._numbers - 1) % len(nodes)] if len(nodes) > 1 else ()
-        setup = wire.Setup(self._recipe, f"process-{self._numbers}", cpus, self._options.priority == "low")
+        setup = wire.Setup(self._recipe, f"process-{self._numbers}", self._nodes[node], self._options.priority == "low")
         try:
-            child = _Child(self._numbers, setup, self._mailbox.post)
+            child = _Child(self._numbers, node, setup, self._mailbox.post)
         except OSError as error:
             if not self._children:
                 text = f"no worker process can be started: {error}; use `executor: threads`"
@@ -299,11 +407,10 @@ class ProcessExecutor:
 
     def _give(self, child: _Child, entry: tuple[Task, bytes, bool]) -> None:
         task, packed, alone = entry
-        slot = child.free_slot(self._slots)
-        if slot is None:
-            raise RuntimeError(f"worker process {child.name} was chosen for {task.file}, but has no room")
+        slot = child.free_slots(self._slots)[0]
         child.tasks[slot] = task.index
-        child.alone = alone
+        child.open.add(slot)
+        child.alone, child.refused = alone, False
         self._where[task.index] = child
         child.say(wire.Give(slot, packed))
 
@@ -314,32 +421,57 @@ class ProcessExecutor:
             case wire.Hello(pid):
                 child.pid = pid
                 return []
+            case wire.Rested(slot):
+                child.resting.discard(slot)
+                self._leaving.discard((child, slot))
             case wire.Report(Finished() as finished, values, resident):
-                if self._take(finished.index, child):
-                    self._watch_size(child, resident)
-                    outcomes = tuple(map(travel.unpack_value, finished.outcomes, values))
-                    return [replace(finished, outcomes=outcomes)]
-                return []
+                return self._finished(child, finished, values, resident)
             case wire.Report(Died(indices=(index,)) as died):
-                return [died] if self._take(index, child) else []
+                left = self._take(index, child)
+                if left is not None:
+                    child.open.discard(left)
+                    return [died]
             case wire.Report(message):
                 return [message]
             case _:
-                return []
+                pass
+        return []
 
-    def _take(self, index: int, child: _Child) -> bool:
-        """The task has left the child; false if it was not there any more."""
+    def _finished(self, child: _Child, finished: Finished, values: Sequence[bytes], resident: int) -> list[Message]:
+        slot = self._take(finished.index, child)
+        if slot is None:
+            return []
+        self._watch_seat(child, slot, refused=runs.refused(finished.outcomes))
+        self._watch_size(child, resident)
+        outcomes = tuple(map(travel.unpack_value, finished.outcomes, values))
+        return [replace(finished, outcomes=outcomes)]
+
+    def _take(self, index: int, child: _Child) -> int | None:
+        """The task has left the child, and this slot; None if it was not there any more."""
         if self._where.get(index) is not child:
-            return False
+            return None
         del self._where[index]
-        child.tasks = {slot: held for slot, held in child.tasks.items() if held != index}
         child.alone = False
-        return True
+        (slot,) = [slot for slot, held in child.tasks.items() if held == index]
+        del child.tasks[slot]
+        return slot
+
+    def _watch_seat(self, child: _Child, slot: int, *, refused: bool) -> None:
+        """A worker that was refused a seat has no model; a process in which none has a model ends."""
+        child.refused = refused
+        if not refused or child.leaving:
+            return
+        if self._scope == "model":
+            self._rest(child, slot)
+        elif not child.tasks:
+            self._dismiss(child)
 
     def _gone(self, child: _Child) -> list[Message]:
         if child not in self._children:
             return []
         self._children.remove(child)
+        for slot in (None, *child.resting):
+            self._leaving.discard((child, slot))
         child.bury()
         held = tuple(child.tasks.values())
         for index in held:
@@ -360,7 +492,7 @@ class ProcessExecutor:
             child.usual_bytes = max(child.usual_bytes, resident_bytes)
         elif resident_bytes > 1.5 * child.usual_bytes + self._options.recycle_growth_bytes:
             _log.info("worker process %s keeps %.0f MB and is replaced", child.name, resident_bytes / 1e6)
-            child.leave()
+            self._dismiss(child)
 
 
 def _unpacked(name: str, packed: bytes) -> wire.Word:

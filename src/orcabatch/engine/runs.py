@@ -94,6 +94,11 @@ def seat_denied(outcome: FileOutcome) -> bool:
     return outcome.cause is Cause.LICENCE and outcome.failed_phase is Phase.LOAD
 
 
+def refused(outcomes: Sequence[FileOutcome]) -> bool:
+    """Whether the worker was refused a licence seat: it has nothing that another file could use."""
+    return bool(outcomes) and all(map(seat_denied, outcomes))
+
+
 def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> signals.Finished:
     """A task's end as the scheduler wants to hear it."""
     phases: dict[str, float] = {}

@@ -13,6 +13,8 @@ How to drive it:
       is a `Wake` for this very moment, and the answers to that `Woken` (or any other event) contain `Start`. Every
       `Start` is answered, some time, by one `Finished` or `SlotLost` for that index.
     - `Sampled` about every `sample_interval_s`; `Woken` when the time of the latest `Wake` has come.
+    - `Holding` before another event, where the workers hold other seats, or take more or fewer files with them, than
+      `seats_held` says. It starts nothing, for the file that comes back next may tell that there is no seat.
     - `GiveUp` is final: the task is not started.
     - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
 
@@ -36,6 +38,7 @@ from orcabatch.engine.signals import (
     Event,
     Finished,
     GiveUp,
+    Holding,
     Instruction,
     Limits,
     LimitSet,
@@ -63,6 +66,7 @@ __all__ = [
     "Event",
     "Finished",
     "GiveUp",
+    "Holding",
     "Instruction",
     "LimitSet",
     "Limits",
@@ -137,6 +141,8 @@ class Scheduler:
         said = self._take(event)
         if self._stop:
             return [*said, *self._give_up_all(STOPPED)]
+        if isinstance(event, Holding):
+            return said
         if isinstance(event, Offered) and len(self._offered) < len(self._order):
             return [Wake(event.now_s)]
         return said + self._start_what_fits(event.now_s)
@@ -155,6 +161,8 @@ class Scheduler:
                 self._slot_lost(index)
             case SlotBack(_, index):
                 self._slot_back(index)
+            case Holding(now_s, units, room):
+                self._seats = seats.told(self._seats, units, room, now_s)
             case Sampled(now_s, sample):
                 return self._sampled(now_s, sample)
             case StopAsked(_, level):
@@ -195,8 +203,9 @@ class Scheduler:
         begun_s = self._running.get(event.index)
         task = self._leave_running(event.index)
         self._memory = memory.unload(self._memory, task.memory_bytes, event.memory_bytes)
+        self._seats = seats.came_back(self._seats)
         if event.verdict == "seat_denied":
-            self._seats = seats.denied(self._seats, len(self._running), event.now_s, begun_s)
+            self._seats = seats.denied(self._seats, event.now_s, begun_s)
             self._offer(event.index)
             return
         if event.verdict == "done":
@@ -219,11 +228,15 @@ class Scheduler:
     def _slot_lost(self, index: int) -> None:
         self._leave_running(index)
         self._lost.add(index)
+        if self._limits.seats.scope != "model":
+            self._seats = seats.came_back(self._seats)
         self._end(index)
 
     def _slot_back(self, index: int) -> None:
         if index in self._lost:
             self._lost.discard(index)
+            if self._limits.seats.scope == "model":
+                self._seats = seats.came_back(self._seats)
             self._memory = memory.unload(self._memory, self._task(index).memory_bytes)
 
     def _sampled(self, now_s: float, sample: Sample) -> list[Instruction]:
@@ -265,18 +278,17 @@ class Scheduler:
             self._put(heapq.heappop(self._delayed)[1])
         said: list[Instruction] = []
         while self.waiting > len(self._delayed) and (index := self._next(now_s, said)) is not None:
+            said.append(Start(index, seats.allowed(self._seats, now_s)))
             self._start(index, now_s)
-            said.append(Start(index))
         if self._waiting and seats.exhausted(self._seats, len(self._running), now_s):
             said += self._give_up_all(seats.message(self._seats))
         if self._waiting and self._hung_too_long(now_s):
-            said += self._give_up_all(seats.HUNG.format(self._lost_seats()))
+            said += self._give_up_all(seats.HUNG.format(self._seats.units))
         return said + self._wake(now_s)
 
     def _hung_too_long(self, now_s: float) -> bool:
         """Whether files that hang have held every licence seat, with nothing else running, for as long as one waits."""
-        held = self._lost_seats()
-        if self._running or not held or held + 1 <= self._seats.ceiling:
+        if self._running or not self._seats.stuck:
             self._hung_since = None
             return False
         self._hung_since = now_s if self._hung_since is None else self._hung_since
@@ -288,7 +300,7 @@ class Scheduler:
         if len(self._running) >= max(1, self._limit_now() - len(self._lost)):
             return None
         self._blocked_by = "seats"
-        if not seats.may_start(self._seats, len(self._running) + self._lost_seats(), now_s):
+        if not seats.may_start(self._seats, now_s):
             return None
         self._blocked_by = "tier"
         queues = self._open_queues()
@@ -299,9 +311,6 @@ class Scheduler:
         if position == NOWHERE and not self._running:
             position = self._alone(queues, now_s, said)
         return None if position == NOWHERE else self._order[position].index
-
-    def _lost_seats(self) -> int:
-        return len(self._lost) if self._limits.seats.scope == "model" else 0
 
     def _open_queues(self) -> list[Waiting]:
         """The queues whose tier may start another file."""
@@ -359,7 +368,7 @@ class Scheduler:
         self._per_tier[task.tier] += 1
         self._running_bytes += task.size_bytes
         self._memory = memory.load(self._memory, task.memory_bytes)
-        self._seats = seats.started(self._seats, len(self._running) + self._lost_seats(), now_s)
+        self._seats = seats.started(self._seats, now_s)
 
     def _give_up_all(self, reason: str) -> list[Instruction]:
         given_up = sorted(self._waiting)
@@ -376,8 +385,8 @@ class Scheduler:
             return []
         times = [self._delayed[0][0]] if self._delayed else []
         if self.waiting > len(self._delayed):
-            held = len(self._running) + self._lost_seats()
-            if self._blocked_by == "seats" and (seat := seats.wake_s(self._seats, held)) is not None:
+            seat = seats.wake_s(self._seats, len(self._running))
+            if self._blocked_by == "seats" and seat is not None:
                 times.append(seat)
             if self._blocked_by == "memory" and not self._running and self._memory.starved_s is not None:
                 times.append(memory.patience_ends_s(self._memory))
@@ -428,6 +437,11 @@ class Scheduler:
         return {"memory": "memory", "seats": "seat"}.get(self._blocked_by, "") if waits else ""
 
     @property
+    def seats_held(self) -> tuple[int, float]:
+        """How many units hold a licence seat, and how many more files these take, as far as was told or follows."""
+        return self._seats.units, self._seats.room
+
+    @property
     def reserved_bytes(self) -> int:
         """Memory set aside for what runs (and for what hangs)."""
         return self._memory.reserved_bytes
@@ -442,7 +456,7 @@ class Scheduler:
             "reserved_bytes": self.reserved_bytes,
             "memory_factor": self._memory.correction * self._limits.overhead,
             "memory_measured": self._memory.measured,
-            "seats": self._seats.granted,
+            "seats": self._seats.units,
             "stop": self._stop,
         }
 

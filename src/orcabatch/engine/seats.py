@@ -1,11 +1,13 @@
-"""Licence seats: how many files the seats allow, when another seat may be asked for, when waiting is over.
+"""Licence seats: whether another file has one, when another seat may be asked for, when waiting is over.
 
 Covers the maximum, the scope, gradual ramp-up, waiting with back-off and jitter, and giving up. Does not cover the
-check-out itself: a model of a worker holds its seat for the whole batch, so a seat, once granted, is not asked for
-again. Values and pure functions; the jitter is drawn from the seed in the state, so a replay waits as long.
+check-out itself: a worker keeps its model, and with it its seat, between files. Values and pure functions; the jitter
+is drawn from the seed in the state, so a replay waits as long.
 
-A unit is what holds a seat: a running file (`model`), a process with `threads_per_process` files (`process`), or
-everything together (`host`). The dispatcher fills a process before it opens the next one.
+A unit is what holds a seat: an open model (`model`), a process with `threads_per_process` files (`process`), or
+everything together (`host`). Which worker takes a file is the executor's affair, so it is the executor that knows which
+units are open and idle: it says so (`told`), and is told how many it may have open (`allowed`). Where nobody tells,
+what is counted here supposes that a file goes where a seat is held already.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class Seats:
 
     Attributes:
         limits: what was asked for.
-        granted: units that hold a seat now (they keep it between files).
+        units: that hold a seat now, idle ones too (they keep it between files).
+        room: how many more files these would take.
+        is_told: whether the executor says both; files that come back change them otherwise.
         next_ask_s: no new seat is asked for before this.
         denials: in a row, since the last seat was granted; files that were refused together count once.
         denied_s: when the last of them was.
@@ -43,7 +47,9 @@ class Seats:
     """
 
     limits: SeatLimits
-    granted: int = 0
+    units: int = 0
+    room: float = 0.0
+    is_told: bool = False
     next_ask_s: float = 0.0
     denials: int = 0
     denied_s: float = -math.inf
@@ -66,9 +72,9 @@ class Seats:
         return min(most, 1) if self.limits.scope == "host" else most
 
     @property
-    def ceiling(self) -> float:
-        """Files that the seats allow at once; infinite where they do not limit."""
-        return self.most_units * self.files_per_unit if self.most_units else 0.0
+    def stuck(self) -> bool:
+        """Whether every seat that there may be is held by what takes no file."""
+        return self.room < 1 and 0 < self.most_units <= self.units
 
 
 def begin(limits: SeatLimits) -> Seats:
@@ -76,25 +82,33 @@ def begin(limits: SeatLimits) -> Seats:
     return Seats(limits, random=limits.seed * 2 + 1)
 
 
-def units(seats: Seats, files: int) -> int:
-    """Units that hold a seat while this many files run."""
-    return max(1, math.ceil(files / seats.files_per_unit)) if files else 0
-
-
-def may_start(seats: Seats, running: int, now_s: float) -> bool:
+def may_start(seats: Seats, now_s: float) -> bool:
     """Whether one more file may start as far as seats are concerned."""
-    if running + 1 > seats.ceiling:
-        return False
-    return units(seats, running + 1) <= seats.granted or now_s >= seats.next_ask_s
+    return seats.room >= 1 or _may_ask(seats, now_s)
 
 
-def started(seats: Seats, running: int, now_s: float) -> Seats:
-    """A file started; `running` counts it."""
-    wanted = units(seats, running)
-    if wanted <= seats.granted:
-        return seats
-    pause = 0.0 if seats.limits.ramp_per_s <= 0 else 1.0 / seats.limits.ramp_per_s
-    return replace(seats, granted=wanted, next_ask_s=max(now_s, seats.next_ask_s) + pause)
+def allowed(seats: Seats, now_s: float) -> int:
+    """How many units may hold a seat once the next file has started: those that do, and one if it may be asked for."""
+    return seats.units + _may_ask(seats, now_s)
+
+
+def started(seats: Seats, now_s: float) -> Seats:
+    """A file started."""
+    if seats.room >= 1:
+        return replace(seats, room=seats.room - 1)
+    return _opened(replace(seats, room=seats.files_per_unit - 1), seats.units + 1, now_s)
+
+
+def came_back(seats: Seats) -> Seats:
+    """A file left its worker, which keeps its seat; none does after the licence was lost."""
+    return replace(seats, room=seats.room + 1) if seats.units and not seats.is_told else seats
+
+
+def told(seats: Seats, units: int, room: int, now_s: float) -> Seats:
+    """What the executor has open, and how many files that takes: it knows where each file went."""
+    seats = _opened(seats, units, now_s)
+    dry = now_s if seats.dry_since_s is None else seats.dry_since_s
+    return replace(seats, room=room, is_told=True, dry_since_s=dry if seats.denials and not units else None)
 
 
 def worked(seats: Seats) -> Seats:
@@ -102,22 +116,19 @@ def worked(seats: Seats) -> Seats:
     return replace(seats, denials=0, dry_since_s=None)
 
 
-def denied(seats: Seats, running: int, now_s: float, begun_s: float | None = None) -> Seats:
-    """No seat for a file that had started; `running` no longer counts it.
-
-    Where the file needed no seat of its own, the licence is lost: what is held lets nobody start any more.
+def denied(seats: Seats, now_s: float, begun_s: float | None = None) -> Seats:
+    """No seat for a file that had started and has come back: the unit where it was holds none.
 
     Args:
         seats: so far.
-        running: files that still run.
         now_s: when it was told.
         begun_s: when the file had started; None: after the last denial.
     """
-    held = units(seats, running)
-    lost = units(seats, running + 1) <= held
-    dry = now_s if seats.dry_since_s is None and not held else seats.dry_since_s
-    dry = None if held and not lost else dry
-    seats = replace(seats, granted=0 if lost else min(seats.granted, held), dry_since_s=dry)
+    if not seats.is_told:
+        units = max(0, seats.units - 1)
+        seats = replace(seats, units=units, room=max(0.0, seats.room - seats.files_per_unit) if units else 0.0)
+    dry = now_s if seats.dry_since_s is None else seats.dry_since_s
+    seats = replace(seats, dry_since_s=None if seats.units else dry)
     if begun_s is not None and begun_s <= seats.denied_s:
         return seats
     number, random = _draw(seats.random)
@@ -128,7 +139,7 @@ def denied(seats: Seats, running: int, now_s: float, begun_s: float | None = Non
 
 def exhausted(seats: Seats, running: int, now_s: float) -> bool:
     """Whether waiting is over: none held, and denied for longer than `wait_s`; or none allowed at all."""
-    if seats.ceiling < 1:
+    if seats.most_units < 1:
         return True
     dry = seats.dry_since_s
     return not running and dry is not None and now_s >= dry + seats.limits.wait_s
@@ -136,7 +147,7 @@ def exhausted(seats: Seats, running: int, now_s: float) -> bool:
 
 def wake_s(seats: Seats, running: int) -> float | None:
     """When to look again: the next time a seat may be asked for, or when waiting is over; None: nothing to wait for."""
-    if running + 1 > seats.ceiling:
+    if seats.units >= seats.most_units:
         return None
     if not running and seats.dry_since_s is not None:
         return min(seats.next_ask_s, seats.dry_since_s + seats.limits.wait_s)
@@ -146,12 +157,23 @@ def wake_s(seats: Seats, running: int) -> float | None:
 def message(seats: Seats) -> str:
     """What is said when waiting is over."""
     asked = "any number of" if math.isinf(seats.most_units) else f"up to {int(seats.most_units)}"
-    if seats.ceiling < 1:
+    if seats.most_units < 1:
         return "no OrcaFlex licence seat is allowed (licences.max is 0): set licences.max to at least 1"
     return (
         f"no OrcaFlex licence seat for {seats.limits.wait_s:g} s: asked for {asked} seats (one per "
         f"{seats.limits.scope}), got 0 in {seats.denials} attempts. See who holds the licences, or raise licences.wait"
     )
+
+
+def _may_ask(seats: Seats, now_s: float) -> bool:
+    return seats.units < seats.most_units and now_s >= seats.next_ask_s
+
+
+def _opened(seats: Seats, units: int, now_s: float) -> Seats:
+    """So many units hold a seat; each new one delays the next."""
+    new = max(0, units - seats.units)
+    pause = 0.0 if seats.limits.ramp_per_s <= 0 else new / seats.limits.ramp_per_s
+    return replace(seats, units=units, next_ask_s=max(now_s, seats.next_ask_s) + pause if new else seats.next_ask_s)
 
 
 def _draw(random: int) -> tuple[float, int]:

@@ -30,11 +30,15 @@ class SerialExecutor:
     name = "serial"
     capacity = 1
     pids: tuple[int, ...] = ()
+    held = None
 
     def __init__(self, recipe: Recipe) -> None:
         self._mailbox: Mailbox[Message] = Mailbox()
         self._tasks: deque[Task] = deque()
         self._bench = Bench(recipe, self._mailbox.post, "serial", MemoryMeter())
+
+    def allow(self, units: int) -> None:
+        """There is one worker."""
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Keep the task for the next `poll`."""

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.entry import Bench
-from orcabatch.engine.executor import Died, Post
+from orcabatch.engine.executor import Closed, Died, Post
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -63,9 +63,12 @@ class Session:
                 self._post(finished)
                 del task, finished
         finally:
-            self._bench.close()
-            if self._busy is not None:
-                self._post(death(self.name, self._busy.index))
+            try:
+                self._bench.close()
+            finally:
+                if self._busy is not None:
+                    self._post(death(self.name, self._busy.index))
+                self._post(Closed(self.name))
 
 
 def death(worker: str, index: int) -> Died:

@@ -188,14 +188,29 @@ class SlotBack:
     index: int
 
 
-Event = Offered | Finished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the workers hold of licence seats, told by the executor: which worker takes a file is its affair.
+
+    Attributes:
+        units: what holds a seat (see `SeatLimits.scope`) or is about to, idle ones too.
+        room: how many more files these take.
+    """
+
+    now_s: float
+    units: int
+    room: int
+
+
+Event = Offered | Finished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack | Holding
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Give the task to a worker now."""
+    """Give the task to a worker now; not more than this many units may hold a licence seat then."""
 
     index: int
+    units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +252,7 @@ class GiveUp:
 Instruction = Start | CollectGarbage | LimitSet | Say | Wake | GiveUp
 
 _EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Offered, Finished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack)
+    kind.__name__: kind for kind in (Offered, Finished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack, Holding)
 }
 
 

@@ -12,13 +12,14 @@ file that a thread has is never taken from it. What cannot be sent to a process,
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import moving, travel
 from orcabatch.engine.entry import Caught, attempt
-from orcabatch.engine.executor import Broken, Chosen, Died, Finished, Message
+from orcabatch.engine.executor import Broken, Chosen, Died, Finished, Held, Message
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.processes import ProcessExecutor
 from orcabatch.engine.threads import ThreadExecutor
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Sample
+    from orcabatch.engine.signals import Sample, Scope
     from orcabatch.outcome import FileOutcome
 
 Probe = Callable[[tuple[int, ...]], "Sample"]
@@ -42,16 +43,24 @@ class SwitchingExecutor:
         options: how many threads, how many processes with how many threads, what starting them costs.
         sizes: of the threads' pools, see `ThreadExecutor`.
         prospects: what the decision needs to know beforehand.
+        scope: what holds a licence seat; threads and processes share those that are allowed.
     """
 
     def __init__(
-        self, recipe: Recipe, options: EngineOptions, sizes: Mapping[str, int], prospects: moving.Prospects
+        self,
+        recipe: Recipe,
+        options: EngineOptions,
+        sizes: Mapping[str, int],
+        prospects: moving.Prospects,
+        scope: Scope = "process",
     ) -> None:
         self._recipe = recipe
         self._options = options
         self._prospects = prospects
         self._bell: Mailbox[None] = Mailbox()
-        self._threads = ThreadExecutor(recipe, sizes, self._bell.wake)
+        self._scope = scope
+        self._allowed = sys.maxsize
+        self._threads = ThreadExecutor(recipe, sizes, self._bell.wake, scope)
         self._processes: ProcessExecutor | None = None
         self._sending = False
         self._watch = moving.Watch()
@@ -74,6 +83,34 @@ class SwitchingExecutor:
     def pids(self) -> tuple[int, ...]:
         """The worker processes that live now."""
         return () if self._processes is None else self._processes.pids
+
+    @property
+    def held(self) -> Held | None:
+        """What both sides hold; files go to one of them only."""
+        if self._scope == "host":
+            return None
+        here = self._threads.held or Held(self._threads.taken, self._threads.capacity - len(self._here))
+        away = (self._processes.held if self._processes is not None else None) or Held(0, 0)
+        return Held(here.units + away.units, away.room if self._sending else max(0, here.room * min(1, here.units)))
+
+    def allow(self, units: int) -> None:
+        """Open nothing on either side that would make it more seats."""
+        self._allowed = units
+        self._share_seats()
+
+    def _share_seats(self) -> None:
+        """What one side has, or is closing, the other may not take; what idles on the side that gets nothing goes."""
+        if self._processes is None:
+            self._threads.allow(self._allowed)
+            return
+        if self._sending:
+            self._threads.set_limit(0)
+        else:
+            self._processes.set_limit(0)
+        if self._threads.wants_seat:
+            self._processes.give_way()
+        self._processes.allow(self._allowed - self._threads.taken)
+        self._threads.allow(self._allowed - self._processes.taken)
 
     # --- the contract ---
 
@@ -135,8 +172,7 @@ class SwitchingExecutor:
         self._count(messages, self._here)
         if self._processes is not None:
             messages += self._from_processes(self._processes.poll(0))
-        if self._sending:
-            self._threads.set_limit(0)
+        self._share_seats()
         if self._chosen is None and self._ended >= self._prospects.total_files:
             self._choose(self._watch.closing(self._prospects).why)
         said, self._said = self._said, []
@@ -222,7 +258,7 @@ class SwitchingExecutor:
 
     def _go(self) -> None:
         """Send files to worker processes from now on."""
-        self._processes = ProcessExecutor(self._recipe, self._options, self._bell.wake)
+        self._processes = ProcessExecutor(self._recipe, self._options, self._bell.wake, self._scope)
         self._sending = True
 
     def _choose(self, why: str, saves: float = 0.0) -> None:

@@ -9,12 +9,17 @@ that hangs. Does not cover killing one: no system can; a hung thread keeps its s
 what is submitted to the pool is not a file but a whole session: it lives as long as its thread has work, and closes
 its worker before it gives the thread back. The threads are daemons and are taken off the list that the interpreter
 joins at its exit once they hang: a file that never returns must not keep Python from ending.
+
+A session keeps its model, and with it a licence seat where each model takes one, between files. So sessions end with
+their tier, one that was refused a seat ends, and where all seats that are allowed are held an idle session gives way:
+the next one opens when that has closed.
 """
 
 from __future__ import annotations
 
 import concurrent.futures.thread as pools
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -22,8 +27,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from orcabatch.engine import endings, runs
 from orcabatch.engine.entry import Caught, Done, attempt
-from orcabatch.engine.executor import Died, Finished, Message, Returned
+from orcabatch.engine.executor import Closed, Complaint, Died, Finished, Held, Message, Returned
+from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
@@ -31,14 +38,12 @@ from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.signals import Scope
 
 _log = logging.getLogger(__name__)
 
 ALL = ""
 """The name of the only pool where tiers share one."""
-
-CLOSING_S = 60.0
-"""How long closing a worker may take before its thread is left to itself."""
 
 
 class _Pool:
@@ -52,6 +57,11 @@ class _Pool:
         self.retired: list[ThreadPoolExecutor] = []
         self.free: list[Session] = []
         self.opened = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do and nothing done on it."""
+        return not self.waiting and len(self.free) == self.opened
 
     def start(self, session: Session) -> None:
         """Let the session live on a thread of the pool; a new thread is a daemon, as the thread that starts it is.
@@ -89,12 +99,19 @@ class ThreadExecutor:
         recipe: makes the workers.
         sizes: threads by tier, each tier a pool of its own (mode `static`); or by `ALL`, one pool for every tier.
         ring: called whenever there is something to `poll`.
+        scope: what holds a licence seat.
     """
 
     name = "threads"
     pids: tuple[int, ...] = ()
 
-    def __init__(self, recipe: Recipe, sizes: Mapping[str, int], ring: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        sizes: Mapping[str, int],
+        ring: Callable[[], None] | None = None,
+        scope: Scope = "process",
+    ) -> None:
         self.capacity = max(1, sum(sizes.values()))
         self._recipe = recipe
         self._sizes = dict(sizes)
@@ -105,16 +122,56 @@ class ThreadExecutor:
         self._hung: dict[int, tuple[_Pool, Session]] = {}
         self._alive: list[Session] = []
         self._count = 0
+        self._scope = scope
+        self._allowed = sys.maxsize
+        self._leaving: Leaving[str] = Leaving()
+        self._stuck = 0
+
+    @property
+    def held(self) -> Held | None:
+        """The sessions, where each holds a seat; all together hold one otherwise."""
+        if self._scope != "model":
+            return None
+        waiting = sum(len(pool.waiting) for pool in self._pools.values())
+        return Held(self._open + waiting, sum(len(pool.free) for pool in self._pools.values()))
+
+    @property
+    def taken(self) -> int:
+        """Seats that are held, also by what is being closed."""
+        sessions = self._open + len(self._leaving)
+        return sessions if self._scope == "model" else min(1, sessions)
+
+    @property
+    def wants_seat(self) -> bool:
+        """Whether a task waits for a seat that something else has to give back."""
+        wanting = any(pool.waiting and pool.opened < pool.size for pool in self._pools.values())
+        return wanting and not self._leaving and self.taken >= self._allowed
+
+    @property
+    def _open(self) -> int:
+        return sum(pool.opened for pool in self._pools.values()) + len(self._hung) + self._stuck
+
+    def allow(self, units: int) -> None:
+        """Open no session that would make it more seats."""
+        self._allowed = units
+        self._supply()
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
-        """Give the task to a free session of its pool, or to a new one."""
+        """Give the task to a free session of its pool, or a new one; another tier that has nothing to do has ended."""
         pool = self._pool(task.tier)
         pool.waiting.append(task)
-        self._supply(pool)
+        for other in self._pools.values():
+            if other is not pool and other.is_idle:
+                self._end(other, other.opened)
+        self._supply()
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened; sessions that came back are free again."""
-        return [self._heard(message) for message in self._mailbox.take(timeout_s)]
+        heard = map(self._heard, self._mailbox.take(self._leaving.patience_s(timeout_s)))
+        messages = [message for message in heard if message is not None]
+        messages += self._overdue()
+        self._supply()
+        return messages
 
     def wake(self) -> None:
         """Let a waiting `poll` return."""
@@ -133,9 +190,7 @@ class ThreadExecutor:
     def set_limit(self, limit: int) -> None:
         """Close idle sessions that can no longer be needed, so that their models' memory comes back."""
         for pool in self._pools.values():
-            while pool.free and pool.opened > limit:
-                pool.free.pop(0).end()
-                pool.opened -= 1
+            self._end(pool, pool.opened - limit)
 
     def collect(self) -> None:
         """Give memory back in this process."""
@@ -162,16 +217,56 @@ class ThreadExecutor:
             self._pools[name] = _Pool(name, self._sizes.get(name, self.capacity))
         return self._pools[name]
 
-    def _supply(self, pool: _Pool) -> None:
-        while pool.waiting and (pool.free or pool.opened < pool.size):
-            session = pool.free.pop() if pool.free else self._open(pool)
-            if session is None:
-                return
-            task = pool.waiting.popleft()
-            self._working[task.index] = pool, session
-            session.give(task)
+    def _end(self, pool: _Pool, most: int) -> None:
+        """Close idle sessions, those that have been idle for longest first."""
+        for session in [pool.free.pop(0) for _ in range(min(most, len(pool.free)))]:
+            self._dismiss(pool, session)
 
-    def _open(self, pool: _Pool) -> Session | None:
+    def _dismiss(self, pool: _Pool, session: Session) -> None:
+        pool.opened -= 1
+        self._leaving.add(session.name)
+        session.end()
+
+    def _supply(self) -> None:
+        for pool in self._pools.values():
+            while pool.waiting and (pool.free or self._may_open(pool)):
+                session = pool.free.pop() if pool.free else self._new(pool)
+                if session is None:
+                    break
+                task = pool.waiting.popleft()
+                self._working[task.index] = pool, session
+                session.give(task)
+
+    def _may_open(self, pool: _Pool) -> bool:
+        """Whether the pool may have another session; one of another pool gives way where that takes a seat too many."""
+        if pool.opened >= pool.size:
+            return False
+        if self._scope != "model" and (self._scope == "host" or self.taken):
+            return True
+        if self._leaving:
+            return False
+        if self.taken < self._allowed:
+            return True
+        idle = next((other for other in self._pools.values() if other.free), None)
+        if idle is not None:
+            self._end(idle, 1)
+        return False
+
+    def _overdue(self) -> list[Message]:
+        """Sessions that do not close keep their seats, and what waits for these is refused."""
+        late = self._leaving.overdue()
+        if not late:
+            return []
+        self._stuck += len(late)
+        said: list[Message] = [
+            Complaint(f"worker {name} does not close: a licence seat that it has stays taken") for name in late
+        ]
+        for pool in self._pools.values():
+            said += [endings.without_seat(task) for task in pool.waiting]
+            pool.waiting.clear()
+        return said
+
+    def _new(self, pool: _Pool) -> Session | None:
         """A new session; None where the system gives no thread, but others are there to do the work."""
         self._count += 1
         name = f"{pool.name or 'worker'}-{self._count}"
@@ -188,20 +283,26 @@ class ThreadExecutor:
         self._alive.append(session)
         return session
 
-    def _heard(self, message: Message) -> Message:
+    def _heard(self, message: Message) -> Message | None:
         match message:
             case Finished(index=index) | Died(indices=(index,)) if index in self._hung:
-                pool, _ = self._hung.pop(index)
-                message = Returned(index)
+                _, session = self._hung.pop(index)
+                self._leaving.add(session.name)
+                return Returned(index)
             case Finished(index=index):
                 pool, session = self._working.pop(index)
-                pool.free.append(session)
+                if runs.refused(message.outcomes):
+                    self._dismiss(pool, session)
+                else:
+                    pool.free.append(session)
             case Died(indices=(index,)):
                 pool, _ = self._working.pop(index)
                 pool.opened -= 1
+            case Closed(name):
+                self._leaving.discard(name)
+                return None
             case _:
-                return message
-        self._supply(pool)
+                pass
         return message
 
     def _join(self, sessions: Sequence[Session], *, bounded: bool) -> None:

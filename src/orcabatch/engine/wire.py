@@ -1,7 +1,7 @@
 """The pipe between the dispatcher's process and a worker process: whole messages, in order.
 
-    parent ── Setup, Give, Collect, Close ──> child's standard input
-    parent <── Hello, Report ──────────────── child's standard output, which the child takes away from everybody else
+    parent ── Setup, Give, Rest, Collect, Close ──> child's standard input
+    parent <── Hello, Report, Rested ────────────── child's standard output, which it takes away from everybody else
 
 Covers framing and the words. Does not cover who says what when (`processes`, `child`). Pipes that a process inherits
 need no address and no password, work from notebooks and on Windows alike, and end when either side ends: that is how
@@ -48,6 +48,20 @@ class Give:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """Close the worker of this slot, that has no task: its model and its licence seat are wanted elsewhere."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """The worker of this slot has closed."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class Collect:
     """Collect garbage."""
 
@@ -79,7 +93,7 @@ class Report:
     resident_bytes: int = 0
 
 
-Word = Setup | Give | Collect | Close | Hello | Report
+Word = Setup | Give | Rest | Rested | Collect | Close | Hello | Report
 
 
 class Wire:
