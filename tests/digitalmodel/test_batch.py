@@ -23,7 +23,9 @@ from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.settle import AS_GIVEN, Order
 from orcabatch.digitalmodel.voices import Voice
+from orcabatch.engine.contract import Task
 from orcabatch.errors import OutputError, SettingsError
+from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.outcome import FileOutcome, Phase, Status
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
@@ -436,3 +438,16 @@ def test_all_variables_are_digitalmodels_own_pass_over_the_files(files: list[Pat
     written = contents(tmp_path / "theirs")
     assert "dm_over_Line_var_data.csv" in written
     assert {name: contents(tmp_path / "ours")[name] for name in written} == written
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "held"), MemoryError(), "licence"])
+def test_what_may_heal_is_tried_again_to_the_end_of_a_file(files: list[Path], tmp_path: Path, error: Any) -> None:
+    """digitalmodel's code may run twice for a file: each time with a configuration of its own, and nothing is left."""
+    import OrcFxAPI
+
+    error = OrcFxAPI.DLLError(OrcFxAPI.StatusCode(25)) if error == "licence" else error
+    batch = DigitalModelBatch.from_cfg(case("A", files, tmp_path), settings=settings())
+    recipe = OrcaFlexRecipe({batch.name: batch.postprocess}, "simulated")
+    task = Task(0, files[0], (batch.name,), 0, 0, 0.0)
+    assert recipe.explain(error, task, Phase.EXTRACT).may_heal
+    assert not recipe.explain(ValueError("no luck"), task, Phase.EXTRACT).may_heal
