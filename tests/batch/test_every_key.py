@@ -643,6 +643,27 @@ def _consistency(bench: Bench) -> None:
     assert [each["proof"]["per_file"] for each in found] == [False, True]
 
 
+@key("check")
+def _check(bench: Bench) -> None:
+    """Off: nothing is said; warn: the mistake is said and all files are loaded; strict: none is."""
+    yaml_file = digitalmodel_cfg(bench.sims[:2], bench.folder)
+    yaml_file.write_text(yaml_file.read_text(encoding="utf-8").replace("line01_max", "line01_min"), encoding="utf-8")
+    arguments = {"orcaflex": "simulated", "progress": False, "fresh": True}
+    said = {}
+    for mode in ("warn", "off"):
+        simulated.reset_counters()
+        result = orcabatch.run_batch(
+            yaml_file, performance={"check": mode}, output_dir=bench.folder / mode, **arguments
+        )
+        assert sum(simulated.counters().loads_by_file.values()) == 2
+        said[mode] = [warning for warning in result.warnings if warning.startswith("check: ")]
+    assert [len(each) for each in said.values()] == [1, 0]
+    simulated.reset_counters()
+    with pytest.raises(SettingsError, match="Label 'line01_min' stands at two columns"):
+        orcabatch.run_batch(yaml_file, performance={"check": "strict"}, **arguments)
+    assert simulated.counters().loads_by_file == {}
+
+
 @key("failed_rows")
 def _failed_rows(bench: Bench) -> None:
     """On: the file that failed has a row as well."""

@@ -10,7 +10,6 @@ import pytest
 
 from cli_batches import management, summary_column
 from orcabatch import simulated
-from orcabatch.digitalmodel.spelling import misspelt
 
 SECTION = {"orcaflex": "simulated", "ledger": {"enabled": False}}
 
@@ -78,40 +77,6 @@ def test_a_report_that_could_not_be_written_is_refused_before_the_batch(orcabatc
     assert said.code == 2
     assert why in said.err
     assert not (batch.folder / "results").exists()
-
-
-@pytest.mark.parametrize(
-    ("section", "key", "like"),
-    [
-        ("", "time_serie_settings", "time_series_settings"),
-        ("meta", "lable", "label"),
-        ("file_management", "output_directry", "output_directory"),
-        ("file_management.filename", "patern", "pattern"),
-        ("orcaflex", "postproces", "postprocess"),
-        ("orcaflex.postprocess", "time_serie", "time_series"),
-        ("orcaflex.postprocess.time_series", "flg", "flag"),
-    ],
-)
-def test_a_key_that_looks_misspelt_is_said(section, key, like):
-    """digitalmodel ignores it, and the batch would do something else without a word."""
-    asked = {}
-    here = asked
-    for name in section.split(".") if section else ():
-        here = here.setdefault(name, {})
-    here[key] = {}
-    where = f"{section}.{key}" if section else key
-    assert list(misspelt(asked)) == [f"{where}: digitalmodel does not read this key. Did you mean {like}?"]
-    here[like] = {}
-    assert list(misspelt(asked)) == []
-
-
-def test_what_the_yaml_is_understood_as_is_said_by_run_and_plan(orcabatch, batch):
-    """A note of each, and the batch runs as digitalmodel would run it."""
-    batch.write(meta={"basename": "orcaflex_post_process", "lable": "t"})
-    for command in ("run", "plan"):
-        assert (
-            "meta.lable: digitalmodel does not read this key. Did you mean label?" in orcabatch(command, "b.yml").text
-        )
 
 
 def test_a_demo_that_cannot_be_set_up_is_said_in_one_message(orcabatch, tmp_path):

@@ -12,15 +12,19 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.cases import Case, read_cases
+from orcabatch.batch.checked import Checked, checked, refuse
 from orcabatch.batch.kinds import Batch, FunctionBatch, usable_folder
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.plan import BatchOptimizer, Deciders
 from orcabatch.settings import ADVISING, Settings, keys_set, merge_sections, parse_settings
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.configuration import Configuration
 
 YAML_SUFFIXES = {".yml", ".yaml"}
 
@@ -42,6 +46,7 @@ STRICTEST = (
 """Where several batches share one call, the smallest value that any of them sets counts for all."""
 
 PER_BATCH = (
+    "check",
     "consistency",
     "failed_rows",
     "on_failure",
@@ -77,6 +82,8 @@ class Options:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     planning: bool = False
     """Nothing will run: no folder is made, nothing heavy is imported."""
+    check: str = "warn"
+    """What `performance: check` means where it is not set."""
 
     @property
     def deciders(self) -> Deciders:
@@ -129,7 +136,9 @@ def read_request(source: Any, options: Options) -> Request:
         return _one(_from_cfg(source, options), options)
     paths = _paths(source)
     if all(path.suffix.lower() in YAML_SUFFIXES for path in paths):
-        return _together([_from_yaml(path, options) for path in paths], options)
+        asked = [_configured(path, options) for path in paths]
+        refuse({one.configuration.lines.file: one.checked for one in asked})
+        return _together([_from_yaml(one, options) for one in asked], options)
     if any(path.suffix.lower() in YAML_SUFFIXES for path in paths):
         raise TypeError(
             "run_batch was given YAML files and .sim files in one list. Give either YAML files, or .sim files with "
@@ -214,13 +223,32 @@ def _folder(options: Options) -> Path | None:
     return folder if options.planning else usable_folder(folder)
 
 
-def _from_yaml(path: Path, options: Options) -> _Read:
+@dataclass(frozen=True, slots=True)
+class _Configured:
+    """One YAML as read and checked, before anything is made or imported for it."""
+
+    configuration: Configuration
+    settings: Settings
+    checked: Checked
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.configuration.notes + self.checked.notes
+
+
+def _configured(path: Path, options: Options) -> _Configured:
     from orcabatch.digitalmodel.configuration import load_configuration
 
-    configuration = load_configuration(path, options.overrides, output_dir=options.output_dir)
-    settings = _parsed(configuration.performance, options, str(path))
-    cases, notes = _cases(configuration.files, settings, options, path.absolute().parent)
-    notes = (*configuration.notes, *notes)
+    found = load_configuration(path, options.overrides, output_dir=options.output_dir)
+    settings = _parsed(found.performance, options, str(path))
+    check = checked(found.cfg, settings, options.check, read=found, only_files=options.postprocess is not None)
+    return _Configured(found, settings, check)
+
+
+def _from_yaml(asked: _Configured, options: Options) -> _Read:
+    configuration, settings = asked.configuration, asked.settings
+    cases, notes = _cases(configuration.files, settings, options, configuration.yaml_file.parent)
+    notes = (*asked.notes, *notes)
     if options.postprocess is not None:
         batch = FunctionBatch.over(configuration.files, options.postprocess, _folder(options), options.version, cases)
         return _Read(batch, settings, notes, cases)
@@ -238,8 +266,10 @@ def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> _Read:
         )
     settings = _parsed(cfg.get("performance"), options, "cfg")
     batch = _digitalmodel(cfg, settings, options)
+    check = checked(cfg, settings, options.check)
+    refuse({"cfg": check})
     cases, notes = _cases(batch.files, settings, options)
-    return _Read(batch, settings, notes, cases)
+    return _Read(batch, settings, (*check.notes, *notes), cases)
 
 
 def _digitalmodel(

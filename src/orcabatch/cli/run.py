@@ -112,6 +112,7 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
         fresh=getattr(arguments, "fresh", False),
         overrides=overrides,
         planning=not hasattr(arguments, "fresh"),
+        check="strict",
     )
     return read_request(list(files), options)
 

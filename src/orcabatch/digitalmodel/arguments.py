@@ -13,7 +13,6 @@ literal and never evaluated. Pure: no file is read. Does not cover orcabatch's o
 from __future__ import annotations
 
 import ast
-import difflib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ import yaml
 
 from orcabatch.digitalmodel.mappings import merged
 from orcabatch.errors import SettingsError
+from orcabatch.settings.nearest import nearest
 
 _GROUPED = ("summary_settings", "time_series_settings", "linked_statistics_settings")
 _PLAIN = """
@@ -111,9 +111,8 @@ def _assignment(word: str, known: Sequence[str]) -> Mapping[str, Any]:
 def _check_section(word: str, section: str, known: Sequence[str]) -> None:
     if section in SECTIONS:
         return
-    names = {name.lstrip("-").lower(): name for name in known}
-    near = difflib.get_close_matches(section.lower(), names, n=1)
-    meant = f" Did you mean {names[near[0]]}?" if near else ""
+    near = nearest(section, known)
+    meant = f" Did you mean {near}?" if near else ""
     raise SettingsError(f"{word}: {section!r} is no section of a digitalmodel post-process YAML.{meant}")
 
 

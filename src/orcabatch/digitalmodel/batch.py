@@ -75,6 +75,11 @@ def inside_router(post: Any) -> Iterator[None]:
         _IN_ROUTER.reset(token)
 
 
+def is_inside_router() -> bool:
+    """Whether digitalmodel's own router runs: then the masters are merged."""
+    return _IN_ROUTER.get() is not None
+
+
 class DigitalModelBatch:
     """A digitalmodel batch; made by `from_cfg`.
 

@@ -15,7 +15,7 @@ import copy
 import functools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from typing import Any
 import yaml
 
 from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
+from orcabatch.digitalmodel.check.lines import Lines, lines_of
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
-from orcabatch.digitalmodel.spelling import check_performance, misspelt
+from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.errors import OutputError, SettingsError, SourceError
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
@@ -43,6 +44,8 @@ class Configuration:
         result_folder: where the outputs go, absolute.
         log_folder: where logs go, absolute.
         notes: what the engineer should know about how the YAML was understood.
+        asked: what the engineer wrote: the YAML with the overrides, without defaults.
+        lines: where it stands in the YAML.
     """
 
     cfg: AttributeDict
@@ -52,6 +55,8 @@ class Configuration:
     result_folder: Path
     log_folder: Path
     notes: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    lines: Lines = field(default_factory=Lines, repr=False)
 
     @property
     def name(self) -> str:
@@ -94,7 +99,7 @@ def load_configuration(
         SettingsError: a key has a value that digitalmodel could not work with.
     """
     yaml_name = os.fspath(yaml_file)
-    asked = _read_yaml(yaml_name)
+    asked, lines = _read_yaml(yaml_name)
     basename = _basename(asked, yaml_name)
     base, _ = base_configuration(basename)
     out = None if output_dir is None else Path(output_dir).absolute()
@@ -113,19 +118,31 @@ def load_configuration(
         files=files,
         result_folder=Path(cfg["Analysis"]["result_folder"]).absolute(),
         log_folder=Path(cfg["Analysis"]["log_folder"]).absolute(),
-        notes=(*misspelt(merged(asked, overrides or {})), *_notes(cfg)),
+        notes=_notes(cfg),
+        asked=merged(asked, overrides or {}),
+        lines=lines,
     )
 
 
-def _read_yaml(yaml_name: str) -> dict[str, Any]:
+def _read_yaml(yaml_name: str) -> tuple[dict[str, Any], Lines]:
     text = _text(yaml_name)
-    asked = _parsed(text, yaml_name)
+    asked, lines = _parsed(text, yaml_name)
     check_performance(text, asked, yaml_name)
-    default_yaml = asked.get("default_yaml")
-    if default_yaml is None:
-        return asked
+    if asked.get("default_yaml") is None:
+        return asked, lines
     # digitalmodel reads both as one text, so that what stands in both is taken from the default file.
-    return _parsed(f"{text}\n{_text(str(default_yaml))}", str(default_yaml))
+    default_yaml = str(asked["default_yaml"])
+    below = _text(default_yaml)
+    both, _ = _parsed(f"{text}\n{below}", default_yaml)
+    return both, replace(lines, below=_lines(below, default_yaml))
+
+
+def _lines(text: str, yaml_name: str) -> Lines:
+    """The lines of a YAML that is read as a part of another one; none where it cannot be read alone."""
+    try:
+        return lines_of(yaml.compose(text, Loader=yaml.SafeLoader), yaml_name)
+    except yaml.YAMLError:
+        return Lines(yaml_name)
 
 
 def _text(yaml_name: str) -> str:
@@ -139,14 +156,17 @@ def _text(yaml_name: str) -> str:
         raise SourceError(f"{yaml_name} cannot be read: {error.strerror or error}.") from error
 
 
-def _parsed(text: str, yaml_name: str) -> dict[str, Any]:
+def _parsed(text: str, yaml_name: str) -> tuple[dict[str, Any], Lines]:
+    loader = yaml.SafeLoader(text)
     try:
-        asked = yaml.safe_load(text)
+        node = loader.get_single_node()
+        lines = lines_of(node, yaml_name)
+        asked = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise SourceError(f"{yaml_name} is not valid YAML{_place_of(error)}. Correct it there.") from error
     if not isinstance(asked, dict):
         raise SourceError(f"{yaml_name} is not a digitalmodel YAML: it holds {_kind(asked)}, not sections with keys.")
-    return asked
+    return asked, lines
 
 
 def _place_of(error: yaml.YAMLError) -> str:

@@ -25,12 +25,9 @@ import psutil
 
 from orcabatch.digitalmodel.frames import route_frames
 from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_orcfxapi
-from orcabatch.digitalmodel.sources import digest_of, post_process_place, source_files, source_hashes
+from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.digitalmodel.voices import hush, route
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
-
-TESTED = frozenset({"8c22764c722e8081927d6508de1d40945df2daf512b050e569c1f07d93d62d0d"})
-"""Digests (see `Layout.digest`) of the sources that the proof was run with."""
 
 RELIED_ON = (
     "ou.is_orcaflex_available",

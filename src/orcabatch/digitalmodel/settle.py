@@ -78,7 +78,7 @@ def settle(cfg: Mapping[str, Any], stop_time: float | None) -> None:
 def writes_series(cfg: Mapping[str, Any]) -> bool:
     """Whether digitalmodel writes time series for this configuration."""
     settings = cfg.get("time_series_settings")
-    return flagged(cfg, "time_series") and settings is not None and bool(settings.get("data"))
+    return flagged(cfg, "time_series") and isinstance(settings, Mapping) and bool(settings.get("data"))
 
 
 def visits_files(cfg: Mapping[str, Any]) -> bool:

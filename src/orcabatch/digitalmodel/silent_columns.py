@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS, SETTINGS_OF
 from orcabatch.digitalmodel.settle import flagged, writes_series
 from orcabatch.notice import Notice, Silent
 from orcabatch.settings import format_count
@@ -24,25 +25,7 @@ if TYPE_CHECKING:
     from orcabatch.digitalmodel.notices import Subject
     from orcabatch.outcome import FileOutcome
 
-SETTINGS = {
-    "summary": "summary_settings",
-    "linked_statistics": "linked_statistics_settings",
-    "time_series": "time_series_settings",
-}
 WORDS = {"summary": "summary", "linked_statistics": "linked statistics", "time_series": "time series"}
-OWN_COLUMNS: dict[str, tuple[str, ...]] = {
-    "summary": (
-        "fe_filename",
-        "fe_filename_stem",
-        "run_status",
-        "start_time",
-        "stop_time",
-        "description",
-        "statistic",
-    ),
-    "time_series": ("time",),
-}
-"""What digitalmodel itself puts into a table; a column of that label replaces it."""
 
 
 def of_results(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
@@ -126,7 +109,7 @@ def _key(gap: Gap) -> tuple[str, str, str]:
 def _asked_for(cfg: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
     """What each column asks for, in words: label, object and variable."""
     asked = {}
-    for output, settings in SETTINGS.items():
+    for output, settings in SETTINGS_OF.items():
         for group in (cfg.get(settings) or {}).get("groups") or ():
             for column in group.get("Columns") or ():
                 label = str(column.get("Label"))
@@ -137,7 +120,7 @@ def _asked_for(cfg: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
 
 def overwritten(batch: Subject) -> Iterator[Notice]:
     """Columns and tables that a later one of the same label replaces."""
-    details = [detail for output in SETTINGS if _asks(batch.cfg, output) for detail in _replaced(batch.cfg, output)]
+    details = [detail for output in SETTINGS_OF if _asks(batch.cfg, output) for detail in _replaced(batch.cfg, output)]
     if details:
         yield batch.notice(
             Silent.OVERWRITTEN,
@@ -153,7 +136,7 @@ def _asks(cfg: Mapping[str, Any], output: str) -> bool:
 
 
 def _replaced(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
-    groups = (cfg.get(SETTINGS[output]) or {}).get("groups") or ()
+    groups = (cfg.get(SETTINGS_OF[output]) or {}).get("groups") or ()
     for label in _twice(group.get("Label") for group in groups):
         yield f"{WORDS[output]} {label}: the whole table"
     if output == "linked_statistics":

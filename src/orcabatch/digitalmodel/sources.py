@@ -18,9 +18,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from orcabatch.digitalmodel.check.vocabulary import words_of
+
 PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.orcaflex", "digitalmodel.modules.orcaflex")
 """Where the post-process may live, the newest place first; in the newest the second leads to the first."""
 POST_PROCESS = "opp"
+TESTED = frozenset({"8c22764c722e8081927d6508de1d40945df2daf512b050e569c1f07d93d62d0d"})
+"""Digests (see `Sources.digest`) of the sources that the proof was run with."""
 
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*\)|(?:[^\n\\]|\\\r?\n)*)|import[ \t]+([^\n]*))",
@@ -37,10 +41,11 @@ class Sources:
 
     Attributes:
         package: the package its post-process lives in.
-        digest: as `Layout.digest`.
+        digest: one hash over the sources that decide its results.
         has_pool: whether its own post-process runs a pool of processes unless told otherwise.
         discovers: whether merging masters may look into `.sim` files.
         has_gate: whether it wants to import OrcFxAPI itself, before anybody else.
+        folder: where its post-process lies.
     """
 
     package: str
@@ -48,6 +53,16 @@ class Sources:
     has_pool: bool
     discovers: bool
     has_gate: bool
+    folder: Path
+
+    @property
+    def tested(self) -> bool:
+        """Whether exactly these sources passed the proof."""
+        return self.digest in TESTED
+
+    def words(self) -> frozenset[str]:
+        """Every text in its sources: among them the keys that it reads, whatever they are."""
+        return words_of(self.folder.glob("*.py"))
 
 
 def find_sources() -> Sources | None:
@@ -68,6 +83,7 @@ def find_sources() -> Sources | None:
         has_pool="\ndef process_single_file(" in text,
         discovers="_discover_line_names" in text,
         has_gate=(place / "orcaflex_api.py").exists(),
+        folder=place,
     )
 
 

@@ -28,9 +28,9 @@ def key(default: Any, does: str, allowed: str, *, shown: str = "", **limits: Any
     return Field(default=default, description=does, json_schema_extra=extra, **limits)
 
 
-def choice(default: str, does: str, *allowed: str) -> Any:
-    """A key that takes one of these words."""
-    return key(default, does, "one of " + ", ".join(allowed))
+def choice(default: str | None, does: str, *allowed: str, shown: str = "") -> Any:
+    """A key that takes one of these words; None stands for what `shown` says."""
+    return key(default, does, "one of " + ", ".join(allowed), shown=shown)
 
 
 def switch(default: bool, does: str) -> Any:

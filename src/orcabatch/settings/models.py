@@ -7,9 +7,9 @@ values. Inside, sizes are bytes, durations seconds, rates per second, percentage
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
 
 from orcabatch.settings import units
 from orcabatch.settings.checks import cross_faults
@@ -304,6 +304,16 @@ class Settings(Section):
         "auto",
         "serial",
         "per_file",
+    )
+    check: Annotated[Literal["strict", "warn", "off"] | None, BeforeValidator(units.parse_word)] = choice(
+        None,
+        "What becomes of mistakes in a digitalmodel YAML: misspelt keys and words, columns that overwrite each other, "
+        "what is needed and missing. `strict`: with one that the YAML alone proves, nothing is loaded. `warn`: all are "
+        "said, and it runs. `off`: nobody looks.",
+        "strict",
+        "warn",
+        "off",
+        shown="`strict` in `orcabatch run` and `plan`, `warn` elsewhere",
     )
     failed_rows: Switch = switch(
         False, "Whether failed files also stand as rows of the summaries (`run_status` says why, values empty)."

@@ -5,7 +5,6 @@ Covers mappings as YAML or a call gives them. Does not cover reading files. See 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from orcabatch.errors import SettingsError
 from orcabatch.settings.checks import cross_faults
 from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings
+from orcabatch.settings.nearest import nearest
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -236,16 +236,16 @@ def _nearest_key(path: tuple[str, ...]) -> str:
     """
     beside = {name: ".".join((*path[:-1], name)) for name in _names_in(path[:-1])}
     elsewhere = {key.rsplit(".", 1)[-1]: key for key in reversed(dict(all_keys()))}
-    begun = [name for name in beside if len(path[-1]) > 2 and name.startswith(path[-1])]
-    nearest = begun or difflib.get_close_matches(path[-1], elsewhere | beside, n=1)
-    return (elsewhere | beside)[nearest[0]] if nearest else ""
+    begun = nearest(path[-1], beside, alike=1, begun=True)
+    found = begun or nearest(path[-1], beside | elsewhere)
+    return (elsewhere | beside)[found] if found else ""
 
 
 def _nearest_value(field: FieldInfo, value: object) -> str:
     if not allowed_of(field).startswith("one of "):
         return ""
     choices = allowed_of(field).removeprefix("one of ").split(", ")
-    return next(iter(difflib.get_close_matches(str(value).strip().lower(), choices, n=1)), "")
+    return nearest(str(value), choices)
 
 
 _SECTIONS = frozenset(

@@ -121,6 +121,11 @@ def parse_switch(value: object) -> bool:
     raise ValueError(SWITCH_ALLOWED)
 
 
+def parse_word(value: object) -> object:
+    """The word `off` as it was meant: YAML reads it as false. Other values as they are."""
+    return "off" if value is False else value
+
+
 def parse_text(value: object) -> str:
     """Text; a path counts, a number does not."""
     if isinstance(value, os.PathLike):

@@ -1,0 +1,119 @@
+"""Keys that digitalmodel does not read, at every level, and keys that stand twice.
+
+A key that is nearly one that decides something is a mistake; but one that is set aside beside the right one
+(`Label_old`, `groups2`) is there on purpose, and so are keys that digitalmodel accepts and ignores. Sections of outputs
+that are off are not looked at. Does not cover values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.check.effective import OWN, Column, Group
+from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
+from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, Level
+from orcabatch.digitalmodel.settle import flagged
+from orcabatch.settings.nearest import MISSPELT, letters, nearest
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.check.lines import Lines
+
+_ASIDE = re.compile(r"[^a-z]", re.IGNORECASE)
+
+
+def key_faults(
+    asked: Mapping[str, Any],
+    cfg: Mapping[str, Any],
+    groups: Mapping[str, tuple[Group, ...]],
+    known: frozenset[str] = frozenset(),
+) -> Iterator[Finding]:
+    """Keys that are not read.
+
+    Args:
+        asked: what the engineer wrote: the YAML and what the command line changes in it, without defaults.
+        cfg: the whole configuration.
+        groups: the groups of each settings section as computed, where that could be told.
+        known: more words that the digitalmodel in use may read.
+    """
+    known_groups = {group.path: group for section in groups.values() for group in section}
+    for path, level, section in _levels(asked, (), ""):
+        if _is_off(path, cfg):
+            continue
+        for key in section:
+            name = str(key)
+            if name in level.read | level.idle or name in known:
+                continue
+            group = known_groups.get(path) or known_groups.get(path[:-2])
+            column = group.columns[int(path[-1])] if group is not None and path != group.path else None
+            found = _fault(name, level, section, column)
+            if found is not None:
+                place = group.place_of(column) if group and column else group.place if group else dotted(path)
+                yield Finding((*path, name), place, *found)
+
+
+def twice_faults(lines: Lines, cfg: Mapping[str, Any]) -> Iterator[Finding]:
+    """Keys that stand twice in one section of the YAML."""
+    for here in (lines, lines.below):
+        for twice in here.twice if here is not None else ():
+            path, key = twice.path[:-1], str(twice.path[-1])
+            level = LEVELS.get(dotted(path, lambda _: "[]"))
+            if level is None or key not in level.read or _is_off(twice.path, cfg):
+                continue
+            said = f"{key} stands twice here (first on line {twice.line}), and only the last one counts"
+            yield Finding(twice.path, dotted(path), said, proven=True)
+
+
+def _levels(value: Any, path: Path, pattern: str) -> Iterator[tuple[Path, Level, Mapping[Any, Any]]]:
+    """Every section of which the keys are known."""
+    if isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _levels(item, (*path, position), f"{pattern}[]")
+    elif isinstance(value, Mapping) and pattern in LEVELS:
+        yield path, LEVELS[pattern], value
+        for key, item in value.items():
+            yield from _levels(item, (*path, str(key)), f"{pattern}.{key}" if pattern else str(key))
+
+
+def _fault(key: str, level: Level, section: Mapping[Any, Any], column: Column | None) -> tuple[str, str, bool] | None:
+    """Problem, nearest and whether it is proven; None where the key may stand there."""
+    right = nearest(key, sorted(level.read) + sorted(level.idle), alike=MISSPELT)
+    beside = (name for name in level.read if name in section)
+    if right in level.idle or any(_is_set_aside(key, name) for name in beside) or _is_harmless(section.get(key), level):
+        return None
+    if right and not _is_set_aside(key, right):
+        said = f"digitalmodel does not read {key}"
+        said += f"; {right} stands beside it and counts" if right in section else _instead(right, column)
+        return said, right, right not in section
+    if not level.closed:
+        return None
+    return f"digitalmodel does not read {key}", nearest(key, sorted(level.read), begun=True), False
+
+
+def _is_set_aside(key: str, right: str) -> bool:
+    """Whether a key looks like the right one put out of use: with a number, a mark or a word hung on."""
+    if right not in key or letters(key) == letters(right):
+        return False
+    before, after = key.split(right, 1)
+    return bool(_ASIDE.match(after) or (before and _ASIDE.match(before[-1])))
+
+
+def _is_harmless(value: Any, level: Level) -> bool:
+    """An output under another name that is off would do nothing under the right one either."""
+    outputs = LEVELS["orcaflex.postprocess"]
+    return level is outputs and isinstance(value, Mapping) and "flag" in value and not value["flag"]
+
+
+def _instead(right: str, column: Column | None) -> str:
+    """What the column has in place of what was meant."""
+    source = column.origins.get(right, OWN) if column is not None else OWN
+    return f"; it takes {right}: {shown(column.values[right])} from {source}" if column and source else ""
+
+
+def _is_off(path: Path, cfg: Mapping[str, Any]) -> bool:
+    """Whether what stands there belongs to an output that is off."""
+    top = str(path[0]) if path else ""
+    return any(
+        top in {section, f"{section}_master"} and not flagged(cfg, output) for output, section in SETTINGS_OF.items()
+    )

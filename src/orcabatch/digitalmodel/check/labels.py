@@ -1,0 +1,156 @@
+"""What columns and groups do to each other: labels that overwrite, files that overwrite, values taken over by accident.
+
+The names of tables are digitalmodel's: `<name>_<Label>.csv` of summaries and linked statistics, `<stem>_<Label>.csv` of
+time series. Does not cover time series of two files (`orcabatch.digitalmodel.checks`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.digitalmodel.check.columns import LINKED, SERIES, SUMMARY
+from orcabatch.digitalmodel.check.effective import MASTER, OWN
+from orcabatch.digitalmodel.check.finding import Finding, shown
+from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, OWN_COLUMNS, SETTINGS_OF
+from orcabatch.store.failed_files import SUFFIX
+
+if TYPE_CHECKING:
+    from orcabatch.digitalmodel.check.effective import Column, Group
+
+_OWN_COLUMNS = {SETTINGS_OF[output]: own for output, own in OWN_COLUMNS.items()}
+_WINDOWS_FORBIDS = re.compile(r'[<>:"|?*\x00-\x1f]')
+
+
+def label_faults(section: str, groups: Sequence[Group]) -> Iterator[Finding]:
+    """Labels of one section that lose a column or a table."""
+    first: dict[Any, Group] = {}
+    for group in groups:
+        label = group.values.get("Label")
+        if "Label" not in group.values:
+            yield _of_group(group, "Label is missing here and in the master, so every file fails")
+        elif not isinstance(label, str):
+            yield _of_group(
+                group, f"Label: {shown(label)} is no text, so no file can be named after it; put it in quotes"
+            )
+        elif label in first:
+            lost = f"the table of group number {int(first[label].path[-1]) + 1} is lost"
+            yield _of_group(group, f"Label {shown(label)} stands at two groups: {lost}")
+        else:
+            first[label] = group
+        yield from _columns(section, group)
+        yield from _taken_over(group)
+        if section == SERIES:
+            yield from _other_periods(group)
+
+
+def _columns(section: str, group: Group) -> Iterator[Finding]:
+    first: dict[str, Column] = {}
+    for column in group.columns:
+        for label in _labels(column):
+            place, path = group.place_of(column), column.key("Label")
+            if label in _OWN_COLUMNS[section] and label not in KEPT_EMPTY:
+                said = f"Label {shown(label)} is a column that digitalmodel writes itself: that one is lost"
+                yield Finding(path, place, said, proven=True)
+            elif label in _OWN_COLUMNS[section]:
+                said = f"Label {shown(label)} takes the place of a column that digitalmodel leaves empty"
+                yield Finding(path, place, said)
+            elif label in first:
+                other = int(first[label].path[-1]) + 1
+                lost = "their rows cannot be told apart" if section == LINKED else f"column number {other} is lost"
+                said = f"Label {shown(label)} stands at two columns of the group: {lost}"
+                yield Finding(path, place, said, proven=section != LINKED)
+            first.setdefault(label, column)
+
+
+def _labels(column: Column) -> list[Any]:
+    """The labels of a column; digitalmodel takes a list too."""
+    label = column.values.get("Label")
+    found = label if isinstance(label, list) else [label]
+    return [one for one in found if isinstance(one, str | int | float)]
+
+
+def _taken_over(group: Group) -> Iterator[Finding]:
+    """Keys for which the master has a value, and an earlier column's counts in its place."""
+    for column in group.columns:
+        for key, source in column.origins.items():
+            if source in {OWN, MASTER} or key not in column.master or column.values[key] == column.master[key]:
+                continue
+            mine, theirs = shown(column.values[key]), shown(column.master[key])
+            said = f"takes {key}: {mine} from {source}, not {theirs} from the master"
+            yield Finding(column.path, group.place_of(column), f"{said}, because digitalmodel merges in place")
+
+
+def _other_periods(group: Group) -> Iterator[Finding]:
+    """Columns of a time series that cover another time than the first: they all share one time column."""
+    if not group.columns:
+        return
+    period = group.columns[0].values.get("SimulationPeriod")
+    for column in group.columns[1:]:
+        other = column.values.get("SimulationPeriod")
+        if other != period:
+            said = f"SimulationPeriod: {shown(other)}, but the times in the table are those of the first column"
+            said = f"{said}, {shown(period)}"
+            yield Finding(column.key("SimulationPeriod"), group.place_of(column), said)
+
+
+def name_faults(
+    cfg: Mapping[str, Any], groups: Mapping[str, Sequence[Group]], *, windows: bool = os.name == "nt"
+) -> Iterator[Finding]:
+    """Labels that give two tables one file, or a file outside the result folder.
+
+    Args:
+        cfg: the configuration.
+        groups: the groups of each section whose output is on.
+        windows: whether file names are Windows'.
+    """
+    analysis = cfg["Analysis"]
+    name, over = str(analysis["file_name"]), str(analysis.get("file_name_for_overwrite", ""))
+    owners: dict[str, str] = {_as_file(f"{name}{SUFFIX}", windows): "the list of failed files"}
+    stems = list(dict.fromkeys(PurePath(str(file)).stem for file in cfg["file_management"]["input_files"]["sim"]))
+    for section, prefixes in ((SUMMARY, [name]), (LINKED, [over]), (SERIES, stems)):
+        for group in groups.get(section, ()):
+            label = group.values.get("Label")
+            if isinstance(label, str):
+                yield from _bad_name(group, label, prefixes, str(analysis["result_folder"]), windows)
+                yield from _collisions(group, label, prefixes, owners, windows)
+
+
+def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, windows: bool) -> Iterator[Finding]:
+    separators = "/\\" if windows else "/"
+    if any(separator in label for separator in separators):
+        places = [os.path.normpath(os.path.join(folder, f"{prefix}_{label}.csv")) for prefix in prefixes]  # noqa: PTH118
+        inside = all(PurePath(place).is_relative_to(os.path.normpath(folder)) for place in places)
+        missing = any(not os.path.isdir(os.path.dirname(place)) for place in places)  # noqa: PTH112, PTH120
+        where = "a folder that is not there" if inside else "outside the result folder"
+        yield _of_group(group, f"Label {shown(label)} puts the table {where}", proven=not inside or missing)
+    elif windows and _WINDOWS_FORBIDS.search(label):
+        yield _of_group(group, f"Label {shown(label)} holds a character that no file name on Windows may have")
+
+
+def _collisions(
+    group: Group, label: str, prefixes: Sequence[str], owners: dict[str, str], windows: bool
+) -> Iterator[Finding]:
+    mine = group.place
+    told: set[str] = set()
+    for prefix in prefixes:
+        file = f"{prefix}_{label}.csv"
+        owner = owners.setdefault(_as_file(file, windows), mine)
+        if owner != mine and owner not in told:
+            told.add(owner)
+            exact = owner != "the list of failed files"
+            yield _of_group(group, f"its table would be written to {file}, as that of {owner}", proven=exact)
+
+
+def _as_file(name: str, windows: bool) -> str:
+    """What the file system takes for the same."""
+    plain = os.path.normpath(name)
+    return plain.casefold() if windows else plain
+
+
+def _of_group(group: Group, problem: str, *, proven: bool = True) -> Finding:
+    path = (*group.path, "Label") if "Label" in group.values else group.path
+    return Finding(path, group.place, problem, proven=proven)

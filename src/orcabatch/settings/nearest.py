@@ -1,0 +1,43 @@
+"""The right word that a wrong one looks most like: one owner for settings, YAML keys, names in a model.
+
+Capitals, spaces, hyphens and underscores make no difference here: `Simulation_period` looks exactly like
+`SimulationPeriod`. Pure. Does not cover what is said about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+ALIKE = 0.6
+"""From here on (1.0: the same letters) a word is worth suggesting."""
+MISSPELT = 0.8
+"""From here on a word is taken for a misspelt one: a slip in four letters is above it, another word is below."""
+_SHORTEST_BEGINNING = 3
+
+
+def nearest(word: str, known: Iterable[str], *, alike: float = ALIKE, begun: bool = False) -> str:
+    """The one of `known` that looks most like `word`; empty where none does.
+
+    Args:
+        word: the wrong one.
+        known: the right ones; of equals the first wins.
+        alike: how much it has to look like it, from 0 to 1.
+        begun: a word of which `word` is the beginning is meant, whatever looks more alike.
+    """
+    by_letters: dict[str, str] = {}
+    for name in known:
+        by_letters.setdefault(letters(name), name)
+    asked = letters(word)
+    if begun and len(asked) >= _SHORTEST_BEGINNING:
+        longer = [name for name in by_letters if name.startswith(asked)]
+        if longer:
+            return by_letters[longer[0]]
+    found = difflib.get_close_matches(asked, by_letters, n=1, cutoff=alike)
+    return by_letters[found[0]] if found else ""
+
+
+def letters(word: str) -> str:
+    """The word without what is easily written in another way."""
+    return re.sub(r"[\s_-]+", "", word).casefold()
