@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
+import numpy as np
 import pytest
 
 import batch_functions
@@ -16,6 +17,8 @@ from orcabatch.batch.reasons import changed
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.settings import parse_settings
+from orcabatch.store.ledger import Entry, schema
+from orcabatch.store.values import decode, encode
 
 REAL = Binding(None, Kind.REAL, "11.4", "11.4b")
 
@@ -179,3 +182,55 @@ def test_what_changed_is_said_in_words():
     other = {**before, "configuration": "b", "version of numpy": "0"}
     assert changed(before, other, "") == "the configuration changed, another version of numpy"
     assert changed("nonsense", before, "") == ""
+
+
+def test_results_too_large_for_a_row_are_not_kept_and_that_is_said_once(files, monkeypatch):
+    """The others are; nothing of the ledger is thrown away."""
+    monkeypatch.setattr(schema, "ROW_BYTES", 3_000)
+    said = []
+    with memory(files, warn=said.append).opened() as first:
+        for index, value in enumerate((1.0, bytes(5_000), bytes(6_000))):
+            first.starting(index)
+            first.record([Ended(FileOutcome(files[index], first.batches[0].name, Status.OK, value, index=index))])
+    assert len(set(said)) == 1
+    assert "larger than 3 kB are not kept" in said[0]
+    with memory(files, warn=said.append).opened() as later:
+        assert [known(later, index) is not None for index in range(3)] == [True, False, False]
+    assert len(set(said)) == 1
+
+
+STRANGE = [None, -1, 2**70, float("nan"), "text", "../../above.csv", b"\0", [], {}, [[1]], {"a": None}, np.zeros(3)]
+
+
+def places(value, path=()):
+    """Where there is something in a nested value."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in inner:
+        yield from places(item, (*path, key))
+
+
+def put_in(value, path, strange):
+    """The value with something strange in that place."""
+    if not path:
+        return strange
+    key, *rest = path
+    if isinstance(value, dict):
+        return {**value, key: put_in(value[key], rest, strange)}
+    return [put_in(item, rest, strange) if place == key else item for place, item in enumerate(value)]
+
+
+def test_nothing_that_a_row_can_hold_ends_a_run(files):
+    """A row with the right checksum may hold anything that can be stored: it is a result of that shape, or none."""
+    with memory(files).opened() as first:
+        done(first, 0)
+        key = first._keys[first.batches[0].name, 0]
+        honest = decode(first.ledger.get(key))
+        for path in places(honest):
+            for strange in STRANGE:
+                content = encode(put_in(honest, path, strange))
+                first.ledger.put(Entry(key, "result", str(files[0]), first.batches[0].label, content))
+                found = known(first, 0)
+                assert found is None or isinstance(found.outcome, FileOutcome)
+                if path and path[0] in {"warnings", "size", "joint", "outputs"} and isinstance(strange, np.ndarray):
+                    assert found is None

@@ -5,17 +5,21 @@ from __future__ import annotations
 import runpy
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
 import orcabatch
 from batch_functions import largest_tension, name_and_tension
+from orcabatch.batch.learned import recall
 from orcabatch.cli import main
 from orcabatch.errors import SourceError
 from orcabatch.plan.history import Learned, Record, learn
 from orcabatch.plan.tuned import tuned_section
 from orcabatch.settings import parse_settings
+from orcabatch.store.values import encode
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -136,3 +140,33 @@ def test_plan_write_refuses_the_users_own_file_and_another_folder(project):
     for target in (source, project / "elsewhere" / "new.yml"):
         with pytest.raises(SourceError):
             _only([source], target)
+
+
+STRANGE = [None, -1, 2**70, float("nan"), float("inf"), "text", b"\0", [], {}, [[1]], ["a", 0, 0.0, -1.0], np.zeros(3)]
+
+
+@pytest.mark.parametrize("place", ["records", "limit", "executor", "read_ahead", "processes_save", "record", "all"])
+def test_a_strange_lesson_teaches_nothing_that_a_plan_could_not_follow(place):
+    """Anybody may have written it, with the right checksum: what is no lesson is none."""
+    honest = {"records": [["a.sim", 9, 1.0, 1.5]], "limit": 4, "executor": "threads", "read_ahead": 2}
+    ledger = Lessons()
+    earlier = SimpleNamespace(ledger=ledger, batches=[], binding=SimpleNamespace(kind="simulated"))
+    host = SimpleNamespace(logical_cpus=2, total_ram_bytes=1)
+    for strange in STRANGE:
+        inner = {place: strange} if place in honest else {"records": [["a.sim", strange, strange, strange]]}
+        ledger.content = encode(strange if place == "all" else honest | inner)
+        found = recall(earlier, host)
+        assert all(record.usable for record in found.records)
+        assert found.limit is None or found.limit >= 1
+        assert found.read_ahead is None or 1 <= found.read_ahead <= 4
+        assert found.start(10) is None or found.start(10) >= 1
+
+
+class Lessons:
+    """A ledger that knows one lesson."""
+
+    remembers = True
+    content = b""
+
+    def get(self, key):
+        return self.content

@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -129,11 +131,90 @@ def test_above_its_size_the_oldest_results_go_and_the_history_stays(opened, tmp_
 
 
 def test_a_result_that_would_fill_the_ledger_alone_is_not_kept(opened):
-    """It would drive out everything else."""
+    """It would drive out everything else; whoever gave it is told."""
     book = opened(max_bytes=4_000_000)
-    book.put(entry(1, bytes(2_000_000)))
+    assert book.most_bytes == 1_000_000
+    assert not book.put(entry(1, bytes(2_000_000)))
+    assert book.put(entry(2, bytes(1_000_000)))
     book.commit()
-    assert book.get((1).to_bytes(16, "big")) is None
+    assert [book.get(key) is not None for key in keys(3)] == [False, False, True]
+
+
+def test_a_result_larger_than_a_row_is_refused_and_throws_nothing_away(opened, monkeypatch, warned, tmp_path):
+    """However large the ledger may be: SQLite would call it an error, and that is no damage."""
+    monkeypatch.setattr(schema, "ROW_BYTES", 10_000)
+    book = opened()
+    assert book.put(entry(1, bytes(10_000)))
+    assert not book.put(entry(2, bytes(10_001)))
+    book.close()
+    assert [opened().get(key) for key in keys(3)] == [None, bytes(10_000), None]
+    assert warned == []
+    assert not (tmp_path / "ledger.db.damaged").exists()
+
+
+def test_what_sqlite_finds_too_large_to_write_is_lost_alone(opened, monkeypatch, warned, tmp_path):
+    """The others stay, and so does the ledger."""
+    book = opened()
+    book.put(entry(1))
+    book.commit()
+    book._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5_000)
+    book.put(entry(2, random.Random(2).randbytes(10_000)))
+    book.close()
+    assert [opened().get(key) for key in keys(3)] == [None, b"result 1", None]
+    assert ["1 results could not be kept" in text for text in warned] == [True]
+    assert not (tmp_path / "ledger.db.damaged").exists()
+
+
+def test_a_row_too_large_to_read_answers_nothing_and_the_others_do(opened, monkeypatch, warned, tmp_path):
+    """Somebody else wrote it: the ledger is not thrown away for it."""
+    book = opened()
+    book.put(entry(1, random.Random(1).randbytes(10_000)))
+    book.put(entry(2))
+    book.close()
+    monkeypatch.setattr(schema, "_WHOLE_ROW_BYTES", 5_000)
+    assert [opened().get(key) for key in keys(3)] == [None, None, b"result 2"]
+    assert warned == []
+    assert not (tmp_path / "ledger.db.damaged").exists()
+
+
+def planted(file, packed):
+    """Replace what is packed in every row, with a checksum that is right: anybody can work that out."""
+    with sqlite3.connect(file) as connection:
+        for key, *words in connection.execute("SELECT key, kind, file, label FROM entries").fetchall():
+            values = (packed, book_module._checksum(key, words, packed), key)
+            connection.execute("UPDATE entries SET payload = ?, checksum = ? WHERE key = ?", values)
+    connection.close()
+
+
+def test_a_row_is_not_unpacked_beyond_what_a_row_holds(opened, monkeypatch, tmp_path):
+    """100 MB of zeros are 100 kB when packed: reading takes the memory that an honest row may take, and no more."""
+    book = opened()
+    book.put(entry(1))
+    book.close()
+    planted(tmp_path / "ledger.db", zlib.compress(bytes(100_000_000)))
+    monkeypatch.setattr(schema, "ROW_BYTES", 1_000_000)
+    book = opened()
+    tracemalloc.start()
+    try:
+        assert book.get((1).to_bytes(16, "big")) is None
+        assert book.latest("a.sim", "summary") is None
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"nothing packed", zlib.compress(b"result 1")[:-3], zlib.compress(b"result 1") + b"more"],
+    ids=["empty", "not packed", "cut off", "more behind it"],
+)
+def test_what_cannot_be_unpacked_answers_nothing(opened, tmp_path, packed):
+    """Although its checksum is right."""
+    book = opened()
+    book.put(entry(1))
+    book.close()
+    planted(tmp_path / "ledger.db", packed)
+    assert opened().get((1).to_bytes(16, "big")) is None
 
 
 def corrupted(file, statement):

@@ -14,6 +14,7 @@ out of the ledger. A file that changes while it is being worked on is not rememb
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,8 +27,9 @@ from orcabatch.batch.reasons import AGAIN, changed
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.plan import Expectation
+from orcabatch.settings.units import format_size
 from orcabatch.store.ledger import Entry, History, Ledger, NoLedger, ledger_file, open_ledger
-from orcabatch.store.values import Damaged, NotStorable, decode, encode
+from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 
 if TYPE_CHECKING:
     from orcabatch.batch.job import Ended, Visit
@@ -205,7 +207,7 @@ class EarlierRuns:
             content = None if key is None else self.ledger.get(key)
             if content is not None:
                 with suppress(Damaged):
-                    yield subject, decode(content)
+                    yield subject, _fact(decode(content))
 
     def starting(self, index: int) -> None:
         """A worker is about to get the file: remember what it looks like now."""
@@ -219,7 +221,7 @@ class EarlierRuns:
         if subject in batch.facts and self._may(batch) and self._unchanged(index):
             key = self._fact_key(index, subject)
             if key is not None:
-                self.ledger.put(Entry(key, "fact", str(self.visits[index].file), batch.label, encode(content)))
+                self._keep(Entry(key, "fact", str(self.visits[index].file), batch.label, encode(content)), batch)
                 self.ledger.commit()
 
     def record(self, ended: Iterable[Ended]) -> None:
@@ -244,7 +246,7 @@ class EarlierRuns:
             return
         content = batch.concluded(outcomes, outputs)
         if content is not None:
-            self.ledger.put(Entry(key, "conclusion", "", batch.label, encode(content)))
+            self._keep(Entry(key, "conclusion", "", batch.label, encode(content)), batch)
             self.ledger.commit()
 
     def conclusion(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> Any:
@@ -310,11 +312,11 @@ class EarlierRuns:
         key = digest("lesson", {**background, **environment(self.binding)})
         kept = self.ledger.get(key)
         if lesson is not None and kept is None:
-            self.ledger.put(Entry(key, "lesson", "", batch.label, encode(dict(lesson))))
+            self._keep(Entry(key, "lesson", "", batch.label, encode(dict(lesson))), batch)
             self.ledger.commit()
         elif lesson is None and kept is not None:
             with suppress(Damaged, TypeError):
-                batch.learn(decode(kept))
+                batch.learn(checked(decode(kept), dict))
 
     def _read_fingerprints(self) -> None:
         labels = {batch.label for batch in self.batches}
@@ -356,24 +358,25 @@ class EarlierRuns:
             return None
         visit = self.visits[index]
         try:
-            stored = decode(payload)
-            value, outputs = batch.unpack(stored["value"]), stored["outputs"]
+            stored = checked(decode(payload), dict)
+            value = batch.unpack(stored["value"])
             outcome = FileOutcome(
                 visit.file,
                 batch.name,
                 Status.SKIPPED,
                 value,
-                warnings=tuple(stored["warnings"]),
+                warnings=checked_texts(stored["warnings"]),
                 index=index,
-                size_bytes=int(stored["size"]),
+                size_bytes=checked(stored["size"], int),
             )
-            joint = bool(stored["joint"])
+            known = Known(outcome, key, checked(stored["joint"], bool))
+            stand = checked(stored["outputs"], list) == [print_of(path) for path in batch.written(value)]
         except (Damaged, KeyError, TypeError, ValueError):
             return None
-        if not all(print_of(Path(path)) == seen for path, seen in outputs):
+        if not stand:
             return None
         self._keys[batch.name, visit.positions[batch.name]] = key
-        return Known(outcome, key, joint)
+        return known
 
     # --- keeping
 
@@ -384,8 +387,8 @@ class EarlierRuns:
         if not self._may(batch) or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
-        outputs = {str(path): print_of(path) for path in batch.written(outcome.value)}
-        if depends is None or None in outputs.values():
+        outputs = [print_of(path) for path in batch.written(outcome.value)]
+        if depends is None or None in outputs:
             return  # an output that has vanished by now would later stand as it was written: not there
         made_of = material(depends)
         try:
@@ -394,9 +397,20 @@ class EarlierRuns:
             self.warn(f"Results of {batch.name} are not kept for the next run: {error}.")
             return
         key = key_of("result", made_of)
-        self._keys[batch.name, self.visits[index].positions[batch.name]] = key
-        self._written.setdefault(index, []).append(key)
-        self.ledger.put(Entry(key, "result", file, batch.label, packed))
+        if self._keep(Entry(key, "result", file, batch.label, packed), batch):
+            self._keys[batch.name, self.visits[index].positions[batch.name]] = key
+            self._written.setdefault(index, []).append(key)
+
+    def _keep(self, entry: Entry, batch: Batch) -> bool:
+        """Put it into the ledger; that it is too large for one is said."""
+        kept = self.ledger.put(entry)
+        if not kept:
+            what = "The tables" if entry.kind == "conclusion" else "Results"
+            self.warn(
+                f"{what} of {batch.name} larger than {format_size(self.ledger.most_bytes)} are not kept for the next "
+                "run, which makes them again: that is a quarter of `ledger.max_size`, or the most that a row holds."
+            )
+        return kept
 
     def _unchanged(self, index: int) -> bool:
         """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
@@ -421,7 +435,8 @@ class EarlierRuns:
         if before is None or now is None:
             return
         with suppress(Damaged, KeyError, TypeError, ValueError):
-            reason = changed(dict(decode(decode(before)["depends"])), now, str(batch.files[0].name))
+            depends = checked(decode(before), dict)["depends"]
+            reason = changed(dict(decode(depends)), now, str(batch.files[0].name))
             if reason:
                 self._again.setdefault(reason, []).append(file.name)
 
@@ -441,14 +456,22 @@ def earlier_runs(  # noqa: PLR0913 - all that it rests on
     return EarlierRuns(batches, visits, binding, together, enabled, fresh, warn)
 
 
-def _packed(end: Ended, batch: Batch, outputs: Mapping[str, Any]) -> dict[str, Any]:
+def _fact(content: Any) -> float:
+    """What a worker can have said."""
+    fact: float = checked(content, float, int)
+    if not math.isfinite(fact):
+        raise Damaged("a number that no worker says")
+    return fact
+
+
+def _packed(end: Ended, batch: Batch, outputs: Sequence[Any]) -> dict[str, Any]:
     outcome = end.outcome
     return {
         "value": batch.pack(outcome.value),
         "warnings": list(outcome.warnings),
         "size": outcome.size_bytes,
         "joint": end.joint,
-        "outputs": [[path, stands] for path, stands in outputs.items()],
+        "outputs": outputs,
     }
 
 

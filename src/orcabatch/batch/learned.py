@@ -12,17 +12,18 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.outcome import Phase, Status
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 from orcabatch.plan.predict import Expectation, History
 from orcabatch.store.ledger import Entry
-from orcabatch.store.values import Damaged, decode, encode
+from orcabatch.store.values import Damaged, checked, decode, encode
 
 if TYPE_CHECKING:
     from orcabatch.batch.earlier import EarlierRuns
@@ -86,8 +87,8 @@ def recall(earlier: EarlierRuns, host: HostResources) -> Learned:
     payload = earlier.ledger.get(_key(earlier, host)) if earlier.ledger.remembers else None
     if payload is None:
         return Learned()
-    with suppress(Damaged, KeyError, TypeError, ValueError):
-        return _learned(decode(payload))
+    with suppress(Damaged, KeyError, TypeError, ValueError, OverflowError):
+        return _learned(checked(decode(payload), dict))
     return Learned()
 
 
@@ -102,7 +103,7 @@ def lessons(request: Request, host: HostResources) -> Learned:
 
 def keep(earlier: EarlierRuns, host: HostResources, ran: Ran) -> None:
     """Leave to the next run what this one measured; with an open ledger."""
-    records = list(_records(ran.outcomes))
+    records = list(_measured(ran.outcomes))
     if not earlier.ledger.remembers or not records:
         return
     before = recall(earlier, host)
@@ -121,7 +122,7 @@ def keep(earlier: EarlierRuns, host: HostResources, ran: Ran) -> None:
     earlier.ledger.commit()
 
 
-def _records(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
+def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
     """One record per file that was worked on: a file of two batches took what both took."""
     seconds: dict[Path, float] = {}
     last: dict[Path, FileOutcome] = {}
@@ -137,19 +138,28 @@ def _records(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
             yield record
 
 
-def _learned(content: dict[str, Any]) -> Learned:
-    records = [
-        Record(str(file), int(size), float(seconds), None if factor is None else float(factor))
-        for file, size, seconds, factor in content["records"]
-    ]
-    limit, depth = content["limit"], content["read_ahead"]
+def _learned(content: Mapping[str, Any]) -> Learned:
+    records = [_record(*record) for record in checked(content["records"], list)]
+    limit, depth = (checked(content[name], int, NoneType) for name in ("limit", "read_ahead"))
     return learn(
-        records,
-        limit=None if limit is None else max(1, int(limit)),
-        executor=str(content["executor"]),
-        read_ahead=None if depth is None else int(depth),
-        processes_save=float(content.get("processes_save", 0.0)),
+        [record for record in records if record.usable],
+        limit=None if limit is None else max(1, limit),
+        executor=checked(content["executor"], str),
+        read_ahead=None if depth is None else min(MOST_READ_AHEAD, max(1, depth)),
+        processes_save=_number(content.get("processes_save", 0.0)),
     )
+
+
+def _record(file: Any, size: Any, seconds: Any, factor: Any) -> Record:
+    known = None if factor is None else _number(factor)
+    return Record(checked(file, str), checked(size, int), _number(seconds), known if known and known > 0 else None)
+
+
+def _number(value: Any) -> float:
+    number = float(checked(value, float, int))
+    if not math.isfinite(number):
+        raise Damaged("a number that nobody measures")
+    return number
 
 
 def _key(earlier: EarlierRuns, host: HostResources) -> bytes:

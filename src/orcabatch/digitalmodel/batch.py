@@ -311,16 +311,22 @@ class DigitalModelBatch:
 
     def learn(self, lesson: Mapping[str, Any]) -> None:
         """Take over what a batch of the same background knew; raises TypeError where it is something else."""
+        if not all(isinstance(need, bool) for need in lesson.values()):
+            raise TypeError("needs are yes or no")
         self._serial_needs, self._understood = Needs(**lesson), True
         self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
     def pack(self, value: FileResult) -> dict[str, Any]:
         """A file's result as plain values and frames."""
-        return packed(value)
+        return packed(value, self.result_folder)
 
     def unpack(self, stored: Any) -> FileResult:
         """The result that `pack` was given; raises KeyError, TypeError or ValueError where it is something else."""
-        return unpacked(stored)
+        result = unpacked(stored, self.result_folder)
+        if self._layout is not None:  # else nothing is folded, and pandas need not be imported
+            for frames in (result.summary, result.linked):
+                dict(frames or {})
+        return result
 
     def written(self, value: FileResult) -> tuple[Path, ...]:
         """The files that belong to a file's result."""

@@ -17,6 +17,7 @@ from orcabatch.errors import OutputError
 from orcabatch.notice import Notice
 from orcabatch.store.atomic import write_bytes
 from orcabatch.store.failed_files import SUFFIX
+from orcabatch.store.storable import checked, checked_texts
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.adapter import DigitalModelPostProcess
@@ -41,10 +42,15 @@ class FinishedBatch:
 
     def __init__(self, batch: DigitalModelBatch, conclusion: Mapping[str, Any], known: Sequence[FileOutcome]) -> None:
         self._batch, self.known = batch, tuple(known)
-        self._outputs = [(str(name), bytes(content)) for name, content in conclusion["outputs"]]
-        self._warnings = tuple(str(warning) for warning in conclusion["warnings"])
-        self._notices = tuple(replace(Notice.from_dict(plain), batch=batch.name) for plain in conclusion["notices"])
-        self._digitalmodel = str(conclusion["digitalmodel"])
+        checked(conclusion, dict)
+        self._outputs = [
+            (output_name(kept, batch.name), checked(content, bytes))
+            for kept, content in checked(conclusion["outputs"], list)
+        ]
+        self._warnings = checked_texts(conclusion["warnings"])
+        notices = [Notice.from_dict(checked(plain, dict)) for plain in checked(conclusion["notices"], list)]
+        self._notices = tuple(replace(notice, batch=batch.name) for notice in notices)
+        self._digitalmodel = checked(conclusion["digitalmodel"], str)
 
     @property
     def name(self) -> str:
@@ -122,8 +128,8 @@ class FinishedBatch:
             OutputError: an output cannot be written.
         """
         outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
-        for kept, content in self._outputs if complete else ():
-            target = self.result_folder / output_name(kept, self.name)
+        for name, content in self._outputs if complete else ():
+            target = self.result_folder / name
             if not _stands(target, content):
                 write_bytes(target, content)
             outputs.append(target)

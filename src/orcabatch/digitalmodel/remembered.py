@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.adapter import FileResult
@@ -20,7 +21,7 @@ from orcabatch.digitalmodel.gaps import Gap
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.settle import Order
 from orcabatch.digitalmodel.sources import find_sources
-from orcabatch.store.values import decode, encode
+from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.layout import Layout
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LEFT_OUT = ("file_management", "performance")
 STAMPED = ("start_time", "file_name")
 """What the start time gets into: the names of outputs, never their content."""
+NUMBERS = (float, int)
 STAMP = "{name}"
 """Stands for the batch's name, which may hold its start time, in the names of its common outputs."""
 
@@ -105,12 +107,15 @@ class Frames(Mapping[str, Any]):
     """Stored frames by group label, read when somebody looks at them: a finished batch is handed out without pandas."""
 
     def __init__(self, stored: Mapping[str, bytes]) -> None:
-        self._stored = {str(label): bytes(content) for label, content in stored.items()}
+        self._stored = {checked(label, str): checked(content, bytes) for label, content in stored.items()}
         self._read: dict[str, Any] = {}
 
     def __getitem__(self, label: str) -> Any:
         if label not in self._read:
-            self._read[label] = decode(self._stored[label])
+            frame = decode(self._stored[label])
+            if type(frame).__name__ != "DataFrame":
+                raise Damaged("no table")
+            self._read[label] = frame
         return self._read[label]
 
     def __iter__(self) -> Iterator[str]:
@@ -128,12 +133,18 @@ def _packed_frames(frames: Mapping[str, Any] | None) -> dict[str, bytes] | None:
     return None if frames is None else {label: encode(frame) for label, frame in frames.items()}
 
 
-def packed(result: FileResult) -> dict[str, Any]:
-    """A file's result as plain values and frames."""
+def packed(result: FileResult, folder: Path) -> dict[str, Any]:
+    """A file's result as plain values and frames.
+
+    Raises:
+        NotStorable: it wrote outside the batch's result folder.
+    """
+    if any(path.parent != folder for _, path in result.outputs):
+        raise NotStorable("an output outside the result folder has no name there")
     return {
         "summary": _packed_frames(result.summary),
         "linked": _packed_frames(result.linked),
-        "outputs": [[label, str(path)] for label, path in result.outputs],
+        "outputs": [[label, path.name] for label, path in result.outputs],
         "record": result.record,
         "run_status": result.run_status,
         "stop_time": result.stop_time,
@@ -145,26 +156,36 @@ def packed(result: FileResult) -> dict[str, Any]:
     }
 
 
-def unpacked(stored: Mapping[str, Any]) -> FileResult:
-    """The result that `packed` was given.
+def unpacked(stored: Any, folder: Path) -> FileResult:
+    """The result that `packed` was given, of a batch with this result folder.
 
     Raises:
         KeyError, TypeError, ValueError: it is something else.
     """
-    settled, stop_time = stored["settled"]
+    settled, stop_time = checked(checked(stored, dict)["settled"], list)
     return FileResult(
-        summary=None if stored["summary"] is None else Frames(stored["summary"]),
-        linked=None if stored["linked"] is None else Frames(stored["linked"]),
-        outputs=tuple((str(label), Path(path)) for label, path in stored["outputs"]),
-        record=stored["record"],
-        run_status=str(stored["run_status"]),
-        stop_time=stored["stop_time"],
-        settled=Order(bool(settled), stop_time),
-        simulated_to=stored["simulated_to"],
-        complete=bool(stored["complete"]),
-        gaps=tuple(Gap(*gap) for gap in stored["gaps"]),
-        log=tuple(stored["log"]),
+        summary=_unpacked_frames(stored["summary"]),
+        linked=_unpacked_frames(stored["linked"]),
+        outputs=tuple((checked(label, str), folder / _name(name)) for label, name in checked(stored["outputs"], list)),
+        record=checked(stored["record"], dict, NoneType),
+        run_status=checked(stored["run_status"], str),
+        stop_time=checked(stored["stop_time"], *NUMBERS),
+        settled=Order(checked(settled, bool), checked(stop_time, *NUMBERS, NoneType)),
+        simulated_to=checked(stored["simulated_to"], *NUMBERS, NoneType),
+        complete=checked(stored["complete"], bool),
+        gaps=tuple(_gap(*gap) for gap in checked(stored["gaps"], list)),
+        log=checked_texts(stored["log"]),
     )
+
+
+def _unpacked_frames(stored: Any) -> Frames | None:
+    return None if stored is None else Frames(checked(stored, dict))
+
+
+def _gap(output: Any, group: Any, column: Any, missing: Any, rows: Any) -> Gap:
+    for name in (output, group, column):
+        checked(name, str, *NUMBERS, NoneType)  # a label is whatever the YAML says
+    return Gap(output, group, column, checked(missing, int), checked(rows, int))
 
 
 def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[list[Any]] | None:
@@ -181,6 +202,19 @@ def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[lis
     return found
 
 
-def output_name(kept: str, name: str) -> str:
-    """The name of a common output in a batch of this name."""
-    return name + kept.removeprefix(STAMP) if kept.startswith(STAMP) else kept
+def output_name(kept: Any, name: str) -> str:
+    """The name of a common output in a batch of this name.
+
+    Raises:
+        Damaged: it is no file's name, or leads out of the folder.
+    """
+    own = _name(kept)
+    return name + own.removeprefix(STAMP) if own.startswith(STAMP) else own
+
+
+def _name(kept: Any) -> str:
+    """A file's name that leads nowhere else."""
+    name: str = checked(kept, str)
+    if Path(name).name != name or name == "..":
+        raise Damaged("no name of an output")
+    return name

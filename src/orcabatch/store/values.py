@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from orcabatch.store.frames import frame_of, parts_of
-from orcabatch.store.storable import Damaged, NotStorable
+from orcabatch.store.storable import Damaged, NotStorable, checked, checked_texts
 
-__all__ = ["Damaged", "NotStorable", "decode", "encode"]
+__all__ = ["Damaged", "NotStorable", "checked", "checked_texts", "decode", "encode"]
 
 DEEPEST = 60
 """How deep values may be nested: a list that holds itself has no end."""

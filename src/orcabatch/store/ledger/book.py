@@ -4,9 +4,10 @@
     get ──> checksum ──> payload, or None
 
 One connection, used by one run. Two runs may use one file: SQLite serialises their transactions, which last
-milliseconds; what cannot be written now waits for the next commit. An error of SQLite's is one of three: somebody else
+milliseconds; what cannot be written now waits for the next commit. An error of SQLite's is one of these: somebody else
 is writing (wait; not as long again while it lasts), the file cannot be used now (leave it alone, keep trying), the file
-is damaged (set it aside, begin anew; a run that had the same file open follows to the new one). Each is said once.
+is damaged (set it aside, begin anew; a run that had the same file open follows to the new one). Each is said once. A
+row that is larger than any that is written, or unpacks to more, answers nothing.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class _Trouble(Enum):
 
     BUSY = "another run is writing to it"
     UNUSABLE = "it cannot be read or written"
+    ROW = "a row is larger than any that is written"
     DAMAGED = "it is damaged"
 
 
@@ -163,13 +165,19 @@ class SqliteLedger:
 
     # --- writing
 
-    def put(self, entry: Entry) -> None:
-        """Keep it with the next commit; not what would fill the ledger alone."""
-        if len(entry.payload) > self._max_bytes // 4:
-            return
+    @property
+    def most_bytes(self) -> int:
+        """A row's largest content; less in a small ledger, which one result must not fill alone."""
+        return min(schema.ROW_BYTES, self._max_bytes // 4)
+
+    def put(self, entry: Entry) -> bool:
+        """Keep it with the next commit; False where it is larger than `most_bytes`, and nothing is kept."""
+        if len(entry.payload) > self.most_bytes:
+            return False
         with self._guard:
             self._waiting_bytes += len(entry.payload)
             self._entries[entry.key] = entry
+        return True
 
     def add_history(self, run: History) -> None:
         """Add a run to the history with the next commit."""
@@ -240,7 +248,9 @@ class SqliteLedger:
         except (sqlite3.Error, sqlite3.Warning, OverflowError, MemoryError, UnicodeDecodeError) as error:
             self._roll_back()
             trouble = _trouble(error)
-            if trouble is _Trouble.DAMAGED:
+            if trouble is _Trouble.ROW and self._connection is not None:
+                return None  # it answers nothing, as any row that is not what was written
+            if trouble in {_Trouble.ROW, _Trouble.DAMAGED}:
                 self._set_aside(error)
             elif trouble is _Trouble.BUSY and self._connection is not None:
                 if not self._brief:
@@ -436,7 +446,17 @@ def _checked(key: bytes, row: tuple[Any, ...]) -> bytes | None:
     *words, packed, checksum = row
     if not isinstance(packed, bytes) or not isinstance(key, bytes) or _checksum(key, words, packed) != checksum:
         return None
-    return zlib.decompress(packed)
+    return _unpacked(packed)
+
+
+def _unpacked(packed: bytes) -> bytes | None:
+    """What was packed; None where it is nothing that was, or larger than a row's content ever is."""
+    unpacking = zlib.decompressobj()
+    try:
+        payload = unpacking.decompress(packed, schema.ROW_BYTES + 1)
+    except zlib.error:
+        return None
+    return payload if unpacking.eof and not unpacking.unused_data and len(payload) <= schema.ROW_BYTES else None
 
 
 def _checksum(key: bytes, words: Sequence[Any], packed: bytes) -> bytes:
@@ -459,7 +479,11 @@ def _past(row: tuple[Any, ...]) -> Past | None:
 def _trouble(error: BaseException) -> _Trouble:
     if isinstance(error, MemoryError):
         return _Trouble.UNUSABLE
+    if isinstance(error, OverflowError):
+        return _Trouble.ROW
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if code & 0xFF in _BUSY:
         return _Trouble.BUSY
+    if code & 0xFF == sqlite3.SQLITE_TOOBIG:
+        return _Trouble.ROW
     return _Trouble.UNUSABLE if code & 0xFF in _UNUSABLE and code != _SHORT_READ else _Trouble.DAMAGED

@@ -79,8 +79,12 @@ class Ledger(Protocol):
     def latest(self, file: str, label: str) -> bytes | None:
         """The result that was kept last for the file, whatever it depended on; None where none was."""
 
-    def put(self, entry: Entry) -> None:
-        """Keep it with the next commit."""
+    @property
+    def most_bytes(self) -> int:
+        """The largest payload that it keeps."""
+
+    def put(self, entry: Entry) -> bool:
+        """Keep it with the next commit; False where it is larger than `most_bytes`, and nothing is kept."""
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Do not answer these keys again."""
@@ -102,6 +106,7 @@ class NoLedger:
     """The ledger that is switched off."""
 
     remembers = False
+    most_bytes = 0
 
     def get(self, key: bytes) -> bytes | None:
         """Nothing."""
@@ -115,8 +120,9 @@ class NoLedger:
         """None."""
         return None
 
-    def put(self, entry: Entry) -> None:
-        """Forget it."""
+    def put(self, entry: Entry) -> bool:
+        """Forget it; nobody need be told."""
+        return True
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """It is forgotten already."""

@@ -26,6 +26,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
 """What each version adds to the one before; version n is the first n steps."""
 
 VERSION = len(STEPS)
+ROW_BYTES = 256_000_000
+"""The largest content of a row: what is read is unpacked into memory, and anybody may have written it."""
+_WHOLE_ROW_BYTES = ROW_BYTES + 1_000_000
+"""With its key and names, and what packing adds to content that cannot be packed."""
 
 
 class NewerLedger(Exception):  # noqa: N818 - a state, not a mistake
@@ -35,7 +39,7 @@ class NewerLedger(Exception):  # noqa: N818 - a state, not a mistake
 def configure(connection: sqlite3.Connection) -> None:
     """Settings that count for this connection only; the file's own come with the first step."""
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 512_000_000)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _WHOLE_ROW_BYTES)
     for pragma in (
         "trusted_schema = OFF",
         "cell_size_check = ON",

@@ -1,0 +1,140 @@
+"""What the ledger keeps of digitalmodel's batches comes back as it was, and nothing else that a row may hold."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dm_proof.configurations import CASES, configuration, write_files
+from dm_proof.harness import run, settings, with_output
+from orcabatch import simulated
+from orcabatch.digitalmodel.adapter import FileResult
+from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.finished import FinishedBatch
+from orcabatch.store.values import Damaged, decode, encode
+
+pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
+
+STRANGE = [
+    None,
+    5,
+    -1.5,
+    float("nan"),
+    2**70,
+    "text",
+    "../../above.csv",
+    "..",
+    b"\0",
+    [],
+    {},
+    [[1]],
+    [1, 2],
+    np.ones(2),
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DigitalModelBatch, Any, Any]]:
+    """A batch with all kinds of results, its outcomes, and what is kept of it in common."""
+    folder = tmp_path_factory.mktemp("out")
+    simulated.install()
+    on, sections = CASES["A+C"]
+    files = write_files(folder / "sims", count=2)
+    done = run(with_output(configuration(files, folder, *on, **sections), folder / "out"), threads=1)
+    outputs = [path for path in (folder / "out").iterdir() if path.suffix == ".csv"]
+    conclusion = done.batch.concluded(done.outcomes, outputs)
+    assert conclusion is not None
+    yield done.batch, done.outcomes, decode(encode(conclusion))
+    simulated.uninstall()
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there is something in a nested value."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in inner:
+        yield from places(item, (*path, key))
+
+
+def replaced(honest: Any) -> Iterator[Any]:
+    """The value with something strange in one place after the other."""
+    for path in places(honest):
+        for strange in STRANGE:
+            made = copy.deepcopy(honest)
+            here = made
+            for key in path[:-1]:
+                here = here[key]
+            if path:
+                here[path[-1]] = strange
+            yield made if path else strange
+
+
+def taken(read: Callable[[Any], Any], honest: Any) -> list[Any]:
+    """What is made of each strange value; nothing but the errors that are expected is raised."""
+    found = []
+    for strange in replaced(honest):
+        try:
+            found.append(read(decode(encode(strange))))
+        except (KeyError, TypeError, ValueError):  # Damaged is one of these
+            continue
+    return found
+
+
+def test_a_result_comes_back_as_it_was(finished: tuple[DigitalModelBatch, Any, Any]) -> None:
+    """Tables, time series, order and notes."""
+    batch, outcomes, _ = finished
+    for outcome in outcomes:
+        back = batch.unpack(decode(encode(batch.pack(outcome.value))))
+        assert batch.pack(back) == batch.pack(outcome.value)
+        assert back.outputs == outcome.value.outputs
+
+
+def test_a_strange_result_is_none_or_one_of_the_right_shape(finished: tuple[DigitalModelBatch, Any, Any]) -> None:
+    """Its time series lie in the result folder, its tables are tables, its numbers numbers."""
+    batch, outcomes, _ = finished
+    honest = decode(encode(batch.pack(outcomes[0].value)))
+    found = taken(batch.unpack, honest)
+    assert 0 < len(found) < len(list(replaced(honest)))
+    for result in found:
+        assert isinstance(result, FileResult)
+        assert all(path.parent == batch.result_folder and path.name not in {"", ".."} for _, path in result.outputs)
+        assert isinstance(result.stop_time, float | int)
+        for frames in (result.summary, result.linked):
+            assert all(type(frame).__name__ == "DataFrame" for frame in dict(frames or {}).values())
+        assert all(isinstance(line, str) for line in result.log)
+
+
+def test_a_strange_table_is_no_table(finished: tuple[DigitalModelBatch, Any, Any]) -> None:
+    """Whatever stands where an encoded table should."""
+    batch, outcomes, _ = finished
+    honest = batch.pack(outcomes[0].value)
+    for strange in [encode(5), encode([1]), encode({"a": 1}), b"", b"P", b"\xff" * 40, b"P" + encode(["x"] * 3)]:
+        with pytest.raises(Damaged):
+            batch.unpack(honest | {"summary": {"dyn": strange}})
+
+
+def test_strange_common_outputs_stay_in_the_folder(finished: tuple[DigitalModelBatch, Any, Any]) -> None:
+    """A name that leads out of it is no name; a number of bytes is not that many bytes."""
+    batch, outcomes, conclusion = finished
+    made = taken(lambda strange: FinishedBatch(batch, strange, outcomes), conclusion)
+    assert 0 < len(made) < len(list(replaced(conclusion)))
+    for one in made:
+        for name, content in one._outputs:
+            assert (batch.result_folder / name).parent == batch.result_folder
+            assert name != ".."
+            assert isinstance(content, bytes)
+
+
+@pytest.mark.parametrize("lesson", [{"stop_time": 1.0}, {"leader": "no"}, {"unheard_of": True}])
+def test_a_strange_lesson_teaches_nothing(lesson: dict[str, Any], tmp_path: Path) -> None:
+    """Who waits for whom is yes or no."""
+    on, sections = CASES["A"]
+    cfg = configuration([tmp_path / "a.sim"], tmp_path, *on, **sections)
+    batch = DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True)
+    with pytest.raises(TypeError):
+        batch.learn(lesson)
