@@ -26,7 +26,7 @@ from orcabatch.bench.configurations import Configuration
 from orcabatch.bench.findings import Findings
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.engine.contract import Task
-from orcabatch.engine.travel import pack_recipe
+from orcabatch.engine.travel import pack
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.settings import parse_settings
 
@@ -72,7 +72,7 @@ def sent(case: Configuration, folder: Path) -> tuple[bytes, bytes]:
     batch = _batch(case, files, folder)
     recipe = OrcaFlexRecipe({batch.name: batch.postprocess}, "simulated")
     task = Task(0, files[0], (batch.name,), 3_000_000_000, 4_500_000_000, 60.0, payload=batch.payload(0))
-    return pack_recipe(recipe), pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+    return pack(recipe), pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
 
 
 def _returned(case: Configuration, folder: Path) -> int:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from engine import dask_cluster
 from orcabatch import simulated
 
 
@@ -40,3 +41,10 @@ def foreign(monkeypatch):
         return module
 
     return use
+
+
+@pytest.fixture(scope="session")
+def dask_ends():
+    """The dask cluster that tests share is ended after the last of them."""
+    yield
+    dask_cluster.close_shared()

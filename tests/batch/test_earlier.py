@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +16,7 @@ from orcabatch.batch.identity import environment
 from orcabatch.batch.job import Ended, visits
 from orcabatch.batch.kinds import FunctionBatch
 from orcabatch.batch.reasons import changed
+from orcabatch.engine.initializer import Initializer
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.settings import parse_settings
@@ -151,6 +154,19 @@ def test_partial_functions_answer_for_themselves_alone(files, one, other, same):
     """What `functools.partial` gives is part of what is computed."""
     first, second = (FunctionBatch.over(files, function, None, "1").determinants(0) for function in (one, other))
     assert (first is not None and first == second) == same
+
+
+def test_the_initializer_is_part_of_what_computes(files):
+    """Another one, other arguments or none: another result; arguments without an exact form: none is kept."""
+
+    def of(initializer):
+        return replace(FunctionBatch.over(files, largest, None, "1"), initializer=initializer).determinants(0)
+
+    known = [of(None), of(Initializer(print)), of(Initializer(print, (1,))), of(Initializer(largest, (1,)))]
+    assert all(one != other for one, other in itertools.combinations(known, 2))
+    assert of(Initializer(print, (1,))) == known[2]
+    assert of(Initializer(print, (object(),))) is None
+    assert changed(known[2], known[0], "a.sim") == "another initializer"
 
 
 def test_a_result_whose_output_vanished_before_it_was_recorded_is_not_kept(files, monkeypatch):

@@ -21,11 +21,13 @@ from orcabatch.engine import dask_cluster as connection
 from orcabatch.engine.dask_places import Place, Places, Seen
 from orcabatch.engine.dask_worker import Crew, Order
 from orcabatch.engine.executor import Died, Finished
+from orcabatch.engine.inherited import Inherited, Loan
+from orcabatch.engine.surroundings import Surroundings
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause
 
 MB = 10**6
-ORDER = Order("run-1", b"", ())
+ORDER = Order("run-1", b"", Inherited.here(), ())
 
 
 # --- which worker gets which file -----------------------------------------------------------------------------------
@@ -33,6 +35,10 @@ ORDER = Order("run-1", b"", ())
 
 def worker(name: str, limit_mb: int = 1000, *, machine: str = "a", threads: int = 2, held_mb: int = 100) -> Seen:
     return Seen(name, f"tcp://{machine}:{name}", name, threads, limit_mb * MB, held_mb * MB)
+
+
+def crew_of(book: Book, publish: Any) -> Crew:
+    return Crew(FakeRecipe(book), "dask-x", publish, Surroundings.here(), Loan(Inherited.here(), "dask-x"))
 
 
 def places(*workers: Seen, **limits: Any) -> Places:
@@ -155,7 +161,7 @@ def test_a_worker_that_is_gone_comes_back_as_another_one() -> None:
 def test_sessions_live_and_are_closed_on_their_own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three files on one session; `sys.exit` costs it, the next file has another; both are closed where they opened."""
     book, said = Book(), []
-    monkeypatch.setattr(dask_worker, "_hire", lambda _: Crew(FakeRecipe(book), "dask-x", said.append))
+    monkeypatch.setattr(dask_worker, "_hire", lambda _: crew_of(book, said.append))
     work = [task(0), task(1), task(2, say=Say(exit=True)), task(3)]
     before = set(threading.enumerate())
     reports = [pickle.loads(dask_worker.work(ORDER, pickle.dumps(each))) for each in work]  # noqa: S301 - our own
@@ -169,7 +175,7 @@ def test_sessions_live_and_are_closed_on_their_own_threads(monkeypatch: pytest.M
 def test_sessions_of_a_client_that_is_gone_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody closes them, and for a while there is no file: their models are given back all the same."""
     book = Book()
-    crew = Crew(FakeRecipe(book), "dask-x", lambda _: None)
+    crew = crew_of(book, lambda _: None)
     monkeypatch.setattr(dask_worker, "IDLE_S", 0.05)
     monkeypatch.setattr(dask_worker, "_hire", lambda _: crew)
     dask_worker.work(ORDER, pickle.dumps(task(0)))

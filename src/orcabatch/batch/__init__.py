@@ -8,7 +8,7 @@ files are understood in `orcabatch.batch.request`, the order of the rooms stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,6 +45,8 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
     cases: Any = None,
     batch_optimizer: Callable[[Settings], BatchOptimizer] | None = None,
     resource_manager: Callable[[HostResources | None], ResourceManager] | None = None,
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
 ) -> BatchResult:
     """Post-process a batch of `.sim` files as fast as this machine allows, with the output of the serial run.
 
@@ -68,13 +70,17 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
             keyword parameter `case` then gets its file's. None: what the YAML says.
         batch_optimizer: a subclass of `BatchOptimizer` that groups the files and gives their tiers' counts.
         resource_manager: a subclass of `ResourceManager` that measures this host and says what it allows.
+        initializer: called once in every process that works on files, before its first file: in worker processes, or
+            with threads and `serial` in this one. Where it raises, the run ends before the first file.
+        initargs: its arguments.
 
     Returns:
         The outcomes in input order, the plan, the metrics.
 
     Raises:
         TypeError: the source is a mixture, or files without a function.
-        SettingsError, SourceError, OutputError: something is wrong with the call or the YAML; nothing was run.
+        SettingsError, SourceError, OutputError: something is wrong with the call or the YAML, or `initializer` failed;
+            nothing was run.
         OrcaFlexUnavailable, DigitalModelError: what is needed to run is missing.
         BatchError: files failed and `on_failure` is `raise`.
         BatchInterrupted: Ctrl-C; what was finished is written.
@@ -92,6 +98,8 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
             cases=cases,
             batch_optimizer=batch_optimizer,
             resource_manager=resource_manager,
+            initializer=initializer,
+            initargs=initargs,
         ),
     )
     return carry_out(request, progress=progress, on_outcome=on_outcome)
@@ -131,7 +139,7 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
         source: as for `run_batch`.
         progress: as for `run_batch`, silent unless asked for.
         **arguments: `postprocess`, `performance`, `orcaflex`, `output_dir`, `on_failure`, `fresh`, `version`,
-            `cases`, `batch_optimizer`, `resource_manager`.
+            `cases`, `batch_optimizer`, `resource_manager`, `initializer`, `initargs`.
 
     Raises:
         as `run_batch`; `on_failure: raise` raises after the last outcome.

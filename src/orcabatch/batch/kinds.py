@@ -19,6 +19,7 @@ from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.values import NotStorable, encode
 
 if TYPE_CHECKING:
+    from orcabatch.engine.initializer import Initializer
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
 
@@ -159,6 +160,7 @@ class FunctionBatch:
 
     Attributes:
         version: what the caller says identifies the function and all it depends on; None: its results are not kept.
+        initializer: what sets up the processes that it runs in; its results may depend on it.
     """
 
     name: str
@@ -166,6 +168,7 @@ class FunctionBatch:
     postprocess: FunctionPostProcess
     result_folder: Path | None = None
     version: str | None = None
+    initializer: Initializer | None = None
 
     reads_copies = False
     """It may ask the model for its path, look or write beside its input: that has to be the original."""
@@ -192,12 +195,10 @@ class FunctionBatch:
     @property
     def label(self) -> str:
         """The function with its module."""
-        function, _ = _unwrapped(self.postprocess.function)
-        module = getattr(function, "__module__", "") or ""
-        return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+        return _label(self.postprocess.function)
 
     def determinants(self, position: int) -> dict[str, Any] | None:
-        """The function's name, what `functools.partial` gives it, and the version that the caller gave.
+        """The function's name, what `functools.partial` gives it, the version that the caller gave, the initializer.
 
         None without a version, or where what is given has no exact form.
         """
@@ -206,7 +207,9 @@ class FunctionBatch:
         _, given = _unwrapped(self.postprocess.function)
         case = self.postprocess.case_of(self.files[position])
         try:
-            return {"function": [self.label, self.version, encode([given, case] if case else given)]}
+            set_up = None if self.initializer is None else _identity(self.initializer)
+            function = [self.label, self.version, encode([given, case] if case else given)]
+            return {"function": function, "initializer": set_up}
         except NotStorable:
             return None
 
@@ -282,6 +285,19 @@ def _unwrapped(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[A
         given.append([list(function.args), sorted(function.keywords.items())])
         function = function.func
     return function, given
+
+
+def _label(function: Callable[..., Any]) -> str:
+    """The function inside `functools.partial`, with its module."""
+    function, _ = _unwrapped(function)
+    module = getattr(function, "__module__", "") or ""
+    return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _identity(initializer: Initializer) -> list[Any]:
+    """What identifies a set-up function. Raises NotStorable where its arguments have no exact form."""
+    _, given = _unwrapped(initializer.function)
+    return [_label(initializer.function), encode([given, list(initializer.args)])]
 
 
 def usable_folder(folder: Path) -> Path:

@@ -16,6 +16,7 @@ _WORDS = {
     "output": "another result folder, or other settings of the output files",
     "digitalmodel": "digitalmodel's sources changed",
     "function": "another function or version",
+    "initializer": "another initializer",
 }
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.cases import Case, read_cases
 from orcabatch.batch.checked import Checked, checked, refuse
 from orcabatch.batch.kinds import Batch, FunctionBatch, usable_folder
+from orcabatch.engine.initializer import Initializer
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.binding import find_binding
@@ -79,6 +80,8 @@ class Options:
     cases: Any = None
     batch_optimizer: Callable[[Settings], BatchOptimizer] | None = None
     resource_manager: Callable[[HostResources | None], ResourceManager] | None = None
+    initializer: Callable[..., object] | None = None
+    initargs: Iterable[Any] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
     planning: bool = False
     """Nothing will run: no folder is made, nothing heavy is imported."""
@@ -101,6 +104,7 @@ class Request:
         own: each batch's own settings, by name.
         fresh: results of earlier runs are not used.
         version: what the caller says identifies his function, for caching; None: not cached.
+        initializer: called once in every process that works on files; None: nothing is.
         notes: how the source was understood.
         planning: nothing will run.
         deciders: what groups, counts and caps.
@@ -112,6 +116,7 @@ class Request:
     own: Mapping[str, Settings]
     fresh: bool = False
     version: str | None = None
+    initializer: Initializer | None = None
     notes: tuple[str, ...] = ()
     planning: bool = False
     deciders: Deciders = field(default_factory=Deciders)
@@ -203,8 +208,7 @@ def _from_files(paths: Sequence[Path], options: Options) -> _Read:
         )
     settings = _parsed(None, options, "performance")
     cases, notes = _cases(paths, settings, options)
-    batch = FunctionBatch.over(paths, options.postprocess, _folder(options), options.version, cases)
-    return _Read(batch, settings, notes, cases)
+    return _Read(_function_batch(paths, options.postprocess, options, cases), settings, notes, cases)
 
 
 def _cases(
@@ -213,6 +217,13 @@ def _cases(
     """The load cases by file name, and what does not match; a table of the YAML's is relative to its folder."""
     found, notes = read_cases(options.cases if options.cases is not None else settings.cases, files, folder)
     return found, notes
+
+
+def _function_batch(
+    files: Iterable[Path], function: Callable[..., Any], options: Options, cases: Mapping[str, Case]
+) -> FunctionBatch:
+    batch = FunctionBatch.over(files, function, _folder(options), options.version, cases)
+    return replace(batch, initializer=_initializer(options))
 
 
 def _folder(options: Options) -> Path | None:
@@ -250,7 +261,7 @@ def _from_yaml(asked: _Configured, options: Options) -> _Read:
     cases, notes = _cases(configuration.files, settings, options, configuration.yaml_file.parent)
     notes = (*asked.notes, *notes)
     if options.postprocess is not None:
-        batch = FunctionBatch.over(configuration.files, options.postprocess, _folder(options), options.version, cases)
+        batch = _function_batch(configuration.files, options.postprocess, options, cases)
         return _Read(batch, settings, notes, cases)
     if not options.planning:
         configuration.create_folders()
@@ -316,11 +327,25 @@ def _together(reads: Sequence[_Read], options: Options) -> Request:
         own={read.batch.name: read.settings for read in reads},
         fresh=options.fresh,
         version=options.version,
+        initializer=_initializer(options),
         notes=(*(note for read in reads for note in read.notes), *unstaged),
         planning=options.planning,
         deciders=options.deciders,
         cases={name: case for read in reads for name, case in read.cases.items()},
     )
+
+
+def _initializer(options: Options) -> Initializer | None:
+    """As `concurrent.futures` takes it.
+
+    Raises:
+        TypeError: it cannot be called, or its arguments are no sequence.
+    """
+    if options.initializer is not None and not callable(options.initializer):
+        raise TypeError(f"initializer must be a function, got {options.initializer!r}")
+    if not isinstance(options.initargs, Iterable) or isinstance(options.initargs, str):
+        raise TypeError(f"initargs must be a tuple of the initializer's arguments, got {options.initargs!r}")
+    return None if options.initializer is None else Initializer(options.initializer, tuple(options.initargs))
 
 
 def _check_tables(batches: Sequence[Batch]) -> None:

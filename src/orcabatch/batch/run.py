@@ -168,7 +168,10 @@ class Run:
         running = run_engine(
             tasks,
             job,
-            options=options_of(self.plan, temporary if self.request.stages else None, stays),
+            options=replace(
+                options_of(self.plan, temporary if self.request.stages else None, stays),
+                initializer=self.request.initializer,
+            ),
             limits=limits_of(self.plan),
             probe=host_probe(self.plan.host.logical_cpus),
             listener=self._listen,

@@ -30,10 +30,12 @@ def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks
         SettingsError: the recipe cannot be sent to worker processes, or there is no dask cluster.
     """
     if options.executor == "serial":
-        return SerialExecutor(recipe)
+        return SerialExecutor(recipe, options.initializer)
     sizes = dict(limits.tiers) if limits.mode == "static" else {}
     if options.executor == "threads":
-        return ThreadExecutor(recipe, sizes or {ALL: options.threads}, scope=limits.seats.scope)
+        return ThreadExecutor(
+            recipe, sizes or {ALL: options.threads}, scope=limits.seats.scope, initializer=options.initializer
+        )
     if options.executor == "auto":
         from orcabatch.engine.switching import SwitchingExecutor
 

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine import travel
+from orcabatch.engine.echo import Speaker
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.engine.meter import MemoryMeter, resident_bytes
 from orcabatch.engine.sessions import Session
+from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.wire import Close, Collect, Give, Hello, Report, Rest, Rested, Setup, Wire, Word, unpack
 
 if TYPE_CHECKING:
@@ -73,9 +75,12 @@ class Child:
         self._setup = setup
         self._meter = MemoryMeter()
         self._sessions: dict[int, Session] = {}
+        self._surroundings: Surroundings | None = None
 
     def live(self) -> int:
         """Do what the parent says until it says `Close` (0) or is gone (1)."""
+        Speaker(self._setup.name, self._say).install()
+        self._setup.inherited.levels.take_over()
         for text in _settle_in(self._setup):
             self._say(Complaint(text))
         recipe = attempt(lambda: pickle.loads(self._setup.recipe))  # noqa: S301 - from our own parent
@@ -84,6 +89,14 @@ class Child:
             self._say(Broken(f"{text}; use `executor: threads`, or make its module importable"))
             return 1
         self._wire.send(Hello(os.getpid()))
+        # The filters come after the imports: those of the caller's process were done before it had its filters.
+        self._setup.inherited.take_over()
+        match attempt(self._setup.inherited.begin):
+            case Caught(error):
+                self._say(Broken(f"in worker process {self._setup.name}: {error}"))
+                return 1
+            case Done(surroundings):
+                self._surroundings = surroundings
         while (packed := self._wire.receive()) is not None:
             match unpack(packed):
                 case Give(slot, task):
@@ -104,7 +117,11 @@ class Child:
         if session is None:
             name = f"{self._setup.name}-{slot + 1}"
             session = self._sessions[slot] = Session(
-                recipe, lambda message: self._heard(slot, session, message), name, self._meter
+                recipe,
+                lambda message: self._heard(slot, session, message),
+                name,
+                self._meter,
+                self._surroundings or Surroundings.here(),
             )
             threading.Thread(target=session.run, name=name, daemon=True).start()
         session.give(task)

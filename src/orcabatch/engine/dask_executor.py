@@ -31,6 +31,7 @@ from orcabatch.engine.dask_places import Place, Places, Seen
 from orcabatch.engine.dask_worker import Order, versions
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message, PhaseEntered, Started
+from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.processes import unsendable
 from orcabatch.engine.signals import Sample
@@ -100,7 +101,13 @@ class DaskExecutor:
 
     def __init__(self, recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> None:
         self._run = f"orcabatch-{uuid.uuid4().hex[:12]}"
-        self._order = Order(self._run, travel.pack_recipe(recipe, self.name), versions(), options.priority == "low")
+        self._order = Order(
+            self._run,
+            travel.pack(recipe, self.name),
+            Inherited.here(options.initializer, self.name),
+            versions(),
+            options.priority == "low",
+        )
         self._options = options
         guessed = all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
         self._places = Places(limits, from_history=not guessed)

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -29,12 +30,14 @@ from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pag
 from orcabatch.engine.child import give_way, report
 from orcabatch.engine.entry import Caught, attempt
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
+from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
 from orcabatch.engine.wire import Report
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.surroundings import Surroundings
 
 IDLE_S = 600.0
 """Sessions that had no file for so long are closed; the next file opens new ones."""
@@ -43,6 +46,7 @@ SAME = ("orcabatch", "numpy", "pandas", "orcfxapi", "digitalmodel")
 """Packages whose version must be the client's where either has them: results are equal only then."""
 
 _lock = threading.Lock()
+_hiring = threading.Lock()
 _crews: dict[str, Crew] = {}
 
 
@@ -53,12 +57,14 @@ class Order:
     Attributes:
         run: name of the run, and of the topic that its events are published under.
         recipe: packed.
+        inherited: what the process takes over from the client's, while it works for this run.
         versions: the client's, see `versions`.
         low_priority: whether the process gives way to other programs.
     """
 
     run: str
     recipe: bytes
+    inherited: Inherited
     versions: tuple[tuple[str, str], ...]
     low_priority: bool = False
 
@@ -82,14 +88,17 @@ def dask_setup(_worker: object) -> None:
 
 def work(order: Order, packed: bytes) -> bytes:
     """The dask task: one file on a session of its run. Returns a packed `Report`."""
-    with _lock:
-        crew = _crews.get(order.run)
-        if crew is None:
+    with _hiring:  # not `_lock`, which the worker's event loop takes too: an initializer may take its time
+        with _lock:
+            crew = _crews.get(order.run)
+            hand = None if crew is None else crew.take()
+        if crew is None or hand is None:
             made = _hire(order)
             if isinstance(made, str):
                 return pickle.dumps(Report(Broken(made)), pickle.HIGHEST_PROTOCOL)
-            crew = _crews[order.run] = made
-        hand = crew.take()
+            with _lock:
+                crew = _crews[order.run] = made
+                hand = crew.take()
     try:
         return pickle.dumps(crew.do(hand, packed), pickle.HIGHEST_PROTOCOL)
     finally:
@@ -133,7 +142,13 @@ def _hire(order: Order) -> Crew | str:
 
     worker = get_worker()
     name = f"dask-{str(worker.name).rpartition('/')[2]}"
-    crew = Crew(recipe.value, name, lambda packed: worker.log_event(order.run, packed))
+    publish: Callable[[bytes], Any] = lambda packed: worker.log_event(order.run, packed)  # noqa: E731 - typed
+    loan = Loan(order.inherited, name)
+    begun = attempt(lambda: order.inherited.begin(partial(_publish, publish)))
+    if isinstance(begun, Caught):
+        loan.give_back()
+        return str(begun.error)
+    crew = Crew(recipe.value, name, publish, begun.value, loan)
     if order.low_priority and isinstance(refused := attempt(give_way), Caught):
         crew.tell(Complaint(f"worker {name}: the system refused its priority: {refused.error!r}"))
     threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
@@ -155,7 +170,13 @@ class Hand:
     def __init__(self, crew: Crew, number: int) -> None:
         self.ended: SimpleQueue[Finished | Died] = SimpleQueue()
         self.alive = True
-        self.session = Session(crew.recipe, lambda said: self._heard(crew, said), f"{crew.name}-{number}", crew.meter)
+        self.session = Session(
+            crew.recipe,
+            lambda said: self._heard(crew, said),
+            f"{crew.name}-{number}",
+            crew.meter,
+            crew.surroundings,
+        )
         self.thread = threading.Thread(target=self.session.run, name=self.session.name, daemon=True)
 
     def _heard(self, crew: Crew, said: Message) -> None:
@@ -172,12 +193,18 @@ class Crew:
         recipe: makes the workers.
         name: the first part of theirs.
         publish: takes packed messages, for the client.
+        surroundings: what each file finds.
+        loan: what the process has of the client's; given back when the crew is closed.
     """
 
-    def __init__(self, recipe: Recipe, name: str, publish: Callable[[bytes], Any]) -> None:
+    def __init__(
+        self, recipe: Recipe, name: str, publish: Callable[[bytes], Any], surroundings: Surroundings, loan: Loan
+    ) -> None:
         self.recipe = recipe
         self.name = name
+        self.surroundings = surroundings
         self.meter = MemoryMeter()
+        self._loan = loan
         self.closed = threading.Event()
         self._publish = publish
         self._hands: list[Hand] = []
@@ -223,7 +250,7 @@ class Crew:
 
     def tell(self, message: Message) -> None:
         """Publish a message, for the client."""
-        self._publish(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        _publish(self._publish, message)
 
     def close(self) -> None:
         """End all sessions and wait for them."""
@@ -232,3 +259,8 @@ class Crew:
             hand.session.end()
         for hand in list(self._hands):
             hand.thread.join()
+        self._loan.give_back()
+
+
+def _publish(publish: Callable[[bytes], Any], message: Message) -> None:
+    publish(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import endings, executor, runs, signals
 from orcabatch.engine.build import build_executor, limits_for, recalled, watched
 from orcabatch.engine.diary import Diary, Recorder
+from orcabatch.engine.echo import echo
 from orcabatch.engine.gate import Gate
 from orcabatch.engine.progress import Progress
 from orcabatch.engine.readahead import ReadAhead
@@ -184,7 +185,10 @@ class Dispatcher:
     def _turn(self) -> None:
         """Wait until something happens, and deal with all that has."""
         for message in self._listen():
-            self._receive(message)
+            if isinstance(message, executor.Logged | executor.Warned):
+                echo(message)
+            else:
+                self._receive(message)
         now = self._now()
         if self._wake_at is not None and now >= self._wake_at:
             self._wake_at = None
@@ -263,6 +267,8 @@ class Dispatcher:
                 self._warn(text)
             case executor.Chosen(name, why, saves=saves):
                 self._tell("executor", executor=name, why=why, saves=saves)
+            case _:
+                pass
 
     def _started(self, index: int, worker: str, at_s: float) -> None:
         if index in self._running:

@@ -143,7 +143,36 @@ class Chosen:
     saves: float = 0.0
 
 
-Message = Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint | Closed | Chosen
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Something was logged in a worker process.
+
+    Attributes:
+        record: a `logging.LogRecord`, packed.
+    """
+
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A warning that the filters of a worker process let through.
+
+    Attributes:
+        warning: packed.
+        filename, lineno: where it was given.
+        module: the name of the module there; empty: not known.
+    """
+
+    warning: bytes
+    filename: str
+    lineno: int
+    module: str
+
+
+Message = (
+    Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint | Closed | Chosen | Logged | Warned
+)
 Post = Callable[[Message], None]
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from orcabatch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from orcabatch.engine.initializer import Initializer
 
 ExecutorName = Literal["serial", "threads", "processes", "dask", "auto"]
 
@@ -42,6 +45,7 @@ class EngineOptions:
         stage_in: folder for copies of the next files, which workers load instead; None: no copies.
         stays: `auto` only: why the run may not move to worker processes, where that is known beforehand.
         address: `dask` only: of the scheduler, whose workers are taken as they are; None: a cluster on this machine.
+        initializer: called once in every process that works on files, before its first file; None: nothing is called.
         start_cost_s: `auto` only: what starting worker processes is expected to cost, wall seconds.
         seed: of the variation in `retry_delay_s`.
     """
@@ -61,6 +65,7 @@ class EngineOptions:
     stage_in: Path | None = None
     stays: str = ""
     address: str | None = None
+    initializer: Initializer | None = None
     start_cost_s: float = START_COST_S
     seed: int = 0
 

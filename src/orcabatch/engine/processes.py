@@ -32,8 +32,10 @@ from typing import TYPE_CHECKING
 from orcabatch.console import exit_code_text
 from orcabatch.engine import endings, placing, runs, travel, wire
 from orcabatch.engine.child import BOOTSTRAP
+from orcabatch.engine.echo import echo
 from orcabatch.engine.entry import Caught, attempt
-from orcabatch.engine.executor import Complaint, Died, Finished, Held, Message
+from orcabatch.engine.executor import Complaint, Died, Finished, Held, Logged, Message, Warned
+from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.errors import SettingsError
@@ -190,7 +192,8 @@ class ProcessExecutor:
         ring: Callable[[], None] | None = None,
         scope: Scope = "process",
     ) -> None:
-        self._recipe = travel.pack_recipe(recipe)
+        self._recipe = travel.pack(recipe)
+        self._inherited = Inherited.here(options.initializer)
         self._options = options
         self._slots = options.threads_per_process
         self._most = options.process_count
@@ -314,6 +317,19 @@ class ProcessExecutor:
             self._await(child, deadline)
         self._children.clear()
         self._where.clear()
+        for item in self._mailbox.take(0):
+            if isinstance(item, _Told) and isinstance(item.word, wire.Report):
+                self._last_word(item.word.message)
+
+    def _last_word(self, message: Message) -> None:
+        """What a process said while it closed: nobody polls any more."""
+        match message:
+            case Logged() | Warned():
+                echo(message)
+            case Complaint(text):
+                _log.warning("%s", text)
+            case _:
+                pass
 
     def _await(self, child: _Child, deadline: float | None) -> None:
         try:
@@ -393,7 +409,13 @@ class ProcessExecutor:
 
     def _new(self, node: int) -> _Child | None:
         self._numbers += 1
-        setup = wire.Setup(self._recipe, f"process-{self._numbers}", self._nodes[node], self._options.priority == "low")
+        setup = wire.Setup(
+            self._recipe,
+            self._inherited,
+            f"process-{self._numbers}",
+            self._nodes[node],
+            self._options.priority == "low",
+        )
         try:
             child = _Child(self._numbers, node, setup, self._mailbox.post)
         except OSError as error:

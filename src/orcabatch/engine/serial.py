@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.entry import Bench
+from orcabatch.engine.initializer import Initializer, begin_here
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.meter import MemoryMeter, give_back
 from orcabatch.engine.sessions import death
@@ -25,6 +26,7 @@ class SerialExecutor:
 
     Args:
         recipe: makes the worker.
+        initializer: called before the first file.
     """
 
     name = "serial"
@@ -32,7 +34,8 @@ class SerialExecutor:
     pids: tuple[int, ...] = ()
     held = None
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, initializer: Initializer | None = None) -> None:
+        self._initializer = initializer
         self._mailbox: Mailbox[Message] = Mailbox()
         self._tasks: deque[Task] = deque()
         self._bench = Bench(recipe, self._mailbox.post, "serial", MemoryMeter())
@@ -42,6 +45,8 @@ class SerialExecutor:
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Keep the task for the next `poll`."""
+        initializer, self._initializer = self._initializer, None
+        begin_here(initializer)
         self._tasks.append(task)
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from orcabatch.engine.executor import Closed, Died, Post
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.meter import MemoryMeter
+    from orcabatch.engine.surroundings import Surroundings
 
 
 class Session:
@@ -27,6 +29,7 @@ class Session:
         post: takes the messages.
         name: of the worker.
         meter: of this process.
+        surroundings: what each file finds.
 
     Attributes:
         name: of the worker.
@@ -34,12 +37,13 @@ class Session:
         began: set as soon as `thread` is.
     """
 
-    def __init__(self, recipe: Recipe, post: Post, name: str, meter: MemoryMeter) -> None:
+    def __init__(self, recipe: Recipe, post: Post, name: str, meter: MemoryMeter, surroundings: Surroundings) -> None:
         self.name = name
         self.thread: threading.Thread | None = None
         self.began = threading.Event()
         self._post = post
         self._bench = Bench(recipe, post, name, meter)
+        self._surroundings = surroundings
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
         self._busy: Task | None = None
 
@@ -58,7 +62,7 @@ class Session:
         try:
             while (task := self._inbox.get()) is not None:
                 self._busy = task
-                finished = self._bench.do(task)
+                finished = self._surroundings.run(partial(self._bench.do, task))
                 self._busy = None
                 self._post(finished)
                 del task, finished

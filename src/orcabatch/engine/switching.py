@@ -60,7 +60,7 @@ class SwitchingExecutor:
         self._bell: Mailbox[None] = Mailbox()
         self._scope = scope
         self._allowed = sys.maxsize
-        self._threads = ThreadExecutor(recipe, sizes, self._bell.wake, scope)
+        self._threads = ThreadExecutor(recipe, sizes, self._bell.wake, scope, options.initializer)
         self._processes: ProcessExecutor | None = None
         self._sending = False
         self._watch = moving.Watch()
@@ -268,7 +268,7 @@ class SwitchingExecutor:
 
     def _hindrance(self) -> str | None:
         """Why the run stays although moving would pay; None: nothing."""
-        reason = travel.stays_because(self._recipe)
+        reason = travel.stays_because(self._recipe, self._options.initializer)
         if reason is None and self._sample is not None and not travel.returns(self._sample):
             reason = "its results cannot be sent back from worker processes"
         return reason

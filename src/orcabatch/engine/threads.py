@@ -30,10 +30,12 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import endings, runs
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Closed, Complaint, Died, Finished, Held, Message, Returned
+from orcabatch.engine.initializer import Initializer, begin_here
 from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
+from orcabatch.engine.surroundings import Surroundings
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class ThreadExecutor:
         sizes: threads by tier, each tier a pool of its own (mode `static`); or by `ALL`, one pool for every tier.
         ring: called whenever there is something to `poll`.
         scope: what holds a licence seat.
+        initializer: called on the dispatcher's thread before the first file.
     """
 
     name = "threads"
@@ -111,6 +114,7 @@ class ThreadExecutor:
         sizes: Mapping[str, int],
         ring: Callable[[], None] | None = None,
         scope: Scope = "process",
+        initializer: Initializer | None = None,
     ) -> None:
         self.capacity = max(1, sum(sizes.values()))
         self._recipe = recipe
@@ -122,6 +126,8 @@ class ThreadExecutor:
         self._hung: dict[int, tuple[_Pool, Session]] = {}
         self._alive: list[Session] = []
         self._count = 0
+        self._initializer = initializer
+        self._surroundings: Surroundings | None = None
         self._scope = scope
         self._allowed = sys.maxsize
         self._leaving: Leaving[str] = Leaving()
@@ -270,7 +276,7 @@ class ThreadExecutor:
         """A new session; None where the system gives no thread, but others are there to do the work."""
         self._count += 1
         name = f"{pool.name or 'worker'}-{self._count}"
-        session = Session(self._recipe, self._mailbox.post, name, self._meter)
+        session = Session(self._recipe, self._mailbox.post, name, self._meter, self._found())
         try:
             pool.start(session)
         except RuntimeError as error:
@@ -282,6 +288,13 @@ class ThreadExecutor:
         pool.opened += 1
         self._alive.append(session)
         return session
+
+    def _found(self) -> Surroundings:
+        """What this thread, which is the caller's, has around it before the first file."""
+        if self._surroundings is None:
+            begin_here(self._initializer)
+            self._surroundings = Surroundings.here()
+        return self._surroundings
 
     def _heard(self, message: Message) -> Message | None:
         match message:

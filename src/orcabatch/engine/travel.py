@@ -22,6 +22,7 @@ from orcabatch.outcome import Cause, Failure, FileOutcome
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe
+    from orcabatch.engine.initializer import Initializer
 
 _OF_THE_SCRIPT = frozenset({"__main__", "__mp_main__"})
 
@@ -37,24 +38,26 @@ class _Packer(pickle.Pickler):
         return NotImplemented
 
 
-def pack_recipe(recipe: Recipe, executor: str = "processes") -> bytes:
-    """The recipe, to be unpacked in worker processes of this executor.
+def pack(work: Recipe | Initializer, executor: str = "processes") -> bytes:
+    """What the workers need, to be unpacked in worker processes of this executor.
 
     Raises:
         SettingsError: it cannot go there; says what and what to do.
     """
     buffer = io.BytesIO()
-    match attempt(lambda: _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(recipe)):
+    match attempt(lambda: _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(work)):
         case Done():
             return buffer.getvalue()
         case Caught(error):
             raise SettingsError(_reason(error, executor)) from error
 
 
-def stays_because(recipe: Recipe) -> str | None:
-    """Why the recipe cannot go to worker processes; None if it can."""
+def stays_because(*works: Recipe | Initializer | None) -> str | None:
+    """Why what the workers need cannot go to worker processes; None if it can."""
     try:
-        pack_recipe(recipe)
+        for work in works:
+            if work is not None:
+                pack(work)
     except SettingsError as error:
         return str(error)
     return None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from orcabatch.engine.executor import Message
+    from orcabatch.engine.inherited import Inherited
 
 _LENGTH = struct.Struct("<Q")
 
@@ -28,12 +29,14 @@ class Setup:
 
     Attributes:
         recipe: packed.
+        inherited: what the process takes over from its parent.
         name: of the process, the first part of its workers' names.
         cpus: those it is pinned to; empty: all.
         low_priority: whether it gives way to other programs.
     """
 
     recipe: bytes
+    inherited: Inherited
     name: str
     cpus: tuple[int, ...]
     low_priority: bool

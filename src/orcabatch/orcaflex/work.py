@@ -9,6 +9,7 @@ What is computed is the `PostProcess`'s affair: a user's function (`FunctionPost
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import threading
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
-from orcabatch.errors import FileReleased
+from orcabatch.errors import FileReleased, OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
 from orcabatch.orcaflex.broker import Broker, BrokerOptions, Question
@@ -203,7 +204,13 @@ class OrcaFlexRecipe:
         return failures.final(failure, error)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_held"}
+        # First the simulated DLL: the module of a user's function may import OrcFxAPI, which is not there without.
+        first = {"_dll": _SimulatedDll()} if self.orcaflex == "simulated" else {}
+        return first | {name: value for name, value in self.__dict__.items() if name != "_held"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state.pop("_dll", None)
+        self.__dict__.update(state)
 
     def _shared(self) -> _Shared:
         # Sessions of a process share what they learn, also when workers come and go; it ends with the recipe.
@@ -214,6 +221,18 @@ class OrcaFlexRecipe:
                 _SHARED[self.token] = shared
             self.__dict__["_held"] = shared
             return shared
+
+
+class _SimulatedDll:
+    """Is installed where it is unpacked; where that fails, the worker that needs it says why."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _installed, ()
+
+
+def _installed() -> None:
+    with contextlib.suppress(OrcaFlexUnavailable):
+        find_binding("simulated")
 
 
 class _Shared:

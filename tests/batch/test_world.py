@@ -1,0 +1,269 @@
+"""The world that a function lives in: what it finds on a worker, what it may set up there, who hears it."""
+
+from __future__ import annotations
+
+import contextlib
+import decimal
+import logging
+import os
+import threading
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import orcabatch
+import world_functions as world
+from engine import dask_cluster
+from engine.fakes import locked
+from orcabatch.batch import run as running
+from orcabatch.engine import moving
+from orcabatch.errors import SettingsError
+
+pytestmark = pytest.mark.usefixtures("dask_ends")
+
+EXECUTORS = {
+    "serial": {"executor": "serial"},
+    "threads": {"executor": "threads"},
+    "processes": {"executor": "processes", "process_count": 2},
+    "hybrid": {"executor": "processes", "process_count": 1, "threads_per_process": 2},
+    "dask": {"executor": "dask"},
+}
+DASK = pytest.param("dask", marks=dask_cluster.MARKS)
+ALL = [*(name for name in EXECUTORS if name != "dask"), DASK]
+ELSEWHERE = ["processes", "hybrid", DASK]
+
+
+def run(files, function, name, **more):
+    performance = dict(EXECUTORS[name])
+    if name == "dask":
+        performance["dask"] = {"address": dask_cluster.shared().address}
+    asked = {"orcaflex": "simulated", "progress": False, "performance": performance, **more}
+    return orcabatch.run_batch(files, postprocess=function, **asked)
+
+
+@pytest.fixture
+def precise():
+    """A caller who wants many digits."""
+    with decimal.localcontext() as context:
+        context.prec = 40
+        yield context
+
+
+@pytest.mark.parametrize("name", ["threads", *ELSEWHERE])
+def test_every_file_has_a_copy_of_the_callers_decimal_context(orcaflex, sims, precise, name):
+    """Every file divides with forty digits, though the one before it on its thread wanted three; so does the caller."""
+    result = run(sims, world.a_precise_number, name)
+    assert set(result.values) == {str(decimal.Decimal(1) / decimal.Decimal(7))}
+    assert precise.prec == 40
+    assert decimal.getcontext() is precise
+
+
+def test_serial_is_the_plain_loop(orcaflex, sims, precise):
+    """In the caller's own thread the first file's change is there for the others, as in a plain loop."""
+    before = str(decimal.Decimal(1) / decimal.Decimal(7))
+    result = run(sims, world.a_precise_number, "serial")
+    assert Counter(result.values) == {"0.143": len(sims) - 1, before: 1}
+    assert precise.prec == 3
+
+
+@pytest.mark.parametrize("name", ["threads", *ELSEWHERE])
+def test_every_file_has_a_copy_of_the_callers_numpy_error_state(orcaflex, sims, name):
+    """Thread-local before numpy 2, a context variable since: each file finds what the caller had."""
+    with np.errstate(divide="call"):
+        assert set(run(sims, world.numpys_state, name).values) == {"call"}
+        assert np.geterr()["divide"] == "call"
+
+
+def test_every_file_has_a_copy_of_the_callers_context_variables(orcaflex, sims):
+    """On threads; nothing leaks back."""
+    token = world.CASE.set("storm")
+    try:
+        assert set(run(sims, world.the_case, "threads").values) == {"storm"}
+        assert world.CASE.get() == "storm"
+    finally:
+        world.CASE.reset(token)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_initializer_is_called_once_per_process_before_its_first_file(orcaflex, sims, tmp_path, name):
+    """Serial and on threads that is the caller's process; no process that worked on a file is without it."""
+    book = tmp_path / "book"
+    world.SET_UP.clear()
+    result = run(sims, world.what_was_set_up, name, initializer=world.set_up, initargs=(book, "twice"))
+    written = Counter(int(line) for line in book.read_text("utf-8").split())
+    assert set(written.values()) == {1}
+    assert {pid for pid, _ in result.values} <= set(written)
+    assert all(("twice",) in left for _, left in result.values)
+    if name in {"serial", "threads"}:
+        assert list(written) == [os.getpid()]
+    else:
+        assert os.getpid() not in written
+        assert not world.SET_UP
+
+
+def test_a_run_that_moves_sets_every_process_up(orcaflex, sims, tmp_path, monkeypatch):
+    """`auto`: once here for the threads, once in each worker process that follows."""
+    changes = {"LEAST_LOOKS": 1, "LEAST_WATCHED_S": 0.0, "WORTH": 0.0, "MARGIN": 0.0, "HELD": 0.1}
+    for name, value in changes.items():
+        monkeypatch.setattr(moving, name, value)
+    monkeypatch.setattr(running, "host_probe", lambda cpus: locked)
+    monkeypatch.setattr(running, "SAMPLE_INTERVAL_S", 1e-3)
+    monkeypatch.setattr(running.Run, "_stays", lambda self: "")
+    book = tmp_path / "book"
+    performance = {"process_count": 2, "threading": {"max_threads": 2}}
+    result = orcabatch.run_batch(
+        sims * 8, postprocess=world.what_was_set_up, orcaflex="simulated", progress=False, performance=performance,
+        initializer=world.set_up, initargs=(book,),
+    )  # fmt: skip
+    written = Counter(int(line) for line in book.read_text("utf-8").split())
+    assert set(written.values()) == {1}
+    worked = {pid for pid, _ in result.values}
+    assert os.getpid() in worked
+    assert len(worked) > 1
+    assert worked <= set(written)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(("set_up", "said"), [(world.fails, "LookupError: no case"), (world.leaves, "SystemExit(4)")])
+def test_an_initializer_that_fails_ends_the_run_before_the_first_file(orcaflex, sims, name, set_up, said):
+    """Nothing is loaded; the error names the function, what it raised and where."""
+    args = ("no case",) if set_up is world.fails else ()
+    with pytest.raises(SettingsError) as caught:
+        run(sims, world.what_was_set_up, name, initializer=set_up, initargs=args)
+    assert f"the initializer {set_up.__name__} raised" in str(caught.value)
+    assert said in str(caught.value)
+    assert "world_functions.py, line" in str(caught.value)
+    assert not orcaflex.counters.loads_by_file
+
+
+def test_an_initializer_travels_as_the_function_does(orcaflex, sims):
+    """What is defined in the script is refused for worker processes in the same words, before anything is started."""
+
+    def here():
+        """Of no module that can be imported."""
+
+    called = []
+    with pytest.raises(SettingsError, match="move it to a module"):
+        run(sims, world.what_was_set_up, "processes", initializer=here)
+    here.__module__ = "__main__"
+    with pytest.raises(SettingsError, match="here is defined in the script or notebook itself"):
+        run(sims, world.what_was_set_up, "processes", initializer=here)
+    assert run(sims, world.what_was_set_up, "threads", initializer=lambda: called.append(1)).ok
+    assert called == [1]
+
+
+def test_an_initializer_that_is_none_is_refused(sims):
+    """As `concurrent.futures` does, before anything else; planning takes it too."""
+    with pytest.raises(TypeError, match="initializer must be a function"):
+        orcabatch.run_batch(sims, postprocess=world.what_was_set_up, initializer=3)
+    with pytest.raises(TypeError, match="initargs must be a tuple"):
+        orcabatch.plan_batch(sims, postprocess=world.what_was_set_up, initializer=print, initargs=3)
+    assert orcabatch.plan_batch(sims, postprocess=world.what_was_set_up, initializer=print, initargs=(3,)).files
+
+
+TOP = """
+import OrcFxAPI
+
+SET_UP = []
+
+def set_up():
+    SET_UP.append(OrcFxAPI.oeEndA)
+
+def end_a(model):
+    return len(SET_UP)
+"""
+
+
+def test_modules_that_import_orcfxapi_at_their_top_travel(orcaflex, sims, tmp_path, monkeypatch):
+    """As nearly every user's module does: the simulated DLL is there before function and initializer are looked for."""
+    (tmp_path / "users_own_module.py").write_text(TOP, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    import users_own_module as own
+
+    result = run(sims[:2], own.end_a, "processes", initializer=own.set_up)
+    assert result.values == [1, 1]
+
+
+class Kept(logging.Handler):
+    """Keeps records, and who handled them."""
+
+    def __init__(self):
+        super().__init__()
+        self.records, self.threads = [], set()
+
+    def emit(self, record):
+        self.records.append(record)
+        self.threads.add(threading.get_ident())
+
+
+@contextlib.contextmanager
+def listening(level=logging.INFO):
+    """The caller's own handler, on the logger and at the level that he chose."""
+    logger, kept = logging.getLogger("users"), Kept()
+    logger.addHandler(kept)
+    logger.setLevel(level)
+    try:
+        yield kept
+    finally:
+        logger.removeHandler(kept)
+        logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", DASK])
+def test_log_records_of_workers_arrive_in_the_callers_handlers(orcaflex, sims, name):
+    """Each once, at the caller's level, with its logger, text and process; also one that carries what cannot travel."""
+    with listening() as kept, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = run(sims, world.speaks, name)
+    assert sorted(record.getMessage() for record in kept.records) == sorted(f"did {sim.name}" for sim in sims)
+    assert {record.name for record in kept.records} == {"users.own"}
+    assert {record.levelname for record in kept.records} == {"INFO"}
+    if name != "threads":
+        assert kept.threads == {threading.get_ident()}
+        assert {record.process for record in kept.records} == set(result.values)
+        assert "MainProcess" not in {record.processName for record in kept.records}
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", DASK])
+def test_a_level_that_the_caller_set_holds_in_workers(orcaflex, sims, name):
+    """Below it nothing is even sent; above it everything comes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with listening(logging.WARNING) as kept:
+            run(sims, world.speaks, name)
+        assert not kept.records
+        with listening(logging.DEBUG) as kept:
+            run(sims, world.speaks, name)
+        assert len(kept.records) == 2 * len(sims)
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", DASK])
+def test_warnings_of_workers_arrive_where_the_caller_looks(orcaflex, sims, name):
+    """`always`: one for each file; `default`: one for the place, however many processes there are."""
+    for action, count in (("always", len(sims)), ("default", 1)):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.resetwarnings()
+            warnings.simplefilter(action)
+            assert run(sims, world.speaks, name).ok
+        own = [each for each in seen if str(each.message) == "look at this"]
+        assert len(own) == count, action
+        assert {each.category for each in own} == {UserWarning}
+        assert {Path(each.filename).name for each in own} == {"world_functions.py"}
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", DASK])
+def test_warning_filters_of_the_caller_hold_in_workers(orcaflex, sims, name):
+    """What he ignores by module is ignored; what he makes an error of fails the file, as in a plain loop."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.resetwarnings()
+        warnings.filterwarnings("ignore", module="world_functions")
+        assert run(sims, world.speaks, name).ok
+        assert not [each for each in seen if str(each.message) == "look at this"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="look at", category=UserWarning)
+        result = run(sims, world.speaks, name)
+    assert len(result.failed) == len(sims)
+    assert "look at this" in result.failed[0].error

@@ -1,0 +1,69 @@
+"""Functions of a user that look at, and change, the world they live in; worker processes can import them."""
+
+from __future__ import annotations
+
+import contextvars
+import decimal
+import logging
+import os
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+CASE = contextvars.ContextVar("case", default="none")
+SET_UP = []
+"""What `set_up` left in this process."""
+
+
+def set_up(book, *more):
+    """Sets this process up, and writes into a book that it did; each line is whole, whoever writes beside it."""
+    SET_UP.append(more)
+    with Path(book).open("a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def fails(text):
+    """A set-up that fails."""
+    raise LookupError(text)
+
+
+def leaves():
+    """A set-up that asks for the end of the process."""
+    raise SystemExit(4)
+
+
+def what_was_set_up(model):
+    """In which process, and what its set-up had left there."""
+    return os.getpid(), list(SET_UP)
+
+
+def a_precise_number(model):
+    """Divides as the caller's context says, then spoils the context."""
+    value = str(decimal.Decimal(1) / decimal.Decimal(7))
+    decimal.getcontext().prec = 3
+    return value
+
+
+def numpys_state(model):
+    """What numpy does about a division by zero; then changes it."""
+    found = np.geterr()["divide"]
+    np.seterr(all="ignore")
+    return found
+
+
+def the_case(model):
+    """The context variable; then changes it."""
+    found = CASE.get()
+    CASE.set("spoilt")
+    return found
+
+
+def speaks(model, sim_file):
+    """Logs at two levels, with something along that cannot travel, and warns."""
+    log = logging.getLogger("users.own")
+    log.debug("not wanted: %s", sim_file.name)
+    log.info("did %s", sim_file.name, extra={"lock": threading.Lock()})
+    warnings.warn("look at this", UserWarning, stacklevel=1)
+    return os.getpid()
