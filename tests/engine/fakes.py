@@ -57,7 +57,8 @@ class Say:
     Attributes:
         fail: the phase (or `open`, `release`) in which to raise, and on which batch ("" for any).
         until_attempt: `fail` only while the attempt is below this.
-        kill, exit: end the process, or the thread.
+        kill: end the process.
+        exit: raise this, which is no `Exception`.
         gate: wait for this file to appear before going on in `extract`.
         mark: create this file when extract begins.
         value: what to return.
@@ -71,7 +72,7 @@ class Say:
     may_heal: bool = False
     cause: Cause = Cause.EXCEPTION
     kill: bool = False
-    exit: bool = False
+    exit: BaseException | None = None
     gate: str = ""
     mark: str = ""
     value: Any = None
@@ -113,8 +114,8 @@ class FakeWorker:
             wait_for(say.gate)
         if say.kill and task.attempt < say.until_attempt:
             os.kill(os.getpid(), signal.SIGKILL)
-        if say.exit:
-            raise SystemExit(3)
+        if say.exit is not None:
+            raise say.exit
         if say.hog:
             _kept.append(bytearray(os.urandom(1)) * say.hog)
         self._maybe_raise(task, "extract", batch)

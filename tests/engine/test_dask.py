@@ -162,7 +162,7 @@ def test_sessions_live_and_are_closed_on_their_own_threads(monkeypatch: pytest.M
     """Three files on one session; `sys.exit` costs it, the next file has another; both are closed where they opened."""
     book, said = Book(), []
     monkeypatch.setattr(dask_worker, "_hire", lambda _: crew_of(book, said.append))
-    work = [task(0), task(1), task(2, say=Say(exit=True)), task(3)]
+    work = [task(0), task(1), task(2, say=Say(exit=SystemExit(3))), task(3)]
     before = set(threading.enumerate())
     reports = [pickle.loads(dask_worker.work(ORDER, pickle.dumps(each))) for each in work]  # noqa: S301 - our own
     assert {thread.name for thread in set(threading.enumerate()) - before} == {"dask-x-2"}

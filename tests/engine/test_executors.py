@@ -107,13 +107,18 @@ def test_gating(name: str) -> None:
     assert len(outcomes) == 4
 
 
+class OwnBaseError(BaseException):
+    """Of a library that wants to be caught by nobody, as pytest's `skip` does."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(3), OwnBaseError(3)], ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("name", ALL)
-def test_sys_exit_costs_one_file(name: str) -> None:
-    """A post-process that calls sys.exit costs its file, is not tried again, and a new worker does the rest."""
-    outcomes = go(name, [task(index, say=Say(exit=True) if index == 3 else None) for index in range(8)])
+def test_what_is_no_exception_costs_one_file(name: str, error: BaseException) -> None:
+    """sys.exit and its like cost their file, which is not tried again, and a new worker does the rest."""
+    outcomes = go(name, [task(index, say=Say(exit=error) if index == 3 else None) for index in range(8)])
     bad = [each for each in outcomes if not each.ok]
     assert [(each.index, each.cause, each.attempt) for each in bad] == [(3, Cause.CRASH, 1)]
-    assert "SystemExit (3)" in str(bad[0].error)
+    assert f"{type(error).__name__} (3)" in str(bad[0].error)
     assert len(outcomes) == 8
 
 

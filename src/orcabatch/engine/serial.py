@@ -59,7 +59,9 @@ class SerialExecutor:
     def _do(self, task: Task) -> None:
         try:
             self._mailbox.post(self._bench.do(task))
-        except SystemExit:
+        except KeyboardInterrupt:  # the caller's own
+            raise
+        except BaseException:  # noqa: BLE001 - as where a thread ends; GeneratorExit would pass for the consumer's
             self._bench.close()
             self._mailbox.post(death("serial", task.index))
 
