@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import orcabatch
-from orcabatch.batch.cases import read_cases
+from orcabatch.batch.cases import number, read_cases
 from orcabatch.errors import SettingsError
 
 LNGC = "fsts_l015_hwl_125km3_l100_pb_005yr__cl_015deg"
@@ -34,6 +34,28 @@ def test_names_of_the_specification_are_read_by_a_pattern():
     assert notes == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("015", 15),
+        ("-4", -4),
+        ("2.5", 2.5),
+        *((text, text) for text in ("l15_100", "015_100", "12e4", "inf", "nan", "")),
+    ],
+)
+def test_only_plain_numbers_are_numbers(text, value):
+    """`015_100` is no 15100 and the name `12e4` no 120000, though Python reads them so."""
+    assert number(text) == value
+
+
+def test_a_table_that_names_a_file_in_two_spellings_is_refused(tmp_path):
+    """Neither case takes the other's place: cases go by the name, without folder and ending."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    (tmp_path / "cases.csv").write_text(f"file,seed\nhwl/{LNGC}.sim,3\nlwl/{LNGC},4\n")
+    with pytest.raises(SettingsError, match="twice"):
+        read_cases("cases.csv", FILES, tmp_path)
+
+
 def test_a_table_names_files_with_or_without_folder_and_ending(tmp_path):
     """As people keep them."""
     pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
@@ -56,6 +78,10 @@ def test_a_name_that_does_not_match_is_said():
         (r"_l(\d+)_", "names no group"),
         (r"(?P<file>.*)", "may not be called 'file'"),
         ("nothing.csv", "cannot be read"),
+        (5, "names no group"),
+        ({LNGC: 5}, "is 5"),
+        ({LNGC: {"file": "x"}}, "may not be called 'file'"),
+        ({f"hwl/{LNGC}.sim": {"h": 0}, f"lwl\\{LNGC}.sim": {"h": 1}}, "twice"),
     ],
 )
 def test_what_is_no_load_case_is_one_clear_error(cases, said):

@@ -41,6 +41,18 @@ SHAPES = {
     "a frame": (pd.DataFrame({"a": [1, 2]}), {"a": [1, 2]}),
     "a frame with an index": (pd.DataFrame({"a": [1, 2]}, index=["p", "q"]), {"position": ["p", "q"], "a": [1, 2]}),
     "an empty list": ([], {"position": [], "value": []}),
+    "nothing found, and single values": ({"max": 9.0, "peaks": []}, {"max": [9.0], "peaks": [None]}),
+    "a list of kinds": ([1, "a"], {"position": [0, 1], "value": [1, "a"]}),
+    "keys that meet when spread": ({"a.b": 1, "a": {"b": 2}}, {"a.b": [1], "value_a.b": [2]}),
+    "a series with a name twice": (pd.Series([1, 2], index=["a", "a"]), {"a": [1], "value_a": [2]}),
+    "a frame with a name twice": (pd.DataFrame([[1, 2]], columns=["a", "a"]), {"a": [1], "value_a": [2]}),
+    "a frame whose index is a column too": (
+        pd.DataFrame({"t": [1]}, index=pd.Index([5], name="t")), {"t": [5], "value_t": [1]},
+    ),
+    "columns of two levels": (
+        pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", "y")])), {"a.1": [1], "a.y": [2]},
+    ),
+    "a number in an array": (np.array(5.0), {"value": [5.0]}),
 }  # fmt: skip
 
 
@@ -56,6 +68,24 @@ def test_arrays_that_do_not_belong_side_by_side_stay_as_they_are():
     frame = frame_of({"a": np.arange(2), "b": np.arange(3)})
     assert len(frame) == 1
     assert list(frame["b"][0]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("value", [[np.zeros(2), np.zeros(3)], np.zeros((2, 2, 2)), [np.zeros((2, 2))]])
+def test_what_is_no_table_stands_as_it_is(value):
+    """Arrays of several lengths or of more dimensions."""
+    frame = frame_of(value)
+    assert list(frame.columns) == ["value"]
+    assert frame["value"][0] is value
+
+
+def test_files_of_one_name_in_two_folders_are_two_files():
+    """They have their paths in the table, so that neither takes the other's place among the seeds."""
+    files = [Path(f"/{folder}/a.sim") for folder in ("hwl", "lwl")]
+    made = result(
+        *(FileOutcome(file, "f", Status.OK, {"T": n}) for n, file in enumerate(files)), outcome("b", {"T": 2})
+    )
+    assert list(made.table()["file"]) == [*map(str, files), "b.sim"]
+    assert made.governing("T").to_dict("records")[0]["files"] == 3
 
 
 def test_every_row_has_its_file_and_its_load_case_beside_it():
@@ -103,6 +133,10 @@ def test_all_values_survive_parquet_and_csv_to_the_last_bit(tmp_path):
         ("r.xlsx", pd.DataFrame({"a": np.zeros(EXCEL_ROWS)}), "a sheet holds 1,048,575 rows"),
         ("r.parquet", pd.DataFrame({"a": [1, "x"]}, dtype=object), "the column 'a' holds int and str"),
         ("missing/r.csv", pd.DataFrame({"a": [1]}), "cannot be written"),
+        ("r.parquet", pd.DataFrame({1: [1], "1": [2]}), "two columns are called '1'"),
+        ("r.parquet", pd.DataFrame({"a": [1 + 2j]}), "the column 'a' holds complex"),
+        ("r.parquet", pd.DataFrame({"a": [range]}), "the column 'a' holds type"),
+        ("r.xlsx", pd.DataFrame({"a": [pd.Timestamp("2020-01-01T00:00Z")]}), "Excel does not support"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused_in_words(tmp_path, name, frame, said):
@@ -128,6 +162,28 @@ def test_the_governing_file_of_each_case_with_statistics_over_seeds():
     assert (second["maximum"], second["file"], second["files"]) == (14.0, "s4.sim", 1)
     assert np.isnan(second["mean"])
     assert made.governing("T").to_dict("records")[0]["file"] == "s4.sim"
+
+
+def test_files_without_a_number_are_named_where_they_might_have_governed():
+    """A NaN, a text or nothing does not drop a file without a word."""
+    made = result(outcome("a", {"T": 1.0}), outcome("b", {"T": float("nan")}), outcome("c", {"T": "12,5"}))
+    with pytest.warns(UserWarning, match=r"2 files have no number in 'T' and do not count: b.sim, c.sim"):
+        assert made.governing("T")["files"].tolist() == [1]
+
+
+def test_a_column_without_numbers_governs_nothing():
+    """It is said, whatever it holds."""
+    from orcabatch.errors import SourceError
+
+    with pytest.raises(SourceError, match="'T' holds no number"):
+        result(outcome("a", {"T": "12,5"})).governing("T")
+
+
+def test_cases_may_be_one_name_and_files_themselves():
+    """`by="heading"` is a column, not seven letters; `by=["file"]` has a row for each file."""
+    made = result(outcome("a", {"T": 1.0}), outcome("b", {"T": 2.0}), cases={"a.sim": {"h": 0}, "b.sim": {"h": 0}})
+    assert made.governing("T", by="h").to_dict("records")[0]["file"] == "b.sim"
+    assert made.governing("T", by=["file"])["maximum"].tolist() == [1.0, 2.0]
 
 
 def test_a_column_that_is_not_there_is_answered_with_the_nearest():

@@ -111,7 +111,9 @@ class OwnBaseError(BaseException):
     """Of a library that wants to be caught by nobody, as pytest's `skip` does."""
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(3), OwnBaseError(3)], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), GeneratorExit(3), OwnBaseError(3)], ids=lambda error: type(error).__name__
+)
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_no_exception_costs_one_file(name: str, error: BaseException) -> None:
     """sys.exit and its like cost their file, which is not tried again, and a new worker does the rest."""

@@ -23,6 +23,8 @@ RESERVED = ("file", "batch")
 
 _EXAMPLE = r"Give named groups, for example '_(?P<years>\d+)yr__cl_(?P<heading>\d+)deg', or a .csv or .xlsx file."
 
+_NUMBER = re.compile(r"[+-]?(\d+|\d+\.\d*|\.\d+)", re.ASCII)
+
 Case = Mapping[str, Any]
 
 
@@ -45,9 +47,9 @@ def read_cases(
         return {}, ()
     found: dict[str, Case]
     if isinstance(cases, Mapping):
-        found = _by_name({str(name): dict(case) for name, case in cases.items()}, names)
+        found = _by_name(_from_mapping(cases), names, "the mapping")
     elif Path(str(cases)).suffix.lower() in TABLES:
-        found = _by_name(_from_table((folder or Path()) / str(cases)), names)
+        found = _by_name(_from_table((folder or Path()) / str(cases)), names, Path(str(cases)).name)
     else:
         found = _by_pattern(str(cases), names)
     missing = [name for name in names if name not in found]
@@ -60,12 +62,9 @@ def read_cases(
 
 def number(text: str) -> int | float | str:
     """A group as a number where it is one: `015` is 15, `p05` stays text."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    if _NUMBER.fullmatch(text) is None:  # Python takes 1_000, 12e4 and nan for numbers too
+        return text
+    return float(text) if "." in text else int(text)
 
 
 def _by_pattern(pattern: str, names: Iterable[str]) -> dict[str, Case]:
@@ -84,7 +83,7 @@ def _by_pattern(pattern: str, names: Iterable[str]) -> dict[str, Case]:
     }
 
 
-def _from_table(path: Path) -> dict[str, Case]:
+def _from_table(path: Path) -> list[tuple[str, Case]]:
     import pandas as pd
 
     try:
@@ -99,15 +98,28 @@ def _from_table(path: Path) -> dict[str, Case]:
             f"{', '.join(map(str, frame.columns))}.{hint}"
         )
     _refuse_reserved(name for name in frame.columns if name != FILE)
-    twice = frame[FILE][frame[FILE].duplicated()]
-    if len(twice):
-        raise SettingsError(f"cases: {path} names {twice.iloc[0]} twice; a file has one load case.")
-    return {str(row[FILE]): {str(key): row[key] for key in row if key != FILE} for row in frame.to_dict("records")}
+    rows = [(str(row[FILE]), {str(key): row[key] for key in row if key != FILE}) for row in frame.to_dict("records")]
+    return [(name, case) for name, case in rows if name != "nan"]
 
 
-def _by_name(known: Mapping[str, Case], names: Iterable[str]) -> dict[str, Case]:
+def _from_mapping(cases: Mapping[Any, Any]) -> list[tuple[str, Case]]:
+    for name, case in cases.items():
+        if not isinstance(case, Mapping):
+            raise SettingsError(f"cases: the case of {name} is {case!r}; give a mapping of columns, {{'heading': 15}}.")
+        _refuse_reserved(case)
+    return [(str(name), dict(case)) for name, case in cases.items()]
+
+
+def _by_name(known: Iterable[tuple[str, Case]], names: Iterable[str], source: str) -> dict[str, Case]:
     """With or without a folder and the ending, as tables have it."""
-    plain = {_plain(name): case for name, case in known.items()}
+    plain: dict[str, Case] = {}
+    for name, case in known:
+        if _plain(name) in plain:
+            raise SettingsError(
+                f"cases: {source} names {_plain(name)} twice; a file has one load case, which goes by its name without "
+                "folder and ending."
+            )
+        plain[_plain(name)] = case
     return {name: plain[_plain(name)] for name in names if _plain(name) in plain}
 
 

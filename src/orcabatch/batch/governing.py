@@ -6,6 +6,7 @@ Does not cover where the table comes from (`orcabatch.batch.result`).
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,12 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataF
         if name not in frame.columns:
             raise SourceError(_unknown(name, frame.columns))
     values = pd.to_numeric(frame[column], errors="coerce")
-    of_files = values.groupby([frame[name] for name in (*by, "file")], sort=False, dropna=False).max().dropna()
-    own = of_files.reset_index(name="maximum")
+    if len(frame) and values.isna().all():
+        raise SourceError(f"The column {column!r} holds no number, so no file governs.")
+    keys = dict.fromkeys((*by, "file"))
+    of_files = values.groupby([frame[name] for name in keys], sort=False, dropna=False).max()
+    _warn_of(column, dict.fromkeys(frame["file"][values.groupby(frame["file"]).transform("count") == 0]))
+    own = of_files.dropna().reset_index(name="maximum")
     groups = own.groupby(list(by), sort=False, dropna=False) if by else [((), own)]
     rows: list[dict[str, Any]] = []
     for case, files in groups:
@@ -43,6 +48,17 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataF
             }
         )
     return pd.DataFrame(rows, columns=[*by, "maximum", "file", "files", "mean", "p90"])
+
+
+def _warn_of(column: str, files: Iterable[Any]) -> None:
+    """Files that have no number might have governed."""
+    names = [str(name) for name in files]
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        listed = f"{', '.join(names[:3])}{more}"
+        have = "file has" if len(names) == 1 else "files have"
+        text = f"{len(names)} {have} no number in {column!r} and do not count: {listed}"
+        warnings.warn(text, stacklevel=4)
 
 
 def _unknown(name: str, columns: Iterable[Any]) -> str:

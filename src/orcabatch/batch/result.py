@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.table import column_names, table
+from orcabatch.batch.table import column_names, file_names, table
 from orcabatch.errors import BatchError, SourceError
 from orcabatch.monitor.failures import FILE, general, without_name
 from orcabatch.outcome import FileOutcome, Phase, Status
@@ -120,8 +120,7 @@ class BatchResult:
         frame = self._frame(found[0])
         if "fe_filename_stem" not in frame.columns:
             return frame
-        names = frame["fe_filename"].map(lambda path: Path(str(path)).name)
-        return self._with_cases(frame, names)
+        return self._with_cases(frame, file_names(Path(str(path)) for path in frame["fe_filename"]))
 
     def time_series(self, label: str) -> pd.DataFrame:
         """The time series of a digitalmodel batch as they were written, one below the other; read once. Needs pandas.
@@ -136,10 +135,10 @@ class BatchResult:
         """
         import pandas as pd
 
+        done = [outcome for outcome in self.outcomes if outcome.ok]
         written = [
-            (outcome.file.name, path, known)
-            for outcome in self.outcomes
-            if outcome.ok
+            (name, path, known)
+            for outcome, name in zip(done, file_names(outcome.file for outcome in done), strict=True)
             for known, path in getattr(outcome.value, "outputs", ())
         ]
         wanted = [(name, path) for name, path, known in written if known == label]
@@ -149,7 +148,7 @@ class BatchResult:
         frames = [self._frame(path) for _, path in wanted]
         names = [name for (name, _), frame in zip(wanted, frames, strict=True) for _ in range(len(frame))]
         together = pd.concat(frames, ignore_index=True)
-        return self._with_cases(together, pd.Series(names, name="file"))
+        return self._with_cases(together, names)
 
     def save(self, path: str | Path, *, summary: str | None = None) -> Path:
         """Write `table()` as `.parquet`, `.xlsx` or `.csv`; returns where.
@@ -165,12 +164,12 @@ class BatchResult:
 
         return save(self.table() if summary is None else self.summary(summary), Path(path))
 
-    def governing(self, column: str, by: Sequence[str] = (), *, summary: str | None = None) -> pd.DataFrame:
+    def governing(self, column: str, by: str | Sequence[str] = (), *, summary: str | None = None) -> pd.DataFrame:
         """The governing file of each load case: where a column has its largest value.
 
         Args:
             column: of `table()`.
-            by: columns of the load cases; files that agree in all of them are seeds of one case.
+            by: columns of the load cases, or one; files that agree in all of them are seeds of one case.
             summary: of a digitalmodel batch: the label of the summary that has the column.
 
         Returns:
@@ -178,11 +177,15 @@ class BatchResult:
             `p90` of the files' own maxima (numpy's linear percentile); empty where a case has one file only.
 
         Raises:
-            SourceError: there is no such column; names the nearest.
+            SourceError: there is no such column (names the nearest), or no number in it.
+
+        Warns:
+            UserWarning: files have no number in the column, so they do not count; names them.
         """
         from orcabatch.batch.governing import governing
 
-        return governing(self.table() if summary is None else self.summary(summary), column, tuple(by))
+        columns = (by,) if isinstance(by, str) else tuple(by)
+        return governing(self.table() if summary is None else self.summary(summary), column, columns)
 
     @property
     def _common(self) -> dict[str, Path]:
@@ -202,11 +205,11 @@ class BatchResult:
             self._read[path] = pd.read_csv(path)
         return self._read[path]
 
-    def _with_cases(self, frame: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
-        """The load cases before a frame's own columns, and the file's name first."""
+    def _with_cases(self, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+        """The load cases before a frame's own columns, and the file's name, or path, first."""
         import pandas as pd
 
-        rows = [{"file": name} | dict(self.cases.get(name, {})) for name in names]
+        rows = [{"file": name} | dict(self.cases.get(Path(name).name, {})) for name in names]
         beside = pd.DataFrame(rows, index=frame.index)
         renamed = frame.rename(columns=column_names(set(beside.columns), frame.columns))
         return pd.concat([beside, renamed], axis=1)

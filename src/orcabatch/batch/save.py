@@ -9,8 +9,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
 
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
@@ -44,6 +47,8 @@ def save(frame: pd.DataFrame, path: Path) -> Path:
         raise OutputError(f'{path.name}: {error}. Install it: pip install "orcabatch[results]".') from error
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise OutputError(f"{path.name} cannot hold the results: {error} Save as .csv.") from error
     return path
 
 
@@ -51,10 +56,14 @@ def _write(frame: pd.DataFrame, target: Path, suffix: str) -> None:
     if suffix == ".csv":
         frame.to_csv(target, index=False)
     elif suffix == ".parquet":
-        _refuse_mixed(frame)
+        _refuse_what_parquet_lacks(frame)
         import polars
 
-        polars.DataFrame({str(name): _column(frame[name]) for name in frame.columns}).write_parquet(target)
+        columns = {str(name): polars.Series(_column(column)) for name, column in frame.items()}
+        for name, column in columns.items():
+            if column.dtype == polars.Object:
+                _refuse(name, {type(item).__name__ for item in column if item is not None})
+        polars.DataFrame(columns).write_parquet(target)
     else:
         import pandas as pd
 
@@ -64,19 +73,25 @@ def _write(frame: pd.DataFrame, target: Path, suffix: str) -> None:
 
 def _column(column: pd.Series[Any]) -> Any:
     """Numbers as they are; text as a list, whatever pandas keeps it in, with None where nothing is."""
-    if column.dtype.kind in "biufM":
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufM":
         return column.to_numpy()
     return [None if missing else item for item, missing in zip(column.tolist(), column.isna(), strict=True)]
 
 
-def _refuse_mixed(frame: pd.DataFrame) -> None:
-    """Parquet has one type in a column: name the one that has more, before the library says it in its own words."""
-    for name, kind in frame.dtypes.items():
-        if kind.kind != "O":
-            continue
-        kinds = {type(item).__name__ for item in frame[name].dropna()}
+def _refuse_what_parquet_lacks(frame: pd.DataFrame) -> None:
+    """Names are texts, and a column has one type: say which has not, before the library says it in its own words."""
+    names = [str(name) for name in frame.columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise OutputError(f"two columns are called {name!r}; in Parquet names are texts, and no two are equal.")
+    for name, column in zip(names, (column for _, column in frame.items()), strict=True):
+        kinds = {type(item).__name__ for item in column.dropna()} if column.dtype.kind == "O" else set()
         if len(kinds) > 1:
-            raise OutputError(
-                f"the column {name!r} holds {' and '.join(sorted(kinds))}; Parquet has one type in a column. Return "
-                "one type, or save as .csv."
-            )
+            _refuse(name, kinds)
+
+
+def _refuse(column: str, kinds: Iterable[str]) -> NoReturn:
+    raise OutputError(
+        f"the column {column!r} holds {' and '.join(sorted(kinds))}; Parquet has one type in a column, of numbers, "
+        "texts and times. Return such, or save as .csv."
+    )

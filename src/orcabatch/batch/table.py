@@ -4,19 +4,22 @@
 |---|---|
 | a number, text, None | one row, column `value` |
 | a mapping of such | one row, its keys are the columns; mappings in it are spread: `line1.max` |
-| a mapping with arrays of one length | a row for each place; what is single stands in every row |
+| a mapping with arrays of one length | a row for each place (empty: one row); what is single stands in every row |
 | a list of mappings | a row for each |
-| an array or list, shape (n,) | n rows: `position`, `value` |
+| an array or list of single values | n rows: `position`, `value` |
 | an array, shape (n, m) | n rows: `position`, `value_0` ...; a structured one has its own names |
 | a pandas Series | one row; its index are the columns |
 | a pandas DataFrame | its rows; an index that only counts places is left out |
 
-Anything else stands as it is in the column `value`. Does not cover files on the disk (`orcabatch.batch.save`).
+Anything else stands as it is in the column `value`. A name that comes twice is prefixed, so that nothing is lost. Does
+not cover files on the disk (`orcabatch.batch.save`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +36,8 @@ POSITION, VALUE = "position", "value"
 def table(outcomes: Iterable[FileOutcome], cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """A row for each row of each file's value; files without results give none.
 
-    Columns: `file` (the name), those of the load cases, `batch` where there are several, then the values' own. A key of
-    a value that names one of the former is prefixed, as in `BatchResult.to_dataframe`.
+    Columns: `file` (as `file_names` says), those of the load cases, `batch` where there are several, then the values'
+    own. A key of a value that names one of the former is prefixed, as in `BatchResult.to_dataframe`.
 
     Args:
         outcomes: in the order of the rows.
@@ -46,8 +49,8 @@ def table(outcomes: Iterable[FileOutcome], cases: Mapping[str, Mapping[str, Any]
     values = [frame_of(outcome.value) for outcome in done]
     several = len({outcome.batch for outcome in done}) > 1
     beside = [
-        {"file": outcome.file.name, **cases.get(outcome.file.name, {}), **({"batch": outcome.batch} if several else {})}
-        for outcome in done
+        {"file": name, **cases.get(outcome.file.name, {}), **({"batch": outcome.batch} if several else {})}
+        for outcome, name in zip(done, file_names(outcome.file for outcome in done), strict=True)
     ]
     left = dict.fromkeys(name for each in beside for name in each)
     names = column_names(left.keys(), (column for frame in values for column in frame.columns))
@@ -59,6 +62,15 @@ def table(outcomes: Iterable[FileOutcome], cases: Mapping[str, Mapping[str, Any]
     return pd.concat([track.reset_index(drop=True), together], axis=1)
 
 
+def file_names(files: Iterable[Path]) -> list[str]:
+    """Each file's name; the whole path where several files have one name, so that none is taken for another."""
+    listed = list(files)
+    paths: defaultdict[str, set[Path]] = defaultdict(set)
+    for file in listed:
+        paths[file.name].add(file)
+    return [file.name if len(paths[file.name]) == 1 else str(file) for file in listed]
+
+
 def frame_of(value: Any) -> pd.DataFrame:
     """A value as rows and columns, as the table in this module's docstring says."""
     import pandas as pd
@@ -66,14 +78,12 @@ def frame_of(value: Any) -> pd.DataFrame:
     if isinstance(value, pd.DataFrame):
         return _with_index(value)
     if isinstance(value, pd.Series):
-        return pd.DataFrame([dict(value.items())])
+        return _renamed(pd.DataFrame([value.tolist()], columns=value.index))
     if isinstance(value, Mapping):
         return _of_mapping(_flat(value))
     if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
         return pd.concat([frame_of(item) for item in value], ignore_index=True)
-    if _is_places(value):
-        return _of_array(np.asarray(value))
-    return pd.DataFrame({VALUE: pd.Series([value], dtype=None if np.isscalar(value) else object)})
+    return _of_places(value)
 
 
 def column_names(taken: Set[Any], keys: Iterable[Any]) -> dict[Any, Any]:
@@ -90,10 +100,28 @@ def column_names(taken: Set[Any], keys: Iterable[Any]) -> dict[Any, Any]:
 def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
+    renamed = _renamed(frame.reset_index(drop=True))
     if isinstance(frame.index, pd.RangeIndex):
-        return frame.reset_index(drop=True)
+        return renamed
     names = [POSITION if name is None else name for name in frame.index.names]
-    return frame.reset_index(names=names)
+    index = frame.index.to_frame(index=False)
+    index.columns = pd.Index(names)
+    return _renamed(pd.concat([index, renamed], axis=1))
+
+
+def _renamed(frame: pd.DataFrame) -> pd.DataFrame:
+    """With one level of column names, of which none comes twice."""
+    names: dict[Any, None] = {}
+    for column in frame.columns:
+        name = ".".join(map(str, column)) if isinstance(column, tuple) else column
+        names[_free(name, names)] = None
+    return frame.set_axis(list(names), axis=1)
+
+
+def _free(name: Any, taken: Mapping[Any, Any]) -> Any:
+    while name in taken:
+        name = f"value_{name}"
+    return name
 
 
 def _flat(value: Mapping[Any, Any], before: str = "") -> Row:
@@ -101,21 +129,39 @@ def _flat(value: Mapping[Any, Any], before: str = "") -> Row:
     found: Row = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
-            found |= _flat(item, f"{before}{key}.")
+            inner = _flat(item, f"{before}{key}.")
         else:
-            found[f"{before}{key}" if before else key] = item
+            inner = {f"{before}{key}" if before else key: item}
+        for name, single in inner.items():
+            found[_free(name, found)] = single
     return found
 
 
 def _of_mapping(value: Row) -> pd.DataFrame:
     import pandas as pd
 
-    lengths = {len(item) for item in value.values() if _is_places(item, dimensions=(1,))}
+    lengths = {len(item) for item in value.values() if _is_places(item)}
     if len(lengths) != 1:  # single values only, or arrays that do not belong side by side
         return pd.DataFrame([value], index=[0])
     (length,) = lengths
-    columns = {key: item if _is_places(item, dimensions=(1,)) else [item] * length for key, item in value.items()}
+    if not length and not all(_is_places(item) for item in value.values()):
+        # No peak was found, say: the file's other values stand in a row all the same.
+        return pd.DataFrame([{key: None if _is_places(item) else item for key, item in value.items()}], index=[0])
+    columns = {key: item if _is_places(item) else [item] * length for key, item in value.items()}
     return pd.DataFrame(columns, index=range(length))
+
+
+def _of_places(value: Any) -> pd.DataFrame:
+    """Of an array or a list; anything else as it is."""
+    import pandas as pd
+
+    if isinstance(value, np.ndarray) and value.ndim in {1, 2}:
+        return _of_array(value)
+    if _is_places(value):  # without numpy, which makes text of [1, "a"]
+        return pd.DataFrame({POSITION: range(len(value)), VALUE: list(value)})
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    return pd.DataFrame({VALUE: pd.Series([value], dtype=None if np.isscalar(value) else object)})
 
 
 def _of_array(values: np.ndarray[Any, Any]) -> pd.DataFrame:
@@ -129,8 +175,9 @@ def _of_array(values: np.ndarray[Any, Any]) -> pd.DataFrame:
     return frame
 
 
-def _is_places(value: Any, dimensions: Sequence[int] = (1, 2)) -> bool:
-    """Whether it is an array of these dimensions, or a list of numbers, texts and the like."""
+def _is_places(value: Any) -> bool:
+    """Whether it is an array of one dimension, or a list of numbers, texts and the like."""
     if isinstance(value, np.ndarray):
-        return value.ndim in dimensions
-    return isinstance(value, list | tuple) and not any(isinstance(item, list | tuple | Mapping) for item in value)
+        return value.ndim == 1
+    inner = (list, tuple, Mapping, np.ndarray)
+    return isinstance(value, list | tuple) and not any(isinstance(item, inner) for item in value)
