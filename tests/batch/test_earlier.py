@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import replace
+import threading
 from functools import partial
 
 import numpy as np
@@ -136,6 +136,9 @@ def test_a_link_in_the_place_of_a_file_is_done_again(files):
         assert known(later, 0) is None
 
 
+LOCK = threading.Lock()
+
+
 def largest(model, line="Line01"):
     return line
 
@@ -146,7 +149,7 @@ def largest(model, line="Line01"):
         (partial(largest, line="Line01"), partial(largest, line="Line02"), False),
         (partial(largest), partial(batch_functions.largest_tension), False),
         (partial(partial(largest), line="Line01"), partial(partial(largest), line="Line01"), True),
-        (partial(largest, line=object()), partial(largest, line=object()), False),
+        (partial(largest, line=LOCK), partial(largest, line=LOCK), False),
     ],
     ids=["other arguments", "another function", "the same", "no exact form"],
 )
@@ -160,12 +163,12 @@ def test_the_initializer_is_part_of_what_computes(files):
     """Another one, other arguments or none: another result; arguments without an exact form: none is kept."""
 
     def of(initializer):
-        return replace(FunctionBatch.over(files, largest, None, "1"), initializer=initializer).determinants(0)
+        return FunctionBatch.over(files, largest, None, "1").set_up_by(initializer).determinants(0)
 
     known = [of(None), of(Initializer(print)), of(Initializer(print, (1,))), of(Initializer(largest, (1,)))]
     assert all(one != other for one, other in itertools.combinations(known, 2))
     assert of(Initializer(print, (1,))) == known[2]
-    assert of(Initializer(print, (object(),))) is None
+    assert of(Initializer(print, (LOCK,))) is None
     assert changed(known[2], known[0], "a.sim") == "another initializer"
 
 
@@ -197,6 +200,9 @@ def test_what_changed_is_said_in_words():
     assert "first.sim" in changed(before, {**before, "settled": [True, 3.0]}, "first.sim")
     other = {**before, "configuration": "b", "version of numpy": "0"}
     assert changed(before, other, "") == "the configuration changed, another version of numpy"
+    used = [before | {"uses": {"helper": value, "LINES": b"1"}} for value in (b"1", b"2")]
+    assert changed(*used, "") == "what the function uses changed (helper)"
+    assert changed(before, used[0], "") == "what the function uses changed"
     assert changed("nonsense", before, "") == ""
 
 

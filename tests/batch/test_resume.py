@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -105,8 +106,67 @@ def test_another_version_another_function_or_fresh_computes_again(orcaflex, sims
     assert not any(outcome.status is Status.SKIPPED for outcome in again.outcomes)
 
 
+def test_another_lambda_under_the_same_version_is_another_function(orcaflex, sims):
+    """Its code is part of a result's identity; that and why it was done again is said."""
+    assert run(sims[:2], lambda model: 1).values == [1, 1]
+    again = run(sims[:2], lambda model: 2)
+    assert again.values == [2, 2]
+    assert any("the function's code changed" in warning for warning in again.warnings)
+    assert statuses(run(sims[:2], lambda model: 2)) == ["skipped"] * 2
+
+
+def limited(factor):
+    """Encloses the factor, and names a helper."""
+    return lambda model: helped(batch_functions.largest_tension(model)["tension"], factor)
+
+
+def helped(value, factor):
+    return value * factor
+
+
+def test_another_enclosed_value_and_another_helper_compute_again(orcaflex, sims, monkeypatch):
+    """Neither shows in the function's name; the helper is named where it is the reason."""
+    first = run(sims[:2], limited(2.0))
+    assert run(sims[:2], limited(3.0)).values == [value * 1.5 for value in first.values]
+    monkeypatch.setitem(globals(), "helped", lambda value, factor: -value * factor)
+    again = run(sims[:2], limited(3.0))
+    assert again.values == [-value * 1.5 for value in first.values]
+    assert any("what the function uses changed (helped)" in warning for warning in again.warnings)
+    assert set(loads().values()) == {3}
+
+
+def test_a_function_that_carries_what_has_no_exact_form_is_not_kept_and_that_is_said(orcaflex, sims):
+    """By the plan too; without a version, or with the ledger off, there is nothing to say."""
+
+    def locked(model, lock=threading.Lock()):  # noqa: B008 - such defaults are what this is about
+        return 1
+
+    said = "not kept for the next run: its default value `lock`"
+    for _ in range(2):
+        assert [said in warning for warning in run(sims[:2], locked).warnings] == [True]
+    assert set(loads().values()) == {2}
+    plan = orcabatch.plan_batch(sims[:2], postprocess=locked, version="1", orcaflex="simulated")
+    assert sum(said in note for note in plan.notes) == 1
+    for more in ({"version": None}, {"performance": {"ledger": {"enabled": False}}}):
+        assert not any("not kept" in warning for warning in run(sims[:2], locked, **more).warnings)
+
+
+LOCK = threading.Lock()
+
+
+def test_what_a_function_only_names_without_an_exact_form_is_said(orcaflex, sims):
+    """Its results are kept: the version is there for what nobody can see."""
+
+    def locking(model):
+        with LOCK:
+            return 1
+
+    assert any("whatever becomes of LOCK" in warning for warning in run(sims[:2], locking).warnings)
+    assert statuses(run(sims[:2], locking)) == ["skipped"] * 2
+
+
 def test_without_a_version_nothing_is_kept(orcaflex, sims):
-    """A plain function cannot be fingerprinted."""
+    """Nobody can see everything that a function depends on."""
     run(sims, version=None)
     run(sims, version=None)
     assert set(loads().values()) == {2}

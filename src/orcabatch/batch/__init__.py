@@ -63,8 +63,8 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
         on_failure: `raise` turns failed files into an exception once the others are written; None: what the YAML
             says, else `continue`.
         fresh: do not use results of earlier runs.
-        version: identifies `postprocess` and everything it depends on, so that its results may be kept for the next
-            run; None: they are not kept.
+        version: identifies what cannot be seen of `postprocess` (other modules, files that it reads), so that results
+            may be kept for the next run; its code, what it carries and names in its module are seen. None: not kept.
         cases: load cases, for the columns of every table: a regular expression with named groups over file names, the
             path of a `.csv` or `.xlsx` with a column `file`, or a mapping from file name to case. A function with a
             keyword parameter `case` then gets its file's. None: what the YAML says.

@@ -126,6 +126,8 @@ class EarlierRuns:
         """Why files need not be done, by index: those that are known for every batch that wants them."""
         self._take_known()
         for batch in self.batches:
+            for caveat in batch.caveats if self._may(batch) else ():
+                self.warn(caveat)
             self._exchange_lessons(batch)
         if not self.fresh and self.ledger.remembers:
             self._read_fingerprints()

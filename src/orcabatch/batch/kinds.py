@@ -6,12 +6,12 @@ own list of files, because two batches of one call number their files independen
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from orcabatch.batch.code import Described, described, innermost
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.work import FunctionPostProcess, PostProcess
 from orcabatch.store.atomic import check_writable
@@ -78,6 +78,10 @@ class Batch(Protocol):
     @property
     def known(self) -> tuple[FileOutcome, ...]:
         """The results of all files, where an earlier run finished the batch and nothing is computed now; else none."""
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What the engineer should know of how results are kept, where they are."""
 
     def determinants(self, position: int) -> Mapping[str, Any] | None:
         """All but the `.sim` file and versions that determines the file's result; None where it cannot be told.
@@ -159,8 +163,11 @@ class FunctionBatch:
     """A user's function over a list of files. Leaves no outputs but a list of failed files, where a folder is given.
 
     Attributes:
-        version: what the caller says identifies the function and all it depends on; None: its results are not kept.
+        version: what the caller says identifies what is not seen of the function; None: its results are not kept.
         initializer: what sets up the processes that it runs in; its results may depend on it.
+        seen: the function's exact form, looked at before the first file; None where it has none, or none is needed.
+        set_up: the initializer's, likewise.
+        caveats: what the engineer should know of how its results are kept.
     """
 
     name: str
@@ -169,6 +176,9 @@ class FunctionBatch:
     result_folder: Path | None = None
     version: str | None = None
     initializer: Initializer | None = None
+    seen: Described | None = None
+    set_up: Described | None = None
+    caveats: tuple[str, ...] = ()
 
     reads_copies = False
     """It may ask the model for its path, look or write beside its input: that has to be the original."""
@@ -187,10 +197,37 @@ class FunctionBatch:
         cases: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> FunctionBatch:
         """A batch named after the function."""
-        named = _unwrapped(function)[0]
+        named = innermost(function)
         name = getattr(named, "__name__", type(named).__name__).strip("<>")
         absolute = tuple(Path(file).absolute() for file in files)
-        return cls(name, absolute, FunctionPostProcess(function, cases or {}), result_folder, version)
+        post = FunctionPostProcess(function, cases or {})
+        batch = cls(name, absolute, post, result_folder, version)
+        return batch if version is None else batch._looked_at()
+
+    def set_up_by(self, initializer: Initializer | None) -> Self:
+        """With an initializer."""
+        batch = replace(self, initializer=initializer)
+        return batch if self.version is None or initializer is None else batch._looked_at()
+
+    def _looked_at(self) -> Self:
+        """With the exact form of the function and what comes with it, and what to say where part of it has none."""
+        first, set_up = self.initializer, None
+        try:
+            seen = described(self.postprocess.function)
+            encode([self.postprocess.case_of(file) for file in self.files])
+            set_up = None if first is None else described(first.function, *first.args)
+        except NotStorable as error:
+            said = (
+                f"Results of {self.name} are not kept for the next run: {error}. Give plain values (numbers, text, "
+                "lists, arrays), or make such an object inside the function."
+            )
+            return replace(self, seen=None, caveats=(said,))
+        unsure = dict.fromkeys(seen.unsure + (set_up.unsure if set_up else ()))
+        said = (
+            f"Results of {self.name} are kept under version {self.version!r} whatever becomes of {', '.join(unsure)}: "
+            "nobody can see whether that changed. Change the version when it does."
+        )
+        return replace(self, seen=seen, set_up=set_up, caveats=(said,) if unsure else ())
 
     @property
     def label(self) -> str:
@@ -198,20 +235,21 @@ class FunctionBatch:
         return _label(self.postprocess.function)
 
     def determinants(self, position: int) -> dict[str, Any] | None:
-        """The function's name, what `functools.partial` gives it, the version that the caller gave, the initializer.
+        """The function's name, its exact form, the file's load case, the version that the caller gave, the initializer.
 
-        None without a version, or where what is given has no exact form.
+        None without a version, or where something of it has no exact form.
         """
-        if self.version is None:
+        if self.version is None or self.seen is None:
             return None
-        _, given = _unwrapped(self.postprocess.function)
+        by: dict[str, Any] = {
+            "function": [self.label, self.version],
+            "code": self.seen.code,
+            "uses": dict(self.seen.uses),
+        }
         case = self.postprocess.case_of(self.files[position])
-        try:
-            set_up = None if self.initializer is None else _identity(self.initializer)
-            function = [self.label, self.version, encode([given, case] if case else given)]
-            return {"function": function, "initializer": set_up}
-        except NotStorable:
-            return None
+        if self.initializer is not None and self.set_up is not None:
+            by["initializer"] = [_label(self.initializer.function), self.set_up.code, dict(self.set_up.uses)]
+        return by | {"case": encode(case)} if case else by
 
     @property
     def background(self) -> None:
@@ -278,26 +316,11 @@ class FunctionBatch:
         """A plain function is its own reference."""
 
 
-def _unwrapped(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[Any]]:
-    """The function inside `functools.partial`, and the arguments that it was given there."""
-    given: list[Any] = []
-    while isinstance(function, functools.partial):
-        given.append([list(function.args), sorted(function.keywords.items())])
-        function = function.func
-    return function, given
-
-
 def _label(function: Callable[..., Any]) -> str:
-    """The function inside `functools.partial`, with its module."""
-    function, _ = _unwrapped(function)
-    module = getattr(function, "__module__", "") or ""
-    return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-
-
-def _identity(initializer: Initializer) -> list[Any]:
-    """What identifies a set-up function. Raises NotStorable where its arguments have no exact form."""
-    _, given = _unwrapped(initializer.function)
-    return [_label(initializer.function), encode([given, list(initializer.args)])]
+    """The innermost function with its module."""
+    inner = innermost(function)
+    module = getattr(inner, "__module__", "") or ""
+    return f"{module}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
 
 
 def usable_folder(folder: Path) -> Path:

@@ -17,6 +17,8 @@ _WORDS = {
     "digitalmodel": "digitalmodel's sources changed",
     "function": "another function or version",
     "initializer": "another initializer",
+    "code": "the function's code changed, or a constant, default or enclosed value of it",
+    "case": "its load case changed",
 }
 
 
@@ -30,8 +32,10 @@ def changed(before: Any, now: Mapping[str, Any], first: str) -> str:
     """
     if not isinstance(before, Mapping):
         return ""
-    differing = [key for key in now if before.get(key) != now[key]]
+    differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     words = [_WORDS[key] for key in differing if key in _WORDS]
+    if "uses" in differing:
+        words.append(f"what the function uses changed{_which(before.get('uses'), now.get('uses', {}))}")
     if "settled" in differing:
         words.append(f"the first file of the list ({first}) settles the configuration anew")
     versions = [key.removeprefix(VERSION_OF) for key in differing if key.startswith(VERSION_OF)]
@@ -39,3 +43,10 @@ def changed(before: Any, now: Mapping[str, Any], first: str) -> str:
     if not differing:
         return "its output files were changed or removed"
     return ", ".join(dict.fromkeys(words))
+
+
+def _which(before: Any, now: Mapping[str, Any]) -> str:
+    if not isinstance(before, Mapping):
+        return ""
+    names = [str(name) for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
+    return f" ({', '.join(sorted(names))})"

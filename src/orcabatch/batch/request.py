@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +223,7 @@ def _function_batch(
     files: Iterable[Path], function: Callable[..., Any], options: Options, cases: Mapping[str, Case]
 ) -> FunctionBatch:
     batch = FunctionBatch.over(files, function, _folder(options), options.version, cases)
-    return replace(batch, initializer=_initializer(options))
+    return batch.set_up_by(_initializer(options))
 
 
 def _folder(options: Options) -> Path | None:

@@ -286,6 +286,17 @@ class DigitalModelBatch:
         """What is computed, whenever: the name without its time stamp."""
         return str(self._cfg["Analysis"].get("file_name_for_overwrite") or self.name)
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """That a configuration with values of no exact form answers for none."""
+        if self._determined.configuration is not None:
+            return ()
+        said = (
+            f"Results of {self.name} are not kept for the next run: the configuration holds objects that have no exact "
+            "form. Give plain values (numbers, text, lists, dates)."
+        )
+        return (said,)
+
     def determinants(self, i: int) -> dict[str, Any] | None:
         """All but the `.sim` file and the versions of packages that determines the results of file `i`.
 

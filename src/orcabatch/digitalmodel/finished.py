@@ -92,6 +92,8 @@ class FinishedBatch:
         """Nothing is done again."""
         return ()
 
+    caveats: tuple[str, ...] = ()
+
     def determinants(self, position: int) -> None:
         """It is known already."""
 
