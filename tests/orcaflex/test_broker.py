@@ -430,6 +430,46 @@ def test_the_check_comes_before_a_change(orcaflex, sims):
     assert results[1][2].mismatch == ""
 
 
+@pytest.mark.parametrize("change", ["Reset", "Clear"])
+def test_the_check_comes_before_a_change_also_where_every_joint_answer_was_asked_for(orcaflex, sims, change):
+    """Nothing is left to be asked, but what was handed out is still to be compared, with the model as it was."""
+
+    def postprocess(model):
+        out = [model["Line01"].TimeHistory(name, None, orcaflex.oeEndA).tobytes() for name in VARIABLES]
+        getattr(model, change)()
+        return out, len(model)
+
+    files, shared = sims(3), broker(orcaflex)
+    results = run(files, postprocess, shared)
+    assert values(results) == values(run(files, postprocess))
+    assert [(report.used_joint_answers, report.mismatch) for _, _, report in results[1:]] == [(True, "")] * 2
+    assert [counters.log_passes for _, counters, _ in results[1:]] == [2, 2]
+
+
+def test_objects_of_a_class_that_never_asks_the_memory_are_not_asked_ahead(orcaflex, sims):
+    """A hook of the code's own may leave the broker's class out: its objects are asked by the code alone."""
+
+    class MyLine(orcaflex.OrcaFlexLineObject):
+        pass
+
+    def postprocess(model):
+        hook = lambda kind, base: MyLine if kind == orcaflex.ObjectType.Line and hooked else base  # noqa: E731
+        orcaflex.Model.addOrcaFlexObjectClassHook(hook)
+        try:
+            out = [model["Line01"].TimeHistory(name, None, orcaflex.oeEndA).tobytes() for name in VARIABLES]
+            out += [model["Vessel1"].TimeHistory(name).tobytes() for name in ("X", "Y")]
+            model["Line01"].name = "Other"
+        finally:
+            orcaflex.Model.removeOrcaFlexObjectClassHook(hook)
+        return out
+
+    files, shared, hooked = sims(2), broker(orcaflex), False
+    expected = values(run(files, postprocess))
+    assert values(run(files, postprocess, shared)) == expected
+    hooked = True
+    assert values(run(files, postprocess, shared)) == expected
+
+
 def test_prefetch_and_check_can_be_switched_off(orcaflex, sims):
     """Without prefetch each distinct question is asked once, singly; without the check its pass is saved."""
 

@@ -6,6 +6,7 @@ import copy
 import functools
 import gc
 import pickle
+import threading
 from contextlib import nullcontext
 
 import pytest
@@ -343,6 +344,53 @@ def test_models_of_the_functions_own_are_left_alone(orcaflex, sims, brokered):
         return function
 
     assert batch(orcaflex, files[:3], make(), brokered) == plain(orcaflex, files[:3], make())
+
+
+def test_a_model_of_the_functions_own_is_destroyed_on_its_own_thread_wherever_it_is_collected(orcaflex, sims):
+    """It ended in a cycle: its thread destroys it with the file, at the latest with the session; a moved one, there."""
+    files = sims(3)
+
+    def own_model(model):
+        return orcaflex.Model(str(files[0]), threadCount=1)
+
+    def elsewhere(deed):
+        thread = threading.Thread(target=deed)
+        thread.start()
+        thread.join()
+
+    def failed(model):
+        with pytest.raises(orcaflex.DLLError) as caught:
+            orcaflex.Model(__file__)
+        return caught
+
+    def collected_elsewhere(model):
+        ring = [own_model(model), failed(model)]
+        ring.append(ring)
+        del ring
+        elsewhere(gc.collect)
+
+    def moved(model):
+        other = own_model(model)
+        other.DetachFromThread()
+        kept = [other]
+        del other
+        elsewhere(lambda: (kept[0].AttachToThread(), kept.clear()))
+
+    with simulated.counting() as count:
+        session = Session(find_binding())
+        collected_elsewhere(session.load(files[0]))
+        assert count.counters.models_destroyed == 0
+        session.release()
+        assert count.counters.models_destroyed == 2
+        moved(session.load(files[1]))
+        assert count.counters.models_destroyed == 3
+        ring = [own_model(session.load(files[2]))]
+        ring.append(ring)
+        del ring
+        session.release()
+        session.close()
+    assert count.counters.models_created == count.counters.models_destroyed == 5
+    assert count.counters.affinity_violations == count.counters.destroyed_on_wrong_thread == 0
 
 
 @BROKERED

@@ -130,6 +130,8 @@ class Owners:
         self._handle = module.Handle
         self._emptied = type("Handle", (EmptyHandle, module.Handle), {"__slots__": ()})
         self._serials = itertools.count(1)
+        self._threads: dict[Any, int] = {}
+        self._lost: dict[int, list[Any]] = {}
         self._users = 0
         self._lock = threading.Lock()
         self._patches = Patches()
@@ -139,8 +141,9 @@ class Owners:
         """Whether OrcFxAPI's constructors note what they make."""
         return self._users > 0
 
-    def acquire(self) -> None:
-        """One more session is about to have a model."""
+    def acquire(self, native: Any) -> None:
+        """One more session has a native model."""
+        self._threads.pop(native.handle.value, None)
         with self._lock:
             self._users += 1
             if self._users == 1:
@@ -175,6 +178,20 @@ class Owners:
             handle.value = None
             object.__setattr__(handle, "__class__", self._emptied)
 
+    def take_back(self) -> None:
+        """Destroy the native models of this thread's that were garbage-collected on another one.
+
+        They are models that functions made for themselves; OrcFxAPI alone would leak them, and their seats.
+        """
+        module, lost = self._module(), self._lost.pop(threading.get_ident(), [])
+        for handle in lost:
+            module._DestroyModel(handle, ctypes.c_int())
+
+    def has_models_left(self) -> bool:
+        """Whether functions made models for themselves on this thread that are not destroyed yet."""
+        thread = threading.get_ident()
+        return thread in tuple(self._threads.values()) or thread in self._lost
+
     def claim(self, made: Any, model_handle: Any, handle: Any) -> Any:
         """An object was made over this model: the handle it shall hold for it.
 
@@ -195,9 +212,11 @@ class Owners:
         put(module.Model, "__init__", self._model_made)
         if hasattr(module, "Tags"):
             put(module.Tags, "__init__", self._tags_made)
+        put(module.Model, "__del__", self._model_ends)
         for kind, key in ((module.Model, self._model_key), (module.DataObject, self._object_key)):
             put(kind, "__eq__", functools.partial(_equal, kind, key))
             put(kind, "__hash__", functools.partial(_hash, key))
+        put(module, "_AttachToThread", self._attached)
         for name in _OUTLASTING:
             put(module, name, self._outlasting)
 
@@ -215,13 +234,47 @@ class Owners:
             if any(isinstance(each, EmptyHandle) for each in (*args, *kwargs.values())):
                 object.__setattr__(target, "ownsModelHandle", False)  # else its end complains
                 raise released_handle()
-            original(target, *args, **kwargs)
-            opened = self.files.get(getattr(target.handle, "value", target.handle))
-            if opened is not None:
-                opened.claim_model(target)
-                object.__setattr__(target, "handle", opened.handle)
+            try:
+                original(target, *args, **kwargs)
+            finally:  # one whose file could not be loaded has a native model, too
+                if getattr(target, "handle", None) is not None:
+                    self._claim_model(target)
 
         return made
+
+    def _claim_model(self, made: Any) -> None:
+        value = getattr(made.handle, "value", made.handle)
+        opened = self.files.get(value)
+        if opened is not None:
+            opened.claim_model(made)
+            object.__setattr__(made, "handle", opened.handle)
+        elif made.ownsModelHandle:
+            self._threads[value] = threading.get_ident()
+
+    def _model_ends(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
+        # OrcaFlex lets only a model's own thread destroy it, but the garbage collector runs on any.
+        @functools.wraps(original)
+        def ends(target: Any) -> None:
+            here, thread = threading.get_ident(), None
+            handle = getattr(target, "handle", None)  # None: it could not be made
+            if handle is not None and target.ownsModelHandle:
+                thread = self._threads.pop(handle.value, None)
+            if thread is None or thread == here:
+                original(target)
+            else:
+                self._lost.setdefault(thread, []).append(handle)
+
+        return ends
+
+    def _attached(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def attach(handle: Any, status: Any) -> Any:
+            result = original(handle, status)
+            value = getattr(handle, "value", handle)
+            if value in self._threads:
+                self._threads[value] = threading.get_ident()
+            return result
+
+        return attach
 
     def _tags_made(self, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)

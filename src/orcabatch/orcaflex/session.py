@@ -14,6 +14,7 @@ Does not know what is asked of the model, nor about batches. See also `orcabatch
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -113,11 +114,17 @@ class Session:
         self._leave()
         if outlasting or not self._cleared():
             self._discard()
+        owners_of(self.binding.module).take_back()
 
     def close(self) -> None:
         """Destroy the model. A session that was closed cannot load again."""
         self._on_own_thread("close")
         self._closed = True
+        if self.binding.is_genuine:
+            owners = owners_of(self.binding.module)
+            if owners.has_models_left():
+                gc.collect()  # the last moment at which this thread can destroy what its functions left in cycles
+            owners.take_back()
         self._discard()
 
     def _opened_model(self, file: Path) -> Any:
@@ -143,7 +150,7 @@ class Session:
     def _make_native(self) -> None:
         module = self.binding.module
         self._native = module.Model(threadCount=self._thread_count)
-        owners_of(module).acquire()
+        owners_of(module).acquire(self._native)
         if self._broker is not None:
             self._broker.attach(self._native)
 

@@ -137,6 +137,8 @@ class Foresight:
                 target.varID(question.variable)
             except self._errors:
                 continue  # this file has no such thing; the code will hear it when it asks
+            if not hasattr(type(target), "ask_time_history"):
+                continue  # of a class of the code's own, which never asks the memory
             key = (target.handle.value, question.variable, asked[2], question.name[2])
             if not finder.has_answer(key):
                 chosen[key] = (question, target)

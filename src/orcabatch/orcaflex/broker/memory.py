@@ -82,8 +82,7 @@ class Memory:
 
         Until it has `changed`, nothing is remembered: whoever asks meanwhile asks the binding.
         """
-        if self._joint:
-            self.settle()
+        self.settle()
         self.thread = 0
 
     def changed(self) -> None:
