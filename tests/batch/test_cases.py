@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,15 @@ def test_a_function_that_asks_for_its_case_gets_it(orcaflex, sims, executor):
         result.raise_for_failures()
         headings = [int(file.stem.rsplit("_", 1)[1].removesuffix("deg")) for file in map(Path, sims[:2])]
         assert [value["heading"] if isinstance(value, dict) else value for value in result.values] == headings
+
+
+def test_a_case_that_is_bound_already_stays(orcaflex, sims):
+    """`functools.partial` decided: the batch's own cases are for the columns only."""
+    bound = functools.partial(tension_and_case, case={"heading": "mine"})
+    (value,) = orcabatch.run_batch(
+        sims[:1], postprocess=bound, orcaflex="simulated", progress=False, cases=r"_(?P<heading>\d+)deg"
+    ).values
+    assert value["heading"] == "mine"
 
 
 def test_without_cases_nothing_changes(orcaflex, sims):

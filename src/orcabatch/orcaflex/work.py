@@ -10,6 +10,7 @@ What is computed is the `PostProcess`'s affair: a user's function (`FunctionPost
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import logging
 import threading
@@ -375,7 +376,9 @@ def _required_arguments(function: Callable[..., Any]) -> set[str]:
 
 
 def _asks_for(function: Callable[..., Any], name: str) -> bool:
-    """Whether it has a parameter of this name that can be given by keyword."""
+    """Whether it has a parameter of this name that can be given by keyword, and that nobody bound before."""
+    if isinstance(function, functools.partial) and name in function.keywords:
+        return False
     try:
         parameter = inspect.signature(function).parameters.get(name)
     except (TypeError, ValueError):
