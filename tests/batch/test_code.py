@@ -160,7 +160,10 @@ def test_a_function_of_another_module_counts_with_its_own_code():
     assert same(own, using("X = 2\ndef tool(model): return X"))
 
 
-@pytest.mark.parametrize("value", [threading.Lock(), sys.stdout, (x for x in ()), [threading.Lock()]], ids=str)
+KINDS = ["lock", "open file", "generator", "list of a lock"]
+
+
+@pytest.mark.parametrize("value", [threading.Lock(), sys.stdout, (x for x in ()), [threading.Lock()]], ids=KINDS)
 def test_what_it_carries_without_an_exact_form_leaves_it_without_one(value):
     """In a default, enclosed, given by a partial, in a method's object: the message says where."""
 
