@@ -89,7 +89,7 @@ class SwitchingExecutor:
         """What both sides hold; files go to one of them only."""
         if self._scope == "host":
             return None
-        here = self._threads.held or Held(self._threads.taken, self._threads.capacity - len(self._here))
+        here = self._threads.held or Held(self._threads.kept, self._threads.capacity - len(self._here))
         away = (self._processes.held if self._processes is not None else None) or Held(0, 0)
         return Held(here.units + away.units, away.room if self._sending else max(0, here.room * min(1, here.units)))
 

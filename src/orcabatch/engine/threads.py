@@ -144,7 +144,14 @@ class ThreadExecutor:
     @property
     def taken(self) -> int:
         """Seats that are held, also by what is being closed."""
-        sessions = self._open + len(self._leaving)
+        return self._seats(self._open + len(self._leaving))
+
+    @property
+    def kept(self) -> int:
+        """Seats that are held and will be: a session that was refused one has none, and is being closed."""
+        return self._seats(self._open)
+
+    def _seats(self, sessions: int) -> int:
         return sessions if self._scope == "model" else min(1, sessions)
 
     @property
