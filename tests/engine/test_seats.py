@@ -51,14 +51,26 @@ def test_threads_of_one_process_share_its_seat() -> None:
     assert state.units == 1
 
 
-def test_what_the_executor_opened_beyond_what_was_supposed_delays_the_next_seat() -> None:
-    """A second file went to a second process, though the first had room: that seat was asked for now."""
+def test_processes_are_opened_one_by_one_and_files_do_not_wait_for_them() -> None:
+    """Four files at once, a process every ten seconds: the second process may be there at 10 s, all files are at 0."""
+    state, allowed = seats.begin(SeatLimits(processes=3, threads_per_process=4, ramp_per_s=0.1)), []
+    for now_s in (0.0, 0.0, 10.0, 10.0, 20.0):
+        assert seats.may_start(state, now_s)
+        allowed.append(seats.allowed(state, now_s))
+        state = seats.started(state, now_s)
+    assert allowed == [1, 1, 2, 2, 3]
+    assert (state.units, state.room) == (3, 7)
+
+
+def test_a_seat_that_was_not_needed_after_all_delays_nobody() -> None:
+    """The file went to an idle process: the next ask comes as if there had been none, but not after a refusal."""
     state = seats.started(seats.begin(SeatLimits(processes=3, threads_per_process=4, ramp_per_s=0.1)), 0.0)
-    state = seats.started(state, 10.0)
+    state = seats.started(seats.told(seats.came_back(state), 1, 4, 10.0), 10.0)
+    assert (state.units, state.next_ask_s) == (2, 20.0)
+    state = seats.told(state, 1, 3, 10.0)
     assert seats.allowed(state, 10.0) == 2
-    state = seats.told(state, 2, 6, 10.0)
-    assert (seats.allowed(state, 10.0), seats.allowed(state, 19.9), seats.allowed(state, 20.0)) == (2, 2, 3)
-    assert seats.may_start(state, 10.0)
+    refused = seats.denied(seats.told(seats.started(state, 10.0), 1, 3, 11.0), 11.0)
+    assert seats.told(refused, 0, 0, 11.0).next_ask_s == refused.next_ask_s
 
 
 def test_seats_that_idle_elsewhere_are_no_seats_for_more_models() -> None:

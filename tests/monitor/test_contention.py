@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from orcabatch.monitor.contention import Contention, ContentionLog, LockProbe
+from orcabatch.engine.lock import LockProbe
+from orcabatch.monitor.contention import Contention, ContentionLog
 
 
 def probe(*round_trips_s: float) -> LockProbe:

@@ -131,10 +131,10 @@ def test_the_specifications_section_pasted_behaves_as_written_on_its_machine(mod
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_specifications_section_pasted_on_a_small_machine_is_bound_by_its_threads_per_gb(mode: str) -> None:
-    """36 GB available: 9 small files at once (2 x 4 in processes), where the defaults alone would allow 45."""
+    """36 GB available: 9 small files at once in every mode, where the defaults alone would allow 45."""
     section = {**SPECIFICATION, "threading": {**SPECIFICATION["threading"], "mode": mode}}
     made = plan(section, HostResources(8, 64 * GB, available_ram_bytes=36 * GB))
-    assert (made.limit, made.min_limit) == (8 if mode == "hybrid" else 9, 5)
+    assert (made.limit, made.min_limit) == (9, 5)
     assert plan({"threading": {"mode": mode}}, HostResources(8, 64 * GB, available_ram_bytes=36 * GB)).ceiling >= 44
 
 

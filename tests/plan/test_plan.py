@@ -209,11 +209,14 @@ def test_a_min_threads_that_cannot_be_kept_is_said() -> None:
         ({"executor": "processes", "licences": {"max": 6}}, BIG, ("processes", 6, 1)),
         ({"executor": "dask"}, HostResources(10, 256 * GB), ("dask", 9, 1)),
         ({"executor": "dask", "dask": {"address": "tcp://a:1"}}, BIG, ("dask", 0, 1)),
-        ({"threading": {"mode": "hybrid"}}, BIG, ("processes", 2, 22)),
-        ({"threading": {"mode": "hybrid"}}, HostResources(64, 256 * GB, numa_nodes=4), ("processes", 4, 11)),
-        ({"threading": {"mode": "hybrid", "max_threads": 3}}, BIG, ("processes", 2, 2)),
+        ({"threading": {"mode": "hybrid"}}, BIG, ("processes", 45, 2)),
+        ({"threading": {"mode": "hybrid"}}, HostResources(4, 256 * GB), ("processes", 3, 15)),
+        ({"threading": {"mode": "hybrid"}}, HostResources(1, 256 * GB), ("processes", 2, 23)),
+        ({"threading": {"mode": "hybrid"}}, HostResources(4, 256 * GB, numa_nodes=4), ("processes", 4, 12)),
+        ({"threading": {"mode": "hybrid", "max_threads": 3}}, BIG, ("processes", 3, 2)),
+        ({"threading": {"mode": "hybrid"}, "licences": {"max": 2}}, BIG, ("processes", 2, 23)),
         ({"threading": {"mode": "hybrid"}, "process_count": 5}, BIG, ("processes", 5, 9)),
-        ({"threading": {"mode": "hybrid"}, "licences": {"max": 1}}, BIG, ("processes", 1, 22)),
+        ({"threading": {"mode": "hybrid"}, "licences": {"max": 1}}, BIG, ("processes", 1, 45)),
     ],
 )
 def test_processes_and_threads_carry_the_limit(

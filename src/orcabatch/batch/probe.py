@@ -1,6 +1,7 @@
 """What the engine is told about the host while it runs: memory, CPU, bytes read, and whether Python's lock is taken.
 
-CPU, memory and bytes are those of this process and its workers; the lock is this process's own.
+CPU, memory and bytes are those of this process and its workers; the lock is this process's own (worker processes with
+several threads tell of theirs themselves, see `orcabatch.engine.processes`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass, field
 import psutil
 
 from orcabatch.engine import Probe, Sample
+from orcabatch.engine.lock import LockProbe
 from orcabatch.host import memory_reading
-from orcabatch.monitor.contention import LockProbe
 from orcabatch.monitor.costs import most_lock_taken
 from orcabatch.monitor.sampling import HostCpu
 

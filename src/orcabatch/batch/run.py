@@ -406,6 +406,7 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
         sample_interval_s=SAMPLE_INTERVAL_S,
         priority=settings.priority,
         numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
+        asked="threading.mode: hybrid" if plan.mode == "hybrid" else "executor: processes",
         read_ahead=io.read_ahead if io.async_enabled and settings.dask.address is None else 0,
         stage_in=stage_in,
     )

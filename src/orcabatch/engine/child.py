@@ -21,10 +21,25 @@ from orcabatch.engine import travel
 from orcabatch.engine.echo import Speaker
 from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
+from orcabatch.engine.lock import LockWatch
 from orcabatch.engine.meter import MemoryMeter, resident_bytes
+from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.sessions import Session
 from orcabatch.engine.surroundings import Surroundings
-from orcabatch.engine.wire import Close, Collect, Give, Hello, Report, Rest, Rested, Setup, Wire, Word, unpack
+from orcabatch.engine.wire import (
+    Close,
+    Collect,
+    Give,
+    Hello,
+    LockTaken,
+    Report,
+    Rest,
+    Rested,
+    Setup,
+    Wire,
+    Word,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -76,6 +91,7 @@ class Child:
         self._meter = MemoryMeter()
         self._sessions: dict[int, Session] = {}
         self._surroundings: Surroundings | None = None
+        self._busy: set[int] = set()
 
     def live(self) -> int:
         """Do what the parent says until it says `Close` (0) or is gone (1)."""
@@ -86,7 +102,7 @@ class Child:
         recipe = attempt(lambda: pickle.loads(self._setup.recipe))  # noqa: S301 - from our own parent
         if isinstance(recipe, Caught):
             text = f"worker processes cannot unpack what they need: {type(recipe.error).__name__}: {recipe.error}"
-            self._say(Broken(f"{text}; use `executor: threads`, or make its module importable"))
+            self._say(Broken(f"{text}; {ON_THREADS}, or make its module importable"))
             return 1
         self._wire.send(Hello(os.getpid()))
         # The filters come after the imports: those of the caller's process were done before it had its filters.
@@ -97,10 +113,15 @@ class Child:
                 return 1
             case Done(surroundings):
                 self._surroundings = surroundings
+        if self._setup.watches_lock:
+            LockWatch(lambda share: self._send(LockTaken(share)), lambda: bool(self._busy)).start()
+        return self._obey(recipe.value)
+
+    def _obey(self, recipe: Recipe) -> int:
         while (packed := self._wire.receive()) is not None:
             match unpack(packed):
                 case Give(slot, task):
-                    self._give(recipe.value, slot, pickle.loads(task))  # noqa: S301 - from our own parent
+                    self._give(recipe, slot, pickle.loads(task))  # noqa: S301 - from our own parent
                 case Rest(slot):
                     self._rest(slot)
                 case Collect():
@@ -124,6 +145,7 @@ class Child:
                 self._surroundings or Surroundings.here(),
             )
             threading.Thread(target=session.run, name=name, daemon=True).start()
+        self._busy.add(slot)
         session.give(task)
 
     def _rest(self, slot: int) -> None:
@@ -144,6 +166,8 @@ class Child:
 
     def _heard(self, slot: int, session: Session | None, message: Message) -> None:
         """A session said something; the last that it says is `Closed`, or `Died` and then `Closed`."""
+        if isinstance(message, Finished | Died):
+            self._busy.discard(slot)
         is_there = self._sessions.get(slot) is session
         if isinstance(message, Died | Closed) and is_there:
             del self._sessions[slot]

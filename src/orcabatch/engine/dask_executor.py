@@ -103,8 +103,8 @@ class DaskExecutor:
         self._run = f"orcabatch-{uuid.uuid4().hex[:12]}"
         self._order = Order(
             self._run,
-            travel.pack(recipe, self.name),
-            Inherited.here(options.initializer, self.name),
+            travel.pack(recipe, "executor: dask"),
+            Inherited.here(options.initializer, "executor: dask"),
             versions(),
             options.priority == "low",
         )

@@ -90,7 +90,7 @@ class Inherited:
     initializer: bytes | None
 
     @classmethod
-    def here(cls, initializer: Initializer | None = None, executor: str = "processes") -> Self:
+    def here(cls, initializer: Initializer | None = None, asked: str = "executor: processes") -> Self:
         """Of this process and thread.
 
         Raises:
@@ -103,7 +103,7 @@ class Inherited:
             tuple(packed for each in warnings.filters if (packed := _packed(each)) is not None),
             decimal.getcontext().copy(),
             None if numpy is None else numpy.actions,
-            None if initializer is None else travel.pack(initializer, executor),
+            None if initializer is None else travel.pack(initializer, asked),
         )
 
     def take_over(self) -> None:

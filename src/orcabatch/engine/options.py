@@ -20,6 +20,9 @@ ExecutorName = Literal["serial", "threads", "processes", "dask", "auto"]
 MOST_PROCESSES = 60
 """Windows cannot wait for more than 63 handles at once; the pools of Python stop at 61, and so do we, everywhere."""
 
+ON_THREADS = "use `executor: threads` with `threading.mode: dynamic`"
+"""The remedy for what worker processes cannot do, whichever setting asked for them."""
+
 START_COST_S = 3.0
 """Starting a worker process and importing what post-processing needs took 2 to 3 s where it was measured."""
 
@@ -47,6 +50,7 @@ class EngineOptions:
         address: `dask` only: of the scheduler, whose workers are taken as they are; None: a cluster on this machine.
         initializer: called once in every process that works on files, before its first file; None: nothing is called.
         start_cost_s: `auto` only: what starting worker processes is expected to cost, wall seconds.
+        asked: the setting that asked for worker processes, for messages.
         seed: of the variation in `retry_delay_s`.
     """
 
@@ -67,6 +71,7 @@ class EngineOptions:
     address: str | None = None
     initializer: Initializer | None = None
     start_cost_s: float = START_COST_S
+    asked: str = "executor: processes"
     seed: int = 0
 
     def __post_init__(self) -> None:

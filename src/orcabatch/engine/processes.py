@@ -38,11 +38,13 @@ from orcabatch.engine.executor import Complaint, Died, Finished, Held, Logged, M
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
+from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.dispatcher import Probe
     from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.signals import Scope
 
@@ -83,6 +85,7 @@ class _Child:
         tasks: by slot.
         open: slots whose worker is there, and may have a model.
         resting: slots whose worker is closing.
+        lock_taken: share of the time that its interpreter lock was taken of late.
         refused: a model was refused its licence seat here, since a file went well.
     """
 
@@ -94,6 +97,7 @@ class _Child:
         self.open: set[int] = set()
         self.resting: set[int] = set()
         self.refused = False
+        self.lock_taken = 0.0
         self.alone = False
         self.leaving = False
         self.killed = False
@@ -192,8 +196,8 @@ class ProcessExecutor:
         ring: Callable[[], None] | None = None,
         scope: Scope = "process",
     ) -> None:
-        self._recipe = travel.pack(recipe)
-        self._inherited = Inherited.here(options.initializer)
+        self._recipe = travel.pack(recipe, options.asked)
+        self._inherited = Inherited.here(options.initializer, options.asked)
         self._options = options
         self._slots = options.threads_per_process
         self._most = options.process_count
@@ -233,6 +237,14 @@ class ProcessExecutor:
         if self._scope == "model":
             return sum(len(child.open | child.resting) for child in self._children)
         return len(self._children)
+
+    def watched(self, probe: Probe | None) -> Probe | None:
+        """The probe, which knows nothing of the worker processes' interpreter locks: each may have one that is free."""
+        if probe is None or self._slots == 1:
+            return probe
+        return lambda pids: replace(
+            probe(pids), gil_taken=sum(child.lock_taken for child in self._children) / max(1, self._most)
+        )
 
     def allow(self, units: int) -> None:
         """Open no worker, or no process, that would make it more seats."""
@@ -415,12 +427,13 @@ class ProcessExecutor:
             f"process-{self._numbers}",
             self._nodes[node],
             self._options.priority == "low",
+            watches_lock=self._slots > 1,
         )
         try:
             child = _Child(self._numbers, node, setup, self._mailbox.post)
         except OSError as error:
             if not self._children:
-                text = f"no worker process can be started: {error}; use `executor: threads`"
+                text = f"no worker process can be started: {error}; {ON_THREADS}"
                 raise SettingsError(text) from error
             _log.warning("no further worker process can be started, going on with %d: %s", len(self._children), error)
             return None
@@ -443,6 +456,8 @@ class ProcessExecutor:
             case wire.Hello(pid):
                 child.pid = pid
                 return []
+            case wire.LockTaken(share):
+                child.lock_taken = share
             case wire.Rested(slot):
                 child.resting.discard(slot)
                 self._leaving.discard((child, slot))
@@ -530,7 +545,7 @@ def unsendable(task: Task, error: Exception) -> Finished:
     failure = Failure(
         Cause.EXCEPTION,
         f"what goes with the file cannot be sent to a worker process: {type(error).__name__}: {error}",
-        "use `executor: threads`",
+        ON_THREADS,
     )
     now = time.perf_counter()
     return Finished(task.index, endings.failed(task, failure, now), frozenset(), now)

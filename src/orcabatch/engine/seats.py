@@ -6,8 +6,8 @@ is drawn from the seed in the state, so a replay waits as long.
 
 A unit is what holds a seat: an open model (`model`), a process with `threads_per_process` files (`process`), or
 everything together (`host`). Which worker takes a file is the executor's affair, so it is the executor that knows which
-units are open and idle: it says so (`told`), and is told how many it may have open (`allowed`). Where nobody tells,
-what is counted here supposes that a file goes where a seat is held already.
+units are open and idle: it says so (`told`), and is told how many it may have open (`allowed`). Until it tells, what is
+counted here supposes that processes are opened as soon as they may be, and models only where none idles.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def allowed(seats: Seats, now_s: float) -> int:
 
 def started(seats: Seats, now_s: float) -> Seats:
     """A file started."""
-    if seats.room >= 1:
+    if seats.room >= 1 and (seats.limits.scope == "model" or not _may_ask(seats, now_s)):
         return replace(seats, room=seats.room - 1)
-    return _opened(replace(seats, room=seats.files_per_unit - 1), seats.units + 1, now_s)
+    return _opened(replace(seats, room=seats.room + seats.files_per_unit - 1), seats.units + 1, now_s)
 
 
 def came_back(seats: Seats) -> Seats:
@@ -170,10 +170,12 @@ def _may_ask(seats: Seats, now_s: float) -> bool:
 
 
 def _opened(seats: Seats, units: int, now_s: float) -> Seats:
-    """So many units hold a seat; each new one delays the next."""
-    new = max(0, units - seats.units)
+    """So many units hold a seat; each new one delays the next, each that was not needed after all no more."""
+    new = units - seats.units
     pause = 0.0 if seats.limits.ramp_per_s <= 0 else new / seats.limits.ramp_per_s
-    return replace(seats, units=units, next_ask_s=max(now_s, seats.next_ask_s) + pause if new else seats.next_ask_s)
+    if new > 0:
+        return replace(seats, units=units, next_ask_s=max(now_s, seats.next_ask_s) + pause)
+    return replace(seats, units=units, next_ask_s=seats.next_ask_s + (0.0 if seats.denials else pause))
 
 
 def _draw(random: int) -> tuple[float, int]:

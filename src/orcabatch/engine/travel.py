@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import runs
 from orcabatch.engine.entry import Caught, Done, attempt
+from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome
 
@@ -38,8 +39,8 @@ class _Packer(pickle.Pickler):
         return NotImplemented
 
 
-def pack(work: Recipe | Initializer, executor: str = "processes") -> bytes:
-    """What the workers need, to be unpacked in worker processes of this executor.
+def pack(work: Recipe | Initializer, asked: str = "executor: processes") -> bytes:
+    """What the workers need, to be unpacked in worker processes; `asked` is the setting that wants them.
 
     Raises:
         SettingsError: it cannot go there; says what and what to do.
@@ -49,7 +50,7 @@ def pack(work: Recipe | Initializer, executor: str = "processes") -> bytes:
         case Done():
             return buffer.getvalue()
         case Caught(error):
-            raise SettingsError(_reason(error, executor)) from error
+            raise SettingsError(_reason(error, asked)) from error
 
 
 def stays_because(*works: Recipe | Initializer | None) -> str | None:
@@ -100,15 +101,15 @@ def _unfit(outcome: FileOutcome, what: str, error: Exception) -> FileOutcome:
     failure = Failure(
         Cause.OUTPUT,
         f"the result {what}: {type(error).__name__}: {error}",
-        "return plain values, arrays or tables, or use `executor: threads`",
+        f"return plain values, arrays or tables, or {ON_THREADS}",
     )
     return runs.overruled(outcome, failure)
 
 
-def _reason(error: Exception, executor: str) -> str:
-    remedy = "use `executor: threads`, or move it to a module (a .py file that is imported)"
+def _reason(error: Exception, asked: str) -> str:
+    remedy = f"{ON_THREADS}, or move it to a module (a .py file that is imported)"
     if isinstance(error, _StaysError):
         where = "is defined in the script or notebook itself, which worker processes do not run again"
-        return f"`executor: {executor}`: {error} {where}; {remedy}"
+        return f"`{asked}`: {error} {where}; {remedy}"
     what = "what the workers need cannot be sent to worker processes (no lambda, no function inside a function, nothing"
-    return f"`executor: {executor}`: {what} open or locked can): {type(error).__name__}: {error}; {remedy}"
+    return f"`{asked}`: {what} open or locked can): {type(error).__name__}: {error}; {remedy}"

@@ -1,7 +1,7 @@
 """The pipe between the dispatcher's process and a worker process: whole messages, in order.
 
     parent ── Setup, Give, Rest, Collect, Close ──> child's standard input
-    parent <── Hello, Report, Rested ────────────── child's standard output, which it takes away from everybody else
+    parent <── Hello, Report, Rested, LockTaken ─── child's standard output, which it takes away from everybody else
 
 Covers framing and the words. Does not cover who says what when (`processes`, `child`). Pipes that a process inherits
 need no address and no password, work from notebooks and on Windows alike, and end when either side ends: that is how
@@ -33,6 +33,7 @@ class Setup:
         name: of the process, the first part of its workers' names.
         cpus: those it is pinned to; empty: all.
         low_priority: whether it gives way to other programs.
+        watches_lock: whether it tells how much of the time its interpreter lock is taken.
     """
 
     recipe: bytes
@@ -40,6 +41,7 @@ class Setup:
     name: str
     cpus: tuple[int, ...]
     low_priority: bool
+    watches_lock: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,13 @@ class Rested:
     """The worker of this slot has closed."""
 
     slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class LockTaken:
+    """The share of the time that the child's interpreter lock was found taken of late, 0 to 1."""
+
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,7 @@ class Report:
     resident_bytes: int = 0
 
 
-Word = Setup | Give | Rest | Rested | Collect | Close | Hello | Report
+Word = Setup | Give | Rest | Rested | LockTaken | Collect | Close | Hello | Report
 
 
 class Wire:

@@ -214,8 +214,10 @@ def _lock(seen: Evidence) -> Iterator[Finding]:
 
 
 def _instead_of_threads(seen: Evidence) -> str:
+    if seen.executor == "processes":
+        return "use more worker processes (`process_count`), with fewer files at once in each (`threads_per_process`)"
     if not seen.processes_save:
-        return "use `executor: processes` with more of them, or `mode: hybrid`"
+        return "use `executor: processes`, or `threading.mode: hybrid`"
     return (
         f"`executor: processes` would take about {seen.processes_save:.0%} less time; a function of yours goes there "
         "only where you say so"

@@ -1,48 +1,13 @@
 """How much of the time the interpreter lock (the GIL) was found taken, and how long it takes to get.
 
-Waiting for the lock looks like waiting for a disk: wall time without CPU time. No operating system tells them apart,
-so one thread asks: it lets the lock go for an instant and sees how long it takes to have it back. Its waiting is a fair
-sample of what every worker thread of this process waits for each time a call into the DLL returns.
+Measured by a `LockProbe` in this process.
 Does not cover other processes: a worker process's lock is judged from its CPU use (`orcabatch.monitor.sampling`).
 """
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
-NOISE_S = 50e-6
-"""A wait this much longer than the shortest one seen means that the lock was taken."""
-
-
-LONGEST_ROUND_TRIP_S = 500e-6
-"""The probe itself never costs more than this; without a bound, a lock that is always taken would look free."""
-
-
-@dataclass(slots=True)
-class LockProbe:
-    """Measures one acquisition of the interpreter lock at a time.
-
-    Attributes:
-        clock: seconds, monotonic.
-        let_go: gives up the lock for an instant and takes it back.
-        shortest_s: the shortest round trip seen so far, at most `LONGEST_ROUND_TRIP_S`: the cost of the probe itself.
-    """
-
-    clock: Callable[[], float] = time.perf_counter
-    let_go: Callable[[], None] = field(default=lambda: time.sleep(0))
-    shortest_s: float = LONGEST_ROUND_TRIP_S
-
-    def measure(self) -> tuple[bool, float]:
-        """Whether the lock was taken, and the seconds it took to get it back (without the probe's own cost)."""
-        began = self.clock()
-        self.let_go()
-        took_s = self.clock() - began
-        self.shortest_s = min(self.shortest_s, took_s)
-        waited_s = took_s - self.shortest_s
-        return waited_s > max(NOISE_S, self.shortest_s / 2), waited_s
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

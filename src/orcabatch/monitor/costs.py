@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orcabatch.engine.lock import FAIR_SHARE, most_taken
 from orcabatch.outcome import FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
@@ -129,15 +130,6 @@ def cores_taken(cpu_percent: float) -> float:
     return min(max((cpu_percent - 80.0) / 15.0, 0.0), 1.0)
 
 
-FAIR_SHARE = 0.25
-"""On a host whose cores are all in use, a thread that always wants to run gets at least this much of one."""
-
-
 def most_lock_taken(cpus_used: float, host_cpu_percent: float) -> float:
-    """The most of the time that a process's interpreter lock can have been taken, 0 to 1.
-
-    Whoever holds it runs, or would if there were a free core. So a process that used hardly any CPU did not hold it,
-    and a probe that waited all the same waited for a core.
-    """
-    holder_gets = 1.0 - (1.0 - FAIR_SHARE) * cores_taken(host_cpu_percent)
-    return min(cpus_used / holder_gets, 1.0)
+    """The most of the time that a process's interpreter lock can have been taken, 0 to 1, on a host as busy as this."""
+    return most_taken(cpus_used, 1.0 - (1.0 - FAIR_SHARE) * cores_taken(host_cpu_percent))

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orcabatch.monitor.contention import Contention, ContentionLog, LockProbe
+from orcabatch.engine.lock import LockProbe
+from orcabatch.monitor.contention import Contention, ContentionLog
 
 if TYPE_CHECKING:
     from orcabatch.monitor.sampling import Probes, ProcessTotals

@@ -105,14 +105,14 @@ class Learned:
             return None
         return self.by_size.seconds(size_bytes) * self.families.get(family(name), 1.0)
 
-    def start(self, files: int) -> int:
-        """How many of so many files at once to start with.
+    def start(self, files: int, first: int = START) -> int:
+        """How many of so many files at once to start with; `first` where nothing was learned.
 
         Below where the last run ended, further where there are few files: climbing costs little, and what was started
         too many at once cannot be taken back.
         """
         if self.limit is None or self.limit <= START:
-            return self.limit or START
+            return self.limit or first
         return max(START, min(self.limit * 2 // 3, files // FILES_PER_PLACE))
 
     def words(self) -> tuple[str, ...]:

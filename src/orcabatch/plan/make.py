@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from orcabatch.engine.concurrency import START
 from orcabatch.host import ResourceManager
 from orcabatch.plan.caps import (
     Cap,
@@ -29,7 +30,7 @@ from orcabatch.plan.notes import notes
 from orcabatch.plan.optimizer import TIERS, BatchOptimizer, tier_names
 from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, makespan, memory_bytes, usable_seconds
 from orcabatch.plan.values import BatchPlan, PlannedFile, Tier
-from orcabatch.plan.workers import lay_out, native_threads
+from orcabatch.plan.workers import Layout, lay_out, native_threads
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
@@ -109,7 +110,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         limit=bound.count,
         ceiling=ceiling,
         bound_by=bound.because,
-        start_limit=_start(at, bound.count, (learned or Learned()).start(len(running))),
+        start_limit=_start(at, bound.count, (learned or Learned()).start(len(running), _first(at, layout))),
         min_limit=min(at.floor, ceiling),
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
@@ -193,6 +194,11 @@ def _tier_reason(tiers: Sequence[Tier], settings: Settings) -> str:
     if settings.threading.mode == "static" and tiers:
         return max(tiers, key=lambda tier: tier.limit).bound_by
     return "the tiers' limits together" if tiers else "0 files to run"
+
+
+def _first(at: Situation, layout: Layout) -> int:
+    """Where to start with nothing learned: with a file for each process in hybrid, before the lock of one is shared."""
+    return min(START, layout.processes) if at.settings.threading.mode == "hybrid" else START
 
 
 def _start(at: Situation, limit: int, start: int) -> int:

@@ -4,12 +4,13 @@
     serial      -                                             1
     threads     -                                             limit
     processes   process_count, else CPUs x cpu_percent        threads_per_process, else 1 (more to keep `min_threads`)
-    hybrid      process_count, else NUMA nodes, at least 2    threads_per_process, else limit / processes, at least 2
+    hybrid      as processes, one per NUMA node at least      threads_per_process, else limit / processes, at least 2
     dask        as processes, for a cluster on this machine; at `dask.address` the workers are what was started there,
                 and the limit is each machine's
 
 Processes are capped by the limit itself, by licence seats where each process holds one, and by the 61 workers that a
-process pool can have on Windows.
+process pool can have on Windows. Files go to the emptiest process, and one is started while none is empty: so hybrid
+holds Python's lock as little as `processes` does, and its threads take what is beyond.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1)
     wanted = _wanted(settings, host, hybrid=hybrid)
     caps = _process_caps(settings, host)
     least = math.ceil(min(floor, limit) / tightest((wanted, *caps)).count)
-    shares = max(2, limit // max(1, min(wanted.count, limit))) if hybrid else 1
+    shares = max(2, math.ceil(limit / tightest((wanted, *caps)).count)) if hybrid else 1
     in_each = settings.threads_per_process or max(least, shares)
     shared = hybrid and settings.threads_per_process is None
     needed = Cap(limit if shared else math.ceil(limit / in_each), f"{format_count(limit, 'file')} at once")
@@ -104,11 +105,12 @@ def native_threads(settings: Settings, host: HostResources, workers: int) -> int
 def _wanted(settings: Settings, host: HostResources, *, hybrid: bool) -> Cap:
     if settings.process_count is not None:
         return Cap(settings.process_count, f"process_count = {settings.process_count}")
-    if hybrid:
-        return Cap(max(2, host.numa_nodes), f"{format_count(host.numa_nodes, 'NUMA node')}, at least 2")
     cpus = host.logical_cpus * settings.cpu_percent / 100
     # One worker process is no faster than none: with 90% of 2 CPUs there are two.
     count = math.floor(cpus) if cpus >= 2 else round(cpus)
+    least = max(2, host.numa_nodes) if hybrid else 1
+    if count < least:
+        return Cap(least, "1 process per NUMA node, at least 2" if hybrid else "at least 1 process")
     return Cap(count, f"{settings.cpu_percent:g}% of {host.logical_cpus} CPUs")
 
 

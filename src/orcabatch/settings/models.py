@@ -48,7 +48,7 @@ class Threading(Section):
         "dynamic",
         "How files share the workers. `static`: one size tier after the other, each with its fixed thread count. "
         "`dynamic`: all tiers at once, the number of workers found while running, tier counts as ceilings. "
-        "`hybrid`: `dynamic` on processes x threads, pinned to NUMA nodes.",
+        "`hybrid`: `dynamic` on processes x threads, each process pinned to a NUMA node; a file goes to the emptiest.",
         "static",
         "dynamic",
         "hybrid",
@@ -290,7 +290,7 @@ class Settings(Section):
     process_count: Whole | None = count(
         None,
         "How many worker processes there are, where workers are processes.",
-        shown="CPUs x `cpu_percent` / 100, rounded down, but 2 from 1.5 on; hybrid: one per NUMA node, at least 2",
+        shown="CPUs x `cpu_percent` / 100, rounded down, but 2 from 1.5 on; hybrid: one per NUMA node and 2 at least",
     )
     threads_per_process: Whole | None = count(
         None,
