@@ -67,3 +67,39 @@ def speaks(model, sim_file):
     log.info("did %s", sim_file.name, extra={"lock": threading.Lock()})
     warnings.warn("look at this", UserWarning, stacklevel=1)
     return os.getpid()
+
+
+def goes_there_and_back(model, sim_file):
+    """Changes the working directory while it works, as many do."""
+    here = Path.cwd()
+    os.chdir(sim_file.parent)
+    try:
+        return len(list(Path().glob("*.sim")))
+    finally:
+        os.chdir(here)
+
+
+def stays_there(model, sim_file, go=os.chdir):
+    """Changes the working directory for good, by a name that it took before anybody could look."""
+    go(sim_file.parent)
+    return True
+
+
+def draws(model):
+    """Makes a figure with pyplot, and closes it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots()
+    axes.plot([1, 2])
+    pyplot.close(figure)
+    return True
+
+
+def draws_by_itself(model):
+    """Makes a figure of its own, which needs no pyplot."""
+    from matplotlib.figure import Figure
+
+    return len(Figure().subplots().plot([1, 2]))

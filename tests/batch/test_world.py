@@ -6,6 +6,7 @@ import contextlib
 import decimal
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections import Counter
@@ -267,3 +268,58 @@ def test_warning_filters_of_the_caller_hold_in_workers(orcaflex, sims, name):
         result = run(sims, world.speaks, name)
     assert len(result.failed) == len(sims)
     assert "look at this" in result.failed[0].error
+
+
+MANY_AT_ONCE = ["threads", "hybrid"]
+
+
+def about(result, words):
+    """The warnings of the run that say this."""
+    return [text for text in result.warnings if words in text]
+
+
+@pytest.fixture
+def _as_before(monkeypatch):
+    """The working directory is this one again."""
+    monkeypatch.chdir(Path.cwd())
+
+
+@pytest.mark.usefixtures("_as_before")
+@pytest.mark.parametrize("function", [world.goes_there_and_back, world.stays_there])
+@pytest.mark.parametrize("name", MANY_AT_ONCE)
+def test_a_changed_working_directory_is_said_once_with_the_remedy(orcaflex, sims, name, function):
+    """Also where each file changes it back: others may have been at work meanwhile."""
+    before = os.chdir, os.fchdir
+    result = run(sims, function, name)
+    assert result.ok
+    assert len(about(result, "working directory changed")) == 1
+    assert "`executor: processes`" in about(result, "working directory changed")[0]
+    assert ".sim" in about(result, "working directory changed")[0]
+    assert result.metrics["warnings"].count(about(result, "working directory changed")[0]) == 1
+    assert (os.chdir, os.fchdir) == before
+
+
+@pytest.mark.usefixtures("_as_before")
+@pytest.mark.parametrize("name", ["serial", "processes"])
+def test_where_one_file_is_worked_on_at_a_time_nothing_is_said(orcaflex, sims, name):
+    """Serial and in worker processes with one thread each nobody else is there."""
+    assert not about(run(sims, world.goes_there_and_back, name), "working directory")
+
+
+@pytest.mark.parametrize("name", MANY_AT_ONCE)
+def test_figures_of_pyplot_are_said_once_with_the_remedy(orcaflex, sims, name):
+    """Whether pyplot was imported before the run or by the function; figures without pyplot are nobody's affair."""
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    assert not about(run(sims, world.draws_by_itself, name), "pyplot")
+    for _ in range(2):
+        result = run(sims, world.draws, name)
+        assert result.ok
+        assert len(about(result, "matplotlib.pyplot")) == 1
+        assert "matplotlib.figure.Figure" in about(result, "matplotlib.pyplot")[0]
+    assert not hasattr(sys.modules["matplotlib.pyplot"].new_figure_manager, "__wrapped__") or name == "hybrid"
+
+
+def test_the_first_file_that_imports_pyplot_is_noticed(orcaflex, sims):
+    """In a fresh process, on a single thread of two, without a second file."""
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    assert len(about(run(sims[:1], world.draws, "hybrid"), "matplotlib.pyplot")) == 1

@@ -265,6 +265,8 @@ class Run:
     def _listen(self, event: Event) -> None:
         self.monitor.listener(event)
         self._show(lambda display: display.listener(event))
+        if event.kind == "warning" and event.data.get("lasting"):
+            self._warn(str(event.data["text"]))
 
     def _show(self, step: Callable[[Display], None]) -> None:
         """Have the display do something; one that raises (it may be the caller's function) is not asked again."""

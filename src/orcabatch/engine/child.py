@@ -14,6 +14,7 @@ import os
 import pickle
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
@@ -25,6 +26,7 @@ from orcabatch.engine.lock import LockWatch
 from orcabatch.engine.meter import MemoryMeter, resident_bytes
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.sessions import Session
+from orcabatch.engine.shared_state import Watch
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.wire import (
     Close,
@@ -112,8 +114,9 @@ class Child:
                 self._say(Broken(f"in worker process {self._setup.name}: {error}"))
                 return 1
             case Done(surroundings):
-                self._surroundings = surroundings
-        if self._setup.watches_lock:
+                watch = Watch(self._say) if self._setup.threads > 1 else None
+                self._surroundings = replace(surroundings, watch=watch)
+        if self._setup.threads > 1:
             LockWatch(lambda share: self._send(LockTaken(share)), lambda: bool(self._busy)).start()
         return self._obey(recipe.value)
 

@@ -152,7 +152,7 @@ class Event:
             `executor` (which one and why, where it is chosen while running), `run_finished`.
         at_s: seconds since the run began.
         index: the task concerned; -1 for none.
-        data: what the kind says; JSON-able values only.
+        data: what the kind says; JSON-able values only. A `warning` that is `lasting` concerns the run as a whole.
     """
 
     kind: str

@@ -20,7 +20,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from queue import SimpleQueue
@@ -33,6 +33,7 @@ from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished,
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
+from orcabatch.engine.shared_state import Watch
 from orcabatch.engine.wire import Report
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ def _hire(order: Order) -> Crew | str:
     if isinstance(begun, Caught):
         loan.give_back()
         return str(begun.error)
-    crew = Crew(recipe.value, name, publish, begun.value, loan)
+    watch = Watch(partial(_publish, publish)) if worker.state.nthreads > 1 else None
+    crew = Crew(recipe.value, name, publish, replace(begun.value, watch=watch), loan)
     if order.low_priority and isinstance(refused := attempt(give_way), Caught):
         crew.tell(Complaint(f"worker {name}: the system refused its priority: {refused.error!r}"))
     threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
@@ -259,6 +261,7 @@ class Crew:
             hand.session.end()
         for hand in list(self._hands):
             hand.thread.join()
+        self.surroundings.close()
         self._loan.give_back()
 
 

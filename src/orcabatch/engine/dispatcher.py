@@ -129,6 +129,7 @@ class Dispatcher:
         self._history: dict[int, runs.History] = {}
         self._retried: dict[tuple[int, str], tuple[str, ...]] = {}
         self._late_after_s = options.timeout_s if workers.name == "serial" else None
+        self._said: set[str] = set()
         self._wake_at: float | None = None
         self._sample_at = 0.0
         self._epoch_s = time.perf_counter()
@@ -263,8 +264,9 @@ class Dispatcher:
                 self._events.append(signals.SlotBack(self._now(), index))
             case executor.Broken(text):
                 raise SettingsError(text)
-            case executor.Complaint(text):
-                self._warn(text)
+            case executor.Complaint(text, once) if once not in self._said:
+                self._said |= {once} - {""}
+                self._tell("warning", text=text, lasting=True)
             case executor.Chosen(name, why, saves=saves):
                 self._tell("executor", executor=name, why=why, saves=saves)
             case _:

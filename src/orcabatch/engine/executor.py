@@ -101,9 +101,15 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Something that costs no file but that the engineer should know."""
+    """Something that costs no file but that the engineer should know.
+
+    Attributes:
+        text: one line.
+        once: said once a run, whoever says it with this key; empty: every time.
+    """
 
     text: str
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -427,7 +427,7 @@ class ProcessExecutor:
             f"process-{self._numbers}",
             self._nodes[node],
             self._options.priority == "low",
-            watches_lock=self._slots > 1,
+            self._slots,
         )
         try:
             child = _Child(self._numbers, node, setup, self._mailbox.post)

@@ -62,7 +62,7 @@ class Session:
         try:
             while (task := self._inbox.get()) is not None:
                 self._busy = task
-                finished = self._surroundings.run(partial(self._bench.do, task))
+                finished = self._surroundings.run(partial(self._bench.do, task), task.file.name)
                 self._busy = None
                 self._post(finished)
                 del task, finished

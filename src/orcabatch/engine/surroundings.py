@@ -13,8 +13,12 @@ import contextvars
 import decimal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+if TYPE_CHECKING:
+    from orcabatch.engine.shared_state import Watch
 
 T = TypeVar("T")
 
@@ -53,20 +57,33 @@ class Surroundings:
         variables: context variables; their values are shared, as everywhere in Python.
         decimal: its own object: the one that the variables lead to would be the caller's, and live.
         numpy: None where nobody has imported it.
+        watch: looks what the step does with what other threads share; None: there are none.
     """
 
     variables: contextvars.Context
     decimal: decimal.Context
     numpy: NumpyErrors | None
+    watch: Watch | None = None
 
     @classmethod
     def here(cls) -> Self:
         """Those of the calling thread, as they are now."""
         return cls(contextvars.copy_context(), decimal.getcontext().copy(), NumpyErrors.here())
 
-    def run(self, step: Callable[[], T]) -> T:
-        """Do the step in a copy of them."""
-        return self.variables.copy().run(self._within, step)
+    def run(self, step: Callable[[], T], about: str = "") -> T:
+        """Do the step in a copy of them.
+
+        Args:
+            step: what to do.
+            about: the name of the file that it is about.
+        """
+        with nullcontext() if self.watch is None else self.watch.over(about):
+            return self.variables.copy().run(self._within, step)
+
+    def close(self) -> None:
+        """Nobody finds them any more."""
+        if self.watch is not None:
+            self.watch.close()
 
     def _within(self, step: Callable[[], T]) -> T:
         decimal.setcontext(self.decimal.copy())

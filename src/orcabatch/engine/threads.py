@@ -25,6 +25,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, runs
@@ -35,6 +36,7 @@ from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
+from orcabatch.engine.shared_state import Watch
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.errors import SettingsError
 
@@ -223,6 +225,8 @@ class ThreadExecutor:
             pool.shutdown()
         self._join([session for session in self._alive if session not in left], bounded=now or not self._working)
         self._pools.clear()
+        if self._surroundings is not None:
+            self._surroundings.close()
 
     def _pool(self, tier: str) -> _Pool:
         name = tier if tier in self._sizes else ALL
@@ -300,7 +304,8 @@ class ThreadExecutor:
         """What this thread, which is the caller's, has around it before the first file."""
         if self._surroundings is None:
             begin_here(self._initializer)
-            self._surroundings = Surroundings.here()
+            watch = Watch(self._mailbox.post) if self.capacity > 1 else None
+            self._surroundings = replace(Surroundings.here(), watch=watch)
         return self._surroundings
 
     def _heard(self, message: Message) -> Message | None:

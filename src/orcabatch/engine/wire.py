@@ -33,7 +33,7 @@ class Setup:
         name: of the process, the first part of its workers' names.
         cpus: those it is pinned to; empty: all.
         low_priority: whether it gives way to other programs.
-        watches_lock: whether it tells how much of the time its interpreter lock is taken.
+        threads: how many files it may have at once.
     """
 
     recipe: bytes
@@ -41,7 +41,7 @@ class Setup:
     name: str
     cpus: tuple[int, ...]
     low_priority: bool
-    watches_lock: bool = False
+    threads: int
 
 
 @dataclass(frozen=True, slots=True)
