@@ -20,8 +20,10 @@ import world_functions as world
 from engine import dask_cluster
 from engine.fakes import locked
 from orcabatch.batch import run as running
+from orcabatch.batch.result import warnings_text
 from orcabatch.engine import moving
 from orcabatch.errors import SettingsError
+from orcabatch.orcaflex.work import OrcaFlexWorker
 
 pytestmark = pytest.mark.usefixtures("dask_ends")
 
@@ -68,6 +70,22 @@ def test_serial_is_the_plain_loop(orcaflex, sims, precise):
     result = run(sims, world.a_precise_number, "serial")
     assert Counter(result.values) == {"0.143": len(sims) - 1, before: 1}
     assert precise.prec == 3
+
+
+def test_serial_is_in_list_order(orcaflex, sims):
+    """Whatever the sizes, and also where earlier runs know how long each takes; the plan says it."""
+    files = sorted(sims, key=lambda file: (file.stat().st_size, file.name))
+    met = []
+
+    def meets(model):
+        met.append(Path(model.latestFileName).name)
+
+    for listed in (files, files[::-1], files):
+        met.clear()
+        result = run(listed, meets, "serial", fresh=True)
+        assert met == [file.name for file in listed]
+        assert result.plan.order == tuple(range(len(listed)))
+        assert "order: as listed" in result.plan.to_text()
 
 
 @pytest.mark.parametrize("name", ["threads", *ELSEWHERE])
@@ -323,3 +341,29 @@ def test_the_first_file_that_imports_pyplot_is_noticed(orcaflex, sims):
     """In a fresh process, on a single thread of two, without a second file."""
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
     assert len(about(run(sims[:1], world.draws, "hybrid"), "matplotlib.pyplot")) == 1
+
+
+@pytest.mark.parametrize("function", [world.writes_its_input, world.moves_its_input])
+@pytest.mark.parametrize("version", [None, "1"])
+def test_a_function_that_changes_its_own_input_is_told(orcaflex, sims, function, version):
+    """Not to run the same command again, which would do the same again; other functions are told nothing."""
+    result = run(sims, function, "threads", version=version)
+    assert result.ok
+    (said,) = warnings_text(result.outcomes)
+    assert f"and {len(sims) - 3} more: the function changed, moved or removed the .sim file" in said
+    assert "another name" in said
+    assert not [text for text in (*result.warnings, said) if "same command again" in text]
+
+
+def test_a_file_that_changed_before_its_function_had_it_is_worth_another_run(orcaflex, sims, monkeypatch):
+    """Another program wrote it while it was being loaded: the same command again does it again."""
+    load = OrcaFlexWorker.load
+
+    def meanwhile(self, task):
+        load(self, task)
+        os.utime(task.file, ns=(0, task.file.stat().st_mtime_ns + 1_000_000))
+
+    monkeypatch.setattr(OrcaFlexWorker, "load", meanwhile)
+    result = run(sims[:1], world.the_case, "threads", version="1")
+    assert not warnings_text(result.outcomes)
+    assert [text for text in result.warnings if "Run the same command again" in text]

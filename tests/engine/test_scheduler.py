@@ -87,6 +87,29 @@ def test_a_task_that_is_not_offered_does_not_hold_the_others() -> None:
     assert scheduler.done
 
 
+def test_in_order_none_passes_another() -> None:
+    """Neither a longer one, nor one of another folder, nor a smaller one while the first waits for memory or a try."""
+    sizes = (1, 9, 30 * GB, 2, 3)
+    tasks = [replace(task(index, size), file=Path(f"/{index % 2}/x.sim")) for index, size in enumerate(sizes)]
+    scheduler = Scheduler(tasks, fixed(1, memory_total_bytes=20 * GB, in_order=True))
+    assert offer_all(scheduler, tasks) == [0]
+    assert starts(scheduler.step(Finished(1.0, 0, verdict="retry", retry_delay_s=5.0))) == []
+    assert starts(scheduler.step(Woken(6.0))) == [0]
+    assert [starts(scheduler.step(Finished(7.0 + index, index))) for index in range(4)] == [[1], [2], [3], [4]]
+
+
+def test_in_order_and_static_is_tier_after_tier() -> None:
+    """Within a tier as listed."""
+    tiers = ("large", "small", "large", "small")
+    tasks = [replace(task(index, 5 - index), tier=tier) for index, tier in enumerate(tiers)]
+    limits = fixed(1, mode="static", tiers={"small": 1, "large": 1}, in_order=True)
+    scheduler = Scheduler(tasks, limits)
+    ran = offer_all(scheduler, tasks)
+    for now_s in range(1, 4):
+        ran += starts(scheduler.step(Finished(float(now_s), ran[-1])))
+    assert sorted([ran[:2], ran[2:]]) == [[0, 2], [1, 3]]
+
+
 def test_equals_run_folder_by_folder() -> None:
     """Among files of one cost those of a folder stay together."""
     folders = ("a", "b", "a", "b")

@@ -22,9 +22,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of, real_place, stands
+from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of, real_place
 from orcabatch.batch.reasons import AGAIN, changed
 from orcabatch.orcaflex.binding import Binding, Kind
+from orcabatch.orcaflex.files import stands
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
@@ -89,6 +90,7 @@ class EarlierRuns:
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
     _folders: dict[Path, str] = field(default_factory=dict)
     _begun: dict[int, tuple[int, int, int] | None] = field(default_factory=dict)
+    _changes_itself: set[int] = field(default_factory=set)
     _written: dict[int, list[bytes]] = field(default_factory=dict)
     _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
     _again: dict[str, list[str]] = field(default_factory=dict)
@@ -216,6 +218,10 @@ class EarlierRuns:
         if self.ledger.remembers:
             self._seen(self.visits[index].file)
             self._begun[index] = stands(self.visits[index].file)
+
+    def changed_by_its_function(self, index: int) -> None:
+        """A function changed its own input, and its outcome says so: doing it again would not help."""
+        self._changes_itself.add(index)
 
     def remember_fact(self, index: int, name: str, subject: str, content: Any) -> None:
         """A worker said something about the file that later runs may want to know before they load it."""
@@ -422,6 +428,8 @@ class EarlierRuns:
             self._fingerprints.pop(file, None)
         if begun is None or begun == stands(file):
             return begun is not None
+        if index in self._changes_itself:
+            return False
         self.warn(
             f"{file.name} was changed or replaced while it was being worked on: its results may be of the earlier or "
             "of the later content. Run the same command again: it will be done again."

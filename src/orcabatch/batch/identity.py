@@ -79,15 +79,6 @@ def print_of(path: Path) -> list[Any] | None:
     return None if seen is None else [seen.size, seen.mtime_ns, seen.head_tail_hash]
 
 
-def stands(file: Path) -> tuple[int, int, int] | None:
-    """Size in bytes, time of the last change in nanoseconds, and which file it is; None where it cannot be asked."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
 def real_place(file: Path, folders: dict[Path, str]) -> str:
     """The file without links in its name, as digitalmodel writes it into its tables; keeps what it found of folders."""
     if file.is_symlink():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
+from orcabatch.orcaflex.work import CHANGED_INPUT, MISMATCH, PREFETCHED
 
 if TYPE_CHECKING:
     from orcabatch.batch.earlier import EarlierRuns
@@ -113,6 +113,9 @@ class BatchJob:
             return self._distrusted() if not self.prefetch else ()
         if note.subject == MISMATCH:
             return self._distrust(note)
+        if note.subject == CHANGED_INPUT:
+            self.earlier.changed_by_its_function(note.index)
+            return ()
         position = self.visits[note.index].positions[note.batch]
         self.earlier.remember_fact(note.index, note.batch, note.subject, note.content)
         return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))

@@ -382,6 +382,7 @@ def limits_of(plan: BatchPlan) -> Limits:
             threads_per_process=max(1, plan.threads_per_process),
         ),
         cpus=plan.host.logical_cpus,
+        in_order=plan.executor == "serial",
     )
 
 

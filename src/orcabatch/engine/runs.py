@@ -118,7 +118,7 @@ def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> signals.F
 
 def offering_order(tasks: Sequence[Task], limits: signals.Limits) -> list[Task]:
     """The first task that is offered may start before the scheduler has heard of the others: the right one first."""
-    ordered = plan_order(tasks)
+    ordered = plan_order(tasks, as_listed=limits.in_order)
     if limits.mode == "static":
         ordered.sort(key=lambda task: TIERS.index(task.tier) if task.tier in TIERS else len(TIERS))
     return ordered

@@ -21,6 +21,7 @@ How to drive it:
 Decisions:
     - next file: the first in plan order (longest first, folder by folder among equals) that fits into memory and whose
       tier is below its ceiling. The first that could fit at all is passed over by smaller ones for a limited time only.
+      With `in_order` as listed, and none is passed over.
     - `static`: small, medium, large one after the other, each with its fixed count, under the same hard limits.
     - a file that needs more than the whole budget runs alone, after all others, with a warning.
 See also `orcabatch.engine.signals` (all events and instructions), `benchmarks.virtual` (the virtual host).
@@ -102,7 +103,7 @@ class Scheduler:
 
     def __init__(self, tasks: Sequence[Task], limits: Limits) -> None:
         self._limits = limits
-        self._order = plan_order(tasks)
+        self._order = plan_order(tasks, as_listed=limits.in_order)
         self._position = {task.index: position for position, task in enumerate(self._order)}
         names = sorted(
             {task.tier for task in tasks}, key=lambda tier: (TIERS.index(tier) if tier in TIERS else 9, tier)
@@ -299,6 +300,8 @@ class Scheduler:
         self._blocked_by = "limit"
         if len(self._running) >= max(1, self._limit_now() - len(self._lost)):
             return None
+        if self._limits.in_order and self._delayed:
+            return None  # nor may any pass one that waits for its next try
         self._blocked_by = "seats"
         if not seats.may_start(self._seats, now_s):
             return None
@@ -308,6 +311,8 @@ class Scheduler:
             return None
         self._blocked_by = "memory"
         position = self._first_that_fits(queues, now_s)
+        if self._limits.in_order and position != min(queue.first() for queue in queues):
+            position = NOWHERE  # a smaller one may not pass it: it runs alone
         if position == NOWHERE and not self._running:
             position = self._alone(queues, now_s, said)
         return None if position == NOWHERE else self._order[position].index

@@ -91,6 +91,7 @@ class Limits:
         overhead: factor that `Task.memory_bytes` holds over the file's size; 1.5 to start with.
         seats: licence seats.
         cpus: CPUs that this batch may use.
+        in_order: files start in the order in which they are listed (tier after tier in `static`), one after the other.
         fixed_limit: `dynamic` only: run at this count and do not adapt (for benchmarks); None: adapt.
     """
 
@@ -105,6 +106,7 @@ class Limits:
     overhead: float = 1.5
     seats: SeatLimits = field(default_factory=SeatLimits)
     cpus: int = 1
+    in_order: bool = False
     fixed_limit: int | None = None
 
 

@@ -20,8 +20,10 @@ MOST = 1e300
 """More than any task needs; infinitely much is what an empty position needs."""
 
 
-def plan_order(tasks: Iterable[Task]) -> list[Task]:
-    """Longest predicted first; equals by folder, then by input order."""
+def plan_order(tasks: Iterable[Task], *, as_listed: bool = False) -> list[Task]:
+    """Longest predicted first; equals by folder, then by input order. Or all by input order."""
+    if as_listed:
+        return sorted(tasks, key=lambda task: task.index)
     return sorted(tasks, key=lambda task: (-task.cost, str(task.file.parent), task.index))
 
 

@@ -32,6 +32,15 @@ class InputError(OrcabatchError):
         return self.message
 
 
+def stands(file: Path) -> tuple[int, int, int] | None:
+    """Size in bytes, time of the last change in nanoseconds, and which file it is; None where it cannot be asked."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
 def check_readable(file: Path) -> int:
     """Size of the file in bytes, after reading one byte of it.
 

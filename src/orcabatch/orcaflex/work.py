@@ -26,6 +26,7 @@ from orcabatch.errors import FileReleased, OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
 from orcabatch.orcaflex.broker import Broker, BrokerOptions, Question
+from orcabatch.orcaflex.files import stands
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, simulation_warnings
 from orcabatch.orcaflex.owners import Shells
 from orcabatch.orcaflex.repeatable import is_repeatable
@@ -44,6 +45,14 @@ MISMATCH = "prefetch_mismatch"
 """Subject of the note that a joint answer differed from the single one; the content names the variable."""
 JOINT_REQUESTS = "joint_requests"
 """Name of the count of requests for several results at once (see `Usage.counts`)."""
+
+CHANGED_INPUT = "changed_input"
+"""Subject of the note that a file was changed while a function of the user's had it."""
+CHANGES_ITS_INPUT = (
+    "the function changed, moved or removed the .sim file that it was called for (or another program did, meanwhile). "
+    "Results of this file are not kept, so every run computes them anew, from what it finds then. Save the model under "
+    "another name."
+)
 
 Noting = Callable[[str, Any], None]
 
@@ -128,10 +137,14 @@ class FunctionPostProcess:
         """The function's value, with a warning where it is not finite."""
         arguments = (model, visit.file) if self._positional == 2 else (model,)
         case = self.case_of(visit.file)
+        before = stands(visit.file)
         value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
         self._refuse_what_is_gone(value, visit.session_kind, visit.file)
-        warning = non_finite_warning(non_finite(_named(value)))
-        return Extracted(value, (warning,) if warning else ())
+        changed = before != stands(visit.file)
+        if changed:
+            visit.note(CHANGED_INPUT, None)
+        warnings = (non_finite_warning(non_finite(_named(value))), CHANGES_ITS_INPUT if changed else "")
+        return Extracted(value, tuple(filter(None, warnings)))
 
     @property
     def _positional(self) -> int:

@@ -98,7 +98,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
     layout = lay_out(settings, host, together.highest, at.floor)
     bound = tightest((together, layout.cap))
     ceiling = bound.highest
-    order = _order(running, settings)
+    order = _order(running, settings, layout.executor)
     return BatchPlan(
         mode=settings.threading.mode,
         executor=layout.executor,
@@ -206,9 +206,10 @@ def _start(at: Situation, limit: int, start: int) -> int:
     return limit if at.settings.threading.mode == "static" else min(limit, max(at.floor, start))
 
 
-def _order(running: Sequence[PlannedFile], settings: Settings) -> tuple[int, ...]:
+def _order(running: Sequence[PlannedFile], settings: Settings, executor: str) -> tuple[int, ...]:
+    """Serial is serial: as listed, so that a function meets the files as in a plain loop."""
     items = [(file.index, file.cost, file.file) for file in running]
-    ranked = longest_first(items)
+    ranked = tuple(file.index for file in running) if executor == "serial" else longest_first(items)
     if settings.threading.mode != "static":
         return ranked
     tier_at = {file.index: file.tier for file in running}

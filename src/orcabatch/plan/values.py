@@ -99,7 +99,8 @@ class BatchPlan:
         tiers: the tiers that have files to run, small to large.
         files: every file in input order, skipped ones too.
         order: indices of the files to run, in the order in which they are taken up: longest predicted first, files of
-            one folder together among equals; with `static` tier after tier, the large one first.
+            one folder together among equals; as listed with `executor: serial`; with `static` tier after tier, the
+            large one first.
         memory_budget_bytes: what may be filled: `max_usage_percent` of the total, less what is in use already.
         limit: the most files worked on at once.
         ceiling: the same without the memory cap (see `Tier.ceiling`).

@@ -279,8 +279,8 @@ class Settings(Section):
         "auto",
         "What the workers are. `auto`: threads; digitalmodel's batches go on in processes where the measured work is "
         "held by Python's lock, a function of yours only with `processes`. `serial`: one file after the other in this "
-        "thread (breakpoints hit). `dask`: workers of dask.distributed, on this machine or at `dask.address` (needs "
-        "the extra `dask`).",
+        "thread, as listed (breakpoints hit; `mode: static` still takes tier after tier). `dask`: workers of "
+        "dask.distributed, on this machine or at `dask.address` (needs the extra `dask`).",
         "auto",
         "serial",
         "threads",
