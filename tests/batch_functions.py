@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import orcabatch
+
 
 def largest_tension(model):
     """A small dictionary per file."""
@@ -11,6 +13,12 @@ def largest_tension(model):
 
     history = model["Line01"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
     return {"tension": float(history.max())}
+
+
+@orcabatch.repeatable
+def repeatable_tension(model):
+    """The same, said to be without harm when it is called again: a licence may come back."""
+    return largest_tension(model)
 
 
 def name_and_tension(model, sim_file):

@@ -438,7 +438,7 @@ key("optimization.thread_allocation.large")(_allocated("large", {"small": 10, "l
 @key("executor")
 def _executor(bench: Bench) -> None:
     """This thread, threads of this process, other processes."""
-    bench.costs(load_latency_s=0.1)
+    bench.costs(load_latency_s=0.4)  # the second process has a seat of its own, and seats are taken one a second
     where = {}
     for name in ("serial", "threads", "processes", "auto"):
         result = bench.run({"executor": name, "process_count": 2}, process_and_priority)

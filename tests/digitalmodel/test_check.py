@@ -308,7 +308,8 @@ def test_whatever_stands_in_a_configuration_the_check_ends_in_words(
 ) -> None:
     """A script that works today must not die of the check: values of any kind in any place, keys taken away."""
     on, sections = drawn
-    cfg = configuration(["a.sim"], Path("/results"), *on, **sections)
+    # Drawn again it must be what it was: what is damaged is a copy.
+    cfg = copy.deepcopy(configuration(["a.sim"], Path("/results"), *on, **sections))
     for _ in range(data.draw(st.integers(1, 3))):
         _damage(cfg, data)
     for finding in check_configuration(cfg):
@@ -325,7 +326,7 @@ def _damage(cfg: dict[str, Any], data: st.DataObject) -> None:
     if isinstance(here, dict) and here is not cfg and data.draw(st.booleans()):
         del here[key]
     else:
-        here[key] = data.draw(_odd)
+        here[key] = copy.deepcopy(data.draw(_odd))
 
 
 def _complete(base: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:

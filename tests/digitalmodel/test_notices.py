@@ -302,7 +302,7 @@ def test_a_notice_survives_the_ledger(files: list[Path], tmp_path: Path) -> None
     )
     done = run(cfg, threads=1)
     for outcome in done.outcomes:
-        kept = unpacked(decode(encode(packed(outcome.value))))
+        kept = unpacked(decode(encode(packed(outcome.value, tmp_path / "out"))), tmp_path / "out")
         assert (kept.gaps, kept.complete, kept.simulated_to) == (
             outcome.value.gaps,
             outcome.value.complete,

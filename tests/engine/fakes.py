@@ -245,3 +245,7 @@ MOVING: dict[str, Any] = {
     "start_cost_s": 1e-12, "sample_interval_s": 1e-3,
 }  # fmt: skip
 """Options under which a run moves to processes as soon as it can, together with `quick_to_move` and `locked`."""
+
+
+class OwnBaseError(BaseException):
+    """Of a library that wants to be caught by nobody, as pytest's `skip` does. Importable where workers are."""

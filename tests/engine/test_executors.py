@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine import dask_cluster
-from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, tasks
+from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, OwnBaseError, Say, locked, quick_to_move, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
@@ -105,10 +105,6 @@ def test_gating(name: str) -> None:
     outcomes = go(name, [task(0, say=Say(note="go")), task(1), task(2), task(3)], job)
     assert all(each.ok for each in outcomes)
     assert len(outcomes) == 4
-
-
-class OwnBaseError(BaseException):
-    """Of a library that wants to be caught by nobody, as pytest's `skip` does."""
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def work(project, executor, how="", **performance):
     what = {"performance": {"executor": executor, **AT_ONCE, **performance}}
     if (how or ("function" if executor == "processes" else "digitalmodel")) == "function":
         files = [str(sim) for sim in project.sims]
-        what |= {"source": files, "function": "batch_functions:largest_tension", "arguments": {"version": "1"}}
+        what |= {"source": files, "function": "batch_functions:repeatable_tension", "arguments": {"version": "1"}}
     return what
 
 
