@@ -11,6 +11,10 @@ from hypothesis import settings
 settings.register_profile("orcabatch", deadline=None)
 settings.load_profile("orcabatch")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests side by side count for themselves: the process that started them may have a folder for its own counts.
+    os.environ.pop("ORCABATCH_SIMULATED_COUNTERS", None)
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background has them ignore Ctrl-C, and the processes that they interrupt too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
