@@ -8,13 +8,14 @@ Covers reading cases and matching them with files. Does not cover what is made o
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SettingsError
+from orcabatch.settings.nearest import nearest
+from orcabatch.text import shortened_list
 
 TABLES = {".csv", ".xlsx"}
 FILE = "file"
@@ -55,9 +56,8 @@ def read_cases(
     missing = [name for name in names if name not in found]
     if not missing:
         return found, ()
-    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    named = ", ".join(missing[:3])
-    return found, (f"No load case for {named}{more}: {_why(cases, missing[0], found)}; their columns stay empty.",)
+    why = _why(cases, missing[0], found)
+    return found, (f"No load case for {shortened_list(missing)}: {why}; their columns stay empty.",)
 
 
 def number(text: str) -> int | float | str:
@@ -91,8 +91,8 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
     except (OSError, ValueError, ImportError) as error:
         raise SettingsError(f"cases: {path} cannot be read: {error}") from error
     if FILE not in frame.columns:
-        near = difflib.get_close_matches(FILE, [str(name) for name in frame.columns], n=1, cutoff=0.5)
-        hint = f" Is it {near[0]!r}?" if near else ""
+        near = nearest(FILE, map(str, frame.columns), alike=0.5)
+        hint = f" Is it {near!r}?" if near else ""
         raise SettingsError(
             f"cases: {path} has no column 'file' with the names of the .sim files; it has "
             f"{', '.join(map(str, frame.columns))}.{hint}"

@@ -5,7 +5,6 @@ Does not cover where the table comes from (`orcabatch.batch.result`).
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.errors import SourceError
+from orcabatch.settings.nearest import nearest
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,15 +55,13 @@ def _warn_of(column: str, files: Iterable[Any]) -> None:
     """Files that have no number might have governed."""
     names = [str(name) for name in files]
     if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        listed = f"{', '.join(names[:3])}{more}"
         have = "file has" if len(names) == 1 else "files have"
-        text = f"{len(names)} {have} no number in {column!r} and do not count: {listed}"
+        text = f"{len(names)} {have} no number in {column!r} and do not count: {shortened_list(names)}"
         warnings.warn(text, stacklevel=4)
 
 
 def _unknown(name: str, columns: Iterable[Any]) -> str:
     there = [str(each) for each in columns]
-    near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(there[:12])}."
+    near = nearest(name, there, alike=0.5)
+    hint = f" Did you mean {near!r}?" if near else f" There are {', '.join(there[:12])}."
     return f"The results have no column {name!r}.{hint}"

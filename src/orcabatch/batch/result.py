@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.table import column_names, file_names, table
+from orcabatch.batch.table import Row, beside, column_names, file_names, table
 from orcabatch.errors import BatchError, SourceError
 from orcabatch.monitor.failures import FILE, general, without_name
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +121,8 @@ class BatchResult:
         frame = self._frame(found[0])
         if "fe_filename_stem" not in frame.columns:
             return frame
-        return self._with_cases(frame, file_names(Path(str(path)) for path in frame["fe_filename"]))
+        files = [Path(str(path)) for path in frame["fe_filename"]]
+        return beside([{"file": name} for name in file_names(files)], files, self.cases, [1] * len(files), frame)
 
     def time_series(self, label: str) -> pd.DataFrame:
         """The time series of a digitalmodel batch as they were written, one below the other; read once. Needs pandas.
@@ -137,18 +139,18 @@ class BatchResult:
 
         done = [outcome for outcome in self.outcomes if outcome.ok]
         written = [
-            (name, path, known)
+            (outcome.file, name, path, known)
             for outcome, name in zip(done, file_names(outcome.file for outcome in done), strict=True)
             for known, path in getattr(outcome.value, "outputs", ())
         ]
-        wanted = [(name, path) for name, path, known in written if known == label]
+        wanted = [(file, name, path) for file, name, path, known in written if known == label]
         if not wanted:
-            labels = ", ".join(sorted({known for _, _, known in written})) or "none was written"
+            labels = ", ".join(sorted({known for *_, known in written})) or "none was written"
             raise SourceError(f"The batch has no time series {label!r}. Its time series: {labels}.")
-        frames = [self._frame(path) for _, path in wanted]
-        names = [name for (name, _), frame in zip(wanted, frames, strict=True) for _ in range(len(frame))]
-        together = pd.concat(frames, ignore_index=True)
-        return self._with_cases(together, names)
+        frames = [self._frame(path) for *_, path in wanted]
+        tracks: list[Row] = [{"file": name} for _, name, _ in wanted]
+        files, lengths = [file for file, *_ in wanted], [len(frame) for frame in frames]
+        return beside(tracks, files, self.cases, lengths, pd.concat(frames, ignore_index=True))
 
     def save(self, path: str | Path, *, summary: str | None = None) -> Path:
         """Write `table()` as `.parquet`, `.xlsx` or `.csv`; returns where.
@@ -205,15 +207,6 @@ class BatchResult:
             self._read[path] = pd.read_csv(path)
         return self._read[path]
 
-    def _with_cases(self, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-        """The load cases before a frame's own columns, and the file's name, or path, first."""
-        import pandas as pd
-
-        rows = [{"file": name} | dict(self.cases.get(Path(name).name, {})) for name in names]
-        beside = pd.DataFrame(rows, index=frame.index)
-        renamed = frame.rename(columns=column_names(set(beside.columns), frame.columns))
-        return pd.concat([beside, renamed], axis=1)
-
     def __repr__(self) -> str:
         done = sum(outcome.ok for outcome in self.outcomes)
         return f"<BatchResult: {done} of {len(self.outcomes)} files done, {len(self.failed)} without results>"
@@ -244,7 +237,9 @@ def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) 
     for reason, outcomes in by_reason.items():
         names = [outcome.file.name for outcome in outcomes]
         said = reason if len(outcomes) > 1 else outcomes[0].error or reason
-        lines.append(f"  {_names(names, named)}: {said.removeprefix(f'{FILE}: ').removeprefix(f'{names[0]}: ')}")
+        lines.append(
+            f"  {shortened_list(names, most=named)}: {said.removeprefix(f'{FILE}: ').removeprefix(f'{names[0]}: ')}"
+        )
     return "\n".join(lines)
 
 
@@ -257,13 +252,7 @@ def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3) -> list[st
         for reason in outcome.retried:
             said = " ".join(without_name(reason, outcome.file).split()).removeprefix(f"{FILE}: ")
             about[f"tried again: {said}"].append(outcome.file.name)
-    return [f"{_names(names, named)}: {warning}" for warning, names in about.items()]
-
-
-def _names(names: Sequence[str], most: int) -> str:
-    """At most `most` names, and how many more."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return [f"{shortened_list(names, most=named)}: {warning}" for warning, names in about.items()]
 
 
 def _spread(value: Any) -> Mapping[Any, Any]:

@@ -18,7 +18,7 @@ not cover files on the disk (`orcabatch.batch.save`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,19 +47,41 @@ def table(outcomes: Iterable[FileOutcome], cases: Mapping[str, Mapping[str, Any]
 
     done = [outcome for outcome in outcomes if outcome.ok]
     values = [frame_of(outcome.value) for outcome in done]
-    several = len({outcome.batch for outcome in done}) > 1
-    beside = [
-        {"file": name, **cases.get(outcome.file.name, {}), **({"batch": outcome.batch} if several else {})}
-        for outcome, name in zip(done, file_names(outcome.file for outcome in done), strict=True)
-    ]
-    left = dict.fromkeys(name for each in beside for name in each)
-    names = column_names(left.keys(), (column for frame in values for column in frame.columns))
     if not done:
         return pd.DataFrame(columns=["file"])
-    together = pd.concat([frame.rename(columns=names) for frame in values], ignore_index=True)
-    lengths = [len(frame) for frame in values]
-    track = pd.DataFrame(beside, columns=list(left)).iloc[np.repeat(np.arange(len(done)), lengths)]
-    return pd.concat([track.reset_index(drop=True), together], axis=1)
+    several = len({outcome.batch for outcome in done}) > 1
+    tracks: list[Row] = [
+        {"file": name} | ({"batch": outcome.batch} if several else {})
+        for outcome, name in zip(done, file_names(outcome.file for outcome in done), strict=True)
+    ]
+    files, lengths = [outcome.file for outcome in done], [len(frame) for frame in values]
+    return beside(tracks, files, cases, lengths, pd.concat(values, ignore_index=True))
+
+
+def beside(
+    tracks: Iterable[Row],
+    files: Iterable[Path],
+    cases: Mapping[str, Mapping[str, Any]],
+    lengths: Sequence[int],
+    frame: pd.DataFrame,
+) -> pd.DataFrame:
+    """The rows of all files with each file's track and load case before their own columns.
+
+    Args:
+        tracks: what is known of each file; its name, as `file`, comes first.
+        files: the files, in the order of their rows.
+        cases: load cases by file name.
+        lengths: how many rows of `frame` are each file's.
+        frame: the rows; a column that is called like one of the former is prefixed.
+    """
+    import pandas as pd
+
+    rows = [
+        {"file": track["file"], **cases.get(file.name, {}), **track} for track, file in zip(tracks, files, strict=True)
+    ]
+    left = pd.DataFrame(rows).iloc[np.repeat(np.arange(len(rows)), lengths)].reset_index(drop=True)
+    renamed = frame.rename(columns=column_names(set(left.columns), frame.columns))
+    return pd.concat([left, renamed], axis=1)
 
 
 def file_names(files: Iterable[Path]) -> list[str]:

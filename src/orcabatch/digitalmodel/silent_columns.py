@@ -18,6 +18,7 @@ from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS, SETTINGS_OF
 from orcabatch.digitalmodel.settle import flagged, writes_series
 from orcabatch.notice import Notice, Silent
 from orcabatch.settings import format_count
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.adapter import FileResult
@@ -150,9 +151,3 @@ def _replaced(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
 def _twice(names: Iterable[Any]) -> list[str]:
     counted = Counter(str(name) for name in names if name is not None)
     return [name for name, count in counted.items() if count > 1]
-
-
-def shortened_list(names: Sequence[str], between: str = ", ", most: int = 3) -> str:
-    """The first names, and how many more."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return between.join(names[:most]) + more
