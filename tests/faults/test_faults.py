@@ -181,7 +181,8 @@ def test_a_result_folder_that_vanishes_costs_what_was_not_written(untouched, pro
     slow(project)
     child = project.start(**work(project, executor, "digitalmodel"))
     finished(child, 2)
-    shutil.rmtree(project.results)
+    gone = project.results.rename(project.folder / "gone")  # in one step: the run still writes into it
+    shutil.rmtree(gone)
     assert child.wait() in {1, 2}
     assert str(project.results) in str(child.end)
     healed(untouched, project, project.loads(), work(project, "serial", "digitalmodel"))
