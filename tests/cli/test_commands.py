@@ -208,8 +208,8 @@ def test_a_variable_that_ends_digitalmodel_fails_the_file_in_words(orcabatch, ba
     batch.write(summary_settings={"groups": [{"Label": "dyn", "Columns": [column]}]})
     said = orcabatch("run", "b.yml")
     assert said.code == 1
-    assert "there is no such variable" in said.text
-    assert "check the variable's name for this type of object" in said.text
+    assert "the model has no variable 'Efective tension' of Line01 (asked for by line01)" in said.text
+    assert "the nearest there: 'Effective tension'" in said.text
     assert "No file has results." in said.text
 
 

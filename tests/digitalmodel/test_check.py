@@ -94,6 +94,7 @@ DATA = column("GetData", "Environment", ["WaveHs", 0], "x")
 SERIES = changed(HISTORY, Command=..., Statistic_Type=...)
 LINKED = changed(SERIES, Variable=["Effective tension", "Bend moment"])
 VESSEL = changed(HISTORY, ObjectName="Vessel1", Variable="Heave", objectExtra=...)
+OTHER = changed(HISTORY, ObjectName="Line02")
 SUPPORT, PIPE = changed(HISTORY, Variable="Support x"), changed(HISTORY, Variable="Rigid Pipe", objectExtra=...)
 
 FAILS: dict[str, list[dict[str, Any]]] = {
@@ -389,7 +390,7 @@ def test_a_key_that_is_nearly_one_is_named_with_it(key: str, right: str, path: t
         one for one in check_configuration(cfg, asked=asked) if one.problem.startswith("digitalmodel does not read")
     ]
     assert [(one.nearest, one.path[-1], one.proven) for one in found] == [(right, key, right != "RadialPos")]
-    asked = _at(path, {f"{right}_old": 1, f"{right}2": 1, f"# {right}": 1, right: {}})
+    asked = _at(path, {f"{right}_old": 1, f"{right}2": 1, f"x{right}": 1, f"# {right}": 1, right: {}})
     assert [one for one in check_configuration(cfg, asked=asked) if "does not read" in one.problem] == []
 
 
@@ -423,6 +424,14 @@ def test_a_key_far_from_all_others_is_only_said() -> None:
     assert finding(summary(changed(HISTORY, Colour="red")), "Colour").nearest == ""
 
 
+@pytest.mark.parametrize("key", ["xStatistic_Type", "Statistic_Type_old", "Statistic_Type2", "_Statistic_Type"])
+def test_a_key_that_is_put_out_of_use_is_no_mistake(key: str) -> None:
+    """That the master's counts then is what was meant; it is said all the same."""
+    master = changed(HISTORY, ObjectName=..., Label=...)
+    (said,) = check_configuration(summary({"ObjectName": "Line01", "Label": "a", key: "Min"}, master=master))
+    assert (said.problem, said.proven) == (f"digitalmodel does not read {key}", False)
+
+
 def test_a_key_that_stands_in_other_sources_is_known_there() -> None:
     """A clone that was never tested reads what stands in no table here."""
     cfg = summary(changed(HISTORY, Statistics_Type="P90", Colour="red"))
@@ -445,10 +454,11 @@ def test_values_taken_over_in_the_masters_stead_are_said() -> None:
 @pytest.mark.parametrize(
     ("cfg", "words", "is_proven"),
     [
-        (summary(HISTORY, HISTORY), "Label 'x' stands at two columns of the group: column number 1 is lost", True),
-        (series(SERIES, SERIES), "column number 1 is lost", True),
-        (linked(LINKED, LINKED), "their rows cannot be told apart", False),
-        (summary(HISTORY, {}, master=HISTORY), "stands at two columns", True),
+        (summary(HISTORY, OTHER), "Label 'x' stands at two columns of the group: column number 1 is lost", True),
+        (series(SERIES, changed(SERIES, Variable="X")), "column number 1 is lost", True),
+        (linked(LINKED, changed(LINKED, ObjectName="Line02")), "their rows cannot be told apart", False),
+        (summary(HISTORY, {"Variable": "X"}, master=HISTORY), "column number 1 is lost", True),
+        (summary(HISTORY, HISTORY), "stands at two columns of the group: equal to column number 1", False),
         (summary(changed(HISTORY, Label="start_time")), "a column that digitalmodel writes itself", True),
         (summary(changed(HISTORY, Label="description")), "a column that digitalmodel leaves empty", False),
         (series(changed(SERIES, Label="time")), "a column that digitalmodel writes itself", True),
@@ -465,12 +475,16 @@ def test_labels_that_lose_something_are_named(cfg: dict[str, Any], words: str, i
 
 
 def test_groups_of_one_label_lose_a_table() -> None:
-    """Also where the label comes from the master."""
+    """Also where the label comes from the master; nothing is lost where they are equal."""
     cfg = summary(HISTORY)
-    cfg["summary_settings"]["groups"] *= 2
+    groups = cfg["summary_settings"]["groups"]
+    groups.append(copy.deepcopy(groups[0]))
+    assert not finding(cfg, "Label 'g' stands at two groups: equal to group number 1").proven
+    groups[1]["Columns"].append(changed(HISTORY, Label="y"))
     assert finding(cfg, "Label 'g' stands at two groups: the table of group number 1 is lost").proven
-    del cfg["summary_settings"]["groups"][0]["Label"]
-    cfg["summary_settings_master"] = {"groups": [{"Label": "m", "Columns": [{}]}] * 2}
+    for group in groups:
+        del group["Label"]
+    cfg["summary_settings_master"] = {"groups": [{"Label": "m", "Columns": [{}]}, {"Label": "m", "Columns": [{}]}]}
     assert finding(cfg, "Label 'm' stands at two groups").proven
 
 
@@ -564,7 +578,7 @@ def test_values_outside_columns_are_checked(path: str, value: Any, words: str, i
 
 def test_outputs_that_are_off_are_not_looked_at() -> None:
     """Their sections may be half done."""
-    cfg = summary(changed(HISTORY, Command="Foo", Objectname="x"), HISTORY, HISTORY)
+    cfg = summary(changed(HISTORY, Command="Foo", Objectname="x"), HISTORY, OTHER)
     assert proven(check_configuration(cfg))
     cfg["orcaflex"]["postprocess"]["summary"]["flag"] = False
     assert check_configuration(cfg) == ()

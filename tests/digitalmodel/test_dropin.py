@@ -146,6 +146,29 @@ def test_failed_files_raise_one_warning_that_names_them(files: list[Path], broke
     assert [outcome.file for outcome in post.result.failed] == [broken[1], broken[4]]
 
 
+@pytest.mark.parametrize("way", ["drop-in", "install"])
+def test_mistakes_are_said_and_break_no_script(
+    way: str, files: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Masters are merged by then; a misspelt key that bled into later columns is told once. `check: off` is silent."""
+    for check, count in (("warn", 1), ("off", 0)):
+        cfg = case(files, tmp_path, check=check)
+        cfg["summary_settings"]["groups"][0]["Columns"][0]["Statistik_Type"] = "Max"
+        caplog.clear()
+        if way == "drop-in":
+            post = OrcaFlexPostProcess()
+            post.post_process_router(cfg)
+        else:
+            orcabatch.digitalmodel.install()
+            post = find_layout().opp.OrcaFlexPostProcess()
+            post.post_process_router(AttributeDict(cfg))
+            orcabatch.digitalmodel.uninstall()
+        said = [text for text in post.result.warnings if "Statistik_Type" in text]
+        assert len(said) == count
+        assert caplog.text.count("Did you mean Statistic_Type?") == count
+    assert (tmp_path / "dm_dyn.csv").exists()
+
+
 def test_on_failure_raise_raises_after_the_others_are_written(
     files: list[Path], broken: list[Path], tmp_path: Path
 ) -> None:

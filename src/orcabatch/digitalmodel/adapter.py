@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.digitalmodel.absent import absence_named
+from orcabatch.digitalmodel.absent import absence_named, empty_columns_named
 from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
@@ -117,11 +117,13 @@ class DigitalModelPostProcess:
         cfg: the configuration with its masters merged; a plain dict, never changed.
         writing: how time series are written.
         digest: of the digitalmodel that computes (`Layout.digest`); empty: whichever there is.
+        checks_names: whether it is said which names of a column that stays empty the model does not have.
     """
 
     cfg: dict[str, Any]
     writing: Writing = field(default_factory=Writing)
     digest: str = ""
+    checks_names: bool = True
     _packed: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -159,7 +161,8 @@ class DigitalModelPostProcess:
         with Voice() as voice, saving(layout), absence_named(self.cfg, model):
             tables = _Tables(visit.clock, self.writing, keep_same=asked.again)
             result = self._result(layout, known, asked, tables)
-        return Extracted(replace(result, log=voice.told()), voice.concerns(), dict(+tables.counts))
+            missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()
+        return Extracted(replace(result, log=voice.told()), (*missing, *voice.concerns()), dict(+tables.counts))
 
     def may_repeat(self, error: BaseException) -> bool:
         """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""

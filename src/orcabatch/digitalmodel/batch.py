@@ -160,7 +160,7 @@ class DigitalModelBatch:
         io = self._settings.io
         writing = Writing(io.buffer_size, io.use_compression, self._settings.memory.preallocation)
         digest = self._layout.digest if self._layout is not None and not self._layout.missing else ""
-        return DigitalModelPostProcess(dict(self._cfg), writing, digest)
+        return DigitalModelPostProcess(dict(self._cfg), writing, digest, self._settings.check != "off")
 
     @property
     def result_folder(self) -> Path:

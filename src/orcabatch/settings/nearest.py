@@ -26,16 +26,21 @@ def nearest(word: str, known: Iterable[str], *, alike: float = ALIKE, begun: boo
         alike: how much it has to look like it, from 0 to 1.
         begun: a word of which `word` is the beginning is meant, whatever looks more alike.
     """
+    known = list(known)
+    if begun and len(letters(word)) >= _SHORTEST_BEGINNING:
+        longer = [name for name in known if letters(name).startswith(letters(word))]
+        if longer:
+            return longer[0]
+    return next(iter(alike_names(word, known, alike=alike, most=1)), "")
+
+
+def alike_names(word: str, known: Iterable[str], *, alike: float = ALIKE, most: int = 3) -> list[str]:
+    """Those of `known` that look most like `word`, the most alike first; of equals the first one."""
     by_letters: dict[str, str] = {}
     for name in known:
         by_letters.setdefault(letters(name), name)
-    asked = letters(word)
-    if begun and len(asked) >= _SHORTEST_BEGINNING:
-        longer = [name for name in by_letters if name.startswith(asked)]
-        if longer:
-            return by_letters[longer[0]]
-    found = difflib.get_close_matches(asked, by_letters, n=1, cutoff=alike)
-    return by_letters[found[0]] if found else ""
+    found = difflib.get_close_matches(letters(word), by_letters, n=most, cutoff=alike)
+    return [by_letters[name] for name in found]
 
 
 def letters(word: str) -> str:

@@ -15,12 +15,12 @@ from orcabatch.digitalmodel.check.effective import OWN, Column, Group
 from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, Level
 from orcabatch.digitalmodel.settle import flagged
-from orcabatch.settings.nearest import MISSPELT, letters, nearest
+from orcabatch.settings.nearest import MISSPELT, nearest
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.lines import Lines
 
-_ASIDE = re.compile(r"[^a-z]", re.IGNORECASE)
+_MARK = re.compile(r"[^a-z]", re.IGNORECASE)
 
 
 def key_faults(
@@ -92,11 +92,8 @@ def _fault(key: str, level: Level, section: Mapping[Any, Any], column: Column | 
 
 
 def _is_set_aside(key: str, right: str) -> bool:
-    """Whether a key looks like the right one put out of use: with a number, a mark or a word hung on."""
-    if right not in key or letters(key) == letters(right):
-        return False
-    before, after = key.split(right, 1)
-    return bool(_ASIDE.match(after) or (before and _ASIDE.match(before[-1])))
+    """Whether a key looks like the right one put out of use: `xLabel`, `Label_old`, `Label2`, and not `Labels`."""
+    return key.endswith(right) or (key.startswith(right) and _MARK.match(key[len(right) :]) is not None)
 
 
 def _is_harmless(value: Any, level: Level) -> bool:

@@ -37,14 +37,23 @@ def label_faults(section: str, groups: Sequence[Group]) -> Iterator[Finding]:
                 group, f"Label: {shown(label)} is no text, so no file can be named after it; put it in quotes"
             )
         elif label in first:
-            lost = f"the table of group number {int(first[label].path[-1]) + 1} is lost"
-            yield _of_group(group, f"Label {shown(label)} stands at two groups: {lost}")
+            yield _same_group(group, first[label])
         else:
             first[label] = group
         yield from _columns(section, group)
         yield from _taken_over(group)
         if section == SERIES:
             yield from _other_periods(group)
+
+
+def _same_group(group: Group, first: Group) -> Finding:
+    """Two groups of one label: they are written to one file, where nothing is lost if they are equal."""
+    equal = [column.values for column in group.columns] == [column.values for column in first.columns]
+    which = f"group number {int(first.path[-1]) + 1}"
+    said = f"Label {shown(group.values['Label'])} stands at two groups"
+    return _of_group(
+        group, f"{said}: {f'equal to {which}' if equal else f'the table of {which} is lost'}", proven=not equal
+    )
 
 
 def _columns(section: str, group: Group) -> Iterator[Finding]:
@@ -59,11 +68,18 @@ def _columns(section: str, group: Group) -> Iterator[Finding]:
                 said = f"Label {shown(label)} takes the place of a column that digitalmodel leaves empty"
                 yield Finding(path, place, said)
             elif label in first:
-                other = int(first[label].path[-1]) + 1
-                lost = "their rows cannot be told apart" if section == LINKED else f"column number {other} is lost"
-                said = f"Label {shown(label)} stands at two columns of the group: {lost}"
-                yield Finding(path, place, said, proven=section != LINKED)
+                yield Finding(path, place, *_same_label(section, label, column, first[label]))
             first.setdefault(label, column)
+
+
+def _same_label(section: str, label: Any, column: Column, first: Column) -> tuple[str, str, bool]:
+    """Two columns of one label: problem, nearest, whether it is proven. Of equal ones nothing is lost."""
+    said, which = f"Label {shown(label)} stands at two columns of the group", f"column number {int(first.path[-1]) + 1}"
+    if column.values == first.values:
+        return f"{said}: equal to {which}", "", False
+    if section == LINKED:
+        return f"{said}: their rows cannot be told apart", "", False
+    return f"{said}: {which} is lost", "", True
 
 
 def _labels(column: Column) -> list[Any]:
