@@ -101,13 +101,13 @@ def _taught(case: Case) -> tuple[VirtualRun, Learned]:
 
 
 def _tasks(case: Case, learned: Learned) -> Sequence[Task]:
-    made = []
+    made, costs = [], []
     for task in virtual.tasks_of(case):
         expected = learned.expect(task.file, task.size_bytes)
         factor = expected.memory_factor or 1.5
-        cost = expected.seconds or task.cost
-        made.append(replace(task, memory_bytes=math.ceil(task.size_bytes * factor), cost=cost))
-    return made
+        costs.append(expected.seconds or float(task.size_bytes))
+        made.append(replace(task, memory_bytes=math.ceil(task.size_bytes * factor)))
+    return virtual.ranked(made, costs)
 
 
 def bound_s(case: Case) -> float:

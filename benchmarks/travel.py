@@ -71,7 +71,7 @@ def sent(case: Configuration, folder: Path) -> tuple[bytes, bytes]:
     files = [folder / name.format(number) for number in range(case.files)]
     batch = _batch(case, files, folder)
     recipe = OrcaFlexRecipe({batch.name: batch.postprocess}, "simulated")
-    task = Task(0, files[0], (batch.name,), 3_000_000_000, 4_500_000_000, 60.0, payload=batch.payload(0))
+    task = Task(0, files[0], (batch.name,), 3_000_000_000, 4_500_000_000, payload=batch.payload(0))
     return pack(recipe), pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
 
 

@@ -33,6 +33,7 @@ from orcabatch.engine.signals import (
     Woken,
 )
 from orcabatch.plan import TIERS, BatchOptimizer, SizedFile
+from orcabatch.plan.predict import longest_first
 
 SAMPLES_SKIPPED = 4
 """Runs that do not adapt need samples for memory alone: every fourth is enough, and saves most of the time."""
@@ -64,18 +65,25 @@ class VirtualRun:
 
 def tasks_of(case: Case, overhead: float = 1.5) -> list[Task]:
     """The case's files as tasks, predicted from their sizes alone."""
-    return [
+    tasks = [
         Task(
             index,
             Path(f"/virtual/{index:04d}.sim"),
             ("virtual",),
             size_bytes=file.size_bytes,
             memory_bytes=file.memory_bytes if case.known_memory else int(file.size_bytes * overhead),
-            cost=float(file.size_bytes),
             tier=tier,
         )
         for index, (file, tier) in enumerate(zip(case.files, _tiers(case.files), strict=True))
     ]
+    return ranked(tasks, [float(task.size_bytes) for task in tasks])
+
+
+def ranked(tasks: Sequence[Task], costs: Sequence[float]) -> list[Task]:
+    """The tasks with their ranks, as a plan would give them for these costs."""
+    items = [(task.index, cost, task.file) for task, cost in zip(tasks, costs, strict=True)]
+    places = {index: place for place, index in enumerate(longest_first(items))}
+    return [replace(task, rank=places[task.index]) for task in tasks]
 
 
 def _tiers(files: Sequence[FileModel]) -> list[str]:

@@ -88,6 +88,22 @@ def test_serial_is_in_list_order(orcaflex, sims):
         assert "order: as listed" in result.plan.to_text()
 
 
+@pytest.mark.parametrize("mode", ["dynamic", "static"])
+def test_what_the_plan_shows_is_what_is_run(orcaflex, sims, mode):
+    """One file at a time they start in `plan.order`, tiers and folders included; so the plan's second run says too."""
+    middle, top = (sorted(file.stat().st_size for file in sims)[at] for at in (3, 6))
+    section = {
+        "threading": {"mode": mode, "max_threads": 1},
+        "optimization": {"size_thresholds": {"small": middle, "large": top}},
+    }
+    for _ in range(2):
+        asked = {"orcaflex": "simulated", "progress": False, "performance": section}
+        result = orcabatch.run_batch(sims, postprocess=lambda model: None, fresh=True, **asked)
+        assert len({outcome.tier for outcome in result.outcomes}) == 3
+        started = sorted(result.outcomes, key=lambda outcome: outcome.started_s)
+        assert tuple(outcome.index for outcome in started) == result.plan.order
+
+
 @pytest.mark.parametrize("name", ["threads", *ELSEWHERE])
 def test_every_file_has_a_copy_of_the_callers_numpy_error_state(orcaflex, sims, name):
     """Thread-local before numpy 2, a context variable since: each file finds what the caller had."""

@@ -448,6 +448,6 @@ def test_what_may_heal_is_tried_again_to_the_end_of_a_file(files: list[Path], tm
     error = OrcFxAPI.DLLError(OrcFxAPI.StatusCode(25)) if error == "licence" else error
     batch = DigitalModelBatch.from_cfg(case("A", files, tmp_path), settings=settings())
     recipe = OrcaFlexRecipe({batch.name: batch.postprocess}, "simulated")
-    task = Task(0, files[0], (batch.name,), 0, 0, 0.0)
+    task = Task(0, files[0], (batch.name,), 0, 0)
     assert recipe.explain(error, task, Phase.EXTRACT).may_heal
     assert not recipe.explain(ValueError("no luck"), task, Phase.EXTRACT).may_heal

@@ -149,7 +149,7 @@ class Dispatcher:
 
     def _task(self, i: int) -> Task:
         file = self.batch.files[i]
-        return Task(i, file, (self.batch.name,), 0, 0, 0.0, payload=self.batch.payload(i))
+        return Task(i, file, (self.batch.name,), 0, 0, payload=self.batch.payload(i))
 
     def _work(self) -> None:
         worker = self.recipe.open_worker(self._note)

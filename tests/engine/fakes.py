@@ -18,7 +18,7 @@ from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 def task(index: int, *, batches: tuple[str, ...] = ("a",), say: Any = None, **more: Any) -> Task:
     """A task whose payload tells the worker what to do."""
-    settings: dict[str, Any] = {"size_bytes": 1000, "memory_bytes": 1500, "cost": 1.0, **more}
+    settings: dict[str, Any] = {"size_bytes": 1000, "memory_bytes": 1500, **more}
     return Task(index, Path(f"/sims/{index}.sim"), batches, payload=say, **settings)
 
 

@@ -266,7 +266,7 @@ def test_workers_join_late_each_with_its_memory_limit(growing: dask_cluster.Clus
             growing.add("large", threads=2, memory="1200MB") if len(begun) == 1 else gate.touch()
         said.append(event.kind)
 
-    work = [task(0, say=Say(gate=str(gate)), memory_bytes=50 * MB, cost=9.0)]
+    work = [task(0, say=Say(gate=str(gate)), memory_bytes=50 * MB, rank=-1)]
     work += [task(index, memory_bytes=500 * MB) for index in (1, 2, 3)]
     options = EngineOptions(executor="dask", address=growing.address)
     outcomes = {each.index: each for each in run(work, FakeJob(), options=options, limits=Limits(), listener=watch)}

@@ -36,10 +36,10 @@ def test_every_file_ends_once_with_its_value() -> None:
     assert all(each.value == (each.index, each.batch, 1) for each in outcomes)
 
 
-def test_the_greatest_cost_starts_first() -> None:
-    """Tasks are offered by cost, the greatest first, whatever their order in the list."""
+def test_the_lowest_rank_starts_first() -> None:
+    """Tasks start as the plan ranked them, whatever their order in the list and their sizes."""
     book = Book()
-    work = [task(index, cost=float(cost)) for index, cost in enumerate([3, 9, 1, 7])]
+    work = [task(index, rank=rank, size_bytes=rank) for index, rank in enumerate([3, 1, 4, 2])]
     go(work, FakeJob(FakeRecipe(book)), executor="serial")
     assert [index for what, index, _ in book.entries if what == "load"] == [1, 3, 0, 2]
 

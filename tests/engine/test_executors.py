@@ -206,7 +206,7 @@ def test_a_batch_in_another_thread_needs_no_signals(name: str) -> None:
 
 def test_static_mode_is_one_pool_per_tier(tmp_path: Path) -> None:
     """In static mode each tier has its own threads, as many as the tier's count, and tiers follow each other."""
-    work = [task(index, tier=("small", "large")[index % 2], cost=float(index)) for index in range(20)]
+    work = [task(index, tier=("small", "large")[index % 2], rank=index % 2) for index in range(20)]
     limits = Limits(mode="static", tiers={"small": 3, "large": 2}, max_limit=5)
     outcomes = list(run(work, FakeJob(), options=EngineOptions(), limits=limits))
     used = {tier: {each.worker for each in outcomes if each.tier == tier} for tier in ("small", "large")}
@@ -221,7 +221,7 @@ def test_static_mode_is_one_pool_per_tier(tmp_path: Path) -> None:
 def test_every_thread_may_hang_and_the_rest_is_done(tmp_path: Path) -> None:
     """A run on one thread whose first two files hang writes both off and finishes the others on new threads."""
     gate, before = tmp_path / "gate", set(threading.enumerate())
-    work = [task(index, say=Say(gate=str(gate)) if index < 2 else None, cost=-float(index)) for index in range(5)]
+    work = [task(index, say=Say(gate=str(gate)) if index < 2 else None) for index in range(5)]
     outcomes = go("threads", work, threads=1, timeout_s=0.5)
     left = set(threading.enumerate()) - before
     gate.touch()

@@ -21,7 +21,7 @@ class FirstLeads:
 
 def tasks(count: int) -> list[Task]:
     """Largest first, which is the last of the list."""
-    return [Task(index, Path(f"{index}.sim"), ("batch",), 1, 1, 1.0) for index in reversed(range(count))]
+    return [Task(index, Path(f"{index}.sim"), ("batch",), 1, 1) for index in reversed(range(count))]
 
 
 def test_each_leader_that_fails_costs_a_few_questions() -> None:

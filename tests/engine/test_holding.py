@@ -35,7 +35,7 @@ def sims(tmp_path: Path) -> Iterator[list[Path]]:
 
 def moving(sims: list[Path], seats: SeatLimits, **options: Any) -> list[FileOutcome]:
     """A run that begins on threads and goes on in two processes of two threads."""
-    work = [Task(index, file, ("b",), 1000, 1500, 1.0) for index, file in enumerate(sims)]
+    work = [Task(index, file, ("b",), 1000, 1500) for index, file in enumerate(sims)]
     recipe = OrcaFlexRecipe({"b": FunctionPostProcess(count_objects)}, "simulated")
     limits = Limits(max_limit=4, fixed_limit=4, cpus=4, seats=seats)
     settings = EngineOptions(**{**MOVING, **options})
@@ -194,7 +194,7 @@ def test_a_worker_that_does_not_close_makes_nobody_wait_for_ever(monkeypatch: py
 def test_a_payload_that_stays_here_gets_a_seat_from_the_processes(sims: list[Path]) -> None:
     """Files go to processes; one that cannot be packed goes to a thread, for which a process gives its seat back."""
     seats = SeatLimits(max=2, scope="process", ramp_per_s=0.0, threads_per_process=4, wait_s=20.0)
-    work = [task(index, say=(lambda: None) if index == 30 else None, cost=-index) for index in range(60)]
+    work = [task(index, say=(lambda: None) if index == 30 else None) for index in range(60)]
     limits = Limits(max_limit=4, fixed_limit=4, cpus=4, seats=seats)
     outcomes = list(run(work, FakeJob(), options=EngineOptions(**MOVING), limits=limits, probe=locked))
     assert all(each.ok for each in outcomes)

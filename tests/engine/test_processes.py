@@ -110,7 +110,7 @@ def test_worker_processes_have_low_priority_and_their_node() -> None:
 def test_a_process_that_keeps_memory_is_replaced() -> None:
     """A process that does not give its memory back is replaced when idle; the files do not notice."""
     say = Say(hog=40_000_000)
-    work = [task(index, say=say if index >= 4 else None, cost=-float(index)) for index in range(9)]
+    work = [task(index, say=say if index >= 4 else None) for index in range(9)]
     outcomes = go(work, processes=1, recycle_growth_bytes=30_000_000)
     assert all(each.ok for each in outcomes)
     assert len({each.worker for each in outcomes}) >= 2

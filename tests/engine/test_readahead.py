@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[Task]:
     for index in range(6):
         path = tmp_path / "slow" / f"file ü {index}.sim"
         path.write_bytes(bytes([index]) * SIZE)
-        made.append(replace(task(index, size_bytes=SIZE, cost=-float(index)), file=path))
+        made.append(replace(task(index, size_bytes=SIZE), file=path))
     return made
 
 

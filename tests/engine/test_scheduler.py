@@ -43,10 +43,12 @@ from orcabatch.engine.signals import (
 from orcabatch.engine.waiting import NOWHERE, Waiting
 
 GB = 1_000_000_000
+RANKED = (("small", 5), ("large", 2), ("medium", 7), ("large", 0), ("small", 2))
 
 
 def task(index: int, size: int, tier: str = "small", factor: float = 1.5) -> Task:
-    return Task(index, Path(f"/sims/{index}.sim"), ("b",), size, int(size * factor), float(size), tier)
+    """Ranked longest first, as the plan would."""
+    return Task(index, Path(f"/sims/{index}.sim"), ("b",), size, int(size * factor), -size, tier)
 
 
 def fixed(count: int, **changes: Any) -> Limits:
@@ -88,9 +90,8 @@ def test_a_task_that_is_not_offered_does_not_hold_the_others() -> None:
 
 
 def test_in_order_none_passes_another() -> None:
-    """Neither a longer one, nor one of another folder, nor a smaller one while the first waits for memory or a try."""
-    sizes = (1, 9, 30 * GB, 2, 3)
-    tasks = [replace(task(index, size), file=Path(f"/{index % 2}/x.sim")) for index, size in enumerate(sizes)]
+    """Neither a longer one, nor a smaller one while the first waits for memory or its next try."""
+    tasks = [replace(task(index, size), rank=index) for index, size in enumerate((1, 9, 30 * GB, 2, 3))]
     scheduler = Scheduler(tasks, fixed(1, memory_total_bytes=20 * GB, in_order=True))
     assert offer_all(scheduler, tasks) == [0]
     assert starts(scheduler.step(Finished(1.0, 0, verdict="retry", retry_delay_s=5.0))) == []
@@ -101,21 +102,21 @@ def test_in_order_none_passes_another() -> None:
 def test_in_order_and_static_is_tier_after_tier() -> None:
     """Within a tier as listed."""
     tiers = ("large", "small", "large", "small")
-    tasks = [replace(task(index, 5 - index), tier=tier) for index, tier in enumerate(tiers)]
+    ranks = (2, 0, 3, 1)
+    tasks = [replace(task(index, 9), tier=tier, rank=ranks[index]) for index, tier in enumerate(tiers)]
     limits = fixed(1, mode="static", tiers={"small": 1, "large": 1}, in_order=True)
     scheduler = Scheduler(tasks, limits)
     ran = offer_all(scheduler, tasks)
     for now_s in range(1, 4):
         ran += starts(scheduler.step(Finished(float(now_s), ran[-1])))
-    assert sorted([ran[:2], ran[2:]]) == [[0, 2], [1, 3]]
+    assert ran == [1, 3, 0, 2]
 
 
-def test_equals_run_folder_by_folder() -> None:
-    """Among files of one cost those of a folder stay together."""
-    folders = ("a", "b", "a", "b")
-    tasks = [replace(task(index, 7), file=Path(f"/{folder}/{index}.sim")) for index, folder in enumerate(folders)]
-    scheduler = Scheduler(tasks, fixed(4))
-    assert offer_all(scheduler, tasks) == [0, 2, 1, 3]
+def test_the_plan_owns_the_order() -> None:
+    """Ranks are what counts: not sizes, folders, tiers nor the order of the list; equals start as listed."""
+    tasks = [replace(task(index, index + 1, tier), rank=rank) for index, (tier, rank) in enumerate(RANKED)]
+    scheduler = Scheduler(tasks, fixed(5))
+    assert offer_all(scheduler, tasks) == [3, 1, 4, 0, 2]
 
 
 def test_small_files_backfill_around_one_that_waits_for_memory() -> None:
@@ -218,9 +219,10 @@ def test_the_tiers_are_ceilings_in_dynamic_mode() -> None:
 
 
 def test_static_mode_runs_the_tiers_one_after_the_other_with_their_counts() -> None:
-    """Small, medium, large; the next tier begins when the one before has ended."""
+    """In the order of their ranks; the next tier begins when the one before has ended."""
     kinds = ["large"] * 2 + ["small"] * 3 + ["medium"] * 2
-    tasks = [task(index, 10, kind) for index, kind in enumerate(kinds)]
+    places = {"small": 0, "medium": 1, "large": 2}
+    tasks = [replace(task(index, 10, kind), rank=places[kind]) for index, kind in enumerate(kinds)]
     scheduler = Scheduler(tasks, Limits(mode="static", max_limit=45, tiers={"small": 2, "medium": 1, "large": 5}))
     assert offer_all(scheduler, tasks) == [2, 3]
     assert starts(scheduler.step(Finished(1.0, 2))) == [4]

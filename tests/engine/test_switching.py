@@ -102,7 +102,7 @@ def test_a_first_value_that_does_not_travel_keeps_it(kind: str) -> None:
 
 def test_a_later_value_that_does_not_travel_is_done_again_on_a_thread() -> None:
     """A file whose value gets stuck in its process succeeds on a thread, and so do those after it."""
-    work = [task(index, say=Say(value=Maker("Stubborn")) if index >= 30 else None, cost=-index) for index in range(60)]
+    work = [task(index, say=Say(value=Maker("Stubborn")) if index >= 30 else None) for index in range(60)]
     outcomes, said = go(work, FakeJob(MakingRecipe()))
     assert [each.ok for each in outcomes] == [True] * 60
     assert len({each.index for each in outcomes}) == 60
@@ -111,7 +111,7 @@ def test_a_later_value_that_does_not_travel_is_done_again_on_a_thread() -> None:
 
 def test_a_payload_that_does_not_travel_is_done_on_a_thread() -> None:
     """What the job sends along and cannot be packed goes to a thread; the others go on in processes."""
-    work = [task(index, say=(lambda: None) if index == 30 else None, cost=-index) for index in range(60)]
+    work = [task(index, say=(lambda: None) if index == 30 else None) for index in range(60)]
     outcomes, said = go(work)
     assert [each.ok for each in outcomes] == [True] * 60
     assert next(each for each in outcomes if each.index == 30).worker.startswith("worker")
@@ -120,7 +120,7 @@ def test_a_payload_that_does_not_travel_is_done_on_a_thread() -> None:
 
 def test_a_file_that_kills_its_process_costs_itself() -> None:
     """A crash after the move is retried in processes only, never in this one."""
-    work = [task(index, say=Say(kill=True) if index == 50 else None, cost=-index) for index in range(60)]
+    work = [task(index, say=Say(kill=True) if index == 50 else None) for index in range(60)]
     outcomes, _ = go(work, retries=1)
     bad = [each for each in outcomes if not each.ok]
     assert [(each.index, each.cause) for each in bad] == [(50, Cause.CRASH)]

@@ -57,7 +57,6 @@ def task(index: int, size_bytes: int = 100 * MB, **changes: object) -> Task:
         "batches": ("standard",),
         "size_bytes": size_bytes,
         "memory_bytes": size_bytes * 3 // 2,
-        "cost": float(size_bytes),
         "tier": "medium",
     }
     return Task(**(values | changes))  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def peak_and_stem(model, sim_file, factor=2):
 
 
 def _task(file: Path, index: int = 0, batch: str = "b") -> Task:
-    return Task(index, file, (batch,), 0, 0, 0.0)
+    return Task(index, file, (batch,), 0, 0)
 
 
 def run(function, files, notes=None):

@@ -35,7 +35,7 @@ def work(recipe, files, payload=None, batches=("b",)):
     notes, results = [], []
     worker = recipe.open_worker(notes.append)
     for index, file in enumerate(files):
-        task = Task(index, file, batches, 0, 0, 0.0, payload=payload)
+        task = Task(index, file, batches, 0, 0, payload=payload)
         phase = Phase.LOAD
         try:
             worker.load(task)
@@ -180,7 +180,7 @@ def test_answers_count_in_what_is_reserved(orcaflex, sims):
     recipe = OrcaFlexRecipe({"b": FunctionPostProcess(look)}, "simulated")
     worker = recipe.open_worker([].append)
     for file, reserved in zip(sims(3), (300_000_000, 1_000_000, 4_000_000_000), strict=True):
-        task = Task(0, file, ("b",), 0, reserved, 0.0)
+        task = Task(0, file, ("b",), 0, reserved)
         worker.load(task)
         worker.extract(task, "b", _Clock())
         worker.release(task)
@@ -205,7 +205,7 @@ def test_a_file_that_stopped_early_makes_nobody_forget(orcaflex, tmp_path):
     passes = []
     worker = OrcaFlexRecipe({"b": FunctionPostProcess(careful)}, "simulated").open_worker([].append)
     for file in files:
-        task = Task(0, file, ("b",), 0, 0, 0.0)
+        task = Task(0, file, ("b",), 0, 0)
         with simulated.counting() as count:
             worker.load(task)
             worker.extract(task, "b", _Clock())
@@ -223,7 +223,7 @@ def test_a_copy_that_cannot_be_loaded_is_given_up_for_the_original(orcaflex, sim
     copy.parent.mkdir()
     copy.write_bytes(file.read_bytes()[:100])
     worker = OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated").open_worker(lambda _: None)
-    task = Task(0, file, ("b",), 0, 0, 0.0, read_from=copy)
+    task = Task(0, file, ("b",), 0, 0, read_from=copy)
     worker.load(task)
     assert worker.extract(task, "b", _Clock()).value
     worker.release(task)
@@ -234,7 +234,7 @@ def test_failures_speak_of_the_file_and_not_of_its_copy(tmp_path):
     """An error that names the copy is told in terms of the engineer's file."""
     recipe = OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, "simulated")
     copy, file = tmp_path / "copies" / "a.sim", tmp_path / "a.sim"
-    task = Task(0, file, ("b",), 0, 0, 0.0, read_from=copy)
+    task = Task(0, file, ("b",), 0, 0, read_from=copy)
     failure = recipe.explain(ValueError(f"cannot use {copy}"), task, Phase.EXTRACT)
     assert str(file) in failure.message
     assert str(copy) not in failure.message + failure.traceback

@@ -171,10 +171,11 @@ def test_rules_of_thumb_are_advice_where_there_are_tiers() -> None:
 
 
 def test_static_runs_tier_after_tier_at_its_counts() -> None:
-    """The limit is the largest tier count, the order goes large, medium, small, and it starts at once."""
+    """The limit is the largest tier count, the order is the specification's small, medium, large; it starts at once."""
     made = plan(files(60, 60, 60), {"threading": {"mode": "static"}})
     assert (made.limit, made.start_limit) == (45, 45)
-    assert [made.files[index].tier for index in made.order] == ["large"] * 60 + ["medium"] * 60 + ["small"] * 60
+    assert [made.files[index].tier for index in made.order] == ["small"] * 60 + ["medium"] * 60 + ["large"] * 60
+    assert "order: tier after tier, small first, in each longest first: " in made.to_text(200)
 
 
 def test_dynamic_starts_where_the_engine_does() -> None:
@@ -310,6 +311,7 @@ def test_skipped_files_stay_in_the_plan_but_not_in_its_work() -> None:
     assert [file.index for file in made.files] == [0, 1, 2]
     assert made.order == (0, 2)
     assert (made.tiers[0].files, made.limit) == (2, 2)
+    assert [file.rank for file in made.files] == [0, 1, 2]
     assert [file.file.name for file in made.skipped] == ["f001.sim"]
     assert "skipped: 1 (unchanged since the last run)" in made.to_text()
 

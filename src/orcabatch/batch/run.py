@@ -352,7 +352,7 @@ def tasks_of(plan: BatchPlan) -> list[Task]:
             batches=file.batches,
             size_bytes=file.size_bytes,
             memory_bytes=file.memory_bytes,
-            cost=file.cost,
+            rank=file.rank,
             tier=file.tier,
         )
         for file in plan.files

@@ -55,7 +55,7 @@ class _NothingRecipe:
 
 def engine_s(files: int, threads: int = THREADS) -> float:
     """Seconds for so many no-op files through the engine, adaptive, on threads."""
-    tasks = [Task(index, Path(f"{index}.sim"), ("batch",), 1000, 1500, 1.0) for index in range(files)]
+    tasks = [Task(index, Path(f"{index}.sim"), ("batch",), 1000, 1500) for index in range(files)]
     began = time.perf_counter()
     limits = Limits(max_limit=threads, fixed_limit=threads)
     ended = sum(

@@ -30,7 +30,7 @@ class Task:
         batches: names of the batches that want it, at least one.
         size_bytes: size of the file.
         memory_bytes: predicted memory of the loaded model and what is asked of it.
-        cost: predicted work, in seconds where history knows, else in bytes; only compared with other tasks.
+        rank: its place in the plan's order: the lowest starts first, equals in input order.
         tier: small, medium or large.
         attempt: 1 for the first try.
         payload: what the job hands to the worker for this file (picklable), see `Job.payload`.
@@ -42,7 +42,7 @@ class Task:
     batches: tuple[str, ...]
     size_bytes: int
     memory_bytes: int
-    cost: float
+    rank: int = 0
     tier: str = "small"
     attempt: int = 1
     payload: Any = None

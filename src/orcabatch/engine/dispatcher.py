@@ -41,6 +41,7 @@ from orcabatch.engine.progress import Progress
 from orcabatch.engine.readahead import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stopping import StopSignal
+from orcabatch.engine.waiting import in_plan_order
 from orcabatch.errors import BatchInterrupted, SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
@@ -67,7 +68,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     """Run the tasks; outcomes come as files finish.
 
     Args:
-        tasks: what to do; indices are unique. Offered in plan order, in static mode tier after tier.
+        tasks: what to do; indices are unique. Offered in the order of their ranks.
         job: what the work is, and what follows from it.
         options: how to run.
         limits: what may never be exceeded; `max_limit` is lowered to what the executor can hold.
@@ -85,9 +86,9 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     most = max(1, min(limits.max_limit, workers.capacity))
     fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
-    return Dispatcher(
-        runs.offering_order(tasks, limits), job, options, limits, workers, Diary(listener, recorder), probe
-    ).outcomes()
+    # The first that is offered may start before the scheduler has heard of the others: it has to be the right one.
+    ordered = in_plan_order(tasks)
+    return Dispatcher(ordered, job, options, limits, workers, Diary(listener, recorder), probe).outcomes()
 
 
 class Dispatcher:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, signals
-from orcabatch.engine.scheduler import TIERS
-from orcabatch.engine.waiting import plan_order
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
@@ -114,14 +112,6 @@ def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> signals.F
         memory_bytes=max(outcome.usage.peak_memory_bytes for outcome in outcomes),
         size_bytes=outcomes[0].size_bytes,
     )
-
-
-def offering_order(tasks: Sequence[Task], limits: signals.Limits) -> list[Task]:
-    """The first task that is offered may start before the scheduler has heard of the others: the right one first."""
-    ordered = plan_order(tasks, as_listed=limits.in_order)
-    if limits.mode == "static":
-        ordered.sort(key=lambda task: TIERS.index(task.tier) if task.tier in TIERS else len(TIERS))
-    return ordered
 
 
 def _wait(run: Run, started_s: float, shares: int) -> dict[str, float]:

@@ -19,10 +19,10 @@ How to drive it:
     - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
 
 Decisions:
-    - next file: the first in plan order (longest first, folder by folder among equals) that fits into memory and whose
-      tier is below its ceiling. The first that could fit at all is passed over by smaller ones for a limited time only.
-      With `in_order` as listed, and none is passed over.
-    - `static`: small, medium, large one after the other, each with its fixed count, under the same hard limits.
+    - next file: the first in plan order (`Task.rank`) that fits into memory and whose tier is below its ceiling. The
+      first that could fit at all is passed over by smaller ones for a limited time only; with `in_order` none is.
+    - `static`: tier after tier, in the order in which the plan ranks their first files, each with its fixed count,
+      under the same hard limits.
     - a file that needs more than the whole budget runs alone, after all others, with a warning.
 See also `orcabatch.engine.signals` (all events and instructions), `benchmarks.virtual` (the virtual host).
 """
@@ -57,7 +57,7 @@ from orcabatch.engine.signals import (
     Woken,
     event_from_dict,
 )
-from orcabatch.engine.waiting import NOWHERE, Waiting, plan_order
+from orcabatch.engine.waiting import NOWHERE, Waiting, in_plan_order
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -87,7 +87,6 @@ __all__ = [
     "replay",
 ]
 
-TIERS = ("small", "medium", "large")
 GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones."""
 STOPPED = "the run was stopped before this file was started"
@@ -103,12 +102,10 @@ class Scheduler:
 
     def __init__(self, tasks: Sequence[Task], limits: Limits) -> None:
         self._limits = limits
-        self._order = plan_order(tasks, as_listed=limits.in_order)
+        self._order = in_plan_order(tasks)
         self._position = {task.index: position for position, task in enumerate(self._order)}
-        names = sorted(
-            {task.tier for task in tasks}, key=lambda tier: (TIERS.index(tier) if tier in TIERS else 9, tier)
-        )
-        self._queues = {tier: Waiting(len(self._order)) for tier in names or ["small"]}
+        tiers = dict.fromkeys(task.tier for task in self._order)  # `static` goes through them in this order
+        self._queues = {tier: Waiting(len(self._order)) for tier in tiers or ["small"]}
         self._per_tier = dict.fromkeys(self._queues, 0)
         self._hung_since: float | None = None
         self._running_bytes = 0

@@ -91,7 +91,7 @@ class Limits:
         overhead: factor that `Task.memory_bytes` holds over the file's size; 1.5 to start with.
         seats: licence seats.
         cpus: CPUs that this batch may use.
-        in_order: files start in the order in which they are listed (tier after tier in `static`), one after the other.
+        in_order: files start in plan order one after the other, and none is passed over, whatever it waits for.
         fixed_limit: `dynamic` only: run at this count and do not adapt (for benchmarks); None: adapt.
     """
 

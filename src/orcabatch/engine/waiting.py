@@ -1,7 +1,7 @@
 """The tasks that wait, in plan order, and the first of them that fits: O(log n) for every question.
 
-Covers order (longest first; among equals, files of one folder together) and "the first that needs at most this much
-memory". Does not cover what fits: see `orcabatch.engine.memory`.
+Covers "the first that needs at most this much memory". Does not cover what the order is (the plan ranks the tasks), nor
+what fits: see `orcabatch.engine.memory`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ MOST = 1e300
 """More than any task needs; infinitely much is what an empty position needs."""
 
 
-def plan_order(tasks: Iterable[Task], *, as_listed: bool = False) -> list[Task]:
-    """Longest predicted first; equals by folder, then by input order. Or all by input order."""
-    if as_listed:
-        return sorted(tasks, key=lambda task: task.index)
-    return sorted(tasks, key=lambda task: (-task.cost, str(task.file.parent), task.index))
+def in_plan_order(tasks: Iterable[Task]) -> list[Task]:
+    """The tasks as the plan ranked them: the order in which they are offered, and in which they start where all fit."""
+    return sorted(tasks, key=lambda task: (task.rank, task.index))
 
 
 class Waiting:

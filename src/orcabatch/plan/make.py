@@ -98,14 +98,15 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
     layout = lay_out(settings, host, together.highest, at.floor)
     bound = tightest((together, layout.cap))
     ceiling = bound.highest
-    order = _order(running, settings, layout.executor)
+    planned = _ranked(planned, settings, layout.executor)
+    in_order = sorted((file for file in planned if file.skip is None), key=lambda file: file.rank)
     return BatchPlan(
         mode=settings.threading.mode,
         executor=layout.executor,
         executor_why=layout.why,
         tiers=tiers,
         files=planned,
-        order=order,
+        order=tuple(file.index for file in in_order),
         memory_budget_bytes=memory_budget(settings, host),
         limit=bound.count,
         ceiling=ceiling,
@@ -115,7 +116,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
         native_threads=native_threads(settings, host, ceiling),
-        predicted_s=_predicted([planned[index] for index in order], tiers, bound.count, settings),
+        predicted_s=_predicted(in_order, tiers, bound.count, settings),
         binding=binding(at),
         advising=advising(at),
         notes=(*notes(planned, tiers, at, bound), *_learned_words(learned, settings, layout.executor)),
@@ -206,15 +207,19 @@ def _start(at: Situation, limit: int, start: int) -> int:
     return limit if at.settings.threading.mode == "static" else min(limit, max(at.floor, start))
 
 
-def _order(running: Sequence[PlannedFile], settings: Settings, executor: str) -> tuple[int, ...]:
-    """Serial is serial: as listed, so that a function meets the files as in a plain loop."""
-    items = [(file.index, file.cost, file.file) for file in running]
-    ranked = tuple(file.index for file in running) if executor == "serial" else longest_first(items)
-    if settings.threading.mode != "static":
-        return ranked
-    tier_at = {file.index: file.tier for file in running}
-    names = (*reversed(TIERS), "all")
-    return tuple(sorted(ranked, key=lambda index: names.index(tier_at[index])))
+def _ranked(planned: Sequence[PlannedFile], settings: Settings, executor: str) -> tuple[PlannedFile, ...]:
+    """The files with their ranks; what the engine goes by.
+
+    Serial is serial: as listed, so that a function meets the files as in a plain loop. Static runs the tiers as the
+    specification names them, small, medium, large, and within each the longest first, which ends soonest.
+    """
+    items = [(file.index, file.cost, file.file) for file in planned]
+    order = [file.index for file in planned] if executor == "serial" else list(longest_first(items))
+    if settings.threading.mode == "static":
+        names = (*TIERS, "all")
+        order.sort(key=lambda index: names.index(planned[index].tier))
+    places = {index: place for place, index in enumerate(order)}
+    return tuple(replace(file, rank=places[file.index]) for file in planned)
 
 
 def _predicted(in_order: Sequence[PlannedFile], tiers: Sequence[Tier], limit: int, settings: Settings) -> float | None:

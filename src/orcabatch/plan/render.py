@@ -124,7 +124,9 @@ def _time_line(plan: BatchPlan, running: Sequence[PlannedFile]) -> str:
 def _order_line(plan: BatchPlan) -> str:
     first = ", ".join(plan.files[index].file.name for index in plan.order[:_FIRST_FILES])
     more = f" and {len(plan.order) - _FIRST_FILES} more" if len(plan.order) > _FIRST_FILES else ""
-    return f"order: {'as listed' if plan.executor == 'serial' else 'longest first'}: {first}{more}"
+    rule = "as listed" if plan.executor == "serial" else "longest first"
+    rule = f"tier after tier, small first, in each {rule}" if plan.mode == "static" and len(plan.tiers) > 1 else rule
+    return f"order: {rule}: {first}{more}"
 
 
 def _temporary_line(plan: BatchPlan) -> str:

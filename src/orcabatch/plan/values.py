@@ -42,6 +42,8 @@ class PlannedFile:
         skip: why it will not run; None where it will.
         cost: predicted work, comparable within the plan: seconds where any file's are known (scaled by size for the
             others), else bytes.
+        rank: its place in the order of all files, skipped ones included: one that is skipped may have to be done after
+            all, and then has its turn where it would have had it.
     """
 
     index: int
@@ -53,6 +55,7 @@ class PlannedFile:
     seconds: float | None = None
     skip: str | None = None
     cost: float = 0.0
+    rank: int = 0
 
     @property
     def size(self) -> int:
@@ -98,9 +101,9 @@ class BatchPlan:
         executor_why: why.
         tiers: the tiers that have files to run, small to large.
         files: every file in input order, skipped ones too.
-        order: indices of the files to run, in the order in which they are taken up: longest predicted first, files of
-            one folder together among equals; as listed with `executor: serial`; with `static` tier after tier, the
-            large one first.
+        order: indices of the files to run, in the order in which they start where memory, seats and counts let them:
+            longest predicted first, files of one folder together among equals; as listed with `executor: serial`; with
+            `static` tier after tier, the small one first.
         memory_budget_bytes: what may be filled: `max_usage_percent` of the total, less what is in use already.
         limit: the most files worked on at once.
         ceiling: the same without the memory cap (see `Tier.ceiling`).
