@@ -15,8 +15,7 @@ from orcabatch.engine.contract import Event
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import words
 from orcabatch.monitor.displays import Bar, Callback, Lines, Notebook, Silent, bar_html
-from orcabatch.monitor.estimate import Estimate
-from orcabatch.monitor.progress import Snapshot, Tracker, make_display
+from orcabatch.monitor.progress import Estimate, Snapshot, Tracker, make_display
 
 
 def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
