@@ -20,8 +20,7 @@ from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.monitor.notebook import result_html
 from orcabatch.monitor.report import read_metrics, render_report, write_report
 from orcabatch.monitor.report.charts import LEFT, clock, moments, runs, thinned, ticks
-from orcabatch.monitor.report.html import VOID, tag, text
-from orcabatch.monitor.report.theme import CHART_COLOURS, DARK, LIGHT, TEXT_COLOURS
+from orcabatch.monitor.report.html import CHART_COLOURS, DARK, LIGHT, TEXT_COLOURS, VOID, tag, text
 from orcabatch.monitor.schema import Metrics
 
 SECTIONS = ("verdict", "bound", "failures", "workers", "resources", "tiers", "slowest", "warnings", "provenance")

@@ -2,11 +2,166 @@
 
     metrics (and an earlier run's) ──> sections ──> page ──> text
 
-Covers the report. Does not cover what is measured (`orcabatch.monitor.metrics`) nor how a verdict is reached
+Covers reading metrics, putting the sections in order and writing the file; the sections are in `sections`, `machine`
+and `compare`. Does not cover what is measured (`orcabatch.monitor.metrics`) nor how a verdict is reached
 (`orcabatch.monitor.bottlenecks`). Built from Python functions that escape every text they are given, instead of a
 template language: that needs no further dependency, and there is no place where escaping can be forgotten.
 """
 
-from orcabatch.monitor.report.page import read_metrics, render_report, write_report
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orcabatch.errors import SourceError
+from orcabatch.monitor import words
+from orcabatch.monitor.metrics import SCHEMA_VERSION
+from orcabatch.monitor.notebook import flattened
+from orcabatch.monitor.report import compare, machine, sections
+from orcabatch.monitor.report.html import Html, Ids, folded, join, section, style, table, tag
+from orcabatch.monitor.report.sections import moment
+from orcabatch.store.atomic import write_bytes
 
 __all__ = ["read_metrics", "render_report", "write_report"]
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""The browser itself refuses scripts and anything from a network, whatever a file name may hold."""
+
+STATES = {
+    "finished": "The run finished.",
+    "interrupted": "The run was interrupted; the same command again does the rest.",
+    "failed": "The run broke off.",
+    "running": "Written while the run was going on.",
+}
+
+MOST_SETTINGS = 400
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """The metrics in a file, or in the file of the usual name in a folder.
+
+    Raises:
+        SourceError: it cannot be read, or is not a metrics file of a version that is known.
+    """
+    path = path / "performance_metrics.json" if path.is_dir() else path
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}. Give a batch's metrics file.") from error
+    except ValueError as error:
+        raise SourceError(f"{path} is not JSON ({error}). Give a batch's metrics file.") from error
+    return _checked(metrics, str(path))
+
+
+def _checked(metrics: Any, name: str) -> dict[str, Any]:
+    version = metrics.get("schema_version") if isinstance(metrics, dict) else None
+    if version != SCHEMA_VERSION:
+        raise SourceError(
+            f"{name} is not a metrics file of orcabatch: its schema_version is {version!r}, this version reads "
+            f"{SCHEMA_VERSION}. Metrics files are named performance_metrics.json unless `monitoring.metrics_file` says "
+            "otherwise."
+        )
+    return dict(metrics)
+
+
+def render_report(metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | None = None) -> str:
+    """The report as one self-contained HTML page.
+
+    Args:
+        metrics: the metrics of a batch.
+        earlier: those of an earlier run to compare with; None: no comparison.
+
+    Raises:
+        SourceError: one of them is not of a version that is known.
+    """
+    metrics = _checked(metrics, "the metrics")
+    ids = Ids()
+    parts = [
+        ("verdict", "Verdict", sections.verdict(metrics)),
+        ("bound", "Lower bound", sections.lower_bound(metrics, ids)),
+        ("failures", "Failures", sections.failures(metrics)),
+        ("workers", "Workers", machine.workers(metrics, ids)),
+        ("resources", "Machine", machine.resources(metrics, ids)),
+        ("tiers", "Tiers", machine.tiers(metrics, ids)),
+        ("slowest", "Slowest files", sections.slowest(metrics)),
+        ("warnings", "Warnings", sections.warnings(metrics)),
+        ("provenance", "Settings", _provenance(metrics)),
+    ]
+    if earlier is not None:
+        parts.insert(
+            2, ("comparison", "Earlier run", compare.comparison(metrics, _checked(earlier, "the earlier run")))
+        )
+    if (said_first := sections.notices(metrics)) is not None:
+        parts.insert(0, ("notices", "Look at this first", said_first))
+    links = tag("ul", *(tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in parts))
+    return _page(
+        f"Batch {metrics['batch']}" if metrics["batch"] else "Batch",
+        tag("header", *_head(metrics), sections.tiles(metrics)),
+        tag("nav", links, aria_label="Sections"),
+        tag("main", *(content for _, _, content in parts), id="main"),
+        tag("footer", tag("p", f"Made by orcabatch {metrics['versions'].get('orcabatch', '')}.")),
+    )
+
+
+def write_report(path: Path, metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | None = None) -> None:
+    """Write the report to a file, whole or not at all.
+
+    Raises:
+        SourceError: the metrics are not of a version that is known.
+        OutputError: the file cannot be written.
+    """
+    write_bytes(path, render_report(metrics, earlier=earlier).encode())
+
+
+def _page(title: str, *body: Html) -> str:
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("title", f"{title} - orcabatch report"),
+        Html(f"<style>{style()}</style>"),
+    )
+    skip = tag("a", "Skip to the content", href="#main", class_="skip")
+    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", skip, *body), lang="en") + "\n"
+
+
+def _head(metrics: Mapping[str, Any]) -> list[Html]:
+    name = f": {metrics['batch']}" if metrics["batch"] else ""
+    simulated = " OrcaFlex was simulated." if metrics["orcaflex"] == "simulated" else ""
+    return [
+        tag("h1", f"Batch report{name}"),
+        tag(
+            "p",
+            f"Began {moment(metrics['started_at'])}. {STATES[metrics['state']]}{simulated}",
+            class_="muted",
+        ),
+    ]
+
+
+def _provenance(metrics: Mapping[str, Any]) -> Html:
+    """Settings, plan, host and versions: enough to run it again."""
+    parts = [
+        _mapping(title, metrics[key])
+        for key, title in (("settings", "Settings"), ("plan", "Plan"), ("host", "Host"), ("versions", "Versions"))
+        if isinstance(metrics[key], Mapping)
+    ]
+    lost = metrics["non_finite"]
+    told = tag("p", f"Numbers that were not finite: {', '.join(lost[:20])}", class_="bad") if lost else ""
+    return section("provenance", "Settings and provenance", told, join(parts))
+
+
+def _mapping(title: str, values: Mapping[str, Any]) -> Html:
+    rows = [(name, _value(value)) for name, value in flattened(values)]
+    more = tag("p", f"and {len(rows) - MOST_SETTINGS:,} more") if len(rows) > MOST_SETTINGS else ""
+    return folded(title, table(title, ("Name", "Value"), rows[:MOST_SETTINGS]), more)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 20:
+        return f"{len(value):,} entries"
+    return words.shortened(
+        json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value), 300
+    )

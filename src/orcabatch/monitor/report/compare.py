@@ -9,8 +9,8 @@ from orcabatch.monitor import words
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.monitor.notebook import flattened
 from orcabatch.monitor.report.charts import PHASES
-from orcabatch.monitor.report.common import PHASE_NAMES, Metrics, busy_s, moment, short, worked
 from orcabatch.monitor.report.html import Html, section, table, tag
+from orcabatch.monitor.report.sections import PHASE_NAMES, Metrics, busy_s, moment, short, worked
 
 MOST_ROWS = 15
 

@@ -13,8 +13,8 @@ from typing import Any
 from orcabatch.monitor import words
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES, Bar, Curve, Scale
-from orcabatch.monitor.report.common import MOST_NAMED, PHASE_NAMES, Metrics, busy_s, short, worked
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, section, table, tag
+from orcabatch.monitor.report.sections import MOST_NAMED, PHASE_NAMES, Metrics, busy_s, short, worked
 
 
 def workers(metrics: Metrics, ids: Ids) -> Html:

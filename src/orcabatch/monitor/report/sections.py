@@ -1,23 +1,35 @@
 """The sections of a report about the batch: what was done silently, verdict, bound, slowest files, failures, warnings.
 
-Each takes the metrics of a batch (`docs/metrics.schema.json`) and gives a section of HTML. Pure. See also
-`orcabatch.monitor.report.machine` (workers, resources, tiers) and `orcabatch.monitor.report.compare`.
+Each takes the metrics of a batch (`docs/metrics.schema.json`) and gives a section of HTML. Pure. Below them, what all
+sections use: names in words, and files of a batch. See also `orcabatch.monitor.report.machine` (workers, resources,
+tiers) and `orcabatch.monitor.report.compare`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import PureWindowsPath
 from typing import Any
 
 from orcabatch.monitor import words
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES
-from orcabatch.monitor.report.common import MOST_NAMED, Metrics, busy_s, short, worked
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, prose, section, table, tag
+
+Metrics = Mapping[str, Any]
 
 SLOWEST = 20
 MOST_GROUPS = 50
+MOST_NAMED = 100
+
+PHASE_NAMES = {
+    "wait": "wait (for a slot, memory or a seat)",
+    "load": "load",
+    "extract": "extract",
+    "write": "write",
+    "clean_up": "clean up",
+}
 
 BOUND_NAMES = {
     "longest_file": "longest file",
@@ -215,3 +227,26 @@ def warnings(metrics: Metrics) -> Html:
     rows = [(warning, "the batch", "") for warning in metrics["warnings"][:MOST_NAMED]]
     rows += [(text, words.plural(n, "file"), first[text]) for text, n in counted.most_common(MOST_NAMED)]
     return section("warnings", "Warnings", table("Warnings", ("Warning", "Where", "First file"), rows))
+
+
+# -- what all sections use
+
+
+def short(path: str) -> str:
+    """The name of a file; paths of Windows and others alike."""
+    return PureWindowsPath(path).name or path
+
+
+def moment(stamp: str) -> str:
+    """An ISO time of the metrics as `2026-11-24 09:30:00 UTC`."""
+    return f"{stamp[:19].replace('T', ' ')} UTC"
+
+
+def worked(metrics: Metrics) -> list[dict[str, Any]]:
+    """The files that a worker had in this run."""
+    return [file for file in metrics["files"] if file["status"] in {"ok", "failed"} and file["wall_s"] > 0]
+
+
+def busy_s(file: Mapping[str, Any]) -> float:
+    """Worker seconds of a file."""
+    return float(file["wall_s"] - file["wait_s"])
