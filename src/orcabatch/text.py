@@ -1,4 +1,9 @@
-"""Words that several rooms put into their messages in the same way. Pure, and below all rooms."""
+"""Words that several rooms put into their messages in the same way: lists of names, sizes, durations, counts.
+
+Pure, and below all rooms. Sizes are decimal: 1 GB is 1,000,000,000 bytes, as in the settings. Displays and the report
+keep one digit behind the point, so that numbers do not jump while they grow; the plan's notation is
+`orcabatch.settings.units`.
+"""
 
 from __future__ import annotations
 
@@ -9,3 +14,52 @@ def shortened_list(names: Sequence[str], between: str = ", ", most: int = 3) -> 
     """The first names, and how many more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return between.join(names[:most]) + more
+
+
+def size(count: float) -> str:
+    """Bytes as `3.2 GB`."""
+    for unit, least in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= least:
+            value = count / least
+            return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+    return f"{count:.0f} B"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `0.4 s`, `12 s`, `3 min 05 s` or `2 h 10 min`; `unknown` for None."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and end with `...` between, at most `most` characters."""
+    if len(text) <= most:
+        return text
+    if most <= 5:
+        return text[:most]
+    head = (most - 3) // 2
+    return f"{text[:head]}...{text[len(text) - (most - 3 - head) :]}"
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a file name may hold and a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def natural(name: str) -> tuple[object, ...]:
+    """Sorts worker-10 behind worker-9."""
+    digits = "".join(letter if letter.isdecimal() else " " for letter in name).split()
+    return ("".join(letter for letter in name if not letter.isdecimal()), *map(int, digits))

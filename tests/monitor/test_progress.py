@@ -11,9 +11,9 @@ import types
 import pytest
 
 from monitor.making import MB, task
+from orcabatch import text
 from orcabatch.engine.contract import Event
 from orcabatch.errors import SettingsError
-from orcabatch.monitor import words
 from orcabatch.monitor.displays import Bar, Callback, Lines, Notebook, Silent, bar_html
 from orcabatch.monitor.progress import Estimate, Snapshot, Tracker, make_display
 
@@ -271,18 +271,18 @@ def test_the_bar_of_a_notebook_says_it_in_text_too():
 @pytest.mark.parametrize(
     ("made", "text"),
     [
-        (words.size(0), "0 B"),
-        (words.size(999), "999 B"),
-        (words.size(3_231_000_000), "3.2 GB"),
-        (words.size(574e6), "574 MB"),
-        (words.duration(None), "unknown"),
-        (words.duration(0.44), "0.4 s"),
-        (words.duration(59.7), "1 min 00 s"),
-        (words.duration(3725), "1 h 02 min"),
-        (words.shortened("fsts_l015_hwl_ncl_000deg.sim", 15), "fsts_l...eg.sim"),
-        (words.shortened("abc", 2), "ab"),
-        (words.plural(1, "file"), "1 file"),
-        (words.plural(4640, "file"), "4,640 files"),
+        (text.size(0), "0 B"),
+        (text.size(999), "999 B"),
+        (text.size(3_231_000_000), "3.2 GB"),
+        (text.size(574e6), "574 MB"),
+        (text.duration(None), "unknown"),
+        (text.duration(0.44), "0.4 s"),
+        (text.duration(59.7), "1 min 00 s"),
+        (text.duration(3725), "1 h 02 min"),
+        (text.shortened("fsts_l015_hwl_ncl_000deg.sim", 15), "fsts_l...eg.sim"),
+        (text.shortened("abc", 2), "ab"),
+        (text.plural(1, "file"), "1 file"),
+        (text.plural(4640, "file"), "4,640 files"),
     ],
 )
 def test_sizes_and_times_in_words(made, text):

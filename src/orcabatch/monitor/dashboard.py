@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from orcabatch.monitor import words
 from orcabatch.monitor.displays import Tracked, status_text, terminal
+from orcabatch.text import duration, printable, shortened, size
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -48,7 +48,7 @@ class Frame:
 
     def cut(self, text: str) -> str:
         """The text within one line; control characters of file names taken out."""
-        text = words.printable(text)
+        text = printable(text)
         return text if len(text) <= self.width else f"{text[: self.width - 3]}..."
 
 
@@ -75,15 +75,14 @@ def _memory(state: RunState, frame: Frame, cells: int) -> str:
     used = state.memory_used_bytes / total
     cap = f", cap {state.cap_percent:g}%" if state.cap_percent else ""
     return (
-        f"{frame.gauge(used, cells)} {used:4.0%}  memory of {words.size(total)}{cap}, "
-        f"{words.size(state.reserved_bytes)} reserved"
+        f"{frame.gauge(used, cells)} {used:4.0%}  memory of {size(total)}{cap}, {size(state.reserved_bytes)} reserved"
     )
 
 
 def _flow(state: RunState) -> str:
     seats = f"Seats for {state.seats} at once" if state.seats else "No limit of seats known"
     why = WAITING_FOR.get(state.waiting_for, "") if len(state.running) < state.limit else ""
-    return f"{state.waiting_files} waiting{why}. {seats}. Disk {words.size(state.read_bytes_per_s)}/s read"
+    return f"{state.waiting_files} waiting{why}. {seats}. Disk {size(state.read_bytes_per_s)}/s read"
 
 
 def _workers(state: RunState, space: int, frame: Frame) -> list[str]:
@@ -100,10 +99,10 @@ def _workers(state: RunState, space: int, frame: Frame) -> list[str]:
 
 
 def _worker(running: Running, now_s: float, frame: Frame) -> str:
-    who = words.shortened(running.worker, 12)
-    had = words.duration(max(now_s - running.started_s, 0.0))
-    start = f"{who:<12} {running.phase:<8} {had:>11} {words.size(running.size_bytes):>8}  "
-    return start + words.shortened(words.printable(running.file), max(frame.width - len(start), 6))
+    who = shortened(running.worker, 12)
+    had = duration(max(now_s - running.started_s, 0.0))
+    start = f"{who:<12} {running.phase:<8} {had:>11} {size(running.size_bytes):>8}  "
+    return start + shortened(printable(running.file), max(frame.width - len(start), 6))
 
 
 class Dashboard(Tracked):
@@ -131,11 +130,11 @@ class Dashboard(Tracked):
 
     def _lines(self, shot: Snapshot) -> list[str]:
         verdict = str(self._monitor.analyze_bottlenecks()) if self._monitor else "not measured"
-        size = self._console.size
+        window = self._console.size
         # One column and one line stay free: a Windows console scrolls when its last cell is written.
         frame = Frame(
-            width=max(size.width - 1, 20),
-            rows=max(min(size.height - 1, MOST_ROWS), 3),
+            width=max(window.width - 1, 20),
+            rows=max(min(window.height - 1, MOST_ROWS), 3),
             blocks=self._console.encoding.startswith("utf") and not self._console.legacy_windows,
         )
         return dashboard_lines(self.tracker.state, shot, verdict, frame)

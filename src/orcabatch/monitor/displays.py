@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
-from orcabatch.monitor import words
 from orcabatch.monitor.progress import Snapshot, Tracker
+from orcabatch.text import duration, plural, printable, size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,21 +99,21 @@ class Callback(Tracked):
 
 def status_text(shot: Snapshot, width: int | None = None) -> str:
     """The run in one line of text; where the width is short, bytes and rate are left out first."""
-    counts = [f"{shot.done} of {words.plural(shot.total, 'file')} done"]
+    counts = [f"{shot.done} of {plural(shot.total, 'file')} done"]
     if shot.failed:
         counts.append(f"{shot.failed} failed")
     if shot.running:
         counts.append(f"{shot.running} running")
     amounts = []
     if shot.total_bytes:
-        amounts.append(f"{words.size(shot.done_bytes)} of {words.size(shot.total_bytes)}")
+        amounts.append(f"{size(shot.done_bytes)} of {size(shot.total_bytes)}")
     if shot.bytes_per_s >= 1:
-        amounts.append(f"{words.size(shot.bytes_per_s)}/s")
+        amounts.append(f"{size(shot.bytes_per_s)}/s")
     times = []
     if shot.finished:
-        times.append(f"{'interrupted' if shot.interrupted else 'finished'} after {words.duration(shot.elapsed_s)}")
+        times.append(f"{'interrupted' if shot.interrupted else 'finished'} after {duration(shot.elapsed_s)}")
     elif shot.remaining_s is not None:
-        times.append(f"about {words.duration(shot.remaining_s)} left")
+        times.append(f"about {duration(shot.remaining_s)} left")
     while amounts and width is not None and len(", ".join([*counts, *amounts, *times])) > width:
         amounts.pop()
     return ", ".join([*counts, *amounts, *times])
@@ -152,7 +152,7 @@ class Lines(Tracked):
         self._write(status_text(shot))
 
     def _write(self, text: str) -> None:
-        line = f"orcabatch: {words.printable(text)}\n"
+        line = f"orcabatch: {printable(text)}\n"
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._stream.write(line.encode(encoding, "replace").decode(encoding))
         self._stream.flush()

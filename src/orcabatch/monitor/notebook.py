@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.monitor import words
 from orcabatch.monitor.failures import grouped
 from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.text import natural, plural, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def result_html(outcomes: Sequence[FileOutcome], notices: Sequence[Notice] = ())
     """A finished batch: what became of it and what was done silently, failures by reason, files with times."""
     counts = {status: sum(outcome.status is status for outcome in outcomes) for status in Status}
     summary = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count) or "no files"
-    parts = [f"<div><strong>{words.plural(len(outcomes), 'file')}</strong>: {escape(summary)}</div>"]
+    parts = [f"<div><strong>{plural(len(outcomes), 'file')}</strong>: {escape(summary)}</div>"]
     if notices:
         said = [(notice.text, notice.remedy) for notice in notices]
         parts.append(table_html(("what", "what to do"), said, caption="Done without a word, as digitalmodel does it"))
@@ -80,7 +80,7 @@ def _row(outcome: FileOutcome) -> tuple[object, ...]:
         outcome.file.name,
         outcome.batch,
         outcome.status,
-        words.size(outcome.size_bytes),
+        size(outcome.size_bytes),
         f"{outcome.wall_s:.2f}",
         *phases,
         len(outcome.warnings) or "",
@@ -111,7 +111,7 @@ def plot_timeline(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
         axes: where to draw; None: a new figure.
     """
     files = [file for file in metrics["files"] if file["worker"]]
-    workers = {name: row for row, name in enumerate(sorted({file["worker"] for file in files}, key=words.natural))}
+    workers = {name: row for row, name in enumerate(sorted({file["worker"] for file in files}, key=natural))}
     axes = _axes(axes, height=min(1.6 + 0.25 * len(workers), 12.0))
     drawn: dict[Phase, tuple[list[int], list[float], list[float]]] = {}
     for file in files:

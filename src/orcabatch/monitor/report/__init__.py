@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SourceError
-from orcabatch.monitor import words
 from orcabatch.monitor.metrics import SCHEMA_VERSION
 from orcabatch.monitor.notebook import flattened
 from orcabatch.monitor.report import compare, machine, sections
 from orcabatch.monitor.report.html import Html, Ids, folded, join, section, style, table, tag
 from orcabatch.monitor.report.sections import moment
 from orcabatch.store.atomic import write_bytes
+from orcabatch.text import shortened
 
 __all__ = ["read_metrics", "render_report", "write_report"]
 
@@ -162,6 +162,4 @@ def _mapping(title: str, values: Mapping[str, Any]) -> Html:
 def _value(value: Any) -> str:
     if isinstance(value, list) and len(value) > 20:
         return f"{len(value):,} entries"
-    return words.shortened(
-        json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value), 300
-    )
+    return shortened(json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value), 300)

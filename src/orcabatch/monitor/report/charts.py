@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orcabatch.monitor import words
 from orcabatch.monitor.report.html import Html, Ids, join, tag
+from orcabatch.text import duration, shortened, size
 
 WIDTH = 1000
 LEFT = 110
@@ -122,11 +122,11 @@ def timeline(ids: Ids, workers: Sequence[str], bars: Sequence[Bar], wall_s: floa
     height = len(workers) * ROW
     shapes = _cells(bars, wall_s)
     names = [
-        tag("text", words.shortened(worker, 16), x=f"{LEFT - 6}", y=f"{row * ROW + 11:g}", text_anchor="end")
+        tag("text", shortened(worker, 16), x=f"{LEFT - 6}", y=f"{row * ROW + 11:g}", text_anchor="end")
         for row, worker in enumerate(workers)
     ]
     description = (
-        f"{len(workers)} rows, one per worker, over {words.duration(wall_s)}. The table of workers below says the same "
+        f"{len(workers)} rows, one per worker, over {duration(wall_s)}. The table of workers below says the same "
         "in numbers."
     )
     return svg(
@@ -203,7 +203,7 @@ class Scale:
 
     def label(self, value: float) -> str:
         """A value with its unit."""
-        return words.size(value) + "/s" if self.unit == "B/s" else f"{value:.3g}{self.unit}"
+        return size(value) + "/s" if self.unit == "B/s" else f"{value:.3g}{self.unit}"
 
     def y(self, value: float) -> float:
         """Vertical place of a value."""
@@ -282,9 +282,9 @@ def bound_bars(ids: Ids, bounds: Mapping[str, float], wall_s: float) -> Html:
         parts += [
             tag("text", name, x=f"{LEFT - 6}", y=y + 16, text_anchor="end"),
             tag("rect", x=LEFT, y=y + 3, width=f"{max(width, 1):.1f}", height=18, class_=f"f-{colour}"),
-            tag("text", words.duration(seconds), x=f"{LEFT + width + 6:.1f}", y=y + 16),
+            tag("text", duration(seconds), x=f"{LEFT + width + 6:.1f}", y=y + 16),
         ]
-    described = ", ".join(f"{name} {words.duration(seconds)}" for name, seconds, _ in rows)
+    described = ", ".join(f"{name} {duration(seconds)}" for name, seconds, _ in rows)
     return svg(ids, "Time taken and lower bounds", described, len(rows) * 24, *parts)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orcabatch.monitor import words
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.monitor.notebook import flattened
 from orcabatch.monitor.report.charts import PHASES
 from orcabatch.monitor.report.html import Html, section, table, tag
 from orcabatch.monitor.report.sections import PHASE_NAMES, Metrics, busy_s, moment, short, worked
+from orcabatch.text import duration, plural, size
 
 MOST_ROWS = 15
 
@@ -51,17 +51,17 @@ def _figures(metrics: Metrics, earlier: Metrics) -> list[tuple[str, str, str, st
         ("files", "Files", count),
         ("ok", "Files with new results", count),
         ("failed", "Failed files", count),
-        ("worked_bytes", "Bytes worked on", words.size),
-        ("busy_s", "Worker time", words.duration),
-        ("cpu_s", "CPU time", words.duration),
+        ("worked_bytes", "Bytes worked on", size),
+        ("busy_s", "Worker time", duration),
+        ("cpu_s", "CPU time", duration),
         ("thread_efficiency", "Workers busy", share),
         ("peak_memory_percent", "Highest memory in use", percent),
     ]
-    rows = [_row("Time taken", earlier["wall_s"], metrics["wall_s"], words.duration)]
+    rows = [_row("Time taken", earlier["wall_s"], metrics["wall_s"], duration)]
     rows += [_row(name, earlier["summary"][key], metrics["summary"][key], show) for key, name, show in wanted]
     then, now = earlier["summary"]["phases"], metrics["summary"]["phases"]
     return rows + [
-        _row(f"Worker time: {PHASE_NAMES[phase]}", then[phase], now[phase], words.duration) for phase in PHASES[1:]
+        _row(f"Worker time: {PHASE_NAMES[phase]}", then[phase], now[phase], duration) for phase in PHASES[1:]
     ]
 
 
@@ -83,10 +83,10 @@ def _files(metrics: Metrics, earlier: Metrics) -> Html:
         return tag("p", "No file was worked on in both runs.")
     slower = sum(gain > 0 for gain, _, _ in changed)
     rows = [
-        (short(file["file"]), words.duration(before_s), words.duration(busy_s(file)), f"{busy_s(file) / before_s:.2f}")
+        (short(file["file"]), duration(before_s), duration(busy_s(file)), f"{busy_s(file) / before_s:.2f}")
         for _, before_s, file in sorted(changed, key=lambda each: -abs(each[0]))[:MOST_ROWS]
     ]
-    told = f"{words.plural(len(changed), 'file')} in both runs: {slower:,} slower, {len(changed) - slower:,} not."
+    told = f"{plural(len(changed), 'file')} in both runs: {slower:,} slower, {len(changed) - slower:,} not."
     return Html(
         tag("p", told)
         + table("Files whose time changed most", ("File", "Earlier", "Now", "Ratio"), rows, numbers=(1, 2, 3))

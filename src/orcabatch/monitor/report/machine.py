@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orcabatch.monitor import words
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES, Bar, Curve, Scale
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, section, table, tag
 from orcabatch.monitor.report.sections import MOST_NAMED, PHASE_NAMES, Metrics, busy_s, short, worked
+from orcabatch.text import duration, natural, plural, size
 
 
 def workers(metrics: Metrics, ids: Ids) -> Html:
@@ -25,7 +25,7 @@ def workers(metrics: Metrics, ids: Ids) -> Html:
     by_worker: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for file in files:
         by_worker[file["worker"]].append(file)
-    names = sorted(by_worker, key=words.natural)
+    names = sorted(by_worker, key=natural)
     shown = names[: charts.MOST_WORKERS]
     wall_s = max(metrics["wall_s"], *(file["finished_s"] for file in files))
     bars = [bar for row, name in enumerate(shown) for file in by_worker[name] for bar in _bars(row, file)]
@@ -57,8 +57,8 @@ def _bars(row: int, file: Mapping[str, Any]) -> list[Bar]:
 
 
 def _told(file: Mapping[str, Any]) -> str:
-    phases = ", ".join(f"{phase.replace('_', ' ')} {words.duration(file[f'{phase}_s'])}" for phase in PHASES[1:])
-    return f"{short(file['file'])} ({words.size(file['size_bytes'])}, {file['status']}): {phases}"
+    phases = ", ".join(f"{phase.replace('_', ' ')} {duration(file[f'{phase}_s'])}" for phase in PHASES[1:])
+    return f"{short(file['file'])} ({size(file['size_bytes'])}, {file['status']}): {phases}"
 
 
 def _worker_table(by_worker: Mapping[str, list[dict[str, Any]]], names: Sequence[str], wall_s: float) -> Html:
@@ -66,7 +66,7 @@ def _worker_table(by_worker: Mapping[str, list[dict[str, Any]]], names: Sequence
     for name in names:
         files = by_worker[name]
         busy = sum(map(busy_s, files))
-        phases = [words.duration(sum(file[f"{phase}_s"] for file in files)) for phase in PHASES[1:]]
+        phases = [duration(sum(file[f"{phase}_s"] for file in files)) for phase in PHASES[1:]]
         rows.append((name, f"{len(files):,}", f"{busy / wall_s:.0%}" if wall_s else "", *phases))
     head = ("Worker", "Files", "Busy", "Load", "Extract", "Write", "Clean up")
     return table("Workers", head, rows, numbers=range(1, 7))
@@ -138,10 +138,10 @@ def _memory_cap(metrics: Metrics) -> float | None:
 def _limits(limits: Sequence[Mapping[str, Any]]) -> Html:
     if not limits:
         return Html("")
-    rows = [(words.duration(change["at_s"]), change["limit"], change["reason"]) for change in limits[:MOST_NAMED]]
+    rows = [(duration(change["at_s"]), change["limit"], change["reason"]) for change in limits[:MOST_NAMED]]
     more = tag("p", f"and {len(limits) - MOST_NAMED:,} more") if len(limits) > MOST_NAMED else ""
     return folded(
-        f"The limit changed {words.plural(len(limits), 'time')}",
+        f"The limit changed {plural(len(limits), 'time')}",
         table("How many files might run at once, and why", ("After", "Limit", "Reason"), rows, numbers=(1,)),
         more,
     )
@@ -162,14 +162,14 @@ def tiers(metrics: Metrics, ids: Ids) -> Html:
             (
                 tier,
                 f"{len(files):,}",
-                words.size(sum(file["size_bytes"] for file in files)),
-                words.duration(sum(busy) / len(busy)),
-                words.duration(max(busy)),
+                size(sum(file["size_bytes"] for file in files)),
+                duration(sum(busy) / len(busy)),
+                duration(max(busy)),
                 *(
                     f"{seconds / sum(phases.values()):.0%}" if sum(phases.values()) else ""
                     for seconds in phases.values()
                 ),
-                words.size(max(file["peak_memory_bytes"] for file in files)),
+                size(max(file["peak_memory_bytes"] for file in files)),
             )
         )
         bars += [tag("h3", f"{tier}: where the time of its files went"), charts.share_bar(ids, f"Tier {tier}", phases)]

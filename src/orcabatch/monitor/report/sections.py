@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import PureWindowsPath
 from typing import Any
 
-from orcabatch.monitor import words
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, prose, section, table, tag
+from orcabatch.text import duration, plural, size
 
 Metrics = Mapping[str, Any]
 
@@ -73,8 +73,8 @@ def tiles(metrics: Metrics) -> Html:
     numbers: list[tuple[str, object]] = [
         ("Files", f"{summary['files']:,}"),
         ("Without results", tag("span", f"{summary['failed'] + summary['cancelled']:,}", class_=_colour(summary))),
-        ("Time taken", words.duration(metrics["wall_s"])),
-        ("Size of all files", words.size(summary["bytes"])),
+        ("Time taken", duration(metrics["wall_s"])),
+        ("Size of all files", size(summary["bytes"])),
         ("Efficiency", f"{share:.0%}" if metrics["lower_bound"]["binding"] else "not measured"),
         ("Workers busy", f"{efficiency:.0%}" if efficiency is not None else "not measured"),
         ("Highest memory", f"{peak:.0f}%" if peak is not None else "not measured"),
@@ -103,7 +103,7 @@ def notices(metrics: Metrics) -> Html | None:
             shown = [tag("li", detail) for detail in notice["details"][:MOST_NAMED]]
             more = len(notice["details"]) - MOST_NAMED
             rest = tag("p", f"and {more:,} more (all of them stand in the metrics file)") if more > 0 else ""
-            parts.append(folded(words.plural(len(notice["details"]), "place"), tag("ul", *shown), rest))
+            parts.append(folded(plural(len(notice["details"]), "place"), tag("ul", *shown), rest))
     return section("notices", "Look at this first", *parts)
 
 
@@ -139,15 +139,15 @@ def lower_bound(metrics: Metrics, ids: Ids) -> Html:
     share = bound["seconds"] / wall_s if wall_s > 0 else 0.0
     told = tag(
         "p",
-        f"The batch took {words.duration(wall_s)}. It could not have been done in less than "
-        f"{words.duration(bound['seconds'])} on what it had: that is {share:.0%} of the time taken. "
+        f"The batch took {duration(wall_s)}. It could not have been done in less than "
+        f"{duration(bound['seconds'])} on what it had: that is {share:.0%} of the time taken. "
         f"What binds: {name}. ",
         BOUND_WORDS[bound["binding"]],
         _same_workers(bound["same_workers_s"], wall_s),
     )
     ordered = dict(sorted(bound["bounds"].items(), key=lambda item: -item[1]))
     chart = charts.bound_bars(ids, {BOUND_NAMES[key]: seconds for key, seconds in ordered.items()}, wall_s)
-    rows = [(BOUND_NAMES[key], words.duration(seconds), BOUND_WORDS[key]) for key, seconds in ordered.items()]
+    rows = [(BOUND_NAMES[key], duration(seconds), BOUND_WORDS[key]) for key, seconds in ordered.items()]
     return section(
         "bound",
         "Time against the lower bound",
@@ -161,7 +161,7 @@ def _same_workers(seconds: float | None, wall_s: float) -> str:
     if seconds is None or wall_s <= 0:
         return ""
     return (
-        f" The same work on the same number of workers, without a gap between files, takes {words.duration(seconds)} "
+        f" The same work on the same number of workers, without a gap between files, takes {duration(seconds)} "
         f"({seconds / wall_s:.0%} of the time taken)."
     )
 
@@ -173,10 +173,10 @@ def slowest(metrics: Metrics) -> Html:
         (
             short(file["file"]),
             file["batch"],
-            words.size(file["size_bytes"]),
-            words.duration(busy_s(file)),
-            *(words.duration(file[f"{phase}_s"]) for phase in PHASES),
-            words.duration(file["cpu_s"]),
+            size(file["size_bytes"]),
+            duration(busy_s(file)),
+            *(duration(file[f"{phase}_s"]) for phase in PHASES),
+            duration(file["cpu_s"]),
         )
         for file in files
     ]
@@ -184,7 +184,7 @@ def slowest(metrics: Metrics) -> Html:
     return section(
         "slowest",
         "Slowest files",
-        table(f"The {words.plural(len(files), 'file')} that took longest", head, rows, numbers=range(2, 10)),
+        table(f"The {plural(len(files), 'file')} that took longest", head, rows, numbers=range(2, 10)),
     )
 
 
@@ -198,7 +198,7 @@ def failures(metrics: Metrics) -> Html:
         names = [short(file) for file in group["files"]]
         more = f" and {len(names) - MOST_NAMED:,} more (all of them stand in the metrics file)"
         parts += [
-            tag("h3", f"{words.plural(group['count'], 'file')}: {group['cause']}"),
+            tag("h3", f"{plural(group['count'], 'file')}: {group['cause']}"),
             tag("p", group["message"], class_="bad"),
             tag("p", tag("strong", "What to do: "), prose(REMEDIES.get(group["cause"], "Look at the traceback."))),
             folded("Files", tag("p", ", ".join(names[:MOST_NAMED]), more if len(names) > MOST_NAMED else "")),
@@ -225,7 +225,7 @@ def warnings(metrics: Metrics) -> Html:
     if not counted and not metrics["warnings"]:
         return section("warnings", "Warnings", tag("p", "None."))
     rows = [(warning, "the batch", "") for warning in metrics["warnings"][:MOST_NAMED]]
-    rows += [(text, words.plural(n, "file"), first[text]) for text, n in counted.most_common(MOST_NAMED)]
+    rows += [(text, plural(n, "file"), first[text]) for text, n in counted.most_common(MOST_NAMED)]
     return section("warnings", "Warnings", table("Warnings", ("Warning", "Where", "First file"), rows))
 
 
