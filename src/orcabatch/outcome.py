@@ -1,7 +1,7 @@
 """What became of a file: the values that every room right of the engine consumes.
 
-Covers the outcome of one file in one batch, its phases and its failure. Does not cover how an outcome comes to be
-(`orcabatch.engine`) nor where its results go (`orcabatch.store`). Everything here is text and numbers: an outcome
+Covers the outcome of one file in one batch, its phases, its cost and its failure. Does not cover how an outcome comes
+to be (`orcabatch.engine`) nor where its results go (`orcabatch.store`). Everything here is text and numbers: an outcome
 never holds a live exception, a model or a handle, so it crosses processes and can be stored.
 """
 
@@ -142,3 +142,22 @@ class FileOutcome:
     def wall_s(self) -> float:
         """Wall seconds over all phases."""
         return sum(self.phases.values())
+
+    @property
+    def worked_on(self) -> bool:
+        """Whether a worker had the file in this run: the numbers of skipped files are those of another one."""
+        return self.status in {Status.OK, Status.FAILED} and self.wall_s > 0
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds a worker had the file, without the phase `wait`."""
+        return sum(seconds for phase, seconds in self.phases.items() if phase != Phase.WAIT)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds while a worker had it; 0 where nobody measured."""
+        return sum(self.usage.cpu_s.values())
+
+    def idle_s(self, phase: Phase) -> float:
+        """Seconds of one phase that used no CPU; all of them where CPU was not measured."""
+        return max(self.phases.get(phase, 0.0) - self.usage.cpu_s.get(phase, 0.0), 0.0)

@@ -9,10 +9,9 @@ import pytest
 from monitor.batches import HOSTILE_NAMES, batch_metrics
 from monitor.making import failed, outcome
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence, explanation, findings, mean, ordered
-from orcabatch.monitor.bounds import Machine, lower_bound
-from orcabatch.monitor.costs import FileCost
+from orcabatch.monitor.costs import Machine, lower_bound
 from orcabatch.monitor.notebook import flattened, mapping_html, plot_resources, plot_timeline, result_html, table_html
-from orcabatch.outcome import Status
+from orcabatch.outcome import FileOutcome, Status, Usage
 
 
 def kinds(**measured: object) -> list[str]:
@@ -90,9 +89,9 @@ def test_the_finding_of_the_verdict_comes_first():
     assert said.count("Advice:") == 2
 
 
-def cost(index: int, busy_s: float, cpu_s: float = 0.0, read: int = 0, memory: int = 0) -> FileCost:
+def cost(index: int, busy_s: float, cpu_s: float = 0.0, read: int = 0, memory: int = 0) -> FileOutcome:
     """A file by what bounds count."""
-    return FileCost(index, {"load": busy_s}, {"load": cpu_s}, read_bytes=read, memory_bytes=memory)
+    return outcome(index, phases={"load": busy_s}, usage=Usage({"load": cpu_s}, read, memory))
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,20 @@ from hypothesis import strategies as st
 
 from monitor.making import outcome
 from orcabatch.monitor.contention import Contention
-from orcabatch.monitor.costs import FileCost, cores_taken, io_wait_percent, most_lock_taken, was_worked_on
-from orcabatch.outcome import Status
+from orcabatch.monitor.costs import cores_taken, io_wait_percent, most_lock_taken
+from orcabatch.outcome import FileOutcome, Status, Usage
 
 FREE = Contention(0.0, 0.0, 100)
 TAKEN = Contention(1.0, 0.02, 100)
 
 
-def cost(load: tuple[float, float], extract: tuple[float, float], write: tuple[float, float] = (0.0, 0.0)) -> FileCost:
+def cost(
+    load: tuple[float, float], extract: tuple[float, float], write: tuple[float, float] = (0.0, 0.0)
+) -> FileOutcome:
     """Wall and CPU seconds by phase."""
     phases = {"load": load, "extract": extract, "write": write}
-    return FileCost(0, {name: both[0] for name, both in phases.items()}, {n: both[1] for n, both in phases.items()})
+    usage = Usage({name: both[1] for name, both in phases.items()})
+    return outcome(phases={name: both[0] for name, both in phases.items()}, usage=usage)
 
 
 def test_time_of_loading_and_writing_without_cpu_is_waiting_for_io():
@@ -58,19 +61,19 @@ def test_waiting_for_a_core_is_not_io():
 
 def test_what_was_not_measured_is_none():
     """No CPU seconds: nothing can be said."""
-    assert io_wait_percent(FileCost(0, {"load": 5.0}), FREE, 0.0) is None
+    assert io_wait_percent(outcome(phases={"load": 5.0}, usage=Usage()), FREE, 0.0) is None
 
 
 def test_the_phase_wait_is_not_the_workers_time():
     """Waiting for a seat, memory or a slot happens before a worker has the file."""
-    assert FileCost.of(outcome()).busy_s == pytest.approx(9.0)
+    assert outcome().busy_s == pytest.approx(9.0)
 
 
 def test_skipped_and_cancelled_files_have_no_cost():
     """Their numbers would be those of another run."""
-    assert not was_worked_on(outcome(status=Status.SKIPPED))
-    assert not was_worked_on(outcome(status=Status.CANCELLED))
-    assert was_worked_on(outcome())
+    assert not outcome(status=Status.SKIPPED).worked_on
+    assert not outcome(status=Status.CANCELLED).worked_on
+    assert outcome().worked_on
 
 
 seconds = st.floats(0.0, 1e4)

@@ -1,7 +1,7 @@
-"""What each file cost, and how much of its waiting was waiting on input and output.
+"""What files cost, beyond what their outcomes say: waiting on input and output, and the least that a batch can take.
 
-Covers one file: phases, CPU, bytes, and the share of its worker's time spent waiting on I/O. Does not cover the batch
-(`orcabatch.monitor.bottlenecks`).
+Covers one file's share of waiting, and the lower bound over all files. Does not cover what held a batch back
+(`orcabatch.monitor.bottlenecks`). Pure: outcomes in, numbers out.
 
 Time in `load` and `write` that used no CPU is waiting. Not all of it is for a disk: a thread also waits for the
 interpreter lock and for a free core. That kind of waiting comes with the thread's own CPU use (it waits to compute), at
@@ -11,16 +11,22 @@ a rate that its other phases show, and only while the lock or the cores are foun
     not I/O      = taken x (CPU of load and write x rate + calls x wait per call)
     rate         = waiting per CPU second of the extract phase (of the whole file where extracting used hardly any)
     taken        = the larger of: share of probes that found the lock taken; how full the cores were
+
+A batch is bound by the largest of: its longest file; its CPU work over the cores; its bytes over the disk's bandwidth;
+its memory-seconds over the memory budget. Quote `lower bound / time taken` as the efficiency of a run. A bound whose
+ingredient was not measured is left out: what a disk can give is only known from a run that waited for it. What the same
+work takes on the same number of workers without a gap stands beside it: that is no limit of the machine, but of the
+settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.lock import FAIR_SHARE, most_taken
-from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.outcome import FileOutcome, Phase
 
 if TYPE_CHECKING:
     from orcabatch.monitor.contention import Contention
@@ -34,95 +40,32 @@ CLOCK_S = 1e-9
 IO_PHASES = (Phase.LOAD, Phase.WRITE)
 
 
-@dataclass(frozen=True, slots=True)
-class FileCost:
-    """Measured time of one file.
-
-    Attributes:
-        index: position in the input list.
-        wall_s: wall seconds by phase.
-        cpu_s: CPU seconds by phase; empty where nobody measured.
-        started_s, finished_s: seconds since the run began.
-        size_bytes, read_bytes, memory_bytes: size, bytes read, memory held.
-        tier: small, medium or large.
-    """
-
-    index: int
-    wall_s: Mapping[str, float]
-    cpu_s: Mapping[str, float] = field(default_factory=dict)
-    started_s: float = 0.0
-    finished_s: float = 0.0
-    size_bytes: int = 0
-    read_bytes: int = 0
-    memory_bytes: int = 0
-    tier: str = ""
-
-    @classmethod
-    def of(cls, outcome: FileOutcome) -> FileCost:
-        """What an outcome says it cost."""
-        usage = outcome.usage
-        return cls(
-            index=outcome.index,
-            wall_s=dict(outcome.phases),
-            cpu_s=dict(usage.cpu_s),
-            started_s=outcome.started_s,
-            finished_s=outcome.finished_s,
-            size_bytes=outcome.size_bytes,
-            read_bytes=usage.read_bytes,
-            memory_bytes=usage.peak_memory_bytes,
-            tier=outcome.tier,
-        )
-
-    @property
-    def busy_s(self) -> float:
-        """Seconds a worker had the file, without the phase `wait`."""
-        return sum(seconds for phase, seconds in self.wall_s.items() if phase != Phase.WAIT)
-
-    @property
-    def busy_cpu_s(self) -> float:
-        """CPU seconds while a worker had it."""
-        return sum(self.cpu_s.values())
-
-
-def was_worked_on(outcome: FileOutcome) -> bool:
-    """Whether a worker had the file in this run: skipped and cancelled files have no cost."""
-    return outcome.status in {Status.OK, Status.FAILED} and sum(outcome.phases.values()) > 0
-
-
-def waiting_s(cost: FileCost) -> float:
-    """Seconds of loading and writing that used no CPU."""
-    return sum(idle_s(cost, phase) for phase in IO_PHASES)
-
-
-def io_wait_percent(cost: FileCost, lock: Contention, cores_taken: float) -> float | None:
+def io_wait_percent(outcome: FileOutcome, lock: Contention, cores_taken: float) -> float | None:
     """Percent of the file's worker time spent waiting on input and output; None where it was not measured.
 
     Args:
-        cost: the file.
+        outcome: what became of the file.
         lock: how hard the interpreter lock was to get while the file ran.
         cores_taken: how full the cores were, 0 (one free all the time) to 1 (none ever free).
     """
-    if not cost.cpu_s or cost.busy_s <= 0:
+    if not outcome.usage.cpu_s or outcome.busy_s <= 0:
         return None
-    cpu_s = sum(cost.cpu_s.get(phase, 0.0) for phase in IO_PHASES)
+    cpu_s = sum(outcome.usage.cpu_s.get(phase, 0.0) for phase in IO_PHASES)
+    waiting_s = sum(outcome.idle_s(phase) for phase in IO_PHASES)
     taken = max(lock.taken, cores_taken)
-    other_s = taken * (cpu_s * _waiting_rate(cost) + CALLS_PER_LOAD * lock.wait_s)
-    return min(100.0 * max(waiting_s(cost) - other_s, 0.0) / cost.busy_s, 100.0)
+    other_s = taken * (cpu_s * _waiting_rate(outcome) + CALLS_PER_LOAD * lock.wait_s)
+    return min(100.0 * max(waiting_s - other_s, 0.0) / outcome.busy_s, 100.0)
 
 
-def idle_s(cost: FileCost, phase: Phase) -> float:
-    """Seconds of one phase that used no CPU; all of them where CPU was not measured."""
-    return max(cost.wall_s.get(phase, 0.0) - cost.cpu_s.get(phase, 0.0), 0.0)
-
-
-def _waiting_rate(cost: FileCost) -> float:
+def _waiting_rate(outcome: FileOutcome) -> float:
     """Seconds of waiting that come with one CPU second."""
-    extract_cpu_s = cost.cpu_s.get(Phase.EXTRACT, 0.0)
-    if extract_cpu_s > max(0.1 * cost.busy_cpu_s, CLOCK_S):
-        return idle_s(cost, Phase.EXTRACT) / extract_cpu_s
-    if cost.busy_cpu_s <= CLOCK_S:
+    extract_cpu_s = outcome.usage.cpu_s.get(Phase.EXTRACT, 0.0)
+    # A file that hardly extracts (a function that does all while loading) has no phase to compare with.
+    if extract_cpu_s > max(0.1 * outcome.cpu_s, CLOCK_S):
+        return outcome.idle_s(Phase.EXTRACT) / extract_cpu_s
+    if outcome.cpu_s <= CLOCK_S:
         return 0.0
-    return max(cost.busy_s - cost.busy_cpu_s, 0.0) / cost.busy_cpu_s
+    return max(outcome.busy_s - outcome.cpu_s, 0.0) / outcome.cpu_s
 
 
 def cores_taken(cpu_percent: float) -> float:
@@ -133,3 +76,59 @@ def cores_taken(cpu_percent: float) -> float:
 def most_lock_taken(cpus_used: float, host_cpu_percent: float) -> float:
     """The most of the time that a process's interpreter lock can have been taken, 0 to 1, on a host as busy as this."""
     return most_taken(cpus_used, 1.0 - (1.0 - FAIR_SHARE) * cores_taken(host_cpu_percent))
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the batch had.
+
+    Attributes:
+        cpus: CPUs it might use.
+        workers: files that might run at once; 0: not known.
+        disk_bytes_per_s: what the disk can give; 0: not known.
+        memory_bytes: memory budget; 0: not known.
+    """
+
+    cpus: float = 1.0
+    workers: int = 0
+    disk_bytes_per_s: float = 0.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LowerBound:
+    """The least time.
+
+    Attributes:
+        seconds: the largest of the bounds; 0 where nothing was measured.
+        binding: which bound that is: longest_file, cpu, disk, memory; empty where nothing was measured.
+        bounds: every bound that could be worked out, seconds by name.
+        same_workers_s: the same work on the same number of workers without a gap; None where their number is unknown.
+    """
+
+    seconds: float = 0.0
+    binding: str = ""
+    bounds: dict[str, float] = field(default_factory=dict)
+    same_workers_s: float | None = None
+
+
+def lower_bound(worked: Sequence[FileOutcome], machine: Machine) -> LowerBound:
+    """The lower bound of a batch from the files that were worked on."""
+    if not worked:
+        return LowerBound()
+    found = {
+        "longest_file": max(file.busy_s for file in worked),
+        "cpu": sum(file.cpu_s for file in worked) / machine.cpus,
+    }
+    if machine.disk_bytes_per_s > 0:
+        found["disk"] = sum(file.usage.read_bytes for file in worked) / machine.disk_bytes_per_s
+    if machine.memory_bytes > 0:
+        found["memory"] = sum(file.usage.peak_memory_bytes * file.busy_s for file in worked) / machine.memory_bytes
+    binding = max(found, key=lambda name: found[name])
+    return LowerBound(found[binding], binding, found, _same_workers_s(worked, machine.workers))
+
+
+def _same_workers_s(worked: Sequence[FileOutcome], workers: int) -> float | None:
+    if workers < 1:
+        return None
+    return max(sum(file.busy_s for file in worked) / workers, *(file.busy_s for file in worked))

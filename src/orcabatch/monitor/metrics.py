@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.contract import Event
-from orcabatch.monitor import bottlenecks, bounds
+from orcabatch.monitor import bottlenecks
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
-from orcabatch.monitor.costs import FileCost, was_worked_on
+from orcabatch.monitor.costs import Machine, lower_bound
 from orcabatch.monitor.failures import grouped
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.outcome import FileOutcome, Phase, Status
@@ -113,10 +113,10 @@ class RunRecord:
 
 def build_metrics(record: RunRecord) -> dict[str, Any]:
     """The metrics of one batch as JSON types, as `docs/metrics.schema.json` describes them."""
-    costs = [FileCost.of(outcome) for outcome in record.outcomes if was_worked_on(outcome)]
-    least = bounds.lower_bound(
-        costs,
-        bounds.Machine(
+    worked = [outcome for outcome in record.outcomes if outcome.worked_on]
+    least = lower_bound(
+        worked,
+        Machine(
             cpus=record.evidence.cpus,
             workers=record.evidence.limit,
             disk_bytes_per_s=_bandwidth(record),
@@ -130,7 +130,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "state": record.state,
         "started_at": (record.started_at or datetime.now(UTC)).isoformat(),
         "wall_s": record.wall_s,
-        "summary": _summary(record, costs),
+        "summary": _summary(record, worked),
         "metrics": dict(record.series),
         "bottleneck": _bottleneck(record),
         "lower_bound": least,
@@ -179,7 +179,7 @@ def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _summary(record: RunRecord, costs: Sequence[FileCost]) -> dict[str, Any]:
+def _summary(record: RunRecord, worked: Sequence[FileOutcome]) -> dict[str, Any]:
     counts = {str(status): 0 for status in Status}
     for outcome in record.outcomes:
         counts[str(outcome.status)] += 1
@@ -187,10 +187,10 @@ def _summary(record: RunRecord, costs: Sequence[FileCost]) -> dict[str, Any]:
         "files": len(record.outcomes),
         **counts,
         "bytes": sum(outcome.size_bytes for outcome in record.outcomes),
-        "worked_bytes": sum(cost.size_bytes for cost in costs),
-        "busy_s": sum(cost.busy_s for cost in costs),
-        "cpu_s": sum(cost.busy_cpu_s for cost in costs),
-        "phases": {str(phase): sum(cost.wall_s.get(phase, 0.0) for cost in costs) for phase in Phase},
+        "worked_bytes": sum(file.size_bytes for file in worked),
+        "busy_s": sum(file.busy_s for file in worked),
+        "cpu_s": sum(file.cpu_s for file in worked),
+        "phases": {str(phase): sum(file.phases.get(phase, 0.0) for file in worked) for phase in Phase},
         "peak_memory_percent": max(record.series.get("memory_usage", ()), default=None),
         "peak_rss_bytes": max((sample.rss_bytes for sample in record.samples), default=None),
         "thread_efficiency": bottlenecks.mean(record.series.get("thread_efficiency", ())),
@@ -229,7 +229,7 @@ def _bottleneck(record: RunRecord) -> dict[str, Any]:
 
 def _file(outcome: FileOutcome) -> dict[str, Any]:
     """One row: flat, so that it makes a table."""
-    cost = FileCost.of(outcome)
+    cpu_s = outcome.usage.cpu_s
     return {
         "index": outcome.index,
         "file": str(outcome.file),
@@ -246,11 +246,11 @@ def _file(outcome: FileOutcome) -> dict[str, Any]:
         "started_s": outcome.started_s,
         "finished_s": outcome.finished_s,
         "wall_s": outcome.wall_s,
-        **{f"{phase}_s": cost.wall_s.get(phase, 0.0) for phase in Phase},
-        "cpu_s": cost.busy_cpu_s if cost.cpu_s else None,
-        **{f"{phase}_cpu_s": cost.cpu_s.get(phase, 0.0) if cost.cpu_s else None for phase in Phase},
-        "read_bytes": cost.read_bytes,
-        "peak_memory_bytes": cost.memory_bytes,
+        **{f"{phase}_s": outcome.phases.get(phase, 0.0) for phase in Phase},
+        "cpu_s": outcome.cpu_s if cpu_s else None,
+        **{f"{phase}_cpu_s": cpu_s.get(phase, 0.0) if cpu_s else None for phase in Phase},
+        "read_bytes": outcome.usage.read_bytes,
+        "peak_memory_bytes": outcome.usage.peak_memory_bytes,
         "warnings": list(outcome.warnings),
     }
 

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.monitor import bottlenecks, costs
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
 from orcabatch.monitor.contention import Contention
-from orcabatch.monitor.costs import FileCost
 from orcabatch.monitor.sample import Sample
 from orcabatch.monitor.sampler import Reading, Sampler
 from orcabatch.monitor.sampling import Probes, allowed_cpus
@@ -79,7 +78,7 @@ class PerformanceMonitor:
         self._file = Path(monitoring(settings, "metrics_file", "performance_metrics.json"))
         self._probes = probes
         self._outcomes: dict[tuple[str, int], FileOutcome] = {}
-        self._costs: dict[tuple[str, int], FileCost] = {}
+        self._worked: dict[tuple[str, int], FileOutcome] = {}
         self._places: dict[tuple[str, int], tuple[int, int]] = {}
         self._guard = threading.RLock()
         self._sampler: Sampler | None = None
@@ -165,9 +164,9 @@ class PerformanceMonitor:
         key = (outcome.batch, outcome.index)
         with self._guard:
             self._outcomes[key] = outcome
-            if costs.was_worked_on(outcome):
-                self._costs[key] = FileCost.of(outcome)
-                self._record(key, self._costs[key])
+            if outcome.worked_on:
+                self._worked[key] = outcome
+                self._record(key, outcome)
 
     @property
     def outcomes(self) -> tuple[FileOutcome, ...]:
@@ -175,26 +174,26 @@ class PerformanceMonitor:
         with self._guard:
             return tuple(sorted(self._outcomes.values(), key=lambda outcome: (outcome.batch, outcome.index)))
 
-    def _record(self, key: tuple[str, int], cost: FileCost) -> None:
+    def _record(self, key: tuple[str, int], outcome: FileOutcome) -> None:
         """Write a file's two numbers into the series, over those of its earlier attempt."""
         times, waits = self.metrics["file_processing_times"], self.metrics["io_wait_time"]
         at, wait_at = self._places.get(key, (len(times), len(waits)))
-        times[at : at + 1] = [cost.busy_s]
-        waited = self._io_wait_percent(cost)
+        times[at : at + 1] = [outcome.busy_s]
+        waited = self._io_wait_percent(outcome)
         if waited is not None:
             waits[wait_at : wait_at + 1] = [waited]
         self._places[key] = at, wait_at
 
-    def _io_wait_percent(self, cost: FileCost) -> float | None:
+    def _io_wait_percent(self, outcome: FileOutcome) -> float | None:
         lock, host = Contention(), 0.0
         if self._sampler is not None:
-            lock = self._sampler.lock_between(cost.started_s, cost.finished_s)
-            host = self._sampler.host_cpu_between(cost.started_s, cost.finished_s)
-        during = [sample for sample in self.samples[-100:] if cost.started_s <= sample.at_s]
+            lock = self._sampler.lock_between(outcome.started_s, outcome.finished_s)
+            host = self._sampler.host_cpu_between(outcome.started_s, outcome.finished_s)
+        during = [sample for sample in self.samples[-100:] if outcome.started_s <= sample.at_s]
         if self.state.executor in PROCESS_EXECUTORS:
             lock = Contention(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
         own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0
-        return costs.io_wait_percent(cost, lock, costs.cores_taken(max(own, host)))
+        return costs.io_wait_percent(outcome, lock, costs.cores_taken(max(own, host)))
 
     def _add_reading(self, reading: Reading) -> None:
         """Turn what was read into a sample and three of the series; on the sampling thread."""
@@ -248,7 +247,7 @@ class PerformanceMonitor:
     def evidence(self) -> Evidence:
         """What was measured so far, as the analysis takes it."""
         with self._guard:
-            state, files = self.state, list(self._costs.values())
+            state, files = self.state, list(self._worked.values())
             averages = {name: bottlenecks.mean(values) for name, values in self.metrics.items()}
             return Evidence(
                 io_wait_percent=averages["io_wait_time"],
@@ -259,9 +258,9 @@ class PerformanceMonitor:
                 efficiency=averages["thread_efficiency"],
                 cpus=self._probes.cpus if self._probes else allowed_cpus(),
                 wall_s=self.wall_s,
-                busy_s=sum(cost.busy_s for cost in files),
-                cpu_s=sum(cost.busy_cpu_s for cost in files),
-                extract_idle_s=sum(costs.idle_s(cost, Phase.EXTRACT) for cost in files),
+                busy_s=sum(file.busy_s for file in files),
+                cpu_s=sum(file.cpu_s for file in files),
+                extract_idle_s=sum(file.idle_s(Phase.EXTRACT) for file in files),
                 lock_taken=bottlenecks.mean([sample.lock_taken for sample in self.samples]) or 0.0,
                 executor=state.executor,
                 processes_save=state.processes_save,
@@ -271,7 +270,7 @@ class PerformanceMonitor:
                 idle_wall_s=dict(state.idle_wall_s),
                 seats=state.seats,
                 seats_full_s=state.seats_full_s,
-                longest_s=max((cost.busy_s for cost in files), default=0.0),
+                longest_s=max((file.busy_s for file in files), default=0.0),
                 files=len(files),
             )
 
