@@ -14,6 +14,7 @@ from monitor.making import MB, task
 from orcabatch import text
 from orcabatch.engine.contract import Event
 from orcabatch.errors import SettingsError
+from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.displays import Bar, Callback, Lines, Notebook, Silent, bar_html
 from orcabatch.monitor.progress import Estimate, Snapshot, Tracker, make_display
 
@@ -124,6 +125,23 @@ def test_a_tracker_counts_files_of_two_batches_once():
         tracker.apply(event)
     shot = tracker.snapshot()
     assert (shot.done, shot.failed, shot.done_bytes, shot.share) == (1, 1, 100 * MB, 0.5)
+
+
+def test_a_display_reads_the_state_that_the_monitor_folds():
+    """Both get every event of a batch; it counts once, and the time left is learnt from it all the same."""
+    monitor, shots = PerformanceMonitor({"monitoring": {"enabled": False}}), []
+    display = make_display(shots.append, state=monitor.state)
+    for watcher in (monitor, display):
+        watcher.expect([task(0), task(1)])
+    for event in (
+        Event("run_started", 0.0, -1, {"files": 2, "limit": 1}),
+        Event("started", 0.0, 0, {"worker": "w"}),
+        Event("finished", 4.0, 0, {"status": "ok", "batch": "a"}),
+    ):
+        monitor.listener(event)
+        display.listener(event)
+    assert [(shot.done, shot.remaining_s) for shot in shots] == [(1, 4.0)]
+    assert monitor.state.capacity_s == 4.0
 
 
 def test_a_file_done_again_counts_once():

@@ -176,7 +176,7 @@ class Run:
             probe=host_probe(self.plan.host.logical_cpus),
             listener=self._listen,
         )
-        self._display = make_display(self.progress, monitor=self.monitor)
+        self._display = make_display(self.progress, monitor=self.monitor, state=self.monitor.state)
         self._expect(tasks)
         self.monitor.start()
         try:
@@ -263,7 +263,7 @@ class Run:
             self.warnings.append(text)
 
     def _listen(self, event: Event) -> None:
-        self.monitor.listener(event)
+        self.monitor.listener(event)  # first: the display shows the state that the monitor has just brought up to date
         self._show(lambda display: display.listener(event))
         if event.kind == "warning" and event.data.get("lasting"):
             self._warn(str(event.data["text"]))

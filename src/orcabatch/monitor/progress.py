@@ -25,6 +25,7 @@ from orcabatch.monitor.state import RunState
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Event, Task
+    from orcabatch.monitor.displays import Tracked
     from orcabatch.monitor.performance import PerformanceMonitor
 
 CHOICES = ("auto", "bar", "lines", "live", "notebook")
@@ -87,34 +88,28 @@ class Display(Protocol):
 class Tracker:
     """What every display stands on: the state of the run and the estimate of its rest.
 
+    Args:
+        state: the run as somebody else folds it already (the monitor, in a batch); None: folded here, from the events.
+
     Attributes:
         state: the run so far.
         estimate: what was learnt from finished files.
     """
 
-    def __init__(self) -> None:
-        self.state = RunState()
+    def __init__(self, state: RunState | None = None) -> None:
+        self.state = RunState() if state is None else state
         self.estimate = Estimate()
-        self._sizes: dict[int, int] = {}
-        self._waiting: dict[int, int] = {}
+        self._folds = state is None
 
     def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
         """Say what is to be done."""
-        known = list(tasks)
-        self.state.expect(known, cap_percent=cap_percent, seats=seats)
-        self._sizes = {task.index: task.size_bytes for task in known}
-        self._waiting = dict(self._sizes)
+        if self._folds:
+            self.state.expect(tasks, cap_percent=cap_percent, seats=seats)
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
-        had = self.state.running.get(event.index) if event.kind == "finished" else None
-        self.state.apply(event)
-        if event.kind == "started":
-            self._waiting.pop(event.index, None)
-        elif event.kind == "finished":
-            self._waiting.pop(event.index, None)
-            if had is not None and event.data.get("status") == "ok":
-                self.estimate.add(had.size_bytes, event.at_s - had.started_s)
+        if self._folds:
+            self.state.apply(event)
 
     def snapshot(self) -> Snapshot:
         """The run as it stands."""
@@ -137,10 +132,11 @@ class Tracker:
         state = self.state
         if state.finished:
             return 0.0
-        waiting = list(self._waiting.values()) if self._sizes else [0] * state.waiting_files
+        for size_bytes, seconds in state.took[self.estimate.files :]:
+            self.estimate.add(size_bytes, seconds)
         return self.estimate.remaining_s(
             [(running.size_bytes, state.now_s - running.started_s) for running in state.running.values()],
-            waiting,
+            state.waiting_sizes,
             len(state.running) or state.limit,
         )
 
@@ -225,7 +221,11 @@ def _laid_out(ends: list[float], needs: list[float], workers: int) -> float:
 
 
 def make_display(
-    progress: Any = None, stream: IO[str] | None = None, *, monitor: PerformanceMonitor | None = None
+    progress: Any = None,
+    stream: IO[str] | None = None,
+    *,
+    monitor: PerformanceMonitor | None = None,
+    state: RunState | None = None,
 ) -> Display:
     """The display that the caller asked for.
 
@@ -235,6 +235,7 @@ def make_display(
             with a `Snapshot` whenever a file ends, and at the end.
         stream: where a terminal display or lines go; None: standard error.
         monitor: whose verdict the dashboard shows.
+        state: the run as somebody else folds it who gets each event first; None: the display folds the events itself.
 
     Raises:
         SettingsError: `progress` is none of these.
@@ -243,31 +244,34 @@ def make_display(
 
     if progress is False:
         return displays.Silent()
-    if callable(progress):
-        return displays.Callback(progress)
-    if progress is None or progress is True:
-        progress = "auto"
-    if progress not in CHOICES:
-        raise SettingsError(f"progress: {progress!r} is not known; use True, False, a function or one of {CHOICES}")
     stream = sys.stderr if stream is None else stream
-    return _named(_suitable(stream) if progress == "auto" else progress, stream, monitor)
+    made: Tracked = (
+        displays.Callback(progress) if callable(progress) else _named(_choice(progress, stream), stream, monitor)
+    )
+    made.tracker = Tracker(state)
+    return made
 
 
-def _named(name: str, stream: IO[str], monitor: PerformanceMonitor | None) -> Display:
+def _named(name: str, stream: IO[str], monitor: PerformanceMonitor | None) -> Tracked:
     from orcabatch.monitor import displays
 
     if name == "live" and _is_terminal(stream):
         from orcabatch.monitor.dashboard import Dashboard
 
         return Dashboard(stream, monitor)
-    makers: dict[str, Callable[[], Display]] = {
+    makers: dict[str, Callable[[], Tracked]] = {
         "bar": lambda: displays.Bar(stream),
         "notebook": displays.Notebook,
     }
     return makers.get(name, lambda: displays.Lines(stream))()
 
 
-def _suitable(stream: IO[str]) -> str:
+def _choice(progress: Any, stream: IO[str]) -> str:
+    """The name of a display; for None, True and `auto` that of the one that suits the place."""
+    if progress is not None and progress is not True and progress not in CHOICES:
+        raise SettingsError(f"progress: {progress!r} is not known; use True, False, a function or one of {CHOICES}")
+    if progress in CHOICES and progress != "auto":
+        return str(progress)
     if in_notebook():
         return "notebook"
     in_ci = bool(os.environ.get("CI"))

@@ -1,8 +1,8 @@
 """What runs now and where idle slots went, folded from the engine's events one by one.
 
-The displays, the thread efficiency and the analysis of idle slots all stand on this one fold; it has no clock and no
-thread. Names and sizes come from the tasks (`expect`), the rest from events, every key optional (an engine that says
-less is shown with less):
+The displays, the thread efficiency and the analysis of idle slots all stand on this one fold: in a batch the monitor
+makes it, and the display reads it. It has no clock and no thread. Names and sizes come from the tasks (`expect`), the
+rest from events, every key optional (an engine that says less is shown with less):
 
     run_started   files, executor, limit, threads_per_process
     started       worker
@@ -69,6 +69,7 @@ class RunState:
         running: files that a worker has, by index.
         done: finished files by status.
         done_bytes: bytes of the finished files.
+        took: size in bytes, and seconds that a worker had it, of each file that ended well.
         limit, limit_reason: how many may run at once, and why.
         limits: every change of it: seconds, limit, reason.
         reserved_bytes: memory reserved for running files.
@@ -95,6 +96,7 @@ class RunState:
     running: dict[int, Running] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     done_bytes: int = 0
+    took: list[tuple[int, float]] = field(default_factory=list)
     limit: int = 0
     limit_reason: str = ""
     limits: list[tuple[float, int, str]] = field(default_factory=list)
@@ -149,6 +151,14 @@ class RunState:
     def waiting_files(self) -> int:
         """Files that no worker has, and that have not ended."""
         return max(self.total_files - sum(self.done.values()) - len(self.running), 0)
+
+    @property
+    def waiting_sizes(self) -> list[int]:
+        """Bytes of each of them; 0 where nobody said."""
+        if not self._tasks:
+            return [0] * self.waiting_files
+        gone = self.running.keys() | self._endings.keys()
+        return [task.size_bytes for index, task in self._tasks.items() if index not in gone]
 
     @property
     def waiting_for(self) -> str:
@@ -224,9 +234,11 @@ class RunState:
             running.phase, running.phase_s = str(event.data.get("phase", "")), event.at_s
 
     def _finish(self, event: Event) -> None:
-        self.running.pop(event.index, None)
+        had, status = self.running.pop(event.index, None), str(event.data.get("status", "ok"))
+        if had is not None and status == "ok":
+            self.took.append((had.size_bytes, event.at_s - had.started_s))
         endings = self._take_back(event.index)
-        endings[str(event.data.get("batch", ""))] = str(event.data.get("status", "ok"))
+        endings[str(event.data.get("batch", ""))] = status
         self._endings[event.index] = endings
         self._count(event.index, _worst(endings), 1)
 
