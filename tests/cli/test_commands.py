@@ -298,6 +298,7 @@ NOTHING_RUNS = {
     ),
     "a misspelt option": (lambda batch: ("run", "b.yml", "--frsh"), ["Did you mean --fresh?"]),
     "verify without folders": (lambda batch: ("verify", "sims"), ["give two result folders"]),
+    "verify a folder with itself": (lambda batch: ("verify", "sims", "./sims/../sims"), ["are one folder", "name two"]),
     "verify a folder that is not there": (lambda batch: ("verify", "sims", "nope"), ["nope is not a folder"]),
     "prove nothing": (lambda batch: ("verify", "--prove", "nope"), ["nope does not exist", "result folder"]),
     "report on nothing": (lambda batch: ("report", "nope.json"), ["nope.json cannot be read"]),

@@ -88,8 +88,8 @@ def taken(read: Callable[[Any], Any], honest: Any) -> list[Any]:
 def test_a_result_comes_back_as_it_was(finished: tuple[DigitalModelBatch, Any, Any]) -> None:
     """Tables, time series, order and notes."""
     batch, outcomes, _ = finished
-    for outcome in outcomes:
-        back = batch.unpack(decode(encode(batch.pack(outcome.value))))
+    for i, outcome in enumerate(outcomes):
+        back = batch.unpack(decode(encode(batch.pack(outcome.value))), i)
         assert batch.pack(back) == batch.pack(outcome.value)
         assert back.outputs == outcome.value.outputs
 
@@ -98,7 +98,7 @@ def test_a_strange_result_is_none_or_one_of_the_right_shape(finished: tuple[Digi
     """Its time series lie in the result folder, its tables are tables, its numbers numbers."""
     batch, outcomes, _ = finished
     honest = decode(encode(batch.pack(outcomes[0].value)))
-    found = taken(batch.unpack, honest)
+    found = taken(lambda strange: batch.unpack(strange, 0), honest)
     assert 0 < len(found) < len(list(replaced(honest)))
     for result in found:
         assert isinstance(result, FileResult)
@@ -115,7 +115,7 @@ def test_a_strange_table_is_no_table(finished: tuple[DigitalModelBatch, Any, Any
     honest = batch.pack(outcomes[0].value)
     for strange in [encode(5), encode([1]), encode({"a": 1}), b"", b"P", b"\xff" * 40, b"P" + encode(["x"] * 3)]:
         with pytest.raises(Damaged):
-            batch.unpack(honest | {"summary": {"dyn": strange}})
+            batch.unpack(honest | {"summary": {"dyn": strange}}, 0)
 
 
 def test_strange_common_outputs_stay_in_the_folder(finished: tuple[DigitalModelBatch, Any, Any]) -> None:

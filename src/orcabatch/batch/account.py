@@ -11,6 +11,7 @@ from orcabatch.batch.job import visits
 from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.settings import to_section
+from orcabatch.store.paths import place_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.kinds import Batch
@@ -86,7 +87,7 @@ def metrics_file(batch: Batch, request: Request) -> Path | None:
     target = batch.result_folder / monitoring.metrics_file
     shared = sum(
         other.result_folder is not None
-        and other.result_folder / request.own[other.name].monitoring.metrics_file == target
+        and place_of(other.result_folder / request.own[other.name].monitoring.metrics_file) == place_of(target)
         for other in request.batches
     )
     return target.with_name(f"{batch.name}_{target.name}") if shared > 1 else target

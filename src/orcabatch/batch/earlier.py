@@ -5,10 +5,12 @@
     starting, record, remember_fact, distrust ──> from the job, as files come and go
     conclude, conclusion ──> a finished batch's common outputs
 
-A result is found again only if all that determines it is the same: the `.sim` file (path, size, time, head and tail),
-what the batch says it depends on (`Batch.determinants`), and the versions of what computes. Output files that belong to
-it must stand as they were written; they are not kept here, because a batch's time series would drive everything else
-out of the ledger. A file that changes while it is being worked on is not remembered. Nothing of a foreign OrcFxAPI is.
+A result is found again only if all that determines it is the same: the `.sim` file (place, size, time, head and tail),
+what the batch says it depends on (`Batch.determinants`), and the versions of what computes. A file goes by its place,
+however its path is spelled; where the spelling can be seen in a result, the batch says that it depends on it. Output
+files that belong to it must stand as they were written; they are not kept here, because a batch's time series would
+drive everything else out of the ledger. A file that changes while it is being worked on is not remembered. Nothing of a
+foreign OrcFxAPI is.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of, real_place
+from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of
 from orcabatch.batch.reasons import AGAIN, changed
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.orcaflex.files import stands
@@ -30,6 +32,7 @@ from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
 from orcabatch.store.ledger import Entry, History, Ledger, NoLedger, ledger_file, open_ledger
+from orcabatch.store.paths import Places
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 
 if TYPE_CHECKING:
@@ -88,7 +91,7 @@ class EarlierRuns:
     _wanted: dict[Path, Mapping[str, int]] = field(init=False)
     _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
-    _folders: dict[Path, str] = field(default_factory=dict)
+    _places: Places = field(default_factory=Places)
     _begun: dict[int, tuple[int, int, int] | None] = field(default_factory=dict)
     _changes_itself: set[int] = field(default_factory=set)
     _written: dict[int, list[bytes]] = field(default_factory=dict)
@@ -178,7 +181,7 @@ class EarlierRuns:
         """What the history tells of a file: seconds over all batches that want it, and the greatest memory factor."""
         wanted = self._wanted.get(file, {})
         kind = self.binding.kind
-        pasts = [self.ledger.past(str(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
+        pasts = [self.ledger.past(self._places.of(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
         known = [past for past in pasts if past is not None and past.size_bytes == size_bytes]
         if not known or len(known) < len(pasts):
             return Expectation()
@@ -229,7 +232,8 @@ class EarlierRuns:
         if subject in batch.facts and self._may(batch) and self._unchanged(index):
             key = self._fact_key(index, subject)
             if key is not None:
-                self._keep(Entry(key, "fact", str(self.visits[index].file), batch.label, encode(content)), batch)
+                file = self._places.of(self.visits[index].file)
+                self._keep(Entry(key, "fact", file, batch.label, encode(content)), batch)
                 self.ledger.commit()
 
     def record(self, ended: Iterable[Ended]) -> None:
@@ -278,18 +282,22 @@ class EarlierRuns:
 
     def _depends(self, index: int, batch: Batch) -> dict[str, Any] | None:
         position = self.visits[index].positions[batch.name]
-        determinants, seen = batch.determinants(position), self._seen(self.visits[index].file)
-        if determinants is None or seen is None:
+        determinants, file = batch.determinants(position), self._file(index)
+        if determinants is None or file is None:
             return None
-        file = [str(seen.path), seen.size, seen.mtime_ns, seen.head_tail_hash, real_place(seen.path, self._folders)]
         return {"file": file, **determinants, **environment(self.binding)}
 
     def _fact_key(self, index: int, subject: str) -> bytes | None:
-        seen = self._seen(self.visits[index].file)
-        if seen is None:
+        file = self._file(index)
+        if file is None:
             return None
-        file = [str(seen.path), seen.size, seen.mtime_ns, seen.head_tail_hash]
         return digest("fact", {"subject": subject, "file": file, **environment(self.binding)})
+
+    def _file(self, index: int) -> list[Any] | None:
+        """The file as it stands; None where it cannot be read."""
+        file = self.visits[index].file
+        seen = self._seen(file)
+        return None if seen is None else [self._places.of(file), seen.size, seen.mtime_ns, seen.head_tail_hash]
 
     def _conclusion_key(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> bytes | None:
         keys = [self._keys.get((batch.name, position)) for position in range(len(batch.files))]
@@ -328,7 +336,7 @@ class EarlierRuns:
 
     def _read_fingerprints(self) -> None:
         labels = {batch.label for batch in self.batches}
-        files = [visit.file for visit in self.visits if self.ledger.labels(str(visit.file)) & labels]
+        files = [visit.file for visit in self.visits if self.ledger.labels(self._places.of(visit.file)) & labels]
         with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
             self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
 
@@ -367,7 +375,7 @@ class EarlierRuns:
         visit = self.visits[index]
         try:
             stored = checked(decode(payload), dict)
-            value = batch.unpack(stored["value"])
+            value = batch.unpack(stored["value"], visit.positions[batch.name])
             outcome = FileOutcome(
                 visit.file,
                 batch.name,
@@ -390,7 +398,7 @@ class EarlierRuns:
 
     def _record(self, end: Ended) -> None:
         outcome, index = end.outcome, end.outcome.index
-        batch, file = self._by_name[outcome.batch], str(self.visits[index].file)
+        batch, file = self._by_name[outcome.batch], self._places.of(self.visits[index].file)
         self.ledger.add_history(_history(outcome, file, f"{self.binding.kind}:{batch.label}"))
         if not self._may(batch) or not self._unchanged(index):
             return
@@ -441,7 +449,7 @@ class EarlierRuns:
         file = self.visits[index].file
         if file not in self._fingerprints or not self.ledger.remembers:
             return
-        before, now = self.ledger.latest(str(file), batch.label), self._depends(index, batch)
+        before, now = self.ledger.latest(self._places.of(file), batch.label), self._depends(index, batch)
         if before is None or now is None:
             return
         with suppress(Damaged, KeyError, TypeError, ValueError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
@@ -77,12 +76,3 @@ def print_of(path: Path) -> list[Any] | None:
     """An output file as it stands: size, time, head and tail; None where it cannot be read."""
     seen = fingerprint_of(path)
     return None if seen is None else [seen.size, seen.mtime_ns, seen.head_tail_hash]
-
-
-def real_place(file: Path, folders: dict[Path, str]) -> str:
-    """The file without links in its name, as digitalmodel writes it into its tables; keeps what it found of folders."""
-    if file.is_symlink():
-        return os.path.realpath(file)
-    if file.parent not in folders:
-        folders[file.parent] = os.path.realpath(file.parent)
-    return os.path.join(folders[file.parent], file.name)  # noqa: PTH118 - text, not a path

@@ -103,8 +103,11 @@ class Batch(Protocol):
     def pack(self, value: Any) -> Any:
         """A file's result as values that `orcabatch.store.values` can store, where it can."""
 
-    def unpack(self, stored: Any) -> Any:
-        """What `pack` was given. Raises KeyError, TypeError or ValueError where it is something else."""
+    def unpack(self, stored: Any, position: int) -> Any:
+        """The file's result that `pack` was given. Raises KeyError, TypeError, ValueError where it is something else.
+
+        The same file and folder may have been spelled in another way then.
+        """
 
     def written(self, value: Any) -> tuple[Path, ...]:
         """The output files that belong to one file's result."""
@@ -237,12 +240,15 @@ class FunctionBatch:
     def determinants(self, position: int) -> dict[str, Any] | None:
         """The function's name, its exact form, the file's load case, the version that the caller gave, the initializer.
 
+        And the path as it is spelled: a function sees it (`latestFileName`, its second argument).
+
         None without a version, or where something of it has no exact form.
         """
         if self.version is None or self.seen is None:
             return None
         by: dict[str, Any] = {
             "function": [self.label, self.version],
+            "path": str(self.files[position]),
             "code": self.seen.code,
             "uses": dict(self.seen.uses),
         }
@@ -266,7 +272,7 @@ class FunctionBatch:
         """As it is."""
         return value
 
-    def unpack(self, stored: Any) -> Any:
+    def unpack(self, stored: Any, position: int) -> Any:
         """As it is."""
         return stored
 

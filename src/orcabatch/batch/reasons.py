@@ -13,6 +13,7 @@ _WORDS = {
     "configuration": "the configuration changed",
     "merged": "the configuration changed",
     "item": "the file is named in another way",
+    "path": "its path is spelled in another way, which a function can see",
     "output": "another result folder, or other settings of the output files",
     "digitalmodel": "digitalmodel's sources changed",
     "function": "another function or version",

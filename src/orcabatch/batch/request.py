@@ -23,6 +23,7 @@ from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.plan import BatchOptimizer, Deciders
 from orcabatch.settings import ADVISING, Settings, keys_set, merge_sections, parse_settings
+from orcabatch.store.paths import Places, name_of
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.configuration import Configuration
@@ -311,7 +312,8 @@ def _one(read: _Read, options: Options) -> Request:
 
 def _together(reads: Sequence[_Read], options: Options) -> Request:
     names = [read.batch.name for read in reads]
-    twice = {name for name in names if names.count(name) > 1}
+    same = [name_of(name) for name in names]
+    twice = {name for name in names if same.count(name_of(name)) > 1}
     if twice:
         raise SourceError(
             f"Two batches would write under the same name: {', '.join(sorted(twice))}. Give them different meta.label "
@@ -350,10 +352,10 @@ def _initializer(options: Options) -> Initializer | None:
 
 def _check_tables(batches: Sequence[Batch]) -> None:
     """Refuse batches that would overwrite each other's tables."""
-    owners: dict[str, str] = {}
+    owners, places = dict[str, str](), Places()
     for batch in batches:
         for table in batch.tables:
-            owner = owners.setdefault(os.path.normcase(table), batch.name)
+            owner = owners.setdefault(places.of_name(table), batch.name)
             if owner != batch.name:
                 raise OutputError(
                     f"{owner} and {batch.name} would both write {table}. Give one of them another result folder or "

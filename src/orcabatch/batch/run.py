@@ -35,6 +35,7 @@ from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.plan import BatchPlan, SizedFile, as_processes, make_plan
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
+from orcabatch.store.paths import place_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.kinds import Batch
@@ -335,12 +336,12 @@ class Run:
 
 def _folders(request: Request) -> dict[Path, str]:
     """The result folders, and the names of the batches that write to each."""
-    folders: dict[Path, str] = {}
+    folders: dict[str, tuple[Path, str]] = {}
     for batch in request.batches:
         if batch.result_folder is not None:
-            folder = batch.result_folder.resolve()
-            folders[folder] = f"{folders[folder]}, {batch.name}" if folder in folders else batch.name
-    return folders
+            folder, names = folders.get(place_of(batch.result_folder), (batch.result_folder, ""))
+            folders[place_of(folder)] = folder, f"{names}, {batch.name}" if names else batch.name
+    return dict(folders.values())
 
 
 def tasks_of(plan: BatchPlan) -> list[Task]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.batch.run import plan_of
 from orcabatch.cli.run import request_of, understood
 from orcabatch.errors import SourceError
+from orcabatch.store.paths import place_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
@@ -63,7 +64,7 @@ def _only(files: list[Path], target: Path) -> Path:
     source = files[0]
     if target.exists():
         raise SourceError(f"{target} exists already, and --write never changes a file: name a new one")
-    if target.absolute().parent != source.absolute().parent:
+    if place_of(target.parent) != place_of(source.parent):
         raise SourceError(
             f"{target} must lie beside {source.name}, whose folders may be given relative to it: "
             f"--write {source.with_stem(f'{source.stem}_tuned')}"

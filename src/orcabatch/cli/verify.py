@@ -59,8 +59,11 @@ def _proof(arguments: argparse.Namespace) -> Finding:
 
 def _comparison(arguments: argparse.Namespace) -> Finding:
     from orcabatch.store.compare import compare_folders
+    from orcabatch.store.paths import place_of
 
     if len(arguments.folders) != 2:
         raise SourceError("give two result folders, `orcabatch verify A B`, or `--prove RESULT`")
     first, second = arguments.folders
+    if place_of(first) == place_of(second):
+        raise SourceError(f"{first} and {second} are one folder, which always equals itself: name two")
     return compare_folders(first, second, rtol=arguments.rtol, atol=arguments.atol)

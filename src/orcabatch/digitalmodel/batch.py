@@ -28,7 +28,7 @@ from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
 from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, listed_again, otherwise
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
-from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, unpacked
+from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.settle import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
@@ -303,9 +303,9 @@ class DigitalModelBatch:
         Only of use once `ready(i)`; None where it cannot be told: digitalmodel itself runs the batch, the configuration
         holds what has no exact form, or what a newer clone learns from the files is not known yet.
         """
-        output = [str(self.result_folder), self._settings.io.use_compression]
         order = self._state.order(i) if self._understood else None
-        return self._determined.by(str(self._list[i]), order, output)
+        compressed = self._settings.io.use_compression
+        return self._determined.by(self._list[i], order, self.result_folder, compressed=compressed)
 
     @property
     def background(self) -> dict[str, Any] | None:
@@ -331,9 +331,15 @@ class DigitalModelBatch:
         """A file's result as plain values and frames."""
         return packed(value, self.result_folder)
 
-    def unpack(self, stored: Any) -> FileResult:
-        """The result that `pack` was given; raises KeyError, TypeError or ValueError where it is something else."""
+    def unpack(self, stored: Any, i: int) -> FileResult:
+        """The result of file `i` that `pack` was given, under the names that this batch has for file and folder.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
         result = unpacked(stored, self.result_folder)
+        if not self._determined.shows_paths:
+            result = respelled(result, self._list[i], self._cfg["Analysis"]["result_folder"])
         if self._layout is not None:  # else nothing is folded, and pandas need not be imported
             for frames in (result.summary, result.linked):
                 dict(frames or {})

@@ -6,7 +6,6 @@ Covers missing keys, outputs that would overwrite each other, and the result fol
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
+from orcabatch.store.paths import Places
 
 STATISTICS = ("Minimum", "Maximum", "Mean", "StdDev")
 
@@ -95,10 +95,10 @@ def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
     Raises:
         OutputError: naming the files.
     """
-    owners: dict[str, Path] = {}
-    for given, i in series_names(cfg, files):
-        name, file = os.path.normcase(given), files[i]
-        first = owners.setdefault(name, file)
+    owners, places, folder = dict[str, Path](), Places(), Path(cfg["Analysis"]["result_folder"])
+    for name, i in series_names(cfg, files):
+        file = files[i]
+        first = owners.setdefault(places.of_name(folder / name), file)
         if first != file and not _one_file(first, file):
             raise OutputError(
                 f"{first} and {file} would both write their time series to {name}. "

@@ -107,7 +107,7 @@ class FinishedBatch:
         """As it is."""
         return value
 
-    def unpack(self, stored: Any) -> Any:
+    def unpack(self, stored: Any, position: int) -> Any:
         """As it is."""
         return stored
 

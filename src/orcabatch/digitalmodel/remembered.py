@@ -2,6 +2,8 @@
 
 Results depend on the configuration as given (masters not merged: merging is digitalmodel's own, and its sources stand
 in the key), without what changes nothing: start time and time stamps, the list of files, the `performance:` section.
+Folders and files go by their place, however they are spelled, but where a spelling stands in a table: in linked
+statistics, and nobody knows where else in those of an untested clone.
 Does not know the ledger (`orcabatch.batch.earlier`).
 """
 
@@ -10,8 +12,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -19,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.gaps import Gap
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
-from orcabatch.digitalmodel.settle import Order
+from orcabatch.digitalmodel.settle import Order, flagged
 from orcabatch.digitalmodel.sources import find_sources
+from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 
 if TYPE_CHECKING:
@@ -29,6 +33,13 @@ if TYPE_CHECKING:
 LEFT_OUT = ("file_management", "performance")
 STAMPED = ("start_time", "file_name")
 """What the start time gets into: the names of outputs, never their content."""
+PLACES = frozenset({
+    "analysis_root_folder", "log_folder", "CustomInputFile", "DefaultInputFile", "result_folder", "result_data_folder",
+    "result_plot_folder", "fe_folder", "file_management_input_directory", "file_management_output_directory",
+})  # fmt: skip
+"""What of `Analysis` is a path; spelled as the command line or the script spells it."""
+SHOWING_PATHS = "linked_statistics"
+"""The output in whose tables paths stand as they were given."""
 NUMBERS = (float, int)
 STAMP = "{name}"
 """Stands for the batch's name, which may hold its start time, in the names of its common outputs."""
@@ -45,6 +56,7 @@ class Determined:
         digitalmodel: its package and sources; None where the batch depends on more than can be told.
         has_pool: see `Layout.has_pool`.
         with_masters: whether there are masters to be merged.
+        shows_paths: whether tables may hold paths as they are spelled.
     """
 
     configuration: str | None
@@ -52,6 +64,7 @@ class Determined:
     digitalmodel: str | None
     has_pool: bool
     with_masters: bool
+    shows_paths: bool = True
 
     @classmethod
     def of_batch(
@@ -65,40 +78,62 @@ class Determined:
             layout: the digitalmodel that was imported; None: only planned, so nothing was merged.
             looked: whether merging looked into `.sim` files.
         """
-        configuration = configuration_hash(asked)
         with_masters = any(key.endswith("_settings_master") for key in asked)
+        found = find_sources() if layout is None else layout
+        shows_paths = found is None or not found.tested or flagged(asked, SHOWING_PATHS)
+        configuration = configuration_hash(asked, spelled=shows_paths)
         if layout is None:
-            found = find_sources()
             source = None if found is None else f"{found.package} {found.digest}"
-            return cls(configuration, None, source, found is not None and found.has_pool, with_masters)
+            return cls(configuration, None, source, found is not None and found.has_pool, with_masters, shows_paths)
         source = None if layout.missing or layout.edited else f"{layout.package} {layout.digest}"
-        learnt = configuration_hash(json_safe(merged)) if looked else None
-        return cls(configuration, learnt, source, layout.has_pool, with_masters)
+        learnt = configuration_hash(json_safe(merged), spelled=shows_paths) if looked else None
+        return cls(configuration, learnt, source, layout.has_pool, with_masters, shows_paths)
 
-    def by(self, item: str, order: Order | None, output: list[Any]) -> dict[str, Any] | None:
+    def by(self, item: Any, order: Order | None, folder: Path, *, compressed: bool) -> dict[str, Any] | None:
         """All that determines one file's result; None where it cannot be told.
 
         Args:
             item: the file as it stands in the configuration's list.
             order: how the file is done; None: not known yet.
-            output: where and how its output files are written.
+            folder: where its output files are written.
+            compressed: whether they are compressed.
         """
         if order is None or self.configuration is None or self.digitalmodel is None:
             return None
         return {
             "configuration": self.configuration,
             "merged": self.merged,
-            "item": item,
+            "item": [str(item)] if self.shows_paths else _as_summaries_name(item),
             "settled": [order.settled, order.stop_time],
-            "output": output,
+            "output": [str(folder) if self.shows_paths else place_of(folder), compressed],
             "digitalmodel": self.digitalmodel,
         }
 
 
-def configuration_hash(asked: Mapping[str, Any]) -> str | None:
-    """One hash over what of a configuration (JSON-safe) decides results; None where it holds what has no exact form."""
+def _as_summaries_name(item: Any) -> list[str]:
+    """What summaries say of a file: where it really lies, and what it is called in the list."""
+    return [str(Path(item).resolve()), Path(item).stem]
+
+
+def _placed(value: Any) -> Any:
+    """A path of a configuration (JSON-safe) as its place; anything else as it is."""
+    path = value.get("$path") if isinstance(value, Mapping) else value
+    return place_of(path) if isinstance(path, str) else value
+
+
+def configuration_hash(asked: Mapping[str, Any], *, spelled: bool = True) -> str | None:
+    """One hash over what of a configuration (JSON-safe) decides results; None where it holds what has no exact form.
+
+    Args:
+        asked: the configuration.
+        spelled: whether the spelling of its folders counts.
+    """
     kept = {key: value for key, value in asked.items() if key not in LEFT_OUT}
-    kept["Analysis"] = {key: value for key, value in asked["Analysis"].items() if key not in STAMPED}
+    kept["Analysis"] = {
+        key: value if spelled or key not in PLACES else _placed(value)
+        for key, value in asked["Analysis"].items()
+        if key not in STAMPED
+    }
     text = json.dumps(kept, sort_keys=True)
     return None if f'"{LOST}"' in text else hashlib.sha256(text.encode()).hexdigest()
 
@@ -176,6 +211,19 @@ def unpacked(stored: Any, folder: Path) -> FileResult:
         gaps=tuple(_gap(*gap) for gap in checked(stored["gaps"], list)),
         log=checked_texts(stored["log"]),
     )
+
+
+def respelled(result: FileResult, item: Any, folder: str) -> FileResult:
+    """The result of a tested digitalmodel as it is for a file and folder that are spelled like this.
+
+    Raises:
+        KeyError, TypeError: its record is something else.
+    """
+    if result.record is None:
+        return result
+    record, series = result.record, result.record["time_series"]
+    groups = [{**group, "data": os.path.join(folder, Path(group["data"]).name)} for group in series["groups"]]  # noqa: PTH118
+    return replace(result, record={**record, "time_series": {**series, "groups": groups}, "file_name": item})
 
 
 def _unpacked_frames(stored: Any) -> Frames | None:

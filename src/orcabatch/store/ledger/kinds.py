@@ -14,7 +14,7 @@ class Entry:
     Attributes:
         key: identifies everything that determines the payload.
         kind: `result`, `fact` or `conclusion`; `learned` and `lesson` stay when the ledger makes room.
-        file: the `.sim` file it belongs to; empty where it belongs to a batch.
+        file: the place of the `.sim` file it belongs to (`orcabatch.store.paths`); empty where it belongs to a batch.
         label: what was computed.
         payload: its bytes.
     """
@@ -31,7 +31,7 @@ class History:
     """One run of one file, for the history.
 
     Attributes:
-        file, label: the file and what was computed.
+        file, label: the file's place and what was computed.
         size_bytes: of the file.
         seconds: worker seconds.
         memory_factor: memory of the loaded file as a multiple of its size; None where it was not measured.

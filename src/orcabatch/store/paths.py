@@ -1,0 +1,48 @@
+r"""What is one path: the one rule for whatever is kept, found or compared by where a file lies.
+
+    c:\runs\a.sim   C:\runs\A.sim   runs\..\a.sim   Z:\a.sim (a mapped drive)   \\server\share\a.sim   ──> one place
+
+A place is text to compare by. It is never shown nor opened: what is shown, and what a function or digitalmodel gets to
+see, is the path as it was given. A hard link is another place.
+"""
+
+from __future__ import annotations
+
+import os
+from os.path import normcase, realpath
+from pathlib import Path
+
+
+def place_of(path: str | os.PathLike[str]) -> str:
+    """One text for all spellings that lead to one place: links followed, in the case that the system compares in."""
+    return normcase(_real(path))
+
+
+def name_of(name: str) -> str:
+    """One text for all names that would be one file in a folder."""
+    return normcase(name)
+
+
+class Places:
+    """`place_of` for many files in few folders: each folder is asked once, because it may lie on a slow drive."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, file: Path) -> str:
+        """The place of a file that is read."""
+        return place_of(file) if file.is_symlink() else self.of_name(file)
+
+    def of_name(self, file: Path) -> str:
+        """The place of a file that is written: its name is replaced, also where it is a link. Asks only its folder."""
+        spelled = str(file.parent)  # as text: a `Path` may equal one that is spelled otherwise
+        if spelled not in self._folders:
+            self._folders[spelled] = _real(spelled)
+        return normcase(os.path.join(self._folders[spelled], file.name))  # noqa: PTH118 - text, not a path
+
+
+def _real(path: str | os.PathLike[str]) -> str:
+    try:
+        return os.fspath(realpath(path))
+    except (OSError, ValueError):  # a drive that is gone, a name that no file has: another spelling is another place
+        return os.path.abspath(path)  # noqa: PTH100 - text, not a path

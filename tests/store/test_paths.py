@@ -1,0 +1,77 @@
+"""What is one path: spellings of one place have one text, and folders are asked once."""
+
+from __future__ import annotations
+
+import ntpath
+import os
+from pathlib import Path
+
+import pytest
+
+from orcabatch.store import paths
+from orcabatch.store.paths import Places, place_of
+
+
+def test_spellings_of_one_place_are_one(tmp_path, monkeypatch):
+    """Absolute and relative, with and without dots, through a linked folder and a linked file."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a.sim").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "runs")
+    (tmp_path / "other.sim").symlink_to(tmp_path / "runs" / "a.sim")
+    monkeypatch.chdir(tmp_path)
+    spellings = ["runs/a.sim", "./runs/a.sim", "link/a.sim", "link/../runs/a.sim", "other.sim", tmp_path / "link/a.sim"]
+    places = Places()
+    assert {place_of(spelling) for spelling in spellings} == {str(tmp_path.resolve() / "runs" / "a.sim")}
+    assert {places.of(Path(spelling)) for spelling in spellings} == {place_of("runs/a.sim")}
+
+
+def test_what_is_written_goes_by_its_name_and_the_place_of_its_folder(tmp_path):
+    """A link of that name is replaced: what it leads to is another place."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "table.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert Places().of_name(tmp_path / "link" / "table.csv") == str(tmp_path.resolve() / "table.csv")
+
+
+def windows(path: str | os.PathLike[str]) -> str:
+    """As `ntpath.realpath` follows a mapped drive and the short name of a folder."""
+    text = ntpath.normpath(os.fspath(path))
+    text = text.replace("Z:\\", "\\\\server\\share\\").replace("PROGRA~1", "Program Files")
+    return text[:1].upper() + text[1:]
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["C:\\Runs\\a.sim", "c:\\Runs\\a.sim", "C:/runs/A.SIM", "c:\\runs\\old\\..\\a.sim"],
+        ["Z:\\a.sim", "\\\\server\\share\\a.sim", "\\\\SERVER\\share\\A.sim"],
+        ["C:\\PROGRA~1\\a.sim", "c:\\program files\\a.sim"],
+    ],
+    ids=["case and slashes", "drive and share", "short name"],
+)
+def test_spellings_of_windows_are_one(spellings, monkeypatch):
+    """The case of a drive, of folders and names; slashes; a mapped drive where its share is known."""
+    monkeypatch.setattr(paths, "normcase", ntpath.normcase)
+    monkeypatch.setattr(paths, "realpath", windows)
+    assert len({place_of(spelling) for spelling in spellings}) == 1
+    assert place_of(spellings[0]) != place_of("C:\\Runs\\b.sim")
+
+
+def test_a_folder_is_asked_once(tmp_path, monkeypatch):
+    """Ten thousand files on a slow drive lie in a few folders."""
+    asked, real = [], paths.realpath
+    monkeypatch.setattr(paths, "realpath", lambda path: asked.append(path) or real(path))
+    places = Places()
+    for number in range(50):
+        places.of(tmp_path / f"{number}.sim")
+    assert asked == [str(tmp_path)]
+
+
+def test_a_path_that_nobody_can_follow_is_a_place_of_its_own(tmp_path, monkeypatch):
+    """A drive that is gone, or no path at all: nothing raises, another spelling is another place."""
+
+    def gone(path):
+        raise OSError(53, "The network path was not found")
+
+    assert place_of("a\0/b.sim") != place_of("a/b.sim")
+    monkeypatch.setattr(paths, "realpath", gone)
+    assert place_of(tmp_path / "a.sim") == str(tmp_path / "a.sim")
