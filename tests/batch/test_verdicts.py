@@ -18,8 +18,8 @@ import pytest
 import orcabatch
 from batch_functions import largest_tension, one_takes_long, python_code
 from orcabatch import simulated
+from orcabatch.host.usage import HostReaders
 from orcabatch.monitor import performance
-from orcabatch.monitor.sampling import Probes
 
 THREADS = {"executor": "threads", "threading": {"mode": "static", "max_threads": 4}}
 PROCESSES = {
@@ -73,7 +73,7 @@ def test_files_that_wait_for_their_disk(orcaflex, sims, workers):
 @EVERYWHERE
 def test_native_work_that_fills_the_cpus(orcaflex, sims, workers, monkeypatch):
     """A hundredth of a CPU is allowed, so other programs do not matter; work outside the lock is not the lock's."""
-    monkeypatch.setattr(performance, "Probes", partial(Probes, cpus=0.01))
+    monkeypatch.setattr(performance, "HostReaders", partial(HostReaders, cpus=0.01))
     run = ran(sims, workers, cpu_s_per_pass=0.1)
     assert run.verdict == "CPU_BOUND"
     assert run.kinds[0] == "cpu"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.contract import Event, Task
-from orcabatch.monitor.sampling import Probes, ProcessTotals
+from orcabatch.host.usage import HostReaders, ProcessTotals
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def task(index: int, size_bytes: int = 100 * MB, **changes: object) -> Task:
     return Task(**(values | changes))  # type: ignore[arg-type]
 
 
-def still_probes(*, cpu: float = 0.0, memory: float = 40.0, cpus: float = 4.0) -> Probes:
+def still_probes(*, cpu: float = 0.0, memory: float = 40.0, cpus: float = 4.0) -> HostReaders:
     """Readings that never move: `cpu` CPUs in use since ever, memory at a percentage."""
     began = time.perf_counter()
-    return Probes(
+    return HostReaders(
         processes=lambda: ProcessTotals({1: cpu * (time.perf_counter() - began)}, 0, 0, 10**9),
         memory_percent=lambda: memory,
         host_cpu_percent=lambda: 0.0,

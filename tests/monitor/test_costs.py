@@ -7,8 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.making import outcome
-from orcabatch.monitor.contention import Contention
-from orcabatch.monitor.costs import cores_taken, io_wait_percent, most_lock_taken
+from orcabatch.host.sampler import Contention
+from orcabatch.host.usage import cores_taken, most_lock_taken
+from orcabatch.monitor.costs import io_wait_percent
 from orcabatch.outcome import FileOutcome, Status, Usage
 
 FREE = Contention(0.0, 0.0, 100)

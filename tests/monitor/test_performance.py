@@ -11,9 +11,9 @@ import pytest
 
 from monitor.making import Work, failed, outcome, run_for_real, still_probes, task
 from orcabatch.engine.contract import Event
+from orcabatch.host.usage import HostCpu, HostReaders, OwnProcesses, allowed_cpus, memory_percent
 from orcabatch.monitor import Bottleneck, PerformanceMonitor
 from orcabatch.monitor.performance import SERIES
-from orcabatch.monitor.sampling import HostCpu, OwnProcesses, Probes, allowed_cpus, memory_percent
 
 QUICK = {"monitoring": {"interval": 0.05}}
 
@@ -205,7 +205,7 @@ SELDOM = 5.0
 
 def measured(work, *, files=12, threads=6, cpus=None, interval=0.1):
     """The verdict of a batch that really ran."""
-    probes = Probes(cpus=cpus or allowed_cpus())
+    probes = HostReaders(cpus=cpus or allowed_cpus())
     monitor = PerformanceMonitor({"monitoring": {"interval": interval}}, probes=probes)
     run_for_real(monitor, work, files=files, threads=threads)
     return monitor

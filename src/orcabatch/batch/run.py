@@ -18,7 +18,6 @@ from orcabatch.batch.account import Said, in_own_order, write_account
 from orcabatch.batch.earlier import NO_BINDING, EarlierRuns, earlier_runs
 from orcabatch.batch.job import BatchJob, Visit, visits
 from orcabatch.batch.learned import Nearest, Ran, keep, recall
-from orcabatch.batch.probe import host_probe
 from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
@@ -27,6 +26,7 @@ from orcabatch.engine.contract import Event, Task
 from orcabatch.engine.entry import Caught, attempt
 from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
 from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
+from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import Kind, find_binding

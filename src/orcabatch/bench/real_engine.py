@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.probe import host_probe
 from orcabatch.batch.request import Options, read_request
 from orcabatch.batch.run import limits_of, options_of, plan_of, tasks_of
 from orcabatch.engine import run
 from orcabatch.engine.contract import SimpleJob
+from orcabatch.host.sampler import host_probe
 from orcabatch.orcaflex.work import FunctionPostProcess, OrcaFlexRecipe
 
 if TYPE_CHECKING:

@@ -3,11 +3,10 @@
 Everything here consumes events (`orcabatch.engine.contract.Event`) and outcomes (`orcabatch.outcome.FileOutcome`);
 nothing here influences the engine. Heavy libraries (rich, matplotlib, pandas) are imported where they are used.
 
-    performance   PerformanceMonitor: the five series, sampled while a batch runs
-    contention    how much of the time the interpreter lock (GIL) was found taken
+    performance   PerformanceMonitor: the five series, sampled while a batch runs (by `orcabatch.host.sampler`)
     state         what runs now, folded from events: the displays and the integrals stand on it
     bottlenecks   from evidence to a verdict and an advice
-    bounds        the least time a batch could take, and what bounds it
+    costs         what files waited for, and the least time a batch could take
     metrics       the metrics JSON; its schema is in `schema`
     progress      estimate of the time left, and the displays during the run; `dashboard` is the large one
     report        one self-contained HTML file from a metrics JSON

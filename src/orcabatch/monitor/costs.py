@@ -25,11 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.lock import FAIR_SHARE, most_taken
 from orcabatch.outcome import FileOutcome, Phase
 
 if TYPE_CHECKING:
-    from orcabatch.monitor.contention import Contention
+    from orcabatch.host.sampler import Contention
 
 CALLS_PER_LOAD = 16
 """About as many times does loading and writing one file come back from a call and want the interpreter lock again."""
@@ -66,16 +65,6 @@ def _waiting_rate(outcome: FileOutcome) -> float:
     if outcome.cpu_s <= CLOCK_S:
         return 0.0
     return max(outcome.busy_s - outcome.cpu_s, 0.0) / outcome.cpu_s
-
-
-def cores_taken(cpu_percent: float) -> float:
-    """How surely a thread that wanted a core had to wait for one, 0 to 1, at this CPU use of the host."""
-    return min(max((cpu_percent - 80.0) / 15.0, 0.0), 1.0)
-
-
-def most_lock_taken(cpus_used: float, host_cpu_percent: float) -> float:
-    """The most of the time that a process's interpreter lock can have been taken, 0 to 1, on a host as busy as this."""
-    return most_taken(cpus_used, 1.0 - (1.0 - FAIR_SHARE) * cores_taken(host_cpu_percent))
 
 
 @dataclass(frozen=True, slots=True)

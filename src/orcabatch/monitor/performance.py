@@ -2,7 +2,7 @@
 
 Covers what samples, the engine's events and the outcomes add to the series, and the monitor's public face. Works
 without the engine too: `with PerformanceMonitor() as monitor:` around any code samples CPU and memory.
-Does not cover the sampling thread (`orcabatch.monitor.sampler`), how the verdict is reached
+Does not cover the sampling thread (`orcabatch.host.sampler`), how the verdict is reached
 (`orcabatch.monitor.bottlenecks`), nor the file that `export` writes (`orcabatch.monitor.metrics`).
 
     file_processing_times   seconds a worker had each file
@@ -17,17 +17,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch.host.sampler import Contention, HostReading, Sampler
+from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken, most_lock_taken
 from orcabatch.monitor import bottlenecks, costs
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
-from orcabatch.monitor.contention import Contention
 from orcabatch.monitor.sample import Sample
-from orcabatch.monitor.sampler import Reading, Sampler
-from orcabatch.monitor.sampling import Probes, allowed_cpus
 from orcabatch.monitor.state import RunState
 from orcabatch.outcome import FileOutcome, Phase
 
@@ -66,7 +66,9 @@ class PerformanceMonitor:
         started_at: when `start` was called, UTC.
     """
 
-    def __init__(self, settings: Any = None, *, io_wait_threshold: float = 20.0, probes: Probes | None = None) -> None:
+    def __init__(
+        self, settings: Any = None, *, io_wait_threshold: float = 20.0, probes: HostReaders | None = None
+    ) -> None:
         self.metrics: dict[str, list[float]] = {name: [] for name in SERIES}
         self.samples: list[Sample] = []
         self.events: list[Event] = []
@@ -98,7 +100,7 @@ class PerformanceMonitor:
             self.started_at = datetime.now(UTC)
             self._origin = time.perf_counter()
         if self._enabled:
-            self._probes = self._probes or Probes()
+            self._probes = self._probes or HostReaders()
             self._sampler = Sampler(self._probes, self._interval_s, self._add_reading, self._now)
             self._sampler.start()
         return self
@@ -193,20 +195,14 @@ class PerformanceMonitor:
         if self.state.executor in PROCESS_EXECUTORS:
             lock = Contention(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
         own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0
-        return costs.io_wait_percent(outcome, lock, costs.cores_taken(max(own, host)))
+        return costs.io_wait_percent(outcome, lock, cores_taken(max(own, host)))
 
-    def _add_reading(self, reading: Reading) -> None:
+    def _add_reading(self, reading: HostReading) -> None:
         """Turn what was read into a sample and three of the series; on the sampling thread."""
         with self._guard:
-            self.state.advance(reading.at_s)
+            self.state.advance(reading.rates.at_s)
             sample = Sample(
-                at_s=reading.at_s,
-                cpu_percent=reading.cpu_percent,
-                host_cpu_percent=reading.host_cpu_percent,
-                memory_percent=reading.memory_percent,
-                rss_bytes=reading.rss_bytes,
-                read_bytes_per_s=reading.read_bytes_per_s,
-                write_bytes_per_s=reading.write_bytes_per_s,
+                **asdict(reading.rates),
                 lock_taken=self._lock_taken(reading),
                 busy_workers=len(self.state.running),
                 limit=self.state.limit,
@@ -218,13 +214,13 @@ class PerformanceMonitor:
             if sample.efficiency is not None:
                 self.metrics["thread_efficiency"].append(sample.efficiency)
 
-    def _lock_taken(self, reading: Reading) -> float:
+    def _lock_taken(self, reading: HostReading) -> float:
         """Share of the time the workers' interpreter lock was taken; a worker process's is judged by its CPU use."""
         if self.state.executor not in PROCESS_EXECUTORS:
-            return min(reading.lock.taken, costs.most_lock_taken(reading.cpus_used, reading.host_cpu_percent))
+            return min(reading.lock.taken, most_lock_taken(sum(reading.cpus_used), reading.rates.host_cpu_percent))
         if self.state.threads_per_process <= 1:
             return 0.0
-        return bottlenecks.mean([costs.cores_taken(100.0 * cpus) for cpus in reading.children_cpu]) or 0.0
+        return bottlenecks.mean([cores_taken(100.0 * cpus) for cpus in reading.cpus_used[1:]]) or 0.0
 
     def _efficiency(self) -> float | None:
         """Busy worker seconds / (limit x wall) since the sample before."""

@@ -1,7 +1,7 @@
-"""What is read from the operating system at each sample: CPU, memory and I/O of this batch's processes.
+"""What this batch and the whole host use at this moment: CPU, memory, bytes read and written.
 
-Covers the readings only; when they are taken and what becomes of them is `orcabatch.monitor.sampler`. What the host
-and its containers allow is asked of `orcabatch.host`. Every reading is a callable, so that tests put their own in.
+Covers the readings, and what CPU use says of who had to wait for a core. When they are taken and what rates they make
+is `orcabatch.host.sampler`. Every reading is a callable, so that tests put their own in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from functools import cache
 
 import psutil
 
-from orcabatch.host import measure, memory_reading
+from orcabatch.engine.lock import FAIR_SHARE, most_taken
+from orcabatch.host.measure import measure, memory_reading
 
 
 @cache
@@ -67,20 +68,24 @@ class ProcessTotals:
 
 
 class OwnProcesses:
-    """Reads the totals of this process and its children.
+    """Reads the totals of this process and its workers.
 
-    A child that ended keeps its last reading, so that CPU seconds never run backwards.
+    A worker that ended keeps its last reading, so that CPU seconds and bytes never run backwards.
     """
 
     def __init__(self) -> None:
         self._me = psutil.Process()
         self._seen: dict[int, tuple[float, int, int]] = {}
+        self._known: dict[int, psutil.Process] = {}
 
-    def __call__(self) -> ProcessTotals:
-        """The totals now."""
-        rss = 0
-        for process in [self._me, *self._children()]:
-            rss += self._read(process)
+    def __call__(self, pids: tuple[int, ...] | None = None) -> ProcessTotals:
+        """The totals now.
+
+        Args:
+            pids: the living workers; None: all children, which costs a look at every process of the host.
+        """
+        workers = self._children() if pids is None else filter(None, map(self._worker, pids))
+        rss = sum(self._read(process) for process in [self._me, *workers])
         cpu = {pid: reading[0] for pid, reading in self._seen.items()}
         read = sum(reading[1] for reading in self._seen.values())
         written = sum(reading[2] for reading in self._seen.values())
@@ -92,6 +97,12 @@ class OwnProcesses:
         except (psutil.Error, OSError):
             return []
 
+    def _worker(self, pid: int) -> psutil.Process | None:
+        try:
+            return self._known.setdefault(pid, psutil.Process(pid))
+        except psutil.Error:
+            return None
+
     def _read(self, process: psutil.Process) -> int:
         """Remember one process's counters; return its memory, 0 where it has just ended."""
         try:
@@ -101,6 +112,7 @@ class OwnProcesses:
                 self._seen[process.pid] = (times.user + times.system, read, written)
                 return int(process.memory_info().rss)
         except (psutil.Error, OSError):
+            self._known.pop(process.pid, None)
             return 0
 
 
@@ -120,8 +132,8 @@ def _io_bytes(process: psutil.Process) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Probes:
-    """The readings that a monitor takes at each sample.
+class HostReaders:
+    """The readings that a sampler takes.
 
     Attributes:
         processes: totals of this batch's own processes.
@@ -134,3 +146,13 @@ class Probes:
     memory_percent: Callable[[], float] = memory_percent
     host_cpu_percent: Callable[[], float] = field(default_factory=HostCpu)
     cpus: float = field(default_factory=allowed_cpus)
+
+
+def cores_taken(cpu_percent: float) -> float:
+    """How surely a thread that wanted a core had to wait for one, 0 to 1, at this CPU use of the host."""
+    return min(max((cpu_percent - 80.0) / 15.0, 0.0), 1.0)
+
+
+def most_lock_taken(cpus_used: float, host_cpu_percent: float) -> float:
+    """The most of the time that a process's interpreter lock can have been taken, 0 to 1, on a host as busy as this."""
+    return most_taken(cpus_used, 1.0 - (1.0 - FAIR_SHARE) * cores_taken(host_cpu_percent))

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from orcabatch.engine.lock import LockProbe
-from orcabatch.monitor.contention import Contention, ContentionLog
+from orcabatch.host.sampler import Contention, ContentionLog
 
 
 def probe(*round_trips_s: float) -> LockProbe:

@@ -1,0 +1,277 @@
+"""The sampler of the host: for the engine when it asks, for the monitor in a thread of its own.
+
+    usage (what is read) ──> host_probe: one look, on the engine's thread, about four times a second
+                         └─> Sampler: every `monitoring.interval`, on a thread of its own
+
+The monitor does not live on the engine's looks: the engine's thread is in a file (serial) or in its caller's loop
+(`iter_batch`) for as long as these like, a series must not have gaps there, and a monitor may stand around any code.
+
+Covers when readings are taken and the rates they make. What is read is `orcabatch.host.usage`; what becomes of the
+readings is the engine's (`orcabatch.engine.signals.Sample`) and the monitor's (`orcabatch.monitor.performance`). Both
+see the interpreter lock of this process only: worker processes with several threads tell of theirs themselves
+(`orcabatch.engine.processes`), or are judged from their CPU use.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from orcabatch.engine import Probe, Sample
+from orcabatch.engine.lock import LockProbe
+from orcabatch.host.measure import memory_reading
+from orcabatch.host.usage import HostCpu, HostReaders, OwnProcesses, ProcessTotals, most_lock_taken
+
+LOCK_PROBES = 3
+"""How often each look of the engine asks for the lock: one always taken costs a look 15 ms, a free one nothing."""
+
+PROBE_EVERY_S = 0.05
+HOST_EVERY_S = 0.5
+
+FEW_PROBES = 4
+"""Fewer probes than these say little about a stretch of time: one of two may be chance."""
+
+SHORTEST_S = 0.25
+"""Rates over less than this (and less than half an interval) say nothing: a last reading that soon is left out."""
+
+
+def host_probe(cpus: int) -> Probe:
+    """A probe for `orcabatch.engine.run`: called with the ids of living worker processes at every interval.
+
+    Args:
+        cpus: how many CPUs the batch may use; its CPU percentage is of these.
+    """
+    return _Look(cpus)
+
+
+@dataclass(slots=True)
+class _Look:
+    """Rates need the reading before; so this remembers it."""
+
+    cpus: int
+    processes: OwnProcesses = field(default_factory=OwnProcesses)
+    host_cpu: HostCpu = field(default_factory=HostCpu)
+    lock: LockProbe = field(default_factory=LockProbe)
+    before: ProcessTotals = field(default_factory=ProcessTotals)
+    at_s: float = field(default_factory=time.perf_counter)
+
+    def __call__(self, pids: tuple[int, ...]) -> Sample:
+        taken = sum(self.lock.measure()[0] for _ in range(LOCK_PROBES)) / LOCK_PROBES
+        memory = memory_reading()
+        now, totals = time.perf_counter(), self.processes(pids)
+        # A worker seen for the first time has used nothing yet: what its start cost is no load of this interval.
+        used = {pid: max(seconds - self.before.cpu_s.get(pid, seconds), 0.0) for pid, seconds in totals.cpu_s.items()}
+        passed, self.at_s, self.before = max(now - self.at_s, 1e-6), now, totals
+        return Sample(
+            total_bytes=memory.total_bytes,
+            available_bytes=memory.available_bytes,
+            own_bytes=totals.rss_bytes,
+            cpu_percent=100 * sum(used.values()) / (passed * self.cpus),
+            read_bytes=totals.read_bytes,
+            gil_taken=min(taken, most_lock_taken(used.get(os.getpid(), 0.0) / passed, self.host_cpu())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HostRates:
+    """What one sample read, as rates since the sample before.
+
+    Attributes:
+        at_s: seconds since the run began.
+        cpu_percent: CPU of the batch's own processes, percent of the CPUs it may use.
+        host_cpu_percent: CPU of the whole host, percent.
+        memory_percent: memory in use, percent.
+        rss_bytes: memory held by the batch's own processes.
+        read_bytes_per_s, write_bytes_per_s: I/O of the batch's own processes.
+    """
+
+    at_s: float
+    cpu_percent: float
+    host_cpu_percent: float
+    memory_percent: float
+    rss_bytes: int
+    read_bytes_per_s: float
+    write_bytes_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostReading:
+    """A sample with what it takes to judge the interpreter lock.
+
+    Attributes:
+        rates: what was read.
+        cpus_used: CPUs used by this process, then by each of its children; 1.0 for one core.
+        lock: how hard this process's interpreter lock was to get.
+    """
+
+    rates: HostRates
+    cpus_used: tuple[float, ...]
+    lock: Contention
+
+
+class Sampler:
+    """Reads the system in a thread of its own from `start` to `stop`.
+
+    The thread does three things: every 50 ms it probes the interpreter lock, every 500 ms the CPU use of the host,
+    every `interval_s` it makes a reading; one more when it is stopped, so that a run shorter than an interval has one.
+
+    Args:
+        readers: what is read.
+        interval_s: seconds between readings.
+        on_reading: called with each reading, on the sampling thread.
+        clock: seconds since the run began.
+    """
+
+    def __init__(
+        self,
+        readers: HostReaders,
+        interval_s: float,
+        on_reading: Callable[[HostReading], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.readers = readers
+        self._interval_s = interval_s
+        self._on_reading = on_reading
+        self._clock = clock
+        self._locks = ContentionLog()
+        self._host: list[tuple[float, float]] = []
+        self._guard = threading.Lock()
+        self._stop = threading.Event()
+        self._made = False
+        self._before: tuple[float, ProcessTotals] = (clock(), readers.processes())
+        self._thread = threading.Thread(target=self._watch, name="orcabatch-monitor", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take a last reading and end the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def lock_between(self, begin_s: float, end_s: float) -> Contention:
+        """How hard the interpreter lock was to get between two moments, and before, where few probes fell there.
+
+        The probe itself waits for the lock: the harder it is to get, the fewer there are.
+        """
+        with self._guard:
+            return self._locks.between(begin_s, end_s, FEW_PROBES)
+
+    def lock_overall(self) -> Contention:
+        """How hard the interpreter lock was to get over the whole run."""
+        with self._guard:
+            return self._locks.whole()
+
+    def host_cpu_between(self, begin_s: float, end_s: float) -> float:
+        """Mean CPU use of the host between two moments, percent; the nearest reading where there was none."""
+        with self._guard:
+            if not self._host:
+                return 0.0
+            low = bisect_left(self._host, (begin_s, 0.0))
+            high = bisect_right(self._host, (end_s, float("inf")))
+            window = self._host[low:high] or self._host[min(low, len(self._host) - 1) :][:1]
+            return sum(percent for _, percent in window) / len(window)
+
+    def _watch(self) -> None:
+        lock_probe = LockProbe()
+        host_every_s = min(HOST_EVERY_S, self._interval_s)
+        sample_due = time.perf_counter() + self._interval_s
+        host_due = time.perf_counter() + host_every_s
+        while not self._stop.wait(min(PROBE_EVERY_S, self._interval_s)):
+            taken, waited_s = lock_probe.measure()
+            with self._guard:
+                self._locks.add(self._clock(), taken, waited_s)
+            now = time.perf_counter()
+            if now >= host_due:
+                self._read_host()
+                host_due = now + host_every_s
+            if now >= sample_due:
+                self._read()
+                sample_due = now + self._interval_s
+        since_s = self._clock() - self._before[0]
+        if not self._made or since_s >= min(SHORTEST_S, self._interval_s / 2):
+            self._read_host()
+            self._read()
+
+    def _read_host(self) -> None:
+        percent = self.readers.host_cpu_percent()
+        with self._guard:
+            self._host.append((self._clock(), percent))
+
+    def _read(self) -> None:
+        now_s, totals = self._clock(), self.readers.processes()
+        then_s, before = self._before
+        self._before, self._made = (now_s, totals), True
+        passed = max(now_s - then_s, 1e-6)
+        cpus = [max(seconds - before.cpu_s.get(pid, 0.0), 0.0) / passed for pid, seconds in totals.cpu_s.items()]
+        rates = HostRates(
+            at_s=now_s,
+            cpu_percent=min(100.0 * sum(cpus) / self.readers.cpus, 100.0),
+            host_cpu_percent=self.host_cpu_between(then_s, now_s),
+            memory_percent=self.readers.memory_percent(),
+            rss_bytes=totals.rss_bytes,
+            read_bytes_per_s=max(totals.read_bytes - before.read_bytes, 0) / passed,
+            write_bytes_per_s=max(totals.write_bytes - before.write_bytes, 0) / passed,
+        )
+        self._on_reading(HostReading(rates, tuple(cpus), self.lock_between(then_s, now_s)))
+
+
+@dataclass(frozen=True, slots=True)
+class Contention:
+    """How hard this process's interpreter lock (GIL) was to get over a stretch of time.
+
+    Attributes:
+        taken: share of the probes that found it taken, 0 to 1.
+        wait_s: mean seconds until it was free.
+        probes: how many probes this stands on.
+    """
+
+    taken: float = 0.0
+    wait_s: float = 0.0
+    probes: int = 0
+
+
+class ContentionLog:
+    """Running totals of probes over time, so that any stretch of a run can be looked at afterwards.
+
+    Holds one entry for each `step_s` seconds (four a second: an hour is 14,000 small tuples).
+    """
+
+    def __init__(self, step_s: float = 0.25) -> None:
+        self._step_s = step_s
+        self._times: list[float] = [0.0]
+        self._totals: list[tuple[int, int, float]] = [(0, 0, 0.0)]
+
+    def add(self, at_s: float, taken: bool, waited_s: float) -> None:
+        """Record one probe made `at_s` seconds after the run began."""
+        probes, hits, seconds = self._totals[-1]
+        total = (probes + 1, hits + taken, seconds + waited_s)
+        if len(self._times) > 1 and at_s - self._times[-2] < self._step_s:
+            self._times[-1], self._totals[-1] = at_s, total
+        else:
+            self._times.append(at_s)
+            self._totals.append(total)
+
+    def between(self, begin_s: float, end_s: float, least: int = 0) -> Contention:
+        """What the probes between two moments found; the nearest ones where there was none in between.
+
+        Where there were fewer than `least`, it looks back further.
+        """
+        last = len(self._times) - 1
+        high = min(bisect_left(self._times, end_s), last)
+        low = max(min(bisect_left(self._times, begin_s), high) - 1, 0)
+        while low > 0 and self._totals[high][0] - self._totals[low][0] < least:
+            low -= 1
+        probes, hits, seconds = (b - a for a, b in zip(self._totals[low], self._totals[high], strict=True))
+        if probes <= 0:
+            return Contention()
+        return Contention(hits / probes, seconds / probes, int(probes))
+
+    def whole(self) -> Contention:
+        """What all probes so far found."""
+        return self.between(0.0, self._times[-1])
