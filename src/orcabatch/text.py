@@ -12,8 +12,13 @@ from collections.abc import Sequence
 
 def shortened_list(names: Sequence[str], between: str = ", ", most: int = 3) -> str:
     """The first names, and how many more."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return between.join(names[:most]) + more
+    more = and_more(len(names), most)
+    return between.join(names[:most]) + (f" {more}" if more else "")
+
+
+def and_more(count: int, shown: int, of_what: str = "") -> str:
+    """`and 7 more`, where only so many of them are shown; empty where all are."""
+    return f"and {count - shown:,} more {of_what}".rstrip() if count > shown else ""
 
 
 def size(count: float) -> str:

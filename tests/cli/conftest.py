@@ -95,4 +95,4 @@ def no_licence():
 @pytest.fixture
 def other_version(monkeypatch):
     """The package is of another release than the DLL."""
-    monkeypatch.setattr("orcabatch.orcaflex.binding._package_version", lambda: "11.2.1")
+    monkeypatch.setattr("orcabatch.orcaflex.binding.installed_version", lambda _: "11.2.1")

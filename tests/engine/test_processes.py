@@ -16,6 +16,7 @@ import pytest
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.build import build_executor
 from orcabatch.engine.travel import stays_because
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
@@ -107,6 +108,13 @@ def test_worker_processes_have_low_priority_and_their_node() -> None:
     assert psutil.Process().nice() == mine
 
 
+def test_as_many_processes_as_the_plan_says() -> None:
+    """The engine has no cap of its own: what the plan shows is what is started."""
+    workers = build_executor(FakeRecipe(), EngineOptions(executor="processes", processes=100), LIMITS, tasks(1))
+    assert workers.capacity == 100
+    workers.close(now=True)
+
+
 def test_a_process_that_keeps_memory_is_replaced() -> None:
     """A process that does not give its memory back is replaced when idle; the files do not notice."""
     say = Say(hog=40_000_000)
@@ -128,6 +136,7 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.build import build_executor
 from orcabatch.engine.travel import stays_because
 print("script runs")
 options = EngineOptions(executor="processes", processes=2)

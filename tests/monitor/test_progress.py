@@ -23,7 +23,7 @@ def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
     """Events of a batch of mixed sizes (42 MB to 3 GB), longest first; durations `2 s + bytes`, 15% noise."""
     chance = random.Random(seed)
     sizes = [int(min(max(chance.lognormvariate(19.7, 1.0), 42e6), 3e9)) for _ in range(files)]
-    tasks = [task(index, size) for index, size in enumerate(sizes)]
+    tasks = [task(index, size, rank=-size) for index, size in enumerate(sizes)]
     ends: list[tuple[float, int]] = []
     events = [Event("run_started", 0.0, -1, {"files": files, "limit": workers, "executor": "threads"})]
     now_s = 0.0
@@ -82,6 +82,17 @@ def test_the_estimate_is_never_below_the_longest_running_file():
     for _ in range(50):
         estimate.add(100 * MB, 10.0)
     assert estimate.remaining_s([(3000 * MB, 20.0)], [], 30) == pytest.approx(280.0)
+
+
+def test_what_waits_is_laid_out_in_the_order_of_the_plan():
+    """A large file that starts last (`static`, `serial`) ends last: 20 s of small files, then its 40 s."""
+    tracker = Tracker()
+    sizes = (400 * MB, 100 * MB, 100 * MB, 100 * MB, 100 * MB, 100 * MB)
+    tracker.expect([task(index, size, rank=-index) for index, size in enumerate(sizes)])
+    tracker.apply(Event("run_started", 0.0, -1, {"files": 6, "limit": 2, "executor": "threads"}))
+    tracker.apply(Event("started", 0.0, 5, {"worker": "w"}))
+    tracker.apply(Event("finished", 10.0, 5, {"status": "ok", "batch": "standard"}))
+    assert tracker.snapshot().remaining_s == pytest.approx(60.0)
 
 
 def test_an_overdue_file_still_takes_time():

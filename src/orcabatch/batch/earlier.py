@@ -34,6 +34,7 @@ from orcabatch.settings.units import format_size
 from orcabatch.store.ledger import Entry, History, Ledger, NoLedger, ledger_file, open_ledger
 from orcabatch.store.paths import Places
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.batch.job import Ended, Visit
@@ -122,7 +123,7 @@ class EarlierRuns:
     def say_again(self) -> None:
         """Say which files that had results were done again, and why."""
         for reason, names in self._again.items():
-            self.warn(AGAIN.format(files=_named(names), reason=reason))
+            self.warn(AGAIN.format(files=shortened_list(names), reason=reason))
         self._again.clear()
 
     # --- before the run
@@ -497,8 +498,3 @@ def _history(outcome: FileOutcome, file: str, label: str) -> History:
     seconds = outcome.wall_s - outcome.phases.get(Phase.WAIT, 0.0)
     peak, size = outcome.usage.peak_memory_bytes, outcome.size_bytes
     return History(file, label, size, max(0.0, seconds), peak / size if peak > 0 and size > 0 else None)
-
-
-def _named(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

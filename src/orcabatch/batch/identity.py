@@ -6,10 +6,8 @@ Covers plain functions over files and package metadata. Does not cover what a ba
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import platform
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ import orcabatch
 from orcabatch.batch.reasons import VERSION_OF
 from orcabatch.host import Fingerprint, fingerprint
 from orcabatch.store.values import encode
+from orcabatch.versions import DECISIVE, installed_versions
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
@@ -28,11 +27,8 @@ COMPUTING = ("digitalmodel", "orcaflex", "store")
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {"orcabatch": f"{orcabatch.__version__} {_own_sources()}", "Python": platform.python_version()}
-    for package in ("numpy", "pandas", "digitalmodel", "assetutilities"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+    own = {"orcabatch": f"{orcabatch.__version__} {_own_sources()}", "Python": platform.python_version()}
+    return own | installed_versions(DECISIVE)
 
 
 def environment(binding: Binding) -> dict[str, Any]:

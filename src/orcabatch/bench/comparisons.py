@@ -16,6 +16,7 @@ from orcabatch.bench.workloads import (
     specification,
     written,
 )
+from orcabatch.settings import TIERS
 
 # --- the specification's configurations -----------------------------------------------------------------------------
 
@@ -28,7 +29,7 @@ def spec(setup: Setup) -> Findings:
     found = Findings("spec")
     for name, count in CONFIGURATIONS:
         kind = name.split("/")[1]
-        fixed = dict.fromkeys(("small", "medium", "large"), count)
+        fixed = dict.fromkeys(TIERS, count)
         static = settings(
             threading={"mode": "static", "max_threads": count},
             optimization={**SCALED["optimization"], "thread_allocation": fixed},

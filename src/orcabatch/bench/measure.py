@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import OrcabatchError
+from orcabatch.versions import DECISIVE, installed_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -277,15 +278,9 @@ def temporary_folder() -> Iterator[Path]:
 def provenance(words: Sequence[str]) -> dict[str, Any]:
     """Where, when and with what something was measured."""
     import platform
-    from importlib import metadata
 
     import psutil
 
-    names = ("orcabatch", "orcfxapi", "digitalmodel", "pandas", "numpy", "joblib", "distributed")
-    versions = {}
-    for name in names:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
     return {
         "command": "orcabatch bench " + " ".join(words),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -294,7 +289,7 @@ def provenance(words: Sequence[str]) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "ram_bytes": psutil.virtual_memory().total,
         "load_before": psutil.getloadavg()[0],
-        "versions": versions,
+        "versions": installed_versions(("orcabatch", "orcfxapi", *DECISIVE, "joblib", "distributed")),
         "orcaflex": "simulated (a DLL written in Python under the real OrcFxAPI package)",
         "page_cache": "the files are dropped from it before each run (posix_fadvise DONTNEED)"
         if hasattr(os, "posix_fadvise")

@@ -18,6 +18,7 @@ from orcabatch.bench.workloads import (
     specification,
     written,
 )
+from orcabatch.settings import TIERS
 
 # --- scaling --------------------------------------------------------------------------------------------------------
 
@@ -37,7 +38,7 @@ def scaling(setup: Setup) -> Findings:
             threading={"mode": "static", "max_threads": count},
             optimization={
                 "group_by_size": True,
-                "thread_allocation": dict.fromkeys(("small", "medium", "large"), count),
+                "thread_allocation": dict.fromkeys(TIERS, count),
             },
         )
         measured = compete(

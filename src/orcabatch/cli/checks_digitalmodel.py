@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,9 +9,9 @@ from orcabatch.cli.checks import Check, Level
 from orcabatch.digitalmodel.base_config import base_configuration
 from orcabatch.digitalmodel.layout import find_layout, locate
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
+from orcabatch.versions import DECISIVE, installed_version
 
 TOPIC = "digitalmodel"
-LOOKED_AT = ("digitalmodel", "assetutilities", "pandas", "numpy")
 
 Versions = Mapping[str, str]
 
@@ -54,7 +53,7 @@ CONFLICTS = (
 def check_digitalmodel() -> Iterator[Check]:
     """The installed digitalmodel; only notes, since plain functions run without it."""
     package = locate()
-    versions = installed_versions()
+    versions = {name: installed_version(name) for name in DECISIVE}
     if package is None:
         remedy = "only needed for digitalmodel YAMLs: pip install orcabatch[digitalmodel], or run where your clone is"
         yield Check(TOPIC, "not installed", Level.NOTE, remedy)
@@ -74,17 +73,6 @@ def check_digitalmodel() -> Iterator[Check]:
 def conflicts(versions: Versions) -> list[Check]:
     """The known conflicts among these versions."""
     return [Check(TOPIC, known.said, Level.NOTE, known.remedy) for known in CONFLICTS if known.holds(versions)]
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of what decides digitalmodel's output; empty where it is not installed."""
-    found = {}
-    for name in LOOKED_AT:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = ""
-    return found
 
 
 def _state() -> Iterator[Check]:

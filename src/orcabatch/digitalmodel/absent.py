@@ -18,6 +18,7 @@ from orcabatch.digitalmodel.settle import flagged, writes_series
 from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.settings.nearest import alike_names
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.gaps import Gap
@@ -160,5 +161,4 @@ def _columns(cfg: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]
 
 
 def _listed(missing: list[Absence]) -> str:
-    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-    return ", no ".join(map(str, missing[:NAMED])) + more
+    return shortened_list(list(map(str, missing)), ", no ", NAMED)

@@ -24,6 +24,7 @@ from orcabatch.digitalmodel.native import line_names
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.text import and_more
 
 if TYPE_CHECKING:
     from orcabatch.batch.result import BatchResult
@@ -129,10 +130,10 @@ def tell_failures(result: BatchResult, cfg: Mapping[str, Any]) -> None:
         return
     if (cfg.get("performance") or {}).get("on_failure") == "raise":
         result.raise_for_failures()
-    named = "; ".join(f"{outcome.file.name}: {outcome.error}" for outcome in result.failed[:NAMED])
-    more = len(result.failed) - NAMED
-    text = f"{len(result.failed)} of {len(result.outcomes)} files failed, the others are written: {named}"
-    text += f"; and {more} more, see the list of failed files" if more > 0 else ""
+    named = [f"{outcome.file.name}: {outcome.error}" for outcome in result.failed[:NAMED]]
+    more = and_more(len(result.failed), NAMED)
+    named += [f"{more}, see the list of failed files"] if more else []
+    text = f"{len(result.failed)} of {len(result.outcomes)} files failed, the others are written: {'; '.join(named)}"
     where = _callers_frame()
     warnings.warn_explicit(text, UserWarning, where.f_code.co_filename, where.f_lineno, module="orcabatch.digitalmodel")
 

@@ -10,7 +10,6 @@ called from threads. Nothing of digitalmodel is imported before `find_layout` is
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import inspect
 import sys
 import threading
@@ -28,6 +27,7 @@ from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_or
 from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.digitalmodel.voices import hush, route
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
+from orcabatch.versions import installed_version
 
 RELIED_ON = (
     "ou.is_orcaflex_available",
@@ -196,10 +196,7 @@ def _unroutable(opp: ModuleType) -> tuple[str, ...]:
 
 
 def _version() -> str:
-    try:
-        return importlib.metadata.version("digitalmodel")
-    except importlib.metadata.PackageNotFoundError:
-        return str(getattr(sys.modules.get("digitalmodel"), "__version__", ""))
+    return installed_version("digitalmodel") or str(getattr(sys.modules.get("digitalmodel"), "__version__", ""))
 
 
 def _edited_since_start(sources: Iterable[Path]) -> bool:

@@ -21,6 +21,7 @@ from orcabatch.digitalmodel.settle import Needs, flagged
 from orcabatch.digitalmodel.silent_columns import of_results, overwritten
 from orcabatch.digitalmodel.silent_ends import Reach, cut, differences, first_decides, will_be_cut
 from orcabatch.notice import Notice, Silent
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.layout import Layout
@@ -76,9 +77,8 @@ def listed_again(files: Sequence[Path]) -> tuple[str, ...]:
     again = [file.name for file, times in Counter(files).items() if times > 1]
     if not again:
         return ()
-    more = f" and {len(again) - NAMED} more" if len(again) > NAMED else ""
     said = (
-        f"the list of files names {', '.join(again[:NAMED])}{more} more than once, and each time gets a row, as "
+        f"the list of files names {shortened_list(again, most=NAMED)} more than once, and each time gets a row, as "
         "digitalmodel has it. If that is not meant, look for patterns or folders that overlap"
     )
     return (said,)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.proof_findings import Findings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
+from orcabatch.text import and_more
 
 if TYPE_CHECKING:
     from orcabatch.notice import Notice
@@ -100,7 +101,8 @@ class ProofReport:
         loop = "each file alone (per_file)" if self.batch.per_file else "one after the other (serial)"
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         shown = [f"    {file.file}  (by {file.worker or 'an earlier run'})" for file in self.files[:_SHOWN]]
-        shown += [f"    and {len(self.files) - _SHOWN} more"] if len(self.files) > _SHOWN else []
+        more = and_more(len(self.files), _SHOWN)
+        shown += [f"    {more}"] if more else []
         return [
             f"  results         {self.batch.result_folder}",
             f"  batch ran with  digitalmodel {self.batch.digitalmodel}, OrcaFlex {self.batch.orcaflex}",

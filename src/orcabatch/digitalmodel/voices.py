@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
+from orcabatch.text import and_more
+
 SPOKEN = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log", "trace", "success"})
 SERIOUS = frozenset({"warning", "error", "critical", "exception"})
 _OWN_MODULES = r"(digitalmodel|assetutilities)\."
@@ -51,9 +53,9 @@ class Voice:
 
     def concerns(self) -> tuple[str, ...]:
         """What the engineer should know: errors and warnings, the first of them in full."""
-        more = len(self.serious) - MOST_CONCERNS
+        more = and_more(len(self.serious), MOST_CONCERNS, "errors and warnings")
         first = tuple(f"digitalmodel: {text}" for text in self.serious[:MOST_CONCERNS])
-        return (*first, f"digitalmodel: ... and {more} more errors and warnings") if more > 0 else first
+        return (*first, f"digitalmodel: ... {more}") if more else first
 
     def __enter__(self) -> Self:
         self._token = _LISTENING.set(self)

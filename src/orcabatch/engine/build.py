@@ -40,7 +40,7 @@ def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks
         from orcabatch.engine.switching import SwitchingExecutor
 
         prospects = moving.Prospects(
-            processes=options.process_count * options.threads_per_process,
+            processes=options.processes * options.threads_per_process,
             cpus=limits.cpus,
             start_s=options.start_cost_s,
             total_files=len(tasks),
@@ -69,7 +69,7 @@ def limits_for(workers: Executor, options: EngineOptions, limits: Limits, files:
         # While `auto` goes over to worker processes, this process holds a seat beside them until its threads are done.
         here = options.executor == "auto"
         in_each = limits.seats.threads_per_process if here else options.threads_per_process
-        seats = replace(limits.seats, processes=here + options.process_count, threads_per_process=in_each)
+        seats = replace(limits.seats, processes=here + options.processes, threads_per_process=in_each)
         return replace(limits, seats=seats)
     if options.address is None:
         return limits

@@ -21,6 +21,7 @@ from typing import Any
 from orcabatch.engine import dask_worker
 from orcabatch.engine.dask_places import Seen
 from orcabatch.engine.entry import Caught, Done, attempt
+from orcabatch.engine.leaving import CLOSING_S
 from orcabatch.errors import SettingsError
 
 _log = logging.getLogger(__name__)
@@ -33,9 +34,6 @@ LOOK_S = 0.25
 
 ANSWER_S = 10.0
 """How long the scheduler may take to say who is there."""
-
-CLOSING_S = 60.0
-"""How long closing the workers' sessions may take."""
 
 MISSING = 'executor: dask needs the package `distributed`: python -m pip install "orcabatch[dask]"'
 

@@ -112,7 +112,7 @@ class DaskExecutor:
         guessed = all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
         self._places = Places(limits, from_history=not guessed)
         self._remote = options.address is not None
-        self.capacity = max(1, len(tasks)) if self._remote else options.process_count * options.threads_per_process
+        self.capacity = max(1, len(tasks)) if self._remote else options.processes * options.threads_per_process
         self._mailbox: Mailbox[_Looked | _Back | Message] = Mailbox()
         self._waiting: deque[_Entry] = deque()
         self._where: dict[int, _Given] = {}
@@ -226,7 +226,7 @@ class DaskExecutor:
 
     def _connected(self) -> Cluster:
         options = self._options
-        cluster = Cluster(options.address, options.process_count, options.threads_per_process)
+        cluster = Cluster(options.address, options.processes, options.threads_per_process)
         cluster.listen(self._run, lambda packed: self._mailbox.post(_unpacked(packed)))
         self._places.update(cluster.look())
         cluster.watch(lambda found: self._mailbox.post(_Looked(found)))

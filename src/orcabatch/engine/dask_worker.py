@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
 from orcabatch.engine.shared_state import Watch
 from orcabatch.engine.wire import Report
+from orcabatch.versions import DECISIVE, installed_version
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 IDLE_S = 600.0
 """Sessions that had no file for so long are closed; the next file opens new ones."""
 
-SAME = ("orcabatch", "numpy", "pandas", "orcfxapi", "digitalmodel")
+SAME = ("orcabatch", "orcfxapi", *DECISIVE)
 """Packages whose version must be the client's where either has them: results are equal only then."""
 
 _lock = threading.Lock()
@@ -73,12 +73,7 @@ class Order:
 def versions() -> tuple[tuple[str, str], ...]:
     """What must be the same on all machines; an empty version where a package is not there."""
     found = [("Python", ".".join(platform.python_version_tuple()[:2]))]
-    for name in SAME:
-        try:
-            found.append((name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            found.append((name, ""))
-    return tuple(found)
+    return (*found, *((name, installed_version(name)) for name in SAME))
 
 
 def dask_setup(_worker: object) -> None:

@@ -15,10 +15,8 @@ from orcabatch.errors import SettingsError
 if TYPE_CHECKING:
     from orcabatch.engine.initializer import Initializer
 
-ExecutorName = Literal["serial", "threads", "processes", "dask", "auto"]
-
-MOST_PROCESSES = 60
-"""Windows cannot wait for more than 63 handles at once; the pools of Python stop at 61, and so do we, everywhere."""
+ExecutorName = Literal["serial", "threads", "processes", "dask"]
+"""What the workers are. `auto` is not among them: it begins as one of these and may go on as another."""
 
 ON_THREADS = "use `executor: threads` with `threading.mode: dynamic`"
 """The remedy for what worker processes cannot do, whichever setting asked for them."""
@@ -34,7 +32,7 @@ class EngineOptions:
     Attributes:
         executor: where the workers live; `auto` begins with threads and moves to processes where that pays.
         threads: worker threads at most (`threads`, `auto`; mode `static` takes the tiers' counts instead).
-        processes: worker processes at most (`processes`, `auto`, `dask` without `address`); never more than 60.
+        processes: worker processes at most (`processes`, `auto`, `dask` without `address`).
         threads_per_process: worker threads in each of them.
         retries: how often a file is tried again after a failure that may heal, or after its process died.
         retry_delay_s: before the first of these; it doubles each time, and varies by half at random.
@@ -54,7 +52,7 @@ class EngineOptions:
         seed: of the variation in `retry_delay_s`.
     """
 
-    executor: ExecutorName = "threads"
+    executor: ExecutorName | Literal["auto"] = "threads"
     threads: int = 1
     processes: int = 1
     threads_per_process: int = 1
@@ -92,8 +90,3 @@ class EngineOptions:
             faults.append(f"sample_interval_s is {self.sample_interval_s}, but must be positive")
         if faults:
             raise SettingsError("engine options: " + "; ".join(faults))
-
-    @property
-    def process_count(self) -> int:
-        """Worker processes at most, the cap included."""
-        return min(self.processes, MOST_PROCESSES)

@@ -200,7 +200,7 @@ class ProcessExecutor:
         self._inherited = Inherited.here(options.initializer, options.asked)
         self._options = options
         self._slots = options.threads_per_process
-        self._most = options.process_count
+        self._most = options.processes
         self.capacity = self._most * self._slots
         self._mailbox: Mailbox[_Told | _Gone | Finished] = Mailbox(ring)
         self._children: list[_Child] = []

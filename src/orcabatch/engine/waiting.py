@@ -1,11 +1,12 @@
 """The tasks that wait, in plan order, and the first of them that fits: O(log n) for every question.
 
-Covers "the first that needs at most this much memory". Does not cover what the order is (the plan ranks the tasks), nor
-what fits: see `orcabatch.engine.memory`.
+Covers their order as the plan ranked them, how long a list schedule of it takes, and "the first that needs at most this
+much memory". Does not cover what fits: see `orcabatch.engine.memory`.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -23,6 +24,23 @@ MOST = 1e300
 def in_plan_order(tasks: Iterable[Task]) -> list[Task]:
     """The tasks as the plan ranked them: the order in which they are offered, and in which they start where all fit."""
     return sorted(tasks, key=lambda task: (task.rank, task.index))
+
+
+def makespan(seconds_in_order: Iterable[float], workers: int, busy: Iterable[float] = ()) -> float:
+    """When the last file ends, where each goes to the worker that is free first (a list schedule).
+
+    Args:
+        seconds_in_order: what each file takes, in the order in which they start.
+        workers: how many files run at once.
+        busy: after how long each file that runs already will have ended; of more than `workers` the first count.
+    """
+    workers = max(1, workers)
+    free_at = sorted(busy)[:workers]
+    free_at += [0.0] * (workers - len(free_at))
+    heapq.heapify(free_at)
+    for seconds in seconds_in_order:
+        heapq.heapreplace(free_at, free_at[0] + seconds)
+    return max(free_at)
 
 
 class Waiting:

@@ -21,8 +21,7 @@ import psutil
 
 from orcabatch.host import linux, windows
 from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
-
-_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "9p", "fuse.sshfs", "lustre", "gpfs"})
+from orcabatch.network import is_network_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,7 @@ def _disk(probes: Probes, partition: Partition) -> Disk:
 
 
 def _kind(probes: Probes, partition: Partition) -> DiskKind:
-    if partition.fstype.lower() in _NETWORK or "remote" in partition.options.split(","):
+    if is_network_share(partition.fstype, partition.options):
         return "network"
     if probes.platform == "linux":
         return linux.disk_kind(partition.device, probes.root)
@@ -208,7 +207,7 @@ def _partitions() -> tuple[Partition, ...]:
 def _is_storage(partition: Partition) -> bool:
     if sys.platform == "win32":
         return "cdrom" not in partition.options
-    storage = partition.device.startswith("/dev/") or partition.fstype.lower() in _NETWORK
+    storage = partition.device.startswith("/dev/") or is_network_share(partition.fstype, partition.options)
     return storage or partition.mount == str(_temporary())  # which may be memory, and then lies on no disk below it
 
 

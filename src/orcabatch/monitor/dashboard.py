@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from orcabatch.monitor.displays import Tracked, status_text, terminal
-from orcabatch.text import duration, printable, shortened, size
+from orcabatch.text import and_more, duration, printable, shortened, size
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -94,8 +94,8 @@ def _workers(state: RunState, space: int, frame: Frame) -> list[str]:
         return [_worker(each, state.now_s, frame) for each in running]
     shown, rest = running[: space - 1], running[space - 1 :]
     phases = Counter(each.phase for each in rest)
-    more = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
-    return [*(_worker(each, state.now_s, frame) for each in shown), f"and {len(rest)} more: {more}"]
+    phased = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
+    return [*(_worker(each, state.now_s, frame) for each in shown), f"{and_more(len(running), len(shown))}: {phased}"]
 
 
 def _worker(running: Running, now_s: float, frame: Frame) -> str:

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from orcabatch.monitor.failures import grouped
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.store.atomic import write_bytes
+from orcabatch.versions import DECISIVE, installed_versions
 
 if TYPE_CHECKING:
     from orcabatch.monitor.performance import PerformanceMonitor
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 """Raised when a reader of an older version would be misled; new keys alone do not raise it."""
-
-MEASURED_PACKAGES = ("orcabatch", "orcfxapi", "digitalmodel", "numpy", "pandas", "pydantic", "psutil")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +278,8 @@ def _kept(events: Sequence[Event]) -> list[Event]:
 
 def _versions() -> dict[str, str]:
     """Versions of Python, the system and the packages that were installed when the file was written."""
-    found = {"python": platform.python_version(), "system": platform.platform()}
-    for name in MEASURED_PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    system = {"python": platform.python_version(), "system": platform.platform()}
+    return system | installed_versions(("orcabatch", "orcfxapi", *DECISIVE, "pydantic", "psutil"))
 
 
 def _only(names: Any) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.monitor.failures import grouped
 from orcabatch.outcome import FileOutcome, Phase, Status
-from orcabatch.text import natural, plural, size
+from orcabatch.text import and_more, natural, plural, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,8 +46,8 @@ def table_html(
     shown = "".join(
         "<tr>" + "".join(f"<td {_CELL}>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in all_rows[:most]
     )
-    more = len(all_rows) - most
-    foot = f'<tr><td colspan="{len(head)}" {_CELL}>and {more:,} more</td></tr>' if more > 0 else ""
+    more = and_more(len(all_rows), most)
+    foot = f'<tr><td colspan="{len(head)}" {_CELL}>{more}</td></tr>' if more else ""
     titles = "".join(f'<th scope="col" {_CELL}>{escape(title)}</th>' for title in head)
     top = f"<caption {_CELL}>{escape(caption)}</caption>" if caption else ""
     return f"<table>{top}<thead><tr>{titles}</tr></thead><tbody>{shown}{foot}</tbody></table>"

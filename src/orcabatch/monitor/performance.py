@@ -39,7 +39,7 @@ SERIES = ("file_processing_times", "memory_usage", "cpu_utilization", "io_wait_t
 QUIET_EVENTS = frozenset({"phase", "sample"})
 """Kinds that are not kept: the files and the samples hold what they say."""
 
-PROCESS_EXECUTORS = frozenset({"processes", "hybrid", "dask"})
+PROCESS_EXECUTORS = frozenset({"processes", "dask"})
 
 
 def monitoring(settings: Any, key: str, default: Any) -> Any:

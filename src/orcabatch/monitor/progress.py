@@ -12,7 +12,6 @@ second), at most as often as each of them allows itself.
 
 from __future__ import annotations
 
-import heapq
 import os
 import sys
 from bisect import insort
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from orcabatch.engine.waiting import makespan
 from orcabatch.errors import SettingsError
 from orcabatch.monitor.state import RunState
 
@@ -146,8 +146,8 @@ class Estimate:
     """Learns from finished files how long the others take. Pure, no clock.
 
     A file takes `a + b x bytes` worker seconds; both are fitted to the files that finished. What is left is laid out
-    over the workers, the longest file first, behind what runs now. So a batch whose large files come first does not
-    look slower than it is, and the answer is never below the longest running file.
+    over the workers in plan order, behind what runs now. So a batch whose large files come first does not look slower
+    than it is, and the answer is never below the longest running file.
 
     Attributes:
         files: how many files it has learnt from.
@@ -195,7 +195,7 @@ class Estimate:
 
         Args:
             running: size in bytes and seconds so far of each file that a worker has.
-            waiting: sizes in bytes of the files that wait.
+            waiting: sizes in bytes of the files that wait, in the order in which they will start.
             workers: how many files run at once.
         """
         if not self.files:
@@ -207,17 +207,7 @@ class Estimate:
         workers = max(workers, 1)
         if len(needs) > MOST_LAID_OUT:
             return max((sum(ends) + sum(needs)) / workers, longest_s, *needs)
-        return max(_laid_out(ends, needs, workers), longest_s)
-
-
-def _laid_out(ends: list[float], needs: list[float], workers: int) -> float:
-    """When the last of the waiting files ends, each given to the worker that is free first, the longest first."""
-    free = sorted(ends)[:workers]
-    free += [0.0] * (workers - len(free))
-    heapq.heapify(free)
-    for need in sorted(needs, reverse=True):
-        heapq.heapreplace(free, free[0] + need)
-    return max(free)
+        return max(makespan(needs, workers, ends), longest_s)
 
 
 def make_display(

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orcabatch.engine.waiting import in_plan_order
+
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Event, Task
 
@@ -133,7 +135,7 @@ class RunState:
             seats: files at once that the licence seats allow; 0: no limit known.
             threads_per_process: worker threads in each worker process; 0: workers are no processes.
         """
-        self._tasks = {task.index: task for task in tasks}
+        self._tasks = {task.index: task for task in in_plan_order(tasks)}
         self.total_files = len(self._tasks)
         self.total_bytes = sum(task.size_bytes for task in self._tasks.values())
         self.cap_percent, self.seats, self.threads_per_process = cap_percent, seats, threads_per_process
@@ -154,7 +156,7 @@ class RunState:
 
     @property
     def waiting_sizes(self) -> list[int]:
-        """Bytes of each of them; 0 where nobody said."""
+        """Bytes of each of them, in the order in which they will start; 0 where nobody said."""
         if not self._tasks:
             return [0] * self.waiting_files
         gone = self.running.keys() | self._endings.keys()

@@ -8,7 +8,6 @@ create models: see `orcabatch.orcaflex.session`.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import re
 import sys
 import threading
@@ -17,6 +16,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.versions import installed_version
 
 Wanted = Literal["real", "simulated"]
 
@@ -125,7 +125,7 @@ def _described(module: Any) -> Binding:
     kind = _kind_of(module)
     if kind is Kind.FOREIGN:
         return Binding(module, kind)
-    version, dll_version = _package_version(), str(module.DLLVersion())
+    version, dll_version = installed_version("orcfxapi"), str(module.DLLVersion())
     return Binding(module, kind, version, dll_version, _version_warning(version, dll_version))
 
 
@@ -146,13 +146,6 @@ def _has_real_classes(module: Any) -> bool:
     return all(isinstance(item, type) for item in classes) and all(
         callable(getattr(model, name, None)) for name in _HOOKS
     )
-
-
-def _package_version() -> str:
-    try:
-        return importlib.metadata.version("orcfxapi")
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 def _version_warning(version: str, dll_version: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orcabatch.text import shortened_list
+
 _UNSTABLE = 5
 _STATES = {0: "reset (never run)", 1: "calculating statics", 2: "in static state", 3: "still running", 5: "unstable"}
 _SMALL_SHARE = 0.1
@@ -69,10 +71,7 @@ def non_finite(values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[s
 
 def non_finite_warning(names: tuple[str, ...], shown: int = 5) -> str:
     """One line that names the first non-finite results; empty where there are none."""
-    if not names:
-        return ""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"not a finite number: {', '.join(names[:shown])}{more}"
+    return f"not a finite number: {shortened_list(names, most=shown)}" if names else ""
 
 
 def _state(state: int) -> str:

@@ -6,10 +6,11 @@ adapts while running.
 """
 
 from orcabatch.plan.make import Deciders, make_plan
-from orcabatch.plan.optimizer import GB_PER_THREAD, TIERS, BatchOptimizer
+from orcabatch.plan.optimizer import GB_PER_THREAD, BatchOptimizer
 from orcabatch.plan.predict import Expectation, History, NothingKnown
 from orcabatch.plan.values import BatchPlan, PlannedFile, SizedFile, Tier
 from orcabatch.plan.workers import WINDOWS_MOST_PROCESSES, as_processes
+from orcabatch.settings import TIERS
 
 __all__ = [
     "GB_PER_THREAD",

@@ -20,7 +20,7 @@ from orcabatch.errors import SettingsError
 from orcabatch.host import CPU_SHARE, ORCAFLEX_OVERHEAD, HostResources, ResourceManager
 from orcabatch.plan.optimizer import GB_PER_THREAD, BatchOptimizer, kind_of_mean
 from orcabatch.plan.values import PlannedFile, Tier
-from orcabatch.settings import Settings, format_count, format_size, was_set
+from orcabatch.settings import TIERS, Settings, format_count, format_size, was_set
 
 GB = 10**9
 LEAST_SHARE = 1 / 30
@@ -191,7 +191,7 @@ def allotted_counts(at: Situation, groups: tuple[list[PlannedFile], ...]) -> dic
         SettingsError: a method that replaces it gave something else.
     """
     given = at.optimizer.assign_thread_counts(groups)
-    names = [name for name, files in zip(("small", "medium", "large"), groups, strict=True) if files]
+    names = [name for name, files in zip(TIERS, groups, strict=True) if files]
     missing = [name for name in names if name not in given]
     if missing:
         raise SettingsError(

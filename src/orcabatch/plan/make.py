@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from orcabatch.engine.concurrency import START
+from orcabatch.engine.waiting import makespan
 from orcabatch.host import ResourceManager
 from orcabatch.plan.caps import (
     Cap,
@@ -27,10 +28,11 @@ from orcabatch.plan.caps import (
 from orcabatch.plan.history import Learned
 from orcabatch.plan.named import advising, binding
 from orcabatch.plan.notes import notes
-from orcabatch.plan.optimizer import TIERS, BatchOptimizer, tier_names
-from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, makespan, memory_bytes, usable_seconds
+from orcabatch.plan.optimizer import BatchOptimizer, tier_names
+from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, memory_bytes, usable_seconds
 from orcabatch.plan.values import BatchPlan, PlannedFile, Tier
 from orcabatch.plan.workers import Layout, lay_out, native_threads
+from orcabatch.settings import TIERS
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources

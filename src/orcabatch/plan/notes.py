@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orcabatch.plan.caps import memory_budget
 from orcabatch.settings import Settings, format_size
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.host import DiskKind, HostResources
@@ -55,9 +56,8 @@ def _memory(running: Sequence[PlannedFile], budget: int, settings: Settings) -> 
         return
     large = [file for file in running if file.memory_bytes > budget]
     if large:
-        names = ", ".join(file.file.name for file in large[:_NAMED])
-        more = f" and {len(large) - _NAMED} more" if len(large) > _NAMED else ""
-        yield f"Larger than the whole memory budget of {format_size(budget)}, will run alone: {names}{more}."
+        names = shortened_list([file.file.name for file in large], most=_NAMED)
+        yield f"Larger than the whole memory budget of {format_size(budget)}, will run alone: {names}."
 
 
 def _floor(tiers: Sequence[Tier], at: Situation, bound: Cap) -> Iterator[str]:

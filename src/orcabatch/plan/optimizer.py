@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
 
 from orcabatch.errors import SettingsError
-from orcabatch.settings import Settings, parse_settings
+from orcabatch.settings import TIERS, Settings, parse_settings
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.plan.values import PlannedFile
-
-TIERS = ("small", "medium", "large")
 
 GB_PER_THREAD: Mapping[str, int] = {"small": 5, "medium": 8, "large": 16}
 """Total memory, in GB, that the specification recommends for each thread."""
@@ -83,8 +82,8 @@ def tier_names(optimizer: BatchOptimizer, files: Sequence[PlannedFile]) -> dict[
     groups = tuple(optimizer.group_by_size(files))
     times = Counter(getattr(file, "index", None) for group in groups for file in group)
     if len(groups) != len(TIERS) or times != Counter(file.index for file in files):
-        odd = [file.file.name for file in files if times[file.index] != 1][:_NAMED]
-        named = f", but not {', '.join(odd)}" if odd else ""
+        odd = [file.file.name for file in files if times[file.index] != 1]
+        named = f", but not {shortened_list(odd, most=_NAMED)}" if odd else ""
         raise SettingsError(
             f"group_by_size of {type(optimizer).__name__} must give three lists, small, medium and large, that hold "
             f"each file exactly once{named}. Nothing was run."

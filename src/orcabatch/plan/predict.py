@@ -5,7 +5,6 @@ Covers pure arithmetic over sizes and a history. Does not cover where the histor
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -77,14 +76,6 @@ def longest_first(items: Iterable[tuple[int, float, Path]]) -> tuple[int, ...]:
     """
     ranked = sorted(items, key=lambda item: (-_step(item[1]), str(item[2].parent), -item[1], item[0]))
     return tuple(index for index, _, _ in ranked)
-
-
-def makespan(costs_in_order: Iterable[float], workers: int) -> float:
-    """Wall time of a list schedule: each file goes to the worker that is free first."""
-    free_at = [0.0] * max(1, workers)
-    for cost in costs_in_order:
-        heapq.heapreplace(free_at, free_at[0] + cost)
-    return max(free_at)
 
 
 def _step(cost: float) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.plan.notes import temporary_folder
 from orcabatch.settings import format_count, format_duration, format_size, to_section
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.plan.values import BatchPlan, PlannedFile, Tier
@@ -122,11 +123,10 @@ def _time_line(plan: BatchPlan, running: Sequence[PlannedFile]) -> str:
 
 
 def _order_line(plan: BatchPlan) -> str:
-    first = ", ".join(plan.files[index].file.name for index in plan.order[:_FIRST_FILES])
-    more = f" and {len(plan.order) - _FIRST_FILES} more" if len(plan.order) > _FIRST_FILES else ""
+    first = shortened_list([plan.files[index].file.name for index in plan.order], most=_FIRST_FILES)
     rule = "as listed" if plan.executor == "serial" else "longest first"
     rule = f"tier after tier, small first, in each {rule}" if plan.mode == "static" and len(plan.tiers) > 1 else rule
-    return f"order: {rule}: {first}{more}"
+    return f"order: {rule}: {first}"
 
 
 def _temporary_line(plan: BatchPlan) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.settings import Settings
 
 if TYPE_CHECKING:
+    from orcabatch.engine.options import ExecutorName
     from orcabatch.host import HostResources
     from orcabatch.notice import Notice
-
-ExecutorName = Literal["serial", "threads", "processes", "dask"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@
     dask        as processes, for a cluster on this machine; at `dask.address` the workers are what was started there,
                 and the limit is each machine's
 
-Processes are capped by the limit itself, by licence seats where each process holds one, and by the 61 workers that a
-process pool can have on Windows. Files go to the emptiest process, and one is started while none is empty: so hybrid
-holds Python's lock as little as `processes` does, and its threads take what is beyond.
+Processes are capped by the limit itself, by licence seats where each process holds one, and on Windows by 61; the
+engine starts what stands in the plan, and has no cap of its own. Files go to the emptiest process, and one is started
+while none is empty: so hybrid holds Python's lock as little as `processes` does, and its threads take what is beyond.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from orcabatch.plan.caps import Cap, tightest
 from orcabatch.settings import format_count
 
 if TYPE_CHECKING:
+    from orcabatch.engine.options import ExecutorName
     from orcabatch.host import HostResources
-    from orcabatch.plan.values import ExecutorName
     from orcabatch.settings import Settings
 
 WINDOWS_MOST_PROCESSES = 61
-"""Windows waits for at most 63 handles at once; two of them are the pool's own."""
+"""As many as `concurrent.futures` has there: its one waiting thread takes 63 handles, and two are the pool's own.
+
+The engine waits for each process on a thread of its own and could have more, as it has on other systems. But no pool of
+Python's ever had more there, and what nobody has run is not planned.
+"""
 
 
 @dataclass(frozen=True, slots=True)

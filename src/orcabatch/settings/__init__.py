@@ -6,6 +6,7 @@ digitalmodel, nor what the values lead to (`orcabatch.plan`, `orcabatch.engine`)
 
 from orcabatch.settings.models import (
     GC_SHARE,
+    TIERS,
     Broker,
     Dask,
     Io,
@@ -44,6 +45,7 @@ from orcabatch.settings.units import (
 __all__ = [
     "ADVISING",
     "GC_SHARE",
+    "TIERS",
     "Broker",
     "Dask",
     "Fault",

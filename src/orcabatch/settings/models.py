@@ -185,6 +185,10 @@ class ThreadAllocation(Section):
     large: Whole = count(15, "The most large files worked on at once.")
 
 
+TIERS = tuple(ThreadAllocation.model_fields)
+"""The specification's groups of files by size, in the order in which `mode: static` runs them."""
+
+
 class Optimization(Section):
     """How files are grouped."""
 

@@ -20,6 +20,7 @@ from typing import Any
 from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.tables import TableDifference, Tolerance, compare_tables, open_bytes
+from orcabatch.text import and_more
 
 NOT_RESULTS = (
     *(
@@ -111,8 +112,8 @@ class Comparison:
         for difference in self.differing[:_SHOWN]:
             lines.append(f"  {difference.file}: {difference.reason}")
             lines += [f"    {line}" for line in (difference.table.lines() if difference.table else ())]
-        if len(self.differing) > _SHOWN:
-            lines.append(f"  and {len(self.differing) - _SHOWN} more files that differ")
+        more = and_more(len(self.differing), _SHOWN, "files that differ")
+        lines += [f"  {more}"] if more else []
         return "\n".join(lines)
 
     def _verdict(self) -> str:
@@ -142,9 +143,9 @@ class Comparison:
 
 
 def _missing(files: Sequence[str], there: Path, absent: Path) -> list[str]:
-    return [f"  {file}: in {there}, not in {absent}" for file in files[:_SHOWN]] + (
-        [f"  and {len(files) - _SHOWN} more that are not in {absent}"] if len(files) > _SHOWN else []
-    )
+    more = and_more(len(files), _SHOWN, f"that are not in {absent}")
+    named = [f"  {file}: in {there}, not in {absent}" for file in files[:_SHOWN]]
+    return [*named, f"  {more}"] if more else named
 
 
 def compare_folders(

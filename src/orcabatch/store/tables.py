@@ -17,6 +17,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from orcabatch.text import shortened_list
+
 KEY = "fe_filename"
 """The column that says which `.sim` file a row of a summary is about."""
 
@@ -101,7 +103,7 @@ class TableDifference:
 
     def lines(self) -> list[str]:
         """What differs, in words."""
-        said = [f"{name}: {_some(values)}" for name, values in self._missing().items() if values]
+        said = [f"{name}: {shortened_list(values, most=5)}" for name, values in self._missing().items() if values]
         said += ["the columns stand in another order"] if self.other_order else []
         if self.largest is not None:
             said.append(f"{self.cells} cell{'s differ' if self.cells > 1 else ' differs'}, most in {self.largest}")
@@ -114,11 +116,6 @@ class TableDifference:
             "rows only in the first": self.rows_only_left,
             "rows only in the second": self.rows_only_right,
         }
-
-
-def _some(values: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(values[:most]) + more
 
 
 def open_bytes(path: Path) -> Any:

@@ -22,7 +22,7 @@ from orcabatch.monitor.report import compare, machine, sections
 from orcabatch.monitor.report.html import Html, Ids, folded, join, section, style, table, tag
 from orcabatch.monitor.report.sections import moment
 from orcabatch.store.atomic import write_bytes
-from orcabatch.text import shortened
+from orcabatch.text import and_more, shortened, shortened_list
 
 __all__ = ["read_metrics", "render_report", "write_report"]
 
@@ -149,14 +149,14 @@ def _provenance(metrics: Mapping[str, Any]) -> Html:
         if isinstance(metrics[key], Mapping)
     ]
     lost = metrics["non_finite"]
-    told = tag("p", f"Numbers that were not finite: {', '.join(lost[:20])}", class_="bad") if lost else ""
+    told = tag("p", f"Numbers that were not finite: {shortened_list(lost, most=20)}", class_="bad") if lost else ""
     return section("provenance", "Settings and provenance", told, join(parts))
 
 
 def _mapping(title: str, values: Mapping[str, Any]) -> Html:
     rows = [(name, _value(value)) for name, value in flattened(values)]
-    more = tag("p", f"and {len(rows) - MOST_SETTINGS:,} more") if len(rows) > MOST_SETTINGS else ""
-    return folded(title, table(title, ("Name", "Value"), rows[:MOST_SETTINGS]), more)
+    more = and_more(len(rows), MOST_SETTINGS)
+    return folded(title, table(title, ("Name", "Value"), rows[:MOST_SETTINGS]), tag("p", more) if more else "")
 
 
 def _value(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orcabatch.monitor.report.html import Html, Ids, join, tag
+from orcabatch.outcome import Phase
 from orcabatch.text import duration, shortened, size
 
 WIDTH = 1000
@@ -27,7 +28,7 @@ MOST_TITLES = 600
 
 TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
-PHASES = ("wait", "load", "extract", "write", "clean_up")
+PHASES = tuple(phase.value for phase in Phase)
 
 
 @dataclass(frozen=True, slots=True)

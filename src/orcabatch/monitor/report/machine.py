@@ -14,7 +14,8 @@ from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES, Bar, Curve, Scale
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, section, table, tag
 from orcabatch.monitor.report.sections import MOST_NAMED, PHASE_NAMES, Metrics, busy_s, short, worked
-from orcabatch.text import duration, natural, plural, size
+from orcabatch.settings import TIERS
+from orcabatch.text import and_more, duration, natural, plural, size
 
 
 def workers(metrics: Metrics, ids: Ids) -> Html:
@@ -139,11 +140,11 @@ def _limits(limits: Sequence[Mapping[str, Any]]) -> Html:
     if not limits:
         return Html("")
     rows = [(duration(change["at_s"]), change["limit"], change["reason"]) for change in limits[:MOST_NAMED]]
-    more = tag("p", f"and {len(limits) - MOST_NAMED:,} more") if len(limits) > MOST_NAMED else ""
+    more = and_more(len(limits), MOST_NAMED)
     return folded(
         f"The limit changed {plural(len(limits), 'time')}",
         table("How many files might run at once, and why", ("After", "Limit", "Reason"), rows, numbers=(1,)),
-        more,
+        tag("p", more) if more else "",
     )
 
 
@@ -152,9 +153,8 @@ def tiers(metrics: Metrics, ids: Ids) -> Html:
     by_tier: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for file in worked(metrics):
         by_tier[file["tier"] or "all"].append(file)
-    order = {"small": 0, "medium": 1, "large": 2}
     rows, bars = [], []
-    for tier in sorted(by_tier, key=lambda name: order.get(name, 3)):
+    for tier in sorted(by_tier, key=lambda name: TIERS.index(name) if name in TIERS else len(TIERS)):
         files = by_tier[tier]
         busy = [busy_s(file) for file in files]
         phases = {phase: sum(file[f"{phase}_s"] for file in files) for phase in PHASES[1:]}

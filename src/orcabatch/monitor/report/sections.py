@@ -15,13 +15,14 @@ from typing import Any
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, prose, section, table, tag
-from orcabatch.text import duration, plural, size
+from orcabatch.text import and_more, duration, plural, size
 
 Metrics = Mapping[str, Any]
 
 SLOWEST = 20
 MOST_GROUPS = 50
 MOST_NAMED = 100
+IN_METRICS = "(all of them stand in the metrics file)"
 
 PHASE_NAMES = {
     "wait": "wait (for a slot, memory or a seat)",
@@ -101,8 +102,8 @@ def notices(metrics: Metrics) -> Html | None:
         parts.append(tag("p", tag("strong", "Where it is not meant: "), prose(f"{notice['remedy']}.")))
         if notice["details"]:
             shown = [tag("li", detail) for detail in notice["details"][:MOST_NAMED]]
-            more = len(notice["details"]) - MOST_NAMED
-            rest = tag("p", f"and {more:,} more (all of them stand in the metrics file)") if more > 0 else ""
+            more = and_more(len(notice["details"]), MOST_NAMED, IN_METRICS)
+            rest = tag("p", more) if more else ""
             parts.append(folded(plural(len(notice["details"]), "place"), tag("ul", *shown), rest))
     return section("notices", "Look at this first", *parts)
 
@@ -196,19 +197,17 @@ def failures(metrics: Metrics) -> Html:
     parts: list[object] = []
     for group in groups[:MOST_GROUPS]:
         names = [short(file) for file in group["files"]]
-        more = f" and {len(names) - MOST_NAMED:,} more (all of them stand in the metrics file)"
+        more = and_more(len(names), MOST_NAMED, IN_METRICS)
         parts += [
             tag("h3", f"{plural(group['count'], 'file')}: {group['cause']}"),
             tag("p", group["message"], class_="bad"),
             tag("p", tag("strong", "What to do: "), prose(REMEDIES.get(group["cause"], "Look at the traceback."))),
-            folded("Files", tag("p", ", ".join(names[:MOST_NAMED]), more if len(names) > MOST_NAMED else "")),
+            folded("Files", tag("p", ", ".join(names[:MOST_NAMED]), f" {more}" if more else "")),
         ]
         if group["traceback"]:
             parts.append(folded("Traceback of the first", tag("pre", group["traceback"][-8000:])))
-    if len(groups) > MOST_GROUPS:
-        parts.append(
-            tag("p", f"and {len(groups) - MOST_GROUPS:,} more kinds of failure; all stand in the metrics file")
-        )
+    more = and_more(len(groups), MOST_GROUPS, "kinds of failure; all stand in the metrics file")
+    parts += [tag("p", more)] if more else []
     return section("failures", "Failures", *parts)
 
 

@@ -9,23 +9,10 @@ import os
 import sys
 from pathlib import Path
 
+from orcabatch.network import is_network_share
+
 FILE_NAME = "ledger.db"
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
-NETWORK_TYPES = (
-    "nfs",
-    "cifs",
-    "smb",
-    "afs",
-    "9p",
-    "ceph",
-    "lustre",
-    "gpfs",
-    "glusterfs",
-    "sshfs",
-    "afp",
-    "webdav",
-    "ncp",
-)
 
 
 def ledger_file(asked: str | os.PathLike[str] | None = None) -> Path:
@@ -63,7 +50,6 @@ def network_share(path: Path) -> str:
     for mount in psutil.disk_partitions(all=True):
         inside = path == Path(mount.mountpoint) or Path(mount.mountpoint) in path.parents
         if inside and len(mount.mountpoint) >= len(best):
-            kind, options = mount.fstype.lower(), mount.opts.split(",")
-            remote = "remote" in options or any(name in kind for name in NETWORK_TYPES)
+            remote = is_network_share(mount.fstype, mount.opts)
             best, found = mount.mountpoint, (mount.fstype or "network drive") if remote else ""
     return found

@@ -1,0 +1,86 @@
+"""Rules that several rooms follow have one home: what they say, and that nobody states them a second time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import orcabatch
+from orcabatch.network import is_network_share
+from orcabatch.settings import TIERS
+from orcabatch.text import and_more, shortened_list
+from orcabatch.versions import installed_version, installed_versions
+
+SOURCES = Path(orcabatch.__file__).parent
+
+HOMES = {
+    r"and \{[^{}]*\} more\b": {"text.py", "digitalmodel/check/finding.py", "digitalmodel/voices.py"},
+    r"metadata\.version\(": {"versions.py", "digitalmodel/reference_run.py"},
+    r"""[(\[]["']small["'], ["']medium["'], ["']large["']""": set(),
+    r"heapreplace\(": {"engine/waiting.py"},
+    r"""["']nfs\b""": {"network.py"},
+    r"MOST_PROCESSES = ": {"plan/workers.py"},
+}
+"""A rule as it would be written anew, and where it may stand: `finding` and `voices` know only how many more there are,
+and the reference run stays free of orcabatch."""
+
+
+@pytest.mark.parametrize("rule", HOMES)
+def test_a_rule_is_stated_in_its_home_only(rule: str) -> None:
+    """Who needs it asks its owner: two owners come to disagree."""
+    found = {
+        path.relative_to(SOURCES).as_posix()
+        for path in SOURCES.rglob("*.py")
+        if re.search(rule, path.read_text("utf-8"))
+    }
+    assert found == HOMES[rule]
+
+
+def test_a_list_of_names_is_shortened_and_says_by_how_many() -> None:
+    """Three unless asked otherwise; large numbers as all displays write them."""
+    assert [shortened_list("abcd"[:count]) for count in range(5)] == ["", "a", "a, b", "a, b, c", "a, b, c and 1 more"]
+    assert shortened_list(["a"] * 1502, "; ", most=2) == "a; a and 1,500 more"
+    assert [and_more(5, 3, "files"), and_more(3, 3, "files"), and_more(2, 3)] == ["and 2 more files", "", ""]
+
+
+@pytest.mark.parametrize(
+    "fstype",
+    [
+        "nfs",
+        "nfs4",
+        "NFS",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "fuse.sshfs",
+        "ceph",
+        "fuse.glusterfs",
+        "davfs2",
+        "9p",
+        "beegfs",
+        "ncpfs",
+    ],
+)
+def test_a_network_share_is_told_by_its_type(fstype: str) -> None:
+    """The plan's disks and the ledger's place ask the same list; they had two that differed."""
+    assert is_network_share(fstype, "rw")
+
+
+@pytest.mark.parametrize("fstype", ["ext4", "xfs", "NTFS", "tmpfs", "nfsd", "fuse.mergerfs", ""])
+def test_a_disk_of_this_machine_is_none(fstype: str) -> None:
+    """Unless the system says that it is remote."""
+    assert not is_network_share(fstype, "rw,noatime")
+    assert is_network_share(fstype, "rw,remote")
+
+
+def test_a_version_is_empty_where_a_package_is_missing() -> None:
+    """Of several, those that are installed are named."""
+    assert installed_version("no-such-package") == ""
+    assert list(installed_versions(("psutil", "no-such-package", "numpy"))) == ["psutil", "numpy"]
+
+
+def test_the_tiers_are_those_of_the_specification_in_its_order() -> None:
+    """Whoever adds one to the settings adds it to all."""
+    assert TIERS == ("small", "medium", "large")
