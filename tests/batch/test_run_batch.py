@@ -109,10 +109,16 @@ def test_a_function_that_raises_fails_its_file_with_the_traceback_kept(orcaflex,
     assert result.values == [None, None]
 
 
+async def asynchronous():
+    yield 1
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [
         (lambda model: (name for name in ["Line01"]), "generator"),
+        (lambda model: asynchronous(), "async_generator"),
+        (lambda model: map(len, model.objects), "is an object ("),
         (lambda model: model["Line01"], "is an object (Line) of "),
         (lambda model: model, "is the model of "),
     ],

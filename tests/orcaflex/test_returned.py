@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import weakref
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -52,6 +54,23 @@ def _noted(model):
     return series
 
 
+def _begun(model):
+    """A generator that stands in the middle of its work."""
+
+    def names():
+        for line in [model["Line01"], model.general]:
+            yield line.name
+
+    begun = names()
+    return [next(begun), begun]
+
+
+def _remembering(model):
+    remember = functools.lru_cache(lambda line: 1.0)
+    remember(model["Line01"])
+    return remember
+
+
 HIDDEN = {
     "itself": (lambda m: m, ""),
     "line": (lambda m: m["Line01"], ""),
@@ -80,6 +99,22 @@ HIDDEN = {
     "table's index": (lambda m: pd.DataFrame({"a": [1.0]}, index=[m["Line01"]]), ".index[0]"),
     "categories": (lambda m: {"s": pd.Series(pd.Categorical([m["Line01"]]))}, "['s'].categories[0]"),
     "series' notes": (_noted, ".attrs['model']"),
+    "iterator": (lambda m: iter([m["Line01"]]), " (within the list_iterator)[0]"),
+    "map over objects": (lambda m: map(len, m.objects), None),
+    "map that asks": (lambda m: map(functools.partial(getattr, m), ["state"]), " (within the map).args[0]"),
+    "zip": (lambda m: {"rows": zip("a", [m["Line01"]], strict=True)}, None),
+    "chain": (lambda m: itertools.chain([1.0], [m["Line01"]]), None),
+    "copied iterator": (lambda m: itertools.tee([1.0, m["Line01"]])[1], None),
+    "generator in a list": (lambda m: [(m[name].typeName for name in ["Line01"])], None),
+    "generator in a dictionary": (lambda m: {"names": (line.name for line in [m["Line01"]])}, None),
+    "begun generator": (_begun, None),
+    "view": (lambda m: {1: m["Line01"]}.values(), " (within the dict_values)[1]"),
+    "read-only mapping": (lambda m: MappingProxyType({"line": m["Line01"]}), " (within the mappingproxy)['line']"),
+    "weak reference": (lambda m: [weakref.ref(m.general)], "[0]()"),
+    "method of a list": (lambda m: [m].pop, " (within the builtin_function_or_method)[0]"),
+    "remembering function": (_remembering, None),
+    "array read one by one": (lambda m: np.array([m["Line01"]], dtype=object).flat, ".base[0]"),
+    "grouped table": (lambda m: pd.DataFrame({"a": [1.0], "b": [m.general]}).groupby("a"), None),
 }
 
 
@@ -119,6 +154,20 @@ def test_finished_values_are_handed_on_untouched(orcaflex, sims):
         assert held(value) is None
     results, _ = work(OrcaFlexRecipe({"b": FunctionPostProcess(lambda model: ring)}, "simulated"), sims(1))
     assert results[0].value is ring
+
+
+def test_what_is_lazy_over_finished_values_is_handed_on_with_all_it_has(orcaflex):
+    """Nothing is taken from an iterator by looking into it."""
+    rows = {"a": 1.0, "b": 2.0}
+    lazy = [
+        iter([1.0, 2.0]), map(float, ["1", "2"]), (value for value in (1.0, 2.0)), rows.values(),
+        MappingProxyType(rows).values(), itertools.chain([1.0], [2.0]), filter(None, [1.0, 0.0, 2.0]),
+        np.array([1.0, 2.0]).flat, itertools.tee([1.0, 2.0])[0],
+    ]  # fmt: skip
+    assert held(lazy) is None
+    assert [[float(value) for value in each] for each in lazy] == [[1.0, 2.0]] * len(lazy)
+    for harmless in (len, [].append, weakref.ref(Watcher(1.0)), functools.lru_cache(len), ValueError("no")):
+        assert held(harmless) is None
 
 
 def test_the_search_has_an_end(orcaflex, sims, monkeypatch):

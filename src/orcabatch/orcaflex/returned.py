@@ -1,15 +1,18 @@
 """Whether what a function returned holds a model or an object of one, however deep: they are gone when it is looked at.
 
 Looks into lists, tuples, sets, dictionaries, dataclasses and other instances with attributes, functions and methods
-that carry something along, arrays of objects, and pandas' tables. The search is bounded (`MOST_VISITED`, `DEEPEST`):
-what it does not reach raises `FileReleased` when it is used.
+that carry something along, iterators, generators and views (without taking anything from them), arrays of objects, and
+pandas' tables. The search is bounded (`MOST_VISITED`, `DEEPEST`): what it does not reach raises `FileReleased` when it
+is used.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -17,6 +20,10 @@ from typing import Any
 
 MOST_VISITED = 200_000
 DEEPEST = 12
+
+_LAZY_HOMES = frozenset({"builtins", "itertools", "functools"})
+_ELSEWHERE = (types.CodeType, types.FrameType, types.TracebackType)
+"""These lead to whatever was running."""
 
 Step = tuple[str, Any]
 """How a value is reached from the one that holds it, as code would spell it; the value."""
@@ -75,6 +82,11 @@ def _inside(value: Any) -> Iterator[Step]:
         yield from _carried(value)
     elif isinstance(value, BaseException):
         yield ".args", value.args
+    elif isinstance(value, weakref.ref):
+        yield "()", value()
+    elif type(value).__module__ in _LAZY_HOMES and not isinstance(value, _ELSEWHERE):
+        # Iterators and views have no attributes that lead on; the garbage collector knows what they hold.
+        yield from ((f" (within the {type(value).__name__})", inner) for inner in gc.get_referents(value))
     home = type(value).__module__.partition(".")[0]
     if home == "numpy":
         yield from _array(value)
@@ -117,11 +129,14 @@ def _content(cell: types.CellType) -> Iterator[Any]:
 
 def _array(value: Any) -> Iterator[Step]:
     kind = getattr(value, "dtype", None)
-    if kind is not None and kind.hasobject:
+    if kind is None and getattr(value, "base", None) is not None:
+        yield ".base", value.base  # an iterator over an array
+    elif kind is not None and kind.hasobject:
         yield from _numbered(value.ravel()[:MOST_VISITED].tolist())
 
 
 def _table(value: Any) -> Iterator[Step]:
+    """What a table holds; or what one is read through (a grouping, a window)."""
     import pandas as pd
 
     if isinstance(value, pd.DataFrame):
@@ -136,6 +151,8 @@ def _table(value: Any) -> Iterator[Step]:
             yield from _numbered(value.to_numpy()[:MOST_VISITED])
         if isinstance(value, pd.Series):
             yield from ((f".{name}", getattr(value, name)) for name in ("index", "attrs"))
+    else:
+        yield from _attributes(value)
 
 
 def _attributes(value: Any) -> Iterator[Step]:

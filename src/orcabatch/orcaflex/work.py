@@ -164,8 +164,9 @@ class FunctionPostProcess:
 
     def _refuse_what_is_gone(self, value: Any, kind: Kind, file: Path) -> None:
         name = _name(self.function)
-        if inspect.isgenerator(value) or inspect.iscoroutine(value):
-            value.close()
+        if inspect.isgenerator(value) or inspect.iscoroutine(value) or inspect.isasyncgen(value):
+            if not inspect.isasyncgen(value):  # one that never ran has nothing to close
+                value.close()
             raise TypeError(
                 f"{name} returned a {type(value).__name__}, which runs when it is asked, and by then the file is "
                 "released: return a list or another finished value (no `yield`, no `async`)"
