@@ -12,9 +12,9 @@ import pytest
 
 import batch_functions
 from orcabatch.batch.earlier import NO_BINDING, earlier_runs
+from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.identity import environment
 from orcabatch.batch.job import Ended, visits
-from orcabatch.batch.kinds import FunctionBatch
 from orcabatch.batch.reasons import changed
 from orcabatch.engine.initializer import Initializer
 from orcabatch.orcaflex.binding import Binding, Kind

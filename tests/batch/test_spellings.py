@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from orcabatch.batch.kinds import FunctionBatch
 
 import batch_functions
 import orcabatch
 from orcabatch import simulated
 from orcabatch.batch.earlier import earlier_runs
 from orcabatch.batch.job import Ended, visits
-from orcabatch.batch.kinds import FunctionBatch
 from orcabatch.errors import BatchLocked, OutputError, SourceError
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Phase, Status

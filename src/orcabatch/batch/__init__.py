@@ -2,8 +2,8 @@
 
     source + arguments ──> Request ──> BatchPlan ──> Run ──> FileOutcome, ... ──> BatchResult
 
-Two words are enough to use the house: `plan_batch` says what would happen, `run_batch` does it. Sources, settings and
-files are understood in `orcabatch.batch.request`, the order of the rooms stands in `orcabatch.batch.run`.
+Two words are enough to use the house: `plan_batch` says what would happen, `run_batch` does it. What is
+given is understood in `orcabatch.batch.sources`, the order of the rooms stands in `orcabatch.batch.run`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orcabatch.batch.request import Options, Request, read_request
+from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import BatchResult, failure_text
 from orcabatch.batch.run import Run, plan_of
+from orcabatch.batch.sources import read_request
 from orcabatch.errors import BatchError, BatchInterrupted
 from orcabatch.settings import Settings
 

@@ -14,7 +14,7 @@ from orcabatch.settings import to_section
 from orcabatch.store.paths import place_of
 
 if TYPE_CHECKING:
-    from orcabatch.batch.kinds import Batch
+    from orcabatch.batch.batch import Batch
     from orcabatch.batch.request import Request
     from orcabatch.monitor import PerformanceMonitor
     from orcabatch.notice import Notice

@@ -9,7 +9,7 @@ modules their functions' own code, and their names. An object's form is what pic
 
 Does not cover what is reached through other modules (`helpers.smooth`, a package's code), what is imported inside the
 function, files, environment variables, and what the function itself changes while it runs: that is what `version` is
-for. See also `orcabatch.batch.kinds.FunctionBatch`.
+for. See also `orcabatch.batch.functions.FunctionBatch`.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts,
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
+    from orcabatch.batch.batch import Batch
     from orcabatch.batch.job import Ended, Visit
-    from orcabatch.batch.kinds import Batch
     from orcabatch.host import Fingerprint
     from orcabatch.notice import Notice
     from orcabatch.settings import Settings

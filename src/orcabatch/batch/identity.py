@@ -6,6 +6,7 @@ Covers plain functions over files and package metadata. Does not cover what a ba
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import platform
 from collections.abc import Mapping
 from functools import cache
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orcabatch
 from orcabatch.batch.reasons import VERSION_OF
+from orcabatch.batch.sources import sources
 from orcabatch.host import Fingerprint, fingerprint
 from orcabatch.store.values import encode
 from orcabatch.versions import DECISIVE, installed_versions
@@ -21,14 +23,14 @@ from orcabatch.versions import DECISIVE, installed_versions
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
 
-COMPUTING = ("digitalmodel", "orcaflex", "store")
-"""Our own folders whose source decides what a result is: an edited clone of ours has no new version either."""
+COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
+"""Our own packages whose source decides what a result is, beside those of the sources (`Source.code`)."""
 
 
 @cache
 def _versions() -> dict[str, str]:
     own = {"orcabatch": f"{orcabatch.__version__} {_own_sources()}", "Python": platform.python_version()}
-    return own | installed_versions(DECISIVE)
+    return own | installed_versions((*DECISIVE, *(name for one in sources() for name in one.packages)))
 
 
 def environment(binding: Binding) -> dict[str, Any]:
@@ -38,10 +40,12 @@ def environment(binding: Binding) -> dict[str, Any]:
 
 
 def _own_sources() -> str:
-    found, root = hashlib.blake2b(digest_size=16), Path(orcabatch.__file__).parent
-    for folder in COMPUTING:
-        for source in sorted((root / folder).rglob("*.py")):
-            found.update(source.read_bytes())
+    found = hashlib.blake2b(digest_size=16)
+    for package in sorted({*COMPUTING, *(name for one in sources() for name in one.code)}):
+        place = importlib.util.find_spec(package)
+        for folder in (place.submodule_search_locations or []) if place is not None else []:
+            for source in sorted(Path(folder).rglob("*.py")):
+                found.update(source.read_bytes())
     return found.hexdigest()
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.orcaflex.work import CHANGED_INPUT, MISMATCH, PREFETCHED
 
 if TYPE_CHECKING:
+    from orcabatch.batch.batch import Batch
     from orcabatch.batch.earlier import EarlierRuns
-    from orcabatch.batch.kinds import Batch
     from orcabatch.engine.contract import Note, Recipe, Task
     from orcabatch.outcome import FileOutcome
 

@@ -38,7 +38,7 @@ from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of
 
 if TYPE_CHECKING:
-    from orcabatch.batch.kinds import Batch
+    from orcabatch.batch.batch import Batch
     from orcabatch.batch.request import Request
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.batch import BatchResult, carry_out
-from orcabatch.batch.request import YAML_SUFFIXES, Options, Request, read_request
+from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import failure_text, warnings_text
+from orcabatch.batch.sources import read_request
 from orcabatch.digitalmodel.arguments import parse_overrides
+from orcabatch.digitalmodel.source import YAML_SUFFIXES
 from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable

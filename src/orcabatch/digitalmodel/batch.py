@@ -13,13 +13,14 @@ import copy
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import fold
 from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
@@ -38,27 +39,9 @@ if TYPE_CHECKING:
     from orcabatch.notice import Notice
     from orcabatch.settings import Settings
 
-Facts = Callable[[int], Iterable[tuple[str, Any]]]
-"""What workers of earlier runs said about the file at a position: subject and content."""
-
 _log = logging.getLogger(__name__)
 _IN_ROUTER: ContextVar[Any] = ContextVar("orcabatch_digitalmodel_in_router", default=None)
 """The post-process object whose router runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """What a batch ended with.
-
-    Attributes:
-        outputs: what was written: time series, summaries, linked statistics, the list of failed files.
-        warnings: what the engineer should know about the batch as a whole.
-        notices: what digitalmodel does with these files without a word.
-    """
-
-    outputs: tuple[Path, ...]
-    warnings: tuple[str, ...] = ()
-    notices: tuple[Notice, ...] = ()
 
 
 @contextmanager
@@ -80,7 +63,7 @@ def is_inside_router() -> bool:
     return _IN_ROUTER.get() is not None
 
 
-class DigitalModelBatch:
+class DigitalModelBatch(Batch):
     """A digitalmodel batch; made by `from_cfg`.
 
     Attributes:
@@ -90,13 +73,11 @@ class DigitalModelBatch:
         reads_copies: digitalmodel asks a loaded model for results, never for its path.
         moves_unasked: it leaves nothing in the process that anybody looks for.
         facts: subjects of notes that hold for the file whenever it is loaded.
-        known: nothing: it runs.
     """
 
     reads_copies = True
     moves_unasked = True
     facts = (LOADED,)
-    known: tuple[FileOutcome, ...] = ()
 
     def __init__(
         self,

@@ -1,30 +1,41 @@
 """A digitalmodel batch all of whose results are known: its outputs are written without importing digitalmodel.
 
-Stands in for `DigitalModelBatch` where every file is unchanged and the ledger holds the common outputs that were made
-of exactly these results. Nothing is computed, so there is nothing that could be settled, redone or passed on.
+`finished_batch` makes the batch as for planning and looks every file up in the ledger; where anything is missing,
+changed or in doubt there is none, and the call goes its usual way. A `FinishedBatch` stands in for `DigitalModelBatch`
+where the ledger holds the common outputs that were made of exactly these results. Nothing is computed, so there is
+nothing that could be settled, redone or passed on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.batch import Conclusion, DigitalModelBatch, Facts
+from orcabatch.batch.batch import Batch, Conclusion, Facts
+from orcabatch.batch.earlier import earlier_runs
+from orcabatch.batch.job import visits
+from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.checks import check_folder
+from orcabatch.digitalmodel.layout import open_gate
 from orcabatch.digitalmodel.remembered import output_name
+from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import OutputError
 from orcabatch.notice import Notice
+from orcabatch.orcaflex.binding import find_binding
 from orcabatch.store.atomic import write_bytes
 from orcabatch.store.failed_files import SUFFIX
+from orcabatch.store.ledger import ledger_file
 from orcabatch.store.storable import checked, checked_texts
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.adapter import DigitalModelPostProcess
     from orcabatch.outcome import FileOutcome
+    from orcabatch.settings import Settings
 
 
-class FinishedBatch:
+class FinishedBatch(Batch):
     """A batch that an earlier run finished.
 
     Args:
@@ -38,10 +49,10 @@ class FinishedBatch:
 
     reads_copies = True
     moves_unasked = True
-    facts: tuple[str, ...] = ()
 
     def __init__(self, batch: DigitalModelBatch, conclusion: Mapping[str, Any], known: Sequence[FileOutcome]) -> None:
         self._batch, self.known = batch, tuple(known)
+        self.name, self.files = batch.name, batch.files
         checked(conclusion, dict)
         self._outputs = [
             (output_name(kept, batch.name), checked(content, bytes))
@@ -53,19 +64,9 @@ class FinishedBatch:
         self._digitalmodel = checked(conclusion["digitalmodel"], str)
 
     @property
-    def name(self) -> str:
-        """As the batch's."""
-        return self._batch.name
-
-    @property
     def label(self) -> str:
         """As the batch's."""
         return self._batch.label
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """As the batch's."""
-        return self._batch.files
 
     @property
     def result_folder(self) -> Path:
@@ -77,51 +78,10 @@ class FinishedBatch:
         """Of no use: nothing is computed."""
         return self._batch.postprocess
 
-    def ready(self, position: int) -> bool:
-        """Always."""
-        return True
-
-    def payload(self, position: int) -> None:
-        """Nothing goes along."""
-
-    def noted(self, position: int, subject: str, content: Any) -> tuple[int, ...]:
-        """Nothing follows."""
-        return ()
-
-    def finished(self, position: int, outcome: FileOutcome) -> tuple[int, ...]:
-        """Nothing is done again."""
-        return ()
-
-    caveats: tuple[str, ...] = ()
-
-    def determinants(self, position: int) -> None:
-        """It is known already."""
-
-    background: None = None
-    lesson: None = None
-
-    def learn(self, lesson: Mapping[str, Any]) -> None:
-        """It knows enough."""
-
-    def pack(self, value: Any) -> Any:
-        """As it is."""
-        return value
-
-    def unpack(self, stored: Any, position: int) -> Any:
-        """As it is."""
-        return stored
-
-    def written(self, value: Any) -> tuple[Path, ...]:
-        """Nothing new."""
-        return ()
-
     @property
     def tables(self) -> tuple[Path, ...]:
         """As the batch's."""
         return self._batch.tables
-
-    def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
-        """It is kept already."""
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
         """Write the common outputs as they were made then; one that stands as it should is left alone.
@@ -143,9 +103,6 @@ class FinishedBatch:
         """What was said then holds now."""
         return self._notices
 
-    def pass_on(self) -> None:
-        """Nothing else was asked for."""
-
     def proof(self, outcomes: Sequence[FileOutcome], orcaflex: str) -> dict[str, Any] | None:
         """As the batch's, with the digitalmodel that made the results."""
         return self._batch.proof(outcomes, orcaflex, digitalmodel=self._digitalmodel)
@@ -158,3 +115,34 @@ def _stands(target: Path, content: bytes) -> bool:
         return False
     except OSError as error:
         raise OutputError(f"{target} cannot be read: {error.strerror or error}. Close or remove it.") from error
+
+
+def finished_batch(
+    cfg: MutableMapping[str, Any], settings: Settings, warn: Callable[[str], None]
+) -> FinishedBatch | None:
+    """The batch, if earlier runs did all of it and nothing has changed since; None where something is to be done.
+
+    Raises:
+        SettingsError, OutputError: as `DigitalModelBatch.from_cfg`.
+        OrcaFlexUnavailable: OrcFxAPI, whose version decides, cannot be used.
+    """
+    sources = find_sources()
+    if sources is None or not settings.ledger.enabled or not Path(ledger_file(settings.ledger.path)).exists():
+        return None
+    batch = DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
+    check_folder(cfg)
+    binding = find_binding(settings.orcaflex)
+    if sources.has_gate:
+        open_gate()
+    own = {batch.name: settings}
+    earlier = earlier_runs([batch], visits([batch]), own, settings, binding, fresh=False, warn=warn)
+    with earlier.opened():
+        earlier.look()
+        known = earlier.known(batch)
+        conclusion = None if known is None else earlier.conclusion(batch, known)
+    if known is None or conclusion is None:
+        return None
+    try:
+        return FinishedBatch(batch, conclusion, known)
+    except (KeyError, TypeError, ValueError):
+        return None

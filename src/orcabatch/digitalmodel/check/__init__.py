@@ -5,7 +5,7 @@
 
 Everything is a pure function of the configuration; no `.sim` is opened and digitalmodel is not imported. Names of
 objects and variables are checked once a file is loaded (`orcabatch.digitalmodel.absent`). What becomes of findings is
-decided where the batch is read (`orcabatch.batch.request`).
+decided in `orcabatch.digitalmodel.check.verdict`.
 """
 
 from __future__ import annotations

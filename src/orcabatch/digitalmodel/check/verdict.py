@@ -2,7 +2,8 @@
 
 `performance: check` decides; where it does not, whoever asks (`Options.check`): the commands are strict, calls from
 scripts only warn, because a script that works today goes on working. Strict needs a digitalmodel whose sources were
-tested: what another one makes of a mistake is not known. What is wrong is found in `orcabatch.digitalmodel.check`.
+tested: what another one makes of a mistake is not known. What is wrong is found by
+`check_configuration`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.digitalmodel.batch import is_inside_router
+from orcabatch.digitalmodel.check import Finding, check_configuration, proven
+from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.check import Finding
     from orcabatch.digitalmodel.configuration import Configuration
     from orcabatch.settings import Settings
 
@@ -60,10 +63,6 @@ def checked(
     mode = settings.check or default
     if mode == "off":
         return Checked()
-    from orcabatch.digitalmodel.batch import is_inside_router
-    from orcabatch.digitalmodel.check import check_configuration
-    from orcabatch.digitalmodel.sources import find_sources
-
     sources = find_sources()
     found = check_configuration(
         cfg,
@@ -83,8 +82,6 @@ def refuse(all_checked: Mapping[str, Checked]) -> None:
     Raises:
         SettingsError: lists everything that was found in those configurations.
     """
-    from orcabatch.digitalmodel.check import proven
-
     texts = []
     for name, check in all_checked.items():
         wrong = proven(check.findings) if check.strict else ()

@@ -1,0 +1,200 @@
+"""A user's function over a list of `.sim` files, as a batch.
+
+Covers what determines a function's results (`determinants`, with `orcabatch.batch.code`), and the list of failed files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from orcabatch.batch.batch import Batch, Conclusion
+from orcabatch.batch.code import Described, described, innermost
+from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
+from orcabatch.batch.sources import Given, Source
+from orcabatch.errors import OutputError
+from orcabatch.orcaflex.work import FunctionPostProcess
+from orcabatch.store.atomic import check_writable
+from orcabatch.store.failed_files import SUFFIX, save_failed_files
+from orcabatch.store.values import NotStorable, encode
+
+if TYPE_CHECKING:
+    from orcabatch.batch.cases import Case
+    from orcabatch.engine.initializer import Initializer
+    from orcabatch.outcome import FileOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionBatch(Batch):
+    """A user's function over a list of files. Leaves no outputs but a list of failed files, where a folder is given.
+
+    Attributes:
+        version: what the caller says identifies what is not seen of the function; None: its results are not kept.
+        initializer: what sets up the processes that it runs in; its results may depend on it.
+        seen: the function's exact form, looked at before the first file; None where it has none, or none is needed.
+        set_up: the initializer's, likewise.
+        caveats: what the engineer should know of how its results are kept.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    postprocess: FunctionPostProcess
+    result_folder: Path | None = None
+    version: str | None = None
+    initializer: Initializer | None = None
+    seen: Described | None = None
+    set_up: Described | None = None
+    caveats: tuple[str, ...] = ()
+
+    # `reads_copies` and `moves_unasked` stay False: a function may ask the model for its path, write beside its input,
+    # and append to a list of this process, where whoever called it looks.
+
+    @classmethod
+    def over(
+        cls,
+        files: Iterable[Path],
+        function: Callable[..., Any],
+        result_folder: Path | None,
+        version: str | None = None,
+        cases: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> FunctionBatch:
+        """A batch named after the function."""
+        named = innermost(function)
+        name = getattr(named, "__name__", type(named).__name__).strip("<>")
+        absolute = tuple(Path(file).absolute() for file in files)
+        post = FunctionPostProcess(function, cases or {})
+        batch = cls(name, absolute, post, result_folder, version)
+        return batch if version is None else batch._looked_at()
+
+    def set_up_by(self, initializer: Initializer | None) -> Self:
+        """With an initializer."""
+        batch = replace(self, initializer=initializer)
+        return batch if self.version is None or initializer is None else batch._looked_at()
+
+    def _looked_at(self) -> Self:
+        """With the exact form of the function and what comes with it, and what to say where part of it has none."""
+        first, set_up = self.initializer, None
+        try:
+            seen = described(self.postprocess.function)
+            encode([self.postprocess.case_of(file) for file in self.files])
+            set_up = None if first is None else described(first.function, *first.args)
+        except NotStorable as error:
+            said = (
+                f"Results of {self.name} are not kept for the next run: {error}. Give plain values (numbers, text, "
+                "lists, arrays), or make such an object inside the function."
+            )
+            return replace(self, seen=None, caveats=(said,))
+        unsure = dict.fromkeys(seen.unsure + (set_up.unsure if set_up else ()))
+        said = (
+            f"Results of {self.name} are kept under version {self.version!r} whatever becomes of {', '.join(unsure)}: "
+            "nobody can see whether that changed. Change the version when it does."
+        )
+        return replace(self, seen=seen, set_up=set_up, caveats=(said,) if unsure else ())
+
+    @property
+    def label(self) -> str:
+        """The function with its module."""
+        return _label(self.postprocess.function)
+
+    def determinants(self, position: int) -> dict[str, Any] | None:
+        """The function's name, its exact form, the file's load case, the version that the caller gave, the initializer.
+
+        And the path as it is spelled: a function sees it (`latestFileName`, its second argument).
+
+        None without a version, or where something of it has no exact form.
+        """
+        if self.version is None or self.seen is None:
+            return None
+        by: dict[str, Any] = {
+            "function": [self.label, self.version],
+            "path": str(self.files[position]),
+            "code": self.seen.code,
+            "uses": dict(self.seen.uses),
+        }
+        case = self.postprocess.case_of(self.files[position])
+        if self.initializer is not None and self.set_up is not None:
+            by["initializer"] = [_label(self.initializer.function), self.set_up.code, dict(self.set_up.uses)]
+        return by | {"case": encode(case)} if case else by
+
+    def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
+        """Write the list of failed files, where there is a folder and any failed."""
+        if self.result_folder is None:
+            return Conclusion()
+        return Conclusion(save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes))
+
+
+def function_batch(
+    files: Iterable[Path], function: Callable[..., Any], options: Options, cases: Mapping[str, Case]
+) -> FunctionBatch:
+    """The batch of a function over files that were named, by themselves or by a YAML.
+
+    Raises:
+        OutputError: its result folder cannot be used.
+    """
+    batch = FunctionBatch.over(files, function, _folder(options), options.version, cases)
+    return batch.set_up_by(options.setup)
+
+
+class FunctionSource(Source):
+    """A list of `.sim` files together with a function; asked last: it claims whatever nobody else does."""
+
+    reasons: Mapping[str, str] = {
+        "function": "another function or version",
+        "initializer": "another initializer",
+        "code": "the function's code changed, or a constant, default or enclosed value of it",
+        "case": "its load case changed",
+        "path": "its path is spelled in another way, which a function can see",
+    }
+
+    def claims(self, given: Given) -> bool:
+        """Any list of files."""
+        return not isinstance(given, Mapping)
+
+    def read(self, given: Given, options: Options) -> Sequence[ReadBatch]:
+        """One batch. Raises TypeError where no function is given."""
+        files = [Path(file) for file in given]
+        if options.postprocess is None:
+            raise TypeError(
+                "run_batch was given .sim files without a function. Give postprocess=your_function, a function that "
+                "takes the loaded model and returns a value."
+            )
+        settings = parsed_settings(None, options, "performance")
+        cases, notes = load_cases(files, settings, options)
+        return [ReadBatch(function_batch(files, options.postprocess, options, cases), settings, notes, cases)]
+
+
+SOURCE = FunctionSource()
+
+
+def _folder(options: Options) -> Path | None:
+    """Where a plain function's batch leaves its files."""
+    if options.output_dir is None:
+        return None
+    folder = Path(options.output_dir).absolute()
+    return folder if options.planning else usable_folder(folder)
+
+
+def _label(function: Callable[..., Any]) -> str:
+    """The innermost function with its module."""
+    inner = innermost(function)
+    module = getattr(inner, "__module__", "") or ""
+    return f"{module}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
+
+
+def usable_folder(folder: Path) -> Path:
+    """The folder, made where it is missing.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_writable(folder)
+    except OSError as error:
+        raise OutputError(
+            f"The result folder {folder} cannot be written to: {error.strerror or error}. "
+            "Give another one (`output_dir=`, or `file_management.output_directory` in the YAML)."
+        ) from error
+    return folder

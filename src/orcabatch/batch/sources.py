@@ -1,0 +1,91 @@
+"""Who understands what `run_batch` is given: a short list of sources, each asked in turn.
+
+    YAMLs | cfg mapping | .sim files with a function  ── claims, read ──>  ReadBatch, ...  ──>  Request
+
+Another post-process package is a module with a `SOURCE` in it and a line in `SOURCES`. What else the house has to know
+of a package (whose versions and code decide a result, words for its keys, the column that names a row's file) is asked
+of its source too.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.batch.request import together
+from orcabatch.errors import SourceError
+
+if TYPE_CHECKING:
+    from orcabatch.batch.request import Options, ReadBatch, Request
+
+SOURCES = ["orcabatch.digitalmodel.source", "orcabatch.batch.functions"]
+"""Modules with a `SOURCE`, in the order in which they are asked. Names, so that none is imported before it is asked."""
+
+Given = MutableMapping[str, Any] | list[Path]
+"""What `run_batch` is given: a configuration in memory, or names of files."""
+
+
+class Source(ABC):
+    """One kind of thing that `run_batch` understands.
+
+    Attributes:
+        packages: distributions whose versions decide what a result is, beside `orcabatch.versions.DECISIVE`.
+        code: packages of modules whose source decides what a result is, our own: an edited clone has no new version.
+        reasons: why a file is done again, by the key of `Batch.determinants` that changed; `{first}` is the first file.
+    """
+
+    packages: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = {}
+
+    @abstractmethod
+    def claims(self, given: Given) -> bool:
+        """Whether this source reads it. Imports nothing heavy."""
+
+    @abstractmethod
+    def read(self, given: Given, options: Options) -> Sequence[ReadBatch]:
+        """The batches that it describes.
+
+        Raises:
+            TypeError, SourceError, SettingsError, OutputError: as `read_request`.
+        """
+
+
+def sources() -> list[Source]:
+    """All that are known, in the order in which they are asked."""
+    return [import_module(name).SOURCE for name in SOURCES]
+
+
+def read_request(source: Any, options: Options) -> Request:
+    """Make out what is asked for.
+
+    Raises:
+        TypeError: a mixture of kinds, or files without a function; says so.
+        SourceError: nothing to run, or not a YAML.
+        SettingsError: keys or values are wrong; lists all of them.
+        OutputError: a result folder cannot be used.
+    """
+    given = source if isinstance(source, MutableMapping) else _files(source)
+    reading = next(one for one in sources() if one.claims(given))
+    return together(reading.read(given, options), options)
+
+
+def _files(source: Any) -> list[Path]:
+    if isinstance(source, (str, os.PathLike)):
+        source = [source]
+    if not isinstance(source, Iterable):
+        raise TypeError(f"run_batch takes a YAML file, a cfg mapping or a list of files, not {type(source).__name__}.")
+    items = list(source)
+    strange = [item for item in items if not isinstance(item, (str, os.PathLike))]
+    if strange:
+        raise TypeError(
+            f"run_batch was given a list that holds {type(strange[0]).__name__} beside file names. Give a list of "
+            "YAML files, or a list of .sim files with postprocess=your_function; a cfg mapping is given alone."
+        )
+    if not items:
+        raise SourceError("run_batch was given an empty list: no files match. Check the folder and the pattern.")
+    return [Path(item) for item in items]

@@ -1,0 +1,140 @@
+"""digitalmodel's YAMLs and cfg mappings, read for `run_batch`.
+
+Covers what is a configuration, its `performance:` section with the given arguments, its check, its load cases, and a
+batch of its files. Imports nothing of digitalmodel, nor the rooms that do, before something is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.batch.functions import function_batch
+from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
+from orcabatch.batch.sources import Given, Source
+from orcabatch.errors import SourceError
+from orcabatch.orcaflex.binding import find_binding
+
+if TYPE_CHECKING:
+    from orcabatch.batch.batch import Batch
+    from orcabatch.digitalmodel.check.verdict import Checked
+    from orcabatch.digitalmodel.configuration import Configuration
+    from orcabatch.settings import Settings
+
+YAML_SUFFIXES = {".yml", ".yaml"}
+
+
+class DigitalModelSource(Source):
+    """YAMLs, several of them under one budget, or a cfg mapping; a function may take digitalmodel's place."""
+
+    code = ("orcabatch.digitalmodel",)
+    reasons: Mapping[str, str] = {
+        "configuration": "the configuration changed",
+        "merged": "the configuration changed",
+        "item": "the file is named in another way",
+        "output": "another result folder, or other settings of the output files",
+        "digitalmodel": "digitalmodel's sources changed",
+        "settled": "the first file of the list ({first}) settles the configuration anew",
+    }
+
+    def claims(self, given: Given) -> bool:
+        """A mapping, or a list with a YAML in it."""
+        return isinstance(given, MutableMapping) or any(_is_yaml(path) for path in given)
+
+    def read(self, given: Given, options: Options) -> Sequence[ReadBatch]:
+        """One batch of a mapping, one for each YAML."""
+        if isinstance(given, MutableMapping):
+            return [_from_cfg(given, options)]
+        if not all(_is_yaml(path) for path in given):
+            raise TypeError(
+                "run_batch was given YAML files and .sim files in one list. Give either YAML files, or .sim files with "
+                "postprocess=your_function."
+            )
+        from orcabatch.digitalmodel.check.verdict import refuse
+
+        asked = [_configured(path, options) for path in given]
+        refuse({one.configuration.lines.file: one.checked for one in asked})
+        return [_from_yaml(one, options) for one in asked]
+
+
+SOURCE = DigitalModelSource()
+
+
+def _is_yaml(path: Path) -> bool:
+    return path.suffix.lower() in YAML_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class _Configured:
+    """One YAML as read and checked, before anything is made or imported for it."""
+
+    configuration: Configuration
+    settings: Settings
+    checked: Checked
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.configuration.notes + self.checked.notes
+
+
+def _configured(path: Path, options: Options) -> _Configured:
+    from orcabatch.digitalmodel.check.verdict import checked
+    from orcabatch.digitalmodel.configuration import load_configuration
+
+    found = load_configuration(path, options.overrides, output_dir=options.output_dir)
+    settings = parsed_settings(found.performance, options, str(path))
+    check = checked(found.cfg, settings, options.check, read=found, only_files=options.postprocess is not None)
+    return _Configured(found, settings, check)
+
+
+def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
+    configuration, settings = asked.configuration, asked.settings
+    cases, notes = load_cases(configuration.files, settings, options, configuration.yaml_file.parent)
+    notes = (*asked.notes, *notes)
+    if options.postprocess is not None:
+        batch = function_batch(configuration.files, options.postprocess, options, cases)
+        return ReadBatch(batch, settings, notes, cases)
+    if not options.planning:
+        configuration.create_folders()
+    found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
+    return ReadBatch(found, settings, notes, cases)
+
+
+def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> ReadBatch:
+    from orcabatch.digitalmodel.check.verdict import checked, refuse
+
+    if "Analysis" not in cfg or "file_management" not in cfg:
+        raise SourceError(
+            "The cfg mapping is not one that digitalmodel has configured: it lacks Analysis or file_management. Give "
+            "the YAML file's name instead, or the cfg that digitalmodel hands to its post-process."
+        )
+    settings = parsed_settings(cfg.get("performance"), options, "cfg")
+    batch = _digitalmodel(cfg, settings, options)
+    check = checked(cfg, settings, options.check)
+    refuse({"cfg": check})
+    cases, notes = load_cases(batch.files, settings, options)
+    return ReadBatch(batch, settings, (*check.notes, *notes), cases)
+
+
+def _digitalmodel(
+    cfg: MutableMapping[str, Any], settings: Settings, options: Options, *, from_yaml: bool = False
+) -> Batch:
+    from orcabatch.digitalmodel.batch import DigitalModelBatch
+    from orcabatch.digitalmodel.finished import finished_batch
+    from orcabatch.digitalmodel.layout import open_gate
+
+    if options.planning:
+        return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
+    said: list[str] = []
+    if from_yaml and not options.fresh:
+        # Only where nobody looks at the configuration afterwards: digitalmodel would leave its marks in it.
+        finished = finished_batch(cfg, settings, said.append)
+        if finished is not None:
+            return finished
+    find_binding(settings.orcaflex)
+    open_gate()
+    batch = DigitalModelBatch.from_cfg(cfg, settings=settings)
+    batch.warnings += tuple(said)
+    return batch

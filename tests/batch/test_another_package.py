@@ -1,0 +1,80 @@
+"""A post-process package that nobody has heard of: a module of its own, and a line in the list of sources."""
+
+from __future__ import annotations
+
+import pytest
+
+import orcabatch
+from orcabatch.batch import sources
+from orcabatch.batch.request import Options
+
+
+@pytest.fixture
+def asked(tmp_path, sims, monkeypatch):
+    """A file of the package's own, and the package among the sources."""
+    monkeypatch.setattr(sources, "SOURCES", ["extremes_package", *sources.SOURCES])
+    path = tmp_path / "winter.extremes"
+    path.write_text("# results: out\n" + "".join(f"sims/{sim.name}: Line01, Line02\n" for sim in sims))
+    return path
+
+
+def run(path, **performance):
+    """A silent run over the simulated OrcaFlex."""
+    return orcabatch.run_batch(path, orcaflex="simulated", progress=False, performance=performance)
+
+
+def plain_loop(sims):
+    """What the package would compute file after file."""
+    import OrcFxAPI
+
+    found = []
+    for sim in sims:
+        model = OrcFxAPI.Model(str(sim), threadCount=1)
+        found.append(
+            {
+                name: float(
+                    model[name].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA).max()
+                )
+                for name in ("Line01", "Line02")
+            }
+        )
+    return found
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_its_batches_run_on_every_executor(orcaflex, asked, sims, tmp_path, executor):
+    """Its own source files, output names and fold; planned, run, locked and measured as digitalmodel's are."""
+    plan = orcabatch.plan_batch(asked, orcaflex="simulated")
+    assert [file.file.name for file in plan.files] == [sim.name for sim in sims]
+    assert not (tmp_path / "out").exists()
+    result = run(asked, executor=executor, process_count=2, ledger={"enabled": False})
+    alone = plain_loop(sims)
+    assert [value["largest"] for value in result.values] == alone
+    assert [path.name for path in result.outputs] == ["winter_all.txt", "performance_metrics.json"]
+    for sim, values in zip(sims, alone, strict=True):
+        lines = "".join(f"{name} {value!r}\n" for name, value in values.items())
+        assert (tmp_path / "out" / f"winter_{sim.stem}.txt").read_text() == lines
+    most = {name: max(values[name] for values in alone) for name in ("Line01", "Line02")}
+    assert (tmp_path / "out" / "winter_all.txt").read_text() == "".join(f"{k} {v!r}\n" for k, v in most.items())
+
+
+def test_its_results_are_kept_and_its_words_say_why_one_is_done_again(orcaflex, asked, sims, tmp_path):
+    """What determines a result is the package's to say, and what belongs to it; so are the words for what changed."""
+    assert len(run(asked).outcomes) == len(sims)
+    again = run(asked)
+    assert {outcome.status.value for outcome in again.outcomes} == {"skipped"}
+    (tmp_path / "out" / f"winter_{sims[1].stem}.txt").unlink()
+    lines = asked.read_text().splitlines()
+    lines[1] = lines[1].replace("Line01, Line02", "Line02")
+    asked.write_text("\n".join(lines))
+    changed = run(asked)
+    assert [outcome.status.value for outcome in changed.outcomes] == ["ok", "ok", *["skipped"] * (len(sims) - 2)]
+    assert any("other objects are asked for" in warning for warning in changed.warnings)
+    assert any(sims[0].name in warning for warning in changed.warnings)
+
+
+def test_the_first_source_that_claims_reads(orcaflex, asked):
+    """What only the last one, that of functions, claims needs a function."""
+    assert sources.read_request(asked, Options(planning=True)).batches[0].label == "extremes of winter"
+    with pytest.raises(TypeError, match=r"\.sim files without a function"):
+        orcabatch.run_batch([asked, asked.with_suffix(".sim")], progress=False)
