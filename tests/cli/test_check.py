@@ -187,6 +187,24 @@ def test_words_of_a_command_line_are_checked_too(orcabatch, batch):
     assert "b.yml, line 20: orcaflex.postprocess.summary: digitalmodel does not read csv_decimals." in said.text
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"basename": "orcaflex", "meta": {"label": "t"}}, "b.yml: meta.basename (where there is none, basename) is "),
+        ({"basename": "orcaflex", "meta": {"basename": "orcaflex"}}, "Give another name: `meta: {basename: orcaflex_"),
+        ({"basename": None}, "b.yml has no basename"),
+        ({"basename": "orcaflx"}, "orcaflex_analysis, orcaflex. Did you mean orcaflex?"),
+    ],
+)
+def test_a_basename_that_cannot_work_is_refused_before_anything_is_loaded(orcabatch, batch, command, sections, words):
+    """digitalmodel loads all files first, and ends in a KeyError; the YAML is named, there may be several."""
+    batch.write(**sections)
+    said, loads = run(orcabatch, command, "b.yml")
+    assert (said.code, loads) == (2, 0)
+    assert words in said.text
+
+
 def test_where_a_function_computes_only_the_choice_of_files_is_checked(batch, orcabatch):
     """The columns are not asked for."""
     management = configuration()["file_management"]

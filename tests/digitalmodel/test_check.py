@@ -400,6 +400,36 @@ def _at(path: tuple[str | int, ...], value: Any) -> Any:
     return value
 
 
+MOVED = [
+    (("file_management",), "pattern", "file_management.filename"),
+    (("file_management", "filename"), "contains", "file_management.filename.filters"),
+    (("default",), "overwrite", "default.config"),
+    (("default", "config"), "output", "default.config.overwrite"),
+    (("orcaflex",), "summary", "orcaflex.postprocess"),
+    (("orcaflex", "postprocess"), "postprocess", "orcaflex"),
+    (("orcaflex", "postprocess", "summary"), "Minimum", "orcaflex.postprocess.summary.statistics"),
+    (("orcaflex", "postprocess", "summary", "statistics"), "csv_decimal", "orcaflex.postprocess.summary"),
+    (("summary_settings",), "SimulationPeriod", "summary_settings.groups[].Columns[]"),
+    (("summary_settings", "groups", 0), "Statistic_Type", "summary_settings.groups[].Columns[]"),
+    ((), "filename", "file_management"),
+    ((), "postprocess", "orcaflex"),
+    ((), "SimulationPeriod", ""),
+    ((), "pattern", ""),
+]
+"""Where a key was put, what it is, and the section that reads it; none: too far off to say so."""
+
+
+@pytest.mark.parametrize(("path", "key", "home"), MOVED)
+def test_a_key_that_stands_a_level_off_is_told_where_it_belongs(
+    path: tuple[str | int, ...], key: str, home: str
+) -> None:
+    """It changes nothing where it is: a period for all columns, a pattern that chooses no files. Only said."""
+    cfg = _complete(builtin_configuration("orcaflex_post_process"), YAMLS["a summary with masters"])
+    found = [one for one in check_configuration(cfg, asked=_at(path, {key: None})) if key in one.path]
+    said = [f"digitalmodel does not read {key} here, only in {home}"] * bool(home)
+    assert [(one.problem, one.proven) for one in found] == [(text, False) for text in said]
+
+
 def finding(cfg: dict[str, Any], words: str) -> Finding:
     """The one finding that says so."""
     (found,) = [one for one in check_configuration(cfg) if words in str(one)]
@@ -464,7 +494,7 @@ def test_values_taken_over_in_the_masters_stead_are_said() -> None:
         (series(changed(SERIES, Label="time")), "a column that digitalmodel writes itself", True),
         (summary(HISTORY, label=5), "Label: 5 is no text", True),
         (summary(HISTORY, label="a/../../../x"), "outside the result folder", True),
-        (summary(HISTORY, label="a/b"), "a folder that is not there", True),
+        (summary(HISTORY, label="a/b"), "into a folder that is not there", True),
         (summary(HISTORY, label="failed_files"), "as that of the list of failed files", False),
         (series(SERIES, changed(SERIES, Label="y", SimulationPeriod=[1.0, 5.0])), "are those of the first", False),
     ],
@@ -514,6 +544,31 @@ def test_on_windows_names_that_differ_in_capitals_are_one_file() -> None:
     assert "a character that no file name on Windows may have" in said[1]
 
 
+@pytest.mark.parametrize("make", [summary, series])
+def test_a_label_that_goes_through_a_folder_needs_it_except_on_windows(make: Any, tmp_path: Path) -> None:
+    """Windows takes `a/..` away before it looks; elsewhere no table can be written, after all files were computed."""
+    cfg = make(HISTORY, label="a/../x")
+    cfg["Analysis"]["result_folder"] = str(tmp_path)
+    section = "summary_settings" if make is summary else "time_series_settings"
+    groups = {section: effective_groups(cfg, section)}
+    for windows in (True, False):
+        (said,) = name_faults(cfg, groups, windows=windows)
+        assert said.proven is not windows
+        assert ("into a folder that is not there" in said.problem) is not windows
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("a/b", "into a folder that is not there"), ("/../../x", "outside the result folder"), ("x", "")],
+)
+def test_meta_label_names_files_too(name: str, where: str, tmp_path: Path) -> None:
+    """Every summary is named after it."""
+    cfg = summary(HISTORY)
+    cfg["Analysis"] |= {"result_folder": str(tmp_path), "file_name": f"dm_{name}"}
+    said = [one for one in check_configuration(cfg) if "meta.label puts the table" in one.problem]
+    assert [(where in one.problem, one.proven) for one in said] == [(True, True)] * bool(where)
+
+
 SHAPES: list[tuple[dict[str, Any], str]] = [
     ({"summary_settings": 5}, "a section with groups is needed, not 5"),
     ({"summary_settings": {"groups": None}}, "a list of groups is needed, not None"),
@@ -553,6 +608,9 @@ def _begin(layout: Any, cfg: AttributeDict) -> None:
         ("orcaflex.postprocess.summary.csv_decimal", 2.0, "a whole number is needed, not 2.0", True),
         ("orcaflex.postprocess.summary.csv_decimal", None, "a whole number is needed, not None", True),
         ("orcaflex.postprocess.summary.flag", "False", "digitalmodel takes any text for on, 'False' too", False),
+        ("orcaflex.postprocess.summary.statistics.Mean", "False", "digitalmodel takes any text for on", False),
+        ("file_management.flag", "no", "digitalmodel takes any text for on, 'no' too", False),
+        ("file_management.filename", {"pattern": ["ab"]}, "digitalmodel needs one text, and takes ['ab'] for", False),
         ("orcaflex.postprocess.time_series.flag", True, "time_series_settings.data is not: no time series", False),
         ("summary_settings.groups", [], "summary is on, but there are no groups: nothing is written", False),
         ("default", {"config": {"overwrite": {"output": "true"}}}, "takes the text 'true' for false", False),

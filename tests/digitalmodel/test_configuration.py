@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -259,6 +260,42 @@ def test_sections_that_are_none_are_all_named_at_once(tmp_path: Path) -> None:
         load_configuration(_batch(tmp_path, asked), output_dir=None)
     for key in ("file_management:", "orcaflex.postprocess.summary:", "default.config:", "filename.extension:"):
         assert key in str(refused.value)
+
+
+UNUSABLE = {
+    "input_directory": {"input_directory": 5},
+    "output_directory": {"output_directory": ["a"]},
+    "filters": {"filename": {"filters": ["a"]}},
+    "contains": {"filename": {"filters": {"contains": 5}}},
+    "not_contains": {"filename": {"filters": {"not_contains": ["a", 5]}}},
+    "min_size_kb": {"filename": {"filters": {"min_size_kb": "5"}}},
+    "regex": {"filename": {"filters": {"regex": 5}}},
+}
+
+
+@pytest.mark.parametrize("key", UNUSABLE)
+def test_values_with_which_no_file_can_be_looked_for_are_named(key: str, tmp_path: Path) -> None:
+    """digitalmodel ends in a TypeError or AttributeError for each of them."""
+    asked = {"file_management": {"input_directory": "sims", **UNUSABLE[key]}}
+    with pytest.raises(SettingsError, match=rf"dm_fsts\.yml:\n  file_management\..*{key}.* needed"):
+        load_configuration(_batch(tmp_path, asked))
+
+
+def test_an_empty_section_of_filters_filters_nothing(tmp_path: Path) -> None:
+    """`filters:` with all its keys commented out; digitalmodel's own search dies of it."""
+    asked = {"file_management": {"input_directory": "sims", "filename": {"filters": None}}}
+    assert len(load_configuration(_batch(tmp_path, asked)).files) == 6
+
+
+@pytest.mark.parametrize("pattern", ["case*", "*case", ""])
+def test_a_pattern_with_stars_at_its_ends_is_refused_in_words(pattern: str, tmp_path: Path) -> None:
+    """digitalmodel adds them itself, and up to Python 3.12 pathlib takes no two in a row."""
+    asked = {"file_management": {"input_directory": "sims", "filename": {"pattern": pattern}}}
+    if sys.version_info >= (3, 13):
+        assert load_configuration(_batch(tmp_path, asked)).files
+        return
+    with pytest.raises(SourceError, match=rf"dm_fsts\.yml: .*pattern: {re.escape(repr(pattern))} cannot be looked for"):
+        load_configuration(_batch(tmp_path, asked))
 
 
 def test_no_match_says_pattern_and_folder_and_what_is_there(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ import yaml
 from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
 from orcabatch.digitalmodel.check.lines import Lines, lines_of
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory
+from orcabatch.digitalmodel.input_files import faults as file_faults
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
 from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.errors import OutputError, SettingsError, SourceError
+from orcabatch.settings.nearest import nearest
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
 
@@ -191,7 +193,9 @@ def _basename(asked: Mapping[str, Any], yaml_name: str) -> str:
             f"{yaml_name} has no basename, so digitalmodel does not know what it is for. "
             f"Write `basename: orcaflex_post_process` at its top (allowed: {allowed})."
         )
-    raise SourceError(f"{yaml_name}: basename {basename!r} is not an OrcaFlex post-process. Allowed: {allowed}.")
+    near = nearest(str(basename), BASENAMES)
+    hint = f" Did you mean {near}?" if near else ""
+    raise SourceError(f"{yaml_name}: basename {basename!r} is not an OrcaFlex post-process. Allowed: {allowed}.{hint}")
 
 
 def _check(cfg: Mapping[str, Any], yaml_name: str) -> None:
@@ -203,6 +207,8 @@ def _check(cfg: Mapping[str, Any], yaml_name: str) -> None:
     extensions = _lookup(cfg, "file_management.filename.extension")
     if not isinstance(extensions, list) or "sim" not in extensions:
         faults.append(f"file_management.filename.extension: a list with sim in it is needed, not {extensions!r}")
+    management = cfg.get("file_management")
+    faults += file_faults(management) if isinstance(management, Mapping) else ()
     said = [fault for fault in faults if fault]
     if said:
         raise SettingsError(f"{yaml_name}:\n  " + "\n  ".join(said))

@@ -14,7 +14,7 @@ import importlib.util
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,21 @@ def find_input_files(cfg: MutableMapping[str, Any]) -> dict[str, list[Path]]:
     """The files by extension that `cfg` asks for, as digitalmodel would list them.
 
     Raises:
-        SourceError: the input folder does not exist.
+        SourceError: the input folder does not exist, or the pattern cannot be looked for.
     """
     folder = input_directory(cfg)
+    try:
+        return _found_in(folder, cfg)
+    except ValueError as error:  # what pathlib makes of `*case**.sim`
+        pattern = cfg["file_management"]["filename"].get("pattern")
+        raise SourceError(
+            f"{cfg['Analysis'].get('CustomInputFile')}: file_management.filename.pattern: {pattern!r} cannot be looked "
+            f"for ({error}). digitalmodel puts a star before and behind it; write the part of the name that all files "
+            "share, without stars at its ends."
+        ) from error
+
+
+def _found_in(folder: Path, cfg: MutableMapping[str, Any]) -> dict[str, list[Path]]:
     if importlib.util.find_spec("assetutilities") is None:
         return search(folder, cfg["file_management"]["filename"])
     try:
@@ -48,9 +60,41 @@ def _as_installed(cfg: Mapping[str, Any], folder: Path) -> dict[str, list[Path]]
     management = copy.deepcopy(dict(cfg["file_management"]))
     # Given what is resolved already, so that nothing is looked for in, or created below, the working folder.
     management.update(input_directory=str(folder), output_directory=None)
+    if management["filename"].get("filters") is None:
+        management["filename"].pop("filters", None)  # an empty section, of which assetutilities 0.1.0 dies
     asked = AttributeDict(file_management=management, Analysis=AttributeDict(copy.deepcopy(dict(cfg["Analysis"]))))
     found: dict[str, list[Path]] = FileManagement().get_files_in_directory(asked)["file_management"]["input_files"]
     return found
+
+
+def faults(management: Mapping[str, Any]) -> Iterator[str]:
+    """Values of `file_management` with which digitalmodel cannot look for files."""
+    for name in ("input_directory", "output_directory"):
+        value = management.get(name)
+        if value is not None and not isinstance(value, str | os.PathLike):
+            yield f"file_management.{name}: the name of a folder is needed, not {value!r}"
+    filename = management.get("filename")
+    filters = (filename.get("filters") if isinstance(filename, Mapping) else None) or {}
+    where = "file_management.filename.filters"
+    if not isinstance(filters, Mapping):
+        yield f"{where}: a section with keys is needed, not {filters!r}; leave it out for no filter"
+        return
+    for name, kinds, needed in _FILTERS:
+        value = filters.get(name)
+        parts = value if isinstance(value, list) and name in _LISTS else ()
+        if value not in (None, "NULL", []) and not (
+            isinstance(value, kinds) and all(isinstance(part, str) for part in parts)
+        ):
+            yield f"{where}.{name}: {needed} is needed, not {value!r}"
+
+
+_LISTS = ("contains", "not_contains")
+_FILTERS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    *((name, (list, str), "a list of texts") for name in _LISTS),
+    *((name, (int, float), "a number") for name in ("min_size_kb", "max_size_kb")),
+    ("regex", (str,), "a text"),
+)
+"""The kinds of value that each filter is compared with."""
 
 
 def input_directory(cfg: Mapping[str, Any]) -> Path:

@@ -47,7 +47,7 @@ def key_faults(
                 continue
             group = known_groups.get(path) or known_groups.get(path[:-2])
             column = group.columns[int(path[-1])] if group is not None and path != group.path else None
-            found = _fault(name, level, section, column)
+            found = _fault(name, dotted(path, lambda _: "[]"), section, column)
             if found is not None:
                 place = group.place_of(column) if group and column else group.place if group else dotted(path)
                 yield Finding((*path, name), place, *found)
@@ -76,8 +76,9 @@ def _levels(value: Any, path: Path, pattern: str) -> Iterator[tuple[Path, Level,
             yield from _levels(item, (*path, str(key)), f"{pattern}.{key}" if pattern else str(key))
 
 
-def _fault(key: str, level: Level, section: Mapping[Any, Any], column: Column | None) -> tuple[str, str, bool] | None:
+def _fault(key: str, pattern: str, section: Mapping[Any, Any], column: Column | None) -> tuple[str, str, bool] | None:
     """Problem, nearest and whether it is proven; None where the key may stand there."""
+    level = LEVELS[pattern]
     right = nearest(key, sorted(level.read) + sorted(level.idle), alike=MISSPELT)
     beside = (name for name in level.read if name in section)
     if right in level.idle or any(_is_set_aside(key, name) for name in beside) or _is_harmless(section.get(key), level):
@@ -86,9 +87,22 @@ def _fault(key: str, level: Level, section: Mapping[Any, Any], column: Column | 
         said = f"digitalmodel does not read {key}"
         said += f"; {right} stands beside it and counts" if right in section else _instead(right, column)
         return said, right, right not in section
+    home = _home(key, pattern)
+    if home:
+        return f"digitalmodel does not read {key} here, only in {home}", "", False
     if not level.closed:
         return None
     return f"digitalmodel does not read {key}", nearest(key, sorted(level.read), begun=True), False
+
+
+def _home(key: str, pattern: str) -> str:
+    """The section above or below this one that reads the key; at the top, where notes stand, only directly below."""
+    for other, level in LEVELS.items():
+        above = other == "" or pattern.startswith((f"{other}.", f"{other}["))
+        below = other.startswith((f"{pattern}.", f"{pattern}[")) if pattern else "." not in other
+        if key in level.read and other != pattern and (above or below):
+            return other or "the top of the YAML"
+    return ""
 
 
 def _is_set_aside(key: str, right: str) -> bool:

@@ -137,14 +137,20 @@ def name_faults(
 
 def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, windows: bool) -> Iterator[Finding]:
     separators = "/\\" if windows else "/"
-    if any(separator in label for separator in separators):
-        places = [os.path.normpath(os.path.join(folder, f"{prefix}_{label}.csv")) for prefix in prefixes]  # noqa: PTH118
-        inside = all(PurePath(place).is_relative_to(os.path.normpath(folder)) for place in places)
-        missing = any(not os.path.isdir(os.path.dirname(place)) for place in places)  # noqa: PTH112, PTH120
-        where = "a folder that is not there" if inside else "outside the result folder"
-        yield _of_group(group, f"Label {shown(label)} puts the table {where}", proven=not inside or missing)
-    elif windows and _WINDOWS_FORBIDS.search(label):
-        yield _of_group(group, f"Label {shown(label)} holds a character that no file name on Windows may have")
+    names = [f"{prefix}_{label}.csv" for prefix in prefixes]
+    if any(separator in name for separator in separators for name in names):
+        places = [os.path.join(folder, name) for name in names]  # noqa: PTH118
+        plain = [os.path.normpath(place) for place in places]
+        inside = all(PurePath(place).is_relative_to(os.path.normpath(folder)) for place in plain)
+        # Windows takes `a/..` away before it looks; elsewhere `a` must be there.
+        missing = any(not os.path.isdir(os.path.dirname(place)) for place in (plain if windows else places))  # noqa: PTH112, PTH120
+        where = "into a folder that is not there" if missing else "into another folder"
+        where = where if inside else "outside the result folder"
+        by = f"Label {shown(label)}" if any(separator in label for separator in separators) else "meta.label"
+        yield _of_group(group, f"{by} puts the table {where}", proven=not inside or missing)
+    elif windows and any(_WINDOWS_FORBIDS.search(name) for name in names):
+        by = f"Label {shown(label)}" if _WINDOWS_FORBIDS.search(label) else "meta.label"
+        yield _of_group(group, f"{by} holds a character that no file name on Windows may have")
 
 
 def _collisions(

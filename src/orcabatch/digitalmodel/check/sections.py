@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orcabatch.digitalmodel.base_config import OUTPUTS
+from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
 from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
 from orcabatch.digitalmodel.check.vocabulary import SETTINGS_OF
 from orcabatch.digitalmodel.settle import flagged, writes_series
@@ -96,6 +96,7 @@ def value_faults(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     """Values outside columns that fail, or do something else than they say."""
     for output in OUTPUTS:
         yield from _output(cfg, output)
+    yield from _texts_for_flags(cfg)
     yield from _nothing_written(cfg)
     overwrite = _at(cfg, "default", "config", "overwrite", "output")
     if isinstance(overwrite, str):
@@ -106,10 +107,6 @@ def value_faults(cfg: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _output(cfg: Mapping[str, Any], output: str) -> Iterator[Finding]:
     path: Path = ("orcaflex", "postprocess", output)
-    flag = _at(cfg, *path, "flag")
-    if isinstance(flag, str):
-        said = f"digitalmodel takes any text for on, {shown(flag)} too; write true or false without quotes"
-        yield _fault((*path, "flag"), said, proven=False)
     section = _at(cfg, *path)
     decimals = section.get("csv_decimal", 6) if isinstance(section, Mapping) else 6
     whole = isinstance(decimals, int) and not isinstance(decimals, bool)
@@ -117,6 +114,20 @@ def _output(cfg: Mapping[str, Any], output: str) -> Iterator[Finding]:
         yield _fault(
             (*path, "csv_decimal"), f"a whole number is needed, not {shown(decimals)}: no table can be rounded"
         )
+
+
+def _texts_for_flags(cfg: Mapping[str, Any]) -> Iterator[Finding]:
+    """Texts where true or false is asked for: `'False'` is on."""
+    paths: list[Path] = [("orcaflex", "postprocess", output, "flag") for output in OUTPUTS]
+    paths += [("file_management", "flag")]
+    paths += [("time_series_settings", "data")] if flagged(cfg, "time_series") else []
+    if flagged(cfg, "summary"):
+        paths += [("orcaflex", "postprocess", "summary", "statistics", name) for name in STATISTICS]
+    for path in paths:
+        flag = _at(cfg, *path)
+        if isinstance(flag, str) and flag:
+            said = f"digitalmodel takes any text for on, {shown(flag)} too; write true or false without quotes"
+            yield _fault(path, said, proven=False)
 
 
 def _nothing_written(cfg: Mapping[str, Any]) -> Iterator[Finding]:
@@ -138,6 +149,10 @@ def _filters(cfg: Mapping[str, Any]) -> Iterator[Finding]:
         if isinstance(value, str) and len(value) > 1 and value != "NULL":
             said = f"digitalmodel looks for each letter of {shown(value)} by itself; write a list: [{value}]"
             yield _fault(("file_management", "filename", "filters", name), said, proven=False)
+    pattern = _at(cfg, "file_management", "filename", "pattern")
+    if isinstance(pattern, list | Mapping):
+        said = f"digitalmodel needs one text, and takes {shown(pattern)} for letters of which a name has one"
+        yield _fault(("file_management", "filename", "pattern"), said, proven=False)
 
 
 def _at(cfg: Mapping[str, Any], *path: Any) -> Any:
