@@ -11,8 +11,7 @@ from typing import Any
 from monitor.making import outcome, still_probes
 from orcabatch.engine.contract import Event
 from orcabatch.monitor import PerformanceMonitor
-from orcabatch.monitor.metrics import RunRecord, build_metrics
-from orcabatch.monitor.sample import Sample
+from orcabatch.monitor.metrics import SeriesPoint, build_metrics
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
 
 HOSTILE_NAMES = (
@@ -94,7 +93,7 @@ def batch_metrics(
         at_s = step * 5.0
         busy = sum(each.started_s <= at_s < each.finished_s for each in outcomes)
         fraction = min(busy / workers, 1.0)
-        sample = Sample(
+        sample = SeriesPoint(
             at_s=at_s,
             cpu_percent=85 * fraction * chance.uniform(0.9, 1.1),
             host_cpu_percent=90 * fraction,
@@ -111,8 +110,7 @@ def batch_metrics(
         monitor.metrics["cpu_utilization"].append(sample.cpu_percent)
         monitor.metrics["memory_usage"].append(sample.memory_percent)
         monitor.metrics["thread_efficiency"].append(fraction)
-    record = RunRecord.of_monitor(
-        monitor,
+    record = monitor.record(
         batch="standard",
         started_at=datetime(2026, 11, 24, 9, 30, tzinfo=UTC),
         wall_s=wall_s,

@@ -35,8 +35,7 @@ def metrics():
     monitor.add_outcome(failed(5))
     monitor.add_outcome(outcome(6, status=Status.SKIPPED, phases={}))
     return build_metrics(
-        RunRecord.of_monitor(
-            monitor,
+        monitor.record(
             settings={"mode": "dynamic", "path": Path("a")},
             plan={"files": 7},
             host={"logical_cpus": 4},
@@ -54,7 +53,7 @@ def test_it_fits_the_schema(metrics):
 
 def test_an_empty_monitor_fits_the_schema():
     """A run that failed before its first file leaves metrics too."""
-    Metrics.model_validate_json(json.dumps(build_metrics(RunRecord.of_monitor(PerformanceMonitor()))))
+    Metrics.model_validate_json(json.dumps(build_metrics(PerformanceMonitor().record())))
 
 
 def test_the_published_schema_is_the_one_of_the_code():
@@ -136,7 +135,7 @@ def test_an_interrupted_run_says_so():
     monitor = PerformanceMonitor()
     monitor.listener(Event("run_started", 0.0, -1, {"files": 3, "limit": 2}))
     monitor.listener(Event("run_finished", 4.0, -1, {"interrupted": True}))
-    assert build_metrics(RunRecord.of_monitor(monitor))["state"] == "interrupted"
+    assert build_metrics(monitor.record())["state"] == "interrupted"
 
 
 def test_the_diary_is_kept_without_its_loud_kinds_and_without_what_files_say():
@@ -147,7 +146,7 @@ def test_the_diary_is_kept_without_its_loud_kinds_and_without_what_files_say():
     monitor.listener(Event("phase", 0.2, 0, {"phase": "extract"}))
     monitor.listener(Event("sample", 0.2, -1, {"cpu_percent": 3.0}))
     monitor.listener(Event("finished", 1.0, 0, {"status": "ok", "batch": "b", "phases": {"load": 1.0}}))
-    assert build_metrics(RunRecord.of_monitor(monitor))["events"] == [
+    assert build_metrics(monitor.record())["events"] == [
         [0.0, "run_started", -1, {"files": 1, "limit": 2}],
         [0.1, "started", 0, {"worker": "w", "attempt": 1}],
         [1.0, "finished", 0, {"status": "ok", "batch": "b"}],
@@ -159,7 +158,7 @@ def test_batches_of_one_call_have_their_own_files():
     monitor = PerformanceMonitor()
     monitor.add_outcome(outcome(0, batch="a"))
     monitor.add_outcome(outcome(0, batch="b"))
-    assert [file["batch"] for file in build_metrics(RunRecord.of_monitor(monitor, batch="b"))["files"]] == ["b"]
+    assert [file["batch"] for file in build_metrics(monitor.record(batch="b"))["files"]] == ["b"]
 
 
 def test_equal_failures_are_one_group_with_their_files():

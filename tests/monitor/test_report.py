@@ -16,7 +16,7 @@ from monitor.batches import HOSTILE_NAMES, batch_metrics, laid_out, with_failure
 from monitor.making import failed, outcome
 from orcabatch.errors import SourceError
 from orcabatch.monitor import PerformanceMonitor
-from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
+from orcabatch.monitor.metrics import build_metrics, write_metrics
 from orcabatch.monitor.notebook import result_html
 from orcabatch.monitor.report import read_metrics, render_report, write_report
 from orcabatch.monitor.report.charts import LEFT, clock, moments, runs, thinned, ticks
@@ -142,7 +142,7 @@ def test_it_says_what_happened(batches):
 
 def test_an_empty_run_has_a_report():
     """A batch that was interrupted before its first file, without samples, settings or plan."""
-    content = render_report(build_metrics(RunRecord.of_monitor(PerformanceMonitor())))
+    content = render_report(build_metrics(PerformanceMonitor().record()))
     said = Page(content).text
     assert "No worker had a file in this run." in said
     assert "Sampling was switched off" in said
@@ -153,7 +153,7 @@ def test_only_failures_have_a_report():
     """No file came through; there is still a timeline of what was tried."""
     monitor = PerformanceMonitor()
     monitor.add_outcome(failed(0, phases={"load": 2.0}, error=None))
-    metrics = build_metrics(RunRecord.of_monitor(monitor, wall_s=3.0))
+    metrics = build_metrics(monitor.record(wall_s=3.0))
     assert "1 file: exception" in Page(render_report(metrics)).text
 
 
@@ -163,7 +163,7 @@ def test_a_skipped_file_has_no_time(batches):
 
     monitor = PerformanceMonitor()
     monitor.add_outcome(outcome(0, status=Status.SKIPPED))
-    metrics = build_metrics(RunRecord.of_monitor(monitor, wall_s=1.0))
+    metrics = build_metrics(monitor.record(wall_s=1.0))
     assert "No worker had a file in this run." in Page(render_report(metrics)).text
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.job import visits
 from orcabatch.errors import OutputError
-from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
+from orcabatch.monitor.metrics import build_metrics, write_metrics
 from orcabatch.settings import to_section
 from orcabatch.store.paths import place_of
 
@@ -52,7 +52,7 @@ def write_account(
     for batch in request.batches:
         notices = [notice for notice in said.notices if notice.batch == batch.name]
         own = shared | {"settings": to_section(request.own[batch.name]), "notices": notices}
-        metrics = build_metrics(RunRecord.of_monitor(monitor, batch=batch.name, **own))
+        metrics = build_metrics(monitor.record(batch=batch.name, **own))
         proof = batch.proof(in_own_order(batch, request, monitor.outcomes), orcaflex)
         if proof is not None:
             metrics["proof"] = proof
@@ -64,7 +64,7 @@ def write_account(
             except OutputError as error:
                 complaints.append(f"The metrics are not written: {error}. The results are not concerned.")
     if len(request.batches) > 1:
-        metrics = build_metrics(RunRecord.of_monitor(monitor, **shared, notices=said.notices))
+        metrics = build_metrics(monitor.record(**shared, notices=said.notices))
     return metrics, written, complaints
 
 

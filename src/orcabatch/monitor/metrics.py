@@ -14,12 +14,13 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.contract import Event
+from orcabatch.host.sampler import HostRates
 from orcabatch.monitor import bottlenecks
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
 from orcabatch.monitor.costs import Machine, lower_bound
@@ -30,12 +31,27 @@ from orcabatch.store.atomic import write_bytes
 from orcabatch.versions import DECISIVE, installed_versions
 
 if TYPE_CHECKING:
-    from orcabatch.monitor.performance import PerformanceMonitor
-    from orcabatch.monitor.sample import Sample
     from orcabatch.notice import Notice
 
 SCHEMA_VERSION = 1
 """Raised when a reader of an older version would be misled; new keys alone do not raise it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint(HostRates):
+    """One line of the time series: what the host gave, and what the workers did.
+
+    Attributes:
+        lock_taken: share of the time the interpreter lock was found taken, 0 to 1.
+        busy_workers: workers that have a file now.
+        limit: how many may have one; 0 where nobody said.
+        efficiency: busy worker seconds / (limit x wall) since the sample before; None where nobody said.
+    """
+
+    lock_taken: float
+    busy_workers: int
+    limit: int
+    efficiency: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,7 @@ class RunRecord:
     batch: str = ""
     outcomes: Sequence[FileOutcome] = ()
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    samples: Sequence[Sample] = ()
+    samples: Sequence[SeriesPoint] = ()
     events: Sequence[Event] = ()
     evidence: Evidence = field(default_factory=Evidence)
     verdict: Bottleneck = Bottleneck.BALANCED
@@ -81,32 +97,6 @@ class RunRecord:
     notices: Sequence[Notice] = ()
     executor_why: str = ""
     memory_budget_bytes: int = 0
-
-    @classmethod
-    def of_monitor(cls, monitor: PerformanceMonitor, **more: Any) -> RunRecord:
-        """What a monitor holds, with whatever else the caller knows (the attributes above).
-
-        A given `batch` takes that batch's outcomes alone; several batches of one call share the rest.
-        """
-        state = monitor.state
-        batch = more.get("batch")
-        outcomes = [outcome for outcome in monitor.outcomes if batch is None or outcome.batch == batch]
-        known: dict[str, Any] = {
-            "batch": batch or _only(outcome.batch for outcome in outcomes),
-            "outcomes": outcomes,
-            "series": {name: list(values) for name, values in monitor.metrics.items()},
-            "samples": list(monitor.samples),
-            "events": list(monitor.events),
-            "evidence": monitor.evidence(),
-            "verdict": monitor.analyze_bottlenecks(),
-            "limits": list(state.limits),
-            "started_at": monitor.started_at,
-            "wall_s": monitor.wall_s,
-            "state": "interrupted" if state.interrupted else "running" if monitor.running else "finished",
-            "warnings": list(state.warnings),
-            "executor_why": state.executor_why,
-        }
-        return cls(**(known | more))
 
 
 def build_metrics(record: RunRecord) -> dict[str, Any]:
@@ -253,11 +243,9 @@ def _file(outcome: FileOutcome) -> dict[str, Any]:
     }
 
 
-def _columns(samples: Sequence[Sample]) -> dict[str, list[Any]]:
+def _columns(samples: Sequence[SeriesPoint]) -> dict[str, list[Any]]:
     """The time series by column."""
-    from orcabatch.monitor.sample import SAMPLE_COLUMNS
-
-    return {name: [getattr(sample, name) for sample in samples] for name in SAMPLE_COLUMNS}
+    return {column.name: [getattr(sample, column.name) for sample in samples] for column in fields(SeriesPoint)}
 
 
 def _kept(events: Sequence[Event]) -> list[Event]:
@@ -280,9 +268,3 @@ def _versions() -> dict[str, str]:
     """Versions of Python, the system and the packages that were installed when the file was written."""
     system = {"python": platform.python_version(), "system": platform.platform()}
     return system | installed_versions(("orcabatch", "orcfxapi", *DECISIVE, "pydantic", "psutil"))
-
-
-def _only(names: Any) -> str:
-    """The name that all share; empty where there are none or several."""
-    distinct = set(names)
-    return distinct.pop() if len(distinct) == 1 else ""

@@ -27,7 +27,7 @@ from orcabatch.host.sampler import Contention, HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken, most_lock_taken
 from orcabatch.monitor import bottlenecks, costs
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
-from orcabatch.monitor.sample import Sample
+from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, write_metrics
 from orcabatch.monitor.state import RunState
 from orcabatch.outcome import FileOutcome, Phase
 
@@ -64,13 +64,14 @@ class PerformanceMonitor:
         events: the engine's diary without its loud kinds, for a replay.
         state: the run as far as its events told it.
         started_at: when `start` was called, UTC.
+        running: whether it was started and not stopped.
     """
 
     def __init__(
         self, settings: Any = None, *, io_wait_threshold: float = 20.0, probes: HostReaders | None = None
     ) -> None:
         self.metrics: dict[str, list[float]] = {name: [] for name in SERIES}
-        self.samples: list[Sample] = []
+        self.samples: list[SeriesPoint] = []
         self.events: list[Event] = []
         self.state = RunState()
         self.started_at: datetime | None = None
@@ -84,7 +85,7 @@ class PerformanceMonitor:
         self._places: dict[tuple[str, int], tuple[int, int]] = {}
         self._guard = threading.RLock()
         self._sampler: Sampler | None = None
-        self._running = False
+        self.running = False
         self._origin = time.perf_counter()
         self._ended_s = 0.0
         self._efficiency_before = (0.0, 0.0)
@@ -93,9 +94,9 @@ class PerformanceMonitor:
 
     def start(self) -> Self:
         """Begin to sample in a thread of its own; a monitor that runs already goes on."""
-        if self._running:
+        if self.running:
             return self
-        self._running = True
+        self.running = True
         if self.started_at is None:
             self.started_at = datetime.now(UTC)
             self._origin = time.perf_counter()
@@ -107,12 +108,12 @@ class PerformanceMonitor:
 
     def stop(self) -> None:
         """Take a last sample and stop; calling it again does nothing."""
-        if not self._running:
+        if not self.running:
             return
         if self._sampler is not None:
             self._sampler.stop()
         self._ended_s = self._now()
-        self._running = False
+        self.running = False
 
     def __enter__(self) -> Self:
         return self.start()
@@ -127,14 +128,9 @@ class PerformanceMonitor:
         return time.perf_counter() - self._origin
 
     @property
-    def running(self) -> bool:
-        """Whether it was started and not stopped."""
-        return self._running
-
-    @property
     def wall_s(self) -> float:
         """Seconds from the start until the stop, or until now."""
-        return self._now() if self._running else self._ended_s
+        return self._now() if self.running else self._ended_s
 
     # -- fed by the engine and by the sampling thread
 
@@ -201,7 +197,7 @@ class PerformanceMonitor:
         """Turn what was read into a sample and three of the series; on the sampling thread."""
         with self._guard:
             self.state.advance(reading.rates.at_s)
-            sample = Sample(
+            sample = SeriesPoint(
                 **asdict(reading.rates),
                 lock_taken=self._lock_taken(reading),
                 busy_workers=len(self.state.running),
@@ -270,6 +266,31 @@ class PerformanceMonitor:
                 files=len(files),
             )
 
+    def record(self, **more: Any) -> RunRecord:
+        """What goes into the metrics: what was measured, with whatever else the caller knows (fields of `RunRecord`).
+
+        A given `batch` takes that batch's outcomes alone; several batches of one call share the rest.
+        """
+        state, batch = self.state, more.get("batch")
+        outcomes = [outcome for outcome in self.outcomes if batch is None or outcome.batch == batch]
+        names = {outcome.batch for outcome in outcomes}
+        known: dict[str, Any] = {
+            "batch": batch or (names.pop() if len(names) == 1 else ""),
+            "outcomes": outcomes,
+            "series": {name: list(values) for name, values in self.metrics.items()},
+            "samples": list(self.samples),
+            "events": list(self.events),
+            "evidence": self.evidence(),
+            "verdict": self.analyze_bottlenecks(),
+            "limits": list(state.limits),
+            "started_at": self.started_at,
+            "wall_s": self.wall_s,
+            "state": "interrupted" if state.interrupted else "running" if self.running else "finished",
+            "warnings": list(state.warnings),
+            "executor_why": state.executor_why,
+        }
+        return RunRecord(**(known | more))
+
     def export(self, path: Path | str | None = None) -> Path:
         """Write what was measured as metrics JSON and return where it is.
 
@@ -279,8 +300,6 @@ class PerformanceMonitor:
         Raises:
             OutputError: the file cannot be written.
         """
-        from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
-
         target = Path(path) if path is not None else self._file
-        write_metrics(target, build_metrics(RunRecord.of_monitor(self)))
+        write_metrics(target, build_metrics(self.record()))
         return target

@@ -45,7 +45,6 @@ class Running:
         tier: small, medium or large.
         started_s: seconds since the run began.
         phase: where it is.
-        phase_s: since when, seconds since the run began.
     """
 
     index: int
@@ -56,7 +55,6 @@ class Running:
     tier: str
     started_s: float
     phase: str
-    phase_s: float
 
 
 @dataclass(slots=True)
@@ -127,14 +125,7 @@ class RunState:
     def expect(
         self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0, threads_per_process: int = 0
     ) -> None:
-        """Say what is to be done, before the run: names, sizes and predicted memory of its files.
-
-        Args:
-            tasks: the files.
-            cap_percent: `max_usage_percent`; 0: not known.
-            seats: files at once that the licence seats allow; 0: no limit known.
-            threads_per_process: worker threads in each worker process; 0: workers are no processes.
-        """
+        """Say what is to be done, before the run: see `PerformanceMonitor.expect`."""
         self._tasks = {task.index: task for task in in_plan_order(tasks)}
         self.total_files = len(self._tasks)
         self.total_bytes = sum(task.size_bytes for task in self._tasks.values())
@@ -212,7 +203,6 @@ class RunState:
             tier=task.tier if task else "",
             started_s=event.at_s,
             phase="load",
-            phase_s=event.at_s,
         )
 
     def _take_back(self, index: int) -> dict[str, str]:
@@ -233,7 +223,7 @@ class RunState:
     def _enter(self, event: Event) -> None:
         running = self.running.get(event.index)
         if running is not None:
-            running.phase, running.phase_s = str(event.data.get("phase", "")), event.at_s
+            running.phase = str(event.data.get("phase", ""))
 
     def _finish(self, event: Event) -> None:
         had, status = self.running.pop(event.index, None), str(event.data.get("status", "ok"))
