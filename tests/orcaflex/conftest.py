@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orcabatch import simulated
-from orcabatch.orcaflex.broker.hook import hook_of
-from orcabatch.orcaflex.owners import owners_of
+from orcabatch.orcaflex.broker.hook import Hook
+from orcabatch.orcaflex.owners import Owners
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def orcaflex():
         counters = count.counters
         assert counters.never_destroyed == 0
         assert counters.destroyed_on_wrong_thread == 0
-        assert not hook_of(module).installed
-        assert hook_of(module).memories == {}
-        assert not owners_of(module).installed
-        assert owners_of(module).files == {}
+        assert not Hook.of(module).installed
+        assert Hook.of(module).memories == {}
+        assert not Owners.of(module).installed
+        assert Owners.of(module).files == {}
         assert {name: vars(kind)[name] for kind, name in replaced} == own
         assert module.Model.orcaFlexObjectClass(module.ObjectType.Line) is before is module.OrcaFlexLineObject
     finally:

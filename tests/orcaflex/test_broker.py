@@ -11,7 +11,7 @@ from orcabatch import simulated
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.broker import BrokerOptions, Question
 from orcabatch.orcaflex.broker import options as broker_options
-from orcabatch.orcaflex.broker.hook import hook_of
+from orcabatch.orcaflex.broker.hook import Hook
 from orcabatch.orcaflex.session import Session
 from orcabatch.simulated import ObjectSpec, ObjectType
 from orcaflex.driving import broker, run, values
@@ -372,7 +372,7 @@ def test_objects_look_like_orcflexs_own(orcaflex, sims):
 def test_two_brokers_share_one_hook(orcaflex, sims):
     """The hook goes in with the first model and out with the last."""
     file = sims(1)[0]
-    hook = hook_of(orcaflex)
+    hook = Hook.of(orcaflex)
     sessions = [Session(find_binding(), broker(orcaflex)) for _ in range(2)]
     assert not hook.installed
     for session in sessions:
@@ -392,7 +392,7 @@ def test_a_refused_licence_leaves_no_hook(orcaflex, sims):
     with pytest.raises(orcaflex.DLLError) as caught:
         session.load(sims(1)[0])
     assert caught.value.status == orcaflex.StatusCode.LicensingError
-    assert not hook_of(orcaflex).installed
+    assert not Hook.of(orcaflex).installed
     session.close()
 
 

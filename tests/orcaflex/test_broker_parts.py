@@ -13,9 +13,9 @@ import pytest
 from orcabatch.orcaflex.broker.answers import Answers
 from orcabatch.orcaflex.broker.check import SelfCheck, same_bits
 from orcabatch.orcaflex.broker.foresight import Foresight
+from orcabatch.orcaflex.broker.hook import writers
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError, period_number
 from orcabatch.orcaflex.broker.lore import Foreseen, Lore, Record, bind
-from orcabatch.orcaflex.broker.surface import writers
 from orcabatch.simulated import ObjectSpec, ObjectType
 from orcaflex.driving import broker, run, values
 

@@ -14,7 +14,7 @@ import pytest
 from orcabatch import FileReleased, simulated
 from orcabatch.orcaflex import owners as owners_module
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.orcaflex.owners import Shells, owners_of
+from orcabatch.orcaflex.owners import Owners, Shells
 from orcabatch.orcaflex.session import Session
 from orcaflex.driving import broker, run, values
 
@@ -530,7 +530,7 @@ def test_what_ended_by_itself_is_not_remembered(orcaflex, sims, brokered, monkey
     session = Session(find_binding(), broker(orcaflex) if brokered else None, shells=shells)
     for file in sims(3):
         model = session.load(file)
-        opened = owners_of(orcaflex).files[model.handle.value]
+        opened = Owners.of(orcaflex).files[model.handle.value]
         for _ in range(3000):
             orcaflex.OrcaFlexObject(model.handle, model.general.handle, model.general.type)
         kept = [orcaflex.OrcaFlexObject(model.handle, model.general.handle, orcaflex.ObjectType.Line) for _ in range(9)]

@@ -28,7 +28,7 @@ from typing import Any
 
 from orcabatch.errors import FileReleased
 from orcabatch.orcaflex.gone import Key, Tombstone, bury, is_gone, tombstone
-from orcabatch.orcaflex.patches import Patches
+from orcabatch.orcaflex.patches import ModuleExtension
 
 MOST_SHELLS = 10_000
 """So many objects of earlier files keep their address: some megabytes."""
@@ -120,41 +120,22 @@ class Shells:
         self._objects.extend(objects)
 
 
-class Owners:
-    """The open files of one OrcFxAPI module; see the module."""
+class Owners(ModuleExtension):
+    """The open files of one OrcFxAPI module; see the module. While it is in, constructors note what they make."""
 
     def __init__(self, module: Any) -> None:
-        # Held weakly: the table of owners must not outlive the module.
-        self._module: Callable[[], Any] = weakref.ref(module)
+        super().__init__(module)
         self.files: dict[Any, Opened] = {}
         self._handle = module.Handle
         self._emptied = type("Handle", (EmptyHandle, module.Handle), {"__slots__": ()})
         self._serials = itertools.count(1)
         self._threads: dict[Any, int] = {}
         self._lost: dict[int, list[Any]] = {}
-        self._users = 0
-        self._lock = threading.Lock()
-        self._patches = Patches()
 
-    @property
-    def installed(self) -> bool:
-        """Whether OrcFxAPI's constructors note what they make."""
-        return self._users > 0
-
-    def acquire(self, native: Any) -> None:
-        """One more session has a native model."""
+    def own(self, native: Any) -> None:
+        """A session made this native model and destroys it: it is none that a function made for itself."""
+        self.acquire()
         self._threads.pop(native.handle.value, None)
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._put_in()
-
-    def release(self) -> None:
-        """One fewer."""
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._patches.take_out()
 
     def open(self, file: str, native: Any) -> Opened:
         """The file was loaded into this native model: what is made over it from now on belongs to the file."""
@@ -206,8 +187,8 @@ class Owners:
         opened.claim_object(made, handle)
         return opened.handle
 
-    def _put_in(self) -> None:
-        module, put = self._module(), self._patches.put
+    def _put_in(self, module: Any) -> None:
+        put = self._patches.put
         put(module.OrcaFlexObject, "__init__", self._object_made)
         put(module.Model, "__init__", self._model_made)
         if hasattr(module, "Tags"):
@@ -379,15 +360,3 @@ def _alone() -> tuple[int, int]:
 
 
 _ALONE = _alone()
-
-_OWNERS: weakref.WeakKeyDictionary[Any, Owners] = weakref.WeakKeyDictionary()
-_MAKING = threading.Lock()
-
-
-def owners_of(module: Any) -> Owners:
-    """The owners of this OrcFxAPI module; there is one table."""
-    with _MAKING:
-        owners = _OWNERS.get(module)
-        if owners is None:
-            owners = _OWNERS[module] = Owners(module)
-        return owners

@@ -1,9 +1,18 @@
-"""Functions and methods of OrcFxAPI that are replaced for a while, and put back."""
+"""What we put into an OrcFxAPI module for a while: replaced functions and methods, and who sees that they are put back.
+
+    session or broker ── of(module).acquire() ──> ModuleExtension ── first ──> _put_in(module)
+                      ── release() ─────────────────────────────── last ───> Patches put back
+
+There is one `ModuleExtension` of each class for a module, because OrcFxAPI's classes are one for all threads.
+"""
 
 from __future__ import annotations
 
+import threading
+import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Self
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Takes what stands there, gives what is to stand there."""
@@ -26,6 +35,7 @@ class Patches:
         setattr(owner, name, mine)
 
         def undo() -> None:
+            # What a user's own code has put there since is his: putting ours back would take it away from him.
             if vars(owner).get(name) is mine:
                 setattr(owner, name, original)
 
@@ -35,3 +45,55 @@ class Patches:
         """Put OrcFxAPI's own back, but for what somebody else has replaced since."""
         while self._undo:
             self._undo.pop()()
+
+
+class ModuleExtension(ABC):
+    """Something of ours in one OrcFxAPI module: put in for its first user, taken out after its last."""
+
+    _made: ClassVar[weakref.WeakKeyDictionary[Any, Any]]
+    _making: ClassVar[threading.Lock]
+
+    def __init_subclass__(cls) -> None:
+        cls._made, cls._making = weakref.WeakKeyDictionary(), threading.Lock()
+
+    def __init__(self, module: Any) -> None:
+        # Held weakly: the table of extensions must not outlive the module, which is its key.
+        self._module: Callable[[], Any] = weakref.ref(module)
+        self._patches = Patches()
+        self._users = 0
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, module: Any) -> Self:
+        """The one of this OrcFxAPI module."""
+        with cls._making:
+            found: Self | None = cls._made.get(module)
+            if found is None:
+                found = cls._made[module] = cls(module)
+            return found
+
+    @property
+    def installed(self) -> bool:
+        """Whether it is in."""
+        return self._users > 0
+
+    def acquire(self) -> None:
+        """One more user: a model is about to be made, or was."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._put_in(self._module())
+
+    def release(self) -> None:
+        """One fewer."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._take_out(self._module())
+
+    @abstractmethod
+    def _put_in(self, module: Any) -> None:
+        """Replace what is to be replaced, by `self._patches`."""
+
+    def _take_out(self, module: Any) -> None:
+        self._patches.take_out()

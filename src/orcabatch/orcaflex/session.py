@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.orcaflex.files import check_readable
-from orcabatch.orcaflex.owners import Opened, Shells, owners_of
+from orcabatch.orcaflex.owners import Opened, Owners, Shells
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
@@ -114,21 +114,21 @@ class Session:
         self._leave()
         if outlasting or not self._cleared():
             self._discard()
-        owners_of(self.binding.module).take_back()
+        Owners.of(self.binding.module).take_back()
 
     def close(self) -> None:
         """Destroy the model. A session that was closed cannot load again."""
         self._on_own_thread("close")
         self._closed = True
         if self.binding.is_genuine:
-            owners = owners_of(self.binding.module)
+            owners = Owners.of(self.binding.module)
             if owners.has_models_left():
                 gc.collect()  # the last moment at which this thread can destroy what its functions left in cycles
             owners.take_back()
         self._discard()
 
     def _opened_model(self, file: Path) -> Any:
-        native, owners = self._native, owners_of(self.binding.module)
+        native, owners = self._native, Owners.of(self.binding.module)
         self._opened = owners.open(str(file), native.handle)
         if self._broker is not None:
             return self._broker.model_over(native, self._opened.handle)
@@ -137,7 +137,7 @@ class Session:
     def _leave(self) -> None:
         opened, self._opened, self._model = self._opened, None, None
         if opened is not None:
-            owners_of(self.binding.module).close(opened, self._shells)
+            Owners.of(self.binding.module).close(opened, self._shells)
 
     def _cleared(self) -> bool:
         try:
@@ -150,7 +150,7 @@ class Session:
     def _make_native(self) -> None:
         module = self.binding.module
         self._native = module.Model(threadCount=self._thread_count)
-        owners_of(module).acquire(self._native)
+        Owners.of(module).own(self._native)
         if self._broker is not None:
             self._broker.attach(self._native)
 
@@ -161,7 +161,7 @@ class Session:
             return
         if self._broker is not None:
             self._broker.detach(native)
-        owners_of(self.binding.module).release()
+        Owners.of(self.binding.module).release()
         destroy(self.binding.module, native)
 
     def _on_own_thread(self, what: str) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.broker.hook import hook_of
+from orcabatch.orcaflex.broker.hook import Hook
 from orcabatch.orcaflex.broker.keys import Keys
 from orcabatch.orcaflex.broker.lore import Foreseen, Lore
 from orcabatch.orcaflex.broker.memory import Memory
@@ -59,7 +59,7 @@ class Broker:
         self, module: Any, options: BrokerOptions, questions: Sequence[Question] = (), draw: Draw = secrets.randbelow
     ) -> None:
         self._module, self.options, self._draw = module, options, draw
-        self._hook = hook_of(module)
+        self._hook = Hook.of(module)
         self.lore = Lore(_seeds(Keys(module), questions))
         self.distrusted = False
 

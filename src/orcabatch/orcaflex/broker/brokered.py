@@ -2,7 +2,7 @@
 
 Each method looks whether its object has a memory and is on the model's thread; where not, the binding is asked as if
 nothing were here. How the classes get into OrcFxAPI: `orcabatch.orcaflex.broker.hook`; what empties a memory:
-`orcabatch.orcaflex.broker.replaced`.
+`orcabatch.orcaflex.broker.hook`.
 """
 
 from __future__ import annotations

@@ -1,39 +1,44 @@
-"""How the broker's classes get into OrcFxAPI: its own class hook, a subclass of `Model`, and `replaced` functions.
+"""How the broker gets into OrcFxAPI: its own class hook, a subclass of `Model`, and replaced functions.
 
-The hook is process-wide and there is one per OrcFxAPI module, counted: put in with the first model of a broker's, taken
-out with the last. Objects of models that no broker owns get the same classes, which then do nothing: whether an object
-asks a memory is decided by its model's handle, when it is made.
+    Hook ── class of an object, of a model ──> `brokered`, which asks the memory
+         └─ replaced functions: what may change a model ──> empties its memory
+                            └ what is asked all the time ──> remembered
+
+There is one hook per OrcFxAPI module, put in with the first model of a broker's and taken out with the last. Objects of
+models that no broker owns get the same classes, which then do nothing: whether an object asks a memory is decided by
+its model's handle, when it is made.
+
+What may change a model is every export of the DLL that is not known to read only (`writers`), so a change is seen
+whichever Python class it is made through. What the binding asks beside every question is remembered: whether its DLL is
+of some version, for the process; whether the file holds frequency domain dynamics and how many samples a period has,
+for the loaded file, in its memory. Models that no broker owns, other threads, and failures get OrcFxAPI's own answer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
-import weakref
-from collections.abc import Callable
+import ctypes
+from _thread import get_ident
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.orcaflex.broker.brokered import BrokeredModel, BrokeredObject, BrokeredRangeGraphs
-from orcabatch.orcaflex.broker.replaced import Replaced
-from orcabatch.orcaflex.owners import owners_of
+from orcabatch.orcaflex.owners import Owners
+from orcabatch.orcaflex.patches import ModuleExtension, Patches
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker.memory import Memory
 
 
-class Hook:
+class Hook(ModuleExtension):
     """The hook of one OrcFxAPI module, and the memories of the models that brokers own."""
 
     def __init__(self, module: Any) -> None:
-        # Held weakly: the module's table of hooks must not outlive the module.
-        self._module: Callable[[], Any] = weakref.ref(module)
+        super().__init__(module)
         self.memories: dict[Any, Memory] = {}
         self._classes: dict[type, type] = {}
         self._model_class: type | None = None
-        self._users = 0
-        self._lock = threading.Lock()
-        self._owners = owners_of(module)
-        self._replaced = Replaced(self.memories)
+        self._owners = Owners.of(module)
 
     def __call__(self, _kind: Any, base: type) -> type:
         """The class for an object of this kind, over the class that the binding or another hook chose."""
@@ -42,27 +47,14 @@ class Hook:
             found = self._classes[base] = self._object_class(base)
         return found
 
-    @property
-    def installed(self) -> bool:
-        """Whether OrcFxAPI asks this hook."""
-        return self._users > 0
+    def _put_in(self, module: Any) -> None:
+        module.Model.addOrcaFlexObjectClassHook(self)
+        replace_functions(module, self._patches, self.memories)
 
-    def acquire(self) -> None:
-        """One more model of a broker's is about to be made."""
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._module().Model.addOrcaFlexObjectClassHook(self)
-                self._replaced.put_in(self._module())
-
-    def release(self) -> None:
-        """One fewer."""
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                with contextlib.suppress(ValueError):  # somebody emptied OrcFxAPI's list
-                    self._module().Model.removeOrcaFlexObjectClassHook(self)
-                self._replaced.take_out()
+    def _take_out(self, module: Any) -> None:
+        with contextlib.suppress(ValueError):  # somebody emptied OrcFxAPI's list
+            module.Model.removeOrcaFlexObjectClassHook(self)
+        super()._take_out(module)
 
     def model_class(self) -> type:
         """The subclass of the module's `Model`."""
@@ -86,6 +78,7 @@ class Hook:
         module, memories, claim = self._module(), self.memories, self._owners.claim
         files = self._owners.files
         ranges = (BrokeredRangeGraphs,) if hasattr(base, "RangeGraph") else ()
+        # A class of a user's or of another hook's may have an `__init__` of its own, which must run.
         plain = base.__init__ is module.OrcaFlexObject.__init__  # type: ignore[misc]
 
         def made(self: Any, modelHandle: Any, handle: Any, type: Any) -> None:  # noqa: A002, N803 - OrcFxAPI's names
@@ -93,6 +86,8 @@ class Hook:
             memory = memories.get(value)
             if not plain:
                 base.__init__(self, modelHandle, handle, type)  # type: ignore[misc]
+            # Else straight into `__dict__`, where OrcFxAPI's own puts it by three `__setattr__` in Python: a model has
+            # hundreds of objects, and this is run for each of them in every file.
             elif memory is not None and memory.objects.making is handle:
                 self.__dict__.update(handle=handle, modelHandle=files[value].handle, type=type)
             else:
@@ -104,14 +99,138 @@ class Hook:
         return type(base.__name__, (BrokeredObject, *ranges, base), body)
 
 
-_HOOKS: weakref.WeakKeyDictionary[Any, Hook] = weakref.WeakKeyDictionary()
-_MAKING = threading.Lock()
+def replace_functions(module: Any, patches: Patches, memories: Mapping[Any, Memory]) -> None:
+    """Replace OrcFxAPI's own functions; what an OrcFxAPI does not have is left out."""
+    replaced, find_model = _Replacements(memories), module.HelperMethods.GetModelHandle
+    for name in writers(module):
+        patches.put(module, name, lambda original: replaced.write(original, module, find_model))
+    patches.put(module, "_checkVersion", _version)
+    patches.put(module, "_GetNumOfSamples", replaced.sample_count)
+    patches.put(module.HelperMethods, "IsFrequencyDomainDynamics", replaced.frequency_domain)
 
 
-def hook_of(module: Any) -> Hook:
-    """The hook of this OrcFxAPI module; there is one."""
-    with _MAKING:
-        hook = _HOOKS.get(module)
-        if hook is None:
-            hook = _HOOKS[module] = Hook(module)
-        return hook
+class _Replacements:
+    """What stands in the place of OrcFxAPI's functions, given what stood there."""
+
+    def __init__(self, memories: Mapping[Any, Memory]) -> None:
+        self._memories = memories
+
+    def _memory(self, model_handle: Any) -> Memory | None:
+        memory = self._memories.get(getattr(model_handle, "value", model_handle))
+        return memory if memory is not None and get_ident() == memory.thread else None
+
+    def write(self, original: Callable[..., Any], module: Any, find_model: Callable[[Any], Any]) -> Callable[..., Any]:
+        def write(*args: Any) -> Any:
+            # Only models of this thread can be changed by this call: OrcaFlex refuses all others (status 68).
+            thread = get_ident()
+            mine = [memory for memory in tuple(self._memories.values()) if memory.thread == thread]
+            if mine:
+                mine = self._changed(
+                    mine, [each for each in args if isinstance(each, module.Handle) and each], find_model
+                )
+            with contextlib.ExitStack() as changes:
+                for memory in mine:
+                    changes.enter_context(memory.change())
+                return original(*args)
+
+        return write
+
+    def _changed(self, mine: list[Memory], handles: Sequence[Any], find_model: Callable[[Any], Any]) -> list[Memory]:
+        # Handles of models, or of objects of them; one that leads nowhere, or none at all: it may be any of them.
+        found: list[Memory] = []
+        for handle in handles:
+            memory = self._memories.get(handle.value)
+            if memory is None:
+                try:
+                    memory = self._memories.get(find_model(handle).value)
+                except Exception:  # noqa: BLE001 - OrcFxAPI's own error comes from the call itself
+                    return mine
+            if memory in mine and memory not in found:
+                found.append(memory)
+        return found if handles else mine
+
+    def frequency_domain(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def is_frequency_domain(model_handle: Any) -> Any:
+            memory = self._memory(model_handle)
+            if memory is None:
+                return original(model_handle)
+            return memory.fact("frequency domain", lambda: original(model_handle))
+
+        return is_frequency_domain
+
+    def sample_count(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def sample_count(model_handle: Any, period: Any, status: Any) -> Any:
+            memory = self._memory(model_handle)
+            if memory is None or not isinstance(period, ctypes.Structure):
+                return original(model_handle, period, status)
+            counts, key = memory.sample_counts, bytes(period)
+            if key not in counts:
+                count = original(model_handle, period, status)
+                if status.value:
+                    return count
+                counts[key] = count
+            status.value = 0  # the caller looks at it, as after a call that went well
+            return counts[key]
+
+        return sample_count
+
+
+def _version(original: Callable[..., Any]) -> Callable[..., Any]:
+    known: dict[str, Any] = {}
+
+    def is_at_least(version: str) -> Any:
+        if version not in known:
+            known[version] = original(version)
+        return known[version]
+
+    return is_at_least
+
+
+# The list is of readers, so that an export which a later OrcFxAPI adds counts as a change until it is known to be none:
+# a memory emptied for nothing costs a question, one kept for too long gives a wrong number. Names are those under which
+# OrcFxAPI binds them. What another handle stands for (a diffraction, a canvas) is no model.
+_READING_PREFIXES = (
+    "_AVIFile", "_Close", "_CopyBuffer", "_CreateBitmapCanvas", "_CreateCycleHistogram", "_CreateLocalExtrema",
+    "_CreateTimeHistorySummary", "_CreateViewFilter", "_DestroyBitmapCanvas", "_DestroyCycleHistogram",
+    "_DestroyLocalExtrema", "_DestroyTimeHistorySummary", "_DestroyViewFilter", "_Enumerate", "_Evaluate",
+    "_FreeBuffer", "_Get", "_GroupGet", "_LocalExtrema", "_Open", "_Orcina", "_Query", "_Save", "_ViewFilter",
+)  # fmt: skip
+_READERS = frozenset(
+    {
+        "_AnalyseExtrema",
+        "_CalculateExtremeStatisticsExcessesOverThreshold",
+        "_CalculateLinkedStatisticsTimeSeriesStatistics",
+        "_CalculateRratio",
+        "_CalculateTimeSeriesStatistics",
+        "_CreateCollatedResultsAdmin",
+        "_CreateModel2",
+        "_CreateModel3DViewBitmap",
+        "_DataRequiresIndex",
+        "_DeleteObject",
+        "_DestroyCollatedResultsAdmin",
+        "_DestroyModel",
+        "_DestroyModes",
+        "_DestroyTags",
+        "_DrawModel3DViewToBitmapCanvas",
+        "_ExternalFunctionPrint",
+        "_FitExtremeStatistics",
+        "_ModuleEnabled",
+        "_ObjectCalled",
+        "_RegisterLicenceNotFoundHandler",
+        "_ReportActionProgressW",
+        "_SimulateToleranceIntervals",
+        "_SolveEquation",
+        "_SysFreeString",
+        "_TranslateDiffractionOutput",
+        "_mmioStringToFOURCCA",
+    }
+)
+_EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
+"""The class of every function of a DLL."""
+
+
+def writers(module: Any) -> Iterator[str]:
+    """Names of the exports that may change a model."""
+    for name, value in tuple(vars(module).items()):
+        if isinstance(value, _EXPORT) and name not in _READERS and not name.startswith(_READING_PREFIXES):
+            yield name

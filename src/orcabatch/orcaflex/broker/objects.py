@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Callable, Collection
 from typing import Any
 
-from orcabatch.orcaflex.owners import owners_of
+from orcabatch.orcaflex.owners import Owners
 
 _FEW = 4
 _LONGEST_NAME = 48
@@ -22,7 +22,7 @@ class Objects:
 
     def __init__(self, module: Any, model_handle: Any, adopt: Callable[[Any], None]) -> None:
         self._module, self._model_handle, self._adopt = module, model_handle, adopt
-        self._files = owners_of(module).files
+        self._files = Owners.of(module).files
         self.making: Any = None
         self._hooks: list[Any] = []
         self._by_name: dict[str, Any] = {}
