@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from orcabatch.orcaflex.broker.answers import Answers
-from orcabatch.orcaflex.broker.check import SelfCheck, same_bits
-from orcabatch.orcaflex.broker.foresight import Foresight
 from orcabatch.orcaflex.broker.hook import writers
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError, period_number
-from orcabatch.orcaflex.broker.lore import Foreseen, Lore, Record, bind
+from orcabatch.orcaflex.broker.prefetch import Foresight
+from orcabatch.orcaflex.broker.question_history import Foreseen, Lore, Record, bind
+from orcabatch.orcaflex.broker.self_check import SelfCheck, same_bits
 from orcabatch.simulated import ObjectSpec, ObjectType
 from orcaflex.driving import broker, run, values
 

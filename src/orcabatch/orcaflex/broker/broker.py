@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.orcaflex.broker.answer_cache import Memory
 from orcabatch.orcaflex.broker.hook import Hook
 from orcabatch.orcaflex.broker.keys import Keys
-from orcabatch.orcaflex.broker.lore import Foreseen, Lore
-from orcabatch.orcaflex.broker.memory import Memory
+from orcabatch.orcaflex.broker.question_history import Foreseen, Lore
 
 if TYPE_CHECKING:
-    from orcabatch.orcaflex.broker.check import Draw
     from orcabatch.orcaflex.broker.options import BrokerOptions, Question
+    from orcabatch.orcaflex.broker.self_check import Draw
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ from _thread import get_ident
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.broker.brokered import BrokeredModel, BrokeredObject, BrokeredRangeGraphs
+from orcabatch.orcaflex.broker.classes import BrokeredModel, BrokeredObject, BrokeredRangeGraphs
 from orcabatch.orcaflex.owners import Owners
 from orcabatch.orcaflex.patches import ModuleExtension, Patches
 
 if TYPE_CHECKING:
-    from orcabatch.orcaflex.broker.memory import Memory
+    from orcabatch.orcaflex.broker.answer_cache import Memory
 
 
 class Hook(ModuleExtension):

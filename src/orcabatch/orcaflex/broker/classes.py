@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.orcaflex.broker.keys import UnkeyableError
 
 if TYPE_CHECKING:
-    from orcabatch.orcaflex.broker.memory import Memory
+    from orcabatch.orcaflex.broker.answer_cache import Memory
 
 # Names and signatures below are OrcFxAPI's.
 # ruff: noqa: N802, N803, D102

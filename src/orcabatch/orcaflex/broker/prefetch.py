@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from orcabatch.orcaflex.broker.keys import period_number
-from orcabatch.orcaflex.broker.lore import Foreseen, Group, Name, Plan, Record, bind
+from orcabatch.orcaflex.broker.question_history import Foreseen, Group, Name, Plan, Record, bind
 
 _DOUBLE_BYTES = 8
 _LEAST = 2

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.orcaflex.broker.answers import Answers
-from orcabatch.orcaflex.broker.check import Draw, SelfCheck
-from orcabatch.orcaflex.broker.foresight import Foresight, HistoryKey, Joint
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError
-from orcabatch.orcaflex.broker.lore import Foreseen, Name, Plan, Record
 from orcabatch.orcaflex.broker.objects import Objects
+from orcabatch.orcaflex.broker.prefetch import Foresight, HistoryKey, Joint
+from orcabatch.orcaflex.broker.question_history import Foreseen, Name, Plan, Record
+from orcabatch.orcaflex.broker.self_check import Draw, SelfCheck
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker.options import BrokerOptions
