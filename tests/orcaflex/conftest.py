@@ -25,7 +25,7 @@ def orcaflex():
         assert counters.never_destroyed == 0
         assert counters.destroyed_on_wrong_thread == 0
         assert not Hook.of(module).installed
-        assert Hook.of(module).memories == {}
+        assert Hook.of(module).caches == {}
         assert not Owners.of(module).installed
         assert Owners.of(module).files == {}
         assert {name: vars(kind)[name] for kind, name in replaced} == own

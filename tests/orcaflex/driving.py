@@ -6,17 +6,17 @@ from contextlib import suppress
 
 from orcabatch import simulated
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.orcaflex.broker import Broker, BrokerOptions
+from orcabatch.orcaflex.broker import BrokerOptions, ResultBroker
 from orcabatch.orcaflex.session import Session
 
 
 def broker(module, questions=(), draw=lambda count: 0, **options):
     """A broker that draws the first joint answer of a file for its self-check."""
-    return Broker(module, BrokerOptions(**options), questions, draw)
+    return ResultBroker(module, BrokerOptions(**options), questions, draw)
 
 
 def run(files, function, shared=None, counting=simulated.counting, **begin):
-    """What the function makes of each file, and what each file cost: a list of (value, Counters, Report)."""
+    """What the function makes of each file, and what each file cost: a list of (value, Counters, BrokerReport)."""
     session = Session(find_binding(), shared)
     results = []
     try:

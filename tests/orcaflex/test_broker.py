@@ -167,7 +167,8 @@ def test_branching_code_wastes_an_answer_once(orcaflex, sims):
     # 4 singly; then X Y Z Velocity jointly, 2 of them wasted, 2 singly; then X Y Curvature Torque; then only X and Y.
     assert [counters.log_passes for _, counters, _ in results] == [4, 4, 4, 4, 4, 4]
     assert [counters.calls["C_GetMultipleTimeHistoriesW"] for _, counters, _ in results[1:]] == [1] * 5
-    assert [[question.variable for question in group.questions] for group in shared.lore.plan()] == [["X", "Y"]]
+    groups = shared.question_history.expected()
+    assert [[question.variable for question in group.questions] for group in groups] == [["X", "Y"]]
 
 
 def test_code_that_leaves_its_path_is_asked_nothing_more_ahead(orcaflex, sims):
@@ -268,7 +269,7 @@ def test_while_a_change_lasts_orcaflex_is_asked(orcaflex, sims):
     """What is read between the beginning and the end of a change (in a handler, say) is neither old nor remembered."""
 
     def postprocess(model):
-        line, memory = model["Line01"], model._memory
+        line, memory = model["Line01"], model._answer_cache
         line.TimeHistory("X", None, orcaflex.oeEndA)
         with memory.change():
             with simulated.counting() as count:
@@ -488,7 +489,7 @@ def test_memory_of_the_answers_is_bounded(orcaflex, sims):
     limit = 4 * 8 * 101
 
     def postprocess(model):
-        memory = model._memory
+        memory = model._answer_cache
         out = []
         for name in ("X", "Y", "Z", "Velocity", "Curvature", "Torque") * 2:
             out.append(model["Line01"].TimeHistory(name, (0.0, 10.0), orcaflex.oeEndA).tobytes())
@@ -515,8 +516,8 @@ def test_the_answers_stay_within_what_is_reserved_for_the_file(orcaflex, sims, m
         out = []
         for line, name in asked:
             out.append(model[line].TimeHistory(name, (0.0, 10.0), orcaflex.oeEndA).tobytes())
-            if hasattr(model, "_memory"):
-                tables = {id(table): table.nbytes for table, _ in model._memory.held.values()}
+            if hasattr(model, "_answer_cache"):
+                tables = {id(table): table.nbytes for table, _ in model._answer_cache.held.values()}
                 most.append(sum(tables.values()))
         return out
 

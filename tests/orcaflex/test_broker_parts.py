@@ -10,22 +10,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from orcabatch.orcaflex.broker.answers import Answers
 from orcabatch.orcaflex.broker.hook import writers
+from orcabatch.orcaflex.broker.kept_answers import KeptAnswers
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError, period_number
-from orcabatch.orcaflex.broker.prefetch import Foresight
-from orcabatch.orcaflex.broker.question_history import Foreseen, Lore, Record, bind
+from orcabatch.orcaflex.broker.prefetch import Prefetch, bind
+from orcabatch.orcaflex.broker.question_history import ExpectedQuestion, QuestionHistory, QuestionRecord
 from orcabatch.orcaflex.broker.self_check import SelfCheck, same_bits
 from orcabatch.simulated import ObjectSpec, ObjectType
 from orcaflex.driving import broker, run, values
 
 
 def question(label, variable="X", order=0):
-    return Foreseen(label, variable, None, (label, variable, None), order)
+    return ExpectedQuestion(label, variable, None, (label, variable, None), order)
 
 
 def record(asked, bound=None, missed=()):
-    made = Record(bound=bound or {}, missed=set(missed))
+    made = QuestionRecord(bound=bound or {}, missed=set(missed))
     for period, names in asked.items():
         for name in names:
             made.note(period, (name, "X", None), None)
@@ -33,7 +33,7 @@ def record(asked, bound=None, missed=()):
 
 
 def labels(lore):
-    return [(group.period, [item.label for item in group.questions]) for group in lore.plan()]
+    return [(group.period, [item.label for item in group.questions]) for group in lore.expected()]
 
 
 def test_periods_that_mean_the_same_have_one_key(orcaflex):
@@ -84,10 +84,10 @@ def test_what_files_asked_is_expected_of_the_next(orcaflex):
     """In their order, grouped by period; a later file's new period takes over its group."""
     keys = Keys(orcaflex)
     short, long = keys.period((0.0, 5.0)), keys.period((0.0, 9.0))
-    lore = Lore()
+    lore = QuestionHistory()
     lore.learn(record({short: ["a", "b"], None: ["c"]}))
     assert labels(lore) == [(short, ["a", "b"]), (None, ["c"])]
-    plan = lore.plan()
+    plan = lore.expected()
     group = bind(plan, {}, long, ("b", "X", None))
     assert group is plan[0]
     assert bind(plan, {group.number: long}, long, ("b", "X", None)) is None
@@ -100,7 +100,7 @@ def test_what_was_missed_is_not_expected_again(orcaflex):
     keys = Keys(orcaflex)
     period = keys.period((0.0, 5.0))
     number = period_number(period)
-    lore = Lore([(period, question("a")), (period, question("b"))])
+    lore = QuestionHistory([(period, question("a")), (period, question("b"))])
     lore.learn(record({period: ["a"]}, {0: period}, [(number, ("b", "X", None))]))
     for names in (["a", "b"], ["a"], ["a", "b"]):
         lore.learn(record({period: names}, {0: period}))
@@ -114,7 +114,7 @@ def test_what_is_missed_again_takes_longer_to_come_back(orcaflex):
     keys = Keys(orcaflex)
     period = keys.period((0.0, 5.0))
     miss = (period_number(period), ("b", "X", None))
-    lore, needed = Lore([(period, question("a")), (period, question("b"))]), []
+    lore, needed = QuestionHistory([(period, question("a")), (period, question("b"))]), []
     for _ in range(3):
         lore.learn(record({period: ["a"]}, {0: period}, [miss]))
         needed.append(0)
@@ -127,7 +127,7 @@ def test_what_is_missed_again_takes_longer_to_come_back(orcaflex):
 def test_what_an_unusual_file_leaves_out_is_expected_all_the_same(orcaflex):
     """A simulation that did not reach its end makes code stop early; what it did not ask for is not forgotten."""
     period = Keys(orcaflex).period((0.0, 5.0))
-    lore = Lore([(period, question("a")), (period, question("b"))])
+    lore = QuestionHistory([(period, question("a")), (period, question("b"))])
     miss = (period_number(period), ("b", "X", None))
     lore.learn(record({period: ["a"]}, {0: period}, [miss]), typical=False)
     assert labels(lore) == [(period, ["a", "b"])]
@@ -135,7 +135,7 @@ def test_what_an_unusual_file_leaves_out_is_expected_all_the_same(orcaflex):
 
 def test_groups_that_nobody_asks_for_any_more_are_dropped():
     """After five files that did not ask with it, a period is forgotten."""
-    lore = Lore([(None, question("a"))])
+    lore = QuestionHistory([(None, question("a"))])
     for _ in range(5):
         assert labels(lore)[0] == (None, ["a"])
         lore.learn(record({b"other" + bytes(19): ["z"]}))
@@ -144,11 +144,11 @@ def test_groups_that_nobody_asks_for_any_more_are_dropped():
 
 def test_lore_is_shared_between_threads():
     """Learning from many threads at a time loses no question."""
-    lore = Lore()
+    lore = QuestionHistory()
 
     def learn(name):
         for _ in range(50):
-            lore.learn(record({None: [name]}, {group.number: None for group in lore.plan()}))
+            lore.learn(record({None: [name]}, {group.number: None for group in lore.expected()}))
 
     threads = [threading.Thread(target=learn, args=(f"q{number}",)) for number in range(4)]
     for thread in threads:
@@ -162,17 +162,17 @@ def test_in_the_frequency_domain_nothing_is_asked_jointly():
     """The joint call knows time histories only; the question goes singly, and is asked of the file once."""
     asked = []
     finder = SimpleNamespace(is_frequency_domain=lambda: asked.append("domain") or True)
-    foresight = Foresight(SimpleNamespace(), 10**6, (ValueError,))
-    plan = Lore([(None, question("a")), (None, question("b"))]).plan()
-    foresight.begin(plan, Record())
+    prefetch = Prefetch(SimpleNamespace(), 10**6, (ValueError,))
+    expected = QuestionHistory([(None, question("a")), (None, question("b"))]).expected()
+    prefetch.begin(expected, QuestionRecord())
     for label in ("a", "b"):
-        assert foresight.fetch(finder, (1, "X", None, None), (label, "X", None), None) is None
+        assert prefetch.fetch(finder, (1, "X", None, None), (label, "X", None), None) is None
     assert asked == ["domain"]
 
 
 def test_the_oldest_answers_go_first():
     """Never more bytes than the limit; what is larger than all of it is not kept."""
-    answers = Answers(100)
+    answers = KeptAnswers(100)
     for name in ("a", "b", "c"):
         answers.keep(name, name, 40)
     assert list(answers.held) == ["b", "c"]
@@ -185,7 +185,7 @@ def test_the_oldest_answers_go_first():
 
 def test_what_nobody_asked_for_yet_is_not_driven_out():
     """It would have to be asked jointly again. Once all of a joint answer was asked for it goes like any other."""
-    answers = Answers(100)
+    answers = KeptAnswers(100)
     answers.keep_table(["d", "e"], np.zeros((5, 2)))
     answers.keep("a", "a", 20)
     answers.keep("b", "b", 20)
@@ -258,7 +258,7 @@ def test_functions_of_the_module_that_change_models_empty_the_memory(orcaflex, s
     before = {name: getattr(orcaflex, name) for name in writers(orcaflex)}
 
     def postprocess(model):
-        line, memory = model["Line01"], model._memory
+        line, memory = model["Line01"], model._answer_cache
         line.TimeHistory("X", None, orcaflex.oeEndA)
         assert memory.held
         orcaflex._SetDataString(line.handle, "Name", 0, "Other", ctypes.c_int())

@@ -484,7 +484,7 @@ def test_what_happens_to_another_model_empties_no_memory(orcaflex, sims):
 
     def function(model):
         model["Line01"].TimeHistory("X", None, orcaflex.oeEndA)
-        held = len(model._memory.held)
+        held = len(model._answer_cache.held)
         second = orcaflex.Model(str(other), threadCount=1)
         second["Line01"].name = "Else"
         second.environment.SelectedCurrent = "Current2"
@@ -492,7 +492,7 @@ def test_what_happens_to_another_model_empties_no_memory(orcaflex, sims):
             second["Else"].SetData("Name", -1, "More")
         second.Reset()
         del second
-        return held, len(model._memory.held)
+        return held, len(model._answer_cache.held)
 
     assert batch(orcaflex, files, function, True) == [(1, 1)] * 2
 

@@ -17,26 +17,14 @@ import ctypes
 import gc
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.orcaflex.files import check_readable
 from orcabatch.orcaflex.owners import Opened, Owners, Shells
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
-
-
-class ModelMaker(Protocol):
-    """What makes the models that callers get, where the result broker is used; see `orcabatch.orcaflex.broker`."""
-
-    def attach(self, native: Any) -> None:
-        """A native model was made."""
-
-    def model_over(self, native: Any, handle: Any) -> Any:
-        """A new model over it, for one file, whose answers the broker remembers; `handle` is the file's own."""
-
-    def detach(self, native: Any) -> None:
-        """The native model is about to be destroyed."""
+    from orcabatch.orcaflex.broker.broker import ResultBroker
 
 
 class Session:
@@ -52,7 +40,7 @@ class Session:
     def __init__(
         self,
         binding: Binding,
-        broker: ModelMaker | None = None,
+        broker: ResultBroker | None = None,
         thread_count: int = 1,
         shells: Shells | None = None,
     ) -> None:

@@ -25,7 +25,7 @@ from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
 from orcabatch.errors import FileReleased, OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
-from orcabatch.orcaflex.broker import Broker, BrokerOptions, Question
+from orcabatch.orcaflex.broker import BrokerOptions, Question, ResultBroker
 from orcabatch.orcaflex.files import stands
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, simulation_warnings
 from orcabatch.orcaflex.owners import Shells
@@ -253,7 +253,7 @@ def _installed() -> None:
 class _Shared:
     """What the workers of one process have in common."""
 
-    def __init__(self, binding: Binding, broker: Broker | None) -> None:
+    def __init__(self, binding: Binding, broker: ResultBroker | None) -> None:
         self.binding, self.broker = binding, broker
         self.shells = Shells()
 
@@ -265,7 +265,7 @@ class _Shared:
         options = recipe.broker
         if options is None or not options.enabled or not binding.is_genuine:
             return cls(binding, None)
-        return cls(binding, Broker(binding.module, options, tuple(_foreseen(recipe))))
+        return cls(binding, ResultBroker(binding.module, options, tuple(_foreseen(recipe))))
 
 
 def _foreseen(recipe: OrcaFlexRecipe) -> Iterator[Question]:

@@ -3,7 +3,7 @@
 See `orcabatch.orcaflex.broker.broker` for what it does and how.
 """
 
-from orcabatch.orcaflex.broker.broker import Broker, Report
+from orcabatch.orcaflex.broker.broker import BrokerReport, ResultBroker
 from orcabatch.orcaflex.broker.options import BrokerOptions, Question
 
-__all__ = ["Broker", "BrokerOptions", "Question", "Report"]
+__all__ = ["BrokerOptions", "BrokerReport", "Question", "ResultBroker"]

@@ -1,9 +1,9 @@
 """What one model was asked since its file was loaded, and the answers.
 
-    object or model ── question ──> Memory ── not known ──> the binding (or a joint request: `foresight`)
+    object or model ── question ──> AnswerCache ── not known ──> the binding (or a joint request: `prefetch`)
 
-The memory is the native model's: it goes by its handle, whichever Python objects stand for it. Only successes are
-remembered. Whatever changes the model goes through at its place in the order, and empties the memory (`replaced`). Used
+The cache is the native model's: it goes by its handle, whichever Python objects stand for it. Only successes are
+remembered. Whatever changes the model goes through at its place in the order, and empties the cache (`hook`). Used
 on the model's own thread only; there is no lock.
 """
 
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orcabatch.orcaflex.broker.answers import Answers
+from orcabatch.orcaflex.broker.kept_answers import KeptAnswers
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError
 from orcabatch.orcaflex.broker.objects import Objects
-from orcabatch.orcaflex.broker.prefetch import Foresight, HistoryKey, Joint
-from orcabatch.orcaflex.broker.question_history import Foreseen, Name, Plan, Record
+from orcabatch.orcaflex.broker.prefetch import HistoryKey, JointAnswer, Prefetch
+from orcabatch.orcaflex.broker.question_history import Expected, ExpectedQuestion, QuestionName, QuestionRecord
 from orcabatch.orcaflex.broker.self_check import Draw, SelfCheck
 
 if TYPE_CHECKING:
@@ -30,52 +30,54 @@ if TYPE_CHECKING:
 Ask = Callable[[], Any]
 
 _LINK_BYTES = 1000
+"""What linked statistics count for in Python; their samples are the DLL's."""
 _MOST_EXTRAS = 1000
+"""Code that makes other places up for every file must not fill the memory; their copies are made again, no more."""
 
 
-class Memory:
-    """The memory of one model."""
+class AnswerCache:
+    """The cache of one model."""
 
     def __init__(self, module: Any, model_handle: Any, options: BrokerOptions, draw: Draw) -> None:
         self._module, self._model_handle = module, model_handle
         self._thread = self.thread = threading.get_ident()
         self.keys = Keys(module)
-        self.answers = Answers(options.most_bytes)
+        self.answers = KeptAnswers(options.most_bytes)
         self.held, self._joint = self.answers.held, self.answers.unread
         self.objects = Objects(module, model_handle, self.adopt)
         self.variable_ids: dict[tuple[Any, str], int] = {}
         self.sample_counts: dict[bytes, int] = {}
         self.facts: dict[str, Any] = {}
         self.errors = (module.DLLError, ArgumentError, MemoryError)
-        self.foresight = Foresight(module, options.chunk_bytes, self.errors)
+        self.prefetch = Prefetch(module, options.chunk_bytes, self.errors)
         self.check = SelfCheck(draw, enabled=options.self_check)
         self.mismatch, self.used_joint, self.finished = "", False, True
         self.joint_requests = 0
-        self.record = Record()
+        self.record = QuestionRecord()
         self._learning = True
         self._extras: dict[Hashable, Any] = {}
 
     # --- one file ---------------------------------------------------------------------------------------------------
 
-    def begin(self, plan: Plan, room_bytes: int, *, learning: bool = True) -> None:
+    def begin(self, expected: Expected, room_bytes: int, *, learning: bool = True) -> None:
         """A file was loaded; `learning`: what it asks is recorded for the files to come."""
         self.thread = self._thread
         self.forget()
         self.answers.limit_bytes = room_bytes
-        self.objects.expect({question.label for group in plan for question in group.questions})
-        self.record, self._learning = Record(), learning
-        self.foresight.begin(plan, self.record)
+        self.objects.expect({question.label for group in expected for question in group.questions})
+        self.record, self._learning = QuestionRecord(), learning
+        self.prefetch.begin(expected, self.record)
         self.check.reset()
         self.joint_requests = 0
         self.mismatch, self.used_joint, self.finished = "", False, True
 
     def end(self) -> None:
         """The file's work is done; nothing is learnt nor answered any more."""
-        self.foresight.end()
+        self.prefetch.end()
         self._learning = False
         self._forget_answers()
         self.objects.end()
-        self.thread = 0
+        self.thread = 0  # no thread's: every question now goes to the binding
 
     def changing(self) -> None:
         """Something is about to change the model: what is to be compared must be compared now.
@@ -114,13 +116,13 @@ class Memory:
         self.variable_ids.clear()
         self.sample_counts.clear()
         self.facts.clear()
-        self.foresight.forget()
+        self.prefetch.forget()
 
     def adopt(self, target: Any) -> None:
         """The object asks here from now on."""
-        target.__dict__["_memory"] = self
+        target.__dict__["_answer_cache"] = self
 
-    # --- what Foresight needs ---------------------------------------------------------------------------------------
+    # --- what Prefetch needs ----------------------------------------------------------------------------------------
 
     def called(self, name: str) -> Any:
         """The object of this name; KeyError where there is none."""
@@ -217,7 +219,8 @@ class Memory:
     def _first_history(self, target: Any, key: HistoryKey, period: Any, extra: Any) -> Any:
         label = self._label(target)
         name = (label, key[1], key[3])
-        if key not in self.held and self.foresight.active and label:
+        # Joint answers that nobody asked for yet are held as well: then there is nothing to ask ahead, they are used.
+        if key not in self.held and self.prefetch.active and label:
             self._ask_ahead(key, name, period)
         found = self.held.get(key)
         if found is not None:
@@ -231,10 +234,11 @@ class Memory:
     def _first_table(self, target: Any, key: tuple[Any, ...], columns: list[HistoryKey], how: tuple[Any, Any]) -> Any:
         period, extra = how
         label = self._label(target)
-        if self.foresight.active and label:
+        if self.prefetch.active and label:
             for column in columns:
                 if column not in self.held:
                     self._ask_ahead(column, (label, column[1], column[3]), period)
+        # From joint columns only: OrcFxAPI asks for several jointly, too, so single answers are never stacked instead.
         joint = [self.held[column] for column in columns if self._came_jointly(column)]
         if columns and len(joint) == len(columns):
             answer = np.stack([values[:, place] for values, place in joint], axis=1)
@@ -252,23 +256,23 @@ class Memory:
         found = self.held.get(key)
         return found is not None and found[0].shape[1] > 1
 
-    def _ask_ahead(self, key: HistoryKey, name: Name, period: Any) -> None:
-        joint = self.foresight.fetch(self, key, name, period)
+    def _ask_ahead(self, key: HistoryKey, name: QuestionName, period: Any) -> None:
+        joint = self.prefetch.fetch(self, key, name, period)
         if joint is not None:
             self._take(joint)
 
-    def _take(self, joint: Joint) -> None:
+    def _take(self, joint: JointAnswer) -> None:
         self.joint_requests += 1
         self.answers.keep_table(joint.keys, joint.table)
         self.check.offer(joint.table, joint.questions)
 
-    def _used(self, key: HistoryKey, name: Name, extra: Any) -> None:
+    def _used(self, key: HistoryKey, name: QuestionName, extra: Any) -> None:
         self.used_joint = True
         self.answers.asked(key)
-        foreseen = self.foresight.used(key)
+        foreseen = self.prefetch.used(key)
         self._learn(key, name, extra, foreseen)
 
-    def _learn(self, key: HistoryKey, name: Name, extra: Any, foreseen: Foreseen | None = None) -> None:
+    def _learn(self, key: HistoryKey, name: QuestionName, extra: Any, foreseen: ExpectedQuestion | None = None) -> None:
         if self._learning and name[0]:
             self.record.note(key[2], name, foreseen.extra if foreseen else self._own(extra, name[2]))
 

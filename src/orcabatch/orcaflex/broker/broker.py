@@ -3,14 +3,14 @@
 Post-process code asks the same questions of every file, one at a time, many of them twice. The broker sits in
 OrcFxAPI's own extension points and works for any such code:
 
-    code ── question ──> brokered classes (`hook`) ── Memory ──> the binding
-                                                        │ first question of a group: one joint request (`foresight`)
-                         questions of the files before (`lore`)
+    code ── question ──> `classes` (put in by `hook`) ──> `answer_cache` ── not known ──> the binding
+                                                               │ first question of a group
+    questions of the files before (`question_history`) ──> one joint request (`prefetch`)
 
-Answers are what OrcFxAPI returned, bit for bit; errors are its errors, raised when the code asks. A `Broker` is what
-the sessions of one process share; nothing on the way of a question takes a lock. Known differences to no broker: the
-class of an object is a subclass of OrcFxAPI's; the same object is handed out again within a file; and an object's name,
-once read, is known without a call.
+Answers are what OrcFxAPI returned, bit for bit; errors are its errors, raised when the code asks. A `ResultBroker` is
+what the sessions of one process share; nothing on the way of a question takes a lock. Known differences to no broker:
+the class of an object is a subclass of OrcFxAPI's; the same object is handed out again within a file; and an object's
+name, once read, is known without a call.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.broker.answer_cache import Memory
+from orcabatch.orcaflex.broker.answer_cache import AnswerCache
 from orcabatch.orcaflex.broker.hook import Hook
 from orcabatch.orcaflex.broker.keys import Keys
-from orcabatch.orcaflex.broker.question_history import Foreseen, Lore
+from orcabatch.orcaflex.broker.question_history import ExpectedQuestion, QuestionHistory
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker.options import BrokerOptions, Question
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BrokerReport:
     """What the job has to know about the answers a file got.
 
     Attributes:
@@ -45,7 +45,7 @@ class Report:
     joint_requests: int = 0
 
 
-class Broker:
+class ResultBroker:
     """What the sessions of one process share.
 
     Args:
@@ -60,26 +60,27 @@ class Broker:
     ) -> None:
         self._module, self.options, self._draw = module, options, draw
         self._hook = Hook.of(module)
-        self.lore = Lore(_seeds(Keys(module), questions))
+        self.question_history = QuestionHistory(_seeds(Keys(module), questions))
         self.distrusted = False
 
     def attach(self, native: Any) -> None:
-        """This native model gets a memory; on its own thread."""
+        """This native model gets a cache; on its own thread."""
         self._hook.acquire()
-        self._hook.memories[native.handle.value] = Memory(self._module, native.handle, self.options, self._draw)
+        self._hook.caches[native.handle.value] = AnswerCache(self._module, native.handle, self.options, self._draw)
 
     def model_over(self, native: Any, handle: Any) -> Any:
-        """A new model over it that asks its memory; `handle` is the handle that the file's objects hold."""
+        """A new model over it that asks its cache; `handle` is the handle that the file's objects hold."""
         model = self._hook.model_class()(handle=handle)
+        # OrcFxAPI makes these two itself, past `objects`, which labels all others: without a label none is asked ahead.
         for target, label in ((model.general, "General"), (model.environment, "Environment")):
             target.__dict__["_label"] = label
         return model
 
     def detach(self, native: Any) -> None:
         """The native model is about to be destroyed: what is left of its objects asks the binding from now on."""
-        memory = self._hook.memories.pop(native.handle.value, None)
-        if memory is not None:
-            memory.end()
+        cache = self._hook.caches.pop(native.handle.value, None)
+        if cache is not None:
+            cache.end()
             self._hook.release()
 
     def begin(self, model: Any, *, prefetch: bool = True, reserved_bytes: int | None = None) -> None:
@@ -91,18 +92,20 @@ class Broker:
             reserved_bytes: what memory admission reserved for it, answers included; None: nothing.
         """
         wanted = prefetch and self.options.prefetch and not self.distrusted
-        memory = self._memory(model)
+        cache = _cache_of(model)
         room_bytes = self.options.room_bytes(reserved_bytes)
-        memory.begin(self.lore.plan() if wanted else (), room_bytes, learning=wanted)
+        cache.begin(self.question_history.expected() if wanted else (), room_bytes, learning=wanted)
 
-    def settle(self, model: Any, *, finished: bool) -> Report:
+    def settle(self, model: Any, *, finished: bool) -> BrokerReport:
         """A batch's work on the file ended; `finished`: without an exception, so that the self-check has its say."""
-        memory = self._memory(model)
-        memory.finished = memory.finished and finished
+        cache = _cache_of(model)
+        # A batch that raised may have asked only half of its questions: nothing is learnt from this file, or the
+        # other half would count as missed.
+        cache.finished = cache.finished and finished
         if finished:
-            memory.settle()
-        self.distrusted = self.distrusted or bool(memory.mismatch)
-        return Report(memory.used_joint, memory.mismatch, memory.joint_requests)
+            cache.settle()
+        self.distrusted = self.distrusted or bool(cache.mismatch)
+        return BrokerReport(cache.used_joint, cache.mismatch, cache.joint_requests)
 
     def end(self, model: Any, *, typical: bool = True) -> None:
         """The file is released: learn from it, when all its work was done, and forget it.
@@ -111,22 +114,22 @@ class Broker:
             model: what it was loaded into.
             typical: False: the simulation did not reach its end, so what it was not asked may be asked of the others.
         """
-        memory = self._memory(model)
-        memory.end()
-        if memory.finished and memory.record.asked:
-            self.lore.learn(memory.record, typical=typical)
-
-    def _memory(self, model: Any) -> Memory:
-        memory: Memory = model._memory
-        return memory
+        cache = _cache_of(model)
+        cache.end()
+        if cache.finished and cache.record.asked:
+            self.question_history.learn(cache.record, typical=typical)
 
 
-def _seeds(keys: Keys, questions: Sequence[Question]) -> list[tuple[Any, Foreseen]]:
+def _cache_of(model: Any) -> AnswerCache:
+    cache: AnswerCache = model._answer_cache
+    return cache
+
+
+def _seeds(keys: Keys, questions: Sequence[Question]) -> list[tuple[Any, ExpectedQuestion]]:
     seeds = []
     for order, question in enumerate(questions):
         extra = keys.extra_of(question.extra)
         name = (question.object_name, question.variable, keys.object_extra(extra))
-        seeds.append(
-            (keys.period(question.period), Foreseen(question.object_name, question.variable, extra, name, order))
-        )
+        expected = ExpectedQuestion(question.object_name, question.variable, extra, name, order)
+        seeds.append((keys.period(question.period), expected))
     return seeds

@@ -1,17 +1,17 @@
 """How the broker gets into OrcFxAPI: its own class hook, a subclass of `Model`, and replaced functions.
 
-    Hook ── class of an object, of a model ──> `brokered`, which asks the memory
-         └─ replaced functions: what may change a model ──> empties its memory
+    Hook ── class of an object, of a model ──> `classes`, which asks the cache
+         └─ replaced functions: what may change a model ──> empties its cache
                             └ what is asked all the time ──> remembered
 
 There is one hook per OrcFxAPI module, put in with the first model of a broker's and taken out with the last. Objects of
-models that no broker owns get the same classes, which then do nothing: whether an object asks a memory is decided by
+models that no broker owns get the same classes, which then do nothing: whether an object asks a cache is decided by
 its model's handle, when it is made.
 
 What may change a model is every export of the DLL that is not known to read only (`writers`), so a change is seen
 whichever Python class it is made through. What the binding asks beside every question is remembered: whether its DLL is
 of some version, for the process; whether the file holds frequency domain dynamics and how many samples a period has,
-for the loaded file, in its memory. Models that no broker owns, other threads, and failures get OrcFxAPI's own answer.
+for the loaded file, in its cache. Models that no broker owns, other threads, and failures get OrcFxAPI's own answer.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from orcabatch.orcaflex.owners import Owners
 from orcabatch.orcaflex.patches import ModuleExtension, Patches
 
 if TYPE_CHECKING:
-    from orcabatch.orcaflex.broker.answer_cache import Memory
+    from orcabatch.orcaflex.broker.answer_cache import AnswerCache
 
 
 class Hook(ModuleExtension):
-    """The hook of one OrcFxAPI module, and the memories of the models that brokers own."""
+    """The hook of one OrcFxAPI module, and the caches of the models that brokers own."""
 
     def __init__(self, module: Any) -> None:
         super().__init__(module)
-        self.memories: dict[Any, Memory] = {}
+        self.caches: dict[Any, AnswerCache] = {}
         self._classes: dict[type, type] = {}
         self._model_class: type | None = None
         self._owners = Owners.of(module)
@@ -49,7 +49,7 @@ class Hook(ModuleExtension):
 
     def _put_in(self, module: Any) -> None:
         module.Model.addOrcaFlexObjectClassHook(self)
-        replace_functions(module, self._patches, self.memories)
+        replace_functions(module, self._patches, self.caches)
 
     def _take_out(self, module: Any) -> None:
         with contextlib.suppress(ValueError):  # somebody emptied OrcFxAPI's list
@@ -59,15 +59,15 @@ class Hook(ModuleExtension):
     def model_class(self) -> type:
         """The subclass of the module's `Model`."""
         if self._model_class is None:
-            module, memories = self._module(), self.memories
+            module, caches = self._module(), self.caches
 
             def made(self: Any, *args: Any, **kwargs: Any) -> None:
-                object.__setattr__(self, "_memory", None)
+                object.__setattr__(self, "_answer_cache", None)
                 module.Model.__init__(self, *args, **kwargs)
-                object.__setattr__(self, "_memory", memories.get(getattr(self.handle, "value", self.handle)))
+                object.__setattr__(self, "_answer_cache", caches.get(getattr(self.handle, "value", self.handle)))
 
             # Slots, as OrcFxAPI's own has: a misspelt attribute raises.
-            body = {"__init__": made, "__slots__": ("_memory",), "__module__": module.__name__}
+            body = {"__init__": made, "__slots__": ("_answer_cache",), "__module__": module.__name__}
             metaclass: Any = type(module.Model)
             self._model_class = metaclass(
                 "Model", (BrokeredModel, module.Model), body | {"__doc__": module.Model.__doc__}
@@ -75,7 +75,7 @@ class Hook(ModuleExtension):
         return self._model_class
 
     def _object_class(self, base: type) -> type:
-        module, memories, claim = self._module(), self.memories, self._owners.claim
+        module, caches, claim = self._module(), self.caches, self._owners.claim
         files = self._owners.files
         ranges = (BrokeredRangeGraphs,) if hasattr(base, "RangeGraph") else ()
         # A class of a user's or of another hook's may have an `__init__` of its own, which must run.
@@ -83,25 +83,25 @@ class Hook(ModuleExtension):
 
         def made(self: Any, modelHandle: Any, handle: Any, type: Any) -> None:  # noqa: A002, N803 - OrcFxAPI's names
             value = getattr(modelHandle, "value", modelHandle)
-            memory = memories.get(value)
+            cache = caches.get(value)
             if not plain:
                 base.__init__(self, modelHandle, handle, type)  # type: ignore[misc]
             # Else straight into `__dict__`, where OrcFxAPI's own puts it by three `__setattr__` in Python: a model has
             # hundreds of objects, and this is run for each of them in every file.
-            elif memory is not None and memory.objects.making is handle:
+            elif cache is not None and cache.objects.making is handle:
                 self.__dict__.update(handle=handle, modelHandle=files[value].handle, type=type)
             else:
                 self.__dict__.update(handle=handle, modelHandle=claim(self, modelHandle, handle), type=type)
-            if memory is not None:
-                memory.adopt(self)
+            if cache is not None:
+                cache.adopt(self)
 
         body: dict[str, Any] = {"__init__": made, "__module__": base.__module__, "__doc__": base.__doc__}
         return type(base.__name__, (BrokeredObject, *ranges, base), body)
 
 
-def replace_functions(module: Any, patches: Patches, memories: Mapping[Any, Memory]) -> None:
+def replace_functions(module: Any, patches: Patches, caches: Mapping[Any, AnswerCache]) -> None:
     """Replace OrcFxAPI's own functions; what an OrcFxAPI does not have is left out."""
-    replaced, find_model = _Replacements(memories), module.HelperMethods.GetModelHandle
+    replaced, find_model = _Replacements(caches), module.HelperMethods.GetModelHandle
     for name in writers(module):
         patches.put(module, name, lambda original: replaced.write(original, module, find_model))
     patches.put(module, "_checkVersion", _version)
@@ -112,58 +112,60 @@ def replace_functions(module: Any, patches: Patches, memories: Mapping[Any, Memo
 class _Replacements:
     """What stands in the place of OrcFxAPI's functions, given what stood there."""
 
-    def __init__(self, memories: Mapping[Any, Memory]) -> None:
-        self._memories = memories
+    def __init__(self, caches: Mapping[Any, AnswerCache]) -> None:
+        self._caches = caches
 
-    def _memory(self, model_handle: Any) -> Memory | None:
-        memory = self._memories.get(getattr(model_handle, "value", model_handle))
-        return memory if memory is not None and get_ident() == memory.thread else None
+    def _cache_of(self, model_handle: Any) -> AnswerCache | None:
+        cache = self._caches.get(getattr(model_handle, "value", model_handle))
+        return cache if cache is not None and get_ident() == cache.thread else None
 
     def write(self, original: Callable[..., Any], module: Any, find_model: Callable[[Any], Any]) -> Callable[..., Any]:
         def write(*args: Any) -> Any:
             # Only models of this thread can be changed by this call: OrcaFlex refuses all others (status 68).
             thread = get_ident()
-            mine = [memory for memory in tuple(self._memories.values()) if memory.thread == thread]
+            mine = [cache for cache in tuple(self._caches.values()) if cache.thread == thread]
             if mine:
                 mine = self._changed(
                     mine, [each for each in args if isinstance(each, module.Handle) and each], find_model
                 )
             with contextlib.ExitStack() as changes:
-                for memory in mine:
-                    changes.enter_context(memory.change())
+                for cache in mine:
+                    changes.enter_context(cache.change())
                 return original(*args)
 
         return write
 
-    def _changed(self, mine: list[Memory], handles: Sequence[Any], find_model: Callable[[Any], Any]) -> list[Memory]:
+    def _changed(
+        self, mine: list[AnswerCache], handles: Sequence[Any], find_model: Callable[[Any], Any]
+    ) -> list[AnswerCache]:
         # Handles of models, or of objects of them; one that leads nowhere, or none at all: it may be any of them.
-        found: list[Memory] = []
+        found: list[AnswerCache] = []
         for handle in handles:
-            memory = self._memories.get(handle.value)
-            if memory is None:
+            cache = self._caches.get(handle.value)
+            if cache is None:
                 try:
-                    memory = self._memories.get(find_model(handle).value)
+                    cache = self._caches.get(find_model(handle).value)
                 except Exception:  # noqa: BLE001 - OrcFxAPI's own error comes from the call itself
                     return mine
-            if memory in mine and memory not in found:
-                found.append(memory)
+            if cache in mine and cache not in found:
+                found.append(cache)
         return found if handles else mine
 
     def frequency_domain(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def is_frequency_domain(model_handle: Any) -> Any:
-            memory = self._memory(model_handle)
-            if memory is None:
+            cache = self._cache_of(model_handle)
+            if cache is None:
                 return original(model_handle)
-            return memory.fact("frequency domain", lambda: original(model_handle))
+            return cache.fact("frequency domain", lambda: original(model_handle))
 
         return is_frequency_domain
 
     def sample_count(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def sample_count(model_handle: Any, period: Any, status: Any) -> Any:
-            memory = self._memory(model_handle)
-            if memory is None or not isinstance(period, ctypes.Structure):
+            cache = self._cache_of(model_handle)
+            if cache is None or not isinstance(period, ctypes.Structure):
                 return original(model_handle, period, status)
-            counts, key = memory.sample_counts, bytes(period)
+            counts, key = cache.sample_counts, bytes(period)
             if key not in counts:
                 count = original(model_handle, period, status)
                 if status.value:
@@ -187,7 +189,7 @@ def _version(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # The list is of readers, so that an export which a later OrcFxAPI adds counts as a change until it is known to be none:
-# a memory emptied for nothing costs a question, one kept for too long gives a wrong number. Names are those under which
+# a cache emptied for nothing costs a question, one kept for too long gives a wrong number. Names are those under which
 # OrcFxAPI binds them. What another handle stands for (a diffraction, a canvas) is no model.
 _READING_PREFIXES = (
     "_AVIFile", "_Close", "_CopyBuffer", "_CreateBitmapCanvas", "_CreateCycleHistogram", "_CreateLocalExtrema",

@@ -14,6 +14,8 @@ from typing import Any
 from orcabatch.orcaflex.owners import Owners
 
 _FEW = 4
+"""From so many objects by name on, all are enumerated at once: one enumeration costs as many callbacks as there are
+objects, each look-up by name a call of its own and one for the name."""
 _LONGEST_NAME = 48
 
 

@@ -5,29 +5,36 @@ there is room for; the next one is made only when the code gets there. A file th
 before it has another path through its code than the files before: it is asked nothing more ahead, so at most one chunk
 per period is wasted.
 When anything about a joint request fails, nothing was asked: the code's own single calls then give its errors, at
-their own moment. Does not hold answers (`orcabatch.orcaflex.broker.answers`) nor learn (`...lore`).
+their own moment. Does not hold answers (`orcabatch.orcaflex.broker.kept_answers`) nor learn (`...question_history`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from orcabatch.orcaflex.broker.keys import period_number
-from orcabatch.orcaflex.broker.question_history import Foreseen, Group, Name, Plan, Record, bind
+from orcabatch.orcaflex.broker.question_history import (
+    Expected,
+    ExpectedQuestion,
+    QuestionGroup,
+    QuestionName,
+    QuestionRecord,
+)
 
 _DOUBLE_BYTES = 8
 _LEAST = 2
+"""A joint request for one would save nothing, and its answer would need the self-check."""
 
 HistoryKey = tuple[Any, str, Hashable, Hashable]
 """Object's handle, variable, key of the period, key of the extra."""
 
 
 class Finder(Protocol):
-    """Finds what a joint request needs; the file's memory does."""
+    """Finds what a joint request needs; the file's cache does."""
 
     def called(self, name: str) -> Any:
         """The object of this name; KeyError where there is none."""
@@ -46,7 +53,7 @@ class Finder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Joint:
+class JointAnswer:
     """The answer of a joint request.
 
     Attributes:
@@ -60,26 +67,26 @@ class Joint:
     questions: tuple[tuple[str, str, Callable[[], Any]], ...]
 
 
-class Foresight:
+class Prefetch:
     """What is expected of the loaded file, and what was asked ahead of it."""
 
     def __init__(self, module: Any, chunk_bytes: int, errors: tuple[type[BaseException], ...]) -> None:
         self._module, self._chunk_bytes = module, chunk_bytes
         self._errors: tuple[type[BaseException], ...] = (KeyError, *errors)
-        self.begin((), Record())
+        self.begin((), QuestionRecord())
 
-    def begin(self, plan: Plan, record: Record) -> None:
-        """A file was loaded; a plan without two questions of a period: nothing is asked ahead."""
-        self._plan, self._record = plan, record
-        self._groups: dict[Hashable, Group | None] = {}
-        self._unasked: dict[HistoryKey, tuple[int | None, Foreseen]] = {}
-        self.active = any(len(group.questions) >= _LEAST for group in plan)
+    def begin(self, expected: Expected, record: QuestionRecord) -> None:
+        """A file was loaded; without two questions expected of a period: nothing is asked ahead."""
+        self._expected, self._record = expected, record
+        self._groups: dict[Hashable, QuestionGroup | None] = {}
+        self._unasked: dict[HistoryKey, tuple[int | None, ExpectedQuestion]] = {}
+        self.active = any(len(group.questions) >= _LEAST for group in expected)
 
     def forget(self) -> None:
         """The model changed: what was asked ahead is worth nothing, and no fault of the code's."""
         self._unasked.clear()
 
-    def used(self, key: HistoryKey) -> Foreseen | None:
+    def used(self, key: HistoryKey) -> ExpectedQuestion | None:
         """The code asked for what was asked ahead; None where it had asked before."""
         found = self._unasked.pop(key, None)
         return None if found is None else found[1]
@@ -90,7 +97,7 @@ class Foresight:
             self._record.missed |= {(number, question.name) for number, question in self._unasked.values()}
         self.active = False
 
-    def fetch(self, finder: Finder, key: HistoryKey, name: Name, period: Any) -> Joint | None:
+    def fetch(self, finder: Finder, key: HistoryKey, name: QuestionName, period: Any) -> JointAnswer | None:
         """The answers of the group that this question belongs to, or None: it is to be asked singly."""
         try:
             group = self._group(finder, key[2], name)
@@ -104,31 +111,34 @@ class Foresight:
             chosen = self._chosen(finder, group.questions[place:], key, limit)
             if len(chosen) < _LEAST:
                 return None
+            # Before the request: afterwards old and new answers would be there at the same time, above the limit.
             finder.make_room(history_bytes * len(chosen))
             return self._asked(chosen, key[2], period)
         except self._errors:
             self._groups[key[2]] = None
             return None
 
-    def _group(self, finder: Finder, period: Hashable, name: Name) -> Group | None:
+    def _group(self, finder: Finder, period: Hashable, name: QuestionName) -> QuestionGroup | None:
         if period not in self._groups:
-            group = bind(self._plan, self._record.bound, period, name)
+            group = bind(self._expected, self._record.bound, period, name)
             if group is not None:
                 self._record.bound[group.number] = period
+                # The joint call knows time histories only, nothing of the frequency domain.
                 if len(group.questions) < _LEAST or finder.is_frequency_domain():
                     group = None
             self._groups[period] = group
         return self._groups[period]
 
     def _strayed(self, order: int) -> bool:
+        # Code asks in the order of the files before; what it has passed by, it leaves out.
         if any(question.order < order for _, question in self._unasked.values()):
             self.active = False
         return not self.active
 
     def _chosen(
-        self, finder: Finder, questions: tuple[Foreseen, ...], asked: HistoryKey, limit: int
-    ) -> dict[HistoryKey, tuple[Foreseen, Any]]:
-        chosen: dict[HistoryKey, tuple[Foreseen, Any]] = {}
+        self, finder: Finder, questions: tuple[ExpectedQuestion, ...], asked: HistoryKey, limit: int
+    ) -> dict[HistoryKey, tuple[ExpectedQuestion, Any]]:
+        chosen: dict[HistoryKey, tuple[ExpectedQuestion, Any]] = {}
         for question in questions:
             if len(chosen) >= limit:
                 break
@@ -138,13 +148,16 @@ class Foresight:
             except self._errors:
                 continue  # this file has no such thing; the code will hear it when it asks
             if not hasattr(type(target), "ask_time_history"):
-                continue  # of a class of the code's own, which never asks the memory
+                continue  # of a class of the code's own, which never asks the cache
             key = (target.handle.value, question.variable, asked[2], question.name[2])
             if not finder.has_answer(key):
                 chosen[key] = (question, target)
+        # What the code is waiting for must be among the answers; else it would be asked twice.
         return chosen if asked in chosen else {}
 
-    def _asked(self, chosen: dict[HistoryKey, tuple[Foreseen, Any]], period_key: Hashable, period: Any) -> Joint | None:
+    def _asked(
+        self, chosen: dict[HistoryKey, tuple[ExpectedQuestion, Any]], period_key: Hashable, period: Any
+    ) -> JointAnswer | None:
         module = self._module
         table = module.GetMultipleTimeHistories(
             [
@@ -157,13 +170,30 @@ class Foresight:
             return None
         number = period_number(period_key)
         self._unasked.update((key, (number, question)) for key, (question, _) in chosen.items())
+        # A period of our own for the self-check, which asks later: the caller may have changed his by then.
         again = None if period_key is None else module.Period.from_buffer_copy(period_key)
         single = (
             (question.label, question.variable, _single(target, question, again))
             for question, target in chosen.values()
         )
-        return Joint(tuple(chosen), table, tuple(single))
+        return JointAnswer(tuple(chosen), table, tuple(single))
 
 
-def _single(target: Any, question: Foreseen, period: Any) -> Callable[[], Any]:
+def bind(
+    expected: Expected, bound: Mapping[int, Hashable], period: Hashable, name: QuestionName
+) -> QuestionGroup | None:
+    """The group that a file means when it asks this question with a period for the first time.
+
+    A group with the same period, else one that asks this very question with another period of the same kind.
+    """
+    free = [group for group in expected if group.number not in bound]
+    for group in free:
+        if group.period == period:
+            return group
+    number = period_number(period)
+    same_kind = (group for group in free if name in group.places and period_number(group.period) == number)
+    return next(same_kind, None)
+
+
+def _single(target: Any, question: ExpectedQuestion, period: Any) -> Callable[[], Any]:
     return lambda: target.ask_time_history(question.variable, period, question.extra)

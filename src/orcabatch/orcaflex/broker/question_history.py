@@ -1,6 +1,6 @@
 """What is known about the questions that the next file will ask, learnt from the files before.
 
-    file ends ── Record ──> Lore.learn          file begins <── Plan ── Lore.plan
+    file ends ── QuestionRecord ──> QuestionHistory.learn      file begins <── QuestionHistory.expected
 
 Questions are grouped by the period they were asked with, in the order of asking. Objects are known by name only: their
 handles change from file to file. Periods may change too (files stop at different times), so a group is recognised by
@@ -18,17 +18,20 @@ from typing import Any
 from orcabatch.orcaflex.broker.keys import period_number
 
 _IDLE_FILES = 4
+"""So many files in a row may leave a group out before it is forgotten: fewer would lose what a rarer kind of file asks;
+more would keep asking for what no file asks any more."""
 _LAST = 1 << 30
+"""Order of what the latest file did not ask for: behind all that it did."""
 
-Name = tuple[str, str, Hashable]
+QuestionName = tuple[str, str, Hashable]
 """Object's name, variable, key of the extra: a question without its period."""
 
-Question = tuple[int | None, Name]
+QuestionKey = tuple[int | None, QuestionName]
 """Number of its period (None: the code gave none), and name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class ExpectedQuestion:
     """A time history that a file is expected to ask for.
 
     Attributes:
@@ -42,12 +45,12 @@ class Foreseen:
     label: str
     variable: str
     extra: Any = field(compare=False)
-    name: Name
+    name: QuestionName
     order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class QuestionGroup:
     """Questions with one period.
 
     Attributes:
@@ -60,12 +63,12 @@ class Group:
 
     number: int
     period: Hashable
-    questions: tuple[Foreseen, ...]
-    places: Mapping[Name, int]
+    questions: tuple[ExpectedQuestion, ...]
+    places: Mapping[QuestionName, int]
     idle: int = 0
 
     @classmethod
-    def of(cls, number: int, period: Hashable, questions: Iterable[Foreseen], idle: int = 0) -> Group:
+    def of(cls, number: int, period: Hashable, questions: Iterable[ExpectedQuestion], idle: int = 0) -> QuestionGroup:
         """A group, duplicates left out."""
         distinct = tuple({question.name: question for question in questions}.values())
         places = {question.name: place for place, question in enumerate(distinct)}
@@ -73,50 +76,52 @@ class Group:
 
 
 @dataclass(slots=True)
-class Record:
+class QuestionRecord:
     """What one file asked.
 
     Attributes:
         asked: questions that got an answer, by the key of their period, in the order of asking.
-        bound: the key of the period that each group of the plan was asked with.
+        bound: the key of the period that each expected group was asked with.
         missed: number of the period, and question, of what was asked ahead and not used.
     """
 
-    asked: dict[Hashable, dict[Name, Foreseen]] = field(default_factory=dict)
+    asked: dict[Hashable, dict[QuestionName, ExpectedQuestion]] = field(default_factory=dict)
     bound: dict[int, Hashable] = field(default_factory=dict)
-    missed: set[Question] = field(default_factory=set)
+    missed: set[QuestionKey] = field(default_factory=set)
     count: int = 0
 
-    def note(self, period: Hashable, name: Name, extra: Any) -> None:
+    def note(self, period: Hashable, name: QuestionName, extra: Any) -> None:
         """A question got its answer; `extra` belongs to nobody else."""
         group = self.asked.setdefault(period, {})
         if name not in group:
-            group[name] = Foreseen(name[0], name[1], extra, name, self.count)
+            group[name] = ExpectedQuestion(name[0], name[1], extra, name, self.count)
             self.count += 1
 
 
-Plan = tuple[Group, ...]
+Expected = tuple[QuestionGroup, ...]
 
 
-class Lore:
+class QuestionHistory:
     """The questions of a batch, shared by the sessions of a process; locked only where a file begins or ends."""
 
-    def __init__(self, seeds: Iterable[tuple[Hashable, Foreseen]] = ()) -> None:
+    def __init__(self, seeds: Iterable[tuple[Hashable, ExpectedQuestion]] = ()) -> None:
         self._lock = threading.Lock()
-        self._misses: dict[Question, int] = {}
-        self._asked_again: dict[Question, int] = {}  # of what was forgotten: by how many files in a row
-        grouped: dict[Hashable, list[Foreseen]] = {}
+        self._misses: dict[QuestionKey, int] = {}
+        self._asked_again: dict[QuestionKey, int] = {}  # of what was forgotten: by how many files in a row
+        grouped: dict[Hashable, list[ExpectedQuestion]] = {}
         for period, question in seeds:
             grouped.setdefault(period, []).append(question)
-        self._groups = {number: Group.of(number, period, grouped[period]) for number, period in enumerate(grouped)}
+        self._groups = {
+            number: QuestionGroup.of(number, period, grouped[period]) for number, period in enumerate(grouped)
+        }
         self._next = len(self._groups)
 
-    def plan(self) -> Plan:
+    def expected(self) -> Expected:
         """What the next file is expected to ask."""
         with self._lock:
             return tuple(self._groups.values())
 
-    def learn(self, record: Record, *, typical: bool = True) -> None:
+    def learn(self, record: QuestionRecord, *, typical: bool = True) -> None:
         """Take over what a finished file asked.
 
         Args:
@@ -133,7 +138,7 @@ class Lore:
             for period, asked in record.asked.items():
                 self._take_over(owner.get(period), period, asked)
 
-    def _forget(self, record: Record) -> None:
+    def _forget(self, record: QuestionRecord) -> None:
         for question in record.missed:
             self._misses[question] = self._misses.get(question, 0) + 1
             self._asked_again[question] = 0
@@ -141,6 +146,7 @@ class Lore:
             number, name = question
             asked = any(name in names and period_number(key) == number for key, names in record.asked.items())
             self._asked_again[question] = times + 1 if asked else 0
+            # Twice as long after each miss: what every second file asks would else be missed by every other, for ever.
             if self._asked_again[question] >= 2 ** self._misses[question]:
                 del self._asked_again[question]
 
@@ -149,12 +155,12 @@ class Lore:
         if group.idle >= _IDLE_FILES:
             del self._groups[number]
         else:
-            self._groups[number] = Group.of(
+            self._groups[number] = QuestionGroup.of(
                 number, group.period, self._allowed(group.period, group.questions), group.idle + 1
             )
 
-    def _take_over(self, number: int | None, period: Hashable, asked: Mapping[Name, Foreseen]) -> None:
-        kept: tuple[Foreseen, ...] = ()
+    def _take_over(self, number: int | None, period: Hashable, asked: Mapping[QuestionName, ExpectedQuestion]) -> None:
+        kept: tuple[ExpectedQuestion, ...] = ()
         before = self._groups.get(number) if number is not None else self._same_period(period)
         if before is None:
             number, self._next = self._next, self._next + 1
@@ -162,26 +168,13 @@ class Lore:
             return  # nothing new, as with most files
         else:
             number = before.number
+            # Not asked by this file, perhaps by the next: files may take turns. What was missed goes by `_allowed`.
             kept = tuple(replace(item, order=_LAST) for item in before.questions if item.name not in asked)
-        self._groups[number] = Group.of(number, period, self._allowed(period, (*asked.values(), *kept)))
+        self._groups[number] = QuestionGroup.of(number, period, self._allowed(period, (*asked.values(), *kept)))
 
-    def _same_period(self, period: Hashable) -> Group | None:
+    def _same_period(self, period: Hashable) -> QuestionGroup | None:
         return next((group for group in self._groups.values() if group.period == period), None)
 
-    def _allowed(self, period: Hashable, questions: Iterable[Foreseen]) -> Iterable[Foreseen]:
+    def _allowed(self, period: Hashable, questions: Iterable[ExpectedQuestion]) -> Iterable[ExpectedQuestion]:
         number = period_number(period)
         return (question for question in questions if (number, question.name) not in self._asked_again)
-
-
-def bind(plan: Plan, bound: Mapping[int, Hashable], period: Hashable, name: Name) -> Group | None:
-    """The group that a file means when it asks this question with a period for the first time.
-
-    A group with the same period, else one that asks this very question with another period of the same kind.
-    """
-    free = [group for group in plan if group.number not in bound]
-    for group in free:
-        if group.period == period:
-            return group
-    number = period_number(period)
-    same_kind = (group for group in free if name in group.places and period_number(group.period) == number)
-    return next(same_kind, None)

@@ -18,7 +18,7 @@ Draw = Callable[[int], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class _Drawn:
     """A joint answer to be compared: its question, and its own copy of the values."""
 
     label: str
@@ -37,7 +37,7 @@ class SelfCheck:
     def reset(self) -> None:
         """A new file begins."""
         self._seen, self._done = 0, False
-        self._sample: Sample | None = None
+        self._sample: _Drawn | None = None
 
     def offer(self, table: Any, questions: Sequence[tuple[str, str, Callable[[], Any]]]) -> None:
         """Joint answers came in: columns of `table`, with label, variable and the single question of each."""
@@ -48,7 +48,7 @@ class SelfCheck:
         if place < len(questions):
             # Each of the answers seen so far is the sample with the same probability.
             label, variable, ask = questions[place]
-            self._sample = Sample(label, variable, table[:, place].copy(), ask)
+            self._sample = _Drawn(label, variable, table[:, place].copy(), ask)
 
     def settle(self, errors: tuple[type[BaseException], ...]) -> str:
         """Compare now, once per file.
@@ -72,7 +72,7 @@ def same_bits(one: Any, other: Any) -> bool:
     return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
 
 
-def _named(sample: Sample) -> str:
+def _named(sample: _Drawn) -> str:
     return f"{sample.variable!r} of {sample.label!r}"
 
 

@@ -29,7 +29,7 @@ class Parcel:
     unread: int = 0
 
 
-class Answers:
+class KeptAnswers:
     """Answers by key.
 
     Attributes:
@@ -91,6 +91,7 @@ class Answers:
         """
         if size_bytes > self.room_bytes:
             return False
+        # What nobody asked for yet is stepped over; `room_bytes` left it out, so the others are enough.
         waiting = []
         while self.held_bytes + size_bytes > self.limit_bytes:
             parcel = self._parcels.popleft()
