@@ -27,7 +27,7 @@ def loop(tmp_path_factory):
     module = simulated.install(simulated.Costs())
     files = [_file(folder, number, case) for number in range(COUNT) for case in range(CASES)]
     ends = plain_loop(files, programs)
-    assert not hasattr(module.Model, "_memory")
+    assert not hasattr(module.Model, "_answer_cache")
     gc.collect()
     yield programs, files, ends
     simulated.uninstall()

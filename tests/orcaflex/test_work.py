@@ -175,7 +175,7 @@ def test_answers_count_in_what_is_reserved(orcaflex, sims):
     limits = []
 
     def look(model):
-        limits.append(model._memory.answers.limit_bytes)
+        limits.append(model._answer_cache.answers.limit_bytes)
 
     recipe = OrcaFlexRecipe({"b": FunctionPostProcess(look)}, "simulated")
     worker = recipe.open_worker([].append)
