@@ -26,6 +26,7 @@ from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings
 from orcabatch.digitalmodel.questions import questions_of
 from orcabatch.digitalmodel.savings import completed, saving
 from orcabatch.digitalmodel.settle import AS_GIVEN, Order, flagged, labels, settle, writes_series
@@ -125,8 +126,10 @@ class DigitalModelPostProcess:
     digest: str = ""
     checks_names: bool = True
     _packed: bytes = field(init=False, repr=False, compare=False)
+    _periods: dict[Period, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_periods", asked_periods(self.cfg))
         object.__setattr__(self, "_packed", _packed(self.cfg))
 
     def prepare(self) -> None:
@@ -162,7 +165,8 @@ class DigitalModelPostProcess:
             tables = _Tables(visit.clock, self.writing, keep_same=asked.again)
             result = self._result(layout, known, asked, tables)
             missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()
-        return Extracted(replace(result, log=voice.told()), (*missing, *voice.concerns()), dict(+tables.counts))
+        concerns = (*self._of_periods(known), *missing, *voice.concerns())
+        return Extracted(replace(result, log=voice.told()), concerns, dict(+tables.counts))
 
     def may_repeat(self, error: BaseException) -> bool:
         """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""
@@ -198,6 +202,10 @@ class DigitalModelPostProcess:
                 *tables.gaps(record),
             ),
         )
+
+    def _of_periods(self, known: Mapping[str, Any]) -> tuple[str, ...]:
+        """What the periods as they stand in the configuration miss of the simulation."""
+        return period_warnings(self._periods, known["start_time"], known["current_time"])
 
     def _own_copy(self) -> AttributeDict:
         """A copy of the configuration that digitalmodel may change; what it only reads is shared."""

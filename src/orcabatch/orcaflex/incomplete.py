@@ -45,8 +45,10 @@ def period_warning(period: tuple[float, float], simulated: tuple[float, float]) 
         return f"period {start:g}..{end:g} s lies outside the simulated {first:g}..{last:g} s"
     if end > last or start < first:
         return f"period {start:g}..{end:g} s reaches beyond the simulated {first:g}..{last:g} s"
-    if last > first and 0 < end - start < _SMALL_SHARE * (last - first):
-        return f"period {start:g}..{end:g} s covers only {(end - start) / (last - first):.0%} of the simulated time"
+    if end - start > 0 and end - start < _SMALL_SHARE * (last - first):
+        share = (end - start) / (last - first)
+        much = f"{share:.0%}" if share >= 0.01 else "less than 1%"
+        return f"period {start:g}..{end:g} s covers only {much} of the simulated time ({first:g}..{last:g} s)"
     return ""
 
 
