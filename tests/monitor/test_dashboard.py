@@ -15,7 +15,7 @@ from orcabatch.engine.contract import Event
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import MOST_ROWS, Frame, dashboard_lines
 from orcabatch.monitor.displays import status_text
-from orcabatch.monitor.progress import Tracker
+from orcabatch.monitor.tracker import Tracker
 
 HOSTILE = "a\x1b[31m\nvery long name of a simulation with a wave of hundred years from south west.sim"
 

@@ -16,7 +16,8 @@ from orcabatch.engine.contract import Event
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.displays import Bar, Callback, Lines, Notebook, Silent, bar_html
-from orcabatch.monitor.progress import Estimate, Snapshot, Tracker, make_display
+from orcabatch.monitor.progress import Snapshot, make_display
+from orcabatch.monitor.tracker import Estimate, Tracker
 
 
 def simulated_run(seed: int, *, files: int = 120, workers: int = 12):

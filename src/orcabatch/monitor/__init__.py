@@ -8,7 +8,8 @@ nothing here influences the engine. Heavy libraries (rich, matplotlib, pandas) a
     bottlenecks   from evidence to a verdict and an advice
     costs         what files waited for, and the least time a batch could take
     metrics       the metrics JSON; its schema is in `schema`
-    progress      estimate of the time left, and the displays during the run; `dashboard` is the large one
+    tracker       how far a run is, and the estimate of the time left
+    progress      which display shows it; they are in `displays`, the large one in `dashboard`
     report        one self-contained HTML file from a metrics JSON
     notebook      tables and plots for Jupyter
 """

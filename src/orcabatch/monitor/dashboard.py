@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from orcabatch.monitor.performance import PerformanceMonitor
-    from orcabatch.monitor.progress import Snapshot
     from orcabatch.monitor.state import Running, RunState
+    from orcabatch.monitor.tracker import Snapshot
 
 MOST_ROWS = 16
 EVERY_S = 1.0

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
-from orcabatch.monitor.progress import Snapshot, Tracker
+from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import duration, plural, printable, size
 
 if TYPE_CHECKING:

@@ -1,75 +1,31 @@
-"""How far a batch is, how fast, and how long it still takes; and the displays that show it.
+"""Which display shows a run: what the caller asked for, or what suits the place.
 
-Covers what is shown (`Snapshot`), how it is made from the engine's events (`Tracker`), the arithmetic of the time left
-(`Estimate`), and which display a caller gets (`make_display`). The displays themselves are in
-`orcabatch.monitor.displays` and `orcabatch.monitor.dashboard`.
-
-    events ──> Tracker (state + estimate) ──> Snapshot ──> terminal bar, notebook bar, lines, dashboard, your function
-
-Displays have no thread and no clock of their own: they draw when an event comes (the engine's samples come about once a
-second), at most as often as each of them allows itself.
+Covers the choice (`make_display`) and what a display has to do (`Display`). What they show is
+`orcabatch.monitor.tracker`; the displays themselves are in `orcabatch.monitor.displays` and
+`orcabatch.monitor.dashboard`. They have no thread and no clock of their own: they draw when an event comes (the
+engine's samples come about once a second), at most as often as each of them allows itself.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from bisect import insort
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from orcabatch.engine.waiting import makespan
 from orcabatch.errors import SettingsError
-from orcabatch.monitor.state import RunState
+from orcabatch.monitor import displays
+from orcabatch.monitor.dashboard import Dashboard
+from orcabatch.monitor.tracker import Snapshot, Tracker
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Event, Task
-    from orcabatch.monitor.displays import Tracked
     from orcabatch.monitor.performance import PerformanceMonitor
+    from orcabatch.monitor.state import RunState
+
+__all__ = ["Display", "Snapshot", "make_display"]
 
 CHOICES = ("auto", "bar", "lines", "live", "notebook")
-
-OVERDUE_SHARE = 0.1
-"""A file that has passed its prediction is taken to need this share of what it has had."""
-
-MOST_LAID_OUT = 2000
-"""With more waiting files than this their number smooths the end: the area is divided by the workers instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A batch at one moment; what a function given as `progress` is called with.
-
-    Attributes:
-        elapsed_s: seconds since the run began.
-        total, done, failed, running: files in all, ended (failed ones included, cancelled ones not), failed, in work.
-        total_bytes, done_bytes: bytes of the files in all and of the ended ones; 0 where sizes are not known.
-        bytes_per_s: bytes of ended files per second of the run.
-        remaining_s: seconds that the rest takes; None before the first file has ended.
-        finished, interrupted: whether the run is over, and by a signal.
-    """
-
-    elapsed_s: float
-    total: int
-    done: int
-    failed: int
-    running: int
-    total_bytes: int
-    done_bytes: int
-    bytes_per_s: float
-    remaining_s: float | None
-    finished: bool
-    interrupted: bool
-
-    @property
-    def share(self) -> float:
-        """Share of the work that is done, 0 to 1: of the bytes where they are known, else of the files."""
-        if self.finished and self.done == self.total:
-            return 1.0
-        if self.total_bytes > 0:
-            return self.done_bytes / self.total_bytes
-        return self.done / self.total if self.total else 0.0
 
 
 class Display(Protocol):
@@ -83,131 +39,6 @@ class Display(Protocol):
 
     def close(self) -> None:
         """Show the end and give the terminal back; calling it again does nothing."""
-
-
-class Tracker:
-    """What every display stands on: the state of the run and the estimate of its rest.
-
-    Args:
-        state: the run as somebody else folds it already (the monitor, in a batch); None: folded here, from the events.
-
-    Attributes:
-        state: the run so far.
-        estimate: what was learnt from finished files.
-    """
-
-    def __init__(self, state: RunState | None = None) -> None:
-        self.state = RunState() if state is None else state
-        self.estimate = Estimate()
-        self._folds = state is None
-
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
-        """Say what is to be done."""
-        if self._folds:
-            self.state.expect(tasks, cap_percent=cap_percent, seats=seats)
-
-    def apply(self, event: Event) -> None:
-        """Take in one event."""
-        if self._folds:
-            self.state.apply(event)
-
-    def snapshot(self) -> Snapshot:
-        """The run as it stands."""
-        state = self.state
-        return Snapshot(
-            elapsed_s=state.now_s,
-            total=state.total_files,
-            done=state.done_files,
-            failed=state.done["failed"],
-            running=len(state.running),
-            total_bytes=state.total_bytes,
-            done_bytes=state.done_bytes,
-            bytes_per_s=state.done_bytes / state.now_s if state.now_s > 0 else 0.0,
-            remaining_s=self._remaining_s(),
-            finished=state.finished,
-            interrupted=state.interrupted,
-        )
-
-    def _remaining_s(self) -> float | None:
-        state = self.state
-        if state.finished:
-            return 0.0
-        for size_bytes, seconds in state.took[self.estimate.files :]:
-            self.estimate.add(size_bytes, seconds)
-        return self.estimate.remaining_s(
-            [(running.size_bytes, state.now_s - running.started_s) for running in state.running.values()],
-            state.waiting_sizes,
-            len(state.running) or state.limit,
-        )
-
-
-@dataclass(slots=True)
-class Estimate:
-    """Learns from finished files how long the others take. Pure, no clock.
-
-    A file takes `a + b x bytes` worker seconds; both are fitted to the files that finished. What is left is laid out
-    over the workers in plan order, behind what runs now. So a batch whose large files come first does not look slower
-    than it is, and the answer is never below the longest running file.
-
-    Attributes:
-        files: how many files it has learnt from.
-    """
-
-    files: int = 0
-    _bytes: float = 0.0
-    _seconds: float = 0.0
-    _squares: float = 0.0
-    _products: float = 0.0
-    _sizes: list[int] = field(default_factory=list)
-
-    def add(self, size_bytes: int, seconds: float) -> None:
-        """Learn from a finished file: its size and the seconds a worker had it."""
-        self.files += 1
-        self._bytes += size_bytes
-        self._seconds += seconds
-        self._squares += float(size_bytes) ** 2
-        self._products += size_bytes * seconds
-        if len(self._sizes) < 3 and size_bytes not in self._sizes:
-            insort(self._sizes, size_bytes)
-
-    def seconds(self, size_bytes: int) -> float | None:
-        """Worker seconds a file of this size takes; None before the first has finished."""
-        if not self.files:
-            return None
-        fixed_s, per_byte_s = self._line()
-        return fixed_s + per_byte_s * size_bytes
-
-    def _line(self) -> tuple[float, float]:
-        """Seconds of any file, and seconds per byte: least squares, neither below zero."""
-        mean_s = self._seconds / self.files
-        spread = self._squares * self.files - self._bytes**2
-        if len(self._sizes) >= 3 and spread > 0:
-            per_byte_s = (self._products * self.files - self._bytes * self._seconds) / spread
-            fixed_s = mean_s - per_byte_s * self._bytes / self.files
-            if per_byte_s >= 0 and fixed_s >= 0:
-                return fixed_s, per_byte_s
-            if per_byte_s < 0:
-                return mean_s, 0.0
-        return (0.0, self._seconds / self._bytes) if self._bytes > 0 else (mean_s, 0.0)
-
-    def remaining_s(self, running: Iterable[tuple[int, float]], waiting: Sequence[int], workers: int) -> float | None:
-        """Seconds until the batch is done; None before the first file has finished.
-
-        Args:
-            running: size in bytes and seconds so far of each file that a worker has.
-            waiting: sizes in bytes of the files that wait, in the order in which they will start.
-            workers: how many files run at once.
-        """
-        if not self.files:
-            return None
-        fixed_s, per_byte_s = self._line()
-        ends = [max(fixed_s + per_byte_s * size_bytes - had_s, OVERDUE_SHARE * had_s) for size_bytes, had_s in running]
-        longest_s = max(ends, default=0.0)
-        needs = [fixed_s + per_byte_s * size_bytes for size_bytes in waiting]
-        workers = max(workers, 1)
-        if len(needs) > MOST_LAID_OUT:
-            return max((sum(ends) + sum(needs)) / workers, longest_s, *needs)
-        return max(makespan(needs, workers, ends), longest_s)
 
 
 def make_display(
@@ -230,26 +61,20 @@ def make_display(
     Raises:
         SettingsError: `progress` is none of these.
     """
-    from orcabatch.monitor import displays
-
     if progress is False:
         return displays.Silent()
     stream = sys.stderr if stream is None else stream
-    made: Tracked = (
+    made: displays.Tracked = (
         displays.Callback(progress) if callable(progress) else _named(_choice(progress, stream), stream, monitor)
     )
     made.tracker = Tracker(state)
     return made
 
 
-def _named(name: str, stream: IO[str], monitor: PerformanceMonitor | None) -> Tracked:
-    from orcabatch.monitor import displays
-
+def _named(name: str, stream: IO[str], monitor: PerformanceMonitor | None) -> displays.Tracked:
     if name == "live" and _is_terminal(stream):
-        from orcabatch.monitor.dashboard import Dashboard
-
         return Dashboard(stream, monitor)
-    makers: dict[str, Callable[[], Tracked]] = {
+    makers: dict[str, Callable[[], displays.Tracked]] = {
         "bar": lambda: displays.Bar(stream),
         "notebook": displays.Notebook,
     }
