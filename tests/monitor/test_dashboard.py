@@ -13,7 +13,7 @@ import pytest
 from monitor.making import MB, task
 from orcabatch.engine.contract import Event
 from orcabatch.monitor import PerformanceMonitor
-from orcabatch.monitor.dashboard import MOST_ROWS, Frame, dashboard_lines
+from orcabatch.monitor.dashboard import MOST_ROWS, Screen, dashboard_lines
 from orcabatch.monitor.displays import status_text
 from orcabatch.monitor.tracker import Tracker
 
@@ -47,7 +47,7 @@ def tracker_with(running: int) -> Tracker:
 def test_it_fits_its_terminal(width, running, blocks):
     """At most 16 lines, none too wide, no control characters, plain ASCII where blocks cannot be shown."""
     tracker = tracker_with(running)
-    lines = dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Frame(width, blocks=blocks))
+    lines = dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Screen(width, blocks=blocks))
     assert len(lines) <= MOST_ROWS
     assert all(len(line) <= width and line.isprintable() for line in lines)
     assert blocks or "".join(lines).isascii()
@@ -57,7 +57,7 @@ def test_it_says_what_the_engineer_looks_for():
     """Files by phase, memory against its cap, CPU, disk, seats, the limit with its reason, the verdict."""
     tracker = tracker_with(45)
     tracker.apply(Event("phase", 44.0, 60, {"phase": "extract"}))
-    text = "\n".join(dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Frame(120)))
+    text = "\n".join(dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Screen(120)))
     for part in (
         "20 of 200 files done, 1 failed, 45 running",
         "65%  memory of 256 GB, cap 80%",
@@ -75,7 +75,7 @@ def test_it_says_what_the_engineer_looks_for():
 def test_a_small_terminal_keeps_what_matters_most():
     """Three lines: how far, how it stands, memory."""
     tracker = tracker_with(45)
-    lines = dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Frame(80, rows=3))
+    lines = dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(80, rows=3))
     assert len(lines) == 3
     assert "20 of 200 files done" in lines[1]
 
@@ -200,10 +200,10 @@ def test_a_narrow_terminal_keeps_counts_and_time():
 def test_it_says_what_the_next_file_waits_for():
     """Memory or a licence seat, where slots are empty; nothing where they are not."""
     tracker = tracker_with(12)
-    flow = [dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Frame(120))[4]]
+    flow = [dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4]]
     for cause in ("memory", "seat", ""):
         tracker.apply(Event("admission", 44.0, -1, {"waiting_for": cause}))
-        flow.append(dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Frame(120))[4])
+        flow.append(dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4])
     assert [line.partition(". ")[0] for line in flow] == [
         "168 waiting",
         "168 waiting for memory",

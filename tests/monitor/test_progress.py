@@ -15,7 +15,7 @@ from orcabatch import text
 from orcabatch.engine.contract import Event
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import PerformanceMonitor
-from orcabatch.monitor.displays import Bar, Callback, Lines, Notebook, Silent, bar_html
+from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
 from orcabatch.monitor.progress import Snapshot, make_display
 from orcabatch.monitor.tracker import Estimate, Tracker
 
@@ -248,7 +248,7 @@ def test_a_file_or_ci_gets_lines_and_an_unknown_word_is_an_error(monkeypatch):
     assert isinstance(make_display(None, io.StringIO()), Lines)
     assert isinstance(make_display(True, io.StringIO()), Lines)
     assert isinstance(make_display("live", io.StringIO()), Lines)
-    assert isinstance(make_display(False), Silent)
+    assert isinstance(make_display(False), NoDisplay)
     assert isinstance(make_display(print), Callback)
     with pytest.raises(SettingsError, match="'loud'"):
         make_display("loud")

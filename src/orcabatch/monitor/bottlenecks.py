@@ -112,7 +112,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing that held the batch back.
 
     Attributes:
@@ -128,15 +128,15 @@ class Finding:
     advice: str
 
 
-def findings(evidence: Evidence) -> list[Finding]:
+def findings(evidence: Evidence) -> list[Diagnosis]:
     """Everything worth saying about the evidence, the heaviest first."""
     found = [finding for rule in _RULES for finding in rule(evidence)]
     return sorted(found, key=lambda finding: -finding.weight)
 
 
-def _io(seen: Evidence) -> Iterator[Finding]:
+def _io(seen: Evidence) -> Iterator[Diagnosis]:
     if seen.io_wait_percent is not None and seen.io_wait_percent > seen.io_threshold:
-        yield Finding(
+        yield Diagnosis(
             "io",
             seen.io_wait_percent / 100,
             f"workers spent {seen.io_wait_percent:.0f}% of their time waiting for input and output "
@@ -146,9 +146,9 @@ def _io(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _cpu(seen: Evidence) -> Iterator[Finding]:
+def _cpu(seen: Evidence) -> Iterator[Diagnosis]:
     if seen.cpu_percent is not None and seen.cpu_percent > CPU_THRESHOLD_PERCENT:
-        yield Finding(
+        yield Diagnosis(
             "cpu",
             seen.cpu_percent / 100,
             f"the batch used {seen.cpu_percent:.0f}% of the {seen.cpus:g} CPUs it may use",
@@ -156,9 +156,9 @@ def _cpu(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _memory(seen: Evidence) -> Iterator[Finding]:
+def _memory(seen: Evidence) -> Iterator[Diagnosis]:
     if seen.memory_percent is not None and seen.memory_percent > MEMORY_THRESHOLD_PERCENT:
-        yield Finding(
+        yield Diagnosis(
             "memory",
             seen.memory_percent / 100,
             f"memory in use was {seen.memory_percent:.0f}% on average, other programs included",
@@ -166,11 +166,11 @@ def _memory(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _admission(seen: Evidence) -> Iterator[Finding]:
+def _admission(seen: Evidence) -> Iterator[Diagnosis]:
     share = _wall_share(seen, "memory")
     if share > 0.1:
         empty = seen.idle_s["memory"] / seen.idle_wall_s["memory"]
-        yield Finding(
+        yield Diagnosis(
             "admission",
             share * _slot_share(seen, "memory"),
             f"memory held {empty:.0f} of {seen.limit} slots empty for {share:.0%} of the time",
@@ -178,11 +178,11 @@ def _admission(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _licence(seen: Evidence) -> Iterator[Finding]:
+def _licence(seen: Evidence) -> Iterator[Diagnosis]:
     share = _wall_share(seen, "seat")
     if share > 0.1:
         empty = seen.idle_s["seat"] / seen.idle_wall_s["seat"]
-        yield Finding(
+        yield Diagnosis(
             "licence",
             share * _slot_share(seen, "seat"),
             f"{empty:.0f} of {seen.limit} slots waited for a licence seat for {share:.0%} of the time",
@@ -192,7 +192,7 @@ def _licence(seen: Evidence) -> Iterator[Finding]:
         )
     full = share_of(seen.seats_full_s, seen.wall_s)
     if full > 0.3 and (seen.cpu_percent or 0.0) <= CPU_THRESHOLD_PERCENT:
-        yield Finding(
+        yield Diagnosis(
             "licence",
             full,
             f"the licence seats allow {seen.seats} at once, and all were in use for {full:.0%} of the time while files "
@@ -201,10 +201,10 @@ def _licence(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _lock(seen: Evidence) -> Iterator[Finding]:
+def _lock(seen: Evidence) -> Iterator[Diagnosis]:
     free = _busiest(seen) <= CPU_THRESHOLD_PERCENT  # on full cores a thread waits for a core, and so does the probe
     if free and seen.lock_taken > LOCK_TAKEN and seen.executor in {"threads", "processes"} and seen.files != 1:
-        yield Finding(
+        yield Diagnosis(
             "gil",
             seen.lock_taken,
             f"Python's interpreter lock (GIL) was taken {seen.lock_taken:.0%} of the time: Python code of one process "
@@ -224,11 +224,11 @@ def _instead_of_threads(seen: Evidence) -> str:
     )
 
 
-def _latency(seen: Evidence) -> Iterator[Finding]:
+def _latency(seen: Evidence) -> Iterator[Diagnosis]:
     share = seen.extract_idle_s / seen.busy_s if seen.busy_s > 0 else 0.0
     machine_free = _busiest(seen) < 70.0 and seen.lock_taken <= LOCK_TAKEN
     if share > 0.4 and machine_free:
-        yield Finding(
+        yield Diagnosis(
             "latency",
             share,
             f"{share:.0%} of the workers' time went into waiting for answers while extracting, with the CPUs at "
@@ -238,10 +238,10 @@ def _latency(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _others(seen: Evidence) -> Iterator[Finding]:
+def _others(seen: Evidence) -> Iterator[Diagnosis]:
     host, own = seen.host_cpu_percent or 0.0, seen.cpu_percent or 0.0
     if seen.cpu_percent is not None and host > CPU_THRESHOLD_PERCENT and own < host / 2:
-        yield Finding(
+        yield Diagnosis(
             "others",
             (host - own) / 100,
             f"the CPUs were {host:.0f}% in use, but by this batch only {own:.0f}%: other programs had the rest",
@@ -249,10 +249,10 @@ def _others(seen: Evidence) -> Iterator[Finding]:
         )
 
 
-def _stragglers(seen: Evidence) -> Iterator[Finding]:
+def _stragglers(seen: Evidence) -> Iterator[Diagnosis]:
     share = _slot_share(seen, "drain")
     if share > 0.2 and seen.limit > 1 and seen.files > 1:
-        yield Finding(
+        yield Diagnosis(
             "stragglers",
             share,
             f"{share:.0%} of the slots' time was empty while the last files ran; the longest file alone took "
@@ -290,7 +290,7 @@ _KINDS = {
 }
 
 
-def ordered(answer: Bottleneck, evidence: Evidence) -> list[Finding]:
+def ordered(answer: Bottleneck, evidence: Evidence) -> list[Diagnosis]:
     """The findings with the one that made the verdict first."""
     found = findings(evidence)
     return sorted(found, key=lambda finding: finding.kind not in _KINDS[answer])

@@ -27,7 +27,7 @@ WAITING_FOR = {"memory": " for memory", "seat": " for a licence seat"}
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Screen:
     """What a terminal offers.
 
     Attributes:
@@ -52,30 +52,30 @@ class Frame:
         return text if len(text) <= self.width else f"{text[: self.width - 3]}..."
 
 
-def dashboard_lines(state: RunState, shot: Snapshot, verdict: str, frame: Frame) -> list[str]:
-    """The dashboard as lines, at most `frame.rows` of them, none wider than `frame.width`."""
-    cells = max(min(frame.width // 4, 40), 10)
+def dashboard_lines(state: RunState, shot: Snapshot, verdict: str, screen: Screen) -> list[str]:
+    """The dashboard as lines, at most `screen.rows` of them, none wider than `screen.width`."""
+    cells = max(min(screen.width // 4, 40), 10)
     head = [
-        f"{frame.gauge(shot.share, cells)} {shot.share:4.0%}  orcabatch",
-        status_text(shot, frame.width),
-        _memory(state, frame, cells),
-        f"{frame.gauge(state.cpu_percent / 100, cells)} {state.cpu_percent:3.0f}%  CPU of the batch",
+        f"{screen.gauge(shot.share, cells)} {shot.share:4.0%}  orcabatch",
+        status_text(shot, screen.width),
+        _memory(state, screen, cells),
+        f"{screen.gauge(state.cpu_percent / 100, cells)} {state.cpu_percent:3.0f}%  CPU of the batch",
         _flow(state),
         f"Limit {state.limit} at once: {state.limit_reason or 'as planned'}",
         f"Verdict{'' if shot.finished else ' so far'}: {verdict}",
     ]
-    space = max(min(frame.rows, MOST_ROWS) - len(head), 0)
-    return [frame.cut(line) for line in head[: frame.rows] + _workers(state, space, frame)]
+    space = max(min(screen.rows, MOST_ROWS) - len(head), 0)
+    return [screen.cut(line) for line in head[: screen.rows] + _workers(state, space, screen)]
 
 
-def _memory(state: RunState, frame: Frame, cells: int) -> str:
+def _memory(state: RunState, screen: Screen, cells: int) -> str:
     total = state.memory_total_bytes
     if not total:
-        return f"{frame.gauge(0, cells)}   ?   memory not measured yet"
+        return f"{screen.gauge(0, cells)}   ?   memory not measured yet"
     used = state.memory_used_bytes / total
     cap = f", cap {state.cap_percent:g}%" if state.cap_percent else ""
     return (
-        f"{frame.gauge(used, cells)} {used:4.0%}  memory of {size(total)}{cap}, {size(state.reserved_bytes)} reserved"
+        f"{screen.gauge(used, cells)} {used:4.0%}  memory of {size(total)}{cap}, {size(state.reserved_bytes)} reserved"
     )
 
 
@@ -85,24 +85,24 @@ def _flow(state: RunState) -> str:
     return f"{state.waiting_files} waiting{why}. {seats}. Disk {size(state.read_bytes_per_s)}/s read"
 
 
-def _workers(state: RunState, space: int, frame: Frame) -> list[str]:
+def _workers(state: RunState, space: int, screen: Screen) -> list[str]:
     """One line per running file, the longest first; the last line counts those without one."""
     running = sorted(state.running.values(), key=lambda each: each.started_s)
     if not running or space < 1:
         return []
     if len(running) <= space:
-        return [_worker(each, state.now_s, frame) for each in running]
+        return [_worker(each, state.now_s, screen) for each in running]
     shown, rest = running[: space - 1], running[space - 1 :]
     phases = Counter(each.phase for each in rest)
     phased = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
-    return [*(_worker(each, state.now_s, frame) for each in shown), f"{and_more(len(running), len(shown))}: {phased}"]
+    return [*(_worker(each, state.now_s, screen) for each in shown), f"{and_more(len(running), len(shown))}: {phased}"]
 
 
-def _worker(running: Running, now_s: float, frame: Frame) -> str:
+def _worker(running: Running, now_s: float, screen: Screen) -> str:
     who = shortened(running.worker, 12)
     had = duration(max(now_s - running.started_s, 0.0))
     start = f"{who:<12} {running.phase:<8} {had:>11} {size(running.size_bytes):>8}  "
-    return start + shortened(printable(running.file), max(frame.width - len(start), 6))
+    return start + shortened(printable(running.file), max(screen.width - len(start), 6))
 
 
 class Dashboard(Tracked):
@@ -132,12 +132,12 @@ class Dashboard(Tracked):
         verdict = str(self._monitor.analyze_bottlenecks()) if self._monitor else "not measured"
         window = self._console.size
         # One column and one line stay free: a Windows console scrolls when its last cell is written.
-        frame = Frame(
+        screen = Screen(
             width=max(window.width - 1, 20),
             rows=max(min(window.height - 1, MOST_ROWS), 3),
             blocks=self._console.encoding.startswith("utf") and not self._console.legacy_windows,
         )
-        return dashboard_lines(self.tracker.state, shot, verdict, frame)
+        return dashboard_lines(self.tracker.state, shot, verdict, screen)
 
     def _started(self) -> Live:
         if self._live is None:

@@ -24,7 +24,7 @@ BAR_EVERY_S = 0.5
 NOTEBOOK_EVERY_S = 0.5
 
 
-class Silent:
+class NoDisplay:
     """Shows nothing."""
 
     def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:

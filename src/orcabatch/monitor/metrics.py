@@ -23,8 +23,8 @@ from orcabatch.engine.contract import Event
 from orcabatch.host.sampler import HostRates
 from orcabatch.monitor import bottlenecks
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
-from orcabatch.monitor.costs import Machine, lower_bound
 from orcabatch.monitor.failures import grouped
+from orcabatch.monitor.file_costs import Machine, lower_bound
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.store.atomic import write_bytes

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.host.sampler import Contention, HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken, most_lock_taken
-from orcabatch.monitor import bottlenecks, costs
+from orcabatch.monitor import bottlenecks, file_costs
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
 from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, write_metrics
 from orcabatch.monitor.state import RunState
@@ -191,7 +191,7 @@ class PerformanceMonitor:
         if self.state.executor in PROCESS_EXECUTORS:
             lock = Contention(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
         own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0
-        return costs.io_wait_percent(outcome, lock, cores_taken(max(own, host)))
+        return file_costs.io_wait_percent(outcome, lock, cores_taken(max(own, host)))
 
     def _add_reading(self, reading: HostReading) -> None:
         """Turn what was read into a sample and three of the series; on the sampling thread."""

@@ -62,7 +62,7 @@ def make_display(
         SettingsError: `progress` is none of these.
     """
     if progress is False:
-        return displays.Silent()
+        return displays.NoDisplay()
     stream = sys.stderr if stream is None else stream
     made: displays.Tracked = (
         displays.Callback(progress) if callable(progress) else _named(_choice(progress, stream), stream, monitor)

@@ -32,7 +32,7 @@ PHASES = tuple(phase.value for phase in Phase)
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class PhaseBar:
     """One phase of one file on one worker.
 
     Attributes:
@@ -48,7 +48,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class ChartLine:
     """One line of a chart.
 
     Attributes:
@@ -118,7 +118,7 @@ def moments(wall_s: float, most: int = 10) -> list[float]:
     return [float(step * n) for n in range(int(wall_s / step) + 1)]
 
 
-def timeline(ids: Ids, workers: Sequence[str], bars: Sequence[Bar], wall_s: float, titles: Sequence[Html]) -> Html:
+def timeline(ids: Ids, workers: Sequence[str], bars: Sequence[PhaseBar], wall_s: float, titles: Sequence[Html]) -> Html:
     """One row per worker, one colour per phase; `titles` are drawn above and say what is pointed at."""
     height = len(workers) * ROW
     shapes = _cells(bars, wall_s)
@@ -151,7 +151,7 @@ def title_box(row: int, begin_s: float, end_s: float, wall_s: float, told: str) 
     )
 
 
-def _cells(bars: Sequence[Bar], wall_s: float) -> dict[str, str]:
+def _cells(bars: Sequence[PhaseBar], wall_s: float) -> dict[str, str]:
     """One path per phase on a grid of columns; a column shows the phase that filled most of it."""
     filled: dict[tuple[int, int], dict[str, float]] = {}
     for bar in bars:
@@ -212,7 +212,7 @@ class Scale:
         return round(CURVE_TOP + CURVE_HEIGHT * (1 - share), 1)
 
 
-def curves(ids: Ids, title: str, at_s: Sequence[float], lines: Sequence[Curve], scale: Scale) -> Html:
+def curves(ids: Ids, title: str, at_s: Sequence[float], lines: Sequence[ChartLine], scale: Scale) -> Html:
     """Lines over time on one scale from 0, with a dashed line for a cap."""
     marks = []
     for value in ticks(scale.highest, 4):
@@ -233,7 +233,7 @@ def _range(values: Sequence[float | None], scale: Scale) -> str:
     return f"mean {scale.label(sum(known) / len(known))}, highest {scale.label(max(known))}"
 
 
-def _curve(at_s: Sequence[float], line: Curve, scale: Scale) -> str:
+def _curve(at_s: Sequence[float], line: ChartLine, scale: Scale) -> str:
     """A sample stands for the time since the one before it: the first one for the time since the run began."""
     points = thinned(at_s, line.values)
     if points and points[0][0] > 0:

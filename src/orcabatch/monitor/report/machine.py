@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orcabatch.monitor.report import charts
-from orcabatch.monitor.report.charts import PHASES, Bar, Curve, Scale
+from orcabatch.monitor.report.charts import PHASES, ChartLine, PhaseBar, Scale
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, section, table, tag
 from orcabatch.monitor.report.sections import MOST_NAMED, PHASE_NAMES, Metrics, busy_s, short, worked
 from orcabatch.settings import TIERS
@@ -49,10 +49,10 @@ def workers(metrics: Metrics, ids: Ids) -> Html:
     )
 
 
-def _bars(row: int, file: Mapping[str, Any]) -> list[Bar]:
+def _bars(row: int, file: Mapping[str, Any]) -> list[PhaseBar]:
     bars, at_s = [], file["started_s"]
     for phase in PHASES[1:]:
-        bars.append(Bar(row, phase, at_s, at_s + file[f"{phase}_s"]))
+        bars.append(PhaseBar(row, phase, at_s, at_s + file[f"{phase}_s"]))
         at_s += file[f"{phase}_s"]
     return bars
 
@@ -82,13 +82,13 @@ def resources(metrics: Metrics, ids: Ids) -> Html:
         return section("resources", "Machine over time", tag("p", "Sampling was switched off (`monitoring.enabled`)."))
     cap = _memory_cap(metrics)
     percent = [
-        Curve("memory in use", "extract", samples["memory_percent"]),
-        Curve("CPU of the batch", "load", samples["cpu_percent"]),
-        Curve("interpreter lock taken", "write", [100 * share for share in samples["lock_taken"]]),
+        ChartLine("memory in use", "extract", samples["memory_percent"]),
+        ChartLine("CPU of the batch", "load", samples["cpu_percent"]),
+        ChartLine("interpreter lock taken", "write", [100 * share for share in samples["lock_taken"]]),
     ]
     disk = [
-        Curve("read", "load", samples["read_bytes_per_s"]),
-        Curve("written", "write", samples["write_bytes_per_s"]),
+        ChartLine("read", "load", samples["read_bytes_per_s"]),
+        ChartLine("written", "write", samples["write_bytes_per_s"]),
     ]
     moments_s, count = _files_at_once(metrics, wall_s)
     capped = f"The dashed line is the cap of {cap:g}%." if cap else ""
@@ -107,7 +107,7 @@ def resources(metrics: Metrics, ids: Ids) -> Html:
     )
 
 
-def _files_at_once(metrics: Metrics, wall_s: float) -> tuple[list[float], list[Curve]]:
+def _files_at_once(metrics: Metrics, wall_s: float) -> tuple[list[float], list[ChartLine]]:
     """How many files were being worked on, and how many might be, at moments from the beginning to the end."""
     moments_s = [wall_s * step / charts.POINTS for step in range(charts.POINTS)]
     begun = sorted(file["started_s"] for file in worked(metrics))
@@ -116,15 +116,15 @@ def _files_at_once(metrics: Metrics, wall_s: float) -> tuple[list[float], list[C
     changed = [change["at_s"] for change in metrics["limits"]]
     counts = [None, *(float(change["limit"]) for change in metrics["limits"])]
     allowed = [counts[bisect_right(changed, at_s)] for at_s in moments_s]
-    return moments_s, [Curve("workers with a file", "extract", busy), Curve("allowed", "line", allowed)]
+    return moments_s, [ChartLine("workers with a file", "extract", busy), ChartLine("allowed", "line", allowed)]
 
 
-def _figure(title: str, chart: Html, lines: Sequence[Curve]) -> Html:
+def _figure(title: str, chart: Html, lines: Sequence[ChartLine]) -> Html:
     known = charts.legend({line.colour: line.name for line in lines})
     return join([tag("h3", title), known, figure(chart)])
 
 
-def _highest(lines: Sequence[Curve]) -> float:
+def _highest(lines: Sequence[ChartLine]) -> float:
     return max((value for line in lines for value in line.values if value is not None), default=0.0) * 1.05
 
 

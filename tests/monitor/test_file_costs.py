@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from monitor.making import outcome
 from orcabatch.host.sampler import Contention
 from orcabatch.host.usage import cores_taken, most_lock_taken
-from orcabatch.monitor.costs import io_wait_percent
+from orcabatch.monitor.file_costs import io_wait_percent
 from orcabatch.outcome import FileOutcome, Status, Usage
 
 FREE = Contention(0.0, 0.0, 100)
