@@ -21,10 +21,11 @@ HOMES = {
     r"""[(\[]["']small["'], ["']medium["'], ["']large["']""": set(),
     r"heapreplace\(": {"engine/waiting.py"},
     r"""["']nfs\b""": {"network.py"},
+    r"\b(attempt|Caught)\(": {"engine/entry.py"},
     r"MOST_PROCESSES = ": {"plan/workers.py"},
 }
 """A rule as it would be written anew, and where it may stand: `finding` and `voices` know only how many more there are,
-and the reference run stays free of orcabatch."""
+the reference run stays free of orcabatch, and errors are values in the worker's entry only."""
 
 
 @pytest.mark.parametrize("rule", HOMES)
@@ -36,6 +37,17 @@ def test_a_rule_is_stated_in_its_home_only(rule: str) -> None:
         if re.search(rule, path.read_text("utf-8"))
     }
     assert found == HOMES[rule]
+
+
+def test_whoever_catches_everything_says_why() -> None:
+    """A broad `except` stands at borders to foreign code, and each with its reason."""
+    silent = [
+        f"{path.relative_to(SOURCES)}: {line.strip()}"
+        for path in SOURCES.rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"# noqa:.*\bBLE001\b", line) and not re.search(r"BLE001[^-]* - \S+ \S+", line)
+    ]
+    assert not silent
 
 
 def test_a_list_of_names_is_shortened_and_says_by_how_many() -> None:

@@ -23,7 +23,6 @@ from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Event, Task
-from orcabatch.engine.entry import Caught, attempt
 from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
 from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
@@ -274,12 +273,11 @@ class Run:
         display = self._display
         if display is None:
             return
-        match attempt(lambda: step(display)):
-            case Caught(error):
-                self._display = None
-                self._warn(f"progress raised {error!r} and is switched off; the batch goes on without it.")
-            case _:
-                pass
+        try:
+            step(display)
+        except Exception as error:  # noqa: BLE001 - a batch does not end because of how it is shown
+            self._display = None
+            self._warn(f"progress raised {error!r} and is switched off; the batch goes on without it.")
 
     def _conclude(self) -> None:
         """Have every batch write what it has, then the metrics, whatever happened before.

@@ -14,13 +14,13 @@ import os
 import pickle
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine import travel
 from orcabatch.engine.echo import Speaker
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.engine.lock import LockWatch
 from orcabatch.engine.meter import MemoryMeter, resident_bytes
@@ -101,24 +101,25 @@ class Child:
         self._setup.inherited.levels.take_over()
         for text in _settle_in(self._setup):
             self._say(Complaint(text))
-        recipe = attempt(lambda: pickle.loads(self._setup.recipe))  # noqa: S301 - from our own parent
-        if isinstance(recipe, Caught):
-            text = f"worker processes cannot unpack what they need: {type(recipe.error).__name__}: {recipe.error}"
+        try:
+            recipe = pickle.loads(self._setup.recipe)  # noqa: S301 - from our own parent
+        except Exception as error:  # noqa: BLE001 - unpacking imports the user's modules
+            text = f"worker processes cannot unpack what they need: {type(error).__name__}: {error}"
             self._say(Broken(f"{text}; {ON_THREADS}, or make its module importable"))
             return 1
         self._wire.send(Hello(os.getpid()))
         # The filters come after the imports: those of the caller's process were done before it had its filters.
         self._setup.inherited.take_over()
-        match attempt(self._setup.inherited.begin):
-            case Caught(error):
-                self._say(Broken(f"in worker process {self._setup.name}: {error}"))
-                return 1
-            case Done(surroundings):
-                watch = Watch(self._say) if self._setup.threads > 1 else None
-                self._surroundings = replace(surroundings, watch=watch)
+        try:
+            surroundings = self._setup.inherited.begin()
+        except Exception as error:  # noqa: BLE001 - the user's initializer runs in it
+            self._say(Broken(f"in worker process {self._setup.name}: {error}"))
+            return 1
+        watch = Watch(self._say) if self._setup.threads > 1 else None
+        self._surroundings = replace(surroundings, watch=watch)
         if self._setup.threads > 1:
             LockWatch(lambda share: self._send(LockTaken(share)), lambda: bool(self._busy)).start()
-        return self._obey(recipe.value)
+        return self._obey(recipe)
 
     def _obey(self, recipe: Recipe) -> int:
         while (packed := self._wire.receive()) is not None:
@@ -198,15 +199,14 @@ def report(message: Message) -> Report:
 
 def _settle_in(setup: Setup) -> list[str]:
     """Take the CPUs and the priority that the parent wants; what the system refuses is said, not fatal."""
-    steps = [lambda: _pin(setup.cpus)] if setup.cpus else []
+    steps: list[Callable[[], None]] = [lambda: _pin(setup.cpus)] if setup.cpus else []
     steps += [give_way] if setup.low_priority else []
     said = []
     for step in steps:
-        match attempt(step):
-            case Caught(error):
-                said.append(f"worker process {setup.name}: the system refused its CPUs or its priority: {error!r}")
-            case Done():
-                continue
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever a system answers, files can be worked on all the same
+            said.append(f"worker process {setup.name}: the system refused its CPUs or its priority: {error!r}")
     return said
 
 

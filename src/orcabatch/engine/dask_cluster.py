@@ -20,7 +20,6 @@ from typing import Any
 
 from orcabatch.engine import dask_worker
 from orcabatch.engine.dask_places import Seen
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.leaving import CLOSING_S
 from orcabatch.errors import SettingsError
 
@@ -91,12 +90,18 @@ class Cluster:
         found = [_seen(address, worker) for address, worker in info["workers"].items()]
         return {worker.identity: worker for worker in found}
 
-    def watch(self, tell: Callable[[Done[dict[str, Seen]] | Caught], None]) -> None:
-        """Look again and again, on a thread of its own, until it is closed."""
+    def watch(self, tell: Callable[[dict[str, Seen] | Exception], None]) -> None:
+        """Look again and again, on a thread of its own, until it is closed; tell what was seen, or why nothing was."""
+
+        def look() -> dict[str, Seen] | Exception:
+            try:
+                return self.look()
+            except Exception as error:  # noqa: BLE001 - a scheduler that is gone is told, and asked again
+                return error
 
         def live() -> None:
             while not self._done.wait(LOOK_S):
-                tell(attempt(self.look))
+                tell(look())
 
         self._watcher = threading.Thread(target=live, name="orcabatch-dask-watcher", daemon=True)
         self._watcher.start()
@@ -157,11 +162,10 @@ class Cluster:
         if now and self._own is not None:
             self._tell([worker.worker_address for worker in self._own.workers.values()], dask_worker.leave)
         for step in (lambda: self._client.unsubscribe_topic(run), self._client.close, self._close_own):
-            match attempt(step):
-                case Caught(error):
-                    _log.warning("the dask cluster could not be left properly: %r", error)
-                case Done():
-                    continue
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - the last steps of a run: the others are still to be done
+                _log.warning("the dask cluster could not be left properly: %r", error)
 
     def _close_own(self) -> None:
         if self._own is not None:
@@ -182,11 +186,10 @@ async def _finish(told: Any) -> None:
 
 
 def _made(make: Callable[[], Any], hint: str) -> Any:
-    match attempt(make):
-        case Caught(error):
-            raise SettingsError(f"executor: dask: {hint} ({type(error).__name__}: {error})") from error
-        case done:
-            return done.value
+    try:
+        return make()
+    except Exception as error:  # dask raises errors of many kinds, its own and the system's
+        raise SettingsError(f"executor: dask: {hint} ({type(error).__name__}: {error})") from error
 
 
 def _local(distributed: Any, processes: int, threads: int) -> Any:

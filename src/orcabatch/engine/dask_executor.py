@@ -29,7 +29,6 @@ from orcabatch.engine import travel
 from orcabatch.engine.dask_cluster import Cluster
 from orcabatch.engine.dask_places import Place, Places, Seen
 from orcabatch.engine.dask_worker import Order, versions
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message, PhaseEntered, Started
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.mailbox import Mailbox
@@ -53,7 +52,7 @@ GONE_S = 60.0
 class _Looked:
     """The workers that are there, or why that is not known."""
 
-    found: Done[dict[str, Seen]] | Caught
+    found: dict[str, Seen] | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +148,14 @@ class DaskExecutor:
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
-        packed = attempt(lambda: pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
-        if isinstance(packed, Caught):
-            self._mailbox.post(unsendable(task, packed.error))
+        try:
+            packed = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
+            self._mailbox.post(unsendable(task, error))
             return
         if self._cluster is None:
             self._cluster = self._connected()
-        self._waiting.append(_Entry(task, packed.value, alone))
+        self._waiting.append(_Entry(task, packed, alone))
         self._place()
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
@@ -272,22 +272,24 @@ class DaskExecutor:
     def _back(self, index: int, future: Future[bytes]) -> list[Message]:
         if index not in self._where or self._where[index].future is not future:
             return []
-        match attempt(lambda: pickle.loads(future.result())):  # noqa: S301 - from our own workers
-            case Done(Report(Broken(text))):
+        try:
+            answer = pickle.loads(future.result())  # noqa: S301 - from our own workers
+        except CancelledError:
+            return []  # the next look says whether its worker or the scheduler is gone
+        except Exception as error:  # noqa: BLE001 - whatever dask or a worker raised: that worker gets no more
+            return self._bar(index, f"{type(error).__name__}: {error}")
+        match answer:
+            case Report(Broken(text)):
                 return self._bar(index, text)
-            case Done(Report(Died() as died)):
+            case Report(Died() as died):
                 place = self._take(index)
                 place.sessions -= 1
                 return [replace(died, indices=(index,))]
-            case Done(Report(Finished() as finished, values)):
+            case Report(Finished() as finished, values):
                 measured = max(each.usage.peak_memory_bytes for each in finished.outcomes)
                 self._take(index, measured)
                 outcomes = tuple(map(travel.unpack_value, finished.outcomes, values))
                 return [_on_our_clock(replace(finished, outcomes=outcomes))]
-            case Caught(CancelledError()):
-                return []  # the next look says whether its worker or the scheduler is gone
-            case Caught(error):
-                return self._bar(index, f"{type(error).__name__}: {error}")
             case other:
                 raise RuntimeError(f"a dask worker answered {other!r}")
 
@@ -302,18 +304,18 @@ class DaskExecutor:
             return [*said, Broken(f"no dask worker can do the work; {place.seen.name}: {why}")]
         return [*said, Died(place.seen.name, (index,), f"worker {place.seen.name} cannot do it", guilty=False)]
 
-    def _looked(self, found: Done[dict[str, Seen]] | Caught) -> list[Message]:
-        if isinstance(found, Caught):
+    def _looked(self, found: dict[str, Seen] | Exception) -> list[Message]:
+        if isinstance(found, Exception):
             now = time.monotonic()
             self._blind_since_s = self._blind_since_s or now
-            text = f"the dask scheduler is gone: {found.error!r}; start it again and run the same command"
+            text = f"the dask scheduler is gone: {found!r}; start it again and run the same command"
             return [Broken(text)] if now - self._blind_since_s >= GONE_S else []
         self._blind_since_s = None
-        said = [message for place in self._places.update(found.value) for message in self._gone(place)]
+        said = [message for place in self._places.update(found) for message in self._gone(place)]
         for index in [index for index, given in self._where.items() if given.future.cancelled()]:
             name = self._take(index).seen.name
             said.append(Died(name, (index,), f"dask took it from worker {name}"))
-        if not found.value and self._waiting and not self._told_empty:
+        if not found and self._waiting and not self._told_empty:
             self._told_empty = True
             said.append(Complaint("the dask scheduler has no worker: waiting for one (`dask worker ADDRESS`)"))
         return said
@@ -329,12 +331,11 @@ class DaskExecutor:
 
 
 def _unpacked(packed: bytes) -> Message:
-    match attempt(lambda: pickle.loads(packed)):  # noqa: S301 - published by our own workers
-        case Caught(error):
-            return Complaint(f"something that a dask worker said cannot be unpacked: {error!r}")
-        case Done(message):
-            said: Message = message
-            return said
+    try:
+        said: Message = pickle.loads(packed)  # noqa: S301 - published by our own workers
+    except Exception as error:  # noqa: BLE001 - a note's content may be the user's own, and runs its code
+        return Complaint(f"something that a dask worker said cannot be unpacked: {error!r}")
+    return said
 
 
 def _on_our_clock(finished: Finished) -> Finished:

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine.child import give_way, report
-from orcabatch.engine.entry import Caught, attempt
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.meter import MemoryMeter
@@ -130,9 +129,10 @@ def _hire(order: Order) -> Crew | str:
              if there[name] != here.get(name)]  # fmt: skip
     if other:
         return f"it has {', '.join(other)}; install the same versions on all machines"
-    recipe = attempt(lambda: pickle.loads(order.recipe))  # noqa: S301 - from the client, whom the cluster trusts
-    if isinstance(recipe, Caught):
-        text = f"it cannot unpack what it needs: {type(recipe.error).__name__}: {recipe.error}"
+    try:
+        recipe = pickle.loads(order.recipe)  # noqa: S301 - from the client, whom the cluster trusts
+    except Exception as error:  # noqa: BLE001 - unpacking imports the user's modules
+        text = f"it cannot unpack what it needs: {type(error).__name__}: {error}"
         return f"{text}; make the module importable on every machine"
     from distributed import get_worker
 
@@ -140,14 +140,18 @@ def _hire(order: Order) -> Crew | str:
     name = f"dask-{str(worker.name).rpartition('/')[2]}"
     publish: Callable[[bytes], Any] = lambda packed: worker.log_event(order.run, packed)  # noqa: E731 - typed
     loan = Loan(order.inherited, name)
-    begun = attempt(lambda: order.inherited.begin(partial(_publish, publish)))
-    if isinstance(begun, Caught):
+    try:
+        surroundings = order.inherited.begin(partial(_publish, publish))
+    except Exception as error:  # noqa: BLE001 - the user's initializer runs in it
         loan.give_back()
-        return str(begun.error)
+        return str(error)
     watch = Watch(partial(_publish, publish)) if worker.state.nthreads > 1 else None
-    crew = Crew(recipe.value, name, publish, replace(begun.value, watch=watch), loan)
-    if order.low_priority and isinstance(refused := attempt(give_way), Caught):
-        crew.tell(Complaint(f"worker {name}: the system refused its priority: {refused.error!r}"))
+    crew = Crew(recipe, name, publish, replace(surroundings, watch=watch), loan)
+    try:
+        if order.low_priority:
+            give_way()
+    except Exception as error:  # noqa: BLE001 - whatever a system answers, files can be worked on all the same
+        crew.tell(Complaint(f"worker {name}: the system refused its priority: {error!r}"))
     threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
     return crew
 
@@ -233,12 +237,12 @@ class Crew:
 
     def do(self, hand: Hand, packed: bytes) -> Report:
         """One file."""
-        task = attempt(lambda: pickle.loads(packed))  # noqa: S301 - from the client, whom the cluster trusts
-        if isinstance(task, Caught):
-            text = f"what goes with the file cannot be unpacked on the worker: {task.error!r}"
+        try:
+            task: Task = pickle.loads(packed)  # noqa: S301 - from the client, whom the cluster trusts
+        except Exception as error:  # noqa: BLE001 - unpacking runs the code of whatever goes along; one file is lost
+            text = f"what goes with the file cannot be unpacked on the worker: {error!r}"
             return Report(Died(self.name, (), text, final=True))
-        wanted: Task = task.value
-        hand.session.give(wanted)
+        hand.session.give(task)
         ended = hand.ended.get()
         hand.alive = isinstance(ended, Finished)
         if not hand.alive:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import signals
 from orcabatch.engine.contract import Event, Listener
-from orcabatch.engine.entry import Caught, attempt
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -47,12 +46,11 @@ class Diary:
         if listener is None:
             return
         event = Event(kind, at_s, index, data)
-        match attempt(lambda: listener(event)):
-            case Caught(error):
-                self._listener = None
-                _log.warning("a listener raised %r and is switched off; the batch goes on without it", error)
-            case _:
-                pass
+        try:
+            listener(event)
+        except Exception as error:  # noqa: BLE001 - a run does not end because of who watches it
+            self._listener = None
+            _log.warning("a listener raised %r and is switched off; the batch goes on without it", error)
 
     def finished(self, outcome: FileOutcome) -> None:
         """Tell that a file ended in one of its batches."""
@@ -84,9 +82,8 @@ class Diary:
         recorder = self._recorder
         if recorder is None:
             return
-        match attempt(lambda: recorder(event, instructions)):
-            case Caught(error):
-                self._recorder = None
-                _log.warning("the recorder raised %r and is switched off; this run cannot be replayed", error)
-            case _:
-                pass
+        try:
+            recorder(event, instructions)
+        except Exception as error:  # noqa: BLE001 - a run does not end because of who writes it down
+            self._recorder = None
+            _log.warning("the recorder raised %r and is switched off; this run cannot be replayed", error)

@@ -22,7 +22,6 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any, TextIO
 
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Logged, Post, Warned
 
 _log = logging.getLogger(__name__)
@@ -38,13 +37,14 @@ _elsewhere: dict[Any, Any] = {}
 
 def echo(message: Logged | Warned) -> None:
     """Do here what was done in a worker; what this process's own filter makes an error of is only logged."""
-    match message:
-        case Logged(packed):
-            heard = attempt(lambda: _log_again(pickle.loads(packed)))  # noqa: S301 - from our own worker
-        case Warned():
-            heard = attempt(lambda: _warn_again(message))
-    if isinstance(heard, Caught):
-        _log.info("something that a worker process logged or warned of was not passed on: %r", heard.error)
+    try:
+        match message:
+            case Logged(packed):
+                _log_again(pickle.loads(packed))  # noqa: S301 - from our own worker
+            case Warned():
+                _warn_again(message)
+    except Exception as error:  # noqa: BLE001 - the caller's handlers and filters may raise anything, and no file is lost
+        _log.info("something that a worker process logged or warned of was not passed on: %r", error)
 
 
 def _log_again(record: logging.LogRecord) -> None:
@@ -108,13 +108,13 @@ class Speaker(logging.handlers.QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
         """The record, made ready for travelling by the standard library, but for what a caller gave it along."""
         record.processName = self._name
-        packed = attempt(lambda: pickle.dumps(record, pickle.HIGHEST_PROTOCOL))
-        if isinstance(packed, Caught):
+        packed = _packed(record)
+        if packed is None:
             plain = {name: value for name, value in vars(record).items() if name in _PLAIN}
-            packed = attempt(lambda: pickle.dumps(logging.makeLogRecord(plain), pickle.HIGHEST_PROTOCOL))
+            packed = _packed(logging.makeLogRecord(plain))
         post = self._post()
-        if post is not None and isinstance(packed, Done):
-            post(Logged(packed.value))
+        if post is not None and packed is not None:
+            post(Logged(packed))
 
     def _show(  # noqa: PLR0913, PLR0917 - the standard library's own signature
         self,
@@ -135,11 +135,16 @@ class Speaker(logging.handlers.QueueHandler):
 def _packed_warning(message: Warning | str, category: type[Warning]) -> bytes:
     """The warning; one that cannot travel is told as its text."""
     warning = message if isinstance(message, Warning) else category(message)
-    match attempt(lambda: pickle.dumps(warning, pickle.HIGHEST_PROTOCOL)):
-        case Done(packed):
-            return packed
-        case Caught():
-            return pickle.dumps(UserWarning(f"{category.__name__}: {message}"), pickle.HIGHEST_PROTOCOL)
+    told = UserWarning(f"{category.__name__}: {message}")
+    return _packed(warning) or pickle.dumps(told, pickle.HIGHEST_PROTOCOL)
+
+
+def _packed(said: logging.LogRecord | Warning) -> bytes | None:
+    """Ready for travelling; None where it cannot travel."""
+    try:
+        return pickle.dumps(said, pickle.HIGHEST_PROTOCOL)
+    except Exception:  # noqa: BLE001 - packing runs the code of whatever a function logged or warned of
+        return None
 
 
 def _module_at(filename: str, lineno: int) -> str:

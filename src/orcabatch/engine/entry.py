@@ -45,7 +45,10 @@ class Caught:
 
 
 def attempt(step: Callable[[], T]) -> Done[T] | Caught:
-    """Run foreign code: its result, or whatever exception it raised."""
+    """Run a worker's step: its result, or whatever exception it raised.
+
+    For this module alone, whose clocks and meters are read between a step and what follows from its end.
+    """
     try:
         return Done(step())
     except Exception as error:  # noqa: BLE001 - a user's function may raise anything, and one file never ends a batch

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from orcabatch.engine import travel
 from orcabatch.engine.echo import SPEAKING, Speaker
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.surroundings import NumpyErrors, Surroundings
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class Inherited:
     def take_over(self) -> None:
         """Have these warning filters and levels in this process."""
         self.levels.take_over()
-        filters = [found.value for each in self.filters if isinstance(found := attempt(_unpacking(each)), Done)]
+        filters = [entry for packed in self.filters if (entry := _unpacked(packed)) is not None]
         warnings.resetwarnings()  # also tells what was warned of before that the filters are others now
         cast("list[Any]", warnings.filters).extend(filters)
 
@@ -184,24 +183,26 @@ class InitializerError(Exception):
 
 
 def _call(packed: bytes) -> None:
-    found = attempt(_unpacking(packed))
-    if isinstance(found, Caught):
-        text = f"the initializer cannot be unpacked: {type(found.error).__name__}: {found.error}"
-        raise InitializerError(f"{text}; make its module importable") from found.error
-    match attempt(found.value):
-        case Caught(error):
-            raise InitializerError(f"{found.value.fault(error)}; no file was started there") from error
-        case Done():
-            return
+    try:
+        initializer = pickle.loads(packed)  # noqa: S301 - from the process that made this one
+    except Exception as error:  # unpacking imports the user's modules
+        text = f"the initializer cannot be unpacked: {type(error).__name__}: {error}"
+        raise InitializerError(f"{text}; make its module importable") from error
+    try:
+        initializer()
+    except Exception as error:  # a user's function may raise anything
+        raise InitializerError(f"{initializer.fault(error)}; no file was started there") from error
 
 
 def _packed(entry: Any) -> bytes | None:
-    match attempt(lambda: pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)):
-        case Done(packed):
-            return packed
-        case Caught():
-            return None
+    try:
+        return pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
+    except Exception:  # noqa: BLE001 - a filter whose category cannot travel is left out, and costs nothing else
+        return None
 
 
-def _unpacking(packed: bytes) -> Any:
-    return lambda: pickle.loads(packed)  # noqa: S301 - from the process that made this one
+def _unpacked(packed: bytes) -> Any:
+    try:
+        return pickle.loads(packed)  # noqa: S301 - from the process that made this one
+    except Exception:  # noqa: BLE001 - a filter whose category nobody knows here is left out, and costs nothing else
+        return None

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.errors import SettingsError
 
 
@@ -60,8 +59,7 @@ def begin_here(initializer: Initializer | None) -> None:
     """
     if initializer is None:
         return
-    match attempt(initializer):
-        case Caught(error):
-            raise SettingsError(f"{initializer.fault(error)}; no file was started") from error
-        case Done():
-            return
+    try:
+        initializer()
+    except Exception as error:  # a user's function may raise anything
+        raise SettingsError(f"{initializer.fault(error)}; no file was started") from error

@@ -33,7 +33,6 @@ from orcabatch.console import exit_code_text
 from orcabatch.engine import endings, placing, runs, travel, wire
 from orcabatch.engine.child import BOOTSTRAP
 from orcabatch.engine.echo import echo
-from orcabatch.engine.entry import Caught, attempt
 from orcabatch.engine.executor import Complaint, Died, Finished, Held, Logged, Message, Warned
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.leaving import CLOSING_S, Leaving
@@ -253,11 +252,12 @@ class ProcessExecutor:
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
-        packed = attempt(lambda: pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
-        if isinstance(packed, Caught):
-            self._mailbox.post(unsendable(task, packed.error))
+        try:
+            packed = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
+            self._mailbox.post(unsendable(task, error))
             return
-        self._waiting.append((task, packed.value, alone))
+        self._waiting.append((task, packed, alone))
         self._place()
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
@@ -533,11 +533,10 @@ class ProcessExecutor:
 
 
 def _unpacked(name: str, packed: bytes) -> wire.Word:
-    match attempt(lambda: wire.unpack(packed)):
-        case Caught(error):
-            return wire.Report(Complaint(f"something that worker process {name} said cannot be unpacked: {error!r}"))
-        case done:
-            return done.value
+    try:
+        return wire.unpack(packed)
+    except Exception as error:  # noqa: BLE001 - a note's content may be the user's own, and runs its code
+        return wire.Report(Complaint(f"something that worker process {name} said cannot be unpacked: {error!r}"))
 
 
 def unsendable(task: Task, error: Exception) -> Finished:

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import moving, travel
-from orcabatch.engine.entry import Caught, attempt
 from orcabatch.engine.executor import Broken, Chosen, Died, Finished, Held, Message
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.processes import ProcessExecutor
@@ -275,7 +274,11 @@ class SwitchingExecutor:
 
 
 def _travels(task: Task) -> bool:
-    return not isinstance(attempt(lambda: pickle.dumps(task.payload, pickle.HIGHEST_PROTOCOL)), Caught)
+    try:
+        pickle.dumps(task.payload, pickle.HIGHEST_PROTOCOL)
+    except Exception:  # noqa: BLE001 - packing runs the code of whatever goes along
+        return False
+    return True
 
 
 def _ended(message: Message) -> tuple[int, ...]:

@@ -29,7 +29,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, runs
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.executor import Closed, Complaint, Died, Finished, Held, Message, Returned
 from orcabatch.engine.initializer import Initializer, begin_here
 from orcabatch.engine.leaving import CLOSING_S, Leaving
@@ -73,14 +72,19 @@ class _Pool:
         Raises:
             RuntimeError: the system gives no further thread.
         """
-        submitted: list[Done[object] | Caught] = []
-        starter = threading.Thread(
-            target=lambda: submitted.append(attempt(lambda: self.executor.submit(session.run))), daemon=True
-        )
+        refused: list[Exception] = []
+
+        def submit() -> None:
+            try:
+                self.executor.submit(session.run)
+            except Exception as error:  # noqa: BLE001 - raised again below, on the caller's thread
+                refused.append(error)
+
+        starter = threading.Thread(target=submit, daemon=True)
         starter.start()
         starter.join()
-        if isinstance(submitted[0], Caught):
-            raise submitted[0].error
+        if refused:
+            raise refused[0]
 
     def retire(self) -> None:
         """One of its threads hangs: those that are still to come take the place of all that it has."""

@@ -16,7 +16,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import runs
-from orcabatch.engine.entry import Caught, Done, attempt
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome
@@ -46,11 +45,11 @@ def pack(work: Recipe | Initializer, asked: str = "executor: processes") -> byte
         SettingsError: it cannot go there; says what and what to do.
     """
     buffer = io.BytesIO()
-    match attempt(lambda: _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(work)):
-        case Done():
-            return buffer.getvalue()
-        case Caught(error):
-            raise SettingsError(_reason(error, asked)) from error
+    try:
+        _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(work)
+    except Exception as error:  # packing runs the user's own code
+        raise SettingsError(_reason(error, asked)) from error
+    return buffer.getvalue()
 
 
 def stays_because(*works: Recipe | Initializer | None) -> str | None:
@@ -68,22 +67,22 @@ def pack_value(outcome: FileOutcome) -> tuple[FileOutcome, bytes]:
     """An outcome without its value, and the value; the outcome has failed if the value cannot be packed."""
     if outcome.value is None:
         return outcome, b""
-    match attempt(lambda: pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)):
-        case Done(packed):
-            return replace(outcome, value=None), packed
-        case Caught(error):
-            return _unfit(outcome, "cannot be sent back from its worker process", error), b""
+    try:
+        packed = pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - packing runs the code of whatever a function returned
+        return _unfit(outcome, "cannot be sent back from its worker process", error), b""
+    return replace(outcome, value=None), packed
 
 
 def unpack_value(outcome: FileOutcome, packed: bytes) -> FileOutcome:
     """The outcome with its value again; it has failed if the value cannot be unpacked here."""
     if not packed:
         return outcome
-    match attempt(lambda: pickle.loads(packed)):  # noqa: S301 - from our own child, over a pipe nobody else has
-        case Done(value):
-            return replace(outcome, value=value)
-        case Caught(error):
-            return _unfit(outcome, "came back from its worker process but cannot be unpacked", error)
+    try:
+        value = pickle.loads(packed)  # noqa: S301 - from our own child, over a pipe nobody else has
+    except Exception as error:  # noqa: BLE001 - unpacking runs the code of whatever a function returned
+        return _unfit(outcome, "came back from its worker process but cannot be unpacked", error)
+    return replace(outcome, value=value)
 
 
 def did_not_travel(outcome: FileOutcome) -> bool:
