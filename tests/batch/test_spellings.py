@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from orcabatch.batch.kinds import FunctionBatch
 
 import batch_functions
 import orcabatch
 from orcabatch import simulated
 from orcabatch.batch.earlier import earlier_runs
+from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.job import Ended, visits
 from orcabatch.errors import BatchLocked, OutputError, SourceError
 from orcabatch.orcaflex.binding import Binding, Kind
