@@ -1,8 +1,9 @@
 """`python -m benchmarks SUITE`, in a checkout: what the engine's tuned numbers were chosen by.
 
 Suites: virtual (every fixed count, the lower bound, regret, with history), prediction, validation (the virtual host
-against real runs), broker (what asking OrcaFlex once saves), travel (what goes to worker processes), and replay METRICS
-(a run of yours again in virtual time, at other counts). What users run stands in `orcabatch bench`.
+against real runs), broker (what asking OrcaFlex once saves), travel (what goes to worker processes), hybrid (threads,
+processes and both together), and replay METRICS (a run of yours again in virtual time, at other counts). What users run
+stands in `orcabatch bench`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import broker, cases, prediction, regret, travel, validation, virtual
+from benchmarks import broker, cases, hybrid, prediction, regret, travel, validation, virtual
 from benchmarks.replay import replayed
 from orcabatch.bench.measure import provenance, temporary_folder
 from orcabatch.bench.tables import as_json, markdown
@@ -99,6 +100,10 @@ def _travel(arguments: Arguments, folder: Path) -> Iterator[Found]:
     yield _mapping(travel.suite(folder, rounds=max(1, arguments.rounds)))
 
 
+def _hybrid(arguments: Arguments, folder: Path) -> Iterator[Found]:
+    yield _mapping(hybrid.suite(folder, rounds=max(1, arguments.rounds), quick=arguments.quick, say=_say))
+
+
 def _replay(metrics: Path | None) -> str:
     if metrics is None:
         raise SourceError("name the metrics file of a run: `python -m benchmarks replay performance_metrics.json`")
@@ -115,6 +120,7 @@ SUITES: dict[str, Callable[[Arguments, Path], Iterator[Found]]] = {
     "validation": _validation,
     "broker": _broker,
     "travel": _travel,
+    "hybrid": _hybrid,
 }
 
 if __name__ == "__main__":

@@ -106,6 +106,23 @@ def test_few_files_reach_every_node(tmp_path: Path) -> None:
     assert set(Counter(each.value[1] for each in outcomes).values()) == {4 // min(2, len(ALLOWED))}
 
 
+def test_the_first_files_get_a_process_each_though_processes_come_one_by_one(tmp_path: Path) -> None:
+    """Files may be long: two that begin in one process would share its lock to their ends, beside an empty one."""
+    gate, begun = tmp_path / "gate", set()
+
+    def watch(event: Event) -> None:
+        if event.kind == "started":
+            begun.add(event.index)
+            if len(begun) == 2:
+                gate.touch()
+
+    options = EngineOptions("processes", processes=2, threads_per_process=8)
+    limits = Limits(max_limit=16, fixed_limit=2, seats=SeatLimits(ramp_per_s=2.0))
+    work = [task(index, say=Say(gate=str(gate))) for index in range(2)]
+    outcomes = list(run(work, FakeJob(PlacedRecipe()), options=options, limits=limits, listener=watch))
+    assert len({each.value[0] for each in outcomes}) == 2
+
+
 def test_what_stays_in_the_script_is_refused_with_a_remedy_that_hybrid_takes() -> None:
     """The message names the setting that asked for processes; `executor: threads` alone would not go with hybrid."""
     options = EngineOptions("processes", processes=2, asked="threading.mode: hybrid")

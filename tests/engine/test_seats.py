@@ -62,6 +62,34 @@ def test_processes_are_opened_one_by_one_and_files_do_not_wait_for_them() -> Non
     assert (state.units, state.room) == (3, 7)
 
 
+def test_a_file_waits_a_moment_for_a_process_of_its_own() -> None:
+    """One process a second: the second file gets the second process; with all open, files share."""
+    state = seats.begin(SeatLimits(processes=2, threads_per_process=4, spread=True))
+    state = seats.started(state, 0.0)
+    assert not seats.may_start(state, 0.0, 1)
+    assert seats.wake_s(state, 1) == 1.0
+    assert seats.allowed(state, 1.0) == 2
+    state = seats.started(state, 1.0)
+    assert seats.may_start(state, 1.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("limits", "running"),
+    [
+        (SeatLimits(processes=2, threads_per_process=4, spread=True, ramp_per_s=0.1), 1),  # ten seconds are too long
+        (SeatLimits(processes=2, threads_per_process=4, spread=True, max=1), 1),  # there will be no other
+        (SeatLimits(processes=2, threads_per_process=4, spread=True), 0),  # the process idles
+        (SeatLimits(processes=2, threads_per_process=4), 1),
+    ],
+)
+def test_a_file_does_not_wait_for_a_process_that_is_not_about_to_come(limits: SeatLimits, running: int) -> None:
+    """Room in the process that is there is better than waiting long, or for nothing."""
+    state = seats.started(seats.begin(limits), 0.0)
+    assert seats.may_start(state, 0.0, running)
+    refused = seats.denied(seats.told(state, 1, 3, 0.0), 0.0)
+    assert seats.may_start(refused, 0.5, running)
+
+
 def test_a_seat_that_was_not_needed_after_all_delays_nobody() -> None:
     """The file went to an idle process: the next ask comes as if there had been none, but not after a refusal."""
     state = seats.started(seats.begin(SeatLimits(processes=3, threads_per_process=4, ramp_per_s=0.1)), 0.0)

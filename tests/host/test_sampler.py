@@ -1,15 +1,18 @@
-"""The sampler of the host: one look as the engine takes it."""
+"""The sampler of the host: one look as the engine takes it, and when its thread looks."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from orcabatch.host.sampler import host_probe
-from orcabatch.host.usage import OwnProcesses
+from orcabatch.host.sampler import HostReading, Sampler, host_probe
+from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
 
 
 @pytest.fixture
@@ -44,3 +47,34 @@ def test_a_worker_that_ended_keeps_what_it_read_and_used(worker):
 def test_what_a_worker_used_before_it_was_seen_is_no_load(worker):
     """Its start may have cost a core for a while; the first look at it says nothing of that."""
     assert host_probe(1)((worker.pid,)).cpu_percent == 0.0
+
+
+@pytest.mark.parametrize("interval_s", [3600.0, 1.0])
+def test_what_a_process_used_counts_though_it_ended_before_the_sample(interval_s: float) -> None:
+    """Worker processes have ended when a run's last sample is made: without a look before, they used nothing."""
+    own, seen, began = OwnProcesses(), threading.Event(), time.perf_counter()
+    used_s = 0.0
+
+    def processes() -> ProcessTotals:
+        nonlocal used_s
+        totals = own()
+        if (used_s := totals.cpu_s.get(child.pid, 0.0)) >= 0.2:
+            seen.set()
+        return totals
+
+    readings: list[HostReading] = []
+    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        sampler = Sampler(
+            HostReaders(processes=processes), interval_s, readings.append, lambda: time.perf_counter() - began
+        )
+        sampler.start()
+        assert seen.wait(60)
+    finally:
+        child.kill()
+        child.wait()
+    sampler.stop()
+    times = [0.0, *(reading.rates.at_s for reading in readings)]
+    spans = [after - before for before, after in itertools.pairwise(times)]
+    counted = sum(span * sum(reading.cpus_used) for span, reading in zip(spans, readings, strict=True))
+    assert counted >= 0.9 * used_s >= 0.18

@@ -63,6 +63,33 @@ def test_a_taken_lock_is_the_gil_where_threads_could_share_it():
     assert kinds(lock_taken=0.9, limit=8, executor="threads", host_cpu_percent=99.0) == []
 
 
+@pytest.mark.parametrize(
+    ("measured", "advice"),
+    [
+        ({"wall_s": 60.0, "cpus": 2.0}, "use `executor: processes`, or `threading.mode: hybrid`"),
+        ({"wall_s": 5.0, "cpus": 2.0}, "none for a batch as short as this"),
+        ({"wall_s": 5.0, "cpus": 2.0, "processes_save": 0.3}, "`executor: processes` would take about 30% less time"),
+        ({"wall_s": 60.0, "cpus": 1.0}, "not be faster on one CPU"),
+    ],
+)
+def test_worker_processes_are_advised_where_they_are_faster(measured: dict[str, float], advice: str) -> None:
+    """Half of 60 s is more than they take to start, half of 5 s is not; one CPU runs one process at a time."""
+    (finding,) = findings(Evidence(lock_taken=1.0, limit=8, executor="threads", **measured))  # type: ignore[arg-type]
+    assert advice in finding.advice
+
+
+@pytest.mark.parametrize("waiting", [{"io_wait_percent": 60.0}, {"busy_s": 100.0, "extract_idle_s": 80.0}])
+def test_files_that_wait_in_worker_processes_are_better_off_with_several_in_each(waiting: dict[str, float]) -> None:
+    """One process with one file waits with it; with several in each the number is found, or raised."""
+    at_once = "`threading.mode: hybrid` (or `executor: threads`) waits for several at once"
+    (one,) = findings(Evidence(executor="processes", threads_per_process=1, **waiting))  # type: ignore[arg-type]
+    assert at_once in one.advice
+    for there in ({"executor": "processes", "threads_per_process": 22}, {"executor": "threads"}):
+        (other,) = findings(Evidence(**there, **waiting))  # type: ignore[arg-type]
+        assert at_once not in other.advice
+        assert "fewer files at once," not in other.advice
+
+
 def test_seats_that_are_all_in_use_are_the_licence_unless_the_cpus_are_full():
     """As many files at once as there are seats, and others waiting: no slot is empty, and still the seats hold it."""
     evidence = {"wall_s": 10.0, "seats": 4, "limit": 4}

@@ -152,7 +152,9 @@ def _again_rows(found: Findings, batch: str, runs: Mapping[str, list[dict[str, A
     for each in measured:
         ratios = [now / first for now, first in zip(each.wall_s, measured[0].wall_s, strict=True)]
         starts = sorted({run["start_limit"] for run in each.runs})
+        cpu = [now["cpu_s"] / first["cpu_s"] for now, first in zip(each.runs, measured[0].runs, strict=True)]
         cells = row(each) | {"over the first": f"{statistics.median(ratios):.3f}", "started with": str(starts)}
+        cells["CPU seconds over the first"] = f"{statistics.median(cpu):.3f}"
         cells["plan says what it learned"] = "yes" if all(run["learned"] for run in each.runs) else "no"
         found.rows.append(cells)
         found.bars.append((f"{batch}: {each.contender}", each.median_s))

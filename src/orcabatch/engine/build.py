@@ -69,7 +69,8 @@ def limits_for(workers: Executor, options: EngineOptions, limits: Limits, files:
         # While `auto` goes over to worker processes, this process holds a seat beside them until its threads are done.
         here = options.executor == "auto"
         in_each = limits.seats.threads_per_process if here else options.threads_per_process
-        seats = replace(limits.seats, processes=here + options.processes, threads_per_process=in_each)
+        spread = not here and limits.seats.scope == "process"
+        seats = replace(limits.seats, processes=here + options.processes, threads_per_process=in_each, spread=spread)
         return replace(limits, seats=seats)
     if options.address is None:
         return limits

@@ -300,7 +300,7 @@ class Scheduler:
         if self._limits.in_order and self._delayed:
             return None  # nor may any pass one that waits for its next try
         self._blocked_by = "seats"
-        if not seats.may_start(self._seats, now_s):
+        if not seats.may_start(self._seats, now_s, len(self._running)):
             return None
         self._blocked_by = "tier"
         queues = self._open_queues()

@@ -24,6 +24,9 @@ LONGEST_BACK_OFF_S = 60.0
 JITTER = 0.3
 """A wait is drawn from 1 - JITTER to 1 + JITTER times the back-off."""
 
+LONGEST_SPREAD_S = 2.0
+"""A file waits no longer than this for the next process to be opened: where `ramp_up` is slow, it shares one."""
+
 HUNG = (
     "every OrcaFlex licence seat is held by a file that hangs ({} of them): end this program to free the seats, "
     "and run the batch again"
@@ -82,9 +85,9 @@ def begin(limits: SeatLimits) -> Seats:
     return Seats(limits, random=limits.seed * 2 + 1)
 
 
-def may_start(seats: Seats, now_s: float) -> bool:
-    """Whether one more file may start as far as seats are concerned."""
-    return seats.room >= 1 or _may_ask(seats, now_s)
+def may_start(seats: Seats, now_s: float, running: int = 0) -> bool:
+    """Whether one more file may start, beside so many, as far as seats are concerned."""
+    return _may_ask(seats, now_s) or (seats.room >= 1 and not _waits_for_its_own(seats, now_s, running))
 
 
 def allowed(seats: Seats, now_s: float) -> int:
@@ -163,6 +166,12 @@ def message(seats: Seats) -> str:
         f"no OrcaFlex licence seat for {seats.limits.wait_s:g} s: asked for {asked} seats (one per "
         f"{seats.limits.scope}), got 0 in {seats.denials} attempts. See who holds the licences, or raise licences.wait"
     )
+
+
+def _waits_for_its_own(seats: Seats, now_s: float, running: int) -> bool:
+    """Whether a file would share a process, for as long as it takes, though another may be opened in a moment."""
+    may_open = seats.limits.spread and not seats.denials and seats.units < seats.most_units
+    return may_open and running >= seats.units and seats.next_ask_s - now_s <= LONGEST_SPREAD_S
 
 
 def _may_ask(seats: Seats, now_s: float) -> bool:

@@ -63,6 +63,7 @@ class SeatLimits:
         ramp_per_s: seats asked for per second.
         processes: worker processes that may be opened (1 with threads).
         threads_per_process: files that run at once in one process.
+        spread: a file waits a moment for a process of its own rather than share one, while more may be opened.
         seed: of the jitter.
     """
 
@@ -72,6 +73,7 @@ class SeatLimits:
     ramp_per_s: float = 1.0
     processes: int = 1
     threads_per_process: int = 1_000_000
+    spread: bool = False
     seed: int = 0
 
 

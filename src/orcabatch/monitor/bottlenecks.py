@@ -11,12 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orcabatch.engine.options import START_COST_S
+
 CPU_THRESHOLD_PERCENT = 90.0
 MEMORY_THRESHOLD_PERCENT = 80.0
 IO_THRESHOLD_PERCENT = 20.0
 
 MEMORY_HELD = 0.2
 """Share of the slots' time held empty by memory above which a batch is bound by it."""
+
+SEVERAL_IN_EACH = "`threading.mode: hybrid` (or `executor: threads`) waits for several at once"
 
 LOCK_TAKEN = 0.5
 """Share of the time above which the interpreter lock is said to hold the batch back."""
@@ -77,6 +81,7 @@ class Evidence:
         extract_idle_s: seconds of extracting that used no CPU.
         lock_taken: share of the time the interpreter lock was found taken, 0 to 1.
         executor: threads, processes, ...; empty where nobody said.
+        threads_per_process: files that each worker process works on at once; 0 where nobody said.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         limit: how many files might run at once (the highest).
         capacity_s: limit x wall.
@@ -100,6 +105,7 @@ class Evidence:
     extract_idle_s: float = 0.0
     lock_taken: float = 0.0
     executor: str = ""
+    threads_per_process: int = 0
     processes_save: float = 0.0
     limit: int = 0
     capacity_s: float = 0.0
@@ -141,9 +147,23 @@ def _io(seen: Evidence) -> Iterator[Diagnosis]:
             seen.io_wait_percent / 100,
             f"workers spent {seen.io_wait_percent:.0f}% of their time waiting for input and output "
             f"(threshold {seen.io_threshold:g}%)",
-            "run fewer files at once (`mode: dynamic` finds how many), or put the .sim files on a faster disk "
-            "(`io.stage_inputs: true` copies them to `temp_directory` first)",
+            f"{_files_at_once(seen)}, or put the .sim files on a faster disk (`io.stage_inputs: true` copies them to "
+            "`temp_directory` first)",
         )
+
+
+def _files_at_once(seen: Evidence) -> str:
+    """A disk that is busy wants fewer files at once, one that answers late wants more: that is found by trying."""
+    if _one_in_each(seen):
+        return f"each worker process waits for one file at a time: {SEVERAL_IN_EACH}"
+    return (
+        "let `mode: dynamic` find how many files at once are best (fewer where they delay each other, more where each "
+        "only waits)"
+    )
+
+
+def _one_in_each(seen: Evidence) -> bool:
+    return seen.executor == "processes" and seen.threads_per_process <= 1
 
 
 def _cpu(seen: Evidence) -> Iterator[Diagnosis]:
@@ -216,6 +236,13 @@ def _lock(seen: Evidence) -> Iterator[Diagnosis]:
 def _instead_of_threads(seen: Evidence) -> str:
     if seen.executor == "processes":
         return "use more worker processes (`process_count`), with fewer files at once in each (`threads_per_process`)"
+    if seen.cpus < 2:
+        return "worker processes would not be faster on one CPU: only less work in Python helps, or another machine"
+    if not seen.processes_save and seen.wall_s * seen.lock_taken * (1 - 1 / seen.cpus) < START_COST_S:
+        return (
+            "none for a batch as short as this, since worker processes take some seconds to start; for longer ones use "
+            "`executor: processes`, or `threading.mode: hybrid`"
+        )
     if not seen.processes_save:
         return "use `executor: processes`, or `threading.mode: hybrid`"
     return (
@@ -233,9 +260,14 @@ def _latency(seen: Evidence) -> Iterator[Diagnosis]:
             share,
             f"{share:.0%} of the workers' time went into waiting for answers while extracting, with the CPUs at "
             f"{seen.cpu_percent or 0.0:.0f}%",
-            "run more files at once (raise `max_threads` and `thread_allocation`), and keep `broker.enabled: true` so "
-            "that fewer questions are asked",
+            f"{_more_at_once(seen)}, and keep `broker.enabled: true` so that fewer questions are asked",
         )
+
+
+def _more_at_once(seen: Evidence) -> str:
+    if _one_in_each(seen):
+        return f"run more files at once: {SEVERAL_IN_EACH}"
+    return "run more files at once (raise `max_threads` and `thread_allocation`)"
 
 
 def _others(seen: Evidence) -> Iterator[Diagnosis]:

@@ -255,6 +255,7 @@ class PerformanceMonitor:
                 extract_idle_s=sum(file.idle_s(Phase.EXTRACT) for file in files),
                 lock_taken=bottlenecks.mean([sample.lock_taken for sample in self.samples]) or 0.0,
                 executor=state.executor,
+                threads_per_process=state.threads_per_process,
                 processes_save=state.processes_save,
                 limit=max((limit for _, limit, _ in state.limits), default=0),
                 capacity_s=state.capacity_s,

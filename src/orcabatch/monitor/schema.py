@@ -95,6 +95,7 @@ class EvidencePart(_Part):
     extract_idle_s: Seconds
     lock_taken: Share
     executor: str
+    threads_per_process: Count = 0
     processes_save: Share = 0.0
     limit: Count
     capacity_s: Seconds
