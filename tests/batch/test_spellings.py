@@ -14,9 +14,9 @@ import yaml
 import batch_functions
 import orcabatch
 from orcabatch import simulated
-from orcabatch.batch.earlier import earlier_runs
 from orcabatch.batch.functions import FunctionBatch
-from orcabatch.batch.job import Ended, visits
+from orcabatch.batch.job import Ended, shared_files
+from orcabatch.batch.result_cache import result_cache
 from orcabatch.errors import BatchLocked, OutputError, SourceError
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Phase, Status
@@ -78,7 +78,7 @@ class Telling(FunctionBatch):
 def memory(files):
     batch = Telling.over(files, batch_functions.largest_tension, None, "1")
     settings = parse_settings({})
-    return earlier_runs([batch], visits([batch]), {batch.name: settings}, settings, REAL, fresh=False)
+    return result_cache([batch], shared_files([batch]), {batch.name: settings}, settings, REAL, fresh=False)
 
 
 @pytest.fixture

@@ -381,15 +381,15 @@ def test_what_determines_a_result_tells_apart_what_gives_different_results(files
 
 
 def test_a_planned_batch_knows_what_one_that_merged_its_masters_knew(files: list[Path], tmp_path: Path) -> None:
-    """Who waits for whom is only known once masters are merged; the lesson gives the same determinants without."""
+    """Who waits for whom is only known once masters are merged; the hints give the same determinants without."""
     cfg = case("A+C", files[:2], tmp_path)
     run_one = DigitalModelBatch.from_cfg(cfg, settings=settings())
     planned = DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True)
-    assert planned.lesson is None
+    assert planned.planning_hints is None
     assert planned.determinants(0) is None
-    assert run_one.lesson is not None
-    assert planned.background == run_one.background
-    planned.learn(run_one.lesson)
+    assert run_one.planning_hints is not None
+    assert planned.hints_depend_on == run_one.hints_depend_on
+    planned.take_hints(run_one.planning_hints)
     assert not planned.ready(1)
     for batch in (run_one, planned):
         batch.payload(0)

@@ -130,11 +130,11 @@ def test_strange_common_outputs_stay_in_the_folder(finished: tuple[DigitalModelB
             assert isinstance(content, bytes)
 
 
-@pytest.mark.parametrize("lesson", [{"stop_time": 1.0}, {"leader": "no"}, {"unheard_of": True}])
-def test_a_strange_lesson_teaches_nothing(lesson: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("hints", [{"stop_time": 1.0}, {"leader": "no"}, {"unheard_of": True}])
+def test_strange_hints_teach_nothing(hints: dict[str, Any], tmp_path: Path) -> None:
     """Who waits for whom is yes or no."""
     on, sections = CASES["A"]
     cfg = configuration([tmp_path / "a.sim"], tmp_path, *on, **sections)
     batch = DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True)
     with pytest.raises(TypeError):
-        batch.learn(lesson)
+        batch.take_hints(hints)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.job import visits
+from orcabatch.batch.job import shared_files
 from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import build_metrics, write_metrics
 from orcabatch.settings import to_section
@@ -70,7 +70,7 @@ def write_account(
 
 def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
     """A batch's outcomes in the order of its own list, `index` being the position in that list."""
-    positions = [visit.positions.get(batch.name) for visit in visits(request.batches)]
+    positions = [shared.positions.get(batch.name) for shared in shared_files(request.batches)]
     own = [
         replace(outcome, index=position)
         for outcome in outcomes

@@ -151,17 +151,17 @@ class Batch(ABC):
         return None
 
     @property
-    def background(self) -> Mapping[str, Any] | None:
-        """What determines `lesson`; None where there is none to be kept."""
+    def hints_depend_on(self) -> Mapping[str, Any] | None:
+        """What determines `planning_hints`; None where there are none to be kept."""
         return None
 
     @property
-    def lesson(self) -> Mapping[str, Any] | None:
+    def planning_hints(self) -> Mapping[str, Any] | None:
         """What a batch that is only planned cannot find out by itself; None where this one does not know it either."""
         return None
 
-    def learn(self, lesson: Mapping[str, Any]) -> None:  # noqa: B027 - only asked where there is a background
-        """Take over the lesson of a batch with the same background. Raises TypeError where it is something else."""
+    def take_hints(self, hints: Mapping[str, Any]) -> None:  # noqa: B027 - only asked where hints depend on something
+        """Take over the hints of a batch that depends on the same. Raises TypeError where it is something else."""
 
     # --- what is said of it
 

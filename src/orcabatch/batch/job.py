@@ -16,20 +16,20 @@ from orcabatch.orcaflex.work import CHANGED_INPUT, MISMATCH, PREFETCHED
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
-    from orcabatch.batch.earlier import EarlierRuns
+    from orcabatch.batch.result_cache import ResultCache
     from orcabatch.engine.contract import Note, Recipe, Task
     from orcabatch.outcome import FileOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class SharedFile:
     """A `.sim` file of the call, with the batches that want it and its position in each."""
 
     file: Path
     positions: Mapping[str, int]
 
 
-def visits(batches: Sequence[Batch]) -> tuple[Visit, ...]:
+def shared_files(batches: Sequence[Batch]) -> tuple[SharedFile, ...]:
     """The distinct files of all batches, in the order in which they first appear.
 
     A file that a batch names twice is visited twice: digitalmodel writes two rows for it.
@@ -41,7 +41,7 @@ def visits(batches: Sequence[Batch]) -> tuple[Visit, ...]:
             occurrence = seen.get(file, 0)
             seen[file] = occurrence + 1
             found.setdefault((file, occurrence), {})[batch.name] = position
-    return tuple(Visit(file, positions) for (file, _), positions in found.items())
+    return tuple(SharedFile(file, positions) for (file, _), positions in found.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,15 @@ class BatchJob:
     Attributes:
         recipe: what workers are made from.
         warn: told, once each, what the engineer should know about the whole run.
-        earlier: what earlier runs knew, and what later ones will.
+        cache: what earlier runs knew, and what later ones will.
         ended: every outcome so far, those of an earlier attempt included.
     """
 
     recipe: Recipe
     batches: Mapping[str, Batch]
-    visits: Sequence[Visit]
+    shared_files: Sequence[SharedFile]
     warn: Callable[[str], None]
-    earlier: EarlierRuns
+    cache: ResultCache
     prefetch: bool = True
     ended: list[FileOutcome] = field(default_factory=list)
     _prefetched: set[int] = field(default_factory=set)
@@ -77,8 +77,8 @@ class BatchJob:
     def __post_init__(self) -> None:
         self._index = {
             (batch, position): index
-            for index, visit in enumerate(self.visits)
-            for batch, position in visit.positions.items()
+            for index, shared in enumerate(self.shared_files)
+            for batch, position in shared.positions.items()
         }
 
     def ready(self, task: Task) -> bool:
@@ -89,9 +89,9 @@ class BatchJob:
         """The results of earlier runs that still hold; of the others, what earlier runs know before they are loaded."""
         outcomes = []
         for name, position in self._positions(task.index):
-            known = self.earlier.answered(task.index, name)
+            known = self.cache.answered(task.index, name)
             if known is None:
-                for subject, content in self.earlier.facts(task.index, name):
+                for subject, content in self.cache.facts(task.index, name):
                     self._due += self._again(name, self.batches[name].noted(position, subject, content))
                 continue
             self.batches[name].payload(position)  # it was done as it would be now
@@ -102,7 +102,7 @@ class BatchJob:
 
     def payload(self, task: Task) -> dict[str, Any]:
         """What each batch hands along, and whether joint answers may be used."""
-        self.earlier.starting(task.index)
+        self.cache.starting(task.index)
         handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
         return {"batches": handed, "prefetch": self.prefetch}
 
@@ -114,10 +114,10 @@ class BatchJob:
         if note.subject == MISMATCH:
             return self._distrust(note)
         if note.subject == CHANGED_INPUT:
-            self.earlier.changed_by_its_function(note.index)
+            self.cache.changed_by_its_function(note.index)
             return ()
-        position = self.visits[note.index].positions[note.batch]
-        self.earlier.remember_fact(note.index, note.batch, note.subject, note.content)
+        position = self.shared_files[note.index].positions[note.batch]
+        self.cache.remember_fact(note.index, note.batch, note.subject, note.content)
         return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
 
     def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
@@ -125,16 +125,16 @@ class BatchJob:
         self.ended += outcomes
         again, stands, self._due = self._due, [], []
         for outcome in outcomes:
-            position = self.visits[outcome.index].positions[outcome.batch]
+            position = self.shared_files[outcome.index].positions[outcome.batch]
             redo = self._again(outcome.batch, self.batches[outcome.batch].finished(position, outcome))
             if outcome.index not in redo:
                 stands.append(Ended(outcome, joint=outcome.index in self._prefetched))
             again += redo
-        self.earlier.record(stands)
+        self.cache.record(stands)
         return dict.fromkeys(again)
 
     def _positions(self, index: int) -> Iterable[tuple[str, int]]:
-        return self.visits[index].positions.items()
+        return self.shared_files[index].positions.items()
 
     def _again(self, batch: str, positions: Iterable[int]) -> list[int]:
         return [self._index[batch, position] for position in positions]
@@ -145,14 +145,15 @@ class BatchJob:
             self.prefetch = False
             self.warn(
                 f"A joint answer of OrcFxAPI differed from the single one: {note.content}, in "
-                f"{self.visits[note.index].file.name}. Asking jointly is switched off for this run and the files that "
-                "used it are done again. Please report this variable; `broker: {prefetch: false}` avoids the check."
+                f"{self.shared_files[note.index].file.name}. Asking jointly is switched off for this run and the "
+                "files that used it are done again. Please report this variable; `broker: {prefetch: false}` avoids "
+                "the check."
             )
         self._prefetched.add(note.index)
         return self._distrusted()
 
     def _distrusted(self) -> Iterable[int]:
         again = tuple(sorted(self._prefetched))
-        self.earlier.distrust(again)
+        self.cache.distrust(again)
         self._prefetched.clear()
         return again

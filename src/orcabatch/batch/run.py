@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, in_own_order, write_account
-from orcabatch.batch.earlier import NO_BINDING, EarlierRuns, earlier_runs
-from orcabatch.batch.job import BatchJob, Visit, visits
-from orcabatch.batch.learned import Nearest, Ran, keep, recall
+from orcabatch.batch.history import Nearest, Ran, keep, recall
+from orcabatch.batch.job import BatchJob, SharedFile, shared_files
 from orcabatch.batch.result import BatchResult, last_attempts
+from orcabatch.batch.result_cache import NO_BINDING, ResultCache, result_cache
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
@@ -68,31 +68,31 @@ def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
 
 def planned(
     request: Request, host: HostResources | None = None, *, warn: Callable[[str], None] = lambda _: None
-) -> tuple[BatchPlan, EarlierRuns]:
+) -> tuple[BatchPlan, ResultCache]:
     """The plan, and what earlier runs know of the files."""
-    wanted = visits(request.batches)
-    sizes = sim_sizes(visit.file for visit in wanted)
-    files = [SizedFile(visit.file, size or 0) for visit, size in zip(wanted, sizes, strict=True)]
-    earlier = _earlier(request, wanted)
-    earlier.warn = warn
+    wanted = shared_files(request.batches)
+    sizes = sim_sizes(shared.file for shared in wanted)
+    files = [SizedFile(shared.file, size or 0) for shared, size in zip(wanted, sizes, strict=True)]
+    cache = _cache(request, wanted)
+    cache.warn = warn
     here = request.deciders.manager(host).measure()
-    with earlier.opened():
-        learned = recall(earlier, here)
+    with cache.opened():
+        learned = recall(cache, here)
         plan = make_plan(
             files,
             request.settings,
             here,
-            batches=[tuple(visit.positions) for visit in wanted],
-            history=Nearest(earlier, learned),
-            skipped=earlier.look(),
+            batches=[tuple(shared.positions) for shared in wanted],
+            history=Nearest(cache, learned),
+            skipped=cache.look(),
             learned=learned,
             deciders=request.deciders,
         )
-        notices = earlier.notices()
-    return replace(plan, notes=(*request.notes, *plan.notes), notices=notices), earlier
+        notices = cache.notices()
+    return replace(plan, notes=(*request.notes, *plan.notes), notices=notices), cache
 
 
-def _earlier(request: Request, wanted: Sequence[Visit]) -> EarlierRuns:
+def _cache(request: Request, wanted: Sequence[SharedFile]) -> ResultCache:
     """The ledger for this call; only asked for what is planned, it does without OrcFxAPI where it has to."""
     try:
         known = not request.planning or ledger_file(request.settings.ledger.path).exists()
@@ -101,7 +101,7 @@ def _earlier(request: Request, wanted: Sequence[Visit]) -> EarlierRuns:
         if not request.planning:
             raise
         binding = NO_BINDING
-    return earlier_runs(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
+    return result_cache(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ class Run:
     Attributes:
         request: what was asked for.
         plan: what will be done.
-        earlier: what earlier runs know of the files; must be the one the plan was made with.
+        cache: what earlier runs know of the files; must be the one the plan was made with.
         progress: how to show it (see `orcabatch.monitor.progress.make_display`).
         warnings: what the engineer should know about the run as a whole; grows while it runs.
         notices: what was done with the results without a word; known at the end.
@@ -120,7 +120,7 @@ class Run:
 
     request: Request
     plan: BatchPlan
-    earlier: EarlierRuns
+    cache: ResultCache
     progress: Any = None
     warnings: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -135,7 +135,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
-        self.earlier.warn = self._warn
+        self.cache.warn = self._warn
         for note in self.request.notes:
             self._warn(note)
 
@@ -143,8 +143,8 @@ class Run:
     def of(cls, request: Request, progress: Any = None) -> Self:
         """Plan the request, to be run."""
         said: list[str] = []
-        plan, earlier = planned(request, warn=said.append)
-        run = cls(request, plan, earlier, progress)
+        plan, cache = planned(request, warn=said.append)
+        run = cls(request, plan, cache, progress)
         for text in said:
             run._warn(text)
         return run
@@ -158,7 +158,7 @@ class Run:
         with ExitStack() as held:
             for folder, names in _folders(self.request).items():
                 held.enter_context(folder_lock(folder, names, warn=self._warn))
-            held.enter_context(self.earlier.opened())
+            held.enter_context(self.cache.opened())
             yield from self._run()
 
     def _run(self) -> Iterator[FileOutcome]:
@@ -236,7 +236,7 @@ class Run:
             thread_count=self.plan.native_threads,
         )
         batches = {batch.name: batch for batch in self.request.batches}
-        return BatchJob(recipe, batches, visits(self.request.batches), self._warn, self.earlier)
+        return BatchJob(recipe, batches, shared_files(self.request.batches), self._warn, self.cache)
 
     def _stays(self) -> str:
         """Why `executor: auto` may not take the batches to worker processes; empty: it may."""
@@ -294,8 +294,8 @@ class Run:
                 except OutputError as error:
                     lost.append(f"{batch.name}: {error}")
         finally:
-            self.earlier.say_again()
-            keep(self.earlier, self.plan.host, self._ran(outcomes))
+            self.cache.say_again()
+            keep(self.cache, self.plan.host, self._ran(outcomes))
             self._account()
         if lost:
             raise BatchError("\n".join([*lost, OUTPUTS_LOST]))
@@ -310,7 +310,7 @@ class Run:
         self.notices += conclusion.notices
         if self._complete:
             batch.pass_on()
-            self.earlier.conclude(batch, outcomes, conclusion.outputs)
+            self.cache.conclude(batch, outcomes, conclusion.outputs)
 
     def _account(self) -> None:
         said = Said(tuple(self.warnings), tuple(self.notices))

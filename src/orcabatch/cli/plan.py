@@ -39,13 +39,13 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
     """
     import yaml
 
-    from orcabatch.batch.learned import lessons
+    from orcabatch.batch.history import learned_for
     from orcabatch.host import ResourceManager
     from orcabatch.plan.tuned import tuned_section
     from orcabatch.store.atomic import write_bytes
 
     source = _only(files, target)
-    learned = lessons(request, ResourceManager().measure())
+    learned = learned_for(request, ResourceManager().measure())
     if not learned.records:
         raise SourceError(f"nothing was learned yet of {source.name} on this host: run it once, then write its plan")
     content: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))

@@ -289,23 +289,23 @@ class DigitalModelBatch(Batch):
         return self._determined.by(self._list[i], order, self.result_folder, compressed=compressed)
 
     @property
-    def background(self) -> dict[str, Any] | None:
-        """What determines `lesson`; None where that cannot be told."""
+    def hints_depend_on(self) -> dict[str, Any] | None:
+        """What determines `planning_hints`; None where that cannot be told."""
         known = self._determined
         if known.configuration is None or known.digitalmodel is None or known.merged is not None:
             return None
         return {"configuration": known.configuration, "digitalmodel": known.digitalmodel}
 
     @property
-    def lesson(self) -> dict[str, bool] | None:
+    def planning_hints(self) -> dict[str, bool] | None:
         """What only merging the masters tells: who waits for whom; None where they were not merged."""
         return asdict(self._serial_needs) if self._understood else None
 
-    def learn(self, lesson: Mapping[str, Any]) -> None:
-        """Take over what a batch of the same background knew; raises TypeError where it is something else."""
-        if not all(isinstance(need, bool) for need in lesson.values()):
+    def take_hints(self, hints: Mapping[str, Any]) -> None:
+        """Take over what a batch that depends on the same knew; raises TypeError where it is something else."""
+        if not all(isinstance(need, bool) for need in hints.values()):
             raise TypeError("needs are yes or no")
-        self._serial_needs, self._understood = Needs(**lesson), True
+        self._serial_needs, self._understood = Needs(**hints), True
         self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
     def pack(self, value: FileResult) -> dict[str, Any]:

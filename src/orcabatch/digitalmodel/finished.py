@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
-from orcabatch.batch.earlier import earlier_runs
-from orcabatch.batch.job import visits
+from orcabatch.batch.job import shared_files
+from orcabatch.batch.result_cache import result_cache
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.checks import check_folder
 from orcabatch.digitalmodel.layout import open_gate
@@ -135,11 +135,11 @@ def finished_batch(
     if sources.has_gate:
         open_gate()
     own = {batch.name: settings}
-    earlier = earlier_runs([batch], visits([batch]), own, settings, binding, fresh=False, warn=warn)
-    with earlier.opened():
-        earlier.look()
-        known = earlier.known(batch)
-        conclusion = None if known is None else earlier.conclusion(batch, known)
+    cache = result_cache([batch], shared_files([batch]), own, settings, binding, fresh=False, warn=warn)
+    with cache.opened():
+        cache.look()
+        known = cache.known(batch)
+        conclusion = None if known is None else cache.conclusion(batch, known)
     if known is None or conclusion is None:
         return None
     try:

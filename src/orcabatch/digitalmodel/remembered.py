@@ -4,7 +4,7 @@ Results depend on the configuration as given (masters not merged: merging is dig
 in the key), without what changes nothing: start time and time stamps, the list of files, the `performance:` section.
 Folders and files go by their place, however they are spelled, but where a spelling stands in a table: in linked
 statistics, and nobody knows where else in those of an untested clone.
-Does not know the ledger (`orcabatch.batch.earlier`).
+Does not know the ledger (`orcabatch.batch.result_cache`).
 """
 
 from __future__ import annotations

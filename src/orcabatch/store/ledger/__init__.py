@@ -10,7 +10,7 @@
 Results are answers that may be forgotten; the history of durations and memory stays when they go. Nothing that is
 wrong with the file ends a run or gives a wrong result: a damaged one is set aside and a new one begun, an unusable one
 is left out, and both are said. Does not know what a result is (`orcabatch.store.values` makes bytes of it) nor what it
-depends on (`orcabatch.batch.earlier` makes the keys).
+depends on (`orcabatch.batch.result_cache` makes the keys).
 """
 
 from orcabatch.store.ledger.book import open_ledger

@@ -50,8 +50,8 @@ _UNUSABLE = {
     sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_AUTH,
 }  # fmt: skip
 _SHORT_READ = 522
-_OLDEST = "SELECT rowid, length(payload) FROM entries WHERE kind NOT IN ('learned', 'lesson') ORDER BY rowid"
-_DELETE_TO = "DELETE FROM entries WHERE rowid <= ? AND kind NOT IN ('learned', 'lesson')"
+_OLDEST = "SELECT rowid, length(payload) FROM entries WHERE kind NOT IN ('learned', 'hints') ORDER BY rowid"
+_DELETE_TO = "DELETE FROM entries WHERE rowid <= ? AND kind NOT IN ('learned', 'hints')"
 """What was learned from earlier runs is small, and stays as the history does."""
 _PUT = "INSERT OR REPLACE INTO entries (key, kind, file, label, at, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD = (

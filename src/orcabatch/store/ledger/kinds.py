@@ -13,7 +13,7 @@ class Entry:
 
     Attributes:
         key: identifies everything that determines the payload.
-        kind: `result`, `fact` or `conclusion`; `learned` and `lesson` stay when the ledger makes room.
+        kind: `result`, `fact` or `conclusion`; `learned` and `hints` stay when the ledger makes room.
         file: the place of the `.sim` file it belongs to (`orcabatch.store.paths`); empty where it belongs to a batch.
         label: what was computed.
         payload: its bytes.

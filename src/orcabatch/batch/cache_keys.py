@@ -1,6 +1,7 @@
 """What tells one result from another: versions of all that computes, files as they stand, and keys made of both.
 
-Covers plain functions over files and package metadata. Does not cover what a batch depends on (`Batch.determinants`).
+Covers plain functions over files and package metadata, and words for what changed between two results of a file. Does
+not cover what a batch depends on (`Batch.determinants`), nor the words for that (`Source.reasons`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orcabatch
-from orcabatch.batch.reasons import VERSION_OF
 from orcabatch.batch.sources import sources
 from orcabatch.host import Fingerprint, fingerprint
 from orcabatch.store.values import encode
@@ -22,6 +22,9 @@ from orcabatch.versions import DECISIVE, installed_versions
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
+
+VERSION_OF = "version of "
+AGAIN = "Done before, and done again: {files}: {reason}."
 
 COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
 """Our own packages whose source decides what a result is, beside those of the sources (`Source.code`)."""
@@ -43,25 +46,28 @@ def _own_sources() -> str:
     found = hashlib.blake2b(digest_size=16)
     for package in sorted({*COMPUTING, *(name for one in sources() for name in one.code)}):
         place = importlib.util.find_spec(package)
-        for folder in (place.submodule_search_locations or []) if place is not None else []:
-            for source in sorted(Path(folder).rglob("*.py")):
-                found.update(source.read_bytes())
+        if place is None:
+            continue
+        folders = place.submodule_search_locations
+        here = [Path(place.origin)] if folders is None and place.origin else []
+        for source in sorted([*here, *(each for folder in folders or () for each in Path(folder).rglob("*.py"))]):
+            found.update(source.read_bytes())
     return found.hexdigest()
 
 
-def material(content: Mapping[str, Any]) -> bytes:
+def encoded_by_key(content: Mapping[str, Any]) -> bytes:
     """The content as bytes that are the same for the same content, and decode to its items."""
     return encode(sorted(content.items()))
 
 
 def key_of(kind: str, made_of: bytes) -> bytes:
-    """A key for something of that kind, made of what `material` gave."""
+    """A key for something of that kind, made of what `encoded_by_key` gave."""
     return hashlib.blake2b(made_of, digest_size=16, person=kind.encode()).digest()
 
 
 def digest(kind: str, content: Mapping[str, Any]) -> bytes:
     """A key for something of that kind with that content; different for any two that differ."""
-    return key_of(kind, material(content))
+    return key_of(kind, encoded_by_key(content))
 
 
 def fingerprint_of(file: Path) -> Fingerprint | None:
@@ -72,7 +78,36 @@ def fingerprint_of(file: Path) -> Fingerprint | None:
         return None
 
 
-def print_of(path: Path) -> list[Any] | None:
+def output_print(path: Path) -> list[Any] | None:
     """An output file as it stands: size, time, head and tail; None where it cannot be read."""
     seen = fingerprint_of(path)
     return None if seen is None else [seen.size, seen.mtime_ns, seen.head_tail_hash]
+
+
+def changed(before: Any, now: Mapping[str, Any], first: str) -> str:
+    """What differs between all that determined a result then and now; empty where nothing does.
+
+    Args:
+        before: as it was kept.
+        now: as it is.
+        first: the name of the batch's first file.
+    """
+    if not isinstance(before, Mapping):
+        return ""
+    known = {"file": "the .sim file changed"} | {key: said for one in sources() for key, said in one.reasons.items()}
+    differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    words = [known[key].format(first=first) for key in differing if key in known]
+    if "uses" in differing:
+        words.append(f"what the function uses changed{_which(before.get('uses'), now.get('uses', {}))}")
+    versions = [key.removeprefix(VERSION_OF) for key in differing if key.startswith(VERSION_OF)]
+    words += [f"another version of {', '.join(versions)}"] if versions else []
+    if not differing:
+        return "its output files were changed or removed"
+    return ", ".join(dict.fromkeys(words))
+
+
+def _which(before: Any, now: Mapping[str, Any]) -> str:
+    if not isinstance(before, Mapping):
+        return ""
+    names = [str(name) for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
+    return f" ({', '.join(sorted(names))})"

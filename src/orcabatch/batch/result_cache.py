@@ -24,8 +24,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.identity import digest, environment, fingerprint_of, key_of, material, print_of
-from orcabatch.batch.reasons import AGAIN, changed
+from orcabatch.batch.cache_keys import (
+    AGAIN,
+    changed,
+    digest,
+    encoded_by_key,
+    environment,
+    fingerprint_of,
+    key_of,
+    output_print,
+)
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.orcaflex.files import stands
 from orcabatch.outcome import FileOutcome, Phase, Status
@@ -38,7 +46,7 @@ from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
-    from orcabatch.batch.job import Ended, Visit
+    from orcabatch.batch.job import Ended, SharedFile
     from orcabatch.host import Fingerprint
     from orcabatch.notice import Notice
     from orcabatch.settings import Settings
@@ -67,12 +75,12 @@ class Known:
 
 
 @dataclass(slots=True)
-class EarlierRuns:
+class ResultCache:
     """The ledger for one call.
 
     Attributes:
         batches: of the call.
-        visits: its files.
+        shared_files: its files.
         binding: what computes.
         settings: of the whole call: where the ledger is.
         enabled: names of the batches that remember.
@@ -81,7 +89,7 @@ class EarlierRuns:
     """
 
     batches: Sequence[Batch]
-    visits: Sequence[Visit]
+    shared_files: Sequence[SharedFile]
     binding: Binding
     settings: Settings
     enabled: frozenset[str]
@@ -101,7 +109,7 @@ class EarlierRuns:
 
     def __post_init__(self) -> None:
         self._by_name = {batch.name: batch for batch in self.batches}
-        self._wanted = {visit.file: visit.positions for visit in self.visits}
+        self._wanted = {shared.file: shared.positions for shared in self.shared_files}
 
     @property
     def active(self) -> bool:
@@ -134,23 +142,23 @@ class EarlierRuns:
         for batch in self.batches:
             for caveat in batch.caveats if self._may(batch) else ():
                 self.warn(caveat)
-            self._exchange_lessons(batch)
+            self._exchange_hints(batch)
         if not self.fresh and self.ledger.remembers:
             self._read_fingerprints()
             for batch in self.batches:
                 self._look_at(batch)
         return {
             index: UNCHANGED
-            for index, visit in enumerate(self.visits)
-            if all((index, name) in self._looked for name in visit.positions)
+            for index, shared in enumerate(self.shared_files)
+            if all((index, name) in self._looked for name in shared.positions)
         }
 
     def known(self, batch: Batch) -> list[FileOutcome] | None:
         """What `look` found for every file of the batch, in the batch's order; None where anything is missing."""
         at = {
-            visit.positions[batch.name]: index
-            for index, visit in enumerate(self.visits)
-            if batch.name in visit.positions
+            shared.positions[batch.name]: index
+            for index, shared in enumerate(self.shared_files)
+            if batch.name in shared.positions
         }
         found = [self._looked.get((at[position], batch.name)) for position in range(len(batch.files))]
         return None if None in found or not found else [known.outcome for known in found if known is not None]
@@ -161,9 +169,9 @@ class EarlierRuns:
 
     def _foreseen(self, batch: Batch) -> tuple[Notice, ...]:
         at = {
-            visit.positions[batch.name]: index
-            for index, visit in enumerate(self.visits)
-            if batch.name in visit.positions
+            shared.positions[batch.name]: index
+            for index, shared in enumerate(self.shared_files)
+            if batch.name in shared.positions
         }
         known = {
             place: self._looked[index, batch.name].outcome
@@ -174,7 +182,7 @@ class EarlierRuns:
         def facts(position: int) -> Iterable[tuple[str, Any]]:
             index = at[position]
             # A file that no earlier run met is not read for this: it may lie on a slow drive.
-            return self.facts(index, batch.name) if self.visits[index].file in self._fingerprints else ()
+            return self.facts(index, batch.name) if self.shared_files[index].file in self._fingerprints else ()
 
         return batch.foresee(known, facts)
 
@@ -220,8 +228,8 @@ class EarlierRuns:
     def starting(self, index: int) -> None:
         """A worker is about to get the file: remember what it looks like now."""
         if self.ledger.remembers:
-            self._seen(self.visits[index].file)
-            self._begun[index] = stands(self.visits[index].file)
+            self._seen(self.shared_files[index].file)
+            self._begun[index] = stands(self.shared_files[index].file)
 
     def changed_by_its_function(self, index: int) -> None:
         """A function changed its own input, and its outcome says so: doing it again would not help."""
@@ -233,7 +241,7 @@ class EarlierRuns:
         if subject in batch.facts and self._may(batch) and self._unchanged(index):
             key = self._fact_key(index, subject)
             if key is not None:
-                file = self._places.of(self.visits[index].file)
+                file = self._places.of(self.shared_files[index].file)
                 self._keep(Entry(key, "fact", file, batch.label, encode(content)), batch)
                 self.ledger.commit()
 
@@ -282,7 +290,7 @@ class EarlierRuns:
         return None if depends is None else digest("result", depends)
 
     def _depends(self, index: int, batch: Batch) -> dict[str, Any] | None:
-        position = self.visits[index].positions[batch.name]
+        position = self.shared_files[index].positions[batch.name]
         determinants, file = batch.determinants(position), self._file(index)
         if determinants is None or file is None:
             return None
@@ -296,7 +304,7 @@ class EarlierRuns:
 
     def _file(self, index: int) -> list[Any] | None:
         """The file as it stands; None where it cannot be read."""
-        file = self.visits[index].file
+        file = self.shared_files[index].file
         seen = self._seen(file)
         return None if seen is None else [self._places.of(file), seen.size, seen.mtime_ns, seen.head_tail_hash]
 
@@ -315,29 +323,31 @@ class EarlierRuns:
 
     def _take_known(self) -> None:
         """What batches that an earlier run finished bring with them."""
-        for index, visit in enumerate(self.visits):
-            for name, position in visit.positions.items():
+        for index, shared in enumerate(self.shared_files):
+            for name, position in shared.positions.items():
                 known = self._by_name[name].known
                 if known:
                     self._looked[index, name] = Known(replace(known[position], index=index), b"")
 
-    def _exchange_lessons(self, batch: Batch) -> None:
+    def _exchange_hints(self, batch: Batch) -> None:
         """Keep what the batch knows, or tell it what another one knew."""
-        background, lesson = batch.background, batch.lesson
-        if background is None or not self._may(batch):
+        depend_on, hints = batch.hints_depend_on, batch.planning_hints
+        if depend_on is None or not self._may(batch):
             return
-        key = digest("lesson", {**background, **environment(self.binding)})
+        key = digest("hints", {**depend_on, **environment(self.binding)})
         kept = self.ledger.get(key)
-        if lesson is not None and kept is None:
-            self._keep(Entry(key, "lesson", "", batch.label, encode(dict(lesson))), batch)
+        if hints is not None and kept is None:
+            self._keep(Entry(key, "hints", "", batch.label, encode(dict(hints))), batch)
             self.ledger.commit()
-        elif lesson is None and kept is not None:
+        elif hints is None and kept is not None:
             with suppress(Damaged, TypeError):
-                batch.learn(checked(decode(kept), dict))
+                batch.take_hints(checked(decode(kept), dict))
 
     def _read_fingerprints(self) -> None:
         labels = {batch.label for batch in self.batches}
-        files = [visit.file for visit in self.visits if self.ledger.labels(self._places.of(visit.file)) & labels]
+        files = [
+            shared.file for shared in self.shared_files if self.ledger.labels(self._places.of(shared.file)) & labels
+        ]
         with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
             self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
 
@@ -345,9 +355,9 @@ class EarlierRuns:
         """Ask for every file as the job would, on a copy of the batch, until nothing new is learnt."""
         trial = copy.copy(batch)
         at = {
-            visit.positions[batch.name]: index
-            for index, visit in enumerate(self.visits)
-            if batch.name in visit.positions and visit.file in self._fingerprints
+            shared.positions[batch.name]: index
+            for index, shared in enumerate(self.shared_files)
+            if batch.name in shared.positions and shared.file in self._fingerprints
         }
         waiting = dict.fromkeys(at)
         while ready := [position for position in waiting if trial.ready(position)]:
@@ -373,12 +383,12 @@ class EarlierRuns:
         payload = self.ledger.get(key)
         if payload is None:
             return None
-        visit = self.visits[index]
+        shared = self.shared_files[index]
         try:
             stored = checked(decode(payload), dict)
-            value = batch.unpack(stored["value"], visit.positions[batch.name])
+            value = batch.unpack(stored["value"], shared.positions[batch.name])
             outcome = FileOutcome(
-                visit.file,
+                shared.file,
                 batch.name,
                 Status.SKIPPED,
                 value,
@@ -387,27 +397,27 @@ class EarlierRuns:
                 size_bytes=checked(stored["size"], int),
             )
             known = Known(outcome, key, checked(stored["joint"], bool))
-            stand = checked(stored["outputs"], list) == [print_of(path) for path in batch.written(value)]
+            stand = checked(stored["outputs"], list) == [output_print(path) for path in batch.written(value)]
         except (Damaged, KeyError, TypeError, ValueError):
             return None
         if not stand:
             return None
-        self._keys[batch.name, visit.positions[batch.name]] = key
+        self._keys[batch.name, shared.positions[batch.name]] = key
         return known
 
     # --- keeping
 
     def _record(self, end: Ended) -> None:
         outcome, index = end.outcome, end.outcome.index
-        batch, file = self._by_name[outcome.batch], self._places.of(self.visits[index].file)
+        batch, file = self._by_name[outcome.batch], self._places.of(self.shared_files[index].file)
         self.ledger.add_history(_history(outcome, file, f"{self.binding.kind}:{batch.label}"))
         if not self._may(batch) or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
-        outputs = [print_of(path) for path in batch.written(outcome.value)]
+        outputs = [output_print(path) for path in batch.written(outcome.value)]
         if depends is None or None in outputs:
             return  # an output that has vanished by now would later stand as it was written: not there
-        made_of = material(depends)
+        made_of = encoded_by_key(depends)
         try:
             packed = encode(_packed(end, batch, outputs) | {"depends": made_of})
         except NotStorable as error:
@@ -415,7 +425,7 @@ class EarlierRuns:
             return
         key = key_of("result", made_of)
         if self._keep(Entry(key, "result", file, batch.label, packed), batch):
-            self._keys[batch.name, self.visits[index].positions[batch.name]] = key
+            self._keys[batch.name, self.shared_files[index].positions[batch.name]] = key
             self._written.setdefault(index, []).append(key)
 
     def _keep(self, entry: Entry, batch: Batch) -> bool:
@@ -431,7 +441,7 @@ class EarlierRuns:
 
     def _unchanged(self, index: int) -> bool:
         """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
-        file, begun = self.visits[index].file, self._begun.get(index)
+        file, begun = self.shared_files[index].file, self._begun.get(index)
         seen = self._fingerprints.get(file)
         if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
             self._fingerprints.pop(file, None)
@@ -447,7 +457,7 @@ class EarlierRuns:
 
     def _note_why(self, index: int, batch: Batch) -> None:
         """Remember, for the engineer, why a file that was done before is done again."""
-        file = self.visits[index].file
+        file = self.shared_files[index].file
         if file not in self._fingerprints or not self.ledger.remembers:
             return
         before, now = self.ledger.latest(self._places.of(file), batch.label), self._depends(index, batch)
@@ -460,19 +470,19 @@ class EarlierRuns:
                 self._again.setdefault(reason, []).append(file.name)
 
 
-def earlier_runs(  # noqa: PLR0913 - all that it rests on
+def result_cache(  # noqa: PLR0913 - all that it rests on
     batches: Sequence[Batch],
-    visits: Sequence[Visit],
+    shared_files: Sequence[SharedFile],
     settings: Mapping[str, Settings],
     together: Settings,
     binding: Binding,
     *,
     fresh: bool,
     warn: Callable[[str], None] = lambda _: None,
-) -> EarlierRuns:
+) -> ResultCache:
     """Those of a call; `settings` by batch, `together` those of the whole call."""
     enabled = frozenset(batch.name for batch in batches if settings[batch.name].ledger.enabled)
-    return EarlierRuns(batches, visits, binding, together, enabled, fresh, warn)
+    return ResultCache(batches, shared_files, binding, together, enabled, fresh, warn)
 
 
 def _fact(content: Any) -> float:

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 import batch_functions
-from orcabatch.batch.earlier import NO_BINDING, earlier_runs
+from orcabatch.batch.cache_keys import changed, environment
 from orcabatch.batch.functions import FunctionBatch
-from orcabatch.batch.identity import environment
-from orcabatch.batch.job import Ended, visits
-from orcabatch.batch.reasons import changed
+from orcabatch.batch.job import Ended, shared_files
+from orcabatch.batch.result_cache import NO_BINDING, result_cache
 from orcabatch.engine.initializer import Initializer
 from orcabatch.orcaflex.binding import Binding, Kind
 from orcabatch.outcome import FileOutcome, Status
@@ -30,7 +29,7 @@ def memory(files, binding=REAL, version="1", **more):
     batch = FunctionBatch.over(files, batch_functions.largest_tension, None, version)
     settings = parse_settings({})
     own = {batch.name: settings}
-    return earlier_runs([batch], visits([batch]), own, settings, binding, **{"fresh": False, **more})
+    return result_cache([batch], shared_files([batch]), own, settings, binding, **{"fresh": False, **more})
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """What a call learns for the next one of its kind on this host, beyond what the ledger keeps of each file.
 
-    recall(earlier, host) ── before planning ──> Learned          keep(earlier, host, Ran(...)) ── after the run
+    recall(cache, host) ── before planning ──> Learned          keep(cache, host, Ran(...)) ── after the run
 
 A kind is the host, which OrcaFlex computes, and the labels of the batches. One entry per kind: the records of its
 latest files and the count, executor and read-ahead that the last run ended with. Does not cover the fit
-(`orcabatch.plan.history`) nor results (`orcabatch.batch.earlier`). Nothing is kept where the ledger is switched off.
+(`orcabatch.plan.history`) nor results (`orcabatch.batch.result_cache`). Nothing is kept where the ledger is off.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from orcabatch.store.ledger import Entry
 from orcabatch.store.values import Damaged, checked, decode, encode
 
 if TYPE_CHECKING:
-    from orcabatch.batch.earlier import EarlierRuns
     from orcabatch.batch.request import Request
+    from orcabatch.batch.result_cache import ResultCache
     from orcabatch.host import HostResources
     from orcabatch.outcome import FileOutcome
 
@@ -82,9 +82,9 @@ class Nearest:
         return Expectation(seconds, own.memory_factor or kind.memory_factor)
 
 
-def recall(earlier: EarlierRuns, host: HostResources) -> Learned:
+def recall(cache: ResultCache, host: HostResources) -> Learned:
     """What earlier runs of this kind taught; empty where there were none."""
-    payload = earlier.ledger.get(_key(earlier, host)) if earlier.ledger.remembers else None
+    payload = cache.ledger.get(_key(cache, host)) if cache.ledger.remembers else None
     if payload is None:
         return Learned()
     with suppress(Damaged, KeyError, TypeError, ValueError, OverflowError):
@@ -92,21 +92,21 @@ def recall(earlier: EarlierRuns, host: HostResources) -> Learned:
     return Learned()
 
 
-def lessons(request: Request, host: HostResources) -> Learned:
+def learned_for(request: Request, host: HostResources) -> Learned:
     """What earlier runs of a request taught, for `orcabatch plan --write`."""
     from orcabatch.batch.run import planned
 
-    earlier = planned(request, host)[1]
-    with earlier.opened():
-        return recall(earlier, host)
+    cache = planned(request, host)[1]
+    with cache.opened():
+        return recall(cache, host)
 
 
-def keep(earlier: EarlierRuns, host: HostResources, ran: Ran) -> None:
+def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:
     """Leave to the next run what this one measured; with an open ledger."""
     records = list(_measured(ran.outcomes))
-    if not earlier.ledger.remembers or not records:
+    if not cache.ledger.remembers or not records:
         return
-    before = recall(earlier, host)
+    before = recall(cache, host)
     again = {record.file for record in records}
     kept = [record for record in before.records if record.file not in again] + records
     telling = len(records) >= ENOUGH_FILES and ran.executor != "dask"  # its counts may be other machines'
@@ -117,9 +117,9 @@ def keep(earlier: EarlierRuns, host: HostResources, ran: Ran) -> None:
         "processes_save": ran.processes_save if telling else before.processes_save,
         "read_ahead": ran.read_ahead if telling else before.read_ahead,
     }
-    label = "+".join(sorted(batch.label for batch in earlier.batches))
-    earlier.ledger.put(Entry(_key(earlier, host), "learned", "", label, encode(content)))
-    earlier.ledger.commit()
+    label = "+".join(sorted(batch.label for batch in cache.batches))
+    cache.ledger.put(Entry(_key(cache, host), "learned", "", label, encode(content)))
+    cache.ledger.commit()
 
 
 def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
@@ -162,7 +162,7 @@ def _number(value: Any) -> float:
     return number
 
 
-def _key(earlier: EarlierRuns, host: HostResources) -> bytes:
-    labels = sorted(batch.label for batch in earlier.batches)
-    kind = ["learned", platform.node(), host.logical_cpus, host.total_ram_bytes, str(earlier.binding.kind), labels]
+def _key(cache: ResultCache, host: HostResources) -> bytes:
+    labels = sorted(batch.label for batch in cache.batches)
+    kind = ["learned", platform.node(), host.logical_cpus, host.total_ram_bytes, str(cache.binding.kind), labels]
     return hashlib.blake2b(encode(kind), digest_size=16).digest()

@@ -13,7 +13,7 @@ import yaml
 
 import orcabatch
 from batch_functions import largest_tension, name_and_tension
-from orcabatch.batch.learned import recall
+from orcabatch.batch.history import recall
 from orcabatch.cli import main
 from orcabatch.errors import SourceError
 from orcabatch.plan.history import Learned, Record, learn
@@ -150,12 +150,12 @@ def test_a_strange_lesson_teaches_nothing_that_a_plan_could_not_follow(place):
     """Anybody may have written it, with the right checksum: what is no lesson is none."""
     honest = {"records": [["a.sim", 9, 1.0, 1.5]], "limit": 4, "executor": "threads", "read_ahead": 2}
     ledger = Lessons()
-    earlier = SimpleNamespace(ledger=ledger, batches=[], binding=SimpleNamespace(kind="simulated"))
+    cache = SimpleNamespace(ledger=ledger, batches=[], binding=SimpleNamespace(kind="simulated"))
     host = SimpleNamespace(logical_cpus=2, total_ram_bytes=1)
     for strange in STRANGE:
         inner = {place: strange} if place in honest else {"records": [["a.sim", strange, strange, strange]]}
         ledger.content = encode(strange if place == "all" else honest | inner)
-        found = recall(earlier, host)
+        found = recall(cache, host)
         assert all(record.usable for record in found.records)
         assert found.limit is None or found.limit >= 1
         assert found.read_ahead is None or 1 <= found.read_ahead <= 4
