@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import logging
+import os
 import subprocess
 import sys
 import warnings
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 import orcabatch.digitalmodel
-from dm_proof.configurations import CASES, break_files, configuration, write_files
+from dm_proof.configurations import CASES, break_files, column, configuration, write_files
 from dm_proof.harness import Reference, contents, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel import OrcaFlexPostProcess
@@ -249,6 +251,65 @@ def test_visualisation_is_digitalmodels_own_call(
     orcabatch.run_batch(copy.deepcopy(case(files[:1], tmp_path)), progress=False)
     assert len(seen) == 1
     assert seen[0].file_management["input_files"]["sim"] == files[:1]
+
+
+def cut(files: list[Path], folder: Path) -> dict[str, Any]:
+    """Time series that digitalmodel ends where the shorter first file does."""
+    open_end = column("TimeHistory", "Line01", "Effective tension", "l1", SimulationPeriod=[0, None], objectExtra=END_A)
+    settings = {"data": True, "groups": [{"Label": "ten", "Columns": [open_end]}]}
+    performance = {"orcaflex": "simulated", "ledger": {"enabled": False}}
+    return configuration(files, folder, "time_series", time_series_settings=settings, performance=performance)
+
+
+END_A = ["End A"]
+CUT = "Time series of 1 of 2 files end at 10 s, before their simulation does (20 s)"
+SCRIPT = """
+import sys
+from pathlib import Path
+import orcabatch.digitalmodel
+from test_dropin import cut
+from dm_proof.configurations import write_files
+
+folder = Path(sys.argv[1])
+cfg = cut(write_files(folder / "sims", 2, stops=(10.0, 20.0)), folder)
+orcabatch.digitalmodel.OrcaFlexPostProcess().post_process_router(cfg)
+"""
+
+
+def test_what_is_done_without_a_word_is_seen_where_no_logging_is_set_up(tmp_path: Path) -> None:
+    """Python itself shows what nobody handles, from warnings on: a script without any set-up is told, once."""
+    here = Path(__file__).parent
+    search = os.pathsep.join(map(str, (here, here.parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": search},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout.count(CUT), done.stderr.count(CUT)) == (0, 1)
+
+
+@pytest.mark.parametrize("way", ["drop-in", "install"])
+@pytest.mark.parametrize(("level", "logged"), [("INFO", 1), ("WARNING", 1), ("ERROR", 0), ("disabled", 0)])
+def test_what_is_done_without_a_word_is_seen_where_the_log_is_quiet(
+    level: str, logged: int, way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, request: Any
+) -> None:
+    """`default.log_level: ERROR` silences digitalmodel's own talk, and must not hide that numbers are not meant so."""
+    cfg = cut(write_files(tmp_path / "sims", 2, stops=(10.0, 20.0)), tmp_path)
+    request.addfinalizer(lambda: logging.disable(logging.NOTSET))
+    if level == "disabled":
+        logging.disable(logging.CRITICAL)
+    else:
+        caplog.set_level(level, "orcabatch")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if way == "drop-in":
+            OrcaFlexPostProcess().post_process_router(cfg)
+        else:
+            request.getfixturevalue("installed")
+            find_layout().opp.OrcaFlexPostProcess().post_process_router(AttributeDict(cfg))
+    told = [item for item in caught if CUT in str(item.message)]
+    assert (caplog.text.count(CUT), len(told)) == (logged, 1 - logged)
+    assert all(item.filename == __file__ and "consistency: per_file" in str(item.message) for item in told)
 
 
 def test_importing_the_door_imports_neither_digitalmodel_nor_orcfxapi() -> None:

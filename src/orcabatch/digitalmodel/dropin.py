@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import warnings
 from collections.abc import Mapping, MutableMapping
 from types import FrameType
@@ -29,6 +30,7 @@ from orcabatch.text import and_more
 if TYPE_CHECKING:
     from orcabatch.batch.result import BatchResult
 
+LOGGER = "orcabatch"
 NAMED = 10
 """How many failed files the warning names; all stand in the result and in the list of failed files."""
 
@@ -74,6 +76,7 @@ class OrcaFlexPostProcess:
         _found(cfg)
         with inside_router(self):
             self.result = _run(cfg)
+        tell_notices(self.result)
         tell_failures(self.result, cfg)
 
     def __getattr__(self, name: str) -> Any:
@@ -106,6 +109,7 @@ def install() -> None:
     def post_process(self: Any, cfg: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         with inside_router(self):
             self.result = _run(cfg)
+        tell_notices(self.result)
         tell_failures(self.result, cfg)
         return cfg
 
@@ -134,6 +138,16 @@ def tell_failures(result: BatchResult, cfg: Mapping[str, Any]) -> None:
     more = and_more(len(result.failed), NAMED)
     named += [f"{more}, see the list of failed files"] if more else []
     text = f"{len(result.failed)} of {len(result.outcomes)} files failed, the others are written: {'; '.join(named)}"
+    _warn(text)
+
+
+def tell_notices(result: BatchResult) -> None:
+    """See to it that what was done without a word is seen: the log of the run has it, unless that shows no warnings."""
+    if result.notices and not logging.getLogger(LOGGER).isEnabledFor(logging.WARNING):
+        _warn(" ".join(map(str, result.notices)))
+
+
+def _warn(text: str) -> None:
     where = _callers_frame()
     warnings.warn_explicit(text, UserWarning, where.f_code.co_filename, where.f_lineno, module="orcabatch.digitalmodel")
 
