@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from orcabatch.host import HostResources, ResourceManager
     from orcabatch.monitor import Bottleneck, PerformanceMonitor
-    from orcabatch.orcaflex.repeatable import repeatable
+    from orcabatch.orcaflex.user_function import repeatable
     from orcabatch.outcome import FileOutcome, Status
     from orcabatch.plan import BatchOptimizer, BatchPlan
     from orcabatch.settings import Settings
@@ -59,7 +59,7 @@ _HOMES = {
     "Status": "outcome",
     "iter_batch": "batch",
     "plan_batch": "batch",
-    "repeatable": "orcaflex.repeatable",
+    "repeatable": "orcaflex.user_function",
     "run_batch": "batch",
 }
 _ROOMS = {"digitalmodel", "simulated"}

@@ -14,7 +14,7 @@ from batch_functions import largest_tension
 from orcabatch import simulated
 from orcabatch.batch.result import warnings_text
 from orcabatch.orcaflex.failures import NOT_REPEATED
-from orcabatch.orcaflex.files import InputError
+from orcabatch.orcaflex.sim_files import InputError
 from orcabatch.outcome import Cause, Status
 
 

@@ -16,13 +16,13 @@ from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.job import Ended, shared_files
 from orcabatch.batch.result_cache import NO_BINDING, result_cache
 from orcabatch.engine.initializer import Initializer
-from orcabatch.orcaflex.binding import Binding, Kind
+from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.settings import parse_settings
 from orcabatch.store.ledger import Entry, schema
 from orcabatch.store.values import decode, encode
 
-REAL = Binding(None, Kind.REAL, "11.4", "11.4b")
+REAL = Binding(None, BindingKind.REAL, "11.4", "11.4b")
 
 
 def memory(files, binding=REAL, version="1", **more):
@@ -79,9 +79,9 @@ def test_what_used_a_wrong_joint_answer_is_forgotten_at_once(files):
 @pytest.mark.parametrize(
     "binding",
     [
-        Binding(None, Kind.SIMULATED, "11.4", "11.4b"),
-        Binding(None, Kind.REAL, "11.5", "11.4b"),
-        Binding(None, Kind.REAL, "11.4", "11.4c"),
+        Binding(None, BindingKind.SIMULATED, "11.4", "11.4b"),
+        Binding(None, BindingKind.REAL, "11.5", "11.4b"),
+        Binding(None, BindingKind.REAL, "11.4", "11.4c"),
         NO_BINDING,
     ],
     ids=["simulated", "another OrcFxAPI", "another DLL", "foreign"],

@@ -18,7 +18,7 @@ from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.job import Ended, shared_files
 from orcabatch.batch.result_cache import result_cache
 from orcabatch.errors import BatchLocked, OutputError, SourceError
-from orcabatch.orcaflex.binding import Binding, Kind
+from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.settings import parse_settings
 from orcabatch.store import paths
@@ -66,7 +66,7 @@ def test_one_file_under_two_spellings_in_one_batch_has_each_its_own_value(orcafl
     assert result.ok
 
 
-REAL = Binding(None, Kind.REAL, "11.4", "11.4b")
+REAL = Binding(None, BindingKind.REAL, "11.4", "11.4b")
 
 
 class Telling(FunctionBatch):

@@ -15,7 +15,8 @@ from engine.fakes import MOVING, FakeJob, FakeWorker, Say, locked, quick_to_move
 from orcabatch import simulated
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.contract import Event, SimpleJob, Task, Worker
-from orcabatch.orcaflex.work import FunctionPostProcess, OrcaFlexRecipe
+from orcabatch.orcaflex.user_function import FunctionPostProcess
+from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.outcome import Cause, FileOutcome
 
 

@@ -11,8 +11,8 @@ import pytest
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import binding
 from orcabatch.orcaflex.failures import explain
-from orcabatch.orcaflex.files import InputError, check_readable, unreadable
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, period_warning, simulation_warnings
+from orcabatch.orcaflex.sim_files import InputError, check_readable, unreadable
 from orcabatch.outcome import Cause, Phase
 
 

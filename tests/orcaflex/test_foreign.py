@@ -11,8 +11,9 @@ import pytest
 
 from orcabatch.engine.contract import Note, Task
 from orcabatch.errors import OrcaFlexUnavailable
-from orcabatch.orcaflex.binding import Kind, find_binding
-from orcabatch.orcaflex.work import FunctionPostProcess, OrcaFlexRecipe
+from orcabatch.orcaflex.binding import BindingKind, find_binding
+from orcabatch.orcaflex.user_function import FunctionPostProcess
+from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.outcome import Phase
 
 
@@ -74,7 +75,7 @@ def test_a_plain_stub_is_used_for_what_it_has(monkeypatch):
     """A stub whose Model takes only a path is opened by path, once per file; no file needs to exist."""
     monkeypatch.setitem(sys.modules, "OrcFxAPI", _stub_module())
     monkeypatch.setattr(_StubModel, "opened", [])
-    assert find_binding().kind is Kind.FOREIGN
+    assert find_binding().kind is BindingKind.FOREIGN
     assert run(peak, [Path("/a/one.sim"), Path("/a/two.sim")]) == [17, 17]
     assert _StubModel.opened == [str(Path("/a/one.sim")), str(Path("/a/two.sim"))]
 

@@ -15,7 +15,8 @@ import pytest
 
 from orcabatch.orcaflex import returned
 from orcabatch.orcaflex.returned import held
-from orcabatch.orcaflex.work import FunctionPostProcess, OrcaFlexRecipe
+from orcabatch.orcaflex.user_function import FunctionPostProcess
+from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcaflex.test_work import work
 
 

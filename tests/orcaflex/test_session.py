@@ -8,9 +8,9 @@ from contextlib import nullcontext
 import pytest
 
 from orcabatch import simulated
-from orcabatch.orcaflex.binding import Kind, find_binding
-from orcabatch.orcaflex.files import InputError
+from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.session import Session, destroy
+from orcabatch.orcaflex.sim_files import InputError
 from orcabatch.simulated import SimFault
 from orcaflex.driving import broker, run, values
 
@@ -31,7 +31,7 @@ def test_one_model_serves_all_files_and_is_destroyed_once(orcaflex, sims):
     calls = count.counters.calls
     assert (calls["C_CreateModel2"], calls["C_LoadSimulationW"], calls["C_DestroyModel"]) == (1, 3, 1)
     assert native.ownsModelHandle is False
-    assert find_binding().kind is Kind.SIMULATED
+    assert find_binding().kind is BindingKind.SIMULATED
 
 
 @pytest.mark.parametrize("fault", [SimFault.NOT_A_SIM, SimFault.TRUNCATED, SimFault.WRONG_VERSION])

@@ -10,7 +10,8 @@ import pytest
 from orcabatch import simulated
 from orcabatch.engine.contract import Extracted, Task
 from orcabatch.orcaflex.broker import BrokerOptions, Question
-from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, FunctionPostProcess, OrcaFlexRecipe
+from orcabatch.orcaflex.user_function import FunctionPostProcess
+from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, OrcaFlexRecipe
 from orcabatch.outcome import Cause, Phase
 
 NAMES = ("X", "Y", "Z")

@@ -15,7 +15,7 @@ from orcabatch.batch.code import Described, described, innermost
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.batch.sources import Given, Source
 from orcabatch.errors import OutputError
-from orcabatch.orcaflex.work import FunctionPostProcess
+from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.store.atomic import check_writable
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.values import NotStorable, encode

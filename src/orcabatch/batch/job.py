@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.work import CHANGED_INPUT, MISMATCH, PREFETCHED
+from orcabatch.orcaflex.user_function import CHANGED_INPUT
+from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch

@@ -34,8 +34,8 @@ from orcabatch.batch.cache_keys import (
     key_of,
     output_print,
 )
-from orcabatch.orcaflex.binding import Binding, Kind
-from orcabatch.orcaflex.files import stands
+from orcabatch.orcaflex.binding import Binding, BindingKind
+from orcabatch.orcaflex.sim_files import stands
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
@@ -55,7 +55,7 @@ UNCHANGED = "unchanged since an earlier run"
 LOOKERS = 8
 """Threads that read heads and tails of files: on a network drive most of the time is waiting."""
 
-NO_BINDING = Binding(None, Kind.FOREIGN)
+NO_BINDING = Binding(None, BindingKind.FOREIGN)
 """Where no OrcFxAPI is to be had, nothing is known."""
 
 
@@ -114,7 +114,7 @@ class ResultCache:
     @property
     def active(self) -> bool:
         """Whether anything may be remembered."""
-        return bool(self.enabled) and self.binding.kind is not Kind.FOREIGN
+        return bool(self.enabled) and self.binding.kind is not BindingKind.FOREIGN
 
     @contextmanager
     def opened(self) -> Iterator[Self]:

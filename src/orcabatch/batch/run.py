@@ -28,7 +28,7 @@ from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import Display, make_display
-from orcabatch.orcaflex.binding import Kind, find_binding
+from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.plan import BatchPlan, SizedFile, as_processes, make_plan
@@ -164,7 +164,7 @@ class Run:
     def _run(self) -> Iterator[FileOutcome]:
         temporary = self._temporary()
         tasks, job = tasks_of(self.plan), self._job()
-        stays = FOREIGN_STAYS if self._orcaflex == Kind.FOREIGN.value else self._stays()
+        stays = FOREIGN_STAYS if self._orcaflex == BindingKind.FOREIGN.value else self._stays()
         running = run_engine(
             tasks,
             job,
@@ -222,7 +222,7 @@ class Run:
     def _job(self) -> BatchJob:
         settings = self.request.settings
         binding = find_binding(settings.orcaflex)
-        if binding.kind is Kind.FOREIGN and self.plan.executor in {"processes", "dask"}:
+        if binding.kind is BindingKind.FOREIGN and self.plan.executor in {"processes", "dask"}:
             raise SettingsError(
                 f"executor: {self.plan.executor} cannot be used with an OrcFxAPI that a test put into sys.modules: "
                 "worker processes would not have it. Use `executor: threads` or `serial`."

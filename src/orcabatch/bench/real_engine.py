@@ -16,7 +16,8 @@ from orcabatch.batch.sources import read_request
 from orcabatch.engine import run
 from orcabatch.engine.contract import SimpleJob
 from orcabatch.host.sampler import host_probe
-from orcabatch.orcaflex.work import FunctionPostProcess, OrcaFlexRecipe
+from orcabatch.orcaflex.user_function import FunctionPostProcess
+from orcabatch.orcaflex.work import OrcaFlexRecipe
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Listener

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.cli.checks import Check, Level
-from orcabatch.orcaflex.files import InputError, check_readable, is_on_network
+from orcabatch.orcaflex.sim_files import InputError, check_readable, is_on_network
 from orcabatch.settings import format_size
 from orcabatch.store.atomic import check_writable
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from orcabatch.cli.checks import Check, Level
 from orcabatch.errors import OrcaFlexUnavailable
-from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
+from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, find_binding
 from orcabatch.orcaflex.failures import LICENCE, status_of
 from orcabatch.orcaflex.session import destroy
 
@@ -33,7 +33,7 @@ def check_orcaflex(wanted: Wanted = "real", *, licence: bool = True) -> Iterator
 
 
 def _kind(binding: Binding) -> Check:
-    if binding.kind is Kind.FOREIGN:
+    if binding.kind is BindingKind.FOREIGN:
         where = getattr(binding.module, "__file__", "sys.modules")
         return Check(
             TOPIC,
@@ -42,7 +42,7 @@ def _kind(binding: Binding) -> Check:
             "take it out of the Python path unless it is meant",
         )
     versions = f"OrcFxAPI {binding.version or 'of unknown version'}, DLL {binding.dll_version}"
-    if binding.kind is Kind.SIMULATED:
+    if binding.kind is BindingKind.SIMULATED:
         return Check(TOPIC, f"simulated: {versions} (invented results, for trying things out)", Level.NOTE)
     return Check(TOPIC, versions)
 

@@ -38,7 +38,7 @@ from orcabatch.store.atomic import atomic_path
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker import Question
-    from orcabatch.orcaflex.work import Visit
+    from orcabatch.orcaflex.work import FileContext
 
 LOADED = "settled"
 """Subject of the note with a file's stop time (seconds), said as soon as it may settle the others."""
@@ -149,20 +149,20 @@ class DigitalModelPostProcess:
         """The time histories that are known to be asked of every file."""
         return questions_of(self.cfg, find_layout())
 
-    def __call__(self, model: Any, visit: Visit) -> Extracted:
+    def __call__(self, model: Any, context: FileContext) -> Extracted:
         """What digitalmodel makes of the loaded file.
 
         Raises:
             DigitalModelError: the installed digitalmodel does not post-process a model in this state.
             OutputError, OSError: a time series cannot be written.
         """
-        layout, asked = find_layout(), _asked(visit)
+        layout, asked = find_layout(), _asked(context)
         known = described(model)
-        _check_state(layout, known, visit.file)
+        _check_state(layout, known, context.file)
         if asked.tells:
-            visit.note(LOADED, known["stop_time"])
+            context.note(LOADED, known["stop_time"])
         with Voice() as voice, saving(layout), absence_named(self.cfg, model):
-            tables = _Tables(visit.clock, self.writing, keep_same=asked.again)
+            tables = _Tables(context.clock, self.writing, keep_same=asked.again)
             result = self._result(layout, known, asked, tables)
             missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()
         concerns = (*self._of_periods(known), *missing, *voice.concerns())
@@ -236,8 +236,8 @@ def described(model: Any) -> dict[str, Any]:
     }
 
 
-def _asked(visit: Visit) -> FileOrder:
-    return visit.payload if isinstance(visit.payload, FileOrder) else FileOrder(visit.file)
+def _asked(context: FileContext) -> FileOrder:
+    return context.payload if isinstance(context.payload, FileOrder) else FileOrder(context.file)
 
 
 def _check_state(layout: Layout, known: Mapping[str, Any], file: Path) -> None:

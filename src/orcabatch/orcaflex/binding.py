@@ -26,7 +26,7 @@ _HOOKS = ("addOrcaFlexObjectClassHook", "removeOrcaFlexObjectClassHook")
 _LOOKING = threading.Lock()
 
 
-class Kind(StrEnum):
+class BindingKind(StrEnum):
     """What stands behind the name OrcFxAPI."""
 
     REAL = "real"
@@ -48,7 +48,7 @@ class Binding:
     """
 
     module: Any
-    kind: Kind
+    kind: BindingKind
     version: str = ""
     dll_version: str = ""
     warning: str = ""
@@ -56,7 +56,7 @@ class Binding:
     @property
     def is_genuine(self) -> bool:
         """Whether the real binding's own classes are there (over whichever DLL)."""
-        return self.kind is not Kind.FOREIGN
+        return self.kind is not BindingKind.FOREIGN
 
 
 def find_binding(kind: Wanted = "real") -> Binding:
@@ -123,18 +123,18 @@ def _unavailable(error: Exception) -> str:
 
 def _described(module: Any) -> Binding:
     kind = _kind_of(module)
-    if kind is Kind.FOREIGN:
+    if kind is BindingKind.FOREIGN:
         return Binding(module, kind)
     version, dll_version = installed_version("orcfxapi"), str(module.DLLVersion())
     return Binding(module, kind, version, dll_version, _version_warning(version, dll_version))
 
 
-def _kind_of(module: Any) -> Kind:
+def _kind_of(module: Any) -> BindingKind:
     if not _has_real_classes(module):
-        return Kind.FOREIGN
+        return BindingKind.FOREIGN
     # Nothing is simulated unless somebody imported the simulation.
     simulation = sys.modules.get(_SIMULATED)
-    return Kind.SIMULATED if simulation is not None and simulation.is_simulated(module) else Kind.REAL
+    return BindingKind.SIMULATED if simulation is not None and simulation.is_simulated(module) else BindingKind.REAL
 
 
 def _has_real_classes(module: Any) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orcabatch.errors import OrcabatchError
-from orcabatch.orcaflex.files import InputError, is_on_network, unreadable
+from orcabatch.orcaflex.sim_files import InputError, is_on_network, unreadable
 from orcabatch.outcome import Cause, Failure, Phase
 
 LICENCE = 25

@@ -19,8 +19,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.files import check_readable
 from orcabatch.orcaflex.owners import Opened, Owners, Shells
+from orcabatch.orcaflex.sim_files import check_readable
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding

@@ -3,15 +3,14 @@
     OrcaFlexRecipe ── open_worker (per thread) ──> OrcaFlexWorker ── Session ── model
          └─ per process: OrcFxAPI looked up once, the broker shared by all sessions
 
-What is computed is the `PostProcess`'s affair: a user's function (`FunctionPostProcess`) or digitalmodel's code
-(`orcabatch.digitalmodel`).
+What is computed is the `PostProcess`'s affair: a user's function (`orcabatch.orcaflex.user_function`) or digitalmodel's
+code (`orcabatch.digitalmodel`). A simulation that did not reach its end is computed from all the same, with a warning
+(R31).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import logging
 import threading
 import uuid
@@ -22,15 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
-from orcabatch.errors import FileReleased, OrcaFlexUnavailable
+from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
-from orcabatch.orcaflex.binding import Binding, Kind, Wanted, find_binding
+from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions, Question, ResultBroker
-from orcabatch.orcaflex.files import stands
-from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, simulation_warnings
+from orcabatch.orcaflex.incomplete import simulation_warnings
 from orcabatch.orcaflex.owners import Shells
-from orcabatch.orcaflex.repeatable import is_repeatable
-from orcabatch.orcaflex.returned import held, is_model
 from orcabatch.orcaflex.session import Session
 from orcabatch.outcome import Phase
 
@@ -46,26 +42,18 @@ MISMATCH = "prefetch_mismatch"
 JOINT_REQUESTS = "joint_requests"
 """Name of the count of requests for several results at once (see `Usage.counts`)."""
 
-CHANGED_INPUT = "changed_input"
-"""Subject of the note that a file was changed while a function of the user's had it."""
-CHANGES_ITS_INPUT = (
-    "the function changed, moved or removed the .sim file that it was called for (or another program did, meanwhile). "
-    "Results of this file are not kept, so every run computes them anew, from what it finds then. Save the model under "
-    "another name."
-)
-
 Noting = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """A batch's visit to a loaded file.
+class FileContext:
+    """What a post-process is told besides the model.
 
     Attributes:
         file: the `.sim` file, absolute.
         batch: the batch's name.
         payload: what the batch's job handed along for this file.
-        clock: to be told when the visit begins to write.
+        clock: to be told when it begins to write.
         note: says something to the job: subject, picklable content.
         session_kind: what stands behind OrcFxAPI.
     """
@@ -75,7 +63,7 @@ class Visit:
     payload: Any
     clock: PhaseClock
     note: Noting
-    session_kind: Kind
+    session_kind: BindingKind
 
 
 class PostProcess(Protocol):
@@ -89,97 +77,11 @@ class PostProcess(Protocol):
     def prepare(self) -> None:
         """Called once per process, before OrcFxAPI is looked up."""
 
-    def __call__(self, model: Any, visit: Visit) -> Extracted:
+    def __call__(self, model: Any, context: FileContext) -> Extracted:
         """The batch's result; may raise anything."""
 
     def may_repeat(self, error: BaseException) -> bool:
         """Whether computing again does no harm after this error, which may heal."""
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionPostProcess:
-    """A user's function as a post-process.
-
-    It is called as `f(model)`, or as `f(model, sim_file)` when two of its positional arguments have no default;
-    `sim_file` is the file's absolute `pathlib.Path`. What it returns must not hold objects of the model: they die with
-    the file.
-
-    Attributes:
-        function: importable (not a lambda or a local function) where workers are processes.
-        cases: load cases by file name. Where there are any, a function with a keyword parameter `case` gets its file's,
-            a mapping; an empty one where the file has none.
-
-    Raises:
-        TypeError: it cannot be called with one or two positional arguments.
-    """
-
-    function: Callable[..., Any]
-    cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not callable(self.function):
-            raise TypeError(f"postprocess must be a function f(model) or f(model, sim_file), got {self.function!r}")
-        if not _takes_an_argument(self.function):
-            raise TypeError(
-                f"postprocess {_name(self.function)} takes no positional argument; it is called with the loaded model: "
-                "define it as f(model) or f(model, sim_file)"
-            )
-        if (count := self._positional) > 2:
-            raise TypeError(
-                f"postprocess {_name(self.function)} requires {count} positional arguments; it is called with the "
-                "model, or with the model and the .sim file: give the others defaults, or use functools.partial"
-            )
-
-    def prepare(self) -> None:
-        """Nothing to prepare."""
-
-    def __call__(self, model: Any, visit: Visit) -> Extracted:
-        """The function's value, with a warning where it is not finite."""
-        arguments = (model, visit.file) if self._positional == 2 else (model,)
-        case = self.case_of(visit.file)
-        before = stands(visit.file)
-        value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
-        self._refuse_what_is_gone(value, visit.session_kind, visit.file)
-        changed = before != stands(visit.file)
-        if changed:
-            visit.note(CHANGED_INPUT, None)
-        warnings = (non_finite_warning(non_finite(_named(value))), CHANGES_ITS_INPUT if changed else "")
-        return Extracted(value, tuple(filter(None, warnings)))
-
-    @property
-    def _positional(self) -> int:
-        """How many positional arguments it requires, besides its load case."""
-        required = _required_arguments(self.function)
-        return len(required - {"case"}) if self.cases else len(required)
-
-    def case_of(self, file: Path) -> dict[str, Any] | None:
-        """What the function gets as `case`; None where it does not ask, or the batch has no load cases."""
-        if not self.cases or not _asks_for(self.function, "case"):
-            return None
-        return dict(self.cases.get(file.name, {}))
-
-    def may_repeat(self, error: BaseException) -> bool:
-        """Only errors of OrcaFlex, and only where the function says so: what it did before might count twice."""
-        return failures.status_of(error) is not None and is_repeatable(self.function)
-
-    def _refuse_what_is_gone(self, value: Any, kind: Kind, file: Path) -> None:
-        name = _name(self.function)
-        if inspect.isgenerator(value) or inspect.iscoroutine(value) or inspect.isasyncgen(value):
-            if not inspect.isasyncgen(value):  # one that never ran has nothing to close
-                value.close()
-            raise TypeError(
-                f"{name} returned a {type(value).__name__}, which runs when it is asked, and by then the file is "
-                "released: return a list or another finished value (no `yield`, no `async`)"
-            )
-        if kind is Kind.FOREIGN:
-            return
-        found = held(value)
-        if found is not None:
-            place, kept = found
-            whole = (
-                "the value" if not place else f"the value's {place}" if place.startswith(".") else f"the value{place}"
-            )
-            raise FileReleased(_described(kept), str(file), f"{whole} that {name} returned")
 
 
 @dataclass(frozen=True)
@@ -305,7 +207,7 @@ class OrcaFlexWorker:
 
     def extract(self, task: Task, batch: str, clock: PhaseClock) -> Extracted:
         """One batch's result; says notes about joint answers, also when the post-process fails."""
-        visit = Visit(
+        context = FileContext(
             task.file,
             batch,
             _payload(task.payload, batch),
@@ -315,10 +217,10 @@ class OrcaFlexWorker:
         )
         finished = False
         try:
-            extracted = self._postprocesses[batch](self._session.model, visit)
+            extracted = self._postprocesses[batch](self._session.model, context)
             finished = True
         finally:
-            asked = self._say_about_joint_answers(visit, finished)
+            asked = self._say_about_joint_answers(context, finished)
         return Extracted(extracted.value, self._warnings + extracted.warnings, {**extracted.counts, **asked})
 
     def release(self, task: Task) -> None:
@@ -343,15 +245,15 @@ class OrcaFlexWorker:
                 _log.info("%s: its copy could not be loaded, so the file itself is: %s", task.file, error)
         return self._session.load(task.file)
 
-    def _say_about_joint_answers(self, visit: Visit, finished: bool) -> dict[str, int]:
-        """Say what the job has to know; returns how many joint requests there were for this visit."""
+    def _say_about_joint_answers(self, context: FileContext, finished: bool) -> dict[str, int]:
+        """Say what the job has to know; returns how many joint requests there were for this batch."""
         if self._shared.broker is None:
             return {}
         report = self._shared.broker.settle(self._session.model, finished=finished)
         if report.used_joint_answers:
-            visit.note(PREFETCHED, None)
+            context.note(PREFETCHED, None)
         if report.mismatch:
-            visit.note(MISMATCH, report.mismatch)
+            context.note(MISMATCH, report.mismatch)
         before, self._joint_requests = self._joint_requests, report.joint_requests
         return {JOINT_REQUESTS: report.joint_requests - before} if report.joint_requests > before else {}
 
@@ -367,55 +269,3 @@ def _may_prefetch(payload: Any) -> bool:
     if isinstance(payload, Mapping) and payload.keys() == {"batches", "prefetch"}:
         return bool(payload["prefetch"])
     return True
-
-
-def _takes_an_argument(function: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(function).bind_partial(None)
-    except TypeError:
-        return False
-    except ValueError:
-        return True  # a builtin that does not say
-    return True
-
-
-def _required_arguments(function: Callable[..., Any]) -> set[str]:
-    """The names of its positional arguments without a default."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return {"model"}  # a builtin that does not say
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return {item.name for item in parameters if item.kind in positional and item.default is inspect.Parameter.empty}
-
-
-def _asks_for(function: Callable[..., Any], name: str) -> bool:
-    """Whether it has a parameter of this name that can be given by keyword, and that nobody bound before."""
-    if isinstance(function, functools.partial) and name in function.keywords:
-        return False
-    try:
-        parameter = inspect.signature(function).parameters.get(name)
-    except (TypeError, ValueError):
-        return False  # a builtin that does not say
-    return parameter is not None and parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
-
-
-def _described(kept: Any) -> str:
-    if is_model(kept):
-        return "the model"
-    kind = getattr(getattr(kept, "type", None), "name", type(kept).__name__)
-    return f"an object ({kind})"
-
-
-def _name(function: Any) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _named(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, Mapping):
-        return {str(key): item for key, item in value.items() if _is_numeric(item)}
-    return {"value": value} if _is_numeric(value) else {}
-
-
-def _is_numeric(value: Any) -> bool:
-    return isinstance(value, float) or type(value).__module__ == "numpy"

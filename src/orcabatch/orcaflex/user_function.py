@@ -1,0 +1,198 @@
+"""A user's function as a post-process: how it is called, what its value is looked through for, what is repeated.
+
+A function may have done things that count twice (a row appended, a file moved, a message sent) before it raised, so a
+failure of it is final unless it says that it may be repeated (`repeatable`). What it returns must be finished and its
+own; a value that is not a finite number, or a `.sim` file that changed meanwhile, becomes a warning and stays (R32).
+What workers do around it: `orcabatch.orcaflex.work`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orcabatch.engine.contract import Extracted
+from orcabatch.errors import FileReleased
+from orcabatch.orcaflex import failures
+from orcabatch.orcaflex.binding import BindingKind
+from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning
+from orcabatch.orcaflex.returned import held, is_model
+from orcabatch.orcaflex.sim_files import stands
+
+if TYPE_CHECKING:
+    from orcabatch.orcaflex.work import FileContext
+
+CHANGED_INPUT = "changed_input"
+"""Subject of the note that a file was changed while a function of the user's had it."""
+CHANGES_ITS_INPUT = (
+    "the function changed, moved or removed the .sim file that it was called for (or another program did, meanwhile). "
+    "Results of this file are not kept, so every run computes them anew, from what it finds then. Save the model under "
+    "another name."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPostProcess:
+    """A user's function as a post-process.
+
+    It is called as `f(model)`, or as `f(model, sim_file)` when two of its positional arguments have no default;
+    `sim_file` is the file's absolute `pathlib.Path`. What it returns must not hold objects of the model: they die with
+    the file.
+
+    Attributes:
+        function: importable (not a lambda or a local function) where workers are processes.
+        cases: load cases by file name. Where there are any, a function with a keyword parameter `case` gets its file's,
+            a mapping; an empty one where the file has none.
+
+    Raises:
+        TypeError: it cannot be called with one or two positional arguments.
+    """
+
+    function: Callable[..., Any]
+    cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"postprocess must be a function f(model) or f(model, sim_file), got {self.function!r}")
+        if not _takes_an_argument(self.function):
+            raise TypeError(
+                f"postprocess {_name(self.function)} takes no positional argument; it is called with the loaded model: "
+                "define it as f(model) or f(model, sim_file)"
+            )
+        if (count := self._positional) > 2:
+            raise TypeError(
+                f"postprocess {_name(self.function)} requires {count} positional arguments; it is called with the "
+                "model, or with the model and the .sim file: give the others defaults, or use functools.partial"
+            )
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def __call__(self, model: Any, context: FileContext) -> Extracted:
+        """The function's value, with a warning where it is not finite."""
+        arguments = (model, context.file) if self._positional == 2 else (model,)
+        case = self.case_of(context.file)
+        before = stands(context.file)
+        value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
+        self._refuse_what_is_gone(value, context.session_kind, context.file)
+        changed = before != stands(context.file)
+        if changed:
+            context.note(CHANGED_INPUT, None)
+        warnings = (non_finite_warning(non_finite(_named(value))), CHANGES_ITS_INPUT if changed else "")
+        return Extracted(value, tuple(filter(None, warnings)))
+
+    @property
+    def _positional(self) -> int:
+        """How many positional arguments it requires, besides its load case."""
+        required = _required_arguments(self.function)
+        return len(required - {"case"}) if self.cases else len(required)
+
+    def case_of(self, file: Path) -> dict[str, Any] | None:
+        """What the function gets as `case`; None where it does not ask, or the batch has no load cases."""
+        if not self.cases or not _asks_for(self.function, "case"):
+            return None
+        return dict(self.cases.get(file.name, {}))
+
+    def may_repeat(self, error: BaseException) -> bool:
+        """Only errors of OrcaFlex, and only where the function says so: what it did before might count twice."""
+        return failures.status_of(error) is not None and is_repeatable(self.function)
+
+    def _refuse_what_is_gone(self, value: Any, kind: BindingKind, file: Path) -> None:
+        name = _name(self.function)
+        if inspect.isgenerator(value) or inspect.iscoroutine(value) or inspect.isasyncgen(value):
+            if not inspect.isasyncgen(value):  # one that never ran has nothing to close
+                value.close()
+            raise TypeError(
+                f"{name} returned a {type(value).__name__}, which runs when it is asked, and by then the file is "
+                "released: return a list or another finished value (no `yield`, no `async`)"
+            )
+        if kind is BindingKind.FOREIGN:
+            return
+        found = held(value)
+        if found is not None:
+            place, kept = found
+            whole = (
+                "the value" if not place else f"the value's {place}" if place.startswith(".") else f"the value{place}"
+            )
+            raise FileReleased(_described(kept), str(file), f"{whole} that {name} returned")
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def repeatable(function: F) -> F:
+    """Say of a post-process function that it may be called again for the same file; a decorator.
+
+    Errors of OrcaFlex that may heal (a licence that was lost, a network drive) are then tried again inside the
+    function too, `retries` times. What the function's own Python code raises is final all the same.
+
+        @orcabatch.repeatable
+        def largest_tension(model): ...
+
+    It sets the attribute `repeatable`; an object with `__call__` may have that attribute itself.
+    """
+    function.repeatable = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_repeatable(function: Any) -> bool:
+    """Whether the function, or the one inside `functools.partial`, says so; a MagicMock's attributes say nothing."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "repeatable", False) is True
+
+
+def _takes_an_argument(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind_partial(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # a builtin that does not say
+    return True
+
+
+def _required_arguments(function: Callable[..., Any]) -> set[str]:
+    """The names of its positional arguments without a default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return {"model"}  # a builtin that does not say
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {item.name for item in parameters if item.kind in positional and item.default is inspect.Parameter.empty}
+
+
+def _asks_for(function: Callable[..., Any], name: str) -> bool:
+    """Whether it has a parameter of this name that can be given by keyword, and that nobody bound before."""
+    if isinstance(function, functools.partial) and name in function.keywords:
+        return False
+    try:
+        parameter = inspect.signature(function).parameters.get(name)
+    except (TypeError, ValueError):
+        return False  # a builtin that does not say
+    return parameter is not None and parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+
+
+def _described(kept: Any) -> str:
+    if is_model(kept):
+        return "the model"
+    kind = getattr(getattr(kept, "type", None), "name", type(kept).__name__)
+    return f"an object ({kind})"
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _named(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items() if _is_numeric(item)}
+    return {"value": value} if _is_numeric(value) else {}
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, float) or type(value).__module__ == "numpy"
