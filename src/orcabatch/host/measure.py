@@ -28,11 +28,12 @@ from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
 from orcabatch.network import is_network_share
 
 ORCAFLEX_OVERHEAD = 1.5
-"""Memory that a loaded file takes, as a multiple of its size, until it has been measured."""
+"""Memory that a loaded file takes, as a multiple of its size, until it has been measured: the specification's."""
 CPU_SHARE = 0.75
-"""Share of the logical CPUs that the formula uses; the rest is left to the system."""
+"""Share of the logical CPUs that the formula uses, the specification's; the rest is left to the system."""
 
 _LARGEST = 1e30
+"""Sizes that are no sizes (infinity) are cut here, so that a mean of them stays a number."""
 
 
 @dataclass(frozen=True, slots=True)

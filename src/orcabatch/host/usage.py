@@ -15,6 +15,12 @@ import psutil
 from orcabatch.engine.lock import FAIR_SHARE, most_taken
 from orcabatch.host.measure import measure, memory_reading
 
+CORES_FREE_PERCENT, CORES_FULL_PERCENT = 80.0, 95.0
+"""CPU use of the host up to which a thread finds a core at once, and from which on it always waits for one.
+
+Lower, and waiting for a disk on a busy host passes for waiting for a core; higher, and the other way round.
+"""
+
 
 @cache
 def allowed_cpus() -> float:
@@ -150,7 +156,8 @@ class HostReaders:
 
 def cores_taken(cpu_percent: float) -> float:
     """How surely a thread that wanted a core had to wait for one, 0 to 1, at this CPU use of the host."""
-    return min(max((cpu_percent - 80.0) / 15.0, 0.0), 1.0)
+    share = (cpu_percent - CORES_FREE_PERCENT) / (CORES_FULL_PERCENT - CORES_FREE_PERCENT)
+    return min(max(share, 0.0), 1.0)
 
 
 def most_lock_taken(cpus_used: float, host_cpu_percent: float) -> float:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from orcabatch.monitor.tracker import Snapshot
 
 MOST_ROWS = 16
+"""A small terminal has 24 lines: some of what was printed before stays in sight."""
+
 EVERY_S = 1.0
+"""Sixteen lines cost more to draw than a bar: under two hundredths of the run (`tests/monitor/test_own_cost.py`)."""
+
 WAITING_FOR = {"memory": " for memory", "seat": " for a licence seat"}
 
 

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from orcabatch.engine.contract import Event, Task
 
 LINE_EVERY_S = 10.0
+"""Files and CI logs keep every line: a batch of an hour leaves some 360 of them."""
+
 BAR_EVERY_S = 0.5
+"""Often enough to look alive, seldom enough to cost under a hundredth of the run (`tests/monitor/test_own_cost.py`)."""
+
 NOTEBOOK_EVERY_S = 0.5
+"""As the bar's; each drawing is a message to the browser."""
 
 
 class NoDisplay:

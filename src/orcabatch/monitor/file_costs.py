@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from orcabatch.host.sampler import Contention
 
 CALLS_PER_LOAD = 16
-"""About as many times does loading and writing one file come back from a call and want the interpreter lock again."""
+"""About as many times does loading and writing one file come back from a call and want the interpreter lock again.
+
+More, and a slow disk beside a taken lock is not seen; fewer, and waiting for the lock passes for waiting for a disk.
+"""
 
 CLOCK_S = 1e-9
 """No CPU clock counts finer. Less than a tick is none: divided by, it gives an infinite rate, and that no number."""
@@ -59,7 +62,8 @@ def io_wait_percent(outcome: FileOutcome, lock: Contention, cores_taken: float) 
 def _waiting_rate(outcome: FileOutcome) -> float:
     """Seconds of waiting that come with one CPU second."""
     extract_cpu_s = outcome.usage.cpu_s.get(Phase.EXTRACT, 0.0)
-    # A file that hardly extracts (a function that does all while loading) has no phase to compare with.
+    # With less than a tenth of its CPU in extracting (a function that does all while loading) there is no phase to
+    # compare with: then the whole file is.
     if extract_cpu_s > max(0.1 * outcome.cpu_s, CLOCK_S):
         return outcome.idle_s(Phase.EXTRACT) / extract_cpu_s
     if outcome.cpu_s <= CLOCK_S:

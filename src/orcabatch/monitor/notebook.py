@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from orcabatch.notice import Notice
 
 MOST_ROWS = 20
+"""A table stays readable in a cell; the rest is counted below it."""
+
 PHASE_COLOURS = {
     Phase.WAIT: "#9aa0a6",
     Phase.LOAD: "#1a6fb5",

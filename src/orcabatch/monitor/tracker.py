@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from orcabatch.engine.contract import Event, Task
 
 OVERDUE_SHARE = 0.1
-"""A file that has passed its prediction is taken to need this share of what it has had."""
+"""A file that has passed its prediction is taken to need this share of what it has had.
+
+Less, and "0 s left" stands for as long as it runs on; more, and the end jumps away when a prediction is passed.
+"""
 
 MOST_LAID_OUT = 2000
-"""With more waiting files than this their number smooths the end: the area is divided by the workers instead."""
+"""With more waiting files than this their number smooths the end: the area is divided by the workers instead, which
+saves laying them out at every drawing."""
 
 
 @dataclass(frozen=True, slots=True)

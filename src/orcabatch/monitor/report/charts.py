@@ -19,10 +19,16 @@ LEFT = 110
 RIGHT = 12
 ROW = 14
 COLUMNS = 420
+"""Cells of a timeline per worker, two units wide each: finer ones are not seen, and the file grows with them."""
+
 POINTS = 300
+"""Points of a curve; of those between, the highest is drawn."""
+
 CURVE_TOP = 8
 CURVE_HEIGHT = 160
 MOST_WORKERS = 64
+"""Rows of a timeline; the table below it has all workers."""
+
 MOST_TITLES = 600
 """Up to this many files, each says its name when pointed at."""
 
