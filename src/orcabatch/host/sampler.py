@@ -30,7 +30,10 @@ LOCK_PROBES = 3
 """How often each look of the engine asks for the lock: one always taken costs a look 15 ms, a free one nothing."""
 
 PROBE_EVERY_S = 0.05
+"""More often, and asking for the lock slows those who work under it; more seldom, and short files have no probe."""
+
 HOST_EVERY_S = 0.5
+"""A file is judged by the readings that fell into it; one costs some system calls."""
 
 MOST_COST = 0.004
 """Looking at the processes takes no more than this share of the time, on hosts with thousands of them too."""

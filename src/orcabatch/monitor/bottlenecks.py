@@ -13,17 +13,34 @@ from enum import StrEnum
 
 from orcabatch.engine.options import START_COST_S
 
+# In the specification's order. CPU and memory are its own; I/O it leaves open (`io_wait_threshold` of the monitor).
+IO_THRESHOLD_PERCENT = 20.0
 CPU_THRESHOLD_PERCENT = 90.0
 MEMORY_THRESHOLD_PERCENT = 80.0
-IO_THRESHOLD_PERCENT = 20.0
 
+# Lower, and what any run has for a moment is a finding; higher, and what costs time goes unsaid.
 MEMORY_HELD = 0.2
 """Share of the slots' time held empty by memory above which a batch is bound by it."""
 
-SEVERAL_IN_EACH = "`threading.mode: hybrid` (or `executor: threads`) waits for several at once"
+SLOTS_HELD = 0.1
+"""Share of the time with slots held empty, by memory or for a licence seat, above which that is said."""
+
+SEATS_FULL = 0.3
+"""Share of the time with all licence seats in use, and files waiting, above which that is said."""
 
 LOCK_TAKEN = 0.5
 """Share of the time above which the interpreter lock is said to hold the batch back."""
+
+ANSWERS_WAITED = 0.4
+"""Share of the workers' time spent waiting for OrcaFlex's answers above which that is said."""
+
+SLOTS_DRAINED = 0.2
+"""Share of the slots' time that is empty while the last files run above which that is said."""
+
+ROOM_PERCENT = 70.0
+"""CPU use below which a machine has room: on fuller ones a thread may have waited for a core as well."""
+
+SEVERAL_IN_EACH = "`threading.mode: hybrid` (or `executor: threads`) waits for several at once"
 
 
 class Bottleneck(StrEnum):
@@ -188,7 +205,7 @@ def _memory(seen: Evidence) -> Iterator[Diagnosis]:
 
 def _admission(seen: Evidence) -> Iterator[Diagnosis]:
     share = _wall_share(seen, "memory")
-    if share > 0.1:
+    if share > SLOTS_HELD:
         empty = seen.idle_s["memory"] / seen.idle_wall_s["memory"]
         yield Diagnosis(
             "admission",
@@ -200,7 +217,7 @@ def _admission(seen: Evidence) -> Iterator[Diagnosis]:
 
 def _licence(seen: Evidence) -> Iterator[Diagnosis]:
     share = _wall_share(seen, "seat")
-    if share > 0.1:
+    if share > SLOTS_HELD:
         empty = seen.idle_s["seat"] / seen.idle_wall_s["seat"]
         yield Diagnosis(
             "licence",
@@ -211,7 +228,7 @@ def _licence(seen: Evidence) -> Iterator[Diagnosis]:
             else "raise `licences.ramp_up` if the licence server takes more requests a second",
         )
     full = share_of(seen.seats_full_s, seen.wall_s)
-    if full > 0.3 and (seen.cpu_percent or 0.0) <= CPU_THRESHOLD_PERCENT:
+    if full > SEATS_FULL and (seen.cpu_percent or 0.0) <= CPU_THRESHOLD_PERCENT:
         yield Diagnosis(
             "licence",
             full,
@@ -253,8 +270,8 @@ def _instead_of_threads(seen: Evidence) -> str:
 
 def _latency(seen: Evidence) -> Iterator[Diagnosis]:
     share = seen.extract_idle_s / seen.busy_s if seen.busy_s > 0 else 0.0
-    machine_free = _busiest(seen) < 70.0 and seen.lock_taken <= LOCK_TAKEN
-    if share > 0.4 and machine_free:
+    machine_free = _busiest(seen) < ROOM_PERCENT and seen.lock_taken <= LOCK_TAKEN
+    if share > ANSWERS_WAITED and machine_free:
         yield Diagnosis(
             "latency",
             share,
@@ -283,7 +300,7 @@ def _others(seen: Evidence) -> Iterator[Diagnosis]:
 
 def _stragglers(seen: Evidence) -> Iterator[Diagnosis]:
     share = _slot_share(seen, "drain")
-    if share > 0.2 and seen.limit > 1 and seen.files > 1:
+    if share > SLOTS_DRAINED and seen.limit > 1 and seen.files > 1:
         yield Diagnosis(
             "stragglers",
             share,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.host.sampler import Contention, HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken, most_lock_taken
 from orcabatch.monitor import bottlenecks, file_costs
-from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
+from orcabatch.monitor.bottlenecks import IO_THRESHOLD_PERCENT, Bottleneck, Evidence
 from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, write_metrics
 from orcabatch.monitor.state import RunState
 from orcabatch.outcome import FileOutcome, Phase
@@ -68,7 +68,11 @@ class PerformanceMonitor:
     """
 
     def __init__(
-        self, settings: Any = None, *, io_wait_threshold: float = 20.0, probes: HostReaders | None = None
+        self,
+        settings: Any = None,
+        *,
+        io_wait_threshold: float = IO_THRESHOLD_PERCENT,
+        probes: HostReaders | None = None,
     ) -> None:
         self.metrics: dict[str, list[float]] = {name: [] for name in SERIES}
         self.samples: list[SeriesPoint] = []
