@@ -19,7 +19,7 @@ import pytest
 from faults.harness import Project
 from orcabatch import simulated
 from orcabatch.errors import BatchLocked
-from orcabatch.simulated import tally
+from orcabatch.simulated import counter_totals
 from orcabatch.simulated.shared import Shared
 from orcabatch.store.ledger import describe_ledger
 from orcabatch.store.lock import folder_lock
@@ -230,7 +230,7 @@ def licence(project):
 
 def asked_to_load(project):
     """How often OrcaFlex was asked to load something, refused or not."""
-    return tally._slots_and_calls(project.folder / "counters")[1]["C_LoadSimulationW"]
+    return counter_totals._slots_and_calls(project.folder / "counters")[1]["C_LoadSimulationW"]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -12,13 +12,21 @@ anything (every other export answers 47). Chosen explicitly by `install`, never 
 See `docs/simulated.md` for the file format, the cost model and the counters.
 """
 
-from orcabatch.simulated.batch import generate_batch
-from orcabatch.simulated.binding import configure, install, is_simulated, uninstall
 from orcabatch.simulated.catalogue import ObjectType
 from orcabatch.simulated.costs import Costs
+from orcabatch.simulated.counter_totals import (
+    Counters,
+    Counting,
+    counters,
+    counting,
+    lose_licence,
+    release_hang,
+    reset_counters,
+)
+from orcabatch.simulated.dll import configure, install, is_simulated, uninstall
+from orcabatch.simulated.generated import generate_batch
 from orcabatch.simulated.simfile import SimFile, write_sim
 from orcabatch.simulated.spec import ObjectSpec, SimFault, SimSpec, SimState, mooring_objects
-from orcabatch.simulated.tally import Counters, Counting, counters, counting, lose_licence, release_hang, reset_counters
 
 __all__ = [
     "Costs",

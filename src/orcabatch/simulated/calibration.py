@@ -14,9 +14,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.simulated.exports.base import ADDRESS, INT, PROTOTYPES, TEXT
-from orcabatch.simulated.memory import ObjectInfo, Period
-from orcabatch.simulated.periods import STATIC_STATE
+from orcabatch.simulated.exports.wanted import STATIC_STATE
 from orcabatch.simulated.spec import SimSpec, mooring_objects
+from orcabatch.simulated.structures import ObjectInfo, Period
 from orcabatch.simulated.world import IN_STATIC_STATE, Model, local, world
 
 if TYPE_CHECKING:

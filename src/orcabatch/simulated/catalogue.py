@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Place = Literal["line", "support", "water", "body", ""]
+PlaceKind = Literal["line", "support", "water", "body", ""]
 
 
 class ObjectType(IntEnum):
@@ -62,7 +62,7 @@ class Variable:
     units: str
     mean: float
     amplitude: float
-    place: Place
+    place: PlaceKind
     positive: bool = False
     upper: float | None = None
     lower: float | None = None
@@ -137,7 +137,7 @@ _ENVIRONMENT = (
 _GENERAL = (("Time", "s", 0.0, 0.0), ("Ramp", "", 1.0, 0.0), ("Implicit solver iteration count", "", 4.0, 1.5),
             ("Implicit solver time step", "s", 0.1, 0.0))  # fmt: skip
 
-_TABLE: dict[ObjectType, tuple[tuple[Place, tuple[tuple[str, str, float, float], ...]], ...]] = {
+_TABLE: dict[ObjectType, tuple[tuple[PlaceKind, tuple[tuple[str, str, float, float], ...]], ...]] = {
     ObjectType.General: (("", _GENERAL),),
     ObjectType.Environment: (("water", _ENVIRONMENT),),
     ObjectType.Vessel: (("body", _VESSEL), ("support", _SUPPORT)),

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.simulated.catalogue import TYPE_NAMES, ObjectType
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.status import Refusal, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,18 +21,13 @@ if TYPE_CHECKING:
     from orcabatch.simulated.spec import ObjectSpec, SimSpec
 
 
-class Kind(IntEnum):
+class DataType(IntEnum):
     """Data types, numbered as in OrcFxAPI."""
 
     DOUBLE = 0
     INTEGER = 1
     STRING = 2
     BOOLEAN = 5
-
-
-class _Model(Protocol):
-    spec: SimSpec
-    file: str
 
 
 class Holder(Protocol):
@@ -63,7 +58,7 @@ def find(schema: Schema, name: str) -> DataItem:
     """The item called `name` in any case; Refusal 31. Spellings met are remembered: the next look is one `get`."""
     item = schema.get(name.lower())
     if item is None:
-        raise Refusal(Status.INVALID_DATA_NAME, f"Invalid data name: {name}.")
+        raise Refusal(StatusCode.INVALID_DATA_NAME, f"Invalid data name: {name}.")
     if len(schema) < _SPELLINGS:
         schema[name] = item
     return item
@@ -89,7 +84,7 @@ def row_of(holder: Holder, item: DataItem, index: int) -> Any:
         return value
     if not 1 <= index <= len(value):
         raise Refusal(
-            Status.INVALID_INDEX, f"Invalid index {index} for data name {item.name}: it has {len(value)} rows."
+            StatusCode.INVALID_INDEX, f"Invalid index {index} for data name {item.name}: it has {len(value)} rows."
         )
     return value[index - 1]
 
@@ -97,7 +92,7 @@ def row_of(holder: Holder, item: DataItem, index: int) -> Any:
 def set_row(holder: Holder, item: DataItem, index: int, value: Any) -> None:
     """Change a value; refuses a current that does not exist and rows that do not."""
     if item.key in ("selectedcurrent", "activecurrent") and value not in _current_names(holder):
-        raise Refusal(Status.INVALID_PARAMETER, f"There is no current named '{value}'.")
+        raise Refusal(StatusCode.INVALID_PARAMETER, f"There is no current named '{value}'.")
     if item.key in _FOLLOWING:
         holder.values.setdefault(_current_key(holder), {})[item.key] = value
     elif item.indexed:
@@ -144,7 +139,7 @@ def _direction(environment: Holder, at: int) -> float:
     return float(35.0 + 47.25 * at + 3.5 * (environment.model.spec.seed % 40)) % 360.0
 
 
-def _items(rows: Iterable[tuple[str, Kind, Any]], *, indexed: bool = False) -> list[DataItem]:
+def _items(rows: Iterable[tuple[str, DataType, Any]], *, indexed: bool = False) -> list[DataItem]:
     return [DataItem(name, name.lower(), int(kind), indexed, _maker(value, indexed)) for name, kind, value in rows]
 
 
@@ -155,7 +150,7 @@ def _maker(value: Any, indexed: bool) -> Callable[[Any], Any]:
 
 
 def _schema(kind: int, *parts: list[DataItem]) -> Schema:
-    named = _items([("Name", Kind.STRING, lambda holder: holder.name), ("Comment", Kind.STRING, "")])
+    named = _items([("Name", DataType.STRING, lambda holder: holder.name), ("Comment", DataType.STRING, "")])
     return {item.key: item for part in (named, *parts) for item in part}
 
 
@@ -167,7 +162,7 @@ def _own(read: Callable[[ObjectSpec], Any]) -> Callable[[Any], Any]:
     return lambda holder: read(holder.spec)
 
 
-D, N, S, B = Kind.DOUBLE, Kind.INTEGER, Kind.STRING, Kind.BOOLEAN
+D, N, S, B = DataType.DOUBLE, DataType.INTEGER, DataType.STRING, DataType.BOOLEAN
 _GENERAL = [
     *_items([
         ("ActualLogSampleInterval", D, _spec(lambda spec: spec.sample_interval_s)),

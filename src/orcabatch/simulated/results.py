@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 _CELLS = 1 << 18
 
 
-class Place(NamedTuple):
+class ResultPlace(NamedTuple):
     """Where on an object a result is wanted: fraction of a line's length, offset in m, and a discrete part."""
 
     fraction: float = 0.0
@@ -52,14 +52,14 @@ class Weights(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ResultSeed:
     """What does not depend on the place: three channels and eight numbers in [0, 1) drawn from the names' hash."""
 
     channels: tuple[int, int, int]
     draws: tuple[float, ...]
 
 
-def recipe(owner: str, variable: Variable, key: str, log: Log) -> Recipe:
+def result_seed(owner: str, variable: Variable, key: str, log: Log) -> ResultSeed:
     """Draw channels and numbers for a variable of the object named `owner`; `key` is the discrete part of the place.
 
     The first number, which the static value depends on, comes from the log's first sample.
@@ -68,10 +68,10 @@ def recipe(owner: str, variable: Variable, key: str, log: Log) -> Recipe:
     words = [int.from_bytes(digest[at : at + 4], "little") for at in range(0, 44, 4)]
     first, second, third = (word % log.values.shape[1] for word in words[:3])
     static = 0.5 + 0.5 * float(log.values[0, first])
-    return Recipe((first, second, third), (static, *(word / 4294967296.0 for word in words[4:])))
+    return ResultSeed((first, second, third), (static, *(word / 4294967296.0 for word in words[4:])))
 
 
-def weights(variable: Variable, drawn: Recipe, place: Place) -> Weights:
+def weights(variable: Variable, drawn: ResultSeed, place: ResultPlace) -> Weights:
     """The linear combination at a place."""
     d, s, (x, y, z) = drawn.draws, place.fraction, place.offset
     phase = 2.0 * math.pi * d[5] + 0.013 * x + 0.007 * y
@@ -134,7 +134,7 @@ def reached(header: SimHeader) -> float:
     return last_time(header.spec)
 
 
-def _combined(log: Log, drawn: Recipe, at: slice, w: Sequence[Weights], positive: bool) -> Floats:
+def _combined(log: Log, drawn: ResultSeed, at: slice, w: Sequence[Weights], positive: bool) -> Floats:
     """Rows for the weights, columns for the samples: shape (len(w), samples)."""
     table = np.array(w, dtype=np.float64)
     parts = [np.ascontiguousarray(log.values[at, channel], dtype=np.float64) for channel in drawn.channels]
@@ -147,13 +147,13 @@ def _combined(log: Log, drawn: Recipe, at: slice, w: Sequence[Weights], positive
     return np.abs(total) if positive else total
 
 
-def history(log: Log, variable: Variable, drawn: Recipe, place: Place, at: slice) -> Floats:
+def history(log: Log, variable: Variable, drawn: ResultSeed, place: ResultPlace, at: slice) -> Floats:
     """One time history over the samples `at`, shape (samples,)."""
     rows = _combined(log, drawn, at, [weights(variable, drawn, place)], variable.positive)
     return rows.reshape(-1)
 
 
-def static_value(variable: Variable, drawn: Recipe, place: Place) -> float:
+def static_value(variable: Variable, drawn: ResultSeed, place: ResultPlace) -> float:
     """The value in the static state."""
     base = weights(variable, drawn, place).base
     return abs(base) if variable.positive else base
@@ -168,13 +168,13 @@ class RangeCurves(NamedTuple):
     deviation: Floats
 
 
-def range_curves(log: Log, variable: Variable, drawn: Recipe, fractions: Sequence[float], at: slice) -> RangeCurves:
+def range_curves(log: Log, variable: Variable, drawn: ResultSeed, fractions: Sequence[float], at: slice) -> RangeCurves:
     """Statistics of the variable at the given fractions of the line's length over the samples `at`."""
     count = len(fractions)
     curves = RangeCurves(*(np.empty(count) for _ in range(4)))
     step = max(_CELLS // max(at.stop - at.start, 1), 1)
     for first in range(0, count, step):
-        chunk = [weights(variable, drawn, Place(fraction)) for fraction in fractions[first : first + step]]
+        chunk = [weights(variable, drawn, ResultPlace(fraction)) for fraction in fractions[first : first + step]]
         rows = _combined(log, drawn, at, chunk, variable.positive)
         done = slice(first, first + len(chunk))
         curves.minimum[done], curves.maximum[done] = rows.min(axis=1), rows.max(axis=1)

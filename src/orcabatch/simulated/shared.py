@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import psutil
 
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.status import Refusal, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,14 +151,14 @@ class Shared:
     def take_seat(self, costs: Costs) -> None:
         """Count one more live model of this process; Refusal 25 when that needs a seat that is not free."""
         if self.licence_lost():
-            raise Refusal(Status.LICENSING, SERVER_LOST)
+            raise Refusal(StatusCode.LICENSING, SERVER_LOST)
         with self._held():
             at, words = self._own_entry(), self._words
             living = self._living()
             living[self._pid] = words[at + 2] + 1
             seats = self._seats(living, costs.seat_scope)
             if costs.seats is not None and seats > costs.seats:
-                raise Refusal(Status.LICENSING, SEATS_TAKEN)
+                raise Refusal(StatusCode.LICENSING, SEATS_TAKEN)
             words[at + 2] += 1
             words[_PEAK_LIVE] = max(words[_PEAK_LIVE], sum(living.values()))
             words[_PEAK_SEATS] = max(words[_PEAK_SEATS], seats)

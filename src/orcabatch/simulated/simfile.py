@@ -24,7 +24,7 @@ import numpy as np
 
 from orcabatch.simulated.catalogue import ObjectType
 from orcabatch.simulated.spec import ObjectSpec, SimFault, SimSpec, SimState, mooring_objects
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.status import Refusal, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,7 +152,7 @@ def _spec_from(values: Mapping[str, Any]) -> SimSpec:
 
 
 def _refuse_format(name: str) -> Refusal:
-    return Refusal(Status.INVALID_FILE_FORMAT, f"Error reading file: {name}.\nThis is not a valid OrcaFlex file.")
+    return Refusal(StatusCode.INVALID_FILE_FORMAT, f"Error reading file: {name}.\nThis is not a valid OrcaFlex file.")
 
 
 def read_header(stream: BinaryIO, name: str) -> SimHeader:
@@ -163,13 +163,13 @@ def read_header(stream: BinaryIO, name: str) -> SimHeader:
     _, version, _, length, offset = _PREFIX.unpack(prefix)
     if version != VERSION:
         raise Refusal(
-            Status.INVALID_VERSION,
+            StatusCode.INVALID_VERSION,
             f"Error reading file: {name}.\nThe file was created by a later version ({version}) than this "
             f"simulated OrcaFlex reads ({VERSION}).",
         )
     text = stream.read(length)
     if len(text) < length:
-        raise Refusal(Status.FILE_READ_ERROR, f"Error reading file: {name}.\nUnexpected end of file.")
+        raise Refusal(StatusCode.FILE_READ_ERROR, f"Error reading file: {name}.\nUnexpected end of file.")
     values = json.loads(text)
     size, samples, channels = (int(values[key]) for key in ("size_bytes", "samples", "channels"))
     return SimHeader(_spec_from(values["spec"]), samples, channels, offset, size)
@@ -180,9 +180,9 @@ def open_sim(path: str) -> BinaryIO:
     try:
         return Path(path).open("rb", buffering=0)
     except FileNotFoundError:
-        raise Refusal(Status.FILE_NOT_FOUND, f"File not found: {path}") from None
+        raise Refusal(StatusCode.FILE_NOT_FOUND, f"File not found: {path}") from None
     except OSError as error:
-        raise Refusal(Status.FILE_READ_ERROR, f"Error reading file: {path}.\n{error.strerror}") from None
+        raise Refusal(StatusCode.FILE_READ_ERROR, f"Error reading file: {path}.\n{error.strerror}") from None
 
 
 def from_system(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -225,7 +225,7 @@ def _fill(stream: BinaryIO, target: memoryview, name: str, pay: Callable[[int], 
         pay(len(piece))
         count = stream.readinto(piece)  # type: ignore[attr-defined]
         if not count:
-            raise Refusal(Status.FILE_READ_ERROR, f"Error reading file: {name}.\nUnexpected end of file.")
+            raise Refusal(StatusCode.FILE_READ_ERROR, f"Error reading file: {name}.\nUnexpected end of file.")
         done += count
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.simulated.catalogue import TYPE_NAMES, ObjectType
+from orcabatch.simulated.catalogue import ObjectType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,9 @@ class SimFault(StrEnum):
     WRONG_VERSION = "wrong_version"
     """Written by a later version: status 34 at load."""
     CORRUPT_LOAD = "corrupt_load"
-    """Status 7 at load, after the whole file was read."""
+    """StatusCode 7 at load, after the whole file was read."""
     UNEXPECTED_LOAD = "unexpected_load"
-    """Status 20 at load, after the whole file was read."""
+    """StatusCode 20 at load, after the whole file was read."""
     CORRUPT_RESULTS = "corrupt_results"
     """Loads; range graphs answer 14, every other result 8."""
     NOT_LOGGED = "not_logged"
@@ -124,8 +124,3 @@ def mooring_objects(count: int = 26, *, lines: int = 8) -> tuple[ObjectSpec, ...
         kind, stem = (ObjectType.Buoy6D, "Fender") if index % 3 == 0 else (ObjectType.Line, "Strut")
         objects.append(ObjectSpec(f"{stem}{index:03d}", kind, length_m=20.0, nodes=11))
     return tuple(objects)
-
-
-def known_type(kind: ObjectType) -> str:
-    """The type's name as OrcaFlex shows it."""
-    return TYPE_NAMES[kind]

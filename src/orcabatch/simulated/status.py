@@ -1,11 +1,11 @@
-"""Status codes of the DLL and the exception that carries one to the border of an export."""
+"""StatusCode codes of the DLL and the exception that carries one to the border of an export."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
 
-class Status(IntEnum):
+class StatusCode(IntEnum):
     """Those the simulated DLL answers; numbers as in OrcFxAPI's StatusCode."""
 
     OK = 0
@@ -30,12 +30,10 @@ class Status(IntEnum):
     INVALID_DATA_TYPE = 32
     INVALID_VERSION = 34
     INVALID_MODEL_STATE = 39
-    UNRECOGNISED_OBJECT_TYPE = 45
     FUNCTION_NOT_AVAILABLE = 47
     INVALID_PARAMETER = 49
     RESULTS_NOT_LOGGED = 55
     INVALID_ARCLENGTH_RANGE = 58
-    VALUE_NOT_AVAILABLE = 59
     INVALID_FILE_FORMAT = 67
     THREAD_AFFINITY = 68
 

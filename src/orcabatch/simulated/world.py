@@ -17,16 +17,16 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.simulated.board import COUNTERS_VARIABLE, Board
 from orcabatch.simulated.catalogue import BY_TYPE, ObjectType, Variable
 from orcabatch.simulated.costs import COSTS_VARIABLE, Costs
+from orcabatch.simulated.counter_file import COUNTERS_VARIABLE, CounterFile
 from orcabatch.simulated.dataitems import SCHEMAS, Schema
-from orcabatch.simulated.memory import NAME_CHARACTERS, ObjectInfo
 from orcabatch.simulated.shared import Shared
 from orcabatch.simulated.spec import ObjectSpec, SimSpec
+from orcabatch.simulated.structures import NAME_CHARACTERS, ObjectInfo
 
 if TYPE_CHECKING:
-    from orcabatch.simulated.results import Log, Recipe
+    from orcabatch.simulated.results import Log, ResultSeed
 
 RESET, IN_STATIC_STATE, STOPPED, UNSTABLE = 0, 2, 4, 5
 _NO_VARIABLES: dict[str, Variable] = {}
@@ -53,23 +53,23 @@ def _remove(folder: Path, owner: int) -> None:
 class Token:
     """One thread as the DLL knows it: its counter block, its last error. Never the same for two threads."""
 
-    __slots__ = ("__weakref__", "block", "board", "delay", "genuine_ns", "last_error")
+    __slots__ = ("__weakref__", "block", "counter_file", "delay", "genuine_ns", "last_error")
 
     def __init__(self) -> None:
-        self.board = world.board
-        self.block = world.board.take_block()
+        self.counter_file = world.counter_file
+        self.block = world.counter_file.take_block()
         self.delay = world.costs.call_latency_s
         self.last_error = ""
         self.genuine_ns = 0
         world.tokens.add(self)
 
-    def move_to(self, board: Board) -> None:
-        """Count on another board from now on."""
-        self.board.give_back(self.block)
-        self.board, self.block = board, board.take_block()
+    def move_to(self, counter_file: CounterFile) -> None:
+        """Count in another file from now on."""
+        self.counter_file.give_back(self.block)
+        self.counter_file, self.block = counter_file, counter_file.take_block()
 
     def __del__(self) -> None:
-        self.board.give_back(self.block)
+        self.counter_file.give_back(self.block)
 
 
 class _Local(threading.local):
@@ -80,7 +80,7 @@ class _Local(threading.local):
 class Item:
     """An object of a model. `place` in the file decides nothing; results depend on its name and type."""
 
-    __slots__ = ("handle", "info", "model", "name", "recipes", "schema", "spec", "type", "values", "variables")
+    __slots__ = ("handle", "info", "model", "name", "schema", "seeds", "spec", "type", "values", "variables")
 
     def __init__(self, model: Model, spec: ObjectSpec) -> None:
         self.handle = new_handle()
@@ -91,7 +91,7 @@ class Item:
         self.schema: Schema = SCHEMAS[self.type]
         self.variables = BY_TYPE[self.type]
         self.values: dict[str, Any] = {name.lower(): value for name, value in spec.data.items()}
-        self.recipes: dict[tuple[int, str], Recipe] = {}
+        self.seeds: dict[tuple[int, str], ResultSeed] = {}
         self.info = bytes(ObjectInfo(self.handle, self.type, self.name[: NAME_CHARACTERS - 1]))
 
 
@@ -100,8 +100,8 @@ class Model:
 
     __slots__ = (
         "ballast",
-        "board",
         "by_name",
+        "counter_file",
         "environment",
         "file",
         "general",
@@ -125,7 +125,7 @@ class Model:
     def __init__(self, owner: Token, thread_count: int) -> None:
         self.handle = new_handle()
         self.model = self
-        self.board, self.shared = world.board, world.shared
+        self.counter_file, self.shared = world.counter_file, world.shared
         self.owner: Token | None = owner
         self.thread_count = thread_count if thread_count > 0 else os.cpu_count() or 1
         self.schema: Schema = SCHEMAS[0]
@@ -142,7 +142,7 @@ class Model:
         for item in self.items[2:]:
             world.holders.pop(item.handle, None)
         for item in (self.general, self.environment):
-            item.values, item.recipes = {}, {}
+            item.values, item.seeds = {}, {}
         self.values.clear()
         self.periods: dict[tuple[int, float, float], slice] = {}
         self.log: Log | None = None
@@ -179,30 +179,30 @@ class World:
         self.tokens: weakref.WeakSet[Token] = weakref.WeakSet()
         self.licence_handler = 0
         self.costs = Costs()
-        self._board: Board | None = None
+        self._counter_file: CounterFile | None = None
         self._shared: Shared | None = None
 
     @property
-    def board(self) -> Board:
+    def counter_file(self) -> CounterFile:
         """This process's counters; opened on first use."""
-        return self._board or self.open(None)[0]
+        return self._counter_file or self.open(None)[0]
 
     @property
     def shared(self) -> Shared:
         """What processes share; opened on first use."""
         return self._shared or self.open(None)[1]
 
-    def open(self, folder: Path | None) -> tuple[Board, Shared]:
+    def open(self, folder: Path | None) -> tuple[CounterFile, Shared]:
         """Count in `folder`; None: where the environment variable says, else in a new temporary folder."""
         given = folder or os.environ.get(COUNTERS_VARIABLE)
         chosen = Path(given).absolute() if given else temporary_folder()
         os.environ[COUNTERS_VARIABLE] = str(chosen)
-        if self._board is None or self._shared is None or self._board.folder != chosen:
-            self._board, self._shared = Board(chosen), Shared(chosen)
-            self._board.name_exports()
+        if self._counter_file is None or self._shared is None or self._counter_file.folder != chosen:
+            self._counter_file, self._shared = CounterFile(chosen), Shared(chosen)
+            self._counter_file.name_exports()
             for token in list(self.tokens):
-                token.move_to(self._board)
-        return self._board, self._shared
+                token.move_to(self._counter_file)
+        return self._counter_file, self._shared
 
     def set_costs(self, costs: Costs) -> None:
         """From now on these costs, here and in processes started later."""
@@ -213,12 +213,12 @@ class World:
 
     def forked(self) -> None:
         """In a forked child: no models, own counters."""
-        folder = self._board.folder if self._board else None
+        folder = self._counter_file.folder if self._counter_file else None
         tokens = list(self.tokens)
         self.models.clear()
         self.others.clear()
         self.holders.clear()
-        self._board = self._shared = None
+        self._counter_file = self._shared = None
         if folder is not None:
             self.tokens = weakref.WeakSet(tokens)
             self.open(folder)

@@ -15,9 +15,9 @@ import ctypes
 import time
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.simulated.board import Slot, export_slot
-from orcabatch.simulated.memory import INTS
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.counter_file import Slot, export_slot
+from orcabatch.simulated.status import Refusal, StatusCode
+from orcabatch.simulated.structures import INTS
 from orcabatch.simulated.world import Item, Model, Token, local, world
 
 if TYPE_CHECKING:
@@ -101,13 +101,13 @@ class Genuine:
             self._token.block[self._slot] += spent
 
 
-def misuse(token: Token, handle: int | None, missing: Status) -> Refusal:
+def misuse(token: Token, handle: int | None, missing: StatusCode) -> Refusal:
     """Why the calling thread may not use this handle: it is unknown, or another thread's (which is counted)."""
     if handle is None or (handle not in world.holders and handle not in world.models):
-        what = "model" if missing == Status.MODEL_HANDLE else "object"
+        what = "model" if missing == StatusCode.MODEL_HANDLE else "object"
         return Refusal(missing, f"Invalid {what} handle.")
     token.block[_VIOLATIONS] += 1
-    return Refusal(Status.THREAD_AFFINITY, AFFINITY_TEXT)
+    return Refusal(StatusCode.THREAD_AFFINITY, AFFINITY_TEXT)
 
 
 def failed(token: Token, status: int, error: Exception) -> None:
@@ -115,7 +115,7 @@ def failed(token: Token, status: int, error: Exception) -> None:
     if isinstance(error, Refusal):
         token.last_error, code = error.text, error.status
     else:
-        token.last_error, code = f"Unexpected error: {type(error).__name__}: {error}", int(Status.UNEXPECTED)
+        token.last_error, code = f"Unexpected error: {type(error).__name__}: {error}", int(StatusCode.UNEXPECTED)
     INTS[status >> 2] = code
 
 
@@ -123,7 +123,7 @@ def model_of(token: Token, handle: int | None) -> Model:
     """The model with this handle; Refusal 3 or 68."""
     model = world.models.get(handle)  # type: ignore[arg-type]
     if model is None or model.owner is not token:
-        raise misuse(token, handle if model else None, Status.MODEL_HANDLE)
+        raise misuse(token, handle if model else None, StatusCode.MODEL_HANDLE)
     return model
 
 
@@ -131,7 +131,7 @@ def item_of(token: Token, handle: int | None) -> Item:
     """The object with this handle; Refusal 4 or 68."""
     item = world.holders.get(handle)  # type: ignore[arg-type]
     if item is None or item.model.owner is not token or not isinstance(item, Item):
-        raise misuse(token, handle, Status.OBJECT_HANDLE)
+        raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
     return item
 
 
@@ -139,5 +139,5 @@ def holder_of(token: Token, handle: int | None) -> Item | Model:
     """The object or model with this handle; Refusal 4 or 68."""
     holder = world.holders.get(handle)  # type: ignore[arg-type]
     if holder is None or holder.model.owner is not token:
-        raise misuse(token, handle, Status.OBJECT_HANDLE)
+        raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
     return holder

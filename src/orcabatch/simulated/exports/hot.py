@@ -13,18 +13,19 @@ import ctypes
 import time
 from typing import Any
 
-from orcabatch.simulated.board import export_slot
-from orcabatch.simulated.dataitems import DataItem, Kind, find, row_of
+from orcabatch.simulated.counter_file import export_slot
+from orcabatch.simulated.dataitems import DataItem, DataType, find, row_of
 from orcabatch.simulated.exports.base import ADDRESS, INT, TEXT, bare, failed, misuse
-from orcabatch.simulated.memory import DOUBLES, INTS, POINTERS, ObjectInfo
-from orcabatch.simulated.periods import sample_total, samples_of
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.exports.wanted import sample_total, samples_of
+from orcabatch.simulated.status import Refusal, StatusCode
+from orcabatch.simulated.structures import DOUBLES, INTS, POINTERS, ObjectInfo
 from orcabatch.simulated.world import Model, local, world
 
 _holders, _models = world.holders, world.models
 _INFO = ctypes.c_char * ctypes.sizeof(ObjectInfo)
 _TEXTS: dict[int, Any] = {}
-_DOUBLE, _STRING, _WHOLE_NUMBERS = int(Kind.DOUBLE), int(Kind.STRING), (int(Kind.INTEGER), int(Kind.BOOLEAN))
+_DOUBLE, _STRING = int(DataType.DOUBLE), int(DataType.STRING)
+_WHOLE_NUMBERS = (int(DataType.INTEGER), int(DataType.BOOLEAN))
 
 VERSION = "11.6c"
 _WIDE = ctypes.sizeof(ctypes.c_wchar)
@@ -37,7 +38,7 @@ def _text_type(length: int) -> Any:
 
 
 def _wrong_kind(item: DataItem) -> Refusal:
-    return Refusal(Status.INVALID_DATA_TYPE, f"Invalid data type for data name {item.name}.")
+    return Refusal(StatusCode.INVALID_DATA_TYPE, f"Invalid data type for data name {item.name}.")
 
 
 @bare("C_GetDataTypeW", ADDRESS, TEXT, ADDRESS, ADDRESS)
@@ -49,7 +50,7 @@ def get_data_type(handle: int, name: str, out: int, status: int, n: int = export
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         item = holder.schema.get(name) or find(holder.schema, name)
         INTS[out >> 2] = item.kind
         INTS[status >> 2] = 0
@@ -68,7 +69,7 @@ def data_requires_index(
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         item = holder.schema.get(name) or find(holder.schema, name)
         INTS[out >> 2] = item.indexed
         INTS[status >> 2] = 0
@@ -87,7 +88,7 @@ def get_data_double(
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         item = holder.schema.get(name) or find(holder.schema, name)
         if item.kind != _DOUBLE:
             raise _wrong_kind(item)
@@ -108,7 +109,7 @@ def get_data_integer(
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         item = holder.schema.get(name) or find(holder.schema, name)
         if item.kind not in _WHOLE_NUMBERS:
             raise _wrong_kind(item)
@@ -129,7 +130,7 @@ def get_data_string(
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         item = holder.schema.get(name) or find(holder.schema, name)
         if item.kind != _STRING:
             raise _wrong_kind(item)
@@ -153,12 +154,12 @@ def get_var_id(handle: int, name: str, out: int, status: int, n: int = export_sl
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         variables = holder.variables
         variable = variables.get(name) or variables.get(name.lower())
         if variable is None:
             raise Refusal(
-                Status.UNRECOGNISED_VARIABLE_NAME, f"Unrecognised variable name: {name} (object {holder.name})."
+                StatusCode.UNRECOGNISED_VARIABLE_NAME, f"Unrecognised variable name: {name} (object {holder.name})."
             )
         INTS[out >> 2] = variable.id
         INTS[status >> 2] = 0
@@ -175,10 +176,10 @@ def object_called(handle: int, name: str, out: int, status: int, n: int = export
             time.sleep(token.delay)
         model = _models.get(handle)
         if model is None or model.owner is not token:
-            raise misuse(token, handle, Status.MODEL_HANDLE)
+            raise misuse(token, handle, StatusCode.MODEL_HANDLE)
         item = model.by_name.get(name) or model.by_name.get(name.lower())
         if item is None:
-            raise Refusal(Status.NO_SUCH_OBJECT, f"There is no object called '{name}' in the model.")
+            raise Refusal(StatusCode.NO_SUCH_OBJECT, f"There is no object called '{name}' in the model.")
         _INFO.from_address(out).raw = item.info
         INTS[status >> 2] = 0
     except Exception as error:
@@ -194,7 +195,7 @@ def get_model_state(handle: int, out: int, status: int, n: int = export_slot("C_
             time.sleep(token.delay)
         model = _models.get(handle)
         if model is None or model.owner is not token:
-            raise misuse(token, handle, Status.MODEL_HANDLE)
+            raise misuse(token, handle, StatusCode.MODEL_HANDLE)
         INTS[out >> 2] = model.state
         INTS[status >> 2] = 0
     except Exception as error:
@@ -210,7 +211,7 @@ def get_object_type(handle: int, out: int, status: int, n: int = export_slot("C_
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         INTS[out >> 2] = holder.type
         INTS[status >> 2] = 0
     except Exception as error:
@@ -226,7 +227,7 @@ def get_model_handle(handle: int, out: int, status: int, n: int = export_slot("C
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         POINTERS[out >> 3] = holder.model.handle
         INTS[status >> 2] = 0
     except Exception as error:
@@ -242,7 +243,7 @@ def get_number_of_samples(handle: int, period: int, status: int, n: int = export
             time.sleep(token.delay)
         model = _models.get(handle)
         if model is None or model.owner is not token:
-            raise misuse(token, handle, Status.MODEL_HANDLE)
+            raise misuse(token, handle, StatusCode.MODEL_HANDLE)
         at = samples_of(model, INTS[period >> 2], DOUBLES[(period + 8) >> 3], DOUBLES[(period + 16) >> 3])
         result = sample_total(at)
         INTS[status >> 2] = 0
@@ -266,7 +267,7 @@ def _write_property(model: Model, number: int, out: int) -> None:
     elif number in _NO_TIMES:
         POINTERS[out >> 3] = POINTERS[(out + 8) >> 3] = 0
     else:
-        raise Refusal(Status.INVALID_PARAMETER, f"Invalid model property {number}.")
+        raise Refusal(StatusCode.INVALID_PARAMETER, f"Invalid model property {number}.")
 
 
 @bare("C_GetModelProperty", ADDRESS, INT, ADDRESS, ADDRESS)
@@ -280,7 +281,7 @@ def get_model_property(
             time.sleep(token.delay)
         holder = _holders.get(handle)
         if holder is None or holder.model.owner is not token:
-            raise misuse(token, handle, Status.OBJECT_HANDLE)
+            raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         if number in _FLAGS:
             INTS[out >> 2] = _FLAGS[number]
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from orcabatch.simulated.board import Slot
+from orcabatch.simulated.counter_file import Slot
 from orcabatch.simulated.exports.base import (
     ADDRESS,
     INT,
@@ -25,12 +25,12 @@ from orcabatch.simulated.exports.base import (
     misuse,
     model_of,
 )  # fmt: skip
-from orcabatch.simulated.memory import DOUBLES, INTS, POINTERS
 from orcabatch.simulated.results import Log, reached
 from orcabatch.simulated.shared import SERVER_LOST
 from orcabatch.simulated.simfile import SimHeader, from_system, open_sim, read_header, read_log
 from orcabatch.simulated.spec import SimFault, SimState
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.status import Refusal, StatusCode
+from orcabatch.simulated.structures import DOUBLES, INTS, POINTERS
 from orcabatch.simulated.world import (
     IN_STATIC_STATE,
     RESET,
@@ -70,7 +70,7 @@ def create_model(token: Token, out: int, parameters: int) -> None:
 @export("C_DestroyModel", ADDRESS)
 def destroy_model(token: Token, handle: int) -> None:
     known = world.models.get(handle)
-    if known is not None and known.owner is not token and known.board is token.board:
+    if known is not None and known.owner is not token and known.counter_file is token.counter_file:
         token.block[Slot.DESTROYED_ON_WRONG_THREAD] += 1
     model = model_of(token, handle)
     model.clear()
@@ -78,7 +78,7 @@ def destroy_model(token: Token, handle: int) -> None:
         world.holders.pop(item.handle, None)
     world.holders.pop(handle, None)
     del world.models[handle]
-    if model.board is token.board:
+    if model.counter_file is token.counter_file:
         token.block[Slot.MODELS_DESTROYED] += 1
     model.shared.give_seat()
 
@@ -92,7 +92,7 @@ def detach_from_thread(token: Token, handle: int) -> None:
 def attach_to_thread(token: Token, handle: int) -> None:
     model = world.models.get(handle)
     if model is None or model.owner not in (None, token):
-        raise misuse(token, handle if model else None, Status.MODEL_HANDLE)
+        raise misuse(token, handle if model else None, StatusCode.MODEL_HANDLE)
     model.owner = token
 
 
@@ -132,7 +132,7 @@ def load_data(token: Token, handle: int, path: str) -> None:
     with open_sim(path) as stream:
         header = read_header(stream, path)
     model.fill(header.spec, RESET, path)
-    token.board.note_load(path, header.log_offset)
+    token.counter_file.note_load(path, header.log_offset)
 
 
 @export("C_LoadSimulationMem", ADDRESS, ADDRESS, LONG)
@@ -157,7 +157,7 @@ def _load(token: Token, model: Model, stream: BinaryIO, path: str) -> None:
         values = read_log(stream, header, path, pay)
         ballast = _touched(header.ballast_bytes)
     token.block[Slot.BYTES_LOADED] += header.size_bytes
-    token.board.note_load(path, header.size_bytes)
+    token.counter_file.note_load(path, header.size_bytes)
     _refuse_broken(header, path)
     model.fill(header.spec, _STATES[header.spec.state], path)
     model.log, model.ballast = Log.of(header, values), ballast
@@ -174,9 +174,11 @@ def _touched(count: int) -> NDArray[np.uint8] | None:
 
 def _refuse_broken(header: SimHeader, path: str) -> None:
     if SimFault.CORRUPT_LOAD in header.spec.faults:
-        raise Refusal(Status.FILE_READ_ERROR, f"Error reading file: {path}.\nThe simulation log is corrupt.")
+        raise Refusal(StatusCode.FILE_READ_ERROR, f"Error reading file: {path}.\nThe simulation log is corrupt.")
     if SimFault.UNEXPECTED_LOAD in header.spec.faults:
-        raise Refusal(Status.UNEXPECTED, f"Error reading file: {path}.\nAccess violation reading the simulation log.")
+        raise Refusal(
+            StatusCode.UNEXPECTED, f"Error reading file: {path}.\nAccess violation reading the simulation log."
+        )
 
 
 def _sleep(seconds: float) -> None:
@@ -231,7 +233,7 @@ def _ask_handler(action: int) -> bool:
 def refuse_without_licence() -> None:
     """Refusal 25 while the licence is lost and no handler waits for it."""
     if world.shared.licence_lost() and _licence_denied():
-        raise Refusal(Status.LICENSING, SERVER_LOST)
+        raise Refusal(StatusCode.LICENSING, SERVER_LOST)
 
 
 @export("C_RegisterLicenceNotFoundHandler", ADDRESS)

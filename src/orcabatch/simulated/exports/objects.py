@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 
 from orcabatch.simulated.catalogue import TYPE_NAMES, VARIABLES, Variable
-from orcabatch.simulated.dataitems import Kind, find, set_row, value_of
+from orcabatch.simulated.dataitems import DataType, find, set_row, value_of
 from orcabatch.simulated.exports.base import (
     ADDRESS,
     INT,
@@ -18,8 +18,8 @@ from orcabatch.simulated.exports.base import (
     item_of,
     model_of,
 )  # fmt: skip
-from orcabatch.simulated.memory import DOUBLES, INTS, ObjectInfo, VariableInfo, floats_at, write_text
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.status import Refusal, StatusCode
+from orcabatch.simulated.structures import DOUBLES, INTS, ObjectInfo, VariableInfo, floats_at, write_text
 from orcabatch.simulated.world import Item, Token
 
 _ObjectCallback = ctypes.CFUNCTYPE(None, ADDRESS, ADDRESS)
@@ -46,35 +46,35 @@ def enumerate_objects(token: Token, handle: int, callback: int | None, count: in
 def get_type_name(token: Token, handle: int, kind: int, out: int | None) -> int:
     model_of(token, handle)
     if kind not in TYPE_NAMES:
-        raise Refusal(Status.INVALID_PARAMETER, f"Invalid object type {kind}.")
+        raise Refusal(StatusCode.INVALID_PARAMETER, f"Invalid object type {kind}.")
     return write_text(out, TYPE_NAMES[kind])
 
 
-def _set(token: Token, handle: int, name: str, index: int, value: object, kinds: tuple[Kind, ...]) -> None:
+def _set(token: Token, handle: int, name: str, index: int, value: object, kinds: tuple[DataType, ...]) -> None:
     holder = holder_of(token, handle)
     item = find(holder.schema, name)
     if item.kind not in kinds:
-        raise Refusal(Status.INVALID_DATA_TYPE, f"Invalid data type for data name {item.name}.")
+        raise Refusal(StatusCode.INVALID_DATA_TYPE, f"Invalid data type for data name {item.name}.")
     if item.key == "name" and isinstance(holder, Item):
         if holder.model.by_name.get(str(value).lower(), holder) is not holder:
-            raise Refusal(Status.INVALID_PARAMETER, f"There is already an object called '{value}'.")
+            raise Refusal(StatusCode.INVALID_PARAMETER, f"There is already an object called '{value}'.")
         holder.model.rename(holder, str(value))
     set_row(holder, item, index, value)
 
 
 @export("C_SetDataDoubleW", ADDRESS, TEXT, INT, REAL)
 def set_data_double(token: Token, handle: int, name: str, index: int, value: float) -> None:
-    _set(token, handle, name, index, value, (Kind.DOUBLE,))
+    _set(token, handle, name, index, value, (DataType.DOUBLE,))
 
 
 @export("C_SetDataIntegerW", ADDRESS, TEXT, INT, INT)
 def set_data_integer(token: Token, handle: int, name: str, index: int, value: int) -> None:
-    _set(token, handle, name, index, value, (Kind.INTEGER, Kind.BOOLEAN))
+    _set(token, handle, name, index, value, (DataType.INTEGER, DataType.BOOLEAN))
 
 
 @export("C_SetDataStringW", ADDRESS, TEXT, INT, TEXT)
 def set_data_string(token: Token, handle: int, name: str, index: int, value: str | None) -> None:
-    _set(token, handle, name, index, value or "", (Kind.STRING,))
+    _set(token, handle, name, index, value or "", (DataType.STRING,))
 
 
 @export("C_GetDataRowCountW", ADDRESS, TEXT, ADDRESS)
@@ -141,7 +141,7 @@ _FIELDS = {"water": (0,), "line": (1,), "body": (7,), "support": (10,), "": ()}
 
 def _variable(number: int) -> Variable:
     if number not in VARIABLES:
-        raise Refusal(Status.INVALID_VARIABLE, f"Invalid variable number {number}.")
+        raise Refusal(StatusCode.INVALID_VARIABLE, f"Invalid variable number {number}.")
     return VARIABLES[number]
 
 
@@ -180,7 +180,7 @@ def get_nearest_node(token: Token, handle: int, target: float, out: int) -> None
 def _line(token: Token, handle: int) -> Item:
     item = item_of(token, handle)
     if not any(variable.place == "line" for variable in item.variables.values()):
-        raise Refusal(Status.INVALID_PARAMETER, f"{item.name} is not a line.")
+        raise Refusal(StatusCode.INVALID_PARAMETER, f"{item.name} is not a line.")
     return item
 
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orcabatch.simulated.exports.base import ADDRESS, INT, export, item_of
-from orcabatch.simulated.exports.histories import drawn_recipe, has_nan, log_passes, period_of, readable_log
+from orcabatch.simulated.exports.histories import has_nan, log_passes, readable_log, seed_of
 from orcabatch.simulated.exports.objects import arc_lengths
-from orcabatch.simulated.exports.places import variable_of
-from orcabatch.simulated.memory import ArclengthRange, CurveNames, floats_at
-from orcabatch.simulated.periods import STATIC
-from orcabatch.simulated.results import Floats, Log, Place, RangeCurves, Recipe, range_curves, static_value
-from orcabatch.simulated.status import Refusal, Status
+from orcabatch.simulated.exports.wanted import STATIC, period_of, variable_of
+from orcabatch.simulated.results import Floats, Log, RangeCurves, ResultPlace, ResultSeed, range_curves, static_value
+from orcabatch.simulated.status import Refusal, StatusCode
+from orcabatch.simulated.structures import ArclengthRange, CurveNames, floats_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +29,12 @@ _CURVES = ("Minimum", "Maximum", "Mean", "Std. Dev.", "Upper limit", "Lower limi
 def _range_variable(item: Item, number: int) -> Variable:
     variable = variable_of(item, number)
     if variable.place != "line":
-        raise Refusal(Status.RANGE_GRAPH, f"{variable.name} of {item.name} has no range graph.")
+        raise Refusal(StatusCode.RANGE_GRAPH, f"{variable.name} of {item.name} has no range graph.")
     return variable
 
 
 def _invalid_range(item: Item, what: str) -> Refusal:
-    return Refusal(Status.INVALID_ARCLENGTH_RANGE, f"Invalid arc length range for {item.name}: {what}.")
+    return Refusal(StatusCode.INVALID_ARCLENGTH_RANGE, f"Invalid arc length range for {item.name}: {what}.")
 
 
 def points_of(item: Item, address: int | None) -> list[float]:
@@ -114,8 +113,8 @@ def _range_graph(
     variable = _range_variable(item, number)
     at = period_of(item.model, period)
     points = points_of(item, arc_range)
-    log = readable_log(item, variable, at, Status.RANGE_GRAPH)
-    drawn = drawn_recipe(item, variable, Place(), log)
+    log = readable_log(item, variable, at, StatusCode.RANGE_GRAPH)
+    drawn = seed_of(item, variable, ResultPlace(), log)
     answers: list[Floats] = [np.array(points)]
     if any(curves[1:]):
         log_passes(token, 1)
@@ -132,8 +131,8 @@ def _limits(variable: Variable) -> tuple[float | None, float | None]:
     return variable.upper, variable.lower
 
 
-def _statistics(log: Log, variable: Variable, drawn: Recipe, fractions: list[float], at: slice) -> RangeCurves:
+def _statistics(log: Log, variable: Variable, drawn: ResultSeed, fractions: list[float], at: slice) -> RangeCurves:
     if at is not STATIC:
         return range_curves(log, variable, drawn, fractions, at)
-    values = np.array([static_value(variable, drawn, Place(fraction)) for fraction in fractions])
+    values = np.array([static_value(variable, drawn, ResultPlace(fraction)) for fraction in fractions])
     return RangeCurves(values, values, values, np.zeros(len(values)))

@@ -6,12 +6,12 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from orcabatch.simulated.board import export_slot
+from orcabatch.simulated.counter_file import export_slot
 from orcabatch.simulated.exports.base import ADDRESS, INT, LONG, REAL, TEXT, bare, export
 from orcabatch.simulated.exports.hot import VERSION
-from orcabatch.simulated.memory import INTS, write_text
 from orcabatch.simulated.simfile import open_sim, read_header
-from orcabatch.simulated.status import Status
+from orcabatch.simulated.status import StatusCode
+from orcabatch.simulated.structures import INTS, write_text
 from orcabatch.simulated.world import Token, local, world
 
 _SPECIAL_REALS = {
@@ -87,7 +87,7 @@ class Missing:
         token.block[self._slot] += 1
         token.last_error = f"Function not available: {self.__name__} is not part of the simulated OrcaFlex."
         if arguments and arguments[-1]:
-            INTS[arguments[-1] >> 2] = int(Status.FUNCTION_NOT_AVAILABLE)
+            INTS[arguments[-1] >> 2] = int(StatusCode.FUNCTION_NOT_AVAILABLE)
         return 0 if self.restype is not None else None
 
     def __call__(self, *arguments: Any) -> Any:

@@ -4,7 +4,7 @@ Each process maps one file `<pid>-<number>.counts` in the counters folder; each 
 64-bit integers in it, so no increment is ever lost and none needs a lock. What a killed process counted stays in its
 file. Loads are noted by path, one line each, in `<pid>-<number>.loads`.
 
-Slots of a block: `Slot`, then one per export (`export_slot`). See also: `tally` (adding up).
+Slots of a block: `Slot`, then one per export (`export_slot`). Adding up: `counter_totals`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def export_slot(name: str) -> int:
         return _SLOT_OF[name]
 
 
-class Board:
+class CounterFile:
     """This process's counter file, and the blocks its threads write to."""
 
     def __init__(self, folder: Path) -> None:

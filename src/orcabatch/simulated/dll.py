@@ -106,7 +106,7 @@ def install(costs: Costs | None = None, *, counters: Path | None = None) -> Modu
         if present is None and _loaded:
             sys.modules.update(_loaded)
         module = present or _loaded.get("OrcFxAPI") or _import()
-        world.board.name_exports()
+        world.counter_file.name_exports()
         return module
 
 

@@ -8,7 +8,7 @@ An address of 0 (None when ctypes passes it) is never written.
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_double, c_int, c_int64, c_void_p, c_wchar
+from ctypes import c_double, c_int, c_void_p, c_wchar
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,13 +105,6 @@ class VariableInfo(ctypes.Structure):
         ("full_name", ctypes.c_wchar_p),
         ("handle", c_void_p),
     )
-
-
-class MemoryBuffer(ctypes.Structure):
-    """A buffer of the DLL's: handle and length in bytes."""
-
-    _pack_ = 1
-    _fields_ = (("handle", c_void_p), ("length", c_int64))
 
 
 def floats_at(address: int, count: int) -> NDArray[np.float64]:

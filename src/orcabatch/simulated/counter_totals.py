@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orcabatch.simulated.board import BLOCK_SLOTS, EXPORT_NAMES, Slot
 from orcabatch.simulated.calibration import ANY, own_cost_s
+from orcabatch.simulated.counter_file import BLOCK_SLOTS, EXPORT_NAMES, Slot
 from orcabatch.simulated.shared import Shared
 from orcabatch.simulated.world import world
 
@@ -154,8 +154,8 @@ def counters(folder: str | os.PathLike[str] | None = None) -> Counters:
     The first call calibrates (about 0.1 s).
     """
     own_cost_s()
-    where = Path(folder) if folder is not None else world.board.folder
-    shared = world.shared if where == world.board.folder else Shared(where)
+    where = Path(folder) if folder is not None else world.counter_file.folder
+    shared = world.shared if where == world.counter_file.folder else Shared(where)
     now, before = _read(where, shared), _baseline(where)
     return now - before if before else now
 
@@ -163,7 +163,7 @@ def counters(folder: str | os.PathLike[str] | None = None) -> Counters:
 def reset_counters() -> None:
     """Count from zero again; peaks start from what is in use now."""
     own_cost_s()
-    folder = world.board.folder
+    folder = world.counter_file.folder
     now = _read(folder, world.shared)
     world.shared.restart_peaks(world.costs.seat_scope)
     temporary = folder / f"{_BASELINE}.{os.getpid()}"
