@@ -10,7 +10,8 @@ from monitor.batches import HOSTILE_NAMES, batch_metrics
 from monitor.making import failed, outcome
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence, explanation, findings, mean, ordered
 from orcabatch.monitor.file_costs import Machine, lower_bound
-from orcabatch.monitor.notebook import flattened, mapping_html, plot_resources, plot_timeline, result_html, table_html
+from orcabatch.monitor.jsonable import flattened
+from orcabatch.monitor.notebook import mapping_html, plot_resources, plot_timeline, result_html, table_html
 from orcabatch.outcome import FileOutcome, Status, Usage
 
 

@@ -1,7 +1,7 @@
 """Any value as JSON that every reader accepts: never NaN or Infinity, and a list of where they were.
 
 Covers dataclasses, pydantic models, enums, paths, dates, numpy numbers, mappings and sequences; anything else becomes
-its text.
+its text. Nested mappings also as pairs of dotted name and value, for tables.
 """
 
 from __future__ import annotations
@@ -59,3 +59,14 @@ def _container(value: Any, non_finite: list[str] | None, where: str) -> Any:
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return jsonable(value.item(), non_finite, where)
     return str(value)
+
+
+def flattened(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    """Pairs of dotted name and value."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            pairs += flattened(value, f"{before}{name}.")
+        else:
+            pairs.append((f"{before}{name}", value))
+    return pairs

@@ -11,6 +11,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.monitor.failures import grouped
+from orcabatch.monitor.jsonable import flattened
+from orcabatch.monitor.report.html import LIGHT
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.text import and_more, natural, plural, size
 
@@ -21,14 +23,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20
 """A table stays readable in a cell; the rest is counted below it."""
-
-PHASE_COLOURS = {
-    Phase.WAIT: "#9aa0a6",
-    Phase.LOAD: "#1a6fb5",
-    Phase.EXTRACT: "#2e7d32",
-    Phase.WRITE: "#b26a00",
-    Phase.CLEAN_UP: "#6a4c93",
-}
 
 _CELL = 'style="text-align:left"'
 
@@ -94,17 +88,6 @@ def mapping_html(values: Mapping[str, Any], *, caption: str = "") -> str:
     return table_html(("name", "value"), flattened(values), caption=caption, most=10 * MOST_ROWS)
 
 
-def flattened(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """Pairs of dotted name and value."""
-    pairs: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            pairs += flattened(value, f"{before}{name}.")
-        else:
-            pairs.append((f"{before}{name}", value))
-    return pairs
-
-
 def plot_timeline(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
     """Who worked on what when: one row per worker, one bar per phase. Needs matplotlib (`orcabatch[plot]`).
 
@@ -126,7 +109,7 @@ def plot_timeline(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
             widths.append(seconds)
             at_s += seconds
     for phase, (rows, lefts, widths) in drawn.items():
-        axes.barh(rows, widths, left=lefts, height=0.8, color=PHASE_COLOURS[phase], label=phase.replace("_", " "))
+        axes.barh(rows, widths, left=lefts, height=0.8, color=LIGHT[phase], label=phase.replace("_", " "))
     axes.set_yticks(range(len(workers)), list(workers))
     axes.set_ylim(max(len(workers), 1) - 0.5, -0.5)
     axes.set_xlim(left=0.0)

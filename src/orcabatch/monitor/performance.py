@@ -39,6 +39,9 @@ SERIES = ("file_processing_times", "memory_usage", "cpu_utilization", "io_wait_t
 QUIET_EVENTS = frozenset({"phase", "sample"})
 """Kinds that are not kept: the files and the samples hold what they say."""
 
+NEWEST = 100
+"""A file is judged by the samples while it ran, of so many at most: in a long run an outcome costs no more to add."""
+
 PROCESS_EXECUTORS = frozenset({"processes", "dask"})
 
 
@@ -191,7 +194,7 @@ class PerformanceMonitor:
         if self._sampler is not None:
             lock = self._sampler.lock_between(outcome.started_s, outcome.finished_s)
             host = self._sampler.host_cpu_between(outcome.started_s, outcome.finished_s)
-        during = [sample for sample in self.samples[-100:] if outcome.started_s <= sample.at_s]
+        during = [sample for sample in self.samples[-NEWEST:] if outcome.started_s <= sample.at_s]
         if self.state.executor in PROCESS_EXECUTORS:
             lock = Contention(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
         own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SourceError
+from orcabatch.monitor.jsonable import flattened
 from orcabatch.monitor.metrics import SCHEMA_VERSION
-from orcabatch.monitor.notebook import flattened
 from orcabatch.monitor.report import compare, machine, sections
 from orcabatch.monitor.report.html import Html, Ids, folded, join, section, style, table, tag
 from orcabatch.monitor.report.sections import moment

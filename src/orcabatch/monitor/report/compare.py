@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orcabatch.monitor.jsonable import jsonable
-from orcabatch.monitor.notebook import flattened
+from orcabatch.monitor.jsonable import flattened, jsonable
 from orcabatch.monitor.report.charts import PHASES
 from orcabatch.monitor.report.html import Html, section, table, tag
 from orcabatch.monitor.report.sections import PHASE_NAMES, Metrics, busy_s, moment, short, worked
