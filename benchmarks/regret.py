@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import cases, virtual
 from orcabatch.bench.findings import Findings
-from orcabatch.engine.signals import Finished
+from orcabatch.engine.signals import ORCAFLEX_OVERHEAD, Finished
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _tasks(case: Case, learned: Learned) -> Sequence[Task]:
     made, costs = [], []
     for task in virtual.tasks_of(case):
         expected = learned.expect(task.file, task.size_bytes)
-        factor = expected.memory_factor or 1.5
+        factor = expected.memory_factor or ORCAFLEX_OVERHEAD
         costs.append(expected.seconds or float(task.size_bytes))
         made.append(replace(task, memory_bytes=math.ceil(task.size_bytes * factor)))
     return virtual.ranked(made, costs)

@@ -20,6 +20,7 @@ from benchmarks import virtual
 from benchmarks.cases import Case
 from benchmarks.plant import FileModel, HostModel
 from orcabatch.bench.tables import markdown
+from orcabatch.engine.signals import ORCAFLEX_OVERHEAD
 from orcabatch.errors import SourceError
 from orcabatch.monitor.performance import PROCESS_EXECUTORS
 
@@ -121,7 +122,7 @@ def _file(row: Mapping[str, Any], own: float, locked: float) -> FileModel:
         gil_s=cpu_s * locked,
         wait_s=own * max(0.0, busy - cpu_s - load_wait),
         write_bytes=0,
-        memory_bytes=int(row["peak_memory_bytes"] or 1.5 * row["size_bytes"]),
+        memory_bytes=int(row["peak_memory_bytes"] or ORCAFLEX_OVERHEAD * row["size_bytes"]),
     )
 
 

@@ -21,6 +21,7 @@ from benchmarks.plant import Done, FileModel, HostModel, Plant
 from orcabatch.engine.contract import Task
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.signals import (
+    ORCAFLEX_OVERHEAD,
     Event,
     Finished,
     Instruction,
@@ -63,7 +64,7 @@ class VirtualRun:
     events: int
 
 
-def tasks_of(case: Case, overhead: float = 1.5) -> list[Task]:
+def tasks_of(case: Case, overhead: float = ORCAFLEX_OVERHEAD) -> list[Task]:
     """The case's files as tasks, predicted from their sizes alone."""
     tasks = [
         Task(

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import pytest
+from pydantic import BaseModel
 
 import orcabatch
+from orcabatch.engine.options import ExecutorName
+from orcabatch.monitor.schema import StatusName
 from orcabatch.network import is_network_share
-from orcabatch.settings import TIERS
+from orcabatch.outcome import Status
+from orcabatch.settings import TIERS, Settings
 from orcabatch.text import and_more, shortened_list
 from orcabatch.versions import installed_version, installed_versions
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 SOURCES = Path(orcabatch.__file__).parent
 
@@ -22,6 +31,9 @@ HOMES = {
     r"heapreplace\(": {"engine/waiting.py"},
     r"""["']nfs\b""": {"network.py"},
     r"\b(attempt|Caught)\(": {"engine/entry.py"},
+    r"Callable\[\[tuple\[int, \.\.\.\]\], ": {"engine/signals.py"},
+    r"OVERHEAD = |\b1\.5 \*? ?size": {"engine/signals.py"},
+    r"\.wall_s - ": set(),
     r"MOST_PROCESSES = ": {"plan/workers.py"},
 }
 """A rule as it would be written anew, and where it may stand: `finding` and `voices` know only how many more there are,
@@ -96,3 +108,28 @@ def test_a_version_is_empty_where_a_package_is_missing() -> None:
 def test_the_tiers_are_those_of_the_specification_in_its_order() -> None:
     """Whoever adds one to the settings adds it to all."""
     assert TIERS == ("small", "medium", "large")
+
+
+def words_of(annotation: object) -> list[str]:
+    """The words that a type of fixed words takes, without None and what is no word."""
+    return [word for part in (annotation, *get_args(annotation)) for word in get_args(part) if isinstance(word, str)]
+
+
+def choices(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """All keys of the settings that take one of some words."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from choices(field.annotation)
+        elif words_of(field.annotation):
+            yield name, field
+
+
+def test_types_of_fixed_words_name_what_their_owners_have() -> None:
+    """A type checker wants the words written out: where they are written twice, they are the same."""
+    assert get_args(StatusName) == tuple(Status)
+    assert set(words_of(Settings.model_fields["executor"].annotation)) == {"auto", *get_args(ExecutorName)}
+    found = dict(choices(Settings))
+    assert {"mode", "executor", "scope", "check"} <= found.keys()
+    for name, field in found.items():
+        said = str(dict(field.json_schema_extra)["allowed"]).removeprefix("one of ").split(", ")
+        assert sorted(said) == sorted(dict.fromkeys(words_of(field.annotation))), name

@@ -154,6 +154,12 @@ class FileOutcome:
         return sum(seconds for phase, seconds in self.phases.items() if phase != Phase.WAIT)
 
     @property
+    def memory_factor(self) -> float | None:
+        """Memory that its model took, as a multiple of its size; None where it was not measured."""
+        peak = self.usage.peak_memory_bytes
+        return peak / self.size_bytes if peak > 0 and self.size_bytes > 0 else None
+
+    @property
     def cpu_s(self) -> float:
         """CPU seconds while a worker had it; 0 where nobody measured."""
         return sum(self.usage.cpu_s.values())

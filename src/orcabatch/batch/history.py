@@ -128,12 +128,10 @@ def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
     last: dict[Path, FileOutcome] = {}
     for outcome in outcomes:
         if outcome.status is Status.OK:
-            busy = outcome.wall_s - outcome.phases.get(Phase.WAIT, 0.0)
-            seconds[outcome.file] = seconds.get(outcome.file, 0.0) + busy
+            seconds[outcome.file] = seconds.get(outcome.file, 0.0) + outcome.busy_s
             last[outcome.file] = outcome
     for file, outcome in last.items():
-        peak, size = outcome.usage.peak_memory_bytes, outcome.size_bytes
-        record = Record(str(file), size, seconds[file], peak / size if peak > 0 and size > 0 else None)
+        record = Record(str(file), outcome.size_bytes, seconds[file], outcome.memory_factor)
         if record.usable:
             yield record
 

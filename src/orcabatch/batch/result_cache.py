@@ -36,7 +36,7 @@ from orcabatch.batch.cache_keys import (
 )
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.orcaflex.sim_files import stands
-from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
 from orcabatch.store.ledger import Entry, History, Ledger, NoLedger, ledger_file, open_ledger
@@ -505,6 +505,4 @@ def _packed(end: Ended, batch: Batch, outputs: Sequence[Any]) -> dict[str, Any]:
 
 
 def _history(outcome: FileOutcome, file: str, label: str) -> History:
-    seconds = outcome.wall_s - outcome.phases.get(Phase.WAIT, 0.0)
-    peak, size = outcome.usage.peak_memory_bytes, outcome.size_bytes
-    return History(file, label, size, max(0.0, seconds), peak / size if peak > 0 and size > 0 else None)
+    return History(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor)

@@ -207,7 +207,7 @@ def main(question: dict[str, Any]) -> dict[str, Any]:
     try:
         for outcome in outcomes(files, one_history, performance, listener=watch):
             done += outcome.ok
-            longest = max(longest, outcome.wall_s - outcome.phases.get("wait", 0.0))
+            longest = max(longest, outcome.busy_s)
             if neighbour is None and question["neighbour_bytes"] and done >= len(files) // 2:
                 neighbour = _neighbour(group, question["neighbour_bytes"])
     finally:

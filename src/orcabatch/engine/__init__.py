@@ -7,8 +7,8 @@ the state and the loop, `serial`, `threads` and `processes` hold the workers, `e
 `stopping` is Ctrl-C. `contract` is what the rest of the house gives to the engine and gets from it.
 """
 
-from orcabatch.engine.dispatcher import Probe, run
+from orcabatch.engine.dispatcher import run
 from orcabatch.engine.options import EngineOptions
-from orcabatch.engine.signals import Limits, Sample, SeatLimits
+from orcabatch.engine.signals import Limits, Probe, Sample, SeatLimits
 
 __all__ = ["EngineOptions", "Limits", "Probe", "Sample", "SeatLimits", "run"]

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.dispatcher import Probe
     from orcabatch.engine.executor import Executor
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits
+    from orcabatch.engine.signals import Limits, Probe
 
 
 def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> Executor:

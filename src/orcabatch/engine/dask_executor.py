@@ -25,7 +25,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import travel
+from orcabatch.engine import memory, travel
 from orcabatch.engine.dask_cluster import Cluster
 from orcabatch.engine.dask_places import Place, Places, Seen
 from orcabatch.engine.dask_worker import Order, versions
@@ -38,9 +38,8 @@ from orcabatch.engine.wire import Report
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.dispatcher import Probe
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits
+    from orcabatch.engine.signals import Limits, Probe
 
 _log = logging.getLogger(__name__)
 
@@ -108,8 +107,7 @@ class DaskExecutor:
             options.priority == "low",
         )
         self._options = options
-        guessed = all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
-        self._places = Places(limits, from_history=not guessed)
+        self._places = Places(limits, from_history=not memory.guessed(tasks, limits))
         self._remote = options.address is not None
         self.capacity = max(1, len(tasks)) if self._remote else options.processes * options.threads_per_process
         self._mailbox: Mailbox[_Looked | _Back | Message] = Mailbox()

@@ -28,7 +28,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Probe = Callable[[tuple[int, ...]], signals.Sample]
-"""Measures the host; gets the ids of the worker processes that live now."""
-
 
 def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     tasks: Sequence[Task],
@@ -61,7 +58,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     *,
     options: EngineOptions,
     limits: signals.Limits,
-    probe: Probe | None = None,
+    probe: signals.Probe | None = None,
     listener: Listener | None = None,
     recorder: Recorder | None = None,
 ) -> Iterator[FileOutcome]:
@@ -102,7 +99,7 @@ class Dispatcher:
         limits: signals.Limits,
         workers: executor.Executor,
         diary: Diary,
-        probe: Probe | None,
+        probe: signals.Probe | None,
     ) -> None:
         self._tasks = {task.index: task for task in tasks}
         self._job = job

@@ -22,7 +22,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from orcabatch.engine.signals import ORCAFLEX_OVERHEAD
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orcabatch.engine.contract import Task
     from orcabatch.engine.signals import Limits, Sample
 
 BLIND_FACTOR = 4.0
@@ -59,7 +64,7 @@ class Memory:
     total_bytes: int = 0
     cap_bytes: int = 0
     gc_bytes: int = 0
-    blind: float = BLIND_FACTOR / 1.5
+    blind: float = BLIND_FACTOR / ORCAFLEX_OVERHEAD
     fading: float = 0.5
     others_bytes: int = 0
     own_bytes: int = 0
@@ -103,6 +108,11 @@ class Memory:
     def usage_percent(self) -> float:
         """Memory in use by everybody, percent of the total."""
         return 100.0 * self.used_bytes / self.total_bytes if self.total_bytes else 0.0
+
+
+def guessed(tasks: Iterable[Task], limits: Limits) -> bool:
+    """Whether all predictions are sizes times the overhead: no earlier run told anything."""
+    return all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
 
 
 def begin(limits: Limits, *, from_history: bool) -> Memory:

@@ -43,9 +43,8 @@ from orcabatch.outcome import Cause, Failure
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.dispatcher import Probe
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Scope
+    from orcabatch.engine.signals import Probe, Scope
 
 _log = logging.getLogger(__name__)
 

@@ -106,7 +106,7 @@ def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> signals.F
     return signals.Finished(
         now_s,
         outcomes[0].index,
-        wall_s=sum(phases.values()) - phases.get(Phase.WAIT, 0.0),
+        wall_s=sum(outcome.busy_s for outcome in outcomes),
         phases=phases,
         cpu_s=sum(sum(outcome.usage.cpu_s.values()) for outcome in outcomes),
         memory_bytes=max(outcome.usage.peak_memory_bytes for outcome in outcomes),

@@ -117,8 +117,7 @@ class Scheduler:
         self._lost: set[int] = set()
         self._ended: set[int] = set()
         self._stop = 0
-        guessed = all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
-        self._memory = memory.begin(limits, from_history=not guessed)
+        self._memory = memory.begin(limits, from_history=not memory.guessed(tasks, limits))
         self._seats = seats.begin(limits.seats)
         mean = sum(task.size_bytes for task in tasks) / max(1, len(tasks))
         self._concurrency = concurrency.begin(limits, len(tasks), max(1.0, mean))

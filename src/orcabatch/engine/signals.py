@@ -8,7 +8,7 @@ Times are seconds since the run began, sizes are bytes, percentages run from 0 t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +16,10 @@ Verdict = Literal["done", "retry", "seat_denied", "lost"]
 Mode = Literal["static", "dynamic"]
 Scope = Literal["model", "process", "host"]
 StopLevel = Literal[1, 2]
+
+
+ORCAFLEX_OVERHEAD = 1.5
+"""Memory that a loaded file takes, as a multiple of its size, until it has been measured; the specification's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ class Sample:
     writing: int = 0
     gil_taken: float | None = None
     slots: int = 0
+
+
+Probe = Callable[[tuple[int, ...]], Sample]
+"""Measures the host; gets the ids of the worker processes that live now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,7 @@ class Limits:
         memory_total_bytes: of the host or cgroup; 0: memory is not watched until a sample tells.
         max_usage_percent: (total - available) / total above which nothing starts and the limit shrinks.
         gc_threshold_percent: above it garbage is collected, and work goes on; None: as `max_usage_percent`.
-        overhead: factor that `Task.memory_bytes` holds over the file's size; 1.5 to start with.
+        overhead: factor that `Task.memory_bytes` holds over the file's size where nothing was measured.
         seats: licence seats.
         cpus: CPUs that this batch may use.
         in_order: files start in plan order one after the other, and none is passed over, whatever it waits for.
@@ -105,7 +113,7 @@ class Limits:
     memory_total_bytes: int = 0
     max_usage_percent: float = 80.0
     gc_threshold_percent: float | None = None
-    overhead: float = 1.5
+    overhead: float = ORCAFLEX_OVERHEAD
     seats: SeatLimits = field(default_factory=SeatLimits)
     cpus: int = 1
     in_order: bool = False

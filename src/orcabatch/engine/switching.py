@@ -14,7 +14,7 @@ from __future__ import annotations
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import moving, travel
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Sample, Scope
+    from orcabatch.engine.signals import Probe, Sample, Scope
     from orcabatch.outcome import FileOutcome
-
-Probe = Callable[[tuple[int, ...]], "Sample"]
 
 
 class SwitchingExecutor:

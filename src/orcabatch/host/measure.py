@@ -22,13 +22,12 @@ from pathlib import Path
 
 import psutil
 
+from orcabatch.engine.signals import ORCAFLEX_OVERHEAD
 from orcabatch.host import linux, windows
 from orcabatch.host.files import sim_sizes
 from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
 from orcabatch.network import is_network_share
 
-ORCAFLEX_OVERHEAD = 1.5
-"""Memory that a loaded file takes, as a multiple of its size, until it has been measured: the specification's."""
 CPU_SHARE = 0.75
 """Share of the logical CPUs that the formula uses, the specification's; the rest is left to the system."""
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from orcabatch.errors import SettingsError
 from orcabatch.host import CPU_SHARE, ORCAFLEX_OVERHEAD, HostResources, ResourceManager
-from orcabatch.plan.optimizer import GB_PER_THREAD, BatchOptimizer, kind_of_mean
+from orcabatch.plan.optimizer import GB_PER_THREAD, UNGROUPED, BatchOptimizer, kind_of_mean
 from orcabatch.plan.values import PlannedFile, Tier
 from orcabatch.settings import TIERS, Settings, format_count, format_size, was_set
 
@@ -209,7 +209,7 @@ def _allotted(name: str, count: int, at: Situation) -> Cap:
 
 def _per_thread(name: str, files: Sequence[PlannedFile], at: Situation) -> Cap:
     """The specification's memory-per-thread table; without tiers the row of a file of average size."""
-    kind = kind_of_mean(at.optimizer, files) if name == "all" else name
+    kind = kind_of_mean(at.optimizer, files) if name == UNGROUPED else name
     each = GB_PER_THREAD[kind]
     return Cap(math.floor(at.host.total_ram_bytes / GB / each), f"{each} GB per thread ({kind} files)")
 

@@ -28,7 +28,7 @@ from orcabatch.plan.caps import (
 from orcabatch.plan.history import Learned
 from orcabatch.plan.named import advising, binding
 from orcabatch.plan.notes import notes
-from orcabatch.plan.optimizer import BatchOptimizer, tier_names
+from orcabatch.plan.optimizer import UNGROUPED, BatchOptimizer, tier_names
 from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, memory_bytes, usable_seconds
 from orcabatch.plan.values import BatchPlan, PlannedFile, Tier
 from orcabatch.plan.workers import Layout, lay_out, native_threads
@@ -148,7 +148,7 @@ def _planned(
             file=path,
             batches=tuple(wanted_by),
             size_bytes=size,
-            tier="all",
+            tier=UNGROUPED,
             memory_bytes=memory_bytes(size, expected),
             seconds=usable_seconds(expected),
             skip=skipped.get(index),
@@ -170,7 +170,7 @@ def _grouped(planned: tuple[PlannedFile, ...], at: Situation) -> tuple[PlannedFi
 def _tiers(running: Sequence[PlannedFile], at: Situation) -> Iterator[Tier]:
     if not at.settings.optimization.group_by_size:
         if running:
-            yield tier("all", running, at, None)
+            yield tier(UNGROUPED, running, at, None)
         return
     groups = tuple([file for file in running if file.tier == name] for name in TIERS)
     counts = allotted_counts(at, groups)
@@ -218,7 +218,7 @@ def _ranked(planned: Sequence[PlannedFile], settings: Settings, executor: str) -
     items = [(file.index, file.cost, file.file) for file in planned]
     order = [file.index for file in planned] if executor == "serial" else list(longest_first(items))
     if settings.threading.mode == "static":
-        names = (*TIERS, "all")
+        names = (*TIERS, UNGROUPED)
         order.sort(key=lambda index: names.index(planned[index].tier))
     places = {index: place for place, index in enumerate(order)}
     return tuple(replace(file, rank=places[file.index]) for file in planned)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 GB_PER_THREAD: Mapping[str, int] = {"small": 5, "medium": 8, "large": 16}
 """Total memory, in GB, that the specification recommends for each thread."""
 
+UNGROUPED = "all"
+"""The one tier there is with `group_by_size: false`."""
+
 _NAMED = 5
 
 File = TypeVar("File")

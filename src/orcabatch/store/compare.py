@@ -19,6 +19,7 @@ from typing import Any
 
 from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
+from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
 from orcabatch.store.tables import TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.text import and_more
 
@@ -37,7 +38,7 @@ NOT_RESULTS = (
         "*.db",
         "*.sqlite*",
     ),
-    *("*_failed_files.csv", f"{TEMPORARY_PREFIX}*"),
+    *(f"*{FAILED_FILES}", f"{TEMPORARY_PREFIX}*"),
 )
 """What is left out unless the caller says otherwise: patterns on the name or the path below the folder."""
 

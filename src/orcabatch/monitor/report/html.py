@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import count
 
+from orcabatch.outcome import Phase
+
 VOID = frozenset({"meta", "br", "hr"})
 
 
@@ -134,7 +136,7 @@ DARK = {
 }
 
 TEXT_COLOURS = ("text", "muted", "link", "good", "bad")
-CHART_COLOURS = ("line", "wait", "load", "extract", "write", "clean_up")
+CHART_COLOURS = ("line", *(phase.value for phase in Phase))
 
 _LAYOUT = """
 *{box-sizing:border-box}
