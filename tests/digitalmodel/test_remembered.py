@@ -130,6 +130,21 @@ def test_strange_common_outputs_stay_in_the_folder(finished: tuple[DigitalModelB
             assert isinstance(content, bytes)
 
 
+def test_where_a_file_lies_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often what determines its result is asked: it may lie on a slow drive."""
+    on, sections = CASES["B"]
+    cfg = configuration([tmp_path / "a.sim", tmp_path / "b.sim"], tmp_path, *on, **sections)
+    batch = DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True)
+    batch.take_hints({"stop_time": False})
+    asked: list[str] = []
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: asked.append(path.name) or resolve(path))
+    known = [batch.determinants(i) for i in (0, 1, 0, 1, 0)]
+    assert asked == ["a.sim", "b.sim"]
+    assert None not in known
+    assert known[0] == known[2] != known[1]
+
+
 @pytest.mark.parametrize("hints", [{"stop_time": 1.0}, {"leader": "no"}, {"unheard_of": True}])
 def test_strange_hints_teach_nothing(hints: dict[str, Any], tmp_path: Path) -> None:
     """Who waits for whom is yes or no."""

@@ -99,6 +99,7 @@ class DigitalModelBatch(Batch):
         self._times = Counter(self.files)
         self.warnings = foreseen(layout, cfg) + listed_again(self.files)
         self._written: dict[int, tuple[Path, ...]] = {}
+        self._shown: dict[int, list[str]] = {}
         self._serial_needs = needs_of(cfg)
         self._understood = layout is not None or not self._determined.with_masters
         self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
@@ -285,8 +286,10 @@ class DigitalModelBatch(Batch):
         holds what has no exact form, or what a newer clone learns from the files is not known yet.
         """
         order = self._state.order(i) if self._understood else None
+        if i not in self._shown:  # asked several times, and the file may lie on a slow drive
+            self._shown[i] = self._determined.shown(self._list[i])
         compressed = self._settings.io.use_compression
-        return self._determined.by(self._list[i], order, self.result_folder, compressed=compressed)
+        return self._determined.by(self._shown[i], order, self.result_folder, compressed=compressed)
 
     @property
     def hints_depend_on(self) -> dict[str, Any] | None:

@@ -89,11 +89,15 @@ class Determined:
         learnt = configuration_hash(json_safe(merged), spelled=shows_paths) if looked else None
         return cls(configuration, learnt, source, layout.has_pool, with_masters, shows_paths)
 
-    def by(self, item: Any, order: Order | None, folder: Path, *, compressed: bool) -> dict[str, Any] | None:
+    def shown(self, item: Any) -> list[str]:
+        """What results may say of a file: its name as it is spelled, or what summaries make of that."""
+        return [str(item)] if self.shows_paths else _as_summaries_name(item)
+
+    def by(self, shown: list[str], order: Order | None, folder: Path, *, compressed: bool) -> dict[str, Any] | None:
         """All that determines one file's result; None where it cannot be told.
 
         Args:
-            item: the file as it stands in the configuration's list.
+            shown: of the file, as it stands in the configuration's list.
             order: how the file is done; None: not known yet.
             folder: where its output files are written.
             compressed: whether they are compressed.
@@ -103,7 +107,7 @@ class Determined:
         return {
             "configuration": self.configuration,
             "merged": self.merged,
-            "item": [str(item)] if self.shows_paths else _as_summaries_name(item),
+            "item": shown,
             "settled": [order.settled, order.stop_time],
             "output": [str(folder) if self.shows_paths else place_of(folder), compressed],
             "digitalmodel": self.digitalmodel,
