@@ -73,7 +73,7 @@ class Session:
         if not self.binding.is_genuine:
             self._model = self.binding.module.Model(str(file))
             return self._model
-        check_readable(file)
+        check_readable(file)  # in words of ours, and before a native model takes a seat for it
         self._leave()
         loaded = False
         try:
@@ -173,7 +173,7 @@ def destroy(module: Any, model: Any) -> None:
     """
     if not model.ownsModelHandle:
         return
-    model.ownsModelHandle = False
+    model.ownsModelHandle = False  # first: else `__del__` would destroy a second time, and a handle may be new by then
     status = ctypes.c_int()
     module._DestroyModel(model.handle, status)
     if status.value:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 # Names and signatures below are OrcFxAPI's.
 # ruff: noqa: N802, N803, D102
 
+# Each method looks for itself whether there is a cache and whether this is its thread: code asks by the hundred
+# thousand, and a helper would be one more Python call each time. Only plain `str`, `list` and `tuple` are answered from
+# the cache: a subclass may compare and hash as it likes.
+
 
 class BrokeredObject:
     """What every OrcaFlex object gets: questions go to the cache of its model."""
@@ -60,7 +64,7 @@ class BrokeredObject:
         try:
             how = (cache.keys.period(period), cache.keys.object_extra(objectExtra))
             key = ("linked", self.handle.value, tuple(varNames), *how)
-            hash(key)
+            hash(key)  # names may be anything at all; OrcFxAPI then says what it thinks of them
         except (UnkeyableError, TypeError):
             return ask(varNames, period, objectExtra)
         return cache.link(key, lambda: ask(varNames, period, objectExtra))
@@ -111,6 +115,7 @@ class BrokeredModel:
         return cache.objects.called(name)
 
     def __contains__(self, name: Any) -> bool:
+        # Only a yes is known for sure: names that were not met yet are OrcFxAPI's to look up.
         cache = self._answer_cache
         if cache is not None and get_ident() == cache.thread and type(name) is str and cache.objects.knows(name):
             return True
@@ -146,7 +151,7 @@ class BrokeredModel:
     @property
     def simulationTimeStatus(self) -> Any:
         status = _fact(self._answer_cache, "times", lambda: super(BrokeredModel, self).simulationTimeStatus)  # type: ignore[misc]
-        return type(status).from_buffer_copy(status)
+        return type(status).from_buffer_copy(status)  # a structure, which the caller may change
 
     def SampleTimes(self, period: Any = None) -> Any:
         return _sample_times(self._answer_cache, period, super().SampleTimes)  # type: ignore[misc]

@@ -74,6 +74,7 @@ class KeptAnswers:
         parcel = self.unread.pop(key, None)
         if parcel is not None:
             parcel.unread -= 1
+            # All at once, with its last column: the table is one piece of memory, of which no column can be let go.
             self._unread_bytes -= 0 if parcel.unread else parcel.size_bytes
 
     def clear(self) -> None:

@@ -41,6 +41,7 @@ class Keys:
         if isinstance(period, self._period):
             return bytes(period)
         try:
+            # As OrcFxAPI's own `PreparePeriod` would make a structure of it: a number, or a pair of times.
             if isinstance(period, int):
                 return _PERIOD.pack(period, 0, 0.0, 0.0)
             return _PERIOD.pack(self._specified, 0, period[0], period[1])
@@ -53,8 +54,12 @@ class Keys:
             return None
         if type(extra) is not self._extra:
             raise UnkeyableError
-        raw = bytes(extra)
-        for start, end, null in self._nulls:
+        raw = bytes(extra)  # the whole key where no string is set, as in most: no field is read one by one
+        for (
+            start,
+            end,
+            null,
+        ) in self._nulls:
             if raw[start:end] != null:
                 return self._without_pointers(raw), tuple(getattr(extra, name) for name in self._strings)
         return raw

@@ -48,6 +48,7 @@ class SelfCheck:
         if place < len(questions):
             # Each of the answers seen so far is the sample with the same probability.
             label, variable, ask = questions[place]
+            # A copy: the table may be forgotten before the comparison, and would be held by a view of it.
             self._sample = _Drawn(label, variable, table[:, place].copy(), ask)
 
     def settle(self, errors: tuple[type[BaseException], ...]) -> str:
