@@ -1,17 +1,23 @@
 """What became of a file: the values that every room right of the engine consumes.
 
-Covers the outcome of one file in one batch, its phases, its cost and its failure. Does not cover how an outcome comes
-to be (`orcabatch.engine`) nor where its results go (`orcabatch.store`). Everything here is text and numbers: an outcome
-never holds a live exception, a model or a handle, so it crosses processes and can be stored.
+Covers the outcome of one file in one batch, its phases, its cost and its failure; and equal failures together: two
+hundred files without the same object are one line, not two hundred. Does not cover how an outcome comes to be
+(`orcabatch.engine`) nor where its results go (`orcabatch.store`). Everything here is text and numbers: an outcome never
+holds a live exception, a model or a handle, so it crosses processes and can be stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+FILE_MARK = "<file>"
+
+_NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
 
 
 class Status(StrEnum):
@@ -167,3 +173,33 @@ class FileOutcome:
     def idle_s(self, phase: Phase) -> float:
         """Seconds of one phase that used no CPU; all of them where CPU was not measured."""
         return max(self.phases.get(phase, 0.0) - self.usage.cpu_s.get(phase, 0.0), 0.0)
+
+
+def grouped_failures(outcomes: Iterable[FileOutcome]) -> list[dict[str, Any]]:
+    """One entry for each kind of failure, the most frequent first: cause, message, how many, files, first traceback."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for outcome in outcomes:
+        if outcome.status not in {Status.FAILED, Status.CANCELLED}:
+            continue
+        message = general_message(outcome)
+        cause = str(outcome.cause or outcome.status)
+        group = groups.setdefault(
+            (cause, _NUMBER.sub("0", message)),
+            {"cause": cause, "message": message, "count": 0, "files": [], "traceback": outcome.traceback},
+        )
+        group["count"] += 1
+        group["files"].append(str(outcome.file))
+    return sorted(groups.values(), key=lambda group: -group["count"])
+
+
+def general_message(outcome: FileOutcome) -> str:
+    """The message of a failure with its own file's path and name replaced by `<file>`."""
+    return without_file_name(outcome.error or f"{outcome.status} without a reason", outcome.file)
+
+
+def without_file_name(text: str, file: Path) -> str:
+    """The text with this file's path and name replaced by `<file>`."""
+    for own in (str(file), file.as_posix(), file.name, file.stem):
+        if len(own) > 2:
+            text = text.replace(own, FILE_MARK)
+    return text

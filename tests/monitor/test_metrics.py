@@ -18,11 +18,10 @@ from monitor.making import Work, failed, outcome, run_for_real, still_probes
 from orcabatch.engine.contract import Event
 from orcabatch.errors import OutputError
 from orcabatch.monitor import PerformanceMonitor
-from orcabatch.monitor.failures import grouped
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.monitor.schema import Metrics, json_schema
-from orcabatch.outcome import Cause, Status
+from orcabatch.outcome import Cause, Status, grouped_failures
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "metrics.schema.json"
 
@@ -165,7 +164,7 @@ def test_equal_failures_are_one_group_with_their_files():
     """The file's own name in the message makes no difference; another cause does."""
     outcomes = [failed(n, error=f"/sims/case {n}.sim: no object 'Line {n}' in case {n}.sim") for n in range(200)]
     outcomes.append(failed(200, error="no licence", cause=Cause.LICENCE))
-    groups = grouped(outcomes)
+    groups = grouped_failures(outcomes)
     assert [(group["count"], group["cause"]) for group in groups] == [(200, "exception"), (1, "licence")]
     assert groups[0]["message"].startswith("<file>: no object")
     assert len(groups[0]["files"]) == 200

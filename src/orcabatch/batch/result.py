@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.table import Row, beside, column_names, file_names, table
 from orcabatch.errors import BatchError, SourceError
-from orcabatch.monitor.failures import FILE, general, without_name
-from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, Status, general_message, without_file_name
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.text import shortened_list
 
@@ -231,15 +230,14 @@ def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) 
     """A message naming files without results, equal reasons together."""
     by_reason: dict[str, list[FileOutcome]] = defaultdict(list)
     for outcome in failed:
-        by_reason[general(outcome)].append(outcome)
+        by_reason[general_message(outcome)].append(outcome)
     some = f"{len(failed)} of {total} files have no results; the others are written."
     lines = [some if len(failed) < total else "No file has results."]
     for reason, outcomes in by_reason.items():
         names = [outcome.file.name for outcome in outcomes]
         said = reason if len(outcomes) > 1 else outcomes[0].error or reason
-        lines.append(
-            f"  {shortened_list(names, most=named)}: {said.removeprefix(f'{FILE}: ').removeprefix(f'{names[0]}: ')}"
-        )
+        said = said.removeprefix(f"{FILE_MARK}: ").removeprefix(f"{names[0]}: ")
+        lines.append(f"  {shortened_list(names, most=named)}: {said}")
     return "\n".join(lines)
 
 
@@ -250,7 +248,7 @@ def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3) -> list[st
         for warning in outcome.warnings if outcome.ok else ():
             about[" ".join(warning.split())].append(outcome.file.name)
         for reason in outcome.retried:
-            said = " ".join(without_name(reason, outcome.file).split()).removeprefix(f"{FILE}: ")
+            said = " ".join(without_file_name(reason, outcome.file).split()).removeprefix(f"{FILE_MARK}: ")
             about[f"tried again: {said}"].append(outcome.file.name)
     return [f"{shortened_list(names, most=named)}: {warning}" for warning, names in about.items()]
 

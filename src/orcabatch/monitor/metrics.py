@@ -23,10 +23,9 @@ from orcabatch.engine.contract import Event
 from orcabatch.host.sampler import HostRates
 from orcabatch.monitor import bottlenecks
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
-from orcabatch.monitor.failures import grouped
 from orcabatch.monitor.file_costs import Machine, lower_bound
 from orcabatch.monitor.jsonable import jsonable
-from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.store.atomic import write_bytes
 from orcabatch.versions import DECISIVE, installed_versions
 
@@ -123,7 +122,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "bottleneck": _bottleneck(record),
         "lower_bound": least,
         "files": [_file(outcome) for outcome in record.outcomes],
-        "failures": grouped(record.outcomes),
+        "failures": grouped_failures(record.outcomes),
         "samples": _columns(record.samples),
         "limits": [{"at_s": at_s, "limit": limit, "reason": reason} for at_s, limit, reason in record.limits],
         "warnings": list(record.warnings),

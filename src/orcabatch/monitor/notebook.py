@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.monitor.failures import grouped
 from orcabatch.monitor.jsonable import flattened
 from orcabatch.monitor.report.html import LIGHT
-from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.text import and_more, natural, plural, size
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def result_html(outcomes: Sequence[FileOutcome], notices: Sequence[Notice] = ())
     if notices:
         said = [(notice.text, notice.remedy) for notice in notices]
         parts.append(table_html(("what", "what to do"), said, caption="Done without a word, as digitalmodel does it"))
-    failures = grouped(outcomes)
+    failures = grouped_failures(outcomes)
     if failures:
         rows = [(group["count"], group["cause"], group["message"]) for group in failures]
         parts.append(table_html(("files", "cause", "what happened"), rows, caption="Files without results"))

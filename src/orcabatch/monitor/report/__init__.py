@@ -18,7 +18,7 @@ from typing import Any
 from orcabatch.errors import SourceError
 from orcabatch.monitor.jsonable import flattened
 from orcabatch.monitor.metrics import SCHEMA_VERSION
-from orcabatch.monitor.report import compare, machine, sections
+from orcabatch.monitor.report import comparison, machine, sections
 from orcabatch.monitor.report.html import Html, Ids, folded, join, section, style, table, tag
 from orcabatch.monitor.report.sections import moment
 from orcabatch.store.atomic import write_bytes
@@ -91,7 +91,7 @@ def render_report(metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | No
     ]
     if earlier is not None:
         parts.insert(
-            2, ("comparison", "Earlier run", compare.comparison(metrics, _checked(earlier, "the earlier run")))
+            2, ("comparison", "Earlier run", comparison.comparison(metrics, _checked(earlier, "the earlier run")))
         )
     if (said_first := sections.notices(metrics)) is not None:
         parts.insert(0, ("notices", "Look at this first", said_first))

@@ -2,7 +2,7 @@
 
 Each takes the metrics of a batch (`docs/metrics.schema.json`) and gives a section of HTML. Pure. Below them, what all
 sections use: names in words, and files of a batch. See also `orcabatch.monitor.report.machine` (workers, resources,
-tiers) and `orcabatch.monitor.report.compare`.
+tiers) and `orcabatch.monitor.report.comparison`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, prose, section, table, tag
+from orcabatch.outcome import FILE_MARK
 from orcabatch.text import and_more, duration, plural, size
 
 Metrics = Mapping[str, Any]
@@ -219,7 +220,7 @@ def warnings(metrics: Metrics) -> Html:
     for file in metrics["files"]:
         name = short(file["file"])
         for warning in (*file["warnings"], *(f"tried again: {why}" for why in file.get("retried", ()))):
-            general = warning.replace(file["file"], "<file>").replace(name, "<file>")
+            general = warning.replace(file["file"], FILE_MARK).replace(name, FILE_MARK)
             counted[general] += 1
             first.setdefault(general, name)
     if not counted and not metrics["warnings"]:
