@@ -47,19 +47,23 @@ class Work:
         function: a name in `hybrid_side`.
         files: how many.
         costs: what the simulated OrcaFlex charges.
+        without: an executor that would take minutes, and is left out.
     """
 
     name: str
     function: str
     files: int
     costs: Mapping[str, Any] = field(default_factory=dict)
+    without: str = ""
 
 
+WAITS, WAITS_LONG = {"load_latency_s": 0.4, "log_pass_s": 0.2}, {"load_latency_s": 4.0, "log_pass_s": 2.0}
 WORKS = (
     Work("Python's lock", "held_by_the_lock", 30),
+    Work("Python's lock, held without CPU", "held_without_cpu", 30),
     Work("Python's lock, few long files", "held_for_long", 6),
-    Work("waiting", "one_history", 30, {"load_latency_s": 0.4, "log_pass_s": 0.2}),
-    Work("waiting, files five times as long", "one_history", 60, {"load_latency_s": 2.0, "log_pass_s": 1.0}),
+    Work("waiting", "one_history", 30, WAITS),
+    Work("waiting, files ten times as long", "one_history", 60, WAITS_LONG, without="processes"),
 )
 
 
@@ -87,7 +91,7 @@ class Ran:
 def suite(folder: Path, *, rounds: int = 5, quick: bool = False, say: Say = lambda _: None) -> Findings:
     """Every workload with each executor, `rounds` times, every other round in reverse order."""
     found = Findings("hybrid", unit="hybrid's seconds over those of the better of threads and processes")
-    for work in WORKS[:3] if quick else WORKS:
+    for work in WORKS[:4] if quick else WORKS:
         runs = compete(work, folder / work.function, rounds=rounds, say=say)
         found.rows += rows(work, runs)
         found.bars.append((work.name, statistics.median(ratios(runs))))
@@ -98,9 +102,9 @@ def suite(folder: Path, *, rounds: int = 5, quick: bool = False, say: Say = lamb
 def compete(work: Work, folder: Path, *, rounds: int, say: Say = lambda _: None) -> dict[str, list[Ran]]:
     """Each executor's runs, by round; those that were hopeless in the first stand with that one."""
     files = _files(work, folder)
-    runs: dict[str, list[Ran]] = {name: [] for name in EXECUTORS}
+    runs: dict[str, list[Ran]] = {name: [] for name in EXECUTORS if name != work.without}
     for number in range(rounds):
-        order = list(EXECUTORS) if number % 2 == 0 else list(reversed(EXECUTORS))
+        order = list(runs) if number % 2 == 0 else list(reversed(runs))
         fastest = min((kept[0].wall_s for kept in runs.values() if kept), default=0.0)
         for name in order:
             if number and runs[name][0].wall_s > HOPELESS * fastest:
@@ -112,7 +116,7 @@ def compete(work: Work, folder: Path, *, rounds: int, say: Say = lambda _: None)
 
 def ratios(runs: Mapping[str, Sequence[Ran]]) -> list[float]:
     """Hybrid's seconds over those of the better of the two others, round by round."""
-    others = [runs[name] for name in EXECUTORS if name != "hybrid"]
+    others = [kept for name, kept in runs.items() if name != "hybrid"]
     return [
         mine.wall_s / min(theirs[number].wall_s for theirs in others if number < len(theirs))
         for number, mine in enumerate(runs["hybrid"])

@@ -6,6 +6,7 @@ what `run_batch` starts is.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import sys
@@ -13,24 +14,35 @@ import time
 from pathlib import Path
 from typing import Any
 
-STEPS, MANY_STEPS = 6_000_000, 50_000_000
+STEPS = 6_000_000
+HELD_S, TURN_S = 0.25, 0.005
+LONG = 6
 
 
 def held_by_the_lock(model: Any) -> int:
     """Nothing but Python, which holds the lock all the time: a quarter of a second."""
-    return _steps(STEPS)
-
-
-def held_for_long(model: Any) -> int:
-    """The same for two seconds."""
-    return _steps(MANY_STEPS)
-
-
-def _steps(count: int) -> int:
     total = 0
-    for step in range(count):
+    for step in range(STEPS):
         total += step % 7
     return total
+
+
+def held_without_cpu(model: Any) -> None:
+    """Holds the lock as long, without CPU: a machine that others use changes nothing in it."""
+    _hold(HELD_S)
+
+
+def held_for_long(model: Any) -> None:
+    """The same, six times as long."""
+    _hold(LONG * HELD_S)
+
+
+def _hold(seconds: float) -> None:
+    """Sleep in a library that is called without letting go of the lock, which others get in between."""
+    windows = sys.platform == "win32"
+    asleep = ctypes.PyDLL("kernel32").Sleep if windows else ctypes.PyDLL(None).usleep
+    for _ in range(round(seconds / TURN_S)):
+        asleep(round(TURN_S * (1e3 if windows else 1e6)))
 
 
 def one_history(model: Any) -> float:

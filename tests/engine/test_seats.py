@@ -79,7 +79,7 @@ def test_a_file_waits_a_moment_for_a_process_of_its_own() -> None:
         (SeatLimits(processes=2, threads_per_process=4, spread=True, ramp_per_s=0.1), 1),  # ten seconds are too long
         (SeatLimits(processes=2, threads_per_process=4, spread=True, max=1), 1),  # there will be no other
         (SeatLimits(processes=2, threads_per_process=4, spread=True), 0),  # the process idles
-        (SeatLimits(processes=2, threads_per_process=4), 1),
+        (SeatLimits(processes=2, threads_per_process=4), 1),  # threads of one process, and one to come with `auto`
     ],
 )
 def test_a_file_does_not_wait_for_a_process_that_is_not_about_to_come(limits: SeatLimits, running: int) -> None:
@@ -88,6 +88,15 @@ def test_a_file_does_not_wait_for_a_process_that_is_not_about_to_come(limits: Se
     assert seats.may_start(state, 0.0, running)
     refused = seats.denied(seats.told(state, 1, 3, 0.0), 0.0)
     assert seats.may_start(refused, 0.5, running)
+
+
+def test_only_the_first_files_wait_for_a_process_of_their_own() -> None:
+    """Four processes are there: what the work is like is known by now, and files that only wait are not held back."""
+    state = seats.begin(SeatLimits(processes=50, threads_per_process=4, spread=True))
+    for number in range(4):
+        assert not seats.may_start(state, number - 0.1, number)
+        state = seats.started(state, float(number))
+    assert seats.may_start(state, 3.0, 4)
 
 
 def test_a_seat_that_was_not_needed_after_all_delays_nobody() -> None:

@@ -16,6 +16,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orcabatch.engine.concurrency import START
+
 if TYPE_CHECKING:
     from orcabatch.engine.signals import SeatLimits
 
@@ -25,7 +27,8 @@ JITTER = 0.3
 """A wait is drawn from 1 - JITTER to 1 + JITTER times the back-off."""
 
 LONGEST_SPREAD_S = 2.0
-"""A file waits no longer than this for the next process to be opened: where `ramp_up` is slow, it shares one."""
+"""A file waits no longer than this for the next process to be opened: where `ramp_up` is slow, it shares one. Nor does
+any beyond the first `START`: what they do is seen by then, and files that only wait would be held to one a second."""
 
 HUNG = (
     "every OrcaFlex licence seat is held by a file that hangs ({} of them): end this program to free the seats, "
@@ -170,7 +173,7 @@ def message(seats: Seats) -> str:
 
 def _waits_for_its_own(seats: Seats, now_s: float, running: int) -> bool:
     """Whether a file would share a process, for as long as it takes, though another may be opened in a moment."""
-    may_open = seats.limits.spread and not seats.denials and seats.units < seats.most_units
+    may_open = seats.limits.spread and not seats.denials and seats.units < min(START, seats.most_units)
     return may_open and running >= seats.units and seats.next_ask_s - now_s <= LONGEST_SPREAD_S
 
 
