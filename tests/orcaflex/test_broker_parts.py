@@ -161,12 +161,13 @@ def test_lore_is_shared_between_threads():
 def test_in_the_frequency_domain_nothing_is_asked_jointly():
     """The joint call knows time histories only; the question goes singly, and is asked of the file once."""
     asked = []
-    finder = SimpleNamespace(is_frequency_domain=lambda: asked.append("domain") or True)
-    prefetch = Prefetch(SimpleNamespace(), 10**6, (ValueError,))
+    helpers = SimpleNamespace(IsFrequencyDomainDynamics=lambda handle: asked.append("domain") or True)
+    objects, module = SimpleNamespace(model_handle=1), SimpleNamespace(HelperMethods=helpers)
+    prefetch = Prefetch(module, objects, KeptAnswers(0), 10**6, (ValueError,))
     expected = QuestionHistory([(None, question("a")), (None, question("b"))]).expected()
     prefetch.begin(expected, QuestionRecord())
     for label in ("a", "b"):
-        assert prefetch.fetch(finder, (1, "X", None, None), (label, "X", None), None) is None
+        assert prefetch.fetch((1, "X", None, None), (label, "X", None), None) is None
     assert asked == ["domain"]
 
 

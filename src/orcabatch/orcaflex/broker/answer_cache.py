@@ -39,7 +39,7 @@ class AnswerCache:
     """The cache of one model."""
 
     def __init__(self, module: Any, model_handle: Any, options: BrokerOptions, draw: Draw) -> None:
-        self._module, self._model_handle = module, model_handle
+        self._module = module
         self._thread = self.thread = threading.get_ident()
         self.keys = Keys(module)
         self.answers = KeptAnswers(options.most_bytes)
@@ -49,7 +49,7 @@ class AnswerCache:
         self.sample_counts: dict[bytes, int] = {}
         self.facts: dict[str, Any] = {}
         self.errors = (module.DLLError, ArgumentError, MemoryError)
-        self.prefetch = Prefetch(module, options.chunk_bytes, self.errors)
+        self.prefetch = Prefetch(module, self.objects, self.answers, options.chunk_bytes, self.errors)
         self.check = SelfCheck(draw, enabled=options.self_check)
         self.mismatch, self.used_joint, self.finished = "", False, True
         self.joint_requests = 0
@@ -121,28 +121,6 @@ class AnswerCache:
     def adopt(self, target: Any) -> None:
         """The object asks here from now on."""
         target.__dict__["_answer_cache"] = self
-
-    # --- what Prefetch needs ----------------------------------------------------------------------------------------
-
-    def called(self, name: str) -> Any:
-        """The object of this name; KeyError where there is none."""
-        return self.objects.called(name)
-
-    def has_answer(self, key: HistoryKey) -> bool:
-        """Whether the answer is there already."""
-        return key in self.held
-
-    def room_bytes(self) -> int:
-        """What a joint answer may take."""
-        return self.answers.room_bytes
-
-    def make_room(self, size_bytes: int) -> None:
-        """Answers of this size are about to come: forget the oldest before, not afterwards."""
-        self.answers.make_room(size_bytes)
-
-    def is_frequency_domain(self) -> bool:
-        """Whether the file holds frequency domain dynamics."""
-        return bool(self._module.HelperMethods.IsFrequencyDomainDynamics(self._model_handle))
 
     # --- questions --------------------------------------------------------------------------------------------------
 
@@ -257,7 +235,7 @@ class AnswerCache:
         return found is not None and found[0].shape[1] > 1
 
     def _ask_ahead(self, key: HistoryKey, name: QuestionName, period: Any) -> None:
-        joint = self.prefetch.fetch(self, key, name, period)
+        joint = self.prefetch.fetch(key, name, period)
         if joint is not None:
             self._take(joint)
 

@@ -23,7 +23,7 @@ class Objects:
     """Objects of one model by name; forgets them when told, and when OrcFxAPI's object classes are hooked otherwise."""
 
     def __init__(self, module: Any, model_handle: Any, adopt: Callable[[Any], None]) -> None:
-        self._module, self._model_handle, self._adopt = module, model_handle, adopt
+        self._module, self.model_handle, self._adopt = module, model_handle, adopt
         self._files = Owners.of(module).files
         self.making: Any = None
         self._hooks: list[Any] = []
@@ -75,7 +75,7 @@ class Objects:
 
     def forget(self) -> None:
         """Names and objects may have changed. Objects that were handed out ask for their name again."""
-        opened = self._files.get(self._model_handle.value)
+        opened = self._files.get(self.model_handle.value)
         for target in self._made:
             target.__dict__.pop("name", None)
             if opened is not None:
@@ -89,7 +89,7 @@ class Objects:
         made, self._made = self._made, []
         self._by_name.clear()
         self._all = None
-        opened = self._files.get(self._model_handle.value)
+        opened = self._files.get(self.model_handle.value)
         if opened is not None:
             opened.part_with(made)
 
@@ -107,7 +107,7 @@ class Objects:
             self._all = None
 
     def _looked_up(self, name: str) -> Any:
-        info = self._module.HelperMethods.ObjectCalledSafe(self._model_handle, name)
+        info = self._module.HelperMethods.ObjectCalledSafe(self.model_handle, name)
         if info.ObjectHandle is None:
             raise KeyError(name)
         self._by_name[name] = made = self._made_of(info.ObjectHandle, info.ObjectType, info.ObjectName)
@@ -121,7 +121,7 @@ class Objects:
             found.append((item.ObjectHandle, item.ObjectType, item.ObjectName))
 
         status = ctypes.c_int()
-        module._EnumerateObjects(self._model_handle, module._EnumerateObjectsProc(callback), ctypes.c_int(), status)
+        module._EnumerateObjects(self.model_handle, module._EnumerateObjectsProc(callback), ctypes.c_int(), status)
         if status.value:
             raise module.DLLError(module.StatusCode(status.value))
         objects = tuple(self._made_of(*item) for item in found)
@@ -132,7 +132,7 @@ class Objects:
     def _made_of(self, handle: Any, kind: int, name: str) -> Any:
         module = self._module
         self.making = module.Handle(handle)  # the file need not claim what is held here
-        made = module.HelperMethods.CreateOrcaFlexObject(self._model_handle, self.making, module.ObjectType(kind))
+        made = module.HelperMethods.CreateOrcaFlexObject(self.model_handle, self.making, module.ObjectType(kind))
         self.making = None
         if len(name) > _LONGEST_NAME:
             name = module.HelperMethods.GetDataString(made.handle, "Name", 0)

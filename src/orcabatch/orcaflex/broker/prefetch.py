@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,31 +25,16 @@ from orcabatch.orcaflex.broker.question_history import (
     QuestionRecord,
 )
 
+if TYPE_CHECKING:
+    from orcabatch.orcaflex.broker.kept_answers import KeptAnswers
+    from orcabatch.orcaflex.broker.objects import Objects
+
 _DOUBLE_BYTES = 8
 _LEAST = 2
 """A joint request for one would save nothing, and its answer would need the self-check."""
 
 HistoryKey = tuple[Any, str, Hashable, Hashable]
 """Object's handle, variable, key of the period, key of the extra."""
-
-
-class Finder(Protocol):
-    """Finds what a joint request needs; the file's cache does."""
-
-    def called(self, name: str) -> Any:
-        """The object of this name; KeyError where there is none."""
-
-    def is_frequency_domain(self) -> bool:
-        """Whether the file holds frequency domain dynamics."""
-
-    def has_answer(self, key: HistoryKey) -> bool:
-        """Whether the answer is there already."""
-
-    def room_bytes(self) -> int:
-        """What a joint answer may take now."""
-
-    def make_room(self, size_bytes: int) -> None:
-        """Answers of this size are about to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +55,15 @@ class JointAnswer:
 class Prefetch:
     """What is expected of the loaded file, and what was asked ahead of it."""
 
-    def __init__(self, module: Any, chunk_bytes: int, errors: tuple[type[BaseException], ...]) -> None:
-        self._module, self._chunk_bytes = module, chunk_bytes
+    def __init__(
+        self,
+        module: Any,
+        objects: Objects,
+        answers: KeptAnswers,
+        chunk_bytes: int,
+        errors: tuple[type[BaseException], ...],
+    ) -> None:
+        self._module, self._objects, self._answers, self._chunk_bytes = module, objects, answers, chunk_bytes
         self._errors: tuple[type[BaseException], ...] = (KeyError, *errors)
         self.begin((), QuestionRecord())
 
@@ -97,37 +89,40 @@ class Prefetch:
             self._record.missed |= {(number, question.name) for number, question in self._unasked.values()}
         self.active = False
 
-    def fetch(self, finder: Finder, key: HistoryKey, name: QuestionName, period: Any) -> JointAnswer | None:
+    def fetch(self, key: HistoryKey, name: QuestionName, period: Any) -> JointAnswer | None:
         """The answers of the group that this question belongs to, or None: it is to be asked singly."""
         try:
-            group = self._group(finder, key[2], name)
+            group = self._group(key[2], name)
             place = None if group is None else group.places.get(name)
             if group is None or place is None or self._strayed(group.questions[place].order):
                 return None
-            history_bytes = _DOUBLE_BYTES * max(finder.called(name[0]).SampleCount(period), 1)
-            limit = min(self._chunk_bytes, finder.room_bytes()) // history_bytes
+            history_bytes = _DOUBLE_BYTES * max(self._objects.called(name[0]).SampleCount(period), 1)
+            limit = min(self._chunk_bytes, self._answers.room_bytes) // history_bytes
             if limit < _LEAST:
                 return None
-            chosen = self._chosen(finder, group.questions[place:], key, limit)
+            chosen = self._chosen(group.questions[place:], key, limit)
             if len(chosen) < _LEAST:
                 return None
             # Before the request: afterwards old and new answers would be there at the same time, above the limit.
-            finder.make_room(history_bytes * len(chosen))
+            self._answers.make_room(history_bytes * len(chosen))
             return self._asked(chosen, key[2], period)
         except self._errors:
             self._groups[key[2]] = None
             return None
 
-    def _group(self, finder: Finder, period: Hashable, name: QuestionName) -> QuestionGroup | None:
+    def _group(self, period: Hashable, name: QuestionName) -> QuestionGroup | None:
         if period not in self._groups:
             group = bind(self._expected, self._record.bound, period, name)
             if group is not None:
                 self._record.bound[group.number] = period
                 # The joint call knows time histories only, nothing of the frequency domain.
-                if len(group.questions) < _LEAST or finder.is_frequency_domain():
+                if len(group.questions) < _LEAST or self._is_frequency_domain():
                     group = None
             self._groups[period] = group
         return self._groups[period]
+
+    def _is_frequency_domain(self) -> bool:
+        return bool(self._module.HelperMethods.IsFrequencyDomainDynamics(self._objects.model_handle))
 
     def _strayed(self, order: int) -> bool:
         # Code asks in the order of the files before; what it has passed by, it leaves out.
@@ -136,21 +131,21 @@ class Prefetch:
         return not self.active
 
     def _chosen(
-        self, finder: Finder, questions: tuple[ExpectedQuestion, ...], asked: HistoryKey, limit: int
+        self, questions: tuple[ExpectedQuestion, ...], asked: HistoryKey, limit: int
     ) -> dict[HistoryKey, tuple[ExpectedQuestion, Any]]:
         chosen: dict[HistoryKey, tuple[ExpectedQuestion, Any]] = {}
         for question in questions:
             if len(chosen) >= limit:
                 break
             try:
-                target = finder.called(question.label)
+                target = self._objects.called(question.label)
                 target.varID(question.variable)
             except self._errors:
                 continue  # this file has no such thing; the code will hear it when it asks
             if not hasattr(type(target), "ask_time_history"):
                 continue  # of a class of the code's own, which never asks the cache
             key = (target.handle.value, question.variable, asked[2], question.name[2])
-            if not finder.has_answer(key):
+            if key not in self._answers.held:
                 chosen[key] = (question, target)
         # What the code is waiting for must be among the answers; else it would be asked twice.
         return chosen if asked in chosen else {}
