@@ -2,8 +2,8 @@
 
 Suites: virtual (every fixed count, the lower bound, regret, with history), prediction, validation (the virtual host
 against real runs), broker (what asking OrcaFlex once saves), travel (what goes to worker processes), hybrid (threads,
-processes and both together), and replay METRICS (a run of yours again in virtual time, at other counts). What users run
-stands in `orcabatch bench`.
+processes and both together), behind (tables written beside the work on the next files), and replay METRICS (a run of
+yours again in virtual time, at other counts). What users run stands in `orcabatch bench`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import broker, cases, hybrid, prediction, regret, travel, validation, virtual
+from benchmarks import behind, broker, cases, hybrid, prediction, regret, travel, validation, virtual
 from benchmarks.replay import replayed
 from orcabatch.bench.measure import provenance, temporary_folder
 from orcabatch.bench.tables import as_json, markdown
@@ -104,6 +104,10 @@ def _hybrid(arguments: Arguments, folder: Path) -> Iterator[Found]:
     yield _mapping(hybrid.suite(folder, rounds=max(1, arguments.rounds), quick=arguments.quick, say=_say))
 
 
+def _behind(arguments: Arguments, folder: Path) -> Iterator[Found]:
+    yield _mapping(behind.suite(folder, rounds=max(1, arguments.rounds), quick=arguments.quick, say=_say))
+
+
 def _replay(metrics: Path | None) -> str:
     if metrics is None:
         raise SourceError("name the metrics file of a run: `python -m benchmarks replay performance_metrics.json`")
@@ -121,6 +125,7 @@ SUITES: dict[str, Callable[[Arguments, Path], Iterator[Found]]] = {
     "broker": _broker,
     "travel": _travel,
     "hybrid": _hybrid,
+    "behind": _behind,
 }
 
 if __name__ == "__main__":

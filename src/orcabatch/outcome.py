@@ -85,13 +85,16 @@ class Usage:
         read_bytes: bytes its loading read (the size of the file where the system does not say).
         peak_memory_bytes: memory its model added to the process, as measured; 0 where it was not measured.
         counts: what was done for it, by name: `joint_requests` to OrcaFlex; `text_pieces` in which its tables were
-            written, `text_buffers` that were made for them.
+            written, `text_buffers` that were made for them; `tables_behind` with so many `bytes_behind` that were
+            written after its model had been given back.
+        behind_s: the part of its phase `write` in which no worker was held: it had the next file already.
     """
 
     cpu_s: Mapping[str, float] = field(default_factory=dict)
     read_bytes: int = 0
     peak_memory_bytes: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    behind_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +159,8 @@ class FileOutcome:
 
     @property
     def busy_s(self) -> float:
-        """Seconds a worker had the file, without the phase `wait`."""
-        return sum(seconds for phase, seconds in self.phases.items() if phase != Phase.WAIT)
+        """Seconds a worker had the file, without the phase `wait` and what was written behind."""
+        return sum(seconds for phase, seconds in self.phases.items() if phase != Phase.WAIT) - self.usage.behind_s
 
     @property
     def memory_factor(self) -> float | None:
@@ -171,8 +174,9 @@ class FileOutcome:
         return sum(self.usage.cpu_s.values())
 
     def idle_s(self, phase: Phase) -> float:
-        """Seconds of one phase that used no CPU; all of them where CPU was not measured."""
-        return max(self.phases.get(phase, 0.0) - self.usage.cpu_s.get(phase, 0.0), 0.0)
+        """Worker seconds of one phase that used no CPU; all of them where CPU was not measured."""
+        behind_s = self.usage.behind_s if phase is Phase.WRITE else 0.0
+        return max(self.phases.get(phase, 0.0) - behind_s - self.usage.cpu_s.get(phase, 0.0), 0.0)
 
 
 def grouped_failures(outcomes: Iterable[FileOutcome]) -> list[dict[str, Any]]:

@@ -270,9 +270,15 @@ def read_ahead(bench: Bench, performance: dict[str, Any]) -> int:
 
 @key("io.async_enabled")
 def _async_enabled(bench: Bench) -> None:
-    """Off: nothing is read ahead."""
+    """Off: nothing is read ahead, and nothing written behind; a run's metrics say so."""
     on, off = (read_ahead(bench, {"io": {"async_enabled": switch}}) for switch in (True, False))
     assert on > off == 0
+    counts = [
+        bench.yaml({"executor": "threads", "io": {"async_enabled": switch}}, f"async-{switch}")[0]
+        .metrics["summary"]["work"].get("tables_behind", 0)
+        for switch in (True, False)
+    ]  # fmt: skip
+    assert counts == [8, 0]
 
 
 @key("io.read_ahead")
@@ -288,6 +294,19 @@ def copies_loaded(bench: Bench, folder: Path, performance: dict[str, Any]) -> in
     simulated.reset_counters()
     bench.yaml({"executor": "threads", "threading": {"max_threads": 1}, **performance}, folder.name)
     return sum(str(folder) in path for path in simulated.counters().loads_by_file)
+
+
+@key("io.write_behind")
+def _write_behind(bench: Bench) -> None:
+    """None may wait: no table is written after its model was given back; else all are, and hold the same bytes."""
+    found = {}
+    for size in (200_000_000, 0):
+        result, out = bench.yaml({"executor": "threads", "io": {"write_behind": size}}, f"behind-{size}")
+        behind = result.metrics["summary"]["work"].get("tables_behind", 0)
+        found[size] = behind, {file.name: file.read_bytes() for file in out.glob("*.csv")}
+    assert found[200_000_000][0] == 8
+    assert found[0][0] == 0
+    assert found[0][1] == found[200_000_000][1]
 
 
 @key("io.stage_inputs")

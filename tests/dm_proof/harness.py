@@ -163,9 +163,15 @@ class Dispatcher:
     def _outcome(self, worker: Any, task: Task) -> FileOutcome:
         phase, clock, name = Phase.LOAD, Clock(), self.batch.name
         try:
-            worker.load(task)
-            phase = Phase.EXTRACT
-            extracted = worker.extract(task, name, clock)
+            try:
+                worker.load(task)
+                phase = Phase.EXTRACT
+                extracted = worker.extract(task, name, clock)
+            finally:
+                worker.release(task)
+            phase = Phase.WRITE
+            if extracted.later is not None:
+                extracted.later.write()
         except Exception as error:  # noqa: BLE001 - a worker may raise anything
             failure = self.recipe.explain(error, task, phase)
             said = {
@@ -175,8 +181,6 @@ class Dispatcher:
                 "failed_phase": phase,
             }
             return FileOutcome(task.file, name, Status.FAILED, index=task.index, **said)
-        finally:
-            worker.release(task)
         return FileOutcome(task.file, name, Status.OK, extracted.value, warnings=extracted.warnings, index=task.index)
 
     def _note(self, note: Note) -> None:

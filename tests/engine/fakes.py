@@ -64,6 +64,11 @@ class Say:
         value: what to return.
         note: what to say.
         hog: bytes to keep for ever.
+        late: leave something to be written when the file is released (`fail="late"` raises then).
+        late_gate: wait for this file to appear before writing it.
+        late_mark: create this file when it is written.
+        late_kill: end the process then, below `until_attempt`.
+        late_exit: raise this then, which is no `Exception`.
     """
 
     fail: str = ""
@@ -78,6 +83,11 @@ class Say:
     value: Any = None
     note: Any = None
     hog: int = 0
+    late: bool = False
+    late_gate: str = ""
+    late_mark: str = ""
+    late_kill: bool = False
+    late_exit: BaseException | None = None
 
 
 def wait_for(path: str) -> None:
@@ -88,6 +98,36 @@ def wait_for(path: str) -> None:
 
 
 _kept: list[bytearray] = []
+
+
+@dataclass
+class FakeLater:
+    """What a fake worker leaves to be written."""
+
+    worker: FakeWorker
+    task: Task
+    dropped: bool = False
+
+    def write(self) -> None:
+        say = self.worker._say(self.task)
+        if say.late_gate:
+            wait_for(say.late_gate)
+        if say.late_kill and self.task.attempt < say.until_attempt:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if say.late_exit is not None:
+            raise say.late_exit
+        self.worker._maybe_raise(self.task, "late")
+        if self.dropped:
+            raise InterruptedError("dropped")
+        if say.late_mark:
+            Path(say.late_mark).touch()
+        if self.worker.book is not None:
+            self.worker.book.entries.append(("late", self.task.index, threading.get_ident()))
+
+    def drop(self) -> None:
+        self.dropped = True
+        if self.worker.book is not None:
+            self.worker.book.entries.append(("drop", self.task.index, threading.get_ident()))
 
 
 class FakeWorker:
@@ -121,7 +161,8 @@ class FakeWorker:
         self._maybe_raise(task, "extract", batch)
         clock.enter(Phase.WRITE)
         self._maybe_raise(task, "write", batch)
-        return Extracted((task.index, batch, task.attempt) if say.value is None else say.value)
+        value = (task.index, batch, task.attempt) if say.value is None else say.value
+        return Extracted(value, later=FakeLater(self, task) if say.late else None)
 
     def release(self, task: Task) -> None:
         self._write("release", task.index)

@@ -96,6 +96,21 @@ def test_what_waits_is_laid_out_in_the_order_of_the_plan():
     assert tracker.snapshot().remaining_s == pytest.approx(60.0)
 
 
+def test_a_file_that_is_only_being_written_has_no_worker():
+    """It neither runs nor waits, is not done, and its worker's time ends there: slow folders predict no slow files."""
+    tracker = Tracker()
+    tracker.expect([task(index, 100 * MB) for index in range(3)])
+    tracker.apply(Event("run_started", 0.0, -1, {"files": 3, "limit": 1, "executor": "threads"}))
+    tracker.apply(Event("started", 0.0, 0, {"worker": "w"}))
+    tracker.apply(Event("released", 10.0, 0))
+    tracker.apply(Event("started", 10.0, 1, {"worker": "w"}))
+    shot = tracker.snapshot()
+    assert (shot.done, shot.running, tracker.state.waiting_files, len(tracker.state.waiting_sizes)) == (0, 1, 1, 1)
+    tracker.apply(Event("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
+    assert tracker.state.took == [(100 * MB, 10.0)]
+    assert tracker.state.writing == {}
+
+
 def test_an_overdue_file_still_takes_time():
     """It has passed its prediction: the estimate grows with it and never reaches zero."""
     estimate = Estimate()

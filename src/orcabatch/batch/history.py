@@ -59,8 +59,10 @@ class Ran:
     def read_ahead(self) -> int:
         """How many files should be read ahead so that a worker does not wait for the next: loading over the rest."""
         load = sum(outcome.phases.get(Phase.LOAD, 0.0) for outcome in self.outcomes)
+        phases = (Phase.EXTRACT, Phase.WRITE)
         rest = sum(
-            outcome.phases.get(phase, 0.0) for outcome in self.outcomes for phase in (Phase.EXTRACT, Phase.WRITE)
+            sum(outcome.phases.get(phase, 0.0) for phase in phases) - outcome.usage.behind_s
+            for outcome in self.outcomes
         )
         return min(MOST_READ_AHEAD, 1 + math.ceil(load / rest)) if rest > 0 else 1
 

@@ -50,6 +50,7 @@ PER_BATCH = (
     "monitoring.",
     "io.use_compression",
     "io.buffer_size",
+    "io.write_behind",
     "ledger.",
     "cases",
 )

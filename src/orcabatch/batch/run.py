@@ -382,6 +382,7 @@ def limits_of(plan: BatchPlan) -> Limits:
         ),
         cpus=plan.host.logical_cpus,
         in_order=plan.executor == "serial",
+        max_writing=plan.ceiling if settings.io.async_enabled else 0,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from orcabatch import simulated
 from orcabatch.bench.configurations import Configuration
+from orcabatch.plan import TIERS, BatchOptimizer, SizedFile
 
 MB = 1_000_000
 SCALE = 500
@@ -70,7 +71,11 @@ class Workload:
     def tiers(self) -> list[str]:
         """The tier of each file, by the scaled thresholds."""
         small, large = THRESHOLDS
-        return ["small" if size < small else "medium" if size < large else "large" for size in self.sizes]
+        optimizer = BatchOptimizer({"optimization": {"size_thresholds": {"small": small, "large": large}}})
+        sized = [SizedFile(Path(str(place)), size) for place, size in enumerate(self.sizes)]
+        groups = zip(TIERS, optimizer.group_by_size(sized), strict=True)
+        named = {file.path: tier for tier, group in groups for file in group}
+        return [named[file.path] for file in sized]
 
     def on(self, host: str, joint: str = "many") -> Workload:
         """The same batch on another host."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 import copy
 import gzip
 import pickle
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -35,6 +36,7 @@ from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError
 from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path
+from orcabatch.store.behind import Behind
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker import Question
@@ -103,11 +105,13 @@ class Writing:
         block_bytes: text is made and written in pieces of about this size.
         compress: write `.csv.gz` instead of `.csv`; the same bytes inside.
         reuse: a worker keeps its buffer for the next piece and file.
+        behind_bytes: how much text may wait in a process until its file has been given back; 0: none.
     """
 
     block_bytes: int = 10_000_000
     compress: bool = False
     reuse: bool = True
+    behind_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +167,15 @@ class DigitalModelPostProcess:
             context.note(LOADED, known["stop_time"])
         with Voice() as voice, saving(layout), absence_named(self.cfg, model):
             tables = _Tables(context.clock, self.writing, keep_same=asked.again)
-            result = self._result(layout, known, asked, tables)
-            missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()
+            try:
+                result = self._result(layout, known, asked, tables)
+                missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()
+            except BaseException:
+                tables.drop()
+                raise
         concerns = (*self._of_periods(known), *missing, *voice.concerns())
-        return Extracted(replace(result, log=voice.told()), concerns, dict(+tables.counts))
+        later = tables if tables.waits else None
+        return Extracted(replace(result, log=voice.told()), concerns, dict(+tables.counts), later)
 
     def may_repeat(self, error: BaseException) -> bool:
         """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""
@@ -265,31 +274,81 @@ def _as_compressed(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None
 
 
 class _Tables:
-    """The tables of one file: all of them appear when the block ends well, none where it does not.
+    """The tables of one file: all of them appear when they are written, none where one cannot be.
 
     A file that fails in its last table must not leave the first ones behind: it counts as not in the list. Of a file
     that is listed twice, what stands already is left alone: else the ledger would find the tables of the other one
     changed, at every run anew.
+
+    Text is made when digitalmodel saves a table, and never changes afterwards. Where it may wait (`behind_bytes`), the
+    tables are those of an `orcabatch.engine.contract.Later` when the block ends: somebody writes or drops them.
     """
 
     def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False) -> None:
         self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
-        self._temporary: dict[Path, Path] = {}
+        self._routed = ExitStack()
+        self._texts: dict[Path, Behind] = {}
+        self._lock = threading.Lock()
+        self._begun = self._dropped = False
+        self.waits = False
         self.counts: Counter[str] = Counter()
         self._gaps: dict[Path, tuple[Gap, ...]] = {}
 
     @property
     def targets(self) -> list[Path]:
-        return list(self._temporary)
+        return list(self._texts)
 
     def __enter__(self) -> Self:
-        self._open.enter_context(written_by(self._write))
+        self._routed.enter_context(written_by(self._write))
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        if raised[0] is None:
+        self._routed.close()
+        if raised[0] is not None:
+            self._abandon(*raised)
+            return
+        behind = [text.kept_bytes for text in self._texts.values() if text.kept_bytes]
+        self.counts.update(tables_behind=len(behind), bytes_behind=sum(behind))
+        self.waits = bool(behind)
+        if not self.waits:
             self._clock.enter(Phase.WRITE)
-        self._open.__exit__(*raised)
+            self._open.close()
+
+    def write(self) -> None:
+        """Write what waits, and let all tables appear.
+
+        Raises:
+            OutputError, OSError: a table cannot be written; none of them is.
+        """
+        with self._lock:
+            self._go_on()
+            self._begun = True
+        try:
+            for text in self._texts.values():
+                text.write()
+        except BaseException as error:
+            self._abandon(type(error), error, error.__traceback__)
+            raise
+        self._open.close()
+
+    def drop(self) -> None:
+        """Leave nothing; of tables that are being written, none that has not appeared yet."""
+        with self._lock:
+            self._dropped = True
+            if self._begun:
+                return  # whoever writes them stops before the next one takes its name
+        error = InterruptedError("the tables were not written")
+        self._abandon(InterruptedError, error, None)
+
+    def _go_on(self) -> None:
+        if self._dropped:
+            raise InterruptedError("the tables are not wanted any more")
+
+    def _abandon(self, *raised: Any) -> None:
+        for text in self._texts.values():
+            text.drop()
+        with suppress(raised[0]):
+            self._open.__exit__(*raised)
 
     def gaps(self, record: Mapping[str, Any] | None) -> Iterator[Gap]:
         """Empty cells of the tables that stand; `record` knows which group each belongs to."""
@@ -302,20 +361,25 @@ class _Tables:
         self._clock.enter(Phase.WRITE)
         if self._writing.compress:
             target = target.with_name(f"{target.name}{GZ}")
-        if target not in self._temporary:  # of two groups with one label the last one stands
-            self._temporary[target] = self._open.enter_context(atomic_path(target, keep_same=self._keep_same))
+        if target in self._texts:  # of two groups with one label the last one stands
+            self._texts[target].drop()
+            temporary = self._texts[target].path
+        else:
+            # Absolute now: whoever changes the working directory before it is written does not move the table.
+            opened = atomic_path(target.absolute(), keep_same=self._keep_same, unless=self._go_on)
+            temporary = self._open.enter_context(opened)
         self._gaps[target] = found
-        text = to_csv(self._temporary[target], self._writing.block_bytes, self._writing.reuse)
-        self.counts.update(text_pieces=text.pieces, text_buffers=text.buffers)
+        text = self._texts[target] = Behind(temporary, self._writing.behind_bytes)
+        made = to_csv(text, self._writing.block_bytes, self._writing.reuse)
+        self.counts.update(text_pieces=made.pieces, text_buffers=made.buffers)
         if self._writing.compress:
-            _compress(self._temporary[target])
+            text.compress(_compressed)
         self._clock.enter(Phase.EXTRACT)
 
 
-def _compress(path: Path) -> None:
-    """Replace a file's content by its compressed form; without a time stamp, so that the same text gives same bytes."""
-    plain = path.read_bytes()
-    path.write_bytes(gzip.compress(plain, compresslevel=6, mtime=0))
+def _compressed(content: bytes) -> bytes:
+    """A compressed form without a time stamp, so that the same text gives the same bytes."""
+    return gzip.compress(content, compresslevel=6, mtime=0)
 
 
 def _labelled(record: Mapping[str, Any] | None, outputs: list[Path]) -> tuple[tuple[str, Path], ...]:

@@ -140,7 +140,8 @@ class DigitalModelBatch(Batch):
     def postprocess(self) -> DigitalModelPostProcess:
         """What a worker computes from each of the files."""
         io = self._settings.io
-        writing = Writing(io.buffer_size, io.use_compression, self._settings.memory.preallocation)
+        behind = io.write_behind if io.async_enabled else 0
+        writing = Writing(io.buffer_size, io.use_compression, self._settings.memory.preallocation, behind)
         digest = self._layout.digest if self._layout is not None and not self._layout.missing else ""
         return DigitalModelPostProcess(dict(self._cfg), writing, digest, self._settings.check != "off")
 

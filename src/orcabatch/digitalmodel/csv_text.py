@@ -22,7 +22,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orcabatch.digitalmodel.csv_compiled import Compiled
+from orcabatch.store.behind import Behind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,23 +95,17 @@ def _room(rows: int, columns: int, made: Text, *, reuse: bool) -> Floats:
     return kept.reshape(-1)[: rows * columns].reshape(rows, columns)
 
 
-def write_csv(frame: pd.DataFrame, path: Path, *, block_bytes: int, reuse: bool = True) -> Text | None:
-    """Write what `frame.to_csv(path, index=False)` writes; None, and nothing written, where pandas has to do it."""
+def write_csv(frame: pd.DataFrame, target: Path | Behind, *, block_bytes: int, reuse: bool = True) -> Text | None:
+    """Write what `frame.to_csv(path, index=False)` writes; None, and nothing written, where pandas has to do it.
+
+    `target` is the file, or what keeps its text until it is written.
+    """
     made = Text()
     blocks = csv_blocks(frame, block_bytes=block_bytes, reuse=reuse, made=made)
     if blocks is None:
         return None
-    with path.open("wb", buffering=0) as target:
-        for block in blocks:
-            _write_all(target, block)
+    (target if isinstance(target, Behind) else Behind(target, 0)).add(blocks)
     return made
-
-
-def _write_all(target: RawIOBase, block: bytes) -> None:
-    """Write the whole block: a disk that is nearly full takes a part of it, and only refuses the rest when asked."""
-    rest = memoryview(block)
-    while rest:
-        rest = rest[target.write(rest) :]
 
 
 def csv_blocks(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine import travel
 from orcabatch.engine.echo import Speaker
-from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
+from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message, Written
 from orcabatch.engine.lock import LockWatch
 from orcabatch.engine.meter import MemoryMeter, resident_bytes
 from orcabatch.engine.options import ON_THREADS
@@ -31,6 +31,7 @@ from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.wire import (
     Close,
     Collect,
+    Drop,
     Give,
     Hello,
     LockTaken,
@@ -94,6 +95,7 @@ class Child:
         self._sessions: dict[int, Session] = {}
         self._surroundings: Surroundings | None = None
         self._busy: set[int] = set()
+        self._writing: dict[int, Session] = {}
 
     def live(self) -> int:
         """Do what the parent says until it says `Close` (0) or is gone (1)."""
@@ -128,6 +130,8 @@ class Child:
                     self._give(recipe, slot, pickle.loads(task))  # noqa: S301 - from our own parent
                 case Rest(slot):
                     self._rest(slot)
+                case Drop(index):
+                    self._drop(index)
                 case Collect():
                     self._meter.give_back()
                 case Close():
@@ -147,6 +151,7 @@ class Child:
                 name,
                 self._meter,
                 self._surroundings or Surroundings.here(),
+                behind=True,
             )
             threading.Thread(target=session.run, name=name, daemon=True).start()
         self._busy.add(slot)
@@ -158,6 +163,10 @@ class Child:
             self._send(Rested(slot))
         else:
             session.end()
+
+    def _drop(self, index: int) -> None:
+        if (session := self._writing.pop(index, None)) is not None:
+            session.drop(index)
 
     def _close(self) -> None:
         sessions = list(self._sessions.values())
@@ -172,6 +181,10 @@ class Child:
         """A session said something; the last that it says is `Closed`, or `Died` and then `Closed`."""
         if isinstance(message, Finished | Died):
             self._busy.discard(slot)
+        if isinstance(message, Finished) and message.released is not None and session is not None:
+            self._writing[message.index] = session
+        elif isinstance(message, Written):
+            self._writing.pop(message.index, None)
         is_there = self._sessions.get(slot) is session
         if isinstance(message, Died | Closed) and is_there:
             del self._sessions[slot]
@@ -190,10 +203,10 @@ class Child:
 
 def report(message: Message) -> Report:
     """A worker's message with the results packed, each by itself."""
-    if not isinstance(message, Finished):
+    if not isinstance(message, Finished | Written):
         return Report(message)
     pairs = [travel.pack_value(outcome) for outcome in message.outcomes]
-    bare = Finished(message.index, tuple(outcome for outcome, _ in pairs), message.may_heal, message.at_s)
+    bare = replace(message, outcomes=tuple(outcome for outcome, _ in pairs))
     return Report(bare, tuple(packed for _, packed in pairs), resident_bytes())
 
 

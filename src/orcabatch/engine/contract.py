@@ -56,6 +56,16 @@ class PhaseClock(Protocol):
         """End the phase before and begin this one."""
 
 
+class Later(Protocol):
+    """Outputs of a file that need nothing of its model any more; each is called once at most, on any thread."""
+
+    def write(self) -> None:
+        """Write them, all or none; may raise anything (phase `write`), and does after `drop`."""
+
+    def drop(self) -> None:
+        """Leave nothing of them. Said while another thread writes them, what has not appeared by then does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extracted:
     """What a post-process made of one file in one batch.
@@ -64,11 +74,13 @@ class Extracted:
         value: its result; picklable where workers are processes.
         warnings: what the engineer should know.
         counts: what was done for it, by name (see `Usage.counts`).
+        later: what is still to be written, once the file has been released; None: nothing.
     """
 
     value: Any
     warnings: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+    later: Later | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +160,7 @@ class Event:
     """One line of the engine's diary: what the displays show and what a replay runs on.
 
     Attributes:
-        kind: `run_started`, `started`, `phase`, `finished`, `limit`, `admission`, `sample`, `warning`,
+        kind: `run_started`, `started`, `phase`, `released`, `finished`, `limit`, `admission`, `sample`, `warning`,
             `executor` (which one and why, where it is chosen while running), `run_finished`.
         at_s: seconds since the run began.
         index: the task concerned; -1 for none.

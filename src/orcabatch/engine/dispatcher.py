@@ -252,7 +252,7 @@ class Dispatcher:
                 self._diary.tell("phase", at_s - self._epoch_s, index, phase=phase.value)
             case executor.Noted(note):
                 self._noted(note)
-            case executor.Finished():
+            case executor.Finished() | executor.Written():
                 self._finished(message)
             case executor.Died():
                 self._died(message)
@@ -280,11 +280,27 @@ class Dispatcher:
         self._redo(self._job.noted(note))
         self._open_gate()
 
-    def _finished(self, message: executor.Finished) -> None:
+    def _released(self, index: int, took: executor.Released) -> None:
+        """The worker is free; the file is not finished before its outputs are written."""
+        run = self._running[index]
+        run.released = True
+        self._copy_used(index)
+        self._progress.finished(index, run.task.size_bytes, took.phases)
+        self._tell("released", index)
+        self._events.append(runs.released_event(self._now(), run.task, took))
+
+    def _finished(self, message: executor.Finished | executor.Written) -> None:
+        if message.index not in self._running:
+            self._written_off.discard(message.index)  # given up while it was written
+            return
+        if isinstance(message, executor.Finished) and message.released is not None:
+            self._released(message.index, message.released)
+            return
         run = self._running.pop(message.index)
-        self._copy_used(message.index)
         outcomes = runs.on_run_clock(run, message.outcomes, self._epoch_s, self._late_after_s)
-        self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
+        if not run.released:
+            self._copy_used(message.index)
+            self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         again = tuple(each for each in outcomes if each.batch in message.may_heal)
         denied = len(again) == len(run.task.batches) and all(map(runs.seat_denied, again))
         history = self._history.get(message.index) or runs.History(attempts=1)
@@ -346,11 +362,13 @@ class Dispatcher:
     def _fail(self, run: runs.Run, failure: Failure, *, slot_lost: bool = False) -> None:
         """End a task whose worker cannot report it; it is no longer among the running."""
         index, now = run.task.index, self._now()
-        self._progress.finished(index, run.task.size_bytes, {})
+        if not run.released:
+            self._progress.finished(index, run.task.size_bytes, {})
         ended = signals.SlotLost(now, index) if slot_lost else signals.Finished(now, index)
         self._events.append(ended)
         self._forget(index)
-        self._hand_on(runs.ended(run, endings.failed(run.task, failure, now)))
+        phase = Phase.WRITE if run.released else None
+        self._hand_on(runs.ended(run, endings.failed(run.task, failure, now, phase)))
 
     def _time_out(self) -> None:
         timeout_s = self._options.timeout_s
@@ -361,9 +379,10 @@ class Dispatcher:
             if run.started_s is not None and now - run.started_s > timeout_s:
                 freed = self._workers.abandon(index)
                 del self._running[index]
-                if not freed:
+                if run.released or not freed:
                     self._written_off.add(index)
-                self._fail(run, endings.timed_out(timeout_s, killed=freed), slot_lost=not freed)
+                failure = endings.timed_out(timeout_s, killed=freed, writing=run.released)
+                self._fail(run, failure, slot_lost=not (freed or run.released))
 
     def _stop_if_asked(self) -> None:
         level = min(self._stop.level, 2)

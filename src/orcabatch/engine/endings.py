@@ -34,8 +34,14 @@ def failed(task: Task, failure: Failure, at_s: float, phase: Phase | None = None
     return tuple(replace(each, failed_phase=phase) for each in _all(task, Status.FAILED, failure, at_s))
 
 
-def timed_out(timeout_s: float, *, killed: bool) -> Failure:
-    """A worker had the file for too long."""
+def timed_out(timeout_s: float, *, killed: bool, writing: bool = False) -> Failure:
+    """A worker had the file for too long, or its result folder did."""
+    if writing:
+        return Failure(
+            Cause.TIMEOUT,
+            f"not finished within {timeout_s:g} s; its outputs were still being written, and are left out",
+            "set a longer `timeout`, or look at why the result folder is slow",
+        )
     what = "its worker process was killed" if killed else "its thread is written off until the call returns"
     return Failure(
         Cause.TIMEOUT,

@@ -1,6 +1,7 @@
 """What a worker does with one task: load it once, extract for each batch, release it, and say how it went.
 
-    Bench.do(task):  open (first time) → load → extract A → extract B → release   →  one FileOutcome per batch
+    Bench.do(task):  open (first time) → load → extract A → extract B → release → write   →  one FileOutcome per batch
+    Bench.begin(task):  the same without the end: `Behind.write` may be called on another thread
 
 Covers the phases and their clocks, the one place where any exception becomes a failed outcome, and the life of the
 worker on its thread. Does not cover threads, queues or processes (`sessions`, `serial`, `child`).
@@ -20,10 +21,11 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from orcabatch.engine.contract import Extracted, Note, Recipe, Task, Worker
-from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Started
+from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
+from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
 from orcabatch.engine.meter import NOISE_BYTES, MemoryMeter, thread_read_bytes
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
 
@@ -90,6 +92,10 @@ class LapClock:
         self._wall, self._cpu = {}, {}
         return lap
 
+    def move_here(self) -> None:
+        """Go on on the calling thread: CPU counts by thread."""
+        self._cpu_since = time.thread_time()
+
     @property
     def read_s(self) -> float:
         """The instant up to which it has counted."""
@@ -122,6 +128,9 @@ class _Part:
     counts: Mapping[str, int] = field(default_factory=dict)
     failure: Failure | None = None
     failed_phase: Phase | None = None
+    later: Later | None = None
+    written: Lap = field(default_factory=lambda: Lap({}, {}))
+    behind: bool = False
 
 
 @dataclass(slots=True)
@@ -156,16 +165,28 @@ class Bench:
         self._worker: Worker | None = None
 
     def do(self, task: Task) -> Finished:
-        """Work on one task from loading to releasing. Only what is not an `Exception` passes through."""
+        """Work on one task from loading to the last output. Only what is not an `Exception` passes through."""
+        done = self.begin(task)
+        return done if isinstance(done, Finished) else done.write_here()
+
+    def begin(self, task: Task) -> Finished | Behind:
+        """Work on one task from loading to releasing; outputs may be left to be written by whoever has the time."""
         clock = LapClock(lambda phase, at_s: self._post(PhaseEntered(task.index, phase, at_s)))
         sheet = _Sheet(task, clock, started_s=clock.read_s)
         self._post(Started(task.index, self._name, sheet.started_s))
         self._meter.begin(task.index, task.size_bytes)
+        complete = False
         try:
             self._load_and_extract(sheet)
+            complete = True
         finally:
             sheet.memory_bytes = self._meter.end(task.index)
             self._release(sheet)
+            if not complete:
+                _drop(sheet)
+        if any(part.later for part in sheet.parts):
+            sheet.clock.enter(Phase.WRITE)
+            return Behind(sheet, self._name, self._explain)
         return _finished(sheet, self._name)
 
     def close(self) -> None:
@@ -203,8 +224,8 @@ class Bench:
         self._meter.mark()
         part = _Part(batch, clock.lap())
         match extracted:
-            case Done(Extracted(value, warnings, counts)):
-                part.value, part.warnings, part.counts = value, warnings, counts
+            case Done(Extracted(value, warnings, counts, later)):
+                part.value, part.warnings, part.counts, part.later = value, warnings, counts, later
             case Caught(error):
                 own = replace(task, batches=(batch,))
                 part.failure, part.failed_phase = self._explain(error, own, phase), phase
@@ -241,6 +262,77 @@ class Bench:
                 return Failure(Cause.EXCEPTION, last, traceback=text + exception_text(second))
 
 
+class Behind:
+    """A task whose file was given back, and whose outputs are still to be written: once, on any thread.
+
+    Args:
+        sheet: what was written down so far; its clock stands in the phase `write`.
+        worker: who did it.
+        explain: what an exception means.
+    """
+
+    def __init__(self, sheet: _Sheet, worker: str, explain: Callable[[Exception, Task, Phase], Failure]) -> None:
+        self._sheet, self._worker, self._explain = sheet, worker, explain
+
+    @property
+    def index(self) -> int:
+        """The task."""
+        return self._sheet.task.index
+
+    @property
+    def finished(self) -> Finished:
+        """Said of the worker, which is free."""
+        sheet = self._sheet
+        laps = [*sheet.shared, *(part.lap for part in sheet.parts)]
+        phases = _sum([lap.wall for lap in laps], [], 1.0)
+        cpu_s = sum(sum(lap.cpu.values()) for lap in laps)
+        released = Released(phases, cpu_s, sheet.memory_bytes)
+        return Finished(self.index, (), frozenset(), sheet.clock.read_s, released)
+
+    def write(self) -> Written:
+        """Write, on the calling thread, while the worker has other files."""
+        done = self.write_here(behind=True)
+        return Written(done.index, done.outcomes, done.may_heal, done.at_s)
+
+    def write_here(self, *, behind: bool = False) -> Finished:
+        """The same, said of the worker that did it all."""
+        sheet = self._sheet
+        sheet.clock.move_here()
+        for part in sheet.parts:
+            if part.later is None:
+                continue
+            match attempt(partial(_ordinary, part.later.write) if behind else part.later.write):
+                case Caught(error):
+                    own = replace(sheet.task, batches=(part.batch,))
+                    part.value, part.failure = None, self._explain(error, own, Phase.WRITE)
+                    part.failed_phase = Phase.WRITE
+                case Done():
+                    pass
+            part.later, part.written, part.behind = None, sheet.clock.lap(), behind
+        return _finished(sheet, self._worker)
+
+    def drop(self) -> None:
+        """Nobody wants it any more: what has not been written is not, also while another thread writes."""
+        _drop(self._sheet)
+
+
+def _drop(sheet: _Sheet) -> None:
+    """Leave no outputs of a task that was broken off."""
+    for later in [part.later for part in sheet.parts]:
+        if later is not None:
+            attempt(later.drop)
+
+
+def _ordinary(write: Callable[[], None]) -> None:
+    """Write where there is no worker to be ended: whatever is raised fails the file, and the run hears of its end."""
+    try:
+        write()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"writing its outputs was ended with {error!r}") from error
+
+
 def _finished(sheet: _Sheet, worker: str) -> Finished:
     """The outcomes of a task; called when its clock has stopped."""
     outcomes = tuple(_outcome(sheet, part, worker) for part in sheet.parts)
@@ -257,7 +349,7 @@ def _outcome(sheet: _Sheet, part: _Part, worker: str) -> FileOutcome:
         value=part.value,
         error=str(failure) if failure else None,
         traceback=failure.traceback if failure else None,
-        phases=_sum([part.lap.wall], [lap.wall for lap in sheet.shared], share),
+        phases=_sum([part.lap.wall, part.written.wall], [lap.wall for lap in sheet.shared], share),
         warnings=part.warnings + sheet.warnings,
         attempt=task.attempt,
         cause=failure.cause if failure else None,
@@ -269,10 +361,11 @@ def _outcome(sheet: _Sheet, part: _Part, worker: str) -> FileOutcome:
         started_s=sheet.started_s,
         finished_s=sheet.clock.read_s,
         usage=Usage(
-            cpu_s=_sum([part.lap.cpu], [lap.cpu for lap in sheet.shared], share),
+            cpu_s=_sum([part.lap.cpu, part.written.cpu], [lap.cpu for lap in sheet.shared], share),
             read_bytes=int(sheet.read_bytes * share),
             peak_memory_bytes=sheet.memory_bytes,
             counts=part.counts,
+            behind_s=sum(part.written.wall.values()) if part.behind else 0.0,
         ),
     )
 

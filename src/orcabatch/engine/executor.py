@@ -15,7 +15,7 @@ See also `serial`, `threads`, `processes`, `dask_executor`, `switching` beside t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,14 +50,45 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """What working on a task took until its file was given back.
+
+    Attributes:
+        phases: wall seconds by phase.
+        cpu_s: CPU seconds.
+        memory_bytes: what its model held.
+    """
+
+    phases: Mapping[str, float]
+    cpu_s: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The worker is done with the task.
+    """The worker is done with the task, and free for another.
 
     Attributes:
         index: the task.
-        outcomes: one per batch, without the phase `wait`.
+        outcomes: one per batch, without the phase `wait`; none where outputs are still being written.
         may_heal: the batches whose failure another try may heal.
         at_s: when.
+        released: what it took so far, where outputs are still being written; `Written` follows.
+    """
+
+    index: int
+    outcomes: tuple[FileOutcome, ...]
+    may_heal: frozenset[str]
+    at_s: float
+    released: Released | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outputs of a task that its worker was done with before are written, or could not be.
+
+    Attributes:
+        index, outcomes, may_heal, at_s: as of `Finished`.
     """
 
     index: int
@@ -177,7 +208,19 @@ class Warned:
 
 
 Message = (
-    Started | PhaseEntered | Noted | Finished | Died | Returned | Broken | Complaint | Closed | Chosen | Logged | Warned
+    Started
+    | PhaseEntered
+    | Noted
+    | Finished
+    | Written
+    | Died
+    | Returned
+    | Broken
+    | Complaint
+    | Closed
+    | Chosen
+    | Logged
+    | Warned
 )
 Post = Callable[[Message], None]
 
@@ -219,11 +262,11 @@ class Executor(Protocol):
         """Let a waiting `poll` return; may be called from a signal handler and from any thread."""
 
     def abandon(self, index: int) -> bool:
-        """Stop waiting for a hung task.
+        """Stop waiting for a hung task; what it has not written yet is not written where that can be helped.
 
         Returns:
-            Whether its slot is free again (its process was killed). If not, its thread stays taken until the hung call
-            returns, which `Returned` reports.
+            Whether its slot is free again (its process was killed, or it was only being written). If not, its thread
+            stays taken until the hung call returns, which `Returned` reports.
         """
 
     def set_limit(self, limit: int) -> None:

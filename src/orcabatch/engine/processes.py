@@ -27,13 +27,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.spawn import get_executable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from orcabatch.console import exit_code_text
 from orcabatch.engine import endings, placing, runs, travel, wire
 from orcabatch.engine.child import BOOTSTRAP
 from orcabatch.engine.echo import echo
-from orcabatch.engine.executor import Complaint, Died, Finished, Held, Logged, Message, Warned
+from orcabatch.engine.executor import Complaint, Died, Finished, Held, Logged, Message, Warned, Written
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from orcabatch.engine.signals import Probe, Scope
 
 _log = logging.getLogger(__name__)
+
+Ending = TypeVar("Ending", Finished, Written)
 
 ORPHAN_S = 10.0
 """How long a process that user code forked in a worker process may hold its pipe open after that is gone."""
@@ -81,6 +83,7 @@ class _Child:
 
     Attributes:
         tasks: by slot.
+        writing: tasks whose slot is free, and whose outputs are still being written.
         open: slots whose worker is there, and may have a model.
         resting: slots whose worker is closing.
         lock_taken: share of the time that its interpreter lock was taken of late.
@@ -92,6 +95,7 @@ class _Child:
         self.node = node
         self.name = setup.name
         self.tasks: dict[int, int] = {}
+        self.writing: set[int] = set()
         self.open: set[int] = set()
         self.resting: set[int] = set()
         self.refused = False
@@ -133,6 +137,11 @@ class _Child:
     def idle(self) -> list[int]:
         """The slots whose worker has nothing to do."""
         return [] if self.leaving else sorted(self.open - self.tasks.keys())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do, nor to write: only then may it end."""
+        return not (self.tasks or self.writing)
 
     def rest(self, slot: int) -> None:
         """Close the worker of the slot."""
@@ -281,8 +290,13 @@ class ProcessExecutor:
         self._mailbox.wake()
 
     def abandon(self, index: int) -> bool:
-        """Kill the process that has the task; its other tasks come back as bystanders."""
+        """Kill the process that has the task; its other tasks come back as bystanders. One that only writes goes on."""
         child = self._where.pop(index, None)
+        writing = next((each for each in self._children if index in each.writing), None)
+        if child is None and writing is not None:
+            writing.writing.discard(index)
+            writing.say(wire.Drop(index))
+            return True
         if child is None:
             self._waiting = deque(entry for entry in self._waiting if entry[0].index != index)
             return True
@@ -293,7 +307,7 @@ class ProcessExecutor:
     def set_limit(self, limit: int) -> None:
         """Close idle processes, and workers that hold seats, that can no longer be needed."""
         staying = [child for child in self._children if not child.leaving]
-        idle = [child for child in staying if not child.tasks]
+        idle = [child for child in staying if child.is_idle]
         for child in idle[: max(0, len(staying) - limit)]:
             self._dismiss(child)
         if self._scope == "model":
@@ -306,7 +320,7 @@ class ProcessExecutor:
             return
         if self._scope == "model":
             self._give_way()
-        elif idle := [child for child in self._children if not (child.tasks or child.leaving)]:
+        elif idle := [child for child in self._children if child.is_idle and not child.leaving]:
             self._dismiss(idle[0])
 
     def collect(self) -> None:
@@ -462,6 +476,8 @@ class ProcessExecutor:
                 self._leaving.discard((child, slot))
             case wire.Report(Finished() as finished, values, resident):
                 return self._finished(child, finished, values, resident)
+            case wire.Report(Written() as written, values, resident):
+                return self._written(child, written, values, resident)
             case wire.Report(Died(indices=(index,)) as died):
                 left = self._take(index, child)
                 if left is not None:
@@ -477,10 +493,18 @@ class ProcessExecutor:
         slot = self._take(finished.index, child)
         if slot is None:
             return []
+        if finished.released is not None:
+            child.writing.add(finished.index)
         self._watch_seat(child, slot, refused=runs.refused(finished.outcomes))
         self._watch_size(child, resident)
-        outcomes = tuple(map(travel.unpack_value, finished.outcomes, values))
-        return [replace(finished, outcomes=outcomes)]
+        return [_with_values(finished, values)]
+
+    def _written(self, child: _Child, written: Written, values: Sequence[bytes], resident: int) -> list[Message]:
+        if written.index not in child.writing:
+            return []  # it was given up meanwhile
+        child.writing.discard(written.index)
+        self._watch_size(child, resident)
+        return [_with_values(written, values)]
 
     def _take(self, index: int, child: _Child) -> int | None:
         """The task has left the child, and this slot; None if it was not there any more."""
@@ -499,7 +523,7 @@ class ProcessExecutor:
             return
         if self._scope == "model":
             self._rest(child, slot)
-        elif not child.tasks:
+        elif child.is_idle:
             self._dismiss(child)
 
     def _gone(self, child: _Child) -> list[Message]:
@@ -509,9 +533,9 @@ class ProcessExecutor:
         for slot in (None, *child.resting):
             self._leaving.discard((child, slot))
         child.bury()
-        held = tuple(child.tasks.values())
-        for index in held:
+        for index in child.tasks.values():
             del self._where[index]
+        held = (*child.tasks.values(), *sorted(child.writing))
         if not held:
             return [] if child.leaving else [Complaint(f"idle worker {_obituary(child)}")]
         text = (
@@ -521,7 +545,7 @@ class ProcessExecutor:
 
     def _watch_size(self, child: _Child, resident_bytes: int) -> None:
         """Replace an idle process that does not give its memory back."""
-        if child.tasks or child.leaving or not self._options.recycle_growth_bytes:
+        if not child.is_idle or child.leaving or not self._options.recycle_growth_bytes:
             return
         child.files += 1
         if child.files <= FIRST_FILES:
@@ -529,6 +553,10 @@ class ProcessExecutor:
         elif resident_bytes > 1.5 * child.usual_bytes + self._options.recycle_growth_bytes:
             _log.info("worker process %s keeps %.0f MB and is replaced", child.name, resident_bytes / 1e6)
             self._dismiss(child)
+
+
+def _with_values(done: Ending, values: Sequence[bytes]) -> Ending:
+    return replace(done, outcomes=tuple(map(travel.unpack_value, done.outcomes, values)))
 
 
 def _unpacked(name: str, packed: bytes) -> wire.Word:

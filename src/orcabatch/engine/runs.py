@@ -14,6 +14,7 @@ from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
+    from orcabatch.engine.executor import Released
 
 
 @dataclass(slots=True)
@@ -24,11 +25,13 @@ class Run:
         task: as it was handed to the worker.
         startable_s: since when it might have been started.
         started_s: since when the worker has it; None: not yet.
+        released: its worker is free; its outputs are still being written.
     """
 
     task: Task
     startable_s: float
     started_s: float | None = None
+    released: bool = False
 
 
 @dataclass(slots=True)
@@ -78,7 +81,8 @@ def ended(run: Run, outcomes: tuple[FileOutcome, ...]) -> tuple[FileOutcome, ...
     finished_s = outcomes[0].finished_s
     started_s = run.started_s if run.started_s is not None else finished_s
     wait = _wait(run, started_s, len(outcomes))
-    held = {Phase.EXTRACT.value: (finished_s - started_s) / len(outcomes)}
+    phase = Phase.WRITE if run.released else Phase.EXTRACT
+    held = {phase.value: (finished_s - started_s) / len(outcomes)}
     return tuple(replace(each, phases=wait | held, started_s=started_s) for each in outcomes)
 
 
@@ -111,6 +115,20 @@ def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> signals.F
         cpu_s=sum(sum(outcome.usage.cpu_s.values()) for outcome in outcomes),
         memory_bytes=max(outcome.usage.peak_memory_bytes for outcome in outcomes),
         size_bytes=outcomes[0].size_bytes,
+    )
+
+
+def released_event(now_s: float, task: Task, took: Released) -> signals.Finished:
+    """That a task's worker is free, as the scheduler wants to hear it."""
+    return signals.Finished(
+        now_s,
+        task.index,
+        "released",
+        wall_s=sum(took.phases.values()),
+        phases=took.phases,
+        cpu_s=took.cpu_s,
+        memory_bytes=took.memory_bytes,
+        size_bytes=task.size_bytes,
     )
 
 

@@ -16,6 +16,7 @@ How to drive it:
     - `Holding` before another event, where the workers hold other seats, or take more or fewer files with them, than
       `seats_held` says. It starts nothing, for the file that comes back next may tell that there is no seat.
     - `GiveUp` is final: the task is not started.
+    - `Finished` with the verdict `released` gives back slot, memory and seat; a second one for that index ends it.
     - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
 
 Decisions:
@@ -115,6 +116,7 @@ class Scheduler:
         self._running: dict[int, float] = {}
         self._again: set[int] = set()
         self._lost: set[int] = set()
+        self._writing: set[int] = set()
         self._ended: set[int] = set()
         self._stop = 0
         self._memory = memory.begin(limits, from_history=not memory.guessed(tasks, limits))
@@ -169,7 +171,7 @@ class Scheduler:
         return []
 
     def _offer(self, index: int) -> None:
-        if index in self._running or index in self._waiting or index in self._ended:
+        if index in self._running or index in self._writing or index in self._waiting or index in self._ended:
             return
         self._offered.add(index)
         self._waiting.add(index)
@@ -181,7 +183,7 @@ class Scheduler:
         self._queues[task.tier].put(position, task.memory_bytes)
 
     def _redo(self, index: int) -> None:
-        if index in self._running:
+        if index in self._running or index in self._writing:
             self._again.add(index)
         else:
             self._ended.discard(index)
@@ -197,6 +199,9 @@ class Scheduler:
         return task
 
     def _finished(self, event: Finished) -> None:
+        if event.index in self._writing:
+            self._written(event)
+            return
         begun_s = self._running.get(event.index)
         task = self._leave_running(event.index)
         self._memory = memory.unload(self._memory, task.memory_bytes, event.memory_bytes)
@@ -205,11 +210,23 @@ class Scheduler:
             self._seats = seats.denied(self._seats, event.now_s, begun_s)
             self._offer(event.index)
             return
-        if event.verdict == "done":
+        if event.verdict in {"done", "released"}:
             self._memory = memory.learn(self._memory, task.memory_bytes, event.memory_bytes)
             self._seats = seats.worked(self._seats)
             self._walls = (self._walls[0] + 1, self._walls[1] + event.wall_s)
             self._concurrency = concurrency.finished(self._concurrency, event.now_s, task.size_bytes, event.phases)
+        if event.verdict == "released":
+            self._writing.add(event.index)
+        else:
+            self._end_or_retry(event)
+
+    def _written(self, event: Finished) -> None:
+        """Its outputs are written, or could not be; all else is known since its worker was free."""
+        if event.verdict != "released":
+            self._writing.discard(event.index)
+            self._end_or_retry(event)
+
+    def _end_or_retry(self, event: Finished) -> None:
         if event.verdict == "retry":
             self._waiting.add(event.index)
             heapq.heappush(self._delayed, (event.now_s + max(0.0, event.retry_delay_s), event.index))
@@ -294,7 +311,8 @@ class Scheduler:
     def _next(self, now_s: float, said: list[Instruction]) -> int | None:
         """The task to start now; None: none."""
         self._blocked_by = "limit"
-        if len(self._running) >= max(1, self._limit_now() - len(self._lost)):
+        too_many_writing = max(0, len(self._writing) - self._limits.max_writing)
+        if len(self._running) + too_many_writing >= max(1, self._limit_now() - len(self._lost)):
             return None
         if self._limits.in_order and self._delayed:
             return None  # nor may any pass one that waits for its next try
@@ -414,7 +432,7 @@ class Scheduler:
     @property
     def done(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return self._stop == 2 or not (self._running or self._waiting)
+        return self._stop == 2 or not (self._running or self._writing or self._waiting)
 
     @property
     def running(self) -> tuple[int, ...]:
@@ -452,6 +470,7 @@ class Scheduler:
         return {
             "limit": self.limit,
             "running": list(self.running),
+            "writing": sorted(self._writing),
             "waiting": self.waiting,
             "lost": sorted(self._lost),
             "reserved_bytes": self.reserved_bytes,

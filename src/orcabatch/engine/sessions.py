@@ -1,24 +1,31 @@
 """The loop that a worker thread lives in: the same in this process and in worker processes.
 
 Covers taking tasks one after the other, closing the worker on its own thread whatever happens, and saying so when the
-thread ends in the middle of a task. Does not cover who starts the thread (`threads`, `child`).
+thread ends in the middle of a task. Outputs may be written beside the next task, each task's on a thread of its own: a
+folder that is slow, or does not answer at all, delays those of that task alone. Does not cover who starts the session
+(`threads`, `child`).
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.entry import Bench
-from orcabatch.engine.executor import Closed, Died, Post
+from orcabatch.engine.entry import Behind, Bench
+from orcabatch.engine.executor import Closed, Died, Finished, Post
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.meter import MemoryMeter
     from orcabatch.engine.surroundings import Surroundings
+
+
+TIDY_S = 1.0
+"""How long a session that ends waits for its writing threads. They have said all by then, but for one that hangs."""
 
 
 class Session:
@@ -30,6 +37,7 @@ class Session:
         name: of the worker.
         meter: of this process.
         surroundings: what each file finds.
+        behind: whether outputs are written beside the next task, and `Written` said of them.
 
     Attributes:
         name: of the worker.
@@ -37,7 +45,16 @@ class Session:
         began: set as soon as `thread` is.
     """
 
-    def __init__(self, recipe: Recipe, post: Post, name: str, meter: MemoryMeter, surroundings: Surroundings) -> None:
+    def __init__(  # noqa: PLR0913 - what a worker needs, and how it lives
+        self,
+        recipe: Recipe,
+        post: Post,
+        name: str,
+        meter: MemoryMeter,
+        surroundings: Surroundings,
+        *,
+        behind: bool = False,
+    ) -> None:
         self.name = name
         self.thread: threading.Thread | None = None
         self.began = threading.Event()
@@ -46,6 +63,10 @@ class Session:
         self._surroundings = surroundings
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
         self._busy: Task | None = None
+        self._behind = behind
+        self._writing: list[tuple[threading.Thread, Behind]] = []
+        self._unwanted: set[int] = set()
+        self._left = False
 
     def give(self, task: Task) -> None:
         """Hand it a task; it has none now."""
@@ -55,6 +76,20 @@ class Session:
         """Let it close its worker and leave, after the task it has."""
         self._inbox.put(None)
 
+    def drop(self, index: int) -> None:
+        """What this task, in hand or being written, has not written yet is not written. On any thread."""
+        self._unwanted.add(index)
+        for _, behind in self._writing:
+            if behind.index == index:
+                behind.drop()
+                self._unwanted.discard(index)
+
+    def leave(self) -> None:
+        """The run is left: nothing is written any more, now or later. On any thread."""
+        self._left = True
+        for _, behind in self._writing:
+            behind.drop()
+
     def run(self) -> None:
         """Live. Ends by `end`, or by whatever is not an `Exception`, which costs the task in hand."""
         self.thread = threading.current_thread()
@@ -62,10 +97,14 @@ class Session:
         try:
             while (task := self._inbox.get()) is not None:
                 self._busy = task
-                finished = self._surroundings.run(partial(self._bench.do, task), task.file.name)
+                work = self._bench.begin if self._behind else self._bench.do
+                done = self._surroundings.run(partial(work, task), task.file.name)
                 self._busy = None
-                self._post(finished)
-                del task, finished
+                if isinstance(done, Finished):
+                    self._post(done)
+                else:
+                    self._write(done)
+                del task, done
         finally:
             try:
                 self._bench.close()
@@ -73,6 +112,29 @@ class Session:
                 if self._busy is not None:
                     self._post(death(self.name, self._busy.index))
                 self._post(Closed(self.name))
+                self._tidy()
+
+    def _write(self, behind: Behind) -> None:
+        """Be free, and have the rest written on another thread; on this one where the system gives none."""
+        thread = threading.Thread(
+            target=lambda: self._post(behind.write()), name=f"orcabatch-{self.name}-writes-{behind.index}", daemon=True
+        )
+        # On the list before anybody hears of it: whoever drops it from then on finds it there.
+        self._writing = [each for each in self._writing if each[0].is_alive()] + [(thread, behind)]
+        self._post(behind.finished)
+        if self._left or behind.index in self._unwanted:
+            behind.drop()
+            return
+        try:
+            thread.start()
+        except RuntimeError:
+            self._post(behind.write())
+
+    def _tidy(self) -> None:
+        deadline = time.monotonic() + TIDY_S
+        for thread, _ in self._writing:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def death(worker: str, index: int) -> Died:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Verdict = Literal["done", "retry", "seat_denied", "lost"]
+Verdict = Literal["done", "released", "retry", "seat_denied", "lost"]
 Mode = Literal["static", "dynamic"]
 Scope = Literal["model", "process", "host"]
 StopLevel = Literal[1, 2]
@@ -102,6 +102,7 @@ class Limits:
         seats: licence seats.
         cpus: CPUs that this batch may use.
         in_order: files start in plan order one after the other, and none is passed over, whatever it waits for.
+        max_writing: files that may be written beside the limit, once their workers are free.
         fixed_limit: `dynamic` only: run at this count and do not adapt (for benchmarks); None: adapt.
     """
 
@@ -117,6 +118,7 @@ class Limits:
     seats: SeatLimits = field(default_factory=SeatLimits)
     cpus: int = 1
     in_order: bool = False
+    max_writing: int = 0
     fixed_limit: int | None = None
 
 
@@ -133,9 +135,10 @@ class Finished:
     """A started task came back.
 
     Attributes:
-        verdict: `done` (also when it failed for good); `retry` (to be started again after `retry_delay_s`);
-            `seat_denied` (no licence, nothing was loaded); `lost` (its worker died or was killed: it is not started
-            again unless offered again with `Redone`).
+        verdict: `done` (also when it failed for good); `released` (its worker is free, its memory and its seat are
+            given back, but its outputs are still being written: a second `Finished` follows); `retry` (to be started
+            again after `retry_delay_s`); `seat_denied` (no licence, nothing was loaded); `lost` (its worker died or was
+            killed: it is not started again unless offered again with `Redone`).
         wall_s, cpu_s: of the whole task.
         phases: wall seconds by phase.
         memory_bytes: what the loaded model added to its process; 0: not measured.

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import moving, travel
-from orcabatch.engine.executor import Broken, Chosen, Died, Finished, Held, Message
+from orcabatch.engine.executor import Broken, Chosen, Died, Finished, Held, Message, Written
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.processes import ProcessExecutor
 from orcabatch.engine.threads import ThreadExecutor
@@ -65,6 +65,7 @@ class SwitchingExecutor:
         self._said: list[Message] = []
         self._here: dict[int, Task] = {}
         self._away: dict[int, Task] = {}
+        self._writing: set[int] = set()
         self._ended = 0
         self._done_bytes = 0
         self._began_s: float | None = None
@@ -86,9 +87,14 @@ class SwitchingExecutor:
         """What both sides hold; files go to one of them only."""
         if self._scope == "host":
             return None
-        here = self._threads.held or Held(self._threads.kept, self._threads.capacity - len(self._here))
+        here = self._threads.held or Held(self._threads.kept, self._threads.capacity - len(self._busy_here))
         away = (self._processes.held if self._processes is not None else None) or Held(0, 0)
         return Held(here.units + away.units, away.room if self._sending else max(0, here.room * min(1, here.units)))
+
+    @property
+    def _busy_here(self) -> list[Task]:
+        """What threads have, without what is only still being written."""
+        return [task for index, task in self._here.items() if index not in self._writing]
 
     def allow(self, units: int) -> None:
         """Open nothing on either side that would make it more seats."""
@@ -140,6 +146,7 @@ class SwitchingExecutor:
         if self._processes is not None and self._away.pop(index, None) is not None:
             return self._processes.abandon(index)
         self._here.pop(index, None)
+        self._writing.discard(index)
         return self._threads.abandon(index)
 
     def set_limit(self, limit: int) -> None:
@@ -177,12 +184,15 @@ class SwitchingExecutor:
 
     def _count(self, messages: Iterable[Message], given: dict[int, Task]) -> None:
         for message in messages:
+            if isinstance(message, Finished) and message.released is not None:
+                self._writing.add(message.index)
             for index in _ended(message):
+                self._writing.discard(index)
                 task = given.pop(index, None)
                 if task is not None:
                     self._ended += 1
                     self._done_bytes += task.size_bytes
-            if isinstance(message, Finished):
+            if isinstance(message, Finished | Written):
                 self._sample = next((each for each in message.outcomes if each.ok), self._sample)
 
     def _from_processes(self, messages: Sequence[Message]) -> list[Message]:
@@ -191,7 +201,7 @@ class SwitchingExecutor:
             if isinstance(message, Broken):
                 self._come_back(message.message)
                 break
-            if isinstance(message, Finished) and any(map(travel.did_not_travel, message.outcomes)):
+            if isinstance(message, Finished | Written) and any(map(travel.did_not_travel, message.outcomes)):
                 self._stop_sending("a result could not be sent back from its worker process")
                 self._again_here(message.index)
                 continue
@@ -200,6 +210,7 @@ class SwitchingExecutor:
         return heard
 
     def _again_here(self, index: int) -> None:
+        self._writing.discard(index)
         task = self._away.pop(index)
         self._here[index] = task
         self._threads.submit(task)
@@ -237,11 +248,11 @@ class SwitchingExecutor:
             return
         look = moving.Look(
             now_s=time.perf_counter() - self._began_s,
-            busy=len(self._here),
+            busy=len(self._busy_here),
             lock_taken=sample.gil_taken,
             cores=sample.cpu_percent / 100 * self._prospects.cpus,
             done_bytes=self._done_bytes,
-            running_bytes=sum(task.size_bytes for task in self._here.values()),
+            running_bytes=sum(task.size_bytes for task in self._busy_here),
             done=self._ended,
         )
         self._watch, verdict = self._watch.step(look, self._prospects)
@@ -281,7 +292,7 @@ def _travels(task: Task) -> bool:
 
 def _ended(message: Message) -> tuple[int, ...]:
     match message:
-        case Finished(index=index):
+        case Finished(index=index, released=None) | Written(index=index):
             return (index,)
         case Died(indices=indices):
             return indices

@@ -29,7 +29,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, runs
-from orcabatch.engine.executor import Closed, Complaint, Died, Finished, Held, Message, Returned
+from orcabatch.engine.executor import Closed, Complaint, Died, Finished, Held, Message, Returned, Written
 from orcabatch.engine.initializer import Initializer, begin_here
 from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
@@ -130,6 +130,7 @@ class ThreadExecutor:
         self._meter = MemoryMeter()
         self._working: dict[int, tuple[_Pool, Session]] = {}
         self._hung: dict[int, tuple[_Pool, Session]] = {}
+        self._writing: dict[int, Session] = {}
         self._alive: list[Session] = []
         self._count = 0
         self._initializer = initializer
@@ -197,11 +198,15 @@ class ThreadExecutor:
         self._mailbox.wake()
 
     def abandon(self, index: int) -> bool:
-        """Write the session off; it ends by itself when its call returns."""
+        """Write the session off; it ends by itself when its call returns. One that only writes is free already."""
+        if (writing := self._writing.pop(index, None)) is not None:
+            writing.drop(index)
+            return True
         pool, session = self._hung[index] = self._working.pop(index)
         pool.opened -= 1
         pool.retire()
         session.end()
+        session.drop(index)
         _never_join(session)
         _log.warning("worker %s hangs and is written off", session.name)
         return False
@@ -216,11 +221,16 @@ class ThreadExecutor:
         self._meter.give_back()
 
     def close(self, *, now: bool = False) -> None:
-        """End all sessions and wait for their threads, but not for those that hang, nor, with `now`, those that run."""
+        """End all sessions and wait for their threads, but not for those that hang, nor, with `now`, those that run.
+
+        With `now` no session has its outputs written beside it any more.
+        """
         for pool in self._pools.values():
             pool.waiting.clear()
         for session in self._alive:
             session.end()
+            if now:
+                session.leave()
         left = [session for _, session in self._hung.values()]
         left += [session for _, session in self._working.values()] if now else []
         for session in left:
@@ -291,7 +301,7 @@ class ThreadExecutor:
         """A new session; None where the system gives no thread, but others are there to do the work."""
         self._count += 1
         name = f"{pool.name or 'worker'}-{self._count}"
-        session = Session(self._recipe, self._mailbox.post, name, self._meter, self._found())
+        session = Session(self._recipe, self._mailbox.post, name, self._meter, self._found(), behind=True)
         try:
             pool.start(session)
         except RuntimeError as error:
@@ -318,12 +328,16 @@ class ThreadExecutor:
                 _, session = self._hung.pop(index)
                 self._leaving.add(session.name)
                 return Returned(index)
-            case Finished(index=index):
+            case Finished(index=index, released=released):
                 pool, session = self._working.pop(index)
+                if released is not None:
+                    self._writing[index] = session
                 if runs.refused(message.outcomes):
                     self._dismiss(pool, session)
                 else:
                     pool.free.append(session)
+            case Written(index=index):
+                self._writing.pop(index, None)
             case Died(indices=(index,)):
                 pool, _ = self._working.pop(index)
                 pool.opened -= 1

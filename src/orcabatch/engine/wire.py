@@ -74,6 +74,13 @@ class LockTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """What this task, whose worker is free, has not written yet is not wanted any more."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Collect:
     """Collect garbage."""
 
@@ -105,7 +112,7 @@ class Report:
     resident_bytes: int = 0
 
 
-Word = Setup | Give | Rest | Rested | LockTaken | Collect | Close | Hello | Report
+Word = Setup | Give | Rest | Rested | LockTaken | Drop | Collect | Close | Hello | Report
 
 
 class Wire:

@@ -195,6 +195,7 @@ def _work(record: RunRecord) -> dict[str, int]:
             done.update({f"read_ahead_{name}": count for name, count in event.data.get("read_ahead", {}).items()})
         if event.kind == "admission" and event.data.get("garbage") == "collected":
             done["garbage_collections"] += 1
+    done["behind_ms"] = round(1000 * sum(outcome.usage.behind_s for outcome in record.outcomes))
     return dict(+done)
 
 
@@ -234,6 +235,7 @@ def _file(outcome: FileOutcome) -> dict[str, Any]:
         "finished_s": outcome.finished_s,
         "wall_s": outcome.wall_s,
         **{f"{phase}_s": outcome.phases.get(phase, 0.0) for phase in Phase},
+        "behind_s": outcome.usage.behind_s,
         "cpu_s": outcome.cpu_s if cpu_s else None,
         **{f"{phase}_cpu_s": cpu_s.get(phase, 0.0) if cpu_s else None for phase in Phase},
         "read_bytes": outcome.usage.read_bytes,

@@ -66,7 +66,9 @@ class Summary(_Part):
     work: dict[str, Count] = Field(
         default={},
         description="what was done, counted: joint_requests to OrcaFlex; text_pieces and text_buffers of tables; "
-        "read_ahead_files, read_ahead_dropped, read_ahead_read_bytes; garbage_collections",
+        "tables_behind with bytes_behind that were written after their model had been given back, while behind_ms no "
+        "worker was held (over all files); read_ahead_files, read_ahead_dropped, read_ahead_read_bytes; "
+        "garbage_collections",
     )
 
 
@@ -148,6 +150,7 @@ class File(_Part):
     extract_s: Seconds
     write_s: Seconds
     clean_up_s: Seconds
+    behind_s: Seconds = Field(default=0.0, description="the part of write_s in which no worker was held")
     cpu_s: Seconds | None
     wait_cpu_s: Seconds | None
     load_cpu_s: Seconds | None

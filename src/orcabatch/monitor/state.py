@@ -7,6 +7,7 @@ rest from events, every key optional (an engine that says less is shown with les
     run_started   files, executor, limit, threads_per_process
     started       worker
     phase         phase
+    released      (its worker is free, its outputs are still being written)
     finished      status, batch (once for each batch of a file)
     limit         limit, reason
     admission     reserved_bytes, waiting_for (memory, seat; empty: neither)
@@ -67,6 +68,7 @@ class RunState:
         executor_why: why they live there, where that was chosen while running.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         running: files that a worker has, by index.
+        writing: files whose worker is free, but whose outputs are still being written: as in `took`, by index.
         done: finished files by status.
         done_bytes: bytes of the finished files.
         took: size in bytes, and seconds that a worker had it, of each file that ended well.
@@ -94,6 +96,7 @@ class RunState:
     processes_save: float = 0.0
     threads_per_process: int = 0
     running: dict[int, Running] = field(default_factory=dict)
+    writing: dict[int, tuple[int, float]] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     done_bytes: int = 0
     took: list[tuple[int, float]] = field(default_factory=list)
@@ -143,14 +146,14 @@ class RunState:
     @property
     def waiting_files(self) -> int:
         """Files that no worker has, and that have not ended."""
-        return max(self.total_files - sum(self.done.values()) - len(self.running), 0)
+        return max(self.total_files - sum(self.done.values()) - len(self.running) - len(self.writing), 0)
 
     @property
     def waiting_sizes(self) -> list[int]:
         """Bytes of each of them, in the order in which they will start; 0 where nobody said."""
         if not self._tasks:
             return [0] * self.waiting_files
-        gone = self.running.keys() | self._endings.keys()
+        gone = self.running.keys() | self.writing.keys() | self._endings.keys()
         return [task.size_bytes for index, task in self._tasks.items() if index not in gone]
 
     @property
@@ -193,6 +196,7 @@ class RunState:
 
     def _start(self, event: Event) -> None:
         self._take_back(event.index)
+        self.writing.pop(event.index, None)
         task = self._tasks.get(event.index)
         self.running[event.index] = Running(
             index=event.index,
@@ -225,10 +229,18 @@ class RunState:
         if running is not None:
             running.phase = str(event.data.get("phase", ""))
 
+    def _release(self, event: Event) -> None:
+        had = self.running.pop(event.index, None)
+        if had is not None:
+            self.writing[event.index] = had.size_bytes, event.at_s - had.started_s
+
     def _finish(self, event: Event) -> None:
         had, status = self.running.pop(event.index, None), str(event.data.get("status", "ok"))
-        if had is not None and status == "ok":
-            self.took.append((had.size_bytes, event.at_s - had.started_s))
+        took = self.writing.pop(event.index, None)
+        if had is not None:
+            took = had.size_bytes, event.at_s - had.started_s
+        if took is not None and status == "ok":
+            self.took.append(took)
         endings = self._take_back(event.index)
         endings[str(event.data.get("batch", ""))] = status
         self._endings[event.index] = endings
@@ -269,6 +281,7 @@ class RunState:
         self.finished = True
         self.interrupted = bool(event.data.get("interrupted", False))
         self.running.clear()
+        self.writing.clear()
 
 
 def _worst(endings: dict[str, str]) -> str:
@@ -279,6 +292,7 @@ _HANDLERS: dict[str, Callable[[RunState, Event], None]] = {
     "run_started": RunState._begin,
     "started": RunState._start,
     "phase": RunState._enter,
+    "released": RunState._release,
     "finished": RunState._finish,
     "limit": RunState._set_limit,
     "admission": RunState._admit,

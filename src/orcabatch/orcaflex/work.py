@@ -16,7 +16,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -215,13 +215,13 @@ class OrcaFlexWorker:
             lambda subject, content: self._note(Note(task.index, batch, subject, content)),
             self._shared.binding.kind,
         )
-        finished = False
+        extracted: Extracted | None = None
         try:
             extracted = self._postprocesses[batch](self._session.model, context)
-            finished = True
         finally:
-            asked = self._say_about_joint_answers(context, finished)
-        return Extracted(extracted.value, self._warnings + extracted.warnings, {**extracted.counts, **asked})
+            asked = self._say_about_joint_answers(context, extracted)
+        warnings = self._warnings + extracted.warnings
+        return replace(extracted, warnings=warnings, counts={**extracted.counts, **asked})
 
     def release(self, task: Task) -> None:
         """Forget the answers, clear the model."""
@@ -245,11 +245,16 @@ class OrcaFlexWorker:
                 _log.info("%s: its copy could not be loaded, so the file itself is: %s", task.file, error)
         return self._session.load(task.file)
 
-    def _say_about_joint_answers(self, context: FileContext, finished: bool) -> dict[str, int]:
+    def _say_about_joint_answers(self, context: FileContext, extracted: Extracted | None) -> dict[str, int]:
         """Say what the job has to know; returns how many joint requests there were for this batch."""
         if self._shared.broker is None:
             return {}
-        report = self._shared.broker.settle(self._session.model, finished=finished)
+        try:
+            report = self._shared.broker.settle(self._session.model, finished=extracted is not None)
+        except BaseException:
+            if extracted is not None and extracted.later is not None:
+                extracted.later.drop()  # the file fails: nothing of it may be left to be written
+            raise
         if report.used_joint_answers:
             context.note(PREFETCHED, None)
         if report.mismatch:

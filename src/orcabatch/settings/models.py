@@ -112,7 +112,9 @@ class Io(Section):
     """How files are read and written."""
 
     async_enabled: Switch = switch(
-        True, "Whether the next files are read ahead into the system's cache while others are worked on."
+        True,
+        "Whether files are read and written beside the work on others: the next ones are read ahead into the system's "
+        "cache (`read_ahead`), and a file's time series are written after its model was given back (`write_behind`).",
     )
     buffer_size: Size = key(
         10_000_000,
@@ -138,6 +140,15 @@ class Io(Section):
     )
     read_ahead: Whole = count(
         2, "How many files are read ahead of the workers while `async_enabled` is on. Files.", least=0
+    )
+    write_behind: Size = key(
+        200_000_000,
+        "How much text of time series may wait to be written in one process while `async_enabled` is on. Their files "
+        "have been given back, and others take their places; where there is no room, a worker writes itself first. "
+        "Bytes.",
+        units.SIZE_ALLOWED + "; 0: none",
+        shown="200MB",
+        ge=0,
     )
 
 

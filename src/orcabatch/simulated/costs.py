@@ -39,6 +39,10 @@ class Costs:
     """Whether GetMultipleTimeHistories costs one pass, or as many as it has variables."""
     call_latency_s: float = 0.0
     """Seconds each call of any export waits."""
+    write_latency_s: float = 0.0
+    """Seconds each file waits before it takes its name in a folder (see `share`)."""
+    write_bytes_per_s: float | None = None
+    """Bytes per second of files that take their names, shared by all threads and processes of one counters folder."""
     seats: int | None = None
     """Licence seats; None: no limit."""
     seat_scope: Literal["model", "process", "host"] = "process"

@@ -29,7 +29,7 @@ _HEAD = 16
 _ENTRY = 4
 _PEAK_LIVE, _PEAK_SEATS = 0, 1
 _BYTES = (_HEAD + _PROCESSES * _ENTRY) * 8
-_NEXT_FREE, _LICENCE_BACK = 8, 9
+_NEXT_FREE, _LICENCE_BACK, _NEXT_WRITTEN = 8, 9, 10
 _CREDIT_S = 0.02
 _CLOCK_STEP_MS = 2000
 
@@ -194,10 +194,17 @@ class Shared:
 
     def pay_bytes(self, count: int, bytes_per_s: float) -> None:
         """Wait for this caller's turn to move `count` bytes through the bandwidth all share."""
+        self._pay(_NEXT_FREE, count, bytes_per_s)
+
+    def pay_written_bytes(self, count: int, bytes_per_s: float) -> None:
+        """The same for bytes that are written."""
+        self._pay(_NEXT_WRITTEN, count, bytes_per_s)
+
+    def _pay(self, next_free: int, count: int, bytes_per_s: float) -> None:
         with self._held():
-            begin = max(self._reals[_NEXT_FREE], time.monotonic() - _CREDIT_S)
+            begin = max(self._reals[next_free], time.monotonic() - _CREDIT_S)
             done = begin + count / bytes_per_s
-            self._reals[_NEXT_FREE] = done
+            self._reals[next_free] = done
         while (left := done - time.monotonic()) > 0:
             time.sleep(left)
 

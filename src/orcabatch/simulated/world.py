@@ -21,6 +21,7 @@ from orcabatch.simulated.catalogue import BY_TYPE, ObjectType, Variable
 from orcabatch.simulated.costs import COSTS_VARIABLE, Costs
 from orcabatch.simulated.counter_file import COUNTERS_VARIABLE, CounterFile
 from orcabatch.simulated.dataitems import SCHEMAS, Schema
+from orcabatch.simulated.share import slow_down
 from orcabatch.simulated.shared import Shared
 from orcabatch.simulated.spec import ObjectSpec, SimSpec
 from orcabatch.simulated.structures import NAME_CHARACTERS, ObjectInfo
@@ -207,6 +208,7 @@ class World:
     def set_costs(self, costs: Costs) -> None:
         """From now on these costs, here and in processes started later."""
         self.costs = costs
+        slow_down(costs, lambda: self.shared)
         os.environ[COSTS_VARIABLE] = costs.to_json()
         for token in list(self.tokens):
             token.delay = costs.call_latency_s

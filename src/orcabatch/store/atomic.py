@@ -28,13 +28,16 @@ WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 
 
 @contextmanager
-def atomic_path(target: Path, *, durable: bool = True, keep_same: bool = False) -> Iterator[Path]:
+def atomic_path(
+    target: Path, *, durable: bool = True, keep_same: bool = False, unless: Callable[[], None] | None = None
+) -> Iterator[Path]:
     """A temporary path beside `target` to write to; it takes the target's place when the block ends well.
 
     Args:
         target: the output file; its folder must exist.
         durable: flush the file to the disk before it takes its name, so that a power cut cannot leave it empty.
         keep_same: leave a target alone that holds the same bytes already.
+        unless: called at the last moment before the file takes its name; what it raises leaves the target alone.
 
     Raises:
         OutputError: the folder cannot be written, or another program holds the target open.
@@ -46,6 +49,8 @@ def atomic_path(target: Path, *, durable: bool = True, keep_same: bool = False) 
             return
         if durable:
             _flush(temporary)
+        if unless is not None:
+            unless()
         replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -50,10 +50,12 @@ def workers(metrics: Metrics, ids: Ids) -> Html:
 
 
 def _bars(row: int, file: Mapping[str, Any]) -> list[PhaseBar]:
+    """While the worker had the file: what was written behind is not there, the worker had the next one."""
     bars, at_s = [], file["started_s"]
     for phase in PHASES[1:]:
-        bars.append(PhaseBar(row, phase, at_s, at_s + file[f"{phase}_s"]))
-        at_s += file[f"{phase}_s"]
+        held_s = file[f"{phase}_s"] - (file.get("behind_s", 0.0) if phase == "write" else 0.0)
+        bars.append(PhaseBar(row, phase, at_s, at_s + held_s))
+        at_s += held_s
     return bars
 
 

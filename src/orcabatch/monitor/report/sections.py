@@ -250,4 +250,4 @@ def worked(metrics: Metrics) -> list[dict[str, Any]]:
 
 def busy_s(file: Mapping[str, Any]) -> float:
     """Worker seconds of a file."""
-    return float(file["wall_s"] - file["wait_s"])
+    return float(file["wall_s"] - file["wait_s"] - file.get("behind_s", 0.0))
