@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 SOURCES = Path(orcabatch.__file__).parent
+
+DECISIVE_ROOMS = ("plan", "engine", "host", "settings", "monitor")
 
 HOMES = {
     r"and \{[^{}]*\} more\b": {"text.py", "digitalmodel/check/finding.py", "digitalmodel/voices.py"},
@@ -64,6 +67,18 @@ def test_whoever_catches_everything_says_why() -> None:
         if re.search(r"# noqa:.*\bBLE001\b", line) and not re.search(r"BLE001[^-]* - \S+ \S+", line)
     ]
     assert not silent
+
+
+def test_a_sentence_is_written_once() -> None:
+    """What several modules of the decisive rooms say has a name."""
+    places: dict[str, set[str]] = {}
+    for path in (path for room in DECISIVE_ROOMS for path in (SOURCES / room).rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in set(ast.walk(tree)) - docstrings:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value.split()) >= 5:
+                places.setdefault(node.value, set()).add(path.relative_to(SOURCES).as_posix())
+    assert {text: where for text, where in places.items() if len(where) > 1} == {}
 
 
 def test_a_list_of_names_is_shortened_and_says_by_how_many() -> None:

@@ -96,12 +96,13 @@ def test_what_the_plan_shows_is_what_is_run(orcaflex, sims, mode):
         "threading": {"mode": mode, "max_threads": 1},
         "optimization": {"size_thresholds": {"small": middle, "large": top}},
     }
+    met = []
+    asked = {"orcaflex": "simulated", "progress": False, "performance": section, "fresh": True}
     for _ in range(2):
-        asked = {"orcaflex": "simulated", "progress": False, "performance": section}
-        result = orcabatch.run_batch(sims, postprocess=lambda model: None, fresh=True, **asked)
+        met.clear()
+        result = orcabatch.run_batch(sims, postprocess=lambda model: met.append(Path(model.latestFileName)), **asked)
         assert len({outcome.tier for outcome in result.outcomes}) == 3
-        started = sorted(result.outcomes, key=lambda outcome: outcome.started_s)
-        assert tuple(outcome.index for outcome in started) == result.plan.order
+        assert met == [sims[index] for index in result.plan.order]
 
 
 @pytest.mark.parametrize("name", ["threads", *ELSEWHERE])

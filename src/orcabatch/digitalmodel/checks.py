@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.digitalmodel.arguments import SECTIONS
+from orcabatch.digitalmodel.base_config import STATISTICS
 from orcabatch.digitalmodel.settle import flagged, visits_files, writes_series
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.paths import Places
-
-STATISTICS = ("Minimum", "Maximum", "Mean", "StdDev")
 
 
 def check_keys(cfg: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.digitalmodel.check.vocabulary import ENDS, PERIODS
 from orcabatch.digitalmodel.settle import columns, flagged, writes_series
 from orcabatch.orcaflex.broker import Question
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 FROM_START, TO_END = float("-inf"), float("inf")
 """Stand for the file's own times; files that ran to their end have one end for summaries and time series."""
 
-ENDS = ("End A", "End B", "Touchdown")
-NAMED_PERIODS = ("StaticState", "WholeSimulation", "LatestWave")
 STATICS = frozenset({"Static Result", "StaticResult"})
 
 Fields = tuple[tuple[str, Any], ...]
@@ -58,7 +57,7 @@ def _is_special(variable: str) -> bool:
 
 def _times(api: Any, period: Any) -> int | tuple[float, float] | None:
     if isinstance(period, str):
-        return int(api.PeriodNum[period]) if period in NAMED_PERIODS else None
+        return int(api.PeriodNum[period]) if period in PERIODS else None
     if not isinstance(period, list) or not all(_is_time(time) for time in period):
         return None
     if len(period) == 1 and period[0] is not None:

@@ -25,7 +25,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import memory, travel
+from orcabatch.engine import endings, memory, travel
 from orcabatch.engine.dask_cluster import Cluster
 from orcabatch.engine.dask_places import Place, Places, Seen
 from orcabatch.engine.dask_worker import Order, versions
@@ -324,7 +324,7 @@ class DaskExecutor:
             self._take(index)
         if not held:
             return [] if place.ended_by_us else [Complaint(f"dask worker {place.seen.name} left")]
-        text = "its worker process was ended because of another file" if place.ended_by_us else _obituary(place.seen)
+        text = endings.FOR_ANOTHER if place.ended_by_us else _obituary(place.seen)
         return [Died(place.seen.name, held, text, guilty=not place.ended_by_us)]
 
 

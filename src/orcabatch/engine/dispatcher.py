@@ -221,7 +221,7 @@ class Dispatcher:
         for task in self._gate.rest():
             now = self._now()
             if self._stop.level:
-                self._hand_on(endings.cancelled(task, "the run was stopped before this file was started", now))
+                self._hand_on(endings.cancelled(task, endings.STOPPED, now))
             else:
                 reason = "it waits for another file that ended without releasing it"
                 self._hand_on(endings.failed(task, Failure(Cause.EXCEPTION, reason), now))
@@ -410,8 +410,7 @@ class Dispatcher:
         for index in indices:
             run, now = self._running.pop(index), self._now()
             self._events.append(signals.Finished(now, index, "lost"))
-            reason = "the run was stopped before this file was started"
-            self._hand_on(runs.ended(run, endings.cancelled(run.task, reason, now)))
+            self._hand_on(runs.ended(run, endings.cancelled(run.task, endings.STOPPED, now)))
 
     # --- what follows ---
 
@@ -487,7 +486,7 @@ class Dispatcher:
         if failed and not all(map(runs.seat_denied, failed)):
             self._hand_on(failed)
         elif self._stop_level:
-            self._hand_on(endings.cancelled(task, "the run was stopped before this file was started", now))
+            self._hand_on(endings.cancelled(task, endings.STOPPED, now))
         else:
             self._hand_on(endings.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
 

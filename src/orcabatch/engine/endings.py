@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
 
 
+STOPPED = "the run was stopped before this file was started"
+FOR_ANOTHER = "its worker process was ended because of another file"
+
+
 def without_seat(task: Task) -> Finished:
     """The file was given to a worker that cannot open: what holds its licence seat does not let go."""
     failure = Failure(Cause.LICENCE, "the licence seat for it is held by a worker that does not close", may_heal=True)

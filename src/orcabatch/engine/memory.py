@@ -122,10 +122,15 @@ def begin(limits: Limits, *, from_history: bool) -> Memory:
     return _with_total(Memory(blind=blind, fading=fading), limits, limits.memory_total_bytes)
 
 
+def share_bytes(total_bytes: int, percent: float) -> int:
+    """What may be in use where so many percent may be; the plan's caps are made of the same."""
+    return int(total_bytes * percent / 100)
+
+
 def _with_total(memory: Memory, limits: Limits, total_bytes: int) -> Memory:
-    cap = int(total_bytes * limits.max_usage_percent / 100)
+    cap = share_bytes(total_bytes, limits.max_usage_percent)
     gc_percent = limits.gc_threshold_percent
-    gc_bytes = cap if gc_percent is None else min(cap, int(total_bytes * gc_percent / 100))
+    gc_bytes = cap if gc_percent is None else min(cap, share_bytes(total_bytes, gc_percent))
     return replace(memory, total_bytes=total_bytes, cap_bytes=cap, gc_bytes=gc_bytes)
 
 

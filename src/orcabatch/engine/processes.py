@@ -538,9 +538,7 @@ class ProcessExecutor:
         held = (*child.tasks.values(), *sorted(child.writing))
         if not held:
             return [] if child.leaving else [Complaint(f"idle worker {_obituary(child)}")]
-        text = (
-            "its worker process was ended because of another file" if child.killed else f"its worker {_obituary(child)}"
-        )
+        text = endings.FOR_ANOTHER if child.killed else f"its worker {_obituary(child)}"
         return [Died(child.name, held, text, guilty=not child.killed)]
 
     def _watch_size(self, child: _Child, resident_bytes: int) -> None:

@@ -34,7 +34,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine import concurrency, memory, seats
+from orcabatch.engine import concurrency, endings, memory, seats
 from orcabatch.engine.signals import (
     CollectGarbage,
     Event,
@@ -90,7 +90,6 @@ __all__ = [
 
 GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones."""
-STOPPED = "the run was stopped before this file was started"
 
 
 class Scheduler:
@@ -139,7 +138,7 @@ class Scheduler:
         """
         said = self._take(event)
         if self._stop:
-            return [*said, *self._give_up_all(STOPPED)]
+            return [*said, *self._give_up_all(endings.STOPPED)]
         if isinstance(event, Holding):
             return said
         if isinstance(event, Offered) and len(self._offered) < len(self._order):

@@ -30,6 +30,7 @@ from orcabatch.monitor.bottlenecks import IO_THRESHOLD_PERCENT, Bottleneck, Evid
 from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, write_metrics
 from orcabatch.monitor.state import RunState
 from orcabatch.outcome import FileOutcome, Phase
+from orcabatch.settings import Monitoring
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Event, Task
@@ -83,9 +84,10 @@ class PerformanceMonitor:
         self.state = RunState()
         self.started_at: datetime | None = None
         self.io_wait_threshold = io_wait_threshold
-        self._interval_s = float(monitoring(settings, "interval", 5.0))
-        self._enabled = bool(monitoring(settings, "enabled", True))
-        self._file = Path(monitoring(settings, "metrics_file", "performance_metrics.json"))
+        defaults = Monitoring()
+        self._interval_s = float(monitoring(settings, "interval", defaults.interval))
+        self._enabled = bool(monitoring(settings, "enabled", defaults.enabled))
+        self._file = Path(monitoring(settings, "metrics_file", defaults.metrics_file))
         self._probes = probes
         self._outcomes: dict[tuple[str, int], FileOutcome] = {}
         self._worked: dict[tuple[str, int], FileOutcome] = {}

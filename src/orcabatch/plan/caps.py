@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from orcabatch.engine.memory import share_bytes
 from orcabatch.errors import SettingsError
 from orcabatch.host import CPU_SHARE, ORCAFLEX_OVERHEAD, HostResources, ResourceManager
 from orcabatch.plan.optimizer import GB_PER_THREAD, UNGROUPED, BatchOptimizer, kind_of_mean
@@ -215,7 +216,7 @@ def _per_thread(name: str, files: Sequence[PlannedFile], at: Situation) -> Cap:
 
 
 def _memory_cap_bytes(settings: Settings, host: HostResources) -> int:
-    return math.floor(host.total_ram_bytes * settings.memory.max_usage_percent / 100)
+    return share_bytes(host.total_ram_bytes, settings.memory.max_usage_percent)
 
 
 def _whole(given: float, by: object, method: str) -> int:

@@ -103,13 +103,18 @@ def native_threads(settings: Settings, host: HostResources, workers: int) -> int
     """
     if settings.dask.address is not None:
         return 1
-    return max(1, math.floor(host.logical_cpus * settings.cpu_percent / 100 / max(1, workers)))
+    return max(1, math.floor(_cpus(settings, host) / max(1, workers)))
+
+
+def _cpus(settings: Settings, host: HostResources) -> float:
+    """The CPUs that may be used, in parts of one too."""
+    return host.logical_cpus * settings.cpu_percent / 100
 
 
 def _wanted(settings: Settings, host: HostResources, *, hybrid: bool) -> Cap:
     if settings.process_count is not None:
         return Cap(settings.process_count, f"process_count = {settings.process_count}")
-    cpus = host.logical_cpus * settings.cpu_percent / 100
+    cpus = _cpus(settings, host)
     # One worker process is no faster than none: with 90% of 2 CPUs there are two.
     count = math.floor(cpus) if cpus >= 2 else round(cpus)
     least = max(2, host.numa_nodes) if hybrid else 1

@@ -6,6 +6,7 @@ digitalmodel, nor what the values lead to (`orcabatch.plan`, `orcabatch.engine`)
 
 from orcabatch.settings.models import (
     GC_SHARE,
+    METRICS_FILE,
     TIERS,
     Broker,
     Dask,
@@ -45,6 +46,7 @@ from orcabatch.settings.units import (
 __all__ = [
     "ADVISING",
     "GC_SHARE",
+    "METRICS_FILE",
     "TIERS",
     "Broker",
     "Dask",

@@ -31,6 +31,8 @@ from orcabatch.settings.fields import (
 GC_SHARE = 15 / 16
 """An unset `gc_threshold` is this share of `max_usage_percent`: 75 for the specification's 80."""
 
+METRICS_FILE = "performance_metrics.json"
+
 WITHOUT_CROSS_CHECKS = "without cross checks"
 """Validation context under which the checks between keys are left to the caller."""
 
@@ -163,7 +165,7 @@ class Monitoring(Section):
     )
     export_metrics: Switch = switch(True, "Whether the metrics are written to `metrics_file`.")
     metrics_file: Text = key(
-        "performance_metrics.json",
+        METRICS_FILE,
         "Where the metrics are written, relative to the result folder.",
         "a file name, or a path",
     )

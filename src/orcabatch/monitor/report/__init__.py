@@ -21,6 +21,7 @@ from orcabatch.monitor.metrics import SCHEMA_VERSION
 from orcabatch.monitor.report import comparison, machine, sections
 from orcabatch.monitor.report.html import Html, Ids, folded, join, section, style, table, tag
 from orcabatch.monitor.report.sections import moment
+from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
 from orcabatch.text import and_more, shortened, shortened_list
 
@@ -45,7 +46,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     Raises:
         SourceError: it cannot be read, or is not a metrics file of a version that is known.
     """
-    path = path / "performance_metrics.json" if path.is_dir() else path
+    path = path / METRICS_FILE if path.is_dir() else path
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
