@@ -32,8 +32,8 @@ def record(asked, bound=None, missed=()):
     return made
 
 
-def labels(lore):
-    return [(group.period, [item.label for item in group.questions]) for group in lore.expected()]
+def labels(history):
+    return [(group.period, [item.label for item in group.questions]) for group in history.expected()]
 
 
 def test_periods_that_mean_the_same_have_one_key(orcaflex):
@@ -84,15 +84,15 @@ def test_what_files_asked_is_expected_of_the_next(orcaflex):
     """In their order, grouped by period; a later file's new period takes over its group."""
     keys = Keys(orcaflex)
     short, long = keys.period((0.0, 5.0)), keys.period((0.0, 9.0))
-    lore = QuestionHistory()
-    lore.learn(record({short: ["a", "b"], None: ["c"]}))
-    assert labels(lore) == [(short, ["a", "b"]), (None, ["c"])]
-    plan = lore.expected()
+    history = QuestionHistory()
+    history.learn(record({short: ["a", "b"], None: ["c"]}))
+    assert labels(history) == [(short, ["a", "b"]), (None, ["c"])]
+    plan = history.expected()
     group = bind(plan, {}, long, ("b", "X", None))
     assert group is plan[0]
     assert bind(plan, {group.number: long}, long, ("b", "X", None)) is None
-    lore.learn(record({long: ["b", "a", "d"]}, {group.number: long}))
-    assert sorted(labels(lore), key=str) == sorted([(None, ["c"]), (long, ["b", "a", "d"])], key=str)
+    history.learn(record({long: ["b", "a", "d"]}, {group.number: long}))
+    assert sorted(labels(history), key=str) == sorted([(None, ["c"]), (long, ["b", "a", "d"])], key=str)
 
 
 def test_what_was_missed_is_not_expected_again(orcaflex):
@@ -100,13 +100,13 @@ def test_what_was_missed_is_not_expected_again(orcaflex):
     keys = Keys(orcaflex)
     period = keys.period((0.0, 5.0))
     number = period_number(period)
-    lore = QuestionHistory([(period, question("a")), (period, question("b"))])
-    lore.learn(record({period: ["a"]}, {0: period}, [(number, ("b", "X", None))]))
+    history = QuestionHistory([(period, question("a")), (period, question("b"))])
+    history.learn(record({period: ["a"]}, {0: period}, [(number, ("b", "X", None))]))
     for names in (["a", "b"], ["a"], ["a", "b"]):
-        lore.learn(record({period: names}, {0: period}))
-        assert labels(lore) == [(period, ["a"])]
-    lore.learn(record({period: ["a", "b"]}, {0: period}))
-    assert labels(lore) == [(period, ["a", "b"])]
+        history.learn(record({period: names}, {0: period}))
+        assert labels(history) == [(period, ["a"])]
+    history.learn(record({period: ["a", "b"]}, {0: period}))
+    assert labels(history) == [(period, ["a", "b"])]
 
 
 def test_what_is_missed_again_takes_longer_to_come_back(orcaflex):
@@ -114,12 +114,12 @@ def test_what_is_missed_again_takes_longer_to_come_back(orcaflex):
     keys = Keys(orcaflex)
     period = keys.period((0.0, 5.0))
     miss = (period_number(period), ("b", "X", None))
-    lore, needed = QuestionHistory([(period, question("a")), (period, question("b"))]), []
+    history, needed = QuestionHistory([(period, question("a")), (period, question("b"))]), []
     for _ in range(3):
-        lore.learn(record({period: ["a"]}, {0: period}, [miss]))
+        history.learn(record({period: ["a"]}, {0: period}, [miss]))
         needed.append(0)
-        while labels(lore) == [(period, ["a"])]:
-            lore.learn(record({period: ["a", "b"]}, {0: period}))
+        while labels(history) == [(period, ["a"])]:
+            history.learn(record({period: ["a", "b"]}, {0: period}))
             needed[-1] += 1
     assert needed == [2, 4, 8]
 
@@ -127,35 +127,35 @@ def test_what_is_missed_again_takes_longer_to_come_back(orcaflex):
 def test_what_an_unusual_file_leaves_out_is_expected_all_the_same(orcaflex):
     """A simulation that did not reach its end makes code stop early; what it did not ask for is not forgotten."""
     period = Keys(orcaflex).period((0.0, 5.0))
-    lore = QuestionHistory([(period, question("a")), (period, question("b"))])
+    history = QuestionHistory([(period, question("a")), (period, question("b"))])
     miss = (period_number(period), ("b", "X", None))
-    lore.learn(record({period: ["a"]}, {0: period}, [miss]), typical=False)
-    assert labels(lore) == [(period, ["a", "b"])]
+    history.learn(record({period: ["a"]}, {0: period}, [miss]), typical=False)
+    assert labels(history) == [(period, ["a", "b"])]
 
 
 def test_groups_that_nobody_asks_for_any_more_are_dropped():
     """After five files that did not ask with it, a period is forgotten."""
-    lore = QuestionHistory([(None, question("a"))])
+    history = QuestionHistory([(None, question("a"))])
     for _ in range(5):
-        assert labels(lore)[0] == (None, ["a"])
-        lore.learn(record({b"other" + bytes(19): ["z"]}))
-    assert [names for _, names in labels(lore)] == [["z"]]
+        assert labels(history)[0] == (None, ["a"])
+        history.learn(record({b"other" + bytes(19): ["z"]}))
+    assert [names for _, names in labels(history)] == [["z"]]
 
 
-def test_lore_is_shared_between_threads():
+def test_history_is_shared_between_threads():
     """Learning from many threads at a time loses no question."""
-    lore = QuestionHistory()
+    history = QuestionHistory()
 
     def learn(name):
         for _ in range(50):
-            lore.learn(record({None: [name]}, {group.number: None for group in lore.expected()}))
+            history.learn(record({None: [name]}, {group.number: None for group in history.expected()}))
 
     threads = [threading.Thread(target=learn, args=(f"q{number}",)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(name for _, names in labels(lore) for name in set(names)) == ["q0", "q1", "q2", "q3"]
+    assert sorted(name for _, names in labels(history) for name in set(names)) == ["q0", "q1", "q2", "q3"]
 
 
 def test_in_the_frequency_domain_nothing_is_asked_jointly():

@@ -1,4 +1,4 @@
-"""Models and objects whose file was released: whatever is done with them raises `FileReleased`.
+"""Models, objects and handles whose file was released: whatever is done with them raises `FileReleased`.
 
 Kept as they were they would ask OrcaFlex with a handle that is nobody's by then, or another file's (General and
 Environment keep theirs). So they change their class to a subclass of it in which everything raises, and lose all they
@@ -68,6 +68,25 @@ def bury(kept: Any, left: Tombstone) -> None:
         with contextlib.suppress(AttributeError):
             object.__delattr__(kept, name)
     object.__setattr__(kept, "handle", left)
+
+
+class EmptyHandle:
+    """Mixed into the class of a handle of an earlier file: OrcaFlex refuses it, and so does what is made over it."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Any:
+        """Nothing to be had."""
+        raise released_handle()
+
+    def __bool__(self) -> bool:
+        raise released_handle()
+
+
+def released_handle() -> FileReleased:
+    """What the use of a handle of an earlier file raises."""
+    return FileReleased("a handle", "an earlier file")
 
 
 def _slots(kind: type) -> Iterator[str]:

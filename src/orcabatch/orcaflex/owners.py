@@ -26,8 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from orcabatch.errors import FileReleased
-from orcabatch.orcaflex.gone import Key, Tombstone, bury, is_gone, tombstone
+from orcabatch.orcaflex.gone import EmptyHandle, Key, Tombstone, bury, is_gone, released_handle, tombstone
 from orcabatch.orcaflex.patches import ModuleExtension
 
 MOST_SHELLS = 10_000
@@ -303,25 +302,6 @@ class Owners(ModuleExtension):
             return original(*args)
 
         return call
-
-
-class EmptyHandle:
-    """Mixed into the class of a handle of an earlier file: OrcaFlex refuses it, and so does what is made over it."""
-
-    __slots__ = ()
-
-    @property
-    def value(self) -> Any:
-        """Nothing to be had."""
-        raise released_handle()
-
-    def __bool__(self) -> bool:
-        raise released_handle()
-
-
-def released_handle() -> FileReleased:
-    """What the use of a handle of an earlier file raises."""
-    return FileReleased("a handle", "an earlier file")
 
 
 def _equal(kind: type, key: Callable[[Any], Key], original: Callable[..., Any]) -> Callable[..., Any]:
