@@ -358,7 +358,6 @@ def test_the_proofs_cases_raise_no_false_alarm(name: str) -> None:
 
 MISSPELT = [
     ("summary_setings", "summary_settings", ()),
-    ("time_serie_settings", "time_series_settings", ()),
     ("sumary_settings_master", "summary_settings_master", ()),
     ("lable", "label", ("meta",)),
     ("output_directry", "output_directory", ("file_management",)),
@@ -398,6 +397,51 @@ def _at(path: tuple[str | int, ...], value: Any) -> Any:
     for part in reversed(path):
         value = [value] if isinstance(part, int) else {part: value}
     return value
+
+
+SLIPS = [
+    ((), "mexa", {}, "digitalmodel does not read mexa", "meta", False),
+    ((), "time_serie_settings", {}, "", "", False),  # of an output that is off
+    ((), "Qfile_management", {}, "digitalmodel does not read Qfile_management, and file_management stands nowhere",
+     "", False),
+    ((), "Qsummary_settings", {"summary_settings": {}}, "", "", False),
+    ((), "parameter_study", {}, "digitalmodel does not read parameter_study", "parameters", False),
+    ((), "summary_settings_masrer", {"summary_settings": {}}, "digitalmodel does not read summary_settings_masrer",
+     "summary_settings_master", True),
+    (("file_management", "filename", "filters"), "notcontains", {"contains": ["a"]},
+     "digitalmodel does not read notcontains", "not_contains", True),
+    (("file_management", "filename", "filters"), "old_contains", {"contains": ["a"]}, "", "", False),
+    (("file_management",), "filters", {}, "digitalmodel does not read filters here, only in file_management.filename",
+     "", False),
+    (("summary_settings", "groups", 0, "Columns", 0), "Commend", {},
+     "digitalmodel does not read Commend; it takes Command: 'TimeHistory' from the master", "Command", True),
+    (("parameters",), "VarNmes", {}, "digitalmodel does not read VarNmes", "VarNames", True),
+]  # fmt: skip
+"""Where, a key, what stands beside it, and what is said: a slip in one word may look like another word put out of use,
+or like one that is ignored."""
+
+
+@pytest.mark.parametrize(("path", "key", "beside", "problem", "right", "is_proven"), SLIPS)
+def test_a_slip_is_told_from_a_key_that_is_put_out_of_use(
+    path: tuple[str | int, ...], key: str, beside: dict[str, Any], problem: str, right: str, is_proven: bool
+) -> None:
+    """`notcontains` beside `contains` chose other files without a word."""
+    cfg = _complete(builtin_configuration("orcaflex_post_process"), YAMLS["a summary with masters"])
+    found = [one for one in check_configuration(cfg, asked=_at(path, {key: None, **beside})) if key in one.path]
+    said = [(problem, right, is_proven)] * bool(problem)
+    assert [(one.problem, one.nearest, one.proven) for one in found] == said
+
+
+def test_columns_that_differ_in_their_labels_only_are_said() -> None:
+    """One was copied, and the object or the statistic forgotten; a note or an ignored key makes no difference."""
+    copied = changed(HISTORY, Label="line02", description="of the other line", ObjectType="line")
+    said = finding(summary(changed(OTHER, Label="y"), HISTORY, copied), "only their labels differ")
+    assert (said.problem, said.path[-1]) == ("asks for the same as column 'x': only their labels differ", 2)
+    assert not said.proven
+    # What a column that omits its object takes from the one before it, where the master has none.
+    master = changed(HISTORY, ObjectName=..., Label=...)
+    bled = summary({"ObjectName": "Line01", "Label": "a"}, {"Label": "b"}, master=master)
+    assert finding(bled, "asks for the same as column 'a'").path[-1] == 1
 
 
 MOVED = [
@@ -671,7 +715,7 @@ def test_lines_are_those_of_the_yaml() -> None:
 
 def test_a_key_that_stands_twice_is_named_where_it_decides_something() -> None:
     """YAML takes the last one in silence; a note may stand twice, and the same twice loses nothing."""
-    cfg = summary(changed(HISTORY, Label="a"), changed(HISTORY, Label="c"))
+    cfg = summary(changed(HISTORY, Label="a"), changed(OTHER, Label="c"))
     said = [str(one) for one in check_configuration(cfg, lines=lines_of(yaml.compose(TEXT), "b.yml"))]
     once = "Label stands twice here (first on line 9), and only the last one counts"
     assert said == [f"b.yml, line 10: summary_settings.groups[0].Columns[1]: {once}."]
@@ -681,7 +725,7 @@ def test_a_key_that_stands_twice_is_named_where_it_decides_something() -> None:
 
 def test_equal_findings_are_told_once() -> None:
     """With how many more there are: forty columns may share one mistake."""
-    cfg = summary(*(changed(HISTORY, Statistic_Type="Minn", Label=f"c{i}") for i in range(40)))
+    cfg = summary(*(changed(HISTORY, ObjectName=f"L{i}", Statistic_Type="Minn", Label=f"c{i}") for i in range(40)))
     (said,) = check_configuration(cfg)
     assert "column 'c0' (and 39 more): Statistic_Type: 'Minn' is none of Max, Min, Mean" in str(said)
 

@@ -39,8 +39,11 @@ def alike_names(word: str, known: Iterable[str], *, alike: float = ALIKE, most: 
     by_letters: dict[str, str] = {}
     for name in known:
         by_letters.setdefault(letters(name), name)
-    found = difflib.get_close_matches(letters(word), by_letters, n=most, cutoff=alike)
-    return [by_letters[name] for name in found]
+    asked = letters(word)
+    found = difflib.get_close_matches(asked, by_letters, n=len(by_letters) or 1, cutoff=alike)
+    places = {name: place for place, name in enumerate(by_letters)}  # difflib's own order of equals is the alphabet's
+    found.sort(key=lambda name: (-difflib.SequenceMatcher(None, name, asked).ratio(), places[name]))
+    return [by_letters[name] for name in found[:most]]
 
 
 def letters(word: str) -> str:

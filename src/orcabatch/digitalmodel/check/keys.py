@@ -8,18 +8,23 @@ that are off are not looked at. Does not cover values.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.effective import OWN, Column, Group
 from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, Level
 from orcabatch.digitalmodel.settle import flagged
-from orcabatch.settings.nearest import MISSPELT, nearest
+from orcabatch.settings.nearest import MISSPELT, letters, nearest
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.lines import Lines
 
+_SLIP = 0.9
+"""From here on a word is a slip in the right one, even if it ends or begins with another right one."""
+_SHORT = 0.75
+"""What one wrong letter leaves of a word of four; said, because another word may be as near."""
+_MOST_LETTERS = 2
 _MARK = re.compile(r"[^a-z]", re.IGNORECASE)
 
 
@@ -47,7 +52,7 @@ def key_faults(
                 continue
             group = known_groups.get(path) or known_groups.get(path[:-2])
             column = group.columns[int(path[-1])] if group is not None and path != group.path else None
-            found = _fault(name, dotted(path, lambda _: "[]"), section, column)
+            found = _fault(name, dotted(path, lambda _: "[]"), section, column, cfg)
             if found is not None:
                 place = group.place_of(column) if group and column else group.place if group else dotted(path)
                 yield Finding((*path, name), place, *found)
@@ -76,23 +81,43 @@ def _levels(value: Any, path: Path, pattern: str) -> Iterator[tuple[Path, Level,
             yield from _levels(item, (*path, str(key)), f"{pattern}.{key}" if pattern else str(key))
 
 
-def _fault(key: str, pattern: str, section: Mapping[Any, Any], column: Column | None) -> tuple[str, str, bool] | None:
+def _fault(
+    key: str, pattern: str, section: Mapping[Any, Any], column: Column | None, cfg: Mapping[str, Any]
+) -> tuple[str, str, bool] | None:
     """Problem, nearest and whether it is proven; None where the key may stand there."""
-    level = LEVELS[pattern]
-    right = nearest(key, sorted(level.read) + sorted(level.idle), alike=MISSPELT)
-    beside = (name for name in level.read if name in section)
-    if right in level.idle or any(_is_set_aside(key, name) for name in beside) or _is_harmless(section.get(key), level):
+    level, said = LEVELS[pattern], f"digitalmodel does not read {key}"
+    absent = [name for name in sorted(level.read) if name not in section]
+    # `notcontains` beside `contains` is a slip in `not_contains`, and no `contains` put out of use.
+    slip = nearest(key, absent, alike=_SLIP)
+    right = slip or nearest(key, sorted(level.read) + sorted(level.idle), alike=MISSPELT)
+    beside = () if slip else (name for name in level.read if name in section)
+    if any(_is_set_aside(key, name) for name in beside) or _is_harmless(section.get(key), level):
         return None
-    if right and not _is_set_aside(key, right):
-        said = f"digitalmodel does not read {key}"
+    if not pattern and _is_off((right,), cfg):
+        return None
+    if right in level.read and not _is_set_aside(key, right):
         said += f"; {right} stands beside it and counts" if right in section else _instead(right, column)
-        return said, right, right not in section
+        return said, right, right in absent and _is_as_long(key, right)
+    return _doubt(key, pattern, right, absent)
+
+
+def _doubt(key: str, pattern: str, right: str, absent: Sequence[str]) -> tuple[str, str, bool] | None:
+    """What is only said of a key: it is no slip in one that decides something."""
+    level, said = LEVELS[pattern], f"digitalmodel does not read {key}"
     home = _home(key, pattern)
     if home:
-        return f"digitalmodel does not read {key} here, only in {home}", "", False
-    if not level.closed:
-        return None
-    return f"digitalmodel does not read {key}", nearest(key, sorted(level.read), begun=True), False
+        return f"{said} here, only in {home}", "", False
+    if level.closed and right not in level.idle:
+        return said, nearest(key, sorted(level.read), begun=True), False
+    if right in level.read:
+        return f"{said}, and {right} stands nowhere", "", False
+    near = "" if right else nearest(key, absent, alike=_SHORT)
+    return (said, near, False) if near else None
+
+
+def _is_as_long(key: str, right: str) -> bool:
+    """Whether a slip can have made one of the other; `parameter_study` is no `parameters`."""
+    return abs(len(letters(key)) - len(letters(right))) <= _MOST_LETTERS
 
 
 def _home(key: str, pattern: str) -> str:

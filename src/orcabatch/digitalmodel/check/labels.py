@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.check.columns import LINKED, SERIES, SUMMARY
 from orcabatch.digitalmodel.check.effective import MASTER, OWN
 from orcabatch.digitalmodel.check.finding import Finding, shown
-from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, OWN_COLUMNS, SETTINGS_OF
+from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, LEVELS, OWN_COLUMNS, SETTINGS_OF
 from orcabatch.store.failed_files import SUFFIX
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.effective import Column, Group
 
 _OWN_COLUMNS = {SETTINGS_OF[output]: own for output, own in OWN_COLUMNS.items()}
+_DECIDING = LEVELS["summary_settings.groups[].Columns[]"].read - {"Label"}
 _WINDOWS_FORBIDS = re.compile(r'[<>:"|?*\x00-\x1f]')
 
 
@@ -41,6 +42,7 @@ def label_faults(section: str, groups: Sequence[Group]) -> Iterator[Finding]:
         else:
             first[label] = group
         yield from _columns(section, group)
+        yield from _same_values(group)
         yield from _taken_over(group)
         if section == SERIES:
             yield from _other_periods(group)
@@ -80,6 +82,17 @@ def _same_label(section: str, label: Any, column: Column, first: Column) -> tupl
     if section == LINKED:
         return f"{said}: their rows cannot be told apart", "", False
     return f"{said}: {which} is lost", "", True
+
+
+def _same_values(group: Group) -> Iterator[Finding]:
+    """Columns that differ in nothing but their labels: one was copied, and what makes it another one forgotten."""
+    first: dict[str, Column] = {}
+    for column in group.columns:
+        asked = {key: value for key, value in column.values.items() if key in _DECIDING}
+        earlier = first.setdefault(repr(sorted(asked.items())), column)
+        if earlier is not column and _labels(column) != _labels(earlier):
+            said = f"asks for the same as column {earlier.label}: only their labels differ"
+            yield Finding(column.path, group.place_of(column), said)
 
 
 def _labels(column: Column) -> list[Any]:

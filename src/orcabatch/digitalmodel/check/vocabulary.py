@@ -116,6 +116,7 @@ LEVELS: Mapping[str, Level] = {
     "file_management.filename.filters": Level(
         _words("contains not_contains min_size_kb max_size_kb regex"), _NOTES, closed=True
     ),
+    "parameters": Level(frozenset({"VarNames"})),
     "orcaflex": Level(frozenset({"postprocess"}), _words("preprocess analysis file iterate")),
     "orcaflex.postprocess": Level(
         frozenset({*OUTPUTS, "all_vars"}), _words("RAOs rain_flow cumulative_histograms fatigue"), closed=True
