@@ -115,20 +115,14 @@ def get_binary_file_type(token: Token, path: str, out: int) -> None:
 
 @export("C_LoadSimulationW", ADDRESS, TEXT)
 def load_simulation(token: Token, handle: int, path: str) -> None:
-    model = model_of(token, handle)
-    model.clear()
-    refuse_without_licence()
-    _play_planned_failures(token, path)
+    model = _emptied(token, handle, path)
     with open_sim(path) as stream:
         _load(token, model, stream, path)
 
 
 @export("C_LoadDataW", ADDRESS, TEXT)
 def load_data(token: Token, handle: int, path: str) -> None:
-    model = model_of(token, handle)
-    model.clear()
-    refuse_without_licence()
-    _play_planned_failures(token, path)
+    model = _emptied(token, handle, path)
     with open_sim(path) as stream:
         header = read_header(stream, path)
     model.fill(header.spec, RESET, path)
@@ -137,11 +131,18 @@ def load_data(token: Token, handle: int, path: str) -> None:
 
 @export("C_LoadSimulationMem", ADDRESS, ADDRESS, LONG)
 def load_simulation_mem(token: Token, handle: int, address: int, count: int) -> None:
+    model = _emptied(token, handle, "")
+    with io.BytesIO((ctypes.c_char * count).from_address(address).raw) as stream:
+        _load(token, model, stream, "")
+
+
+def _emptied(token: Token, handle: int, path: str) -> Model:
+    """The model, without what it held before; refuses or fails as is planned for the file that it is to load."""
     model = model_of(token, handle)
     model.clear()
     refuse_without_licence()
-    with io.BytesIO((ctypes.c_char * count).from_address(address).raw) as stream:
-        _load(token, model, stream, "")
+    _play_planned_failures(path)
+    return model
 
 
 def _load(token: Token, model: Model, stream: BinaryIO, path: str) -> None:
@@ -186,7 +187,7 @@ def _sleep(seconds: float) -> None:
         time.sleep(seconds)
 
 
-def _play_planned_failures(token: Token, path: str) -> None:
+def _play_planned_failures(path: str) -> None:
     costs, shared, name = world.costs, world.shared, file_name(path)
     if name in costs.crash_loads and shared.claim("crash", name, costs.crash_loads[name]):
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
