@@ -20,9 +20,9 @@ from benchmarks import virtual
 from benchmarks.cases import Case
 from benchmarks.plant import FileModel, HostModel
 from orcabatch.bench.tables import markdown
+from orcabatch.engine.executors import facts_of
 from orcabatch.engine.signals import ORCAFLEX_OVERHEAD
 from orcabatch.errors import SourceError
-from orcabatch.monitor.performance import PROCESS_EXECUTORS
 
 COUNTS = (1, 2, 4, 8, 15, 30, 45)
 CLOSE = 0.97
@@ -101,7 +101,7 @@ def _case(metrics: Mapping[str, Any], own: float, loss: float) -> Case:
 def _share_locked(metrics: Mapping[str, Any], cpu_s: float) -> float:
     """The share of the CPU time that held Python's lock; 0 where nobody measured it, or every process has its own."""
     taken: list[float] = metrics["samples"]["lock_taken"]
-    if not taken or not cpu_s or metrics["workers"]["executor"] in PROCESS_EXECUTORS:
+    if not taken or not cpu_s or not facts_of(metrics["workers"]["executor"]).in_process:
         return 0.0
     return min(1.0, float(statistics.fmean(taken) * metrics["wall_s"]) / cpu_s)
 

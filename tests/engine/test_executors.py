@@ -16,7 +16,8 @@ import pytest
 
 from engine import dask_cluster
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, OwnBaseError, Say, locked, quick_to_move, task, tasks
-from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine import EngineOptions, Limits, executors, run
+from orcabatch.engine.executors import ExecutorFacts
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
@@ -31,11 +32,13 @@ EXECUTORS: dict[str, dict[str, Any]] = {
     "auto": {"executor": "auto", "threads": 4, "processes": 2},
     "moving": MOVING,
     "dask": {"executor": "dask"},
+    "pairs": {"executor": "pairs"},
 }
-"""`auto` never moves here, because nothing is measured; `moving` does as soon as one file has ended."""
+"""`auto` never moves here, because nothing is measured; `moving` does as soon as one file has ended;
+`pairs` is the tests' own."""
 DASK = pytest.param("dask", marks=dask_cluster.MARKS)
 ALL = [DASK if name == "dask" else name for name in EXECUTORS]
-MANY = [name for name in ALL if name != "serial"]
+MANY = [name for name in ALL if name not in ("serial", "pairs")]
 LONG = bool(os.environ.get("ORCABATCH_LONG"))
 LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4)
 
@@ -52,7 +55,9 @@ def started(name: str, work: list[Any], job: FakeJob, *, listener: Any = None, *
 
 
 @pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    own = ExecutorFacts("engine.pairs_executor", in_process=True, in_order=True)
+    monkeypatch.setitem(executors.EXECUTORS, "pairs", own)
     with quick_to_move():
         yield
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.engine.executors import facts_of
 from orcabatch.outcome import Phase, Status
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 from orcabatch.plan.predict import Expectation, History
@@ -111,7 +112,7 @@ def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:
     before = recall(cache, host)
     again = {record.file for record in records}
     kept = [record for record in before.records if record.file not in again] + records
-    telling = len(records) >= ENOUGH_FILES and ran.executor != "dask"  # its counts may be other machines'
+    telling = len(records) >= ENOUGH_FILES and not facts_of(ran.executor).elsewhere  # its counts may be other machines'
     content = {
         "records": [[r.file, r.size_bytes, r.seconds, r.memory_factor] for r in kept[-MOST_RECORDS:]],
         "limit": (held_limit(ran.limits, ran.wall_s) if telling else None) or before.limit,

@@ -23,6 +23,7 @@ from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Event, Task
+from orcabatch.engine.executors import AUTO, facts_of
 from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
 from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
@@ -222,7 +223,7 @@ class Run:
     def _job(self) -> BatchJob:
         settings = self.request.settings
         binding = find_binding(settings.orcaflex)
-        if binding.kind is BindingKind.FOREIGN and self.plan.executor in {"processes", "dask"}:
+        if binding.kind is BindingKind.FOREIGN and not facts_of(self.plan.executor).in_process:
             raise SettingsError(
                 f"executor: {self.plan.executor} cannot be used with an OrcFxAPI that a test put into sys.modules: "
                 "worker processes would not have it. Use `executor: threads` or `serial`."
@@ -381,7 +382,7 @@ def limits_of(plan: BatchPlan) -> Limits:
             threads_per_process=max(1, plan.threads_per_process),
         ),
         cpus=plan.host.logical_cpus,
-        in_order=plan.executor == "serial",
+        in_order=facts_of(plan.executor).in_order,
         max_writing=plan.ceiling if settings.io.async_enabled else 0,
     )
 
@@ -395,10 +396,10 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
         stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
     """
     settings, io = plan.settings, plan.settings.io
-    auto = settings.executor == "auto" and plan.mode == "dynamic"
+    auto = settings.executor == AUTO and plan.mode == "dynamic"
     layout: Layout | BatchPlan = as_processes(settings, plan.host, plan.ceiling, plan.min_limit) if auto else plan
     return EngineOptions(
-        executor="auto" if auto else plan.executor,
+        executor=AUTO if auto else plan.executor,
         threads=max(1, plan.ceiling),
         processes=max(1, layout.processes),
         threads_per_process=max(1, layout.threads_per_process),

@@ -29,7 +29,7 @@ from orcabatch.engine import endings, memory, travel
 from orcabatch.engine.dask_cluster import Cluster
 from orcabatch.engine.dask_places import Place, Places, Seen
 from orcabatch.engine.dask_worker import Order, versions
-from orcabatch.engine.executor import Broken, Complaint, Died, Finished, Message, PhaseEntered, Started
+from orcabatch.engine.executor import Broken, Complaint, Died, Executor, Finished, Message, PhaseEntered, Started
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.processes import unsendable
@@ -80,7 +80,7 @@ class _Given:
     future: Future[bytes]
 
 
-class DaskExecutor:
+class DaskExecutor(Executor):
     """Runs tasks on dask workers.
 
     Args:
@@ -95,7 +95,6 @@ class DaskExecutor:
     """
 
     name = "dask"
-    held = None
 
     def __init__(self, recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> None:
         self._run = f"orcabatch-{uuid.uuid4().hex[:12]}"
@@ -123,10 +122,20 @@ class DaskExecutor:
         """The worker processes of a cluster of our own."""
         return self._cluster.pids if self._cluster is not None else ()
 
-    @property
-    def threads_in_each(self) -> int:
-        """Files at once on the worker that takes the fewest."""
-        return min((place.seen.threads for place in self._places), default=1)
+    def limits_of_all(self, limits: Limits, files: int) -> Limits:
+        """At an address, memory and seats are each machine's; the run as a whole is bound by its files alone."""
+        if not self._remote:
+            return limits
+        files = max(1, files)
+        fewest = min((place.seen.threads for place in self._places), default=1)
+        return replace(
+            limits,
+            tiers=dict.fromkeys(limits.tiers, files) if limits.mode == "static" else {},
+            max_limit=files,
+            fixed_limit=limits.fixed_limit or files,
+            memory_total_bytes=0,
+            seats=replace(limits.seats, processes=files, threads_per_process=fewest),
+        )
 
     def watched(self, probe: Probe | None) -> Probe | None:
         """The probe, which at an address knows the cluster and not this machine."""
@@ -350,3 +359,8 @@ def _obituary(worker: Seen) -> str:
     held, most = worker.held_bytes / 1e6, worker.limit_bytes / 1e6
     memory = f"; it held {held:.0f} of its {most:.0f} MB of memory when last seen" if most else ""
     return f"its dask worker {worker.name} died{memory}"
+
+
+def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> DaskExecutor:
+    """As the registry of executors asks for it."""
+    return DaskExecutor(recipe, options, limits, tasks)

@@ -33,9 +33,9 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, executor, runs, signals
-from orcabatch.engine.build import build_executor, limits_for, recalled, watched
 from orcabatch.engine.diary import Diary, Recorder
 from orcabatch.engine.echo import echo
+from orcabatch.engine.executors import build_executor
 from orcabatch.engine.gate import Gate
 from orcabatch.engine.progress import Progress
 from orcabatch.engine.readahead import ReadAhead
@@ -78,8 +78,8 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
         BatchInterrupted: from the iterator, after the last outcome, when the run was stopped by a signal.
     """
     workers = build_executor(job.recipe, options, limits, tasks)
-    probe = watched(workers, probe)
-    limits = limits_for(workers, options, limits, len(tasks))
+    probe = workers.watched(probe)
+    limits = workers.limits_of_all(limits, len(tasks))
     most = max(1, min(limits.max_limit, workers.capacity))
     fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
@@ -126,7 +126,7 @@ class Dispatcher:
         self._startable: dict[int, float] = {}
         self._history: dict[int, runs.History] = {}
         self._retried: dict[tuple[int, str], tuple[str, ...]] = {}
-        self._late_after_s = options.timeout_s if workers.name == "serial" else None
+        self._late_after_s = options.timeout_s if workers.facts.in_order else None
         self._said: set[str] = set()
         self._wake_at: float | None = None
         self._sample_at = 0.0
@@ -198,7 +198,7 @@ class Dispatcher:
         self._settle()
 
     def _listen(self) -> Sequence[executor.Message]:
-        self._stop.foreign = self._workers.name == "serial"
+        self._stop.foreign = self._workers.facts.in_order
         try:
             return self._workers.poll(self._patience_s())
         except KeyboardInterrupt:
@@ -392,7 +392,7 @@ class Dispatcher:
         self._warn("stopping: what runs is finished, nothing new is started" if level == 1 else "leaving at once")
         if level == 1:
             self._events.append(signals.StopAsked(self._now(), 1))
-            self._cancel(recalled(self._workers))
+            self._cancel(self._workers.recall())
         else:
             self._leave()
 

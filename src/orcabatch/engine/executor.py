@@ -15,12 +15,17 @@ See also `serial`, `threads`, `processes`, `dask_executor`, `switching` beside t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from orcabatch.engine.executors import ExecutorFacts, facts_of
+from orcabatch.engine.meter import give_back
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Note, Task
+    from orcabatch.engine.signals import Limits, Probe
     from orcabatch.outcome import FileOutcome, Phase
 
 
@@ -225,28 +230,26 @@ Message = (
 Post = Callable[[Message], None]
 
 
-class Executor(Protocol):
-    """Runs tasks on workers. Nothing is started before the first `submit`."""
+class Executor(ABC):
+    """Runs tasks on workers. Nothing is started before the first `submit`.
+
+    Seven members are to be given; the rest has defaults, which are right for workers that are threads of this process
+    and hold no licence seat of their own.
+
+    Attributes:
+        name: as in `EXECUTORS`; of one that chooses, what it is now.
+        capacity: how many tasks it can hold at once, at least 1.
+    """
+
+    name: str
+    capacity: int
 
     @property
-    def name(self) -> str:
-        """`serial`, `threads`, `processes`, `dask` or `auto`."""
+    def facts(self) -> ExecutorFacts:
+        """What is true of it whatever it runs."""
+        return facts_of(self.name)
 
-    @property
-    def capacity(self) -> int:
-        """How many tasks it can hold at once, at least 1."""
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The worker processes that live now; empty where the workers are threads of this process."""
-
-    @property
-    def held(self) -> Held | None:
-        """What holds licence seats now; None where it all holds one together, or seats are counted by the executor."""
-
-    def allow(self, units: int) -> None:
-        """No more than this many units may hold a licence seat from now on; what idles gives way to what is needed."""
-
+    @abstractmethod
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Give the task to a free worker, starting one if need be.
 
@@ -255,12 +258,15 @@ class Executor(Protocol):
             alone: keep other tasks out of its process (it is suspected of having killed one).
         """
 
+    @abstractmethod
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened since the last call; waits at most this long for the first message (None: for ever)."""
 
+    @abstractmethod
     def wake(self) -> None:
         """Let a waiting `poll` return; may be called from a signal handler and from any thread."""
 
+    @abstractmethod
     def abandon(self, index: int) -> bool:
         """Stop waiting for a hung task; what it has not written yet is not written where that can be helped.
 
@@ -269,15 +275,42 @@ class Executor(Protocol):
             stays taken until the hung call returns, which `Returned` reports.
         """
 
-    def set_limit(self, limit: int) -> None:
-        """No more than this many tasks will run at once from now on: idle workers beyond it are closed."""
-
-    def collect(self) -> None:
-        """Collect garbage where the workers are."""
-
+    @abstractmethod
     def close(self, *, now: bool = False) -> None:
         """End all workers, each on its own thread.
 
         Args:
             now: do not wait for tasks that still run: processes are killed, threads left to themselves.
         """
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes that live now; empty where the workers are threads of this process."""
+        return ()
+
+    @property
+    def held(self) -> Held | None:
+        """What holds licence seats now; None where it all holds one together, or seats are counted by the executor."""
+        return None
+
+    def allow(self, units: int) -> None:  # noqa: B027 - of use only where workers hold seats of their own
+        """No more than this many units may hold a licence seat from now on; what idles gives way to what is needed."""
+
+    def set_limit(self, limit: int) -> None:  # noqa: B027 - of use only where idle workers cost something
+        """No more than this many tasks will run at once from now on: idle workers beyond it are closed."""
+
+    def collect(self) -> None:
+        """Collect garbage where the workers are."""
+        give_back()
+
+    def recall(self) -> tuple[int, ...]:
+        """Take back the tasks that no worker has yet: their indices."""
+        return ()
+
+    def watched(self, probe: Probe | None) -> Probe | None:
+        """The probe, where the executor looks at what it measures or knows better what the workers' machines do."""
+        return probe
+
+    def limits_of_all(self, limits: Limits, files: int) -> Limits:
+        """The limits of the whole run: what is each machine's or each process's is left to the executor."""
+        return limits

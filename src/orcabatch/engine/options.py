@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from orcabatch.engine.executors import THREADS
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.initializer import Initializer
-
-ExecutorName = Literal["serial", "threads", "processes", "dask"]
-"""What the workers are. `auto` is not among them: it begins as one of these and may go on as another."""
 
 ON_THREADS = "use `executor: threads` with `threading.mode: dynamic`"
 """The remedy for what worker processes cannot do, whichever setting asked for them."""
@@ -52,7 +50,7 @@ class EngineOptions:
         seed: of the variation in `retry_delay_s`.
     """
 
-    executor: ExecutorName | Literal["auto"] = "threads"
+    executor: str = THREADS
     threads: int = 1
     processes: int = 1
     threads_per_process: int = 1

@@ -33,7 +33,7 @@ from orcabatch.console import exit_code_text
 from orcabatch.engine import endings, placing, runs, travel, wire
 from orcabatch.engine.child import BOOTSTRAP
 from orcabatch.engine.echo import echo
-from orcabatch.engine.executor import Complaint, Died, Finished, Held, Logged, Message, Warned, Written
+from orcabatch.engine.executor import Complaint, Died, Executor, Finished, Held, Logged, Message, Warned, Written
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
@@ -44,7 +44,7 @@ from orcabatch.outcome import Cause, Failure
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Probe, Scope
+    from orcabatch.engine.signals import Limits, Probe, Scope
 
 _log = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ class _Child:
         self._post(_Gone(self))
 
 
-class ProcessExecutor:
+class ProcessExecutor(Executor):
     """Runs tasks in worker processes.
 
     Args:
@@ -252,6 +252,13 @@ class ProcessExecutor:
         return lambda pids: replace(
             probe(pids), gil_taken=sum(child.lock_taken for child in self._children) / max(1, self._most)
         )
+
+    def limits_of_all(self, limits: Limits, files: int) -> Limits:
+        """As many processes as there may be, with as many threads."""
+        seats = replace(
+            limits.seats, processes=self._options.processes, threads_per_process=self._options.threads_per_process
+        )
+        return replace(limits, seats=seats)
 
     def allow(self, units: int) -> None:
         """Open no worker, or no process, that would make it more seats."""
@@ -589,3 +596,8 @@ def _apart() -> dict[str, object]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
+
+
+def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> ProcessExecutor:
+    """As the registry of executors asks for it."""
+    return ProcessExecutor(recipe, options, scope=limits.seats.scope)

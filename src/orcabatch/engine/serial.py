@@ -11,17 +11,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.entry import Bench
+from orcabatch.engine.executor import Executor
 from orcabatch.engine.initializer import Initializer, begin_here
 from orcabatch.engine.mailbox import Mailbox
-from orcabatch.engine.meter import MemoryMeter, give_back
+from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import death
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.executor import Message
+    from orcabatch.engine.options import EngineOptions
+    from orcabatch.engine.signals import Limits
 
 
-class SerialExecutor:
+class SerialExecutor(Executor):
     """Runs each task inside `poll`.
 
     Args:
@@ -31,17 +34,12 @@ class SerialExecutor:
 
     name = "serial"
     capacity = 1
-    pids: tuple[int, ...] = ()
-    held = None
 
     def __init__(self, recipe: Recipe, initializer: Initializer | None = None) -> None:
         self._initializer = initializer
         self._mailbox: Mailbox[Message] = Mailbox()
         self._tasks: deque[Task] = deque()
         self._bench = Bench(recipe, self._mailbox.post, "serial", MemoryMeter())
-
-    def allow(self, units: int) -> None:
-        """There is one worker."""
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Keep the task for the next `poll`."""
@@ -73,14 +71,12 @@ class SerialExecutor:
         """A task is over before anybody can abandon it."""
         return True
 
-    def set_limit(self, limit: int) -> None:
-        """There is one worker."""
-
-    def collect(self) -> None:
-        """Give memory back in this process."""
-        give_back()
-
     def close(self, *, now: bool = False) -> None:
         """Close the worker."""
         self._tasks.clear()
         self._bench.close()
+
+
+def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> SerialExecutor:
+    """As the registry of executors asks for it."""
+    return SerialExecutor(recipe, options.initializer)

@@ -15,24 +15,25 @@ import pickle
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import moving, travel
-from orcabatch.engine.executor import Broken, Chosen, Died, Finished, Held, Message, Written
+from orcabatch.engine.executor import Broken, Chosen, Died, Executor, Finished, Held, Message, Written
 from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.processes import ProcessExecutor
-from orcabatch.engine.threads import ThreadExecutor
+from orcabatch.engine.threads import ThreadExecutor, pools_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Probe, Sample, Scope
+    from orcabatch.engine.signals import Limits, Probe, Sample, Scope
     from orcabatch.outcome import FileOutcome
 
 
-class SwitchingExecutor:
+class SwitchingExecutor(Executor):
     """Runs tasks on threads, later perhaps in worker processes.
 
     Args:
@@ -42,6 +43,9 @@ class SwitchingExecutor:
         prospects: what the decision needs to know beforehand.
         scope: what holds a licence seat; threads and processes share those that are allowed.
     """
+
+    name = "threads"
+    """Where files go now."""
 
     def __init__(
         self,
@@ -59,7 +63,6 @@ class SwitchingExecutor:
         self._allowed = sys.maxsize
         self._threads = ThreadExecutor(recipe, sizes, self._bell.wake, scope, options.initializer)
         self._processes: ProcessExecutor | None = None
-        self._sending = False
         self._watch = moving.Watch()
         self._chosen: Chosen | None = None
         self._said: list[Message] = []
@@ -73,9 +76,8 @@ class SwitchingExecutor:
         self.capacity = self._threads.capacity
 
     @property
-    def name(self) -> str:
-        """Where files go now."""
-        return "processes" if self._sending else "threads"
+    def _sending(self) -> bool:
+        return self.name == "processes"
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -226,10 +228,14 @@ class SwitchingExecutor:
 
     def _stop_sending(self, why: str) -> None:
         if self._sending:
-            self._sending = False
+            self.name = "threads"
             self._choose(f"back to threads: {why}")
 
     # --- the decision ---
+
+    def limits_of_all(self, limits: Limits, files: int) -> Limits:
+        """While it goes over to worker processes, this process holds a seat beside them until its threads are done."""
+        return replace(limits, seats=replace(limits.seats, processes=1 + self._options.processes))
 
     def watched(self, probe: Probe | None) -> Probe | None:
         """The probe, so that this executor sees what it measures."""
@@ -267,7 +273,7 @@ class SwitchingExecutor:
     def _go(self) -> None:
         """Send files to worker processes from now on."""
         self._processes = ProcessExecutor(self._recipe, self._options, self._bell.wake, self._scope)
-        self._sending = True
+        self.name = "processes"
 
     def _choose(self, why: str, saves: float = 0.0) -> None:
         capacity = self._processes.capacity if self._sending and self._processes is not None else self.capacity
@@ -298,3 +304,16 @@ def _ended(message: Message) -> tuple[int, ...]:
             return indices
         case _:
             return ()
+
+
+def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> SwitchingExecutor:
+    """As the registry of executors asks for it."""
+    prospects = moving.Prospects(
+        processes=options.processes * options.threads_per_process,
+        cpus=limits.cpus,
+        start_s=options.start_cost_s,
+        total_files=len(tasks),
+        total_bytes=sum(task.size_bytes for task in tasks),
+        stays=options.stays,
+    )
+    return SwitchingExecutor(recipe, options, pools_of(options, limits), prospects, limits.seats.scope)

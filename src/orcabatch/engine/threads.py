@@ -29,7 +29,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, runs
-from orcabatch.engine.executor import Closed, Complaint, Died, Finished, Held, Message, Returned, Written
+from orcabatch.engine.executor import Closed, Complaint, Died, Executor, Finished, Held, Message, Returned, Written
 from orcabatch.engine.initializer import Initializer, begin_here
 from orcabatch.engine.leaving import CLOSING_S, Leaving
 from orcabatch.engine.mailbox import Mailbox
@@ -41,7 +41,8 @@ from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.signals import Scope
+    from orcabatch.engine.options import EngineOptions
+    from orcabatch.engine.signals import Limits, Scope
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class _Pool:
         return ThreadPoolExecutor(self.size, thread_name_prefix=f"orcabatch-{self.name or 'worker'}")
 
 
-class ThreadExecutor:
+class ThreadExecutor(Executor):
     """Runs tasks on threads of this process.
 
     Args:
@@ -112,7 +113,6 @@ class ThreadExecutor:
     """
 
     name = "threads"
-    pids: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -369,3 +369,13 @@ def _never_join(session: Session) -> None:
     session.began.wait(CLOSING_S)
     if session.thread is not None:
         pools._threads_queues.pop(session.thread, None)  # type: ignore[attr-defined]
+
+
+def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> ThreadExecutor:
+    """As the registry of executors asks for it."""
+    return ThreadExecutor(recipe, pools_of(options, limits), scope=limits.seats.scope, initializer=options.initializer)
+
+
+def pools_of(options: EngineOptions, limits: Limits) -> dict[str, int]:
+    """Threads by tier where each has a pool of its own (mode `static`), else all in one."""
+    return (dict(limits.tiers) if limits.mode == "static" else {}) or {ALL: options.threads}

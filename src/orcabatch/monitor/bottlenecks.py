@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orcabatch.engine.executors import facts_of
 from orcabatch.engine.options import START_COST_S
 
 # In the specification's order. CPU and memory are its own; I/O it leaves open (`io_wait_threshold` of the monitor).
@@ -180,7 +181,17 @@ def _files_at_once(seen: Evidence) -> str:
 
 
 def _one_in_each(seen: Evidence) -> bool:
-    return seen.executor == "processes" and seen.threads_per_process <= 1
+    return _on_processes(seen) and seen.threads_per_process <= 1
+
+
+def _on_threads(seen: Evidence) -> bool:
+    facts = facts_of(seen.executor)
+    return facts.in_process and not facts.in_order
+
+
+def _on_processes(seen: Evidence) -> bool:
+    facts = facts_of(seen.executor)
+    return not facts.in_process and not facts.elsewhere
 
 
 def _cpu(seen: Evidence) -> Iterator[Diagnosis]:
@@ -240,7 +251,7 @@ def _licence(seen: Evidence) -> Iterator[Diagnosis]:
 
 def _lock(seen: Evidence) -> Iterator[Diagnosis]:
     free = _busiest(seen) <= CPU_THRESHOLD_PERCENT  # on full cores a thread waits for a core, and so does the probe
-    if free and seen.lock_taken > LOCK_TAKEN and seen.executor in {"threads", "processes"} and seen.files != 1:
+    if free and seen.lock_taken > LOCK_TAKEN and (_on_processes(seen) or _on_threads(seen)) and seen.files != 1:
         yield Diagnosis(
             "gil",
             seen.lock_taken,
@@ -251,7 +262,7 @@ def _lock(seen: Evidence) -> Iterator[Diagnosis]:
 
 
 def _instead_of_threads(seen: Evidence) -> str:
-    if seen.executor == "processes":
+    if _on_processes(seen):
         return "use more worker processes (`process_count`), with fewer files at once in each (`threads_per_process`)"
     if seen.cpus < 2:
         return "worker processes would not be faster on one CPU: only less work in Python helps, or another machine"

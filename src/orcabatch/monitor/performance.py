@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch.engine.executors import facts_of
 from orcabatch.host.sampler import Contention, HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken, most_lock_taken
 from orcabatch.monitor import bottlenecks, file_costs
@@ -42,8 +43,6 @@ QUIET_EVENTS = frozenset({"phase", "sample"})
 
 NEWEST = 100
 """A file is judged by the samples while it ran, of so many at most: in a long run an outcome costs no more to add."""
-
-PROCESS_EXECUTORS = frozenset({"processes", "dask"})
 
 
 def monitoring(settings: Any, key: str, default: Any) -> Any:
@@ -197,7 +196,7 @@ class PerformanceMonitor:
             lock = self._sampler.lock_between(outcome.started_s, outcome.finished_s)
             host = self._sampler.host_cpu_between(outcome.started_s, outcome.finished_s)
         during = [sample for sample in self.samples[-NEWEST:] if outcome.started_s <= sample.at_s]
-        if self.state.executor in PROCESS_EXECUTORS:
+        if not facts_of(self.state.executor).in_process:
             lock = Contention(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
         own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0
         return file_costs.io_wait_percent(outcome, lock, cores_taken(max(own, host)))
@@ -221,7 +220,7 @@ class PerformanceMonitor:
 
     def _lock_taken(self, reading: HostReading) -> float:
         """Share of the time the workers' interpreter lock was taken; a worker process's is judged by its CPU use."""
-        if self.state.executor not in PROCESS_EXECUTORS:
+        if facts_of(self.state.executor).in_process:
             return min(reading.lock.taken, most_lock_taken(sum(reading.cpus_used), reading.rates.host_cpu_percent))
         if self.state.threads_per_process <= 1:
             return 0.0

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from orcabatch.engine.executors import facts_of
 from orcabatch.engine.memory import share_bytes
 from orcabatch.errors import SettingsError
 from orcabatch.host import CPU_SHARE, ORCAFLEX_OVERHEAD, HostResources, ResourceManager
@@ -108,8 +109,8 @@ def hard_caps(files: Sequence[PlannedFile], at: Situation) -> tuple[Cap, ...]:
     seats = settings.licences.max
     if seats is not None and settings.licences.scope == "model":
         caps.append(Cap(seats, f"licences.max = {seats}, one seat per open model"))
-    if settings.executor == "serial":
-        caps.append(Cap(1, "executor: serial"))
+    if facts_of(settings.executor).in_order:
+        caps.append(Cap(1, f"executor: {settings.executor}"))
     if at.per_gb_binds:
         caps.append(raised(per_gb(at), settings, at.floor))
     return tuple(caps)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from orcabatch.engine.concurrency import START
+from orcabatch.engine.executors import AUTO, facts_of
 from orcabatch.engine.waiting import makespan
 from orcabatch.host import ResourceManager
 from orcabatch.plan.caps import (
@@ -130,8 +131,8 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
 def _learned_words(learned: Learned | None, settings: Settings, executor: str) -> tuple[str, ...]:
     if learned is None:
         return ()
-    begins_on_threads = settings.executor == "auto" and executor == "threads"
-    return (*learned.words(), *(learned.processes_words() if begins_on_threads else ()))
+    may_go_over = settings.executor == AUTO and facts_of(executor).in_process
+    return (*learned.words(), *(learned.processes_words() if may_go_over else ()))
 
 
 def _planned(
@@ -216,7 +217,7 @@ def _ranked(planned: Sequence[PlannedFile], settings: Settings, executor: str) -
     specification names them, small, medium, large, and within each the longest first, which ends soonest.
     """
     items = [(file.index, file.cost, file.file) for file in planned]
-    order = [file.index for file in planned] if executor == "serial" else list(longest_first(items))
+    order = [file.index for file in planned] if facts_of(executor).in_order else list(longest_first(items))
     if settings.threading.mode == "static":
         names = (*TIERS, UNGROUPED)
         order.sort(key=lambda index: names.index(planned[index].tier))

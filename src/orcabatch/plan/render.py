@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.engine.executors import facts_of
 from orcabatch.plan.notes import temporary_folder
 from orcabatch.settings import format_count, format_duration, format_size, to_section
 from orcabatch.text import shortened_list
@@ -124,7 +125,7 @@ def _time_line(plan: BatchPlan, running: Sequence[PlannedFile]) -> str:
 
 def _order_line(plan: BatchPlan) -> str:
     first = shortened_list([plan.files[index].file.name for index in plan.order], most=_FIRST_FILES)
-    rule = "as listed" if plan.executor == "serial" else "longest first"
+    rule = "as listed" if facts_of(plan.executor).in_order else "longest first"
     rule = f"tier after tier, small first, in each {rule}" if plan.mode == "static" and len(plan.tiers) > 1 else rule
     return f"order: {rule}: {first}"
 

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.engine.executors import PROCESSES, THREADS
 from orcabatch.settings import Settings, was_set
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def tuned_section(
     """
     made: dict[str, Any] = copy.deepcopy(dict(section or {}))
     said = []
-    if learned.executor in {"threads", "processes"} and not was_set(settings, "executor"):
+    if learned.executor in {THREADS, PROCESSES} and not was_set(settings, "executor"):
         made["executor"] = learned.executor
         said.append(f"executor: {learned.executor}, which is what the last run ended with")
     if learned.limit is not None and ROOM * learned.limit < settings.threading.max_threads:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.settings import Settings
 
 if TYPE_CHECKING:
-    from orcabatch.engine.options import ExecutorName
     from orcabatch.host import HostResources
     from orcabatch.notice import Notice
 
@@ -122,7 +121,7 @@ class BatchPlan:
     """
 
     mode: str
-    executor: ExecutorName
+    executor: str
     executor_why: str
     tiers: tuple[Tier, ...]
     files: tuple[PlannedFile, ...]

@@ -19,11 +19,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orcabatch.engine.executors import AUTO, PROCESSES, THREADS, facts_of
 from orcabatch.plan.caps import Cap, tightest
 from orcabatch.settings import format_count
 
 if TYPE_CHECKING:
-    from orcabatch.engine.options import ExecutorName
     from orcabatch.host import HostResources
     from orcabatch.settings import Settings
 
@@ -47,19 +47,19 @@ class Layout:
         cap: how many files that makes, and what bound the number of processes.
     """
 
-    executor: ExecutorName
+    executor: str
     why: str
     processes: int
     threads_per_process: int
     cap: Cap
 
 
-def choose_executor(settings: Settings) -> tuple[ExecutorName, str]:
+def choose_executor(settings: Settings) -> tuple[str, str]:
     """What the workers are, and why."""
     if settings.threading.mode == "hybrid":
-        return "processes", "threading.mode: hybrid is processes x threads"
-    if settings.executor == "auto":
-        return "threads", (
+        return PROCESSES, "threading.mode: hybrid is processes x threads"
+    if settings.executor == AUTO:
+        return THREADS, (
             "executor: auto begins with threads; digitalmodel's batches go on in processes where Python's lock holds "
             "them back"
         )
@@ -72,8 +72,9 @@ def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1)
     `floor` is `min_threads` where the user wrote it: processes take several files each rather than fall below it.
     """
     executor, why = choose_executor(settings)
-    if executor in {"serial", "threads"}:
-        count = 1 if executor == "serial" else limit
+    facts = facts_of(executor)
+    if facts.in_process:
+        count = 1 if facts.in_order else limit
         return Layout(executor, why, 0, count, Cap(count, why))
     if settings.dask.address is not None:
         return Layout(executor, f"{why}, with the workers at {settings.dask.address}", 0, 1, Cap(limit, "each machine"))
@@ -93,7 +94,7 @@ def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1)
 
 def as_processes(settings: Settings, host: HostResources, limit: int, floor: int = 1) -> Layout:
     """What `lay_out` would say with `executor: processes`: where `auto` may go while the run goes on."""
-    return lay_out(settings.model_copy(update={"executor": "processes"}), host, limit, floor)
+    return lay_out(settings.model_copy(update={"executor": PROCESSES}), host, limit, floor)
 
 
 def native_threads(settings: Settings, host: HostResources, workers: int) -> int:

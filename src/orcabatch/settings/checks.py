@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orcabatch.engine.executors import AUTO, PROCESSES, facts_of
 from orcabatch.settings import units
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _size_order(settings: Settings) -> Conflict | None:
 
 
 def _hybrid_needs_processes(settings: Settings) -> Conflict | None:
-    if settings.threading.mode != "hybrid" or settings.executor in {"auto", "processes"}:
+    if settings.threading.mode != "hybrid" or settings.executor in {AUTO, PROCESSES}:
         return None
     problem = (
         "does not go with threading.mode: hybrid, which is processes x threads on this machine; "
@@ -76,7 +77,7 @@ def _hybrid_needs_processes(settings: Settings) -> Conflict | None:
 
 
 def _address_needs_dask(settings: Settings) -> Conflict | None:
-    if settings.dask.address is None or settings.executor == "dask":
+    if settings.dask.address is None or facts_of(settings.executor).elsewhere:
         return None
     return Conflict("dask.address", "executor", settings.dask.address, "is used with executor: dask only")
 

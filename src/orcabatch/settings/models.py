@@ -7,10 +7,11 @@ values. Inside, sizes are bytes, durations seconds, rates per second, percentage
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
 
+from orcabatch.engine.executors import EXECUTORS
 from orcabatch.settings import units
 from orcabatch.settings.checks import cross_faults
 from orcabatch.settings.fields import (
@@ -27,6 +28,11 @@ from orcabatch.settings.fields import (
     key,
     switch,
 )
+
+if TYPE_CHECKING:
+    ExecutorChoice = str
+else:
+    ExecutorChoice = Literal[tuple(EXECUTORS)]
 
 GC_SHARE = 15 / 16
 """An unset `gc_threshold` is this share of `max_usage_percent`: 75 for the specification's 80."""
@@ -292,17 +298,13 @@ class Settings(Section):
     io: Io = Io()
     monitoring: Monitoring = Monitoring()
     optimization: Optimization = Optimization()
-    executor: Literal["auto", "serial", "threads", "processes", "dask"] = choice(
+    executor: ExecutorChoice = choice(
         "auto",
         "What the workers are. `auto`: threads; digitalmodel's batches go on in processes where the measured work is "
         "held by Python's lock, a function of yours only with `processes`. `serial`: one file after the other in this "
         "thread, as listed (breakpoints hit; `mode: static` still takes tier after tier). `dask`: workers of "
         "dask.distributed, on this machine or at `dask.address` (needs the extra `dask`).",
-        "auto",
-        "serial",
-        "threads",
-        "processes",
-        "dask",
+        *EXECUTORS,
     )
     process_count: Whole | None = count(
         None,
