@@ -172,7 +172,7 @@ class PerformanceMonitor:
             self._outcomes[key] = outcome
             if outcome.worked_on:
                 self._worked[key] = outcome
-                self._record(key, outcome)
+                self._add_to_series(key, outcome)
 
     @property
     def outcomes(self) -> tuple[FileOutcome, ...]:
@@ -180,7 +180,7 @@ class PerformanceMonitor:
         with self._guard:
             return tuple(sorted(self._outcomes.values(), key=lambda outcome: (outcome.batch, outcome.index)))
 
-    def _record(self, key: tuple[str, int], outcome: FileOutcome) -> None:
+    def _add_to_series(self, key: tuple[str, int], outcome: FileOutcome) -> None:
         """Write a file's two numbers into the series, over those of its earlier attempt."""
         times, waits = self.metrics["file_processing_times"], self.metrics["io_wait_time"]
         at, wait_at = self._places.get(key, (len(times), len(waits)))
