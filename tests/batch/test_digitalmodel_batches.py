@@ -81,6 +81,33 @@ def test_executors_and_broker_change_no_byte(orcaflex, project, references, tmp_
     assert_same(tmp_path, references[BATCHES[0]])
 
 
+@pytest.mark.parametrize(
+    ("mode", "executor", "behind"),
+    [
+        ("static", "serial", True),
+        ("static", "threads", True),
+        ("static", "threads", False),
+        ("static", "processes", True),
+        ("dynamic", "auto", True),
+        ("hybrid", "auto", True),
+        ("hybrid", "processes", True),
+        ("hybrid", "processes", False),
+    ],
+)
+def test_modes_change_no_byte(orcaflex, project, references, tmp_path, mode, executor, behind):
+    """Nor does it whether tables are written beside the next file; the dynamic mode on other executors: see above."""
+    performance = {
+        "executor": executor,
+        "process_count": 2,
+        "threading": {"mode": mode},
+        "io": {"async_enabled": behind},
+    }
+    result = orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=tmp_path, performance=performance)
+    assert_same(tmp_path, references[BATCHES[0]])
+    tables = 2 * len(result.outcomes)
+    assert result.metrics["summary"]["work"].get("tables_behind", 0) == (tables if behind else 0)
+
+
 def test_two_batches_in_one_call_share_the_work_and_keep_their_own_outputs(orcaflex, project, references, tmp_path):
     """Each has its own folder and metrics; outcomes carry their batch."""
     result = orcabatch.run_batch([_moved(project / name, tmp_path) for name in BATCHES], **SILENT)
