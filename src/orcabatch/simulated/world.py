@@ -21,8 +21,8 @@ from orcabatch.simulated.catalogue import BY_TYPE, ObjectType, Variable
 from orcabatch.simulated.costs import COSTS_VARIABLE, Costs
 from orcabatch.simulated.counter_file import COUNTERS_VARIABLE, CounterFile
 from orcabatch.simulated.dataitems import SCHEMAS, Schema
-from orcabatch.simulated.share import slow_down
 from orcabatch.simulated.shared import Shared
+from orcabatch.simulated.slow_folder import slow_down
 from orcabatch.simulated.spec import ObjectSpec, SimSpec
 from orcabatch.simulated.structures import NAME_CHARACTERS, ObjectInfo
 
