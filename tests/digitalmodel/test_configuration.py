@@ -310,7 +310,9 @@ def test_no_match_says_pattern_and_folder_and_what_is_there(tmp_path: Path) -> N
 
 def test_a_missing_input_folder_says_where_was_looked(tmp_path: Path) -> None:
     """The message names the folder, the YAML's folder and the remedy."""
-    with pytest.raises(SourceError, match=r"input folder gone does not exist .*file_management\.input_directory"):
+    with pytest.raises(
+        SourceError, match=r"dm_fsts\.yml: The input folder gone does not exist .*file_management\.input_directory"
+    ):
         load_configuration(_batch(tmp_path, {"file_management": {"input_directory": "gone"}}))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from orcabatch.digitalmodel.arguments import SECTIONS
 from orcabatch.digitalmodel.base_config import STATISTICS
+from orcabatch.digitalmodel.input_files import origin
 from orcabatch.digitalmodel.settle import flagged, visits_files, writes_series
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
@@ -34,7 +35,7 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
     missing = missing or [".".join(path) for path in _needed_by_outputs(cfg) if not _stands(cfg, path)]
     if missing:
         raise SettingsError(
-            f"{_origin(cfg)}The digitalmodel configuration lacks what its post-process reads: "
+            f"{origin(cfg)}The digitalmodel configuration lacks what its post-process reads: "
             + ", ".join(missing)
             + "."
             + (hint((name.split(".")[0] for name in missing), cfg, SECTIONS) or " Add them, or switch off the output.")
@@ -53,15 +54,10 @@ def _check_record(cfg: Mapping[str, Any]) -> None:
     read |= {f"{output}_settings" for output in ("summary", "linked_statistics") if flags and flagged(cfg, output)}
     if name in read and name in cfg and (not cfg[name] or (flags and visits_files(cfg))):
         raise SettingsError(
-            f"{_origin(cfg)}meta.basename (where there is none, basename) is {name}, the name of a section of the "
+            f"{origin(cfg)}meta.basename (where there is none, basename) is {name}, the name of a section of the "
             "configuration: digitalmodel puts its record there before the first file, loses the section, and fails. "
             "Give another name: `meta: {basename: orcaflex_post_process}`."
         )
-
-
-def _origin(cfg: Mapping[str, Any]) -> str:
-    """The YAML, as a message begins; nothing where there is none."""
-    return f"{cfg['Analysis']['CustomInputFile']}: " if _stands(cfg, ("Analysis", "CustomInputFile")) else ""
 
 
 def _needed_by_outputs(cfg: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -24,7 +24,7 @@ import yaml
 
 from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
 from orcabatch.digitalmodel.check.lines import Lines, lines_of
-from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory
+from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory, origin
 from orcabatch.digitalmodel.input_files import faults as file_faults
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
 from orcabatch.digitalmodel.spelling import check_performance
@@ -268,7 +268,7 @@ def _files(cfg: AttributeDict) -> tuple[Path, ...]:
         where = "file_management.flag is off and file_management.input_files.sim lists no file."
     files = _lookup(cfg, "file_management.input_files.sim")
     if not files:
-        raise SourceError(f"{cfg['Analysis']['CustomInputFile']}: {where}")
+        raise SourceError(f"{origin(cfg)}{where}")
     return tuple(Path(file).absolute() for file in files)
 
 

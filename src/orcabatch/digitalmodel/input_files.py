@@ -38,7 +38,7 @@ def find_input_files(cfg: MutableMapping[str, Any]) -> dict[str, list[Path]]:
     except ValueError as error:  # what pathlib makes of `*case**.sim`
         pattern = cfg["file_management"]["filename"].get("pattern")
         raise SourceError(
-            f"{cfg['Analysis'].get('CustomInputFile')}: file_management.filename.pattern: {pattern!r} cannot be looked "
+            f"{origin(cfg)}file_management.filename.pattern: {pattern!r} cannot be looked "
             f"for ({error}). digitalmodel puts a star before and behind it; write the part of the name that all files "
             "share, without stars at its ends."
         ) from error
@@ -113,9 +113,15 @@ def input_directory(cfg: Mapping[str, Any]) -> Path:
         return Path(os.path.abspath(asked))  # noqa: PTH100 - links stay as they are named
     looked = dict.fromkeys((root, str(Path.cwd())))
     raise SourceError(
-        f"The input folder {asked} does not exist (looked in {' and in '.join(looked)}). "
+        f"{origin(cfg)}The input folder {asked} does not exist (looked in {' and in '.join(looked)}). "
         "Correct file_management.input_directory, or give file_management.input_directory=FOLDER."
     )
+
+
+def origin(cfg: Mapping[str, Any]) -> str:
+    """The YAML, as a message begins (there may be several in one call); nothing where there is none."""
+    name = (cfg.get("Analysis") or {}).get("CustomInputFile")
+    return f"{name}: " if name else ""
 
 
 def search(folder: Path, filename: Mapping[str, Any]) -> dict[str, list[Path]]:
