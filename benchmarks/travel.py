@@ -26,7 +26,7 @@ from orcabatch.bench.configurations import Configuration
 from orcabatch.bench.findings import Findings
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.engine.contract import Task
-from orcabatch.engine.travel import pack
+from orcabatch.engine.executors.transport import pack
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.settings import parse_settings
 

@@ -12,7 +12,7 @@ import pytest
 import orcabatch
 from engine.fakes import locked
 from orcabatch.batch import run as running
-from orcabatch.engine import moving
+from orcabatch.engine.executors import auto_decision
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -30,7 +30,7 @@ def row(model):
 def held(monkeypatch):
     """Python's lock is always found taken, and moving pays as soon as one file has ended."""
     for name, value in {"LEAST_LOOKS": 1, "LEAST_WATCHED_S": 0.0, "WORTH": 0.0, "MARGIN": 0.0, "MEMORY_S": 1.0}.items():
-        monkeypatch.setattr(moving, name, value)
+        monkeypatch.setattr(auto_decision, name, value)
     monkeypatch.setattr(running, "host_probe", lambda cpus: locked)
     monkeypatch.setattr(running, "SAMPLE_INTERVAL_S", 1e-3)
 

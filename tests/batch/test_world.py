@@ -21,7 +21,7 @@ from engine import dask_cluster
 from engine.fakes import locked
 from orcabatch.batch import run as running
 from orcabatch.batch.result import warnings_text
-from orcabatch.engine import moving
+from orcabatch.engine.executors import auto_decision
 from orcabatch.errors import SettingsError
 from orcabatch.orcaflex.work import OrcaFlexWorker
 
@@ -144,7 +144,7 @@ def test_a_run_that_moves_sets_every_process_up(orcaflex, sims, tmp_path, monkey
     """`auto`: once here for the threads, once in each worker process that follows."""
     changes = {"LEAST_LOOKS": 1, "LEAST_WATCHED_S": 0.0, "WORTH": 0.0, "MARGIN": 0.0, "HELD": 0.1}
     for name, value in changes.items():
-        monkeypatch.setattr(moving, name, value)
+        monkeypatch.setattr(auto_decision, name, value)
     monkeypatch.setattr(running, "host_probe", lambda cpus: locked)
     monkeypatch.setattr(running, "SAMPLE_INTERVAL_S", 1e-3)
     monkeypatch.setattr(running.Run, "_stays", lambda self: "")

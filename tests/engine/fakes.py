@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orcabatch.engine import Sample, moving
+from orcabatch.engine import Sample
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Recipe, Task, Worker
+from orcabatch.engine.executors import auto_decision
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 
@@ -268,12 +269,12 @@ class FakeJob:
 @contextmanager
 def quick_to_move() -> Iterator[None]:
     """`executor: auto` moves as soon as one file has ended, wherever the lock is said to be taken."""
-    before = moving.LEAST_LOOKS, moving.LEAST_WATCHED_S, moving.WORTH
-    moving.LEAST_LOOKS, moving.LEAST_WATCHED_S, moving.WORTH = 1, 0.0, 0.0
+    before = auto_decision.LEAST_LOOKS, auto_decision.LEAST_WATCHED_S, auto_decision.WORTH
+    auto_decision.LEAST_LOOKS, auto_decision.LEAST_WATCHED_S, auto_decision.WORTH = 1, 0.0, 0.0
     try:
         yield
     finally:
-        moving.LEAST_LOOKS, moving.LEAST_WATCHED_S, moving.WORTH = before
+        auto_decision.LEAST_LOOKS, auto_decision.LEAST_WATCHED_S, auto_decision.WORTH = before
 
 
 def locked(pids: tuple[int, ...]) -> Sample:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from orcabatch.engine.entry import Bench
 from orcabatch.engine.executor import Executor
+from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.initializer import begin_here
-from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import death
 

@@ -11,8 +11,7 @@ import pytest
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.entry import Behind, Bench
-from orcabatch.engine.executor import Finished
-from orcabatch.engine.executors import build_executor
+from orcabatch.engine.executor import Finished, build_executor
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.signals import Finished as Ended

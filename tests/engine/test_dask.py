@@ -16,11 +16,13 @@ import pytest
 
 from engine import dask_cluster
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
-from orcabatch.engine import EngineOptions, Limits, SeatLimits, dask_executor, dask_worker, run
-from orcabatch.engine import dask_cluster as connection
-from orcabatch.engine.dask_places import Place, Places, Seen
-from orcabatch.engine.dask_worker import Crew, Order
+from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.executor import Died, Finished
+from orcabatch.engine.executors.dask import cluster as connection
+from orcabatch.engine.executors.dask import executor as dask_executor
+from orcabatch.engine.executors.dask import worker as dask_worker
+from orcabatch.engine.executors.dask.placement import Place, Places, Seen
+from orcabatch.engine.executors.dask.worker import Crew, Order
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.errors import SettingsError
@@ -181,7 +183,7 @@ def test_sessions_of_a_client_that_is_gone_are_closed(monkeypatch: pytest.Monkey
     dask_worker.work(ORDER, pickle.dumps(task(0)))
     dask_worker._dismiss_when_idle("run-1", crew)
     assert (book.count("open"), book.count("close")) == (1, 1)
-    assert dask_worker._crews == {}
+    assert worker._crews == {}
 
 
 def test_nothing_of_dask_is_imported_by_other_executors() -> None:

@@ -162,7 +162,7 @@ def test_a_retry_of_an_earlier_tier_finds_a_seat(tmp_path: Path) -> None:
 
 def test_a_worker_that_does_not_close_makes_nobody_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first tier's model cannot be closed: its seat stays taken, and the rest is given up with the reason."""
-    from orcabatch.engine import leaving
+    from orcabatch.engine.executors import leaving
 
     monkeypatch.setattr(leaving, "CLOSING_S", 0.05)
     stays, said = threading.Event(), []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcabatch.engine.moving import LEAST_WATCHED_S, Look, Prospects, Verdict, Watch
+from orcabatch.engine.executors.auto_decision import LEAST_WATCHED_S, Look, Prospects, Verdict, Watch
 
 GB = 10**9
 PROSPECTS = Prospects(processes=8, cpus=8, start_s=3.0, total_files=100, total_bytes=100 * GB)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orcabatch.engine.placing import NEW, Cpus, Place, choose, node_for_new, nodes_for
+from orcabatch.engine.executors.placing import NEW, Cpus, Place, choose, node_for_new, nodes_for
 
 HOSTS: dict[int, tuple[Cpus, ...]] = {
     1: ((0, 1, 2, 3),),

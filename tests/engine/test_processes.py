@@ -16,8 +16,8 @@ import pytest
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.executors import build_executor
-from orcabatch.engine.travel import stays_because
+from orcabatch.engine.executor import build_executor
+from orcabatch.engine.executors.transport import stays_because
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
 
@@ -136,8 +136,8 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.executors import build_executor
-from orcabatch.engine.travel import stays_because
+from orcabatch.engine.executor import build_executor
+from orcabatch.engine.executors.transport import stays_because
 print("script runs")
 options = EngineOptions(executor="processes", processes=2)
 limits = Limits(max_limit=2, fixed_limit=2)

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import endings, executor, runs, signals
 from orcabatch.engine.diary import Diary, Recorder
 from orcabatch.engine.echo import echo
-from orcabatch.engine.executors import build_executor
+from orcabatch.engine.executor import build_executor
 from orcabatch.engine.gate import Gate
 from orcabatch.engine.progress import Progress
 from orcabatch.engine.readahead import ReadAhead

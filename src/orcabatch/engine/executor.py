@@ -10,7 +10,7 @@ keeps each on the thread that opened it, and says truthfully what became of ever
 
 All calls but `wake` come from the dispatcher's thread. Instants are those of `time.perf_counter`, which one machine's
 processes share.
-See also `serial`, `threads`, `processes`, `dask_executor`, `switching` beside this module.
+See also the modules of `orcabatch.engine.executors`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.executors import ExecutorFacts, facts_of
+from orcabatch.engine.executors import EXECUTORS, ExecutorFacts, facts_of
 from orcabatch.engine.meter import give_back
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Note, Task
+    from orcabatch.engine.contract import Note, Recipe, Task
+    from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.signals import Limits, Probe
     from orcabatch.outcome import FileOutcome, Phase
 
@@ -314,3 +316,14 @@ class Executor(ABC):
     def limits_of_all(self, limits: Limits, files: int) -> Limits:
         """The limits of the whole run: what is each machine's or each process's is left to the executor."""
         return limits
+
+
+def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> Executor:
+    """The executor that the options name; no worker is started yet.
+
+    Raises:
+        SettingsError: the recipe cannot be sent to worker processes, or there is no dask cluster.
+    """
+    # Imported only where it is used: `distributed` is an extra, and worker processes are no affair of threads.
+    executor: Executor = import_module(EXECUTORS[options.executor].module).build(recipe, options, limits, tasks)
+    return executor

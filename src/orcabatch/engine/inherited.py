@@ -20,8 +20,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from orcabatch.engine import travel
 from orcabatch.engine.echo import SPEAKING, Speaker
+from orcabatch.engine.executors import transport
 from orcabatch.engine.surroundings import NumpyErrors, Surroundings
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Inherited:
             tuple(packed for each in warnings.filters if (packed := _packed(each)) is not None),
             decimal.getcontext().copy(),
             None if numpy is None else numpy.actions,
-            None if initializer is None else travel.pack(initializer, asked),
+            None if initializer is None else transport.pack(initializer, asked),
         )
 
     def take_over(self) -> None:

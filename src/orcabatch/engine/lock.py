@@ -3,7 +3,7 @@
 Waiting for the lock looks like waiting for a disk: wall time without CPU time. No operating system tells them apart,
 so one thread asks: it lets the lock go for an instant and sees how long it takes to have it back. Its waiting is a fair
 sample of what every worker thread of this process waits for each time a call into the DLL returns.
-Does not cover what follows: see `concurrency` (how many files at once), `moving`, `orcabatch.monitor`.
+Does not cover what follows: see `concurrency` (how many files at once), `auto_decision`, `orcabatch.monitor`.
 """
 
 from __future__ import annotations

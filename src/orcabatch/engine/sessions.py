@@ -3,7 +3,7 @@
 Covers taking tasks one after the other, closing the worker on its own thread whatever happens, and saying so when the
 thread ends in the middle of a task. Outputs may be written beside the next task, each task's on a thread of its own: a
 folder that is slow, or does not answer at all, delays those of that task alone. Does not cover who starts the session
-(`threads`, `child`).
+(`threads`, `process_main`).
 """
 
 from __future__ import annotations

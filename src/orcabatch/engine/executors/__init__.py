@@ -7,16 +7,6 @@ decide by, they ask its facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.executor import Executor
-    from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits
 
 THREADS, PROCESSES = "threads", "processes"
 AUTO = "auto"
@@ -42,25 +32,14 @@ class ExecutorFacts:
 
 
 EXECUTORS: dict[str, ExecutorFacts] = {
-    AUTO: ExecutorFacts("orcabatch.engine.switching", in_process=True),
-    "serial": ExecutorFacts("orcabatch.engine.serial", in_process=True, in_order=True),
-    THREADS: ExecutorFacts("orcabatch.engine.threads", in_process=True),
-    PROCESSES: ExecutorFacts("orcabatch.engine.processes"),
-    "dask": ExecutorFacts("orcabatch.engine.dask_executor", elsewhere=True),
+    AUTO: ExecutorFacts("orcabatch.engine.executors.auto", in_process=True),
+    "serial": ExecutorFacts("orcabatch.engine.executors.serial", in_process=True, in_order=True),
+    THREADS: ExecutorFacts("orcabatch.engine.executors.threads", in_process=True),
+    PROCESSES: ExecutorFacts("orcabatch.engine.executors.processes"),
+    "dask": ExecutorFacts("orcabatch.engine.executors.dask.executor", elsewhere=True),
 }
 
 
 def facts_of(name: str) -> ExecutorFacts:
     """What is true of the executor of that name; without one, what is true of a loop of the caller's own."""
     return EXECUTORS.get(name, ExecutorFacts("", in_process=True, in_order=True))
-
-
-def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> Executor:
-    """The executor that the options name; no worker is started yet.
-
-    Raises:
-        SettingsError: the recipe cannot be sent to worker processes, or there is no dask cluster.
-    """
-    # Imported only where it is used: `distributed` is an extra, and worker processes are no affair of threads.
-    executor: Executor = import_module(EXECUTORS[options.executor].module).build(recipe, options, limits, tasks)
-    return executor

@@ -1,12 +1,12 @@
 """The executor behind `executor: auto`: begins with threads, and goes on in worker processes once that pays.
 
-    submit ──> threads                          until the verdict of `moving`
+    submit ──> threads                          until the verdict of `auto_decision`
     submit ──> processes, threads run dry       afterwards
     submit ──> threads again                    if recipe or results turn out not to travel
 
-Covers carrying out the decision, both ways, without losing a task. Does not cover the decision itself (`moving`). A
-file that a thread has is never taken from it. What cannot be sent to a process, or back from it, is done on a thread:
-`auto` never fails a file that threads would have done.
+Covers carrying out the decision, both ways, without losing a task. Does not cover the decision itself
+(`auto_decision`). A file that a thread has is never taken from it. What cannot be sent to a process, or back from it,
+is done on a thread: `auto` never fails a file that threads would have done.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import moving, travel
 from orcabatch.engine.executor import Broken, Chosen, Died, Executor, Finished, Held, Message, Written
-from orcabatch.engine.mailbox import Mailbox
-from orcabatch.engine.processes import ProcessExecutor
-from orcabatch.engine.threads import ThreadExecutor, pools_of
+from orcabatch.engine.executors import auto_decision, transport
+from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.processes import ProcessExecutor
+from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class SwitchingExecutor(Executor):
         recipe: Recipe,
         options: EngineOptions,
         sizes: Mapping[str, int],
-        prospects: moving.Prospects,
+        prospects: auto_decision.Prospects,
         scope: Scope = "process",
     ) -> None:
         self._recipe = recipe
@@ -63,7 +63,7 @@ class SwitchingExecutor(Executor):
         self._allowed = sys.maxsize
         self._threads = ThreadExecutor(recipe, sizes, self._bell.wake, scope, options.initializer)
         self._processes: ProcessExecutor | None = None
-        self._watch = moving.Watch()
+        self._watch = auto_decision.Watch()
         self._chosen: Chosen | None = None
         self._said: list[Message] = []
         self._here: dict[int, Task] = {}
@@ -203,7 +203,7 @@ class SwitchingExecutor(Executor):
             if isinstance(message, Broken):
                 self._come_back(message.message)
                 break
-            if isinstance(message, Finished | Written) and any(map(travel.did_not_travel, message.outcomes)):
+            if isinstance(message, Finished | Written) and any(map(transport.did_not_travel, message.outcomes)):
                 self._stop_sending("a result could not be sent back from its worker process")
                 self._again_here(message.index)
                 continue
@@ -252,7 +252,7 @@ class SwitchingExecutor(Executor):
     def _look(self, sample: Sample) -> None:
         if self._chosen is not None or self._began_s is None:
             return
-        look = moving.Look(
+        look = auto_decision.Look(
             now_s=time.perf_counter() - self._began_s,
             busy=len(self._busy_here),
             lock_taken=sample.gil_taken,
@@ -282,8 +282,8 @@ class SwitchingExecutor(Executor):
 
     def _hindrance(self) -> str | None:
         """Why the run stays although moving would pay; None: nothing."""
-        reason = travel.stays_because(self._recipe, self._options.initializer)
-        if reason is None and self._sample is not None and not travel.returns(self._sample):
+        reason = transport.stays_because(self._recipe, self._options.initializer)
+        if reason is None and self._sample is not None and not transport.returns(self._sample):
             reason = "its results cannot be sent back from worker processes"
         return reason
 
@@ -308,7 +308,7 @@ def _ended(message: Message) -> tuple[int, ...]:
 
 def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> SwitchingExecutor:
     """As the registry of executors asks for it."""
-    prospects = moving.Prospects(
+    prospects = auto_decision.Prospects(
         processes=options.processes * options.threads_per_process,
         cpus=limits.cpus,
         start_s=options.start_cost_s,

@@ -3,9 +3,9 @@
     scheduler ── one dask task per file ──> work() ── Session (opens, works, closes on its own thread)
     client <── started, phases, notes: as events ──┘   └── the outcomes: as the dask task's result ──> client
 
-Covers the worker's side of `executor: dask`: it does what `child` does in a worker process. Does not cover the client's
-side (`dask_executor`). A dask thread only waits for the session that has its file: a model never leaves the thread that
-made it, and dask says nothing about which of its threads runs what.
+Covers the worker's side of `executor: dask`: it does what `process_main` does in a worker process. Does not cover the
+client's side (`executor`). A dask thread only waits for the session that has its file: a model never leaves the thread
+that made it, and dask says nothing about which of its threads runs what.
 
 The sessions of a run live until the run's client closes them, or until they had nothing to do for `IDLE_S`: a client
 that was killed closes nothing, and a model holds memory and a licence seat.
@@ -26,13 +26,13 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
-from orcabatch.engine.child import give_way, report
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
+from orcabatch.engine.executors.process_main import give_way, report
+from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
 from orcabatch.engine.shared_state import Watch
-from orcabatch.engine.wire import Report
 from orcabatch.versions import DECISIVE, installed_version
 
 if TYPE_CHECKING:

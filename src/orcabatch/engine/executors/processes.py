@@ -3,7 +3,8 @@
     dispatcher ── Give ──> child process 1: worker 1-1, 1-2      a reader thread per child posts what comes back
                            child process 2: worker 2-1, 2-2
 
-Covers starting, filling, killing, replacing and ending worker processes. Does not cover what happens in them (`child`).
+Covers starting, filling, killing, replacing and ending worker processes. Does not cover what happens in them
+(`process_main`).
 
 A process that dies costs the tasks it held, and nothing else: they are reported (`Died`), and the next task starts a
 new one. Tasks that are suspected of having killed a process run alone in theirs (`alone`), so that a file that kills
@@ -30,13 +31,14 @@ from multiprocessing.spawn import get_executable
 from typing import TYPE_CHECKING, TypeVar
 
 from orcabatch.console import exit_code_text
-from orcabatch.engine import endings, placing, runs, travel, wire
-from orcabatch.engine.child import BOOTSTRAP
+from orcabatch.engine import endings, runs
 from orcabatch.engine.echo import echo
 from orcabatch.engine.executor import Complaint, Died, Executor, Finished, Held, Logged, Message, Warned, Written
+from orcabatch.engine.executors import placing, transport
+from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
+from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.process_main import BOOTSTRAP
 from orcabatch.engine.inherited import Inherited
-from orcabatch.engine.leaving import CLOSING_S, Leaving
-from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure
@@ -62,7 +64,7 @@ class _Told:
     """Something came from a child."""
 
     child: _Child
-    word: wire.Word
+    word: transport.Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class _Child:
         refused: a model was refused its licence seat here, since a file went well.
     """
 
-    def __init__(self, number: int, node: int, setup: wire.Setup, post: Callable[[_Told | _Gone], None]) -> None:
+    def __init__(self, number: int, node: int, setup: transport.Setup, post: Callable[[_Told | _Gone], None]) -> None:
         self.number = number
         self.node = node
         self.name = setup.name
@@ -114,12 +116,12 @@ class _Child:
             **_apart(),  # type: ignore[call-overload]
         )
         self.pid: int = self.process.pid
-        self._wire = wire.Wire(self.process.stdout, self.process.stdin)
+        self._wire = transport.Wire(self.process.stdout, self.process.stdin)
         self.reader = threading.Thread(target=self._read, name=f"orcabatch-{self.name}-reader", daemon=True)
         self.reader.start()
         self._begin(setup)
 
-    def say(self, word: wire.Word) -> None:
+    def say(self, word: transport.Word) -> None:
         """Tell it something; if it is gone, `_Gone` will say so."""
         try:
             self._wire.send(word)
@@ -147,12 +149,12 @@ class _Child:
         """Close the worker of the slot."""
         self.open.discard(slot)
         self.resting.add(slot)
-        self.say(wire.Rest(slot))
+        self.say(transport.Rest(slot))
 
     def leave(self) -> None:
         """Let it end when its tasks are done."""
         self.leaving = True
-        self.say(wire.Close())
+        self.say(transport.Close())
 
     def kill(self) -> None:
         """End it now."""
@@ -166,7 +168,7 @@ class _Child:
         if not self.reader.is_alive():
             self._wire.close()
 
-    def _begin(self, setup: wire.Setup) -> None:
+    def _begin(self, setup: transport.Setup) -> None:
         try:
             self.process.stdin.write(pickle.dumps(sys.path))
             self.process.stdin.flush()
@@ -203,7 +205,7 @@ class ProcessExecutor(Executor):
         ring: Callable[[], None] | None = None,
         scope: Scope = "process",
     ) -> None:
-        self._recipe = travel.pack(recipe, options.asked)
+        self._recipe = transport.pack(recipe, options.asked)
         self._inherited = Inherited.here(options.initializer, options.asked)
         self._options = options
         self._slots = options.threads_per_process
@@ -302,7 +304,7 @@ class ProcessExecutor(Executor):
         writing = next((each for each in self._children if index in each.writing), None)
         if child is None and writing is not None:
             writing.writing.discard(index)
-            writing.say(wire.Drop(index))
+            writing.say(transport.Drop(index))
             return True
         if child is None:
             self._waiting = deque(entry for entry in self._waiting if entry[0].index != index)
@@ -333,7 +335,7 @@ class ProcessExecutor(Executor):
     def collect(self) -> None:
         """Collect garbage in every process."""
         for child in self._children:
-            child.say(wire.Collect())
+            child.say(transport.Collect())
 
     def close(self, *, now: bool = False) -> None:
         """End all processes and wait for them; those that do not close their workers in time are killed."""
@@ -350,7 +352,7 @@ class ProcessExecutor(Executor):
         self._children.clear()
         self._where.clear()
         for item in self._mailbox.take(0):
-            if isinstance(item, _Told) and isinstance(item.word, wire.Report):
+            if isinstance(item, _Told) and isinstance(item.word, transport.Report):
                 self._last_word(item.word.message)
 
     def _last_word(self, message: Message) -> None:
@@ -441,7 +443,7 @@ class ProcessExecutor(Executor):
 
     def _new(self, node: int) -> _Child | None:
         self._numbers += 1
-        setup = wire.Setup(
+        setup = transport.Setup(
             self._recipe,
             self._inherited,
             f"process-{self._numbers}",
@@ -467,30 +469,30 @@ class ProcessExecutor(Executor):
         child.open.add(slot)
         child.alone, child.refused = alone, False
         self._where[task.index] = child
-        child.say(wire.Give(slot, packed))
+        child.say(transport.Give(slot, packed))
 
     # --- what came back ---
 
-    def _told(self, child: _Child, word: wire.Word) -> list[Message]:
+    def _told(self, child: _Child, word: transport.Word) -> list[Message]:
         match word:
-            case wire.Hello(pid):
+            case transport.Hello(pid):
                 child.pid = pid
                 return []
-            case wire.LockTaken(share):
+            case transport.LockTaken(share):
                 child.lock_taken = share
-            case wire.Rested(slot):
+            case transport.Rested(slot):
                 child.resting.discard(slot)
                 self._leaving.discard((child, slot))
-            case wire.Report(Finished() as finished, values, resident):
+            case transport.Report(Finished() as finished, values, resident):
                 return self._finished(child, finished, values, resident)
-            case wire.Report(Written() as written, values, resident):
+            case transport.Report(Written() as written, values, resident):
                 return self._written(child, written, values, resident)
-            case wire.Report(Died(indices=(index,)) as died):
+            case transport.Report(Died(indices=(index,)) as died):
                 left = self._take(index, child)
                 if left is not None:
                     child.open.discard(left)
                     return [died]
-            case wire.Report(message):
+            case transport.Report(message):
                 return [message]
             case _:
                 pass
@@ -561,14 +563,14 @@ class ProcessExecutor(Executor):
 
 
 def _with_values(done: Ending, values: Sequence[bytes]) -> Ending:
-    return replace(done, outcomes=tuple(map(travel.unpack_value, done.outcomes, values)))
+    return replace(done, outcomes=tuple(map(transport.unpack_value, done.outcomes, values)))
 
 
-def _unpacked(name: str, packed: bytes) -> wire.Word:
+def _unpacked(name: str, packed: bytes) -> transport.Word:
     try:
-        return wire.unpack(packed)
+        return transport.unpack(packed)
     except Exception as error:  # noqa: BLE001 - a note's content may be the user's own, and runs its code
-        return wire.Report(Complaint(f"something that worker process {name} said cannot be unpacked: {error!r}"))
+        return transport.Report(Complaint(f"something that worker process {name} said cannot be unpacked: {error!r}"))
 
 
 def unsendable(task: Task, error: Exception) -> Finished:

@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING
 
 from orcabatch.engine import endings, runs
 from orcabatch.engine.executor import Closed, Complaint, Died, Executor, Finished, Held, Message, Returned, Written
+from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
+from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.initializer import Initializer, begin_here
-from orcabatch.engine.leaving import CLOSING_S, Leaving
-from orcabatch.engine.mailbox import Mailbox
 from orcabatch.engine.meter import MemoryMeter
 from orcabatch.engine.sessions import Session
 from orcabatch.engine.shared_state import Watch

@@ -1,7 +1,7 @@
 """What runs in a worker process: sessions on threads, orders from the parent, an end when either ends.
 
 Covers the life of the process. Does not cover the parent's side (`processes`). The user's script is not run again:
-the parent starts `python -c` with `BOOTSTRAP`, gives it its own `sys.path`, and everything else by way of the wire.
+the parent starts `python -c` with `BOOTSTRAP`, gives it its own `sys.path`, and everything else by way of the pipe.
 
 Standard output belongs to the wire; whatever user code prints goes to standard error, and standard input is empty. The
 process ignores Ctrl-C and Ctrl-Break: its parent decides what they mean, and it ends with its parent.
@@ -19,16 +19,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
-from orcabatch.engine import travel
 from orcabatch.engine.echo import Speaker
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message, Written
-from orcabatch.engine.lock import LockWatch
-from orcabatch.engine.meter import MemoryMeter, resident_bytes
-from orcabatch.engine.options import ON_THREADS
-from orcabatch.engine.sessions import Session
-from orcabatch.engine.shared_state import Watch
-from orcabatch.engine.surroundings import Surroundings
-from orcabatch.engine.wire import (
+from orcabatch.engine.executors.transport import (
     Close,
     Collect,
     Drop,
@@ -41,15 +34,22 @@ from orcabatch.engine.wire import (
     Setup,
     Wire,
     Word,
+    pack_value,
     unpack,
 )
+from orcabatch.engine.lock import LockWatch
+from orcabatch.engine.meter import MemoryMeter, resident_bytes
+from orcabatch.engine.options import ON_THREADS
+from orcabatch.engine.sessions import Session
+from orcabatch.engine.shared_state import Watch
+from orcabatch.engine.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
 
 BOOTSTRAP = (
     "import os, pickle, sys; f = os.fdopen(os.dup(0), 'rb'); sys.path[:] = pickle.load(f); "
-    "from orcabatch.engine.child import main; main(f)"
+    "from orcabatch.engine.executors.process_main import main; main(f)"
 )
 
 
@@ -205,7 +205,7 @@ def report(message: Message) -> Report:
     """A worker's message with the results packed, each by itself."""
     if not isinstance(message, Finished | Written):
         return Report(message)
-    pairs = [travel.pack_value(outcome) for outcome in message.outcomes]
+    pairs = [pack_value(outcome) for outcome in message.outcomes]
     bare = replace(message, outcomes=tuple(outcome for outcome, _ in pairs))
     return Report(bare, tuple(packed for _, packed in pairs), resident_bytes())
 

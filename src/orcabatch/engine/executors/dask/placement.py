@@ -1,7 +1,7 @@
 """Which dask worker gets which file: slots, memory of each worker, limits of each machine, licence seats.
 
 Covers the choice among the workers that are there, as a function of what is known about them. Does not cover finding
-out (`dask_cluster`) nor doing (`dask_executor`). A worker gets a file when four things hold at once:
+out (`cluster`) nor doing (`executor`). A worker gets a file when four things hold at once:
 
     - one of its threads is free, and it does not have to be left alone;
     - its memory takes the file: the same arithmetic as for a whole host (`memory`), with the worker's own limit. A

@@ -2,8 +2,8 @@
 
     Look, Look, ... ──> Watch.step ──> Verdict (move, stay, or nothing yet) with its reason
 
-Covers the decision. Does not cover how it is carried out (`orcabatch.engine.switching`) nor whether functions and data
-can travel (`orcabatch.engine.travel`): that is asked only once moving is worth it.
+Covers the decision. Does not cover how it is carried out (`auto`, beside this module) nor whether functions and data
+can travel (`transport`): that is asked only once moving is worth it.
 
 Threads share one interpreter. Where its lock is found taken nearly all the time, `n` threads do the work of one, and
 `p` processes do that of `p`:

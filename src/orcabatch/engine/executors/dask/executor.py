@@ -1,9 +1,9 @@
 """The dask executor: files go to dask workers, on this machine or on many.
 
-    dispatcher ── submit ──> DaskExecutor ── one dask task per file ──> work() on a worker (`dask_worker`)
+    dispatcher ── submit ──> DaskExecutor ── one dask task per file ──> work() on a worker (`worker`)
                                │  ^ started, phases, notes: published by the worker; outcomes: the task's result
-                               v  └ who is there, with how much memory: asked of the scheduler (`dask_cluster`)
-                             Places: which worker gets the file (`dask_places`)
+                               v  └ who is there, with how much memory: asked of the scheduler (`cluster`)
+                             Places: which worker gets the file (`placement`)
 
 Covers what becomes of each file. A worker that dies costs the files it held, and nothing else; they go to another one,
 alone, as with worker processes. A worker that joins gets files from then on. A worker that cannot do the work (other
@@ -25,16 +25,17 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import endings, memory, travel
-from orcabatch.engine.dask_cluster import Cluster
-from orcabatch.engine.dask_places import Place, Places, Seen
-from orcabatch.engine.dask_worker import Order, versions
+from orcabatch.engine import endings, memory
 from orcabatch.engine.executor import Broken, Complaint, Died, Executor, Finished, Message, PhaseEntered, Started
+from orcabatch.engine.executors import transport
+from orcabatch.engine.executors.dask.cluster import Cluster
+from orcabatch.engine.executors.dask.placement import Place, Places, Seen
+from orcabatch.engine.executors.dask.worker import Order, versions
+from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.processes import unsendable
+from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited
-from orcabatch.engine.mailbox import Mailbox
-from orcabatch.engine.processes import unsendable
 from orcabatch.engine.signals import Sample
-from orcabatch.engine.wire import Report
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -100,7 +101,7 @@ class DaskExecutor(Executor):
         self._run = f"orcabatch-{uuid.uuid4().hex[:12]}"
         self._order = Order(
             self._run,
-            travel.pack(recipe, "executor: dask"),
+            transport.pack(recipe, "executor: dask"),
             Inherited.here(options.initializer, "executor: dask"),
             versions(),
             options.priority == "low",
@@ -295,7 +296,7 @@ class DaskExecutor(Executor):
             case Report(Finished() as finished, values):
                 measured = max(each.usage.peak_memory_bytes for each in finished.outcomes)
                 self._take(index, measured)
-                outcomes = tuple(map(travel.unpack_value, finished.outcomes, values))
+                outcomes = tuple(map(transport.unpack_value, finished.outcomes, values))
                 return [_on_our_clock(replace(finished, outcomes=outcomes))]
             case other:
                 raise RuntimeError(f"a dask worker answered {other!r}")

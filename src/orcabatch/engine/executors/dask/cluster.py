@@ -1,7 +1,7 @@
 """The connection to a dask cluster: one at an address, or one of our own on this machine.
 
 Covers all that is asked of `distributed`, which is imported here and in the workers only. Does not cover which worker
-gets which file (`dask_places`) nor what follows from what comes back (`dask_executor`).
+gets which file (`placement`) nor what follows from what comes back (`executor`).
 
 Why workers are looked up several times a second: when one dies, dask keeps the task for another or waits for that
 address to come back, and tells the client neither; what the cluster does about it is the scheduler's setting, not ours.
@@ -18,9 +18,9 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import Any
 
-from orcabatch.engine import dask_worker
-from orcabatch.engine.dask_places import Seen
-from orcabatch.engine.leaving import CLOSING_S
+from orcabatch.engine.executors.dask import worker
+from orcabatch.engine.executors.dask.placement import Seen
+from orcabatch.engine.executors.leaving import CLOSING_S
 from orcabatch.errors import SettingsError
 
 _log = logging.getLogger(__name__)
@@ -110,12 +110,12 @@ class Cluster:
         """Have what the workers of a run publish."""
         self._client.subscribe_topic(run, lambda event: tell(event[1]))
 
-    def give(self, key: str, address: str, order: dask_worker.Order, task: bytes) -> Future[bytes]:
+    def give(self, key: str, address: str, order: worker.Order, task: bytes) -> Future[bytes]:
         """Give a worker a file; what comes back is a packed `Report`. `drop` it instead of cancelling the future."""
 
         async def carry() -> bytes:
             given = self._given[key] = self._client.submit(
-                *(dask_worker.work, order, task),
+                *(worker.work, order, task),
                 key=key,
                 workers=[address],
                 allow_other_workers=False,
@@ -142,15 +142,15 @@ class Cluster:
 
     def end_process(self, address: str) -> None:
         """End a worker's process, soon."""
-        self._tell([address], dask_worker.leave)
+        self._tell([address], worker.leave)
 
     def collect(self, addresses: Collection[str]) -> None:
         """Give memory back there, soon."""
-        self._tell(addresses, dask_worker.collect)
+        self._tell(addresses, worker.collect)
 
     def close_sessions(self, run: str, addresses: Collection[str], *, wait: bool) -> None:
         """Close the sessions of a run on these workers."""
-        told = self._tell(addresses, dask_worker.close_run, run, wait=wait)
+        told = self._tell(addresses, worker.close_run, run, wait=wait)
         if wait and told is not None and wait_for([told], CLOSING_S).not_done:
             _log.warning("the dask workers did not close their sessions within %g s", CLOSING_S)
 
@@ -160,7 +160,7 @@ class Cluster:
         if self._watcher is not None:
             self._watcher.join()
         if now and self._own is not None:
-            self._tell([worker.worker_address for worker in self._own.workers.values()], dask_worker.leave)
+            self._tell([worker.worker_address for worker in self._own.workers.values()], worker.leave)
         for step in (lambda: self._client.unsubscribe_topic(run), self._client.close, self._close_own):
             try:
                 step()
@@ -199,7 +199,7 @@ def _local(distributed: Any, processes: int, threads: int) -> Any:
         processes=True,
         dashboard_address="127.0.0.1:0",  # None would take port 8787, and warn where that is taken
         scheduler_kwargs={"dashboard": False},
-        preload=["orcabatch.engine.dask_worker"],
+        preload=["orcabatch.engine.executors.dask.worker"],
         silence_logs=logging.CRITICAL,
     )
 
