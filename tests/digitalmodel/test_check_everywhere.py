@@ -81,7 +81,7 @@ def test_no_configuration_that_is_meant_raises_an_alarm(record_property: pytest.
     """Nothing is said but what bleeds from column to column in case A, which is what that case is for."""
     said = said_of_all()
     record_property("configurations", len(said))
-    assert len(said) > 100
+    assert len(said) > 80
     assert {"dm_fsts.yml", "case A", "benchmark 900 columns"} <= said.keys()
     alarms = {name: texts for name, texts in said.items() if texts}
     bled = (
