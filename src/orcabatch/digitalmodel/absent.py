@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.vocabulary import DATA, SETTINGS_OF
-from orcabatch.digitalmodel.settle import flagged, writes_series
+from orcabatch.digitalmodel.serial_order import flagged, writes_series
 from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.settings.nearest import alike_names

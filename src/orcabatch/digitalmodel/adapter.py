@@ -30,7 +30,7 @@ from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings
 from orcabatch.digitalmodel.questions import questions_of
 from orcabatch.digitalmodel.savings import completed, saving
-from orcabatch.digitalmodel.settle import AS_GIVEN, Order, flagged, labels, settle, writes_series
+from orcabatch.digitalmodel.serial_order import AS_GIVEN, Order, flagged, labels, settle, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError

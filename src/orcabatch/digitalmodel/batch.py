@@ -3,7 +3,7 @@
     from_cfg ── files, postprocess ──> engine ── ready, payload, noted, finished ──> outcomes ── conclude ──> outputs
 
 Works on a copy of the caller's configuration; only `conclude` writes back into the caller's what digitalmodel itself
-would have left there. Does not know about workers, memory or order of work. See also `orcabatch.digitalmodel.settle`
+would have left there. Does not know about workers, memory or order of work. See also `orcabatch.digitalmodel.serial_order`
 (who waits for whom) and `orcabatch.digitalmodel.adapter` (what is done with one file).
 """
 
@@ -30,7 +30,7 @@ from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_ma
 from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, listed_again, otherwise
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, respelled, unpacked
-from orcabatch.digitalmodel.settle import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
+from orcabatch.digitalmodel.serial_order import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
 from orcabatch.digitalmodel.voices import Voice
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files

@@ -14,7 +14,7 @@ from typing import Any
 from orcabatch.digitalmodel.arguments import SECTIONS
 from orcabatch.digitalmodel.base_config import STATISTICS
 from orcabatch.digitalmodel.input_files import origin
-from orcabatch.digitalmodel.settle import flagged, visits_files, writes_series
+from orcabatch.digitalmodel.serial_order import flagged, visits_files, writes_series
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.layout import UNTESTED
-from orcabatch.digitalmodel.settle import Needs, flagged
+from orcabatch.digitalmodel.serial_order import Needs, flagged
 from orcabatch.digitalmodel.silent_columns import of_results, overwritten
 from orcabatch.digitalmodel.silent_ends import Reach, cut, differences, first_decides, will_be_cut
 from orcabatch.notice import Notice, Silent

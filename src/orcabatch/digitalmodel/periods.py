@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orcabatch.digitalmodel.settle import columns, flagged, writes_series
+from orcabatch.digitalmodel.serial_order import columns, flagged, writes_series
 from orcabatch.orcaflex.incomplete import period_warning
 from orcabatch.text import shortened_list
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.gaps import Gap
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
-from orcabatch.digitalmodel.settle import Order, flagged
+from orcabatch.digitalmodel.serial_order import Order, flagged
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode

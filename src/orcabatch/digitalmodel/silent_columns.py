@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS, SETTINGS_OF
-from orcabatch.digitalmodel.settle import flagged, writes_series
+from orcabatch.digitalmodel.serial_order import flagged, writes_series
 from orcabatch.notice import Notice, Silent
 from orcabatch.settings import format_count
 from orcabatch.text import shortened_list

@@ -1,7 +1,7 @@
 """Time series that end where another file's simulation does: digitalmodel's serial loop does it without a word. Pure.
 
 An open period is closed once, with the planned end of the first file that stands in the output, for all files. See also
-`orcabatch.digitalmodel.settle` (how), `orcabatch.digitalmodel.notices` (when it is said).
+`orcabatch.digitalmodel.serial_order` (how), `orcabatch.digitalmodel.notices` (when it is said).
 """
 
 from __future__ import annotations

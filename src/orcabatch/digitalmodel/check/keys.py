@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.check.effective import OWN, Column, Group
 from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, Level
-from orcabatch.digitalmodel.settle import flagged
+from orcabatch.digitalmodel.serial_order import flagged
 from orcabatch.settings.nearest import MISSPELT, letters, nearest
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
 from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
 from orcabatch.digitalmodel.check.vocabulary import SETTINGS_OF
-from orcabatch.digitalmodel.settle import flagged, writes_series
+from orcabatch.digitalmodel.serial_order import flagged, writes_series
 
 
 def shape_faults(cfg: Mapping[str, Any], section: str, *, is_merged: bool = False) -> list[Finding]:

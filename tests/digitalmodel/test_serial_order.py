@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcabatch.digitalmodel.settle import AS_GIVEN, Needs, Order, Settling, needs_of, settle
+from orcabatch.digitalmodel.serial_order import AS_GIVEN, Needs, Order, Settling, needs_of, settle
 
 
 @dataclass(frozen=True)
