@@ -28,7 +28,7 @@ SOURCES = Path(orcabatch.__file__).parent
 DECISIVE_ROOMS = ("plan", "engine", "host", "settings", "monitor")
 
 HOMES = {
-    r"and \{[^{}]*\} more\b": {"text.py", "digitalmodel/check/finding.py", "digitalmodel/voices.py"},
+    r"and \{[^{}]*\} more\b": {"text.py", "digitalmodel/check/finding.py", "digitalmodel/output_capture.py"},
     r"metadata\.version\(": {"versions.py", "digitalmodel/reference_run.py"},
     r"""[(\[]["']small["'], ["']medium["'], ["']large["']""": set(),
     r"heapreplace\(": {"engine/waiting.py"},
@@ -43,7 +43,7 @@ HOMES = {
     r"""["']<file>["']""": {"outcome.py"},
     r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/checks.py", "plan/tuned.py"},
 }
-"""A rule as it would be written anew, and where it may stand: `finding` and `voices` know only how many more there are,
+"""A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more there are,
 the reference run stays free of orcabatch, as the measured side of `bench` does, a display folds events itself where no
 monitor does, errors are values in the worker's entry only, and what is
 true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""

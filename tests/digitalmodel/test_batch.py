@@ -21,8 +21,8 @@ from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Order
-from orcabatch.digitalmodel.voices import Voice
 from orcabatch.engine.contract import Task
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.work import OrcaFlexRecipe

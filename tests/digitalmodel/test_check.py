@@ -23,8 +23,8 @@ from orcabatch.digitalmodel.check.effective import effective_groups
 from orcabatch.digitalmodel.check.labels import name_faults
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, words_of
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
+from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.sources import find_sources
-from orcabatch.digitalmodel.voices import Voice
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 

@@ -22,7 +22,7 @@ from orcabatch import simulated
 from orcabatch.digitalmodel import batch as batch_module
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.layout import TESTED, find_layout, locate
-from orcabatch.digitalmodel.voices import MOST_CONCERNS, MOST_LINES, Voice, hush, route
+from orcabatch.digitalmodel.output_capture import MOST_CONCERNS, MOST_LINES, Voice, hush, route
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 

@@ -27,11 +27,11 @@ from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings
 from orcabatch.digitalmodel.questions import questions_of
 from orcabatch.digitalmodel.savings import completed, saving
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Order, flagged, labels, settle, writes_series
-from orcabatch.digitalmodel.voices import Voice
 from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError
 from orcabatch.outcome import Phase

@@ -28,10 +28,10 @@ from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
 from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, listed_again, otherwise
+from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.serial_order import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
-from orcabatch.digitalmodel.voices import Voice
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 

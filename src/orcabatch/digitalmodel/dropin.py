@@ -22,7 +22,7 @@ from orcabatch.digitalmodel.batch import inside_router
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import line_names
-from orcabatch.digitalmodel.voices import Voice
+from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import and_more

@@ -24,8 +24,8 @@ import psutil
 
 from orcabatch.digitalmodel.frames import route_frames
 from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_orcfxapi
+from orcabatch.digitalmodel.output_capture import hush, route
 from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
-from orcabatch.digitalmodel.voices import hush, route
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 from orcabatch.versions import installed_version
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.serial_order import flagged
-from orcabatch.digitalmodel.voices import Voice
 from orcabatch.errors import SettingsError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.outcome import Phase
