@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel.absent import absence_named, empty_columns_named
+from orcabatch.digitalmodel.fast_paths import completed, saving
 from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
 from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
@@ -30,7 +31,6 @@ from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings
 from orcabatch.digitalmodel.questions import questions_of
-from orcabatch.digitalmodel.savings import completed, saving
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Order, flagged, labels, settle, writes_series
 from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError

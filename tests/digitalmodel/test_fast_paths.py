@@ -24,9 +24,9 @@ import orcabatch
 from dm_proof.configurations import CASES, break_files, configuration, drawn_configurations, write_files
 from dm_proof.harness import contents, with_output
 from orcabatch import simulated
+from orcabatch.digitalmodel.fast_paths import Curves, Names, ObjectTable, Row, completed, saving
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.questions import questions_of
-from orcabatch.digitalmodel.savings import Curves, Names, ObjectTable, Row, completed, saving
 
 pd = pytest.importorskip("pandas", reason="the tables are pandas'")
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
