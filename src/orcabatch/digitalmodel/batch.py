@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
-from orcabatch.digitalmodel import fold
+from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.layout import Layout, find_layout
@@ -210,8 +210,8 @@ class DigitalModelBatch(Batch):
         with Voice():
             self._leave_in_cfg(left, outcomes)
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
-            outputs += fold.save_summaries(layout, left, outcomes, failed_rows=failed_rows)
-            outputs += fold.save_linked(layout, left, outcomes)
+            outputs += combine.save_summaries(layout, left, outcomes, failed_rows=failed_rows)
+            outputs += combine.save_linked(layout, left, outcomes)
         outputs += save_failed_files(failed_files, outcomes)
         _write_back(left, self._given)
         if self._in_router and self._visits_files():

@@ -4,7 +4,7 @@ digitalmodel speaks through `print`, the root logger and loguru, from whatever t
 loggers belong to the whole process, so they cannot be turned aside for one thread. What can: the three *names* in
 digitalmodel's own modules. They are replaced by names that ask a context variable who listens in this thread: nobody
 (digitalmodel is used on its own): all goes where it always went; a `Voice`: it is kept there.
-Does not cover warnings of other libraries, nor what happens to the lines later (`orcabatch.digitalmodel.fold`).
+Does not cover warnings of other libraries, nor what happens to the lines later (`orcabatch.digitalmodel.combine`).
 """
 
 from __future__ import annotations
