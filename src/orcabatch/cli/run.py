@@ -13,7 +13,7 @@ from orcabatch.batch import BatchResult, carry_out
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.batch.sources import read_request
-from orcabatch.digitalmodel.arguments import parse_overrides
+from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.digitalmodel.source import YAML_SUFFIXES
 from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import Cause, Status

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from orcabatch.digitalmodel.arguments import SECTIONS
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.overrides import SECTIONS
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import SourceError
 

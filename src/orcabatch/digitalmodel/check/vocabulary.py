@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.digitalmodel.arguments import SECTIONS
 from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
+from orcabatch.digitalmodel.overrides import SECTIONS
 
 HISTORY, RANGE = "TimeHistory", "Range Graph"
 STATIC, DATA = ("Static Result", "StaticResult"), ("GetData", "Get Data")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcabatch.digitalmodel.arguments import SECTIONS, parse_overrides, read_value
+from orcabatch.digitalmodel.overrides import SECTIONS, parse_overrides, read_value
 from orcabatch.errors import SettingsError
 
 
