@@ -14,8 +14,8 @@ import pytest
 
 import orcabatch
 from orcabatch import simulated
-from orcabatch.digitalmodel.adapter import Writing, _Tables
 from orcabatch.digitalmodel.csv_text import write_csv
+from orcabatch.digitalmodel.postprocess import Writing, _Tables
 from orcabatch.outcome import Phase
 from orcabatch.store import atomic
 from orcabatch.store.behind import ROOM

@@ -19,9 +19,9 @@ import orcabatch
 from dm_proof.configurations import CASES, break_files, configuration, write_files
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated
-from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Order
 from orcabatch.engine.contract import Task
 from orcabatch.errors import OutputError, SettingsError

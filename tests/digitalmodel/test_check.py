@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from dm_proof.configurations import CASES, column, configuration, drawn_configurations, write_files
 from dm_proof.real_yamls import BASE, YAMLS
 from orcabatch import simulated
-from orcabatch.digitalmodel.adapter import described
 from orcabatch.digitalmodel.base_config import builtin_configuration
 from orcabatch.digitalmodel.check import Finding, check_configuration, lines_of, proven
 from orcabatch.digitalmodel.check.effective import effective_groups
@@ -24,6 +23,7 @@ from orcabatch.digitalmodel.check.labels import name_faults
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, words_of
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
 from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.postprocess import described
 from orcabatch.digitalmodel.sources import find_sources
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")

@@ -13,9 +13,9 @@ import pytest
 from dm_proof.configurations import CASES, configuration, write_files
 from dm_proof.harness import run, settings, with_output
 from orcabatch import simulated
-from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.finished import FinishedBatch
+from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.store.values import Damaged, decode, encode
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")

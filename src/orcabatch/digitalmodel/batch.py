@@ -4,7 +4,7 @@
 
 Works on a copy of the caller's configuration; only `conclude` writes back into the caller's what digitalmodel itself
 would have left there. Does not know about workers, memory or order of work. See also `orcabatch.digitalmodel.serial_order`
-(who waits for whom) and `orcabatch.digitalmodel.adapter` (what is done with one file).
+(who waits for whom) and `orcabatch.digitalmodel.postprocess` (what is done with one file).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
-from orcabatch.digitalmodel.adapter import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.layout import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
 from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, listed_again, otherwise
 from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.serial_order import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series

@@ -22,9 +22,9 @@ from orcabatch.store.atomic import atomic_path
 from orcabatch.store.tables import read_rows
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.adapter import FileResult
     from orcabatch.digitalmodel.layout import Layout
     from orcabatch.digitalmodel.mappings import AttributeDict
+    from orcabatch.digitalmodel.postprocess import FileResult
     from orcabatch.outcome import FileOutcome
 
 BLOCK_BYTES = 1_000_000

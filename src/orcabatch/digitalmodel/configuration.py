@@ -6,7 +6,7 @@ Covers what digitalmodel's command line does before it post-processes: merging, 
 same result, also where its own engine cannot start (the published wheel has no base configuration). Nothing is created
 or logged on the way: `Configuration.create_folders` makes the folders when a batch is about to run. Does not cover the
 `performance:` section (`orcabatch.settings`) nor merging of masters, which is digitalmodel's own
-(`orcabatch.digitalmodel.adapter`). See also `docs/architecture.md`.
+(`orcabatch.digitalmodel.postprocess`). See also `docs/architecture.md`.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from orcabatch.store.ledger import ledger_file
 from orcabatch.store.storable import checked, checked_texts
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.adapter import DigitalModelPostProcess
+    from orcabatch.digitalmodel.postprocess import DigitalModelPostProcess
     from orcabatch.outcome import FileOutcome
     from orcabatch.settings import Settings
 

@@ -4,7 +4,7 @@ Three layouts are known: `digitalmodel.solvers.orcaflex` (newer clones), `digita
 `digitalmodel.modules.orcaflex` (0.0.9). One small set of functions gives the same bytes on all; this module finds them,
 says by source hashes whether they are ones that were tested, and brings digitalmodel into a state in which it can be
 called from threads. Nothing of digitalmodel is imported before `find_layout` is called. Does not call the functions
-(`orcabatch.digitalmodel.adapter`).
+(`orcabatch.digitalmodel.postprocess`).
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.adapter import FileResult
 from orcabatch.digitalmodel.gaps import Gap
+from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.serial_order import Order, flagged
 from orcabatch.digitalmodel.sources import find_sources

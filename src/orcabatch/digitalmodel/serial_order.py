@@ -7,7 +7,7 @@ configurations that need the leader's stop time make the others wait, and only u
 
 A leader that fails counts as if it had not been in the list: the next file leads, and what was done with another
 configuration is done again. Covers these decisions, without threads, clocks or models. Does not cover the
-extraction itself (`orcabatch.digitalmodel.adapter`).
+extraction itself (`orcabatch.digitalmodel.postprocess`).
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ from orcabatch.settings import format_count
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.adapter import FileResult
     from orcabatch.digitalmodel.gaps import Gap
     from orcabatch.digitalmodel.notices import Subject
+    from orcabatch.digitalmodel.postprocess import FileResult
     from orcabatch.outcome import FileOutcome
 
 WORDS = {"summary": "summary", "linked_statistics": "linked statistics", "time_series": "time series"}
