@@ -105,7 +105,7 @@ def run_proven(cfg: AttributeDict, answer: dict) -> None:
 
 def run_installed(cfg: AttributeDict, answer: dict) -> None:
     import orcabatch.digitalmodel
-    from orcabatch.digitalmodel.layout import open_gate
+    from orcabatch.digitalmodel.installed import open_gate
 
     open_gate()
     made_at_import = importlib.import_module(f"{SOLVERS}.orcaflex")

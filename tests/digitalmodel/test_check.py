@@ -53,7 +53,7 @@ def known(file: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def layout() -> Any:
-    from orcabatch.digitalmodel.layout import find_layout
+    from orcabatch.digitalmodel.installed import find_layout
 
     return find_layout()
 
@@ -272,7 +272,7 @@ def test_columns_are_what_digitalmodels_own_merge_makes(
     drawn: tuple[tuple[str, ...], dict[str, Any]], data: st.DataObject
 ) -> None:
     """Also where groups or columns are one object by an anchor."""
-    from orcabatch.digitalmodel.layout import find_layout
+    from orcabatch.digitalmodel.installed import find_layout
 
     on, sections = drawn
     cfg = configuration(["a.sim"], Path("/results"), *on, **sections)

@@ -19,7 +19,7 @@ from dm_proof.configurations import CASES, break_files, column, configuration, w
 from dm_proof.harness import Reference, contents, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel import OrcaFlexPostProcess
-from orcabatch.digitalmodel.layout import find_layout
+from orcabatch.digitalmodel.installed import find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.errors import BatchError, OrcaFlexUnavailable
 

@@ -25,7 +25,7 @@ from dm_proof.configurations import CASES, break_files, configuration, drawn_con
 from dm_proof.harness import contents, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.fast_paths import Curves, Names, ObjectTable, Row, completed, saving
-from orcabatch.digitalmodel.layout import Layout, find_layout
+from orcabatch.digitalmodel.installed import Layout, find_layout
 from orcabatch.digitalmodel.questions import questions_of
 
 pd = pytest.importorskip("pandas", reason="the tables are pandas'")

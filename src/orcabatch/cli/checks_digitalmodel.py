@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orcabatch.cli.checks import Check, Level
 from orcabatch.digitalmodel.base_config import base_configuration
-from orcabatch.digitalmodel.layout import find_layout, locate
+from orcabatch.digitalmodel.installed import find_layout, locate
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 from orcabatch.versions import DECISIVE, installed_version
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
-from orcabatch.digitalmodel.layout import Layout, find_layout
+from orcabatch.digitalmodel.installed import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
 from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, listed_again, otherwise

@@ -22,7 +22,7 @@ from orcabatch.store.atomic import atomic_path
 from orcabatch.store.tables import read_rows
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.digitalmodel.installed import Layout
     from orcabatch.digitalmodel.mappings import AttributeDict
     from orcabatch.digitalmodel.postprocess import FileResult
     from orcabatch.outcome import FileOutcome

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.batch import inside_router
-from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
+from orcabatch.digitalmodel.installed import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import line_names
 from orcabatch.digitalmodel.output_capture import Voice

@@ -27,7 +27,7 @@ from orcabatch.store.frames import blocks_of, joined
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.digitalmodel.installed import Layout
 
 TABLE_OF_OBJECTS = "get_model_objects"
 NAMES = "ObjectName"

@@ -18,7 +18,7 @@ from orcabatch.batch.job import shared_files
 from orcabatch.batch.result_cache import result_cache
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.checks import check_folder
-from orcabatch.digitalmodel.layout import open_gate
+from orcabatch.digitalmodel.installed import open_gate
 from orcabatch.digitalmodel.remembered import output_name
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import OutputError

@@ -19,7 +19,7 @@ from orcabatch.orcaflex.binding import find_binding
 from orcabatch.outcome import Phase
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.digitalmodel.installed import Layout
     from orcabatch.outcome import FileOutcome
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.layout import UNTESTED
+from orcabatch.digitalmodel.installed import UNTESTED
 from orcabatch.digitalmodel.serial_order import Needs, flagged
 from orcabatch.digitalmodel.silent_columns import of_results, overwritten
 from orcabatch.digitalmodel.silent_ends import Reach, cut, differences, first_decides, will_be_cut
@@ -24,7 +24,7 @@ from orcabatch.notice import Notice, Silent
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.digitalmodel.installed import Layout
     from orcabatch.outcome import FileOutcome
 
 NAMED = 3

@@ -26,7 +26,7 @@ from orcabatch.digitalmodel.absent import absence_named, empty_columns_named
 from orcabatch.digitalmodel.fast_paths import completed, saving
 from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
-from orcabatch.digitalmodel.layout import Layout, find_layout, open_gate
+from orcabatch.digitalmodel.installed import Layout, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings

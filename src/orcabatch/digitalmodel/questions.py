@@ -17,7 +17,7 @@ from orcabatch.digitalmodel.serial_order import columns, flagged, writes_series
 from orcabatch.orcaflex.broker import Question
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.digitalmodel.installed import Layout
 
 FROM_START, TO_END = float("-inf"), float("inf")
 """Stand for the file's own times; files that ran to their end have one end for summaries and time series."""

@@ -28,7 +28,7 @@ from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.layout import Layout
+    from orcabatch.digitalmodel.installed import Layout
 
 LEFT_OUT = ("file_management", "performance")
 STAMPED = ("start_time", "file_name")

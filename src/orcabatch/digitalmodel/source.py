@@ -123,7 +123,7 @@ def _digitalmodel(
 ) -> Batch:
     from orcabatch.digitalmodel.batch import DigitalModelBatch
     from orcabatch.digitalmodel.finished import finished_batch
-    from orcabatch.digitalmodel.layout import open_gate
+    from orcabatch.digitalmodel.installed import open_gate
 
     if options.planning:
         return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)

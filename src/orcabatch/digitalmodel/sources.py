@@ -5,7 +5,7 @@ need be done: where the post-process lives, which sources decide its results, an
 Those sources are the post-process and every module of digitalmodel that it imports, directly or through another one: a
 list of names would miss the module that the next clone adds. Does not cover modules that are imported by a name made at
 run time, what a package's `__init__` does, nor packages beside digitalmodel (their versions stand in the ledger's key).
-`orcabatch.digitalmodel.layout` says what the digitalmodel offers that was imported.
+`orcabatch.digitalmodel.installed` says what the digitalmodel offers that was imported.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from dm_proof.harness import contents, run, settings, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel import batch as batch_module
 from orcabatch.digitalmodel.batch import DigitalModelBatch
-from orcabatch.digitalmodel.layout import TESTED, find_layout, locate
+from orcabatch.digitalmodel.installed import TESTED, find_layout, locate
 from orcabatch.digitalmodel.output_capture import MOST_CONCERNS, MOST_LINES, Voice, hush, route
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
@@ -59,7 +59,7 @@ def test_without_digitalmodel_the_message_says_what_to_install() -> None:
     """An environment without it: one line that names the extra."""
     code = (
         "import sys; sys.modules['digitalmodel'] = None\n"
-        "from orcabatch.digitalmodel.layout import find_layout, locate\n"
+        "from orcabatch.digitalmodel.installed import find_layout, locate\n"
         "assert locate() is None\n"
         "try: find_layout()\n"
         "except Exception as error: print(type(error).__name__, error)"
@@ -74,7 +74,7 @@ def test_without_digitalmodel_the_message_says_what_to_install() -> None:
 def test_without_orcaflex_the_message_offers_the_simulated_one() -> None:
     """The real OrcFxAPI cannot be imported here, so digitalmodel cannot: said in those words."""
     code = (
-        "from orcabatch.digitalmodel.layout import find_layout\n"
+        "from orcabatch.digitalmodel.installed import find_layout\n"
         "try: find_layout()\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
