@@ -13,9 +13,9 @@ import orcabatch
 from dm_proof.configurations import break_files, column, configuration, write_files
 from dm_proof.harness import run, with_output
 from orcabatch import simulated
+from orcabatch.digitalmodel.caching import packed, unpacked
 from orcabatch.digitalmodel.gaps import gaps_of
 from orcabatch.digitalmodel.prove import prove
-from orcabatch.digitalmodel.remembered import packed, unpacked
 from orcabatch.monitor.report import render_report
 from orcabatch.monitor.schema import Metrics
 from orcabatch.notice import Notice, Silent

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
+from orcabatch.digitalmodel.caching import Determined, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.installed import Layout, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
@@ -30,7 +31,6 @@ from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, lis
 from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
-from orcabatch.digitalmodel.remembered import Determined, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.serial_order import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files

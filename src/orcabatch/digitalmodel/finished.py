@@ -17,9 +17,9 @@ from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.batch.job import shared_files
 from orcabatch.batch.result_cache import result_cache
 from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.caching import output_name
 from orcabatch.digitalmodel.checks import check_folder
 from orcabatch.digitalmodel.installed import open_gate
-from orcabatch.digitalmodel.remembered import output_name
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import OutputError
 from orcabatch.notice import Notice
