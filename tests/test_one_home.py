@@ -43,10 +43,10 @@ HOMES = {
     r"""["']<file>["']""": {"outcome.py"},
     r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/checks.py", "plan/tuned.py"},
 }
-"""A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more there are,
-the reference run stays free of orcabatch, as the measured side of `bench` does, a display folds events itself where no
-monitor does, errors are values in the worker's entry only, and what is
-true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""
+"""A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more
+there are, the reference run stays free of orcabatch, as the measured side of `bench` does, a display folds events
+itself where no monitor does, errors are values in the worker's entry only, and what is true of an executor is asked of
+its facts, but for which ones a mode or `auto` takes."""
 
 
 @pytest.mark.parametrize("rule", HOMES)

@@ -193,7 +193,7 @@ def test_settling_ends_open_periods_and_appends_indices() -> None:
 
 
 def steps(state: Settling, events: Any) -> int:
-    """Lines of `settle.py` that run for the events, and hundreds of bytes that they move."""
+    """Lines of `serial_order.py` that run for the events, and hundreds of bytes that they move."""
     lines, moved = 0, 0
 
     def count(frame: Any, event: str, _: Any) -> Any:

@@ -3,8 +3,9 @@
     from_cfg ── files, postprocess ──> engine ── ready, payload, noted, finished ──> outcomes ── conclude ──> outputs
 
 Works on a copy of the caller's configuration; only `conclude` writes back into the caller's what digitalmodel itself
-would have left there. Does not know about workers, memory or order of work. See also `orcabatch.digitalmodel.serial_order`
-(who waits for whom) and `orcabatch.digitalmodel.postprocess` (what is done with one file).
+would have left there. Does not know about workers, memory or order of work. See also
+`orcabatch.digitalmodel.serial_order` (who waits for whom) and `orcabatch.digitalmodel.postprocess` (what is done with
+one file).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 Each file gets its own copy of the configuration, so nothing is shared between threads. digitalmodel's loader is not
 used: the session's model is already loaded. Time series are written here, beside their target and renamed; summaries
-are folded and written when all files are done (`orcabatch.digitalmodel.combine`). Linked statistics get the one argument
-that digitalmodel's own loop does not give them, so they work here although 0.0.9 cannot produce them.
+are folded and written when all files are done (`orcabatch.digitalmodel.combine`). Linked statistics get the one
+argument that digitalmodel's own loop does not give them, so they work here although 0.0.9 cannot produce them.
 """
 
 from __future__ import annotations
