@@ -10,9 +10,7 @@ from cli_batches import management
 from orcabatch import simulated
 from orcabatch.cli.checks import Level, shown
 from orcabatch.cli.checks_digitalmodel import check_digitalmodel, conflicts
-from orcabatch.cli.checks_disk import check_temporary
-from orcabatch.cli.checks_host import check_host
-from orcabatch.cli.checks_ledger import check_ledger
+from orcabatch.cli.checks_machine import check_host, check_ledger, check_temporary
 from orcabatch.host import HostResources
 from orcabatch.store.ledger import LedgerDescription
 
@@ -182,7 +180,7 @@ def test_a_ledger_that_cannot_be_used_stops_nothing(monkeypatch, tmp_path):
     """A note with the reason, and a damaged one that can be deleted."""
     file = tmp_path / "ledger.sqlite"
     described = LedgerDescription(file, exists=True, problem="it is on a network share (x)", damaged=tmp_path / "old")
-    monkeypatch.setattr("orcabatch.cli.checks_ledger.describe_ledger", lambda path: described)
+    monkeypatch.setattr("orcabatch.cli.checks_machine.describe_ledger", lambda path: described)
     checks = list(check_ledger())
     assert [check.level for check in checks] == [Level.NOTE, Level.NOTE]
     assert "network share" in checks[0].said

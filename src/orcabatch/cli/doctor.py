@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orcabatch.cli.checks import Check, Level, shown
 from orcabatch.cli.checks_digitalmodel import check_digitalmodel
-from orcabatch.cli.checks_disk import check_inputs, check_output, check_temporary
-from orcabatch.cli.checks_host import check_host
-from orcabatch.cli.checks_ledger import check_ledger
+from orcabatch.cli.checks_machine import check_host, check_inputs, check_ledger, check_output, check_temporary
 from orcabatch.cli.checks_orcaflex import check_orcaflex
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager

@@ -1,32 +1,55 @@
-"""What the doctor says about folders: kind of disk, free space, speed, and whether they can be used.
+"""What the doctor says about the machine: CPUs, memory and what limits them; folders and disks; the ledger.
 
 What is written is taken away again: something to the temporary folder, an empty file to the result folder (access lists
-and shares have no other answer). Of the input one `.sim` file is read, at most `READ_BYTES` of it.
+and shares have no other answer). Of the input one `.sim` file is read, at most `READ_BYTES` of it; the ledger is only
+read.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from orcabatch import __version__
 from orcabatch.cli.checks import Check, Level
+from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.sim_files import InputError, check_readable, is_on_network
 from orcabatch.settings import format_size
 from orcabatch.store.atomic import check_writable
+from orcabatch.store.ledger import describe_ledger
 
-if TYPE_CHECKING:
-    from orcabatch.host import HostResources
-
-TOPIC = "disks"
+HOST = "host"
+DISKS = "disks"
+LEDGER = "ledger"
+LITTLE_MEMORY = 0.2
+"""Below this share of available memory a batch starts few files: its cap is 80% in use, other programs included."""
 WRITE_BYTES = 32_000_000
 READ_BYTES = 64_000_000
+"""Of both, enough to say how fast a disk is, and little enough that the doctor is done in seconds on a slow share."""
 LITTLE_SPACE_BYTES = 1_000_000_000
 _PIECE = bytes(range(256)) * 4096
+
+
+def check_host(host: HostResources | None = None) -> Iterator[Check]:
+    """The machine as a batch would find it."""
+    host = host or ResourceManager().measure()
+    bits = 64 if sys.maxsize > 2**32 else 32
+    python = f"Python {platform.python_version()} ({bits} bit)"
+    if bits == 32:
+        yield Check(HOST, f"{python} can hold few files in memory", Level.MEND, "install a 64 bit Python")
+    yield Check(HOST, f"orcabatch {__version__}, {python}, {platform.system()} {platform.release()}")
+    yield Check(HOST, f"{_plural(host.logical_cpus, 'CPU')}, {_plural(host.physical_cpus, 'core')}, {_nodes(host)}")
+    yield _memory(host)
+    for name, by in host.limited_by.items():
+        what = {"logical_cpus": "CPUs", "total_ram_bytes": "memory"}.get(name, name)
+        yield Check(HOST, f"{what}: fewer than the machine has, limited by {by}; plans keep to the limit", Level.NOTE)
 
 
 def check_temporary(host: HostResources, folder: Path | None = None) -> Check:
@@ -37,7 +60,7 @@ def check_temporary(host: HostResources, folder: Path | None = None) -> Check:
         wrote, read = _measured(folder)
     except OSError as error:
         remedy = "set TEMP to a folder that can be written (io.temp_directory is for OrcaFlex's own temporary files)"
-        return Check(TOPIC, f"{what}; it cannot be written to: {error.strerror or error}", Level.MEND, remedy)
+        return Check(DISKS, f"{what}; it cannot be written to: {error.strerror or error}", Level.MEND, remedy)
     speed = f"writes {format_size(wrote)}/s, reads back {format_size(read)}/s (the system's cache may help)"
     return _with_space(f"{what}; {speed}", folder)
 
@@ -52,7 +75,7 @@ def check_inputs(host: HostResources, files: Sequence[Path]) -> Iterator[Check]:
         try:
             check_readable(file)
         except InputError as error:
-            yield Check(TOPIC, error.message, Level.NOTE, error.remedy)
+            yield Check(DISKS, error.message, Level.NOTE, error.remedy)
 
 
 def check_output(host: HostResources, folder: Path) -> Check:
@@ -61,13 +84,51 @@ def check_output(host: HostResources, folder: Path) -> Check:
     what = f"result folder {folder}: {_kind_of(host, there)}"
     if not there.is_dir():
         remedy = "correct file_management.output_directory"
-        return Check(TOPIC, f"{what}; {there} is a file, not a folder", Level.MEND, remedy)
+        return Check(DISKS, f"{what}; {there} is a file, not a folder", Level.MEND, remedy)
     try:
         check_writable(there)
     except OSError:
         remedy = "ask for write access, or give another folder: --output FOLDER"
-        return Check(TOPIC, f"{what}; {there} cannot be written to", Level.MEND, remedy)
+        return Check(DISKS, f"{what}; {there} cannot be written to", Level.MEND, remedy)
     return _with_space(what, there)
+
+
+def check_ledger(path: str | os.PathLike[str] | None = None) -> Iterator[Check]:
+    """The ledger in `path`, or the user's own; reads only, and never stops a batch."""
+    ledger = describe_ledger(path)
+    if ledger.problem:
+        yield Check(
+            LEDGER, f"{ledger.file}: {ledger.problem}", Level.NOTE, "a batch runs without it; nothing is resumed"
+        )
+    elif not ledger.exists:
+        yield Check(LEDGER, f"none yet; it would be {ledger.file}")
+    else:
+        known = f"{ledger.results} results, durations of {ledger.files} files"
+        yield Check(LEDGER, f"{ledger.file}: {known}, {format_size(ledger.size_bytes)}")
+    if ledger.damaged is not None:
+        said = f"a damaged one was set aside: {ledger.damaged}"
+        yield Check(LEDGER, said, Level.NOTE, "it can be deleted; what it knew is learnt anew")
+
+
+def _memory(host: HostResources) -> Check:
+    total, free = format_size(host.total_ram_bytes), format_size(host.available_ram_bytes)
+    said = f"{total} RAM, {free} of it available"
+    if host.available_ram_bytes < LITTLE_MEMORY * host.total_ram_bytes:
+        return Check(
+            HOST,
+            f"{said}: more than 80% is in use, so nearly no file would be loaded at once",
+            Level.NOTE,
+            "close other programs, or raise memory.max_usage_percent",
+        )
+    return Check(HOST, said)
+
+
+def _nodes(host: HostResources) -> str:
+    return _plural(host.numa_nodes, "NUMA node")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _kind_of(host: HostResources, folder: Path) -> str:
@@ -81,9 +142,9 @@ def _with_space(said: str, folder: Path) -> Check:
     try:
         free = shutil.disk_usage(folder).free
     except OSError:
-        return Check(TOPIC, f"{said}; free space not known")
+        return Check(DISKS, f"{said}; free space not known")
     level, remedy = (Level.NOTE, "free some space") if free < LITTLE_SPACE_BYTES else (Level.OK, "")
-    return Check(TOPIC, f"{said}; {format_size(free)} free", level, remedy)
+    return Check(DISKS, f"{said}; {format_size(free)} free", level, remedy)
 
 
 def _input_folder(host: HostResources, folder: Path, files: Sequence[Path]) -> Check:
@@ -92,8 +153,8 @@ def _input_folder(host: HostResources, folder: Path, files: Sequence[Path]) -> C
     speed = next((found for found in map(_read_speed, files) if found), None)
     said = f"{what}; reads {format_size(speed)}/s (the system's cache may help)" if speed else what
     if kind == "network":
-        return Check(TOPIC, said, Level.NOTE, "where it is slow: io.stage_inputs copies files to a local folder first")
-    return Check(TOPIC, said)
+        return Check(DISKS, said, Level.NOTE, "where it is slow: io.stage_inputs copies files to a local folder first")
+    return Check(DISKS, said)
 
 
 def _read_speed(file: Path) -> float | None:
