@@ -9,8 +9,8 @@ import pytest
 from cli_batches import management
 from orcabatch import simulated
 from orcabatch.cli.checks import Level, shown
-from orcabatch.cli.checks_digitalmodel import check_digitalmodel, conflicts
 from orcabatch.cli.checks_machine import check_host, check_ledger, check_temporary
+from orcabatch.cli.checks_software import check_digitalmodel, conflicts
 from orcabatch.host import HostResources
 from orcabatch.store.ledger import LedgerDescription
 
@@ -163,7 +163,7 @@ def test_known_conflicts_are_found_by_version(digitalmodel, assetutilities, pand
 
 def test_without_digitalmodel_only_yamls_are_out_of_reach(monkeypatch):
     """A note: plain functions run without it."""
-    monkeypatch.setattr("orcabatch.cli.checks_digitalmodel.locate", lambda: None)
+    monkeypatch.setattr("orcabatch.cli.checks_software.locate", lambda: None)
     (check,) = check_digitalmodel()
     assert check.level is Level.NOTE
     assert "orcabatch[digitalmodel]" in check.remedy

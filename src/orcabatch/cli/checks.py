@@ -1,4 +1,4 @@
-"""What `orcabatch doctor` finds: values, and how they are shown. What is looked at stands in `checks_*.py`."""
+"""What `orcabatch doctor` finds, and how it is shown; what it looks at: `checks_machine`, `checks_software`."""
 
 from __future__ import annotations
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from orcabatch.cli.checks import Check, Level, shown
-from orcabatch.cli.checks_digitalmodel import check_digitalmodel
 from orcabatch.cli.checks_machine import check_host, check_inputs, check_ledger, check_output, check_temporary
-from orcabatch.cli.checks_orcaflex import check_orcaflex
+from orcabatch.cli.checks_software import check_digitalmodel, check_orcaflex
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 
