@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from orcabatch import simulated
-from orcabatch.bench.configurations import Configuration
+from orcabatch.bench.configurations import SpecifiedConfiguration
 
 SIDE = Path(__file__).with_name("broker_side.py")
 QUIET: dict[str, Any] = {"ledger": {"enabled": False}, "monitoring": {"enabled": False}}
@@ -33,11 +33,11 @@ ON: dict[str, Any] = {"executor": "serial", **QUIET}
 OFF: dict[str, Any] = {**ON, "broker": {"enabled": False}}
 
 CASES = (
-    Configuration("96 columns, 300 objects", 96, 300, 16),
-    Configuration("96 columns, 10 objects", 96, 10, 16),
-    Configuration("900 columns, 300 objects", 900, 300, 8),
-    Configuration("time series 24 x 36,001", 24, 26, 6, series=True, samples=36_001),
-    Configuration("1 column, 1 object", 1, 1, 32),
+    SpecifiedConfiguration("96 columns, 300 objects", 96, 300, 16),
+    SpecifiedConfiguration("96 columns, 10 objects", 96, 10, 16),
+    SpecifiedConfiguration("900 columns, 300 objects", 900, 300, 8),
+    SpecifiedConfiguration("time series 24 x 36,001", 24, 26, 6, series=True, samples=36_001),
+    SpecifiedConfiguration("1 column, 1 object", 1, 1, 32),
 )
 DIGITALMODEL_FILES = {"900 columns, 300 objects": 1, "96 columns, 300 objects": 4}
 """digitalmodel's own loop costs the same for every file: fewer of them will do where one takes seconds."""
@@ -94,7 +94,7 @@ class Bench:
 
     def run(
         self,
-        case: Configuration,
+        case: SpecifiedConfiguration,
         performance: Mapping[str, Any] | None,
         *,
         files: int | None = None,
@@ -142,7 +142,7 @@ def _answered(question: Mapping[str, Any], place: Path) -> Measured:
     return Measured(**{name: answer[name] for name in Measured.__slots__ if name in answer})
 
 
-def written(configuration: Configuration, folder: Path) -> tuple[dict[str, Any], list[str]]:
+def written(configuration: SpecifiedConfiguration, folder: Path) -> tuple[dict[str, Any], list[str]]:
     """The configuration as digitalmodel takes it, and its files in this folder; those that are there are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"file_{i:03d}.sim" for i in range(configuration.files)]
@@ -152,7 +152,7 @@ def written(configuration: Configuration, folder: Path) -> tuple[dict[str, Any],
     return configuration.cfg, [str(file) for file in files]
 
 
-def compare(bench: Bench, case: Configuration, rounds: int) -> dict[str, Any]:
+def compare(bench: Bench, case: SpecifiedConfiguration, rounds: int) -> dict[str, Any]:
     """One case: digitalmodel as shipped, orcabatch with and without its broker, one file after the other."""
     files = DIGITALMODEL_FILES.get(case.name)
     sides: dict[str, Callable[[], Measured]] = {
@@ -215,7 +215,7 @@ def on_processes(count: int) -> dict[str, Any]:
 
 def with_costs(bench: Bench, rounds: int, files: int = 24) -> list[dict[str, Any]]:
     """8 threads against 1, where loading and reading logs take time, with the joint call costing one pass and many."""
-    case = Configuration("96 columns, 26 objects", 96, 26, files)
+    case = SpecifiedConfiguration("96 columns, 26 objects", 96, 26, files)
     rows = []
     for name, costs in COSTS.items():
         for joint in ("one", "many"):
@@ -231,7 +231,7 @@ def with_costs(bench: Bench, rounds: int, files: int = 24) -> list[dict[str, Any
 
 def nothing_but_python(bench: Bench, rounds: int, files: int = 200) -> list[dict[str, Any]]:
     """Nothing to wait for: what threads, one CPU and processes make of work that holds Python's lock."""
-    case = Configuration("96 columns, 26 objects", 96, 26, files, size_bytes=200_000)
+    case = SpecifiedConfiguration("96 columns, 26 objects", 96, 26, files, size_bytes=200_000)
     cores = os.cpu_count() or 1
     ways: dict[str, Callable[[], Measured]] = {
         "1 thread": lambda: bench.run(case, on_threads(1)),
@@ -265,7 +265,7 @@ def _wall(runs: Sequence[Measured]) -> float:
 
 
 def run_broker_bench(
-    rounds: int = 3, *, cases: Iterable[Configuration] = CASES, folder: Path | None = None
+    rounds: int = 3, *, cases: Iterable[SpecifiedConfiguration] = CASES, folder: Path | None = None
 ) -> dict[str, Any]:
     """Measure everything; takes some minutes.
 

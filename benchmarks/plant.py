@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol
 
-from orcabatch.engine.signals import Sample
+from orcabatch.engine.scheduler_messages import Sample
 
 NOISE_EVERY_S = 2.0
 """How often the disk's speed is drawn anew."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import cases, virtual
 from orcabatch.bench.findings import Findings
-from orcabatch.engine.signals import ORCAFLEX_OVERHEAD, Finished
+from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD, TaskFinished
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.virtual import VirtualRun
     from orcabatch.bench.measure import Say
     from orcabatch.engine.contract import Task
-    from orcabatch.engine.signals import Event, Instruction
+    from orcabatch.engine.scheduler_messages import Event, Instruction
 
 
 AIM = 1.03
@@ -92,7 +92,7 @@ def _taught(case: Case) -> tuple[VirtualRun, Learned]:
     tasks = virtual.tasks_of(case)
 
     def listen(event: Event, _: list[Instruction]) -> None:
-        if isinstance(event, Finished):
+        if isinstance(event, TaskFinished):
             name, size = tasks[event.index].file.name, case.files[event.index].size_bytes
             records.append(Record(name, size, event.wall_s, event.memory_bytes / size))
 

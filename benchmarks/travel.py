@@ -22,16 +22,16 @@ from pathlib import Path
 
 import orcabatch
 from orcabatch import simulated
-from orcabatch.bench.configurations import Configuration
+from orcabatch.bench.configurations import SpecifiedConfiguration
 from orcabatch.bench.findings import Findings
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.engine.contract import Task
-from orcabatch.engine.executors.transport import pack
+from orcabatch.engine.executors.packing import pack
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.settings import parse_settings
 
 FILES = 464
-CASES = (Configuration("900 columns", 900, 300, FILES), Configuration("96 columns", 96, 300, FILES))
+CASES = (SpecifiedConfiguration("900 columns", 900, 300, FILES), SpecifiedConfiguration("96 columns", 96, 300, FILES))
 QUIET = {"executor": "serial", "ledger": {"enabled": False}, "monitoring": {"export_metrics": False}}
 
 
@@ -58,14 +58,14 @@ def suite(folder: Path, *, rounds: int = 3) -> Findings:
     return found
 
 
-def _batch(case: Configuration, files: list[Path], folder: Path) -> DigitalModelBatch:
+def _batch(case: SpecifiedConfiguration, files: list[Path], folder: Path) -> DigitalModelBatch:
     cfg = case.cfg
     cfg["file_management"]["input_files"]["sim"] = files
     cfg["Analysis"]["result_folder"] = str(folder)
     return DigitalModelBatch.from_cfg(cfg, settings=parse_settings({}))
 
 
-def sent(case: Configuration, folder: Path) -> tuple[bytes, bytes]:
+def sent(case: SpecifiedConfiguration, folder: Path) -> tuple[bytes, bytes]:
     """The recipe and one task, packed as they go through the pipe."""
     name = "fsts_l015_hwl_125km3_l100_pb_005yr__cl_{:03d}deg.sim"
     files = [folder / name.format(number) for number in range(case.files)]
@@ -75,7 +75,7 @@ def sent(case: Configuration, folder: Path) -> tuple[bytes, bytes]:
     return pack(recipe), pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
 
 
-def _returned(case: Configuration, folder: Path) -> int:
+def _returned(case: SpecifiedConfiguration, folder: Path) -> int:
     """Bytes of one file's result on its way back."""
     file = simulated.write_sim(folder / f"{case.columns}.sim", case.spec(1))
     cfg = case.cfg

@@ -20,16 +20,16 @@ from benchmarks.cases import GB, MB, Case, draw, held_out_cases, tuning_cases
 from benchmarks.plant import Done, FileModel, HostModel, Plant
 from orcabatch.engine.contract import Task
 from orcabatch.engine.scheduler import Scheduler
-from orcabatch.engine.signals import (
+from orcabatch.engine.scheduler_messages import (
     ORCAFLEX_OVERHEAD,
     Event,
-    Finished,
     Instruction,
     Limits,
     LimitSet,
     Offered,
     Sampled,
     Start,
+    TaskFinished,
     Wake,
     Woken,
 )
@@ -162,7 +162,7 @@ class _Driver:
     def end(self, done: Done) -> None:
         self.finished.append(done.index)
         self.tell(
-            Finished(
+            TaskFinished(
                 self.plant.now_s,
                 done.index,
                 wall_s=done.wall_s,

@@ -33,15 +33,15 @@ HOMES = {
     r"""[(\[]["']small["'], ["']medium["'], ["']large["']""": set(),
     r"heapreplace\(": {"engine/waiting.py"},
     r"""["']nfs\b""": {"network.py"},
-    r"\b(attempt|Caught)\(": {"engine/entry.py"},
-    r"Callable\[\[tuple\[int, \.\.\.\]\], ": {"engine/signals.py"},
-    r"OVERHEAD = |\b1\.5 \*? ?size": {"engine/signals.py"},
+    r"\b(attempt|Caught)\(": {"engine/worker.py"},
+    r"Callable\[\[tuple\[int, \.\.\.\]\], ": {"engine/scheduler_messages.py"},
+    r"OVERHEAD = |\b1\.5 \*? ?size": {"engine/scheduler_messages.py"},
     r"\.wall_s - ": set(),
     r"MOST_PROCESSES = ": {"plan/workers.py"},
     r"cpu_times\(": {"host/usage.py", "bench/side/contender.py"},
     r"RunState\(\)": {"monitor/performance.py", "monitor/tracker.py"},
     r"""["']<file>["']""": {"outcome.py"},
-    r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/checks.py", "plan/tuned.py"},
+    r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/models.py", "plan/tuned.py"},
 }
 """A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more
 there are, the reference run stays free of orcabatch, as the measured side of `bench` does, a display folds events

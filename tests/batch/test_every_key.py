@@ -22,7 +22,7 @@ import orcabatch
 from batch_functions import largest_tension, process_and_priority
 from orcabatch import simulated
 from orcabatch.digitalmodel import csv_text
-from orcabatch.engine import readahead
+from orcabatch.engine import prefetch
 from orcabatch.errors import BatchError, OrcaFlexUnavailable, SettingsError
 from orcabatch.host import HostResources
 from orcabatch.outcome import Cause
@@ -255,16 +255,16 @@ def many_histories(model: Any) -> float:
 def read_ahead(bench: Bench, performance: dict[str, Any]) -> int:
     """Files that were read, or dropped, ahead of the workers."""
     counted: list[int] = []
-    original = readahead.ReadAhead.close
+    original = prefetch.ReadAhead.close
 
-    def closing(self: readahead.ReadAhead) -> None:
+    def closing(self: prefetch.ReadAhead) -> None:
         original(self)
         counted.append(self.counts.files + self.counts.dropped)
 
-    bench.monkeypatch.setattr(readahead.ReadAhead, "close", closing)
+    bench.monkeypatch.setattr(prefetch.ReadAhead, "close", closing)
     bench.costs(load_latency_s=0.05)
     bench.run({"executor": "threads", "threading": {"max_threads": 1}, **performance})
-    bench.monkeypatch.setattr(readahead.ReadAhead, "close", original)
+    bench.monkeypatch.setattr(prefetch.ReadAhead, "close", original)
     return sum(counted)
 
 

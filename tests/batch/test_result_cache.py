@@ -13,9 +13,9 @@ import pytest
 import batch_functions
 from orcabatch.batch.cache_keys import changed, environment
 from orcabatch.batch.functions import FunctionBatch
-from orcabatch.batch.job import Ended, shared_files
 from orcabatch.batch.result_cache import NO_BINDING, result_cache
-from orcabatch.engine.initializer import Initializer
+from orcabatch.batch.shared_files import Ended, shared_files
+from orcabatch.engine.surroundings import Initializer
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.settings import parse_settings

@@ -15,8 +15,8 @@ import batch_functions
 import orcabatch
 from orcabatch import simulated
 from orcabatch.batch.functions import FunctionBatch
-from orcabatch.batch.job import Ended, shared_files
 from orcabatch.batch.result_cache import result_cache
+from orcabatch.batch.shared_files import Ended, shared_files
 from orcabatch.errors import BatchLocked, OutputError, SourceError
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Phase, Status

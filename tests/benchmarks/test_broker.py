@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is compared with: install orcabatch[digitalmodel]")
 
 from benchmarks.broker import ON, Bench, Measured, compare, to_markdown, written
-from orcabatch.bench.configurations import Configuration
+from orcabatch.bench.configurations import SpecifiedConfiguration
 
 FILES = 3
 
@@ -19,7 +19,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("bench"))
 
 
-def after(bench: Bench, case: Configuration) -> Measured:
+def after(bench: Bench, case: SpecifiedConfiguration) -> Measured:
     """orcabatch over the case, one file after the other; every file costs the same number of passes."""
     done = bench.run(case, ON)
     assert done.files == case.files
@@ -31,7 +31,7 @@ def after(bench: Bench, case: Configuration) -> Measured:
 
 def test_96_columns_over_300_objects_take_a_thousandth_of_the_calls(bench: Bench) -> None:
     """A joint request and its check instead of 96 passes over the log; each variable's number is asked once."""
-    case = Configuration("96 / 300", 96, 300, FILES)
+    case = SpecifiedConfiguration("96 / 300", 96, 300, FILES)
     before = bench.run(case, None, files=1)
     assert before.passes == 96
     done = after(bench, case)
@@ -41,14 +41,14 @@ def test_96_columns_over_300_objects_take_a_thousandth_of_the_calls(bench: Bench
 
 def test_96_columns_over_10_objects_take_a_hundredth_of_the_calls(bench: Bench) -> None:
     """With few objects the list of all of them weighs less."""
-    case = Configuration("96 / 10", 96, 10, FILES)
+    case = SpecifiedConfiguration("96 / 10", 96, 10, FILES)
     assert bench.run(case, None, files=1).calls_per_file > 100 * after(bench, case).calls_per_file
 
 
 def test_series_take_two_passes_instead_of_one_per_column(bench: Bench) -> None:
     """What remains of the calls is the number of each variable, and a dozen more."""
     files = 2 * FILES  # a session's own calls are shared by its files
-    case = Configuration("series", 24, 26, files, series=True, samples=101)
+    case = SpecifiedConfiguration("series", 24, 26, files, series=True, samples=101)
     before = bench.run(case, None, files=1)
     assert before.passes == 24
     done = after(bench, case)
@@ -59,7 +59,7 @@ def test_series_take_two_passes_instead_of_one_per_column(bench: Bench) -> None:
 
 def test_one_column_is_asked_as_without_a_broker(bench: Bench) -> None:
     """A single question has no group: it is asked singly, and not checked."""
-    case = Configuration("1 / 1", 1, 1, FILES)
+    case = SpecifiedConfiguration("1 / 1", 1, 1, FILES)
     done = bench.run(case, ON)
     assert done.passes == FILES
     assert "C_GetMultipleTimeHistoriesW" not in done.calls
@@ -68,7 +68,7 @@ def test_one_column_is_asked_as_without_a_broker(bench: Bench) -> None:
 
 def test_the_report_holds_every_case_and_ratio(bench: Bench) -> None:
     """One round over one small case, and the tables that are made of it."""
-    case = Configuration("4 columns, 3 objects", 4, 3, 2)
+    case = SpecifiedConfiguration("4 columns, 3 objects", 4, 3, 2)
     compared = compare(bench, case, 1)
     assert compared["digitalmodel"]["passes_per_file"] == 4
     assert compared["broker off"]["passes_per_file"] == 4
@@ -87,13 +87,13 @@ def test_the_report_holds_every_case_and_ratio(bench: Bench) -> None:
 def test_a_side_that_fails_says_why(bench: Bench, tmp_path: Path) -> None:
     """The comparison ends with the process' last words."""
     with pytest.raises(RuntimeError, match="no_such_key"):
-        bench.run(Configuration("1 / 1", 1, 1, FILES), {**ON, "no_such_key": 1})
+        bench.run(SpecifiedConfiguration("1 / 1", 1, 1, FILES), {**ON, "no_such_key": 1})
 
 
 @pytest.mark.parametrize("objects", [1, 3, 10, 26, 300])
 def test_a_case_has_as_many_objects_as_it_says(objects: int, tmp_path: Path) -> None:
     """General and Environment, which every model has, are counted; there is always a line to ask."""
-    case = Configuration("x", 4, objects, 1)
+    case = SpecifiedConfiguration("x", 4, objects, 1)
     assert len(case.model()) + 2 == max(objects, 3)
     cfg, files = written(case, tmp_path)
     assert len(files) == 1

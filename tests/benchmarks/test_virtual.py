@@ -13,7 +13,7 @@ from benchmarks import cases, virtual
 from benchmarks.cases import GB, Case, draw, field_case
 from benchmarks.plant import Change, FileModel, HostModel, Plant
 from orcabatch.engine.scheduler import replay
-from orcabatch.engine.signals import Event, Finished, Instruction, event_to_dict
+from orcabatch.engine.scheduler_messages import Event, Instruction, TaskFinished, event_to_dict
 
 HOST = HostModel("plain", 4, 64 * GB, disk_bps=100e6, stream_bps=50e6, base_bytes=0)
 
@@ -115,7 +115,7 @@ def test_another_program_that_takes_a_third_is_made_room_for_within_one_file() -
     walls: list[float] = []
 
     def listen(event: Event, instructions: list[Instruction]) -> None:
-        walls.extend([event.wall_s] if isinstance(event, Finished) else [])
+        walls.extend([event.wall_s] if isinstance(event, TaskFinished) else [])
 
     run = virtual.simulate(case, virtual.limits_of(case), listen=listen)
     assert run.peak_bytes <= 0.8 * 64 * GB

@@ -17,7 +17,7 @@ from dm_proof.configurations import CASES, column, configuration, drawn_configur
 from dm_proof.real_yamls import BASE, YAMLS
 from orcabatch import simulated
 from orcabatch.digitalmodel.base_config import builtin_configuration
-from orcabatch.digitalmodel.check import Finding, check_configuration, lines_of, proven
+from orcabatch.digitalmodel.check import CheckFinding, check_configuration, lines_of, proven
 from orcabatch.digitalmodel.check.effective import effective_groups
 from orcabatch.digitalmodel.check.labels import name_faults
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, words_of
@@ -474,7 +474,7 @@ def test_a_key_that_stands_a_level_off_is_told_where_it_belongs(
     assert [(one.problem, one.proven) for one in found] == [(text, False) for text in said]
 
 
-def finding(cfg: dict[str, Any], words: str) -> Finding:
+def finding(cfg: dict[str, Any], words: str) -> CheckFinding:
     """The one finding that says so."""
     (found,) = [one for one in check_configuration(cfg) if words in str(one)]
     return found

@@ -25,7 +25,7 @@ from dm_proof.configurations import CASES, break_files, configuration, drawn_con
 from dm_proof.harness import contents, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.fast_paths import Curves, Names, ObjectTable, Row, completed, saving
-from orcabatch.digitalmodel.installed import Layout, find_layout
+from orcabatch.digitalmodel.installed import Installation, find_layout
 from orcabatch.digitalmodel.questions import questions_of
 
 pd = pytest.importorskip("pandas", reason="the tables are pandas'")
@@ -53,7 +53,7 @@ def orcaflex() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def layout(orcaflex: None) -> Layout:
+def layout(orcaflex: None) -> Installation:
     return find_layout()
 
 
@@ -172,7 +172,7 @@ def test_names_are_listed_again_when_the_model_has_other_objects() -> None:
     assert names.of((SimpleNamespace(name="c"),)) == ["c"]
 
 
-def replaced(layout: Layout) -> list[bool]:
+def replaced(layout: Installation) -> list[bool]:
     """Whether something of ours is on digitalmodel: the tables of objects of both modules, the summary's pandas."""
     summary, series = (inspect.getmodule(type(each)) for each in (layout.summary, layout.series))
     return [
@@ -182,7 +182,7 @@ def replaced(layout: Layout) -> list[bool]:
     ]
 
 
-def test_what_is_put_on_digitalmodel_is_taken_off_with_the_last_user(layout: Layout) -> None:
+def test_what_is_put_on_digitalmodel_is_taken_off_with_the_last_user(layout: Installation) -> None:
     """Two files at once: after the first one ended all is still there, after the second nothing is."""
     inside, leave = threading.Event(), threading.Event()
 
@@ -201,7 +201,7 @@ def test_what_is_put_on_digitalmodel_is_taken_off_with_the_last_user(layout: Lay
     assert replaced(layout) == [False, False, False]
 
 
-def test_nothing_stands_in_for_other_threads(layout: Layout) -> None:
+def test_nothing_stands_in_for_other_threads(layout: Installation) -> None:
     """digitalmodel used on its own beside a batch gets its tables."""
     summary = inspect.getmodule(type(layout.summary))
     got: list[Any] = []
@@ -213,7 +213,7 @@ def test_nothing_stands_in_for_other_threads(layout: Layout) -> None:
     assert type(got[0]) is pd.DataFrame
 
 
-def test_an_untested_digitalmodel_is_left_alone(layout: Layout) -> None:
+def test_an_untested_digitalmodel_is_left_alone(layout: Installation) -> None:
     """One changed source, and nothing is replaced nor foretold."""
     edited = replace(layout, hashes={**layout.hashes, f"{layout.package}.opp_summary": "0" * 64})
     with saving(edited):
@@ -222,7 +222,7 @@ def test_an_untested_digitalmodel_is_left_alone(layout: Layout) -> None:
     assert not list(questions_of(configuration([], Path(), *on, **sections), edited))
 
 
-def test_a_failing_file_leaves_nothing_behind(layout: Layout) -> None:
+def test_a_failing_file_leaves_nothing_behind(layout: Installation) -> None:
     """An exception takes everything off too."""
     with pytest.raises(KeyError), saving(layout):
         raise KeyError("a column without a name")
@@ -247,7 +247,7 @@ HISTORIES = [
 
 
 @contextmanager
-def counted_tables(layout: Layout) -> Iterator[list[Any]]:
+def counted_tables(layout: Installation) -> Iterator[list[Any]]:
     """The tables of objects that digitalmodel really makes."""
     made: list[Any] = []
     owner = type(inspect.getmodule(type(layout.summary)).of_objects)
@@ -265,7 +265,7 @@ def counted_tables(layout: Layout) -> Iterator[list[Any]]:
 
 
 def test_every_file_costs_one_joint_request_and_its_check_the_first_one_too(
-    layout: Layout, files: list[Path], tmp_path: Path
+    layout: Installation, files: list[Path], tmp_path: Path
 ) -> None:
     """Two log passes, one list of objects, no table of objects; digitalmodel makes a pass and a table per column."""
     groups = {"groups": [{"Label": "g", "Columns": copy.deepcopy(HISTORIES)}]}
@@ -304,7 +304,7 @@ def test_configurations_drawn_at_random_end_the_same_with_everything_on_and_off(
     def done(cfg: dict[str, Any], name: str, *, on: bool) -> list[tuple[str, str | None]]:
         with monkeypatch.context() as patched:
             if not on:
-                patched.setattr(Layout, "tested", property(lambda _: False))
+                patched.setattr(Installation, "tested", property(lambda _: False))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 result = orcabatch.run_batch(
@@ -331,7 +331,7 @@ def test_configurations_drawn_at_random_end_the_same_with_everything_on_and_off(
     assert any(survivors)
 
 
-def test_what_a_configuration_asks_is_known_where_it_is_certain(layout: Layout) -> None:
+def test_what_a_configuration_asks_is_known_where_it_is_certain(layout: Installation) -> None:
     """Ends of lines, points of vessels, statics and named periods; places that depend on the object are left out."""
 
     def column(**more: Any) -> dict[str, Any]:

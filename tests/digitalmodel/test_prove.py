@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orcabatch.digitalmodel.configuration import load_configuration
-from orcabatch.digitalmodel.proof_findings import Findings, SameNumber
+from orcabatch.digitalmodel.proof_findings import ProofFindings, SameNumber
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, json_safe, read_proof_input, without_masters
 from orcabatch.digitalmodel.prove import REFERENCE_RUN, choose_files, prove, run_reference
 from orcabatch.errors import DigitalModelError, SourceError
@@ -106,8 +106,8 @@ def copy(case: Case, tmp_path: Path) -> ProofInput:
     return replace(case.batch, result_folder=str(results))
 
 
-def _found(case: Case, batch: ProofInput) -> Findings:
-    found = Findings(batch)
+def _found(case: Case, batch: ProofInput) -> ProofFindings:
+    found = ProofFindings(batch)
     found.compare(case.reference, case.chosen)
     return found
 
@@ -226,7 +226,7 @@ def test_a_table_that_digitalmodel_did_not_write_is_found(case: Case, copy: Proo
     reference = tmp_path / "reference"
     shutil.copytree(case.reference, reference)
     (reference / f"{NAME}_stat.csv").unlink()
-    found = Findings(copy)
+    found = ProofFindings(copy)
     found.compare(reference, case.chosen)
     assert [(d.file, d.reason) for d in found.differences] == [
         (f"{NAME}_stat.csv", "digitalmodel itself did not write this file")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.entry import Bench
 from orcabatch.engine.executor import Executor
 from orcabatch.engine.executors.mailbox import Mailbox
-from orcabatch.engine.initializer import begin_here
-from orcabatch.engine.meter import MemoryMeter
-from orcabatch.engine.sessions import death
+from orcabatch.engine.memory_meter import MemoryMeter
+from orcabatch.engine.surroundings import begin_here
+from orcabatch.engine.worker import TaskRunner
+from orcabatch.engine.worker_loop import death
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.executor import Message
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits
+    from orcabatch.engine.scheduler_messages import Limits
 
 
 class PairsExecutor(Executor):
@@ -30,7 +30,7 @@ class PairsExecutor(Executor):
     def __init__(self, recipe: Recipe, options: EngineOptions) -> None:
         begin_here(options.initializer)
         self._mailbox: Mailbox[Message] = Mailbox()
-        self._workers = deque(Bench(recipe, self._mailbox.post, f"pair-{one}", MemoryMeter()) for one in (1, 2))
+        self._workers = deque(TaskRunner(recipe, self._mailbox.post, f"pair-{one}", MemoryMeter()) for one in (1, 2))
         self._tasks: deque[Task] = deque()
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
@@ -44,7 +44,7 @@ class PairsExecutor(Executor):
             self._do(self._workers[0], self._tasks.popleft())
         return self._mailbox.take(0)
 
-    def _do(self, worker: Bench, task: Task) -> None:
+    def _do(self, worker: TaskRunner, task: Task) -> None:
         try:
             self._mailbox.post(worker.do(task))
         except KeyboardInterrupt:

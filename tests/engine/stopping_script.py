@@ -21,7 +21,7 @@ from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.errors import BatchInterrupted
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event
+    from orcabatch.engine.contract import RunEvent
 
 
 def say(**what: Any) -> None:
@@ -30,7 +30,7 @@ def say(**what: Any) -> None:
     sys.stdout.flush()
 
 
-def watch(event: Event) -> None:
+def watch(event: RunEvent) -> None:
     """Tell the test when a file has started and when stopping has been noticed."""
     if event.kind in {"started", "warning"}:
         say(event=event.kind, **event.data)
@@ -45,7 +45,7 @@ def tell_when_it_waits() -> None:
     """Say so once the dispatcher waits for messages; anywhere else the next signal may hit the loop below."""
     main = threading.main_thread().ident
     while Path(sys._current_frames()[main].f_code.co_filename).name != "mailbox.py":
-        threading.Event().wait(0.001)
+        threading.RunEvent().wait(0.001)
     say(waits=True)
 
 

@@ -10,17 +10,17 @@ import pytest
 
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.entry import Behind, Bench
-from orcabatch.engine.executor import Finished, build_executor
-from orcabatch.engine.meter import MemoryMeter
+from orcabatch.engine.executor import Finished
+from orcabatch.engine.executors.build import build_executor
+from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.scheduler import Scheduler
-from orcabatch.engine.signals import Finished as Ended
-from orcabatch.engine.signals import Limits as SchedulerLimits
-from orcabatch.engine.signals import Offered, Redone, SeatLimits, Start, Woken
+from orcabatch.engine.scheduler_messages import Limits as SchedulerLimits
+from orcabatch.engine.scheduler_messages import Offered, Redone, SeatLimits, Start, TaskFinished, Woken
+from orcabatch.engine.worker import TaskRunner, WriteBehind
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event, Extracted
+    from orcabatch.engine.contract import Extracted, RunEvent
 
 EXECUTORS: dict[str, dict[str, Any]] = {
     "threads": {"executor": "threads", "threads": 4},
@@ -34,9 +34,9 @@ ALONE = Limits(max_limit=1, fixed_limit=1, max_writing=4)
 
 def go(
     name: str, work: list[Any], *, limits: Limits = ALONE, job: FakeJob | None = None, **options: Any
-) -> tuple[list[FileOutcome], list[Event]]:
+) -> tuple[list[FileOutcome], list[RunEvent]]:
     """The outcomes of a run, and its diary."""
-    events: list[Event] = []
+    events: list[RunEvent] = []
     with quick_to_move():
         settings = EngineOptions(**{"retry_delay_s": 0.001, **EXECUTORS[name], **options})
         probe = locked if name == "moving" else None
@@ -53,7 +53,8 @@ def test_what_is_slow_to_write_holds_no_worker(name: str, tmp_path: Path) -> Non
     outcomes, events = go(name, work)
     assert sorted(each.index for each in outcomes) == [0, 1, 2]
     assert all(each.ok and each.value == (each.index, "a", 1) for each in outcomes)
-    assert outcomes[-1].index == 0
+    order = [(event.kind, event.index) for event in events]
+    assert order.index(("started", 2)) < order.index(("finished", 0))
     assert [event.index for event in events if event.kind == "released"] == [0]
 
 
@@ -93,7 +94,7 @@ def test_a_folder_that_never_answers_costs_its_file_alone(name: str, tmp_path: P
     """
     gate, mark = tmp_path / "at the end", tmp_path / "written"
     work = [task(0, say=Say(late=True, late_gate=str(gate), late_mark=str(mark))), task(1), task(2)]
-    events: list[Event] = []
+    events: list[RunEvent] = []
     options = EngineOptions(**{**EXECUTORS[name], "timeout_s": 1.0})
     running = run(work, FakeJob(), options=options, limits=ALONE, listener=events.append)
     found: dict[int, FileOutcome] = {}
@@ -188,9 +189,9 @@ def test_closing_the_iterator_waits_for_what_is_being_written(name: str) -> None
 def test_a_file_is_released_before_its_outputs_are_written() -> None:
     """In this order, on the worker's own thread or another; and the phases add up to the time it took."""
     book = Book()
-    bench = Bench(FakeRecipe(book), lambda _: None, "w", MemoryMeter())
+    bench = TaskRunner(FakeRecipe(book), lambda _: None, "w", MemoryMeter())
     behind = bench.begin(task(3, batches=("a", "b"), say=Say(late=True)))
-    assert isinstance(behind, Behind)
+    assert isinstance(behind, WriteBehind)
     assert behind.finished.outcomes == ()
     assert [what for what, _, _ in book.entries] == ["open", "load", "extract", "extract", "release"]
     done: list[Any] = []
@@ -210,7 +211,7 @@ def test_a_file_is_released_before_its_outputs_are_written() -> None:
 def test_whoever_may_not_leave_it_writes_himself() -> None:
     """`do` is the whole task: the serial executor's, and dask's."""
     book = Book()
-    done = Bench(FakeRecipe(book), lambda _: None, "w", MemoryMeter()).do(task(0, say=Say(late=True)))
+    done = TaskRunner(FakeRecipe(book), lambda _: None, "w", MemoryMeter()).do(task(0, say=Say(late=True)))
     assert isinstance(done, Finished)
     assert done.outcomes[0].ok
     assert [what for what, _, _ in book.entries] == ["open", "load", "extract", "release", "late"]
@@ -234,7 +235,7 @@ def test_what_a_broken_off_task_left_is_dropped() -> None:
             return worker
 
     with pytest.raises(SystemExit):
-        Bench(Exits(book), lambda _: None, "w", MemoryMeter()).do(task(0, batches=("a", "b"), say=Say(late=True)))
+        TaskRunner(Exits(book), lambda _: None, "w", MemoryMeter()).do(task(0, batches=("a", "b"), say=Say(late=True)))
     assert [what for what, _, _ in book.entries] == ["open", "load", "extract", "release", "drop"]
 
 
@@ -266,17 +267,17 @@ def test_slot_memory_and_seat_are_free_once_the_file_is_released(limits: Schedul
     """Whichever of the three keeps the next file waiting: it starts then, and not only when all is written."""
     scheduler, running = begun(limits)
     assert running == [0]
-    assert starts(scheduler, Ended(1.0, 0, "released")) == [1]
+    assert starts(scheduler, TaskFinished(1.0, 0, "released")) == [1]
     assert not scheduler.done
-    assert starts(scheduler, Ended(2.0, 0)) == []
+    assert starts(scheduler, TaskFinished(2.0, 0)) == []
     assert scheduler.running == (1,)
 
 
 def test_a_run_is_not_done_before_the_last_output_is_written() -> None:
     """Written, failed for good, given up after a timeout (these end it alike), or lost with its process."""
-    for last in (Ended(2.0, 0), Ended(2.0, 0, "lost")):
+    for last in (TaskFinished(2.0, 0), TaskFinished(2.0, 0, "lost")):
         scheduler, _ = begun(SchedulerLimits(max_limit=1), 1)
-        scheduler.step(Ended(1.0, 0, "released"))
+        scheduler.step(TaskFinished(1.0, 0, "released"))
         assert not scheduler.done
         scheduler.step(last)
         assert scheduler.done
@@ -286,9 +287,9 @@ def test_a_run_is_not_done_before_the_last_output_is_written() -> None:
 def test_an_output_that_may_heal_has_its_file_done_again() -> None:
     """After the delay; and one that is to be redone meanwhile is redone when it is written."""
     scheduler, _ = begun(SchedulerLimits(max_limit=1), 1)
-    scheduler.step(Ended(1.0, 0, "released"))
-    assert starts(scheduler, Ended(2.0, 0, "retry", retry_delay_s=5.0)) == []
+    scheduler.step(TaskFinished(1.0, 0, "released"))
+    assert starts(scheduler, TaskFinished(2.0, 0, "retry", retry_delay_s=5.0)) == []
     assert starts(scheduler, Woken(7.0)) == [0]
-    scheduler.step(Ended(8.0, 0, "released"))
+    scheduler.step(TaskFinished(8.0, 0, "released"))
     assert starts(scheduler, Redone(8.5, 0)) == []
-    assert starts(scheduler, Ended(9.0, 0)) == [0]
+    assert starts(scheduler, TaskFinished(9.0, 0)) == [0]

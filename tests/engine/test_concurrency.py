@@ -10,7 +10,7 @@ import pytest
 
 from orcabatch.engine import concurrency, curves
 from orcabatch.engine.concurrency import Concurrency, Reading
-from orcabatch.engine.signals import Limits, Sample
+from orcabatch.engine.scheduler_messages import Limits, Sample
 
 SIZE = 1_000_000.0
 

@@ -21,15 +21,15 @@ from orcabatch.engine.executor import Died, Finished
 from orcabatch.engine.executors.dask import cluster as connection
 from orcabatch.engine.executors.dask import executor as dask_executor
 from orcabatch.engine.executors.dask import worker as dask_worker
-from orcabatch.engine.executors.dask.placement import Place, Places, Seen
-from orcabatch.engine.executors.dask.worker import Crew, Order
+from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorkerSlots, Seen
+from orcabatch.engine.executors.dask.worker import Crew, WorkOrder
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause
 
 MB = 10**6
-ORDER = Order("run-1", b"", Inherited.here(), ())
+ORDER = WorkOrder("run-1", b"", Inherited.here(), ())
 
 
 # --- which worker gets which file -----------------------------------------------------------------------------------
@@ -43,13 +43,13 @@ def crew_of(book: Book, publish: Any) -> Crew:
     return Crew(FakeRecipe(book), "dask-x", publish, Surroundings.here(), Loan(Inherited.here(), "dask-x"))
 
 
-def places(*workers: Seen, **limits: Any) -> Places:
-    made = Places(Limits(**limits), from_history=True)
+def places(*workers: Seen, **limits: Any) -> DaskWorkerSlots:
+    made = DaskWorkerSlots(Limits(**limits), from_history=True)
     made.update({each.identity: each for each in workers})
     return made
 
 
-def given(made: Places, index: int, **more: Any) -> str:
+def given(made: DaskWorkerSlots, index: int, **more: Any) -> str:
     """Where the task goes; it is taken there."""
     wanted = task(index, **more)
     place = made.choose(wanted, alone=False, kept=())
@@ -59,7 +59,7 @@ def given(made: Places, index: int, **more: Any) -> str:
     return place.seen.name
 
 
-def named(made: Places, name: str) -> Place:
+def named(made: DaskWorkerSlots, name: str) -> DaskWorkerSlot:
     return next(place for place in made if place.seen.name == name)
 
 
@@ -183,7 +183,7 @@ def test_sessions_of_a_client_that_is_gone_are_closed(monkeypatch: pytest.Monkey
     dask_worker.work(ORDER, pickle.dumps(task(0)))
     dask_worker._dismiss_when_idle("run-1", crew)
     assert (book.count("open"), book.count("close")) == (1, 1)
-    assert worker._crews == {}
+    assert dask_worker._crews == {}
 
 
 def test_nothing_of_dask_is_imported_by_other_executors() -> None:

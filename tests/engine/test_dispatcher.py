@@ -15,7 +15,7 @@ from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event
+    from orcabatch.engine.contract import RunEvent
 
 LIMITS = Limits(max_limit=4, fixed_limit=4)
 QUICK = {"retry_delay_s": 0.001}
@@ -220,14 +220,14 @@ def test_a_release_that_fails_is_a_warning_and_a_new_worker() -> None:
 
 def test_the_diary_tells_each_step_and_a_bad_listener_is_switched_off(caplog: pytest.LogCaptureFixture) -> None:
     """Listeners hear of start, phases and end of each file; one that raises is left out with a warning."""
-    heard: list[Event] = []
+    heard: list[RunEvent] = []
     settings = EngineOptions(threads=2)
     list(run(tasks(3), FakeJob(), options=settings, limits=LIMITS, listener=heard.append))
     kinds = Counter(event.kind for event in heard)
     assert (kinds["run_started"], kinds["run_finished"]) == (1, 1)
     assert (kinds["started"], kinds["finished"], kinds["phase"]) == (3, 3, 9)
 
-    def bad(event: Event) -> None:
+    def bad(event: RunEvent) -> None:
         raise ValueError(event.kind)
 
     with caplog.at_level(logging.WARNING):
@@ -238,7 +238,7 @@ def test_the_diary_tells_each_step_and_a_bad_listener_is_switched_off(caplog: py
 
 def test_the_probe_is_asked_and_told_what_is_done() -> None:
     """The scheduler gets the probe's samples with the work done so far, counted in bytes of files."""
-    seen: list[Event] = []
+    seen: list[RunEvent] = []
     say = [task(index, size_bytes=100) for index in range(5)]
     options = EngineOptions(executor="serial", sample_interval_s=1e-9)
     probe = lambda pids: Sample(total_bytes=10, available_bytes=9)  # noqa: E731 - shorter than a function
@@ -254,7 +254,7 @@ def test_the_recorder_gets_what_the_scheduler_was_told() -> None:
     options = EngineOptions(executor="serial")
     list(run(tasks(3), FakeJob(), options=options, limits=LIMITS, recorder=lambda *step: steps.append(step)))
     kinds = Counter(type(event).__name__ for event, _ in steps)
-    assert (kinds["Offered"], kinds["Finished"]) == (3, 3)
+    assert (kinds["Offered"], kinds["TaskFinished"]) == (3, 3)
 
 
 def test_wrong_options_are_named_together() -> None:

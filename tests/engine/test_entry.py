@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from engine.fakes import Book, FakeRecipe, Say, task
-from orcabatch.engine import meter as meters
+from orcabatch.engine import memory_meter as meters
 from orcabatch.engine.contract import Extracted
-from orcabatch.engine.entry import Bench, Caught, Done, attempt
 from orcabatch.engine.executor import Complaint, Finished, Message, PhaseEntered, Started
-from orcabatch.engine.meter import MemoryMeter, give_back, resident_bytes
+from orcabatch.engine.memory_meter import MemoryMeter, give_back, resident_bytes
+from orcabatch.engine.worker import Caught, Done, TaskRunner, attempt
 from orcabatch.outcome import Cause, Phase, Status
 
 
-def bench(recipe: Any = None) -> tuple[Bench, list[Message]]:
+def bench(recipe: Any = None) -> tuple[TaskRunner, list[Message]]:
     said: list[Message] = []
-    return Bench(recipe or FakeRecipe(Book()), said.append, "w", MemoryMeter()), said
+    return TaskRunner(recipe or FakeRecipe(Book()), said.append, "w", MemoryMeter()), said
 
 
 def test_the_phases_are_told_in_order() -> None:

@@ -22,7 +22,7 @@ from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event
+    from orcabatch.engine.contract import RunEvent
 
 EXECUTORS: dict[str, dict[str, Any]] = {
     "serial": {"executor": "serial"},
@@ -144,7 +144,7 @@ def test_files_run_at_once(name: str, tmp_path: Path) -> None:
     width = 2 if name == "processes" else 4
     begun: list[int] = []
 
-    def watch(event: Event) -> None:
+    def watch(event: RunEvent) -> None:
         begun.extend([event.index] if event.kind == "started" else [])
         if len(begun) == width:
             Path(gate).touch()

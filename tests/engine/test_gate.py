@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orcabatch.engine.contract import Task
-from orcabatch.engine.gate import LOOK_AHEAD, Gate
+from orcabatch.engine.waiting import LOOK_AHEAD, Gate
 
 
 class FirstLeads:

@@ -14,7 +14,7 @@ from batch_functions import count_objects
 from engine.fakes import MOVING, FakeJob, FakeWorker, Say, locked, quick_to_move, task, tasks
 from orcabatch import simulated
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
-from orcabatch.engine.contract import Event, SimpleJob, Task, Worker
+from orcabatch.engine.contract import RunEvent, SimpleJob, Task, Worker
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.outcome import Cause, FileOutcome
@@ -84,7 +84,7 @@ class Models:
 class Seated(FakeWorker):
     """Takes a seat with its first file and keeps it until it closes."""
 
-    def __init__(self, note: Any, models: Models, stays: threading.Event | None) -> None:
+    def __init__(self, note: Any, models: Models, stays: threading.RunEvent | None) -> None:
         super().__init__(note, None)
         self.models, self.stays, self.has_one = models, stays, False
 
@@ -109,7 +109,7 @@ class SeatedRecipe:
     """Makes them. With `stays` none closes before that is set."""
 
     models: Models
-    stays: threading.Event | None = None
+    stays: threading.RunEvent | None = None
 
     def open_worker(self, note: Any) -> Worker:
         return Seated(note, self.models, self.stays)
@@ -165,15 +165,15 @@ def test_a_worker_that_does_not_close_makes_nobody_wait_for_ever(monkeypatch: py
     from orcabatch.engine.executors import leaving
 
     monkeypatch.setattr(leaving, "CLOSING_S", 0.05)
-    stays, said = threading.Event(), []
+    stays, said = threading.RunEvent(), []
     models = Models(1)
 
-    def watch(event: Event) -> None:
+    def watch(event: RunEvent) -> None:
         said.extend([event.data["text"]] if event.kind == "warning" else [])
         if "does not close" in str(said):
             giving_up.set()
 
-    giving_up = threading.Event()
+    giving_up = threading.RunEvent()
     seats = SeatLimits(max=1, scope="model", ramp_per_s=0.0, wait_s=0.1)
     work = [task(0, tier="small"), task(1, tier="large")]
     running = run(

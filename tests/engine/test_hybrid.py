@@ -13,7 +13,7 @@ import pytest
 
 from engine.fakes import FakeJob, FakeRecipe, FakeWorker, Say, task
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
-from orcabatch.engine.contract import Event, Extracted
+from orcabatch.engine.contract import Extracted, RunEvent
 from orcabatch.errors import SettingsError
 
 ALLOWED = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (0, 1)
@@ -60,7 +60,7 @@ def test_files_are_spread_and_stay_on_their_node(nodes: int, processes: int, thr
     """As many files as there are threads, held until all have begun, and as many again: every process is full once."""
     gate, begun, full = tmp_path / "gate", Counter[str](), processes * threads
 
-    def watch(event: Event) -> None:
+    def watch(event: RunEvent) -> None:
         if event.kind == "started":
             begun[event.data["worker"].rpartition("-")[0]] += 1
             if begun.total() == full:
@@ -92,7 +92,7 @@ def test_few_files_reach_every_node(tmp_path: Path) -> None:
     """Four files at once on two nodes of two processes: two on each, though the first process had room for all."""
     gate, begun = tmp_path / "gate", set()
 
-    def watch(event: Event) -> None:
+    def watch(event: RunEvent) -> None:
         if event.kind == "started":
             begun.add(event.index)
             if len(begun) == 4:
@@ -110,7 +110,7 @@ def test_the_first_files_get_a_process_each_though_processes_come_one_by_one(tmp
     """Files may be long: two that begin in one process would share its lock to their ends, beside an empty one."""
     gate, begun = tmp_path / "gate", set()
 
-    def watch(event: Event) -> None:
+    def watch(event: RunEvent) -> None:
         if event.kind == "started":
             begun.add(event.index)
             if len(begun) == 2:

@@ -17,8 +17,7 @@ from orcabatch.engine import inherited
 from orcabatch.engine.echo import SPEAKING, Speaker, echo
 from orcabatch.engine.executor import Logged, Message, Warned
 from orcabatch.engine.inherited import Inherited, Levels, Loan
-from orcabatch.engine.initializer import Initializer
-from orcabatch.engine.surroundings import Surroundings
+from orcabatch.engine.surroundings import Initializer, Surroundings
 
 
 class Unknown(UserWarning):

@@ -15,7 +15,7 @@ from orcabatch.engine import EngineOptions, Limits, Sample, SeatLimits, run
 from orcabatch.engine.lock import LockWatch, most_taken
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event, Extracted
+    from orcabatch.engine.contract import Extracted, RunEvent
 
 
 def spin(until: Any) -> None:
@@ -71,7 +71,7 @@ def test_the_scheduler_hears_of_the_worker_processes_locks(what: str, tmp_path: 
     """Two processes of two threads: with Python code in all, most of both locks is taken; while they wait, nothing."""
     gate, shares = tmp_path / "gate", []
 
-    def watch(event: Event) -> None:
+    def watch(event: RunEvent) -> None:
         if event.kind == "sample":
             shares.append(event.data["gil_taken"])
             if max(shares) > 0.5 or (what == "wait" and len(shares) > 40):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcabatch.engine.executors.auto_decision import LEAST_WATCHED_S, Look, Prospects, Verdict, Watch
+from orcabatch.engine.executors.auto_decision import LEAST_WATCHED_S, Decision, Look, Prospects, Watch
 
 GB = 10**9
 PROSPECTS = Prospects(processes=8, cpus=8, start_s=3.0, total_files=100, total_bytes=100 * GB)
@@ -30,7 +30,7 @@ def looks(count: int, *, taken: float | None, cores: float = 1.0, per_s: int = G
     ]
 
 
-def verdicts(seen: list[Look], prospects: Prospects = PROSPECTS) -> list[Verdict]:
+def verdicts(seen: list[Look], prospects: Prospects = PROSPECTS) -> list[Decision]:
     watch, said = Watch(), []
     for look in seen:
         watch, verdict = watch.step(look, prospects)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orcabatch.engine.executors.placing import NEW, Cpus, Place, choose, node_for_new, nodes_for
+from orcabatch.engine.executors.placing import NEW, Cpus, ProcessPlace, choose, node_for_new, nodes_for
 
 HOSTS: dict[int, tuple[Cpus, ...]] = {
     1: ((0, 1, 2, 3),),
@@ -20,12 +20,12 @@ class Crowd:
 
     def __init__(self, nodes: tuple[Cpus, ...], processes: int, threads: int) -> None:
         self.nodes, self.most, self.threads = nodes_for(nodes, processes), processes, threads
-        self.places: dict[int, Place] = {}
+        self.places: dict[int, ProcessPlace] = {}
 
     def give(self, *, alone: bool = False) -> int | None:
         there = [replace(place, is_open=place.files < self.threads) for place in self.places.values()]
         if len(there) < self.most:
-            there.append(Place(NEW, node_for_new(there, self.nodes), 0))
+            there.append(ProcessPlace(NEW, node_for_new(there, self.nodes), 0))
         place = choose(there, self.nodes, alone=alone)
         if place is None:
             return None
@@ -95,13 +95,13 @@ def test_an_empty_process_is_used_before_another_is_started() -> None:
 
 def test_a_seat_that_is_held_comes_before_balance() -> None:
     """Where each model takes a seat, a busier process with an idle model is chosen before one that would open one."""
-    places = [Place(1, 0, 2), Place(2, 0, 0, asks=True), Place(NEW, 0, 0, asks=True)]
+    places = [ProcessPlace(1, 0, 2), ProcessPlace(2, 0, 0, asks=True), ProcessPlace(NEW, 0, 0, asks=True)]
     assert choose(places, ((),), alone=False) == places[0]
     assert choose(places[1:], ((),), alone=False) == places[1]
 
 
 def test_alone_means_an_empty_process() -> None:
     """A suspect waits while every process has files."""
-    busy = [Place(1, 0, 1), Place(2, 0, 3)]
+    busy = [ProcessPlace(1, 0, 1), ProcessPlace(2, 0, 3)]
     assert choose(busy, ((),), alone=True) is None
-    assert choose([*busy, Place(3, 0, 0)], ((),), alone=True) == Place(3, 0, 0)
+    assert choose([*busy, ProcessPlace(3, 0, 0)], ((),), alone=True) == ProcessPlace(3, 0, 0)

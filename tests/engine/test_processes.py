@@ -16,13 +16,13 @@ import pytest
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.executor import build_executor
-from orcabatch.engine.executors.transport import stays_because
+from orcabatch.engine.executors.build import build_executor
+from orcabatch.engine.executors.packing import stays_because
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event
+    from orcabatch.engine.contract import RunEvent
 
 LIMITS = Limits(max_limit=4, fixed_limit=4)
 
@@ -99,7 +99,7 @@ def test_worker_processes_have_low_priority_and_their_node() -> None:
     mine = psutil.Process().nice()
     cpu = sorted(os.sched_getaffinity(0))[0]
 
-    def watch(event: Event) -> None:
+    def watch(event: RunEvent) -> None:
         children = psutil.Process().children() if event.kind == "started" else []
         seen.extend((child.nice(), child.cpu_affinity()) for child in children)
 
@@ -136,8 +136,8 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.executor import build_executor
-from orcabatch.engine.executors.transport import stays_because
+from orcabatch.engine.executors.build import build_executor
+from orcabatch.engine.executors.packing import stays_because
 print("script runs")
 options = EngineOptions(executor="processes", processes=2)
 limits = Limits(max_limit=2, fixed_limit=2)

@@ -12,7 +12,7 @@ import pytest
 
 from engine.fakes import FakeJob, FakeRecipe, Say, task
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.readahead import Counts, ReadAhead
+from orcabatch.engine.prefetch import Counts, ReadAhead
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -55,7 +55,7 @@ def ahead(tmp_path: Path) -> Iterator[Any]:
 
 def test_the_next_files_are_read_once(ahead: Any, files: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files ahead means two files, from first byte to last; as one starts, the next is read."""
-    monkeypatch.setattr("orcabatch.engine.readahead.TOGETHER_BYTES", 0)
+    monkeypatch.setattr("orcabatch.engine.prefetch.TOGETHER_BYTES", 0)
     reader = ahead(2)
     for each in files:
         reader.offered(each)

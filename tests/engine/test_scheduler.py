@@ -15,10 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orcabatch.engine.contract import Task
 from orcabatch.engine.scheduler import Scheduler, replay
-from orcabatch.engine.signals import (
+from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
-    Finished,
     GiveUp,
     Holding,
     Instruction,
@@ -34,6 +33,7 @@ from orcabatch.engine.signals import (
     SlotLost,
     Start,
     StopAsked,
+    TaskFinished,
     Wake,
     Woken,
     event_from_dict,
@@ -76,7 +76,7 @@ def test_the_longest_file_starts_first_whatever_the_order_of_the_offers() -> Non
     tasks = [task(index, size) for index, size in enumerate((1, 5, 3, 9))]
     scheduler = Scheduler(tasks, fixed(2))
     assert offer_all(scheduler, tasks) == [3, 1]
-    assert starts(scheduler.step(Finished(1.0, 3))) == [2]
+    assert starts(scheduler.step(TaskFinished(1.0, 3))) == [2]
 
 
 def test_a_task_that_is_not_offered_does_not_hold_the_others() -> None:
@@ -85,7 +85,7 @@ def test_a_task_that_is_not_offered_does_not_hold_the_others() -> None:
     scheduler = Scheduler(tasks, fixed(2))
     assert scheduler.step(Offered(4.0, 1)) == [Wake(4.0)]
     assert starts(scheduler.step(Woken(4.0))) == [1]
-    assert starts(scheduler.step(Finished(5.0, 1))) == []
+    assert starts(scheduler.step(TaskFinished(5.0, 1))) == []
     assert scheduler.done
 
 
@@ -94,9 +94,9 @@ def test_in_order_none_passes_another() -> None:
     tasks = [replace(task(index, size), rank=index) for index, size in enumerate((1, 9, 30 * GB, 2, 3))]
     scheduler = Scheduler(tasks, fixed(1, memory_total_bytes=20 * GB, in_order=True))
     assert offer_all(scheduler, tasks) == [0]
-    assert starts(scheduler.step(Finished(1.0, 0, verdict="retry", retry_delay_s=5.0))) == []
+    assert starts(scheduler.step(TaskFinished(1.0, 0, verdict="retry", retry_delay_s=5.0))) == []
     assert starts(scheduler.step(Woken(6.0))) == [0]
-    assert [starts(scheduler.step(Finished(7.0 + index, index))) for index in range(4)] == [[1], [2], [3], [4]]
+    assert [starts(scheduler.step(TaskFinished(7.0 + index, index))) for index in range(4)] == [[1], [2], [3], [4]]
 
 
 def test_in_order_and_static_is_tier_after_tier() -> None:
@@ -108,7 +108,7 @@ def test_in_order_and_static_is_tier_after_tier() -> None:
     scheduler = Scheduler(tasks, limits)
     ran = offer_all(scheduler, tasks)
     for now_s in range(1, 4):
-        ran += starts(scheduler.step(Finished(float(now_s), ran[-1])))
+        ran += starts(scheduler.step(TaskFinished(float(now_s), ran[-1])))
     assert ran == [1, 3, 0, 2]
 
 
@@ -138,7 +138,7 @@ def test_small_files_do_not_pass_over_a_large_one_for_ever() -> None:
     while 1 not in running:
         now_s, passed = now_s + 10.0, passed + 1
         index = running.pop(-1)
-        running += starts(scheduler.step(Finished(now_s, index, wall_s=10.0)))
+        running += starts(scheduler.step(TaskFinished(now_s, index, wall_s=10.0)))
         assert passed < 40
     assert scheduler.running
 
@@ -148,8 +148,8 @@ def test_a_file_larger_than_the_budget_runs_alone_after_the_others_with_a_warnin
     tasks = [task(0, 100 * GB), task(1, GB), task(2, GB)]
     scheduler = Scheduler(tasks, fixed(3, memory_total_bytes=20 * GB))
     assert offer_all(scheduler, tasks) == [1, 2]
-    assert starts(scheduler.step(Finished(1.0, 1))) == []
-    said = scheduler.step(Finished(2.0, 2))
+    assert starts(scheduler.step(TaskFinished(1.0, 1))) == []
+    said = scheduler.step(TaskFinished(2.0, 2))
     assert starts(said) == [0]
     assert any(isinstance(each, Say) and "alone" in each.text and each.index == 0 for each in said)
 
@@ -175,7 +175,7 @@ def test_memory_above_the_cap_shrinks_the_limit_and_below_it_opens_it() -> None:
     said = scheduler.step(Sampled(1.0, memory_sample(100 * GB, others=80 * GB, own=6 * GB)))
     assert CollectGarbage() in said
     assert scheduler.limit == 3
-    assert starts(scheduler.step(Finished(2.0, scheduler.running[0]))) == []
+    assert starts(scheduler.step(TaskFinished(2.0, scheduler.running[0]))) == []
     said = scheduler.step(Sampled(3.0, memory_sample(100 * GB, others=0, own=4 * GB)))
     assert any(isinstance(each, LimitSet) and each.limit == 4 for each in said)
     assert len(scheduler.running) == 4
@@ -195,7 +195,7 @@ def test_above_the_threshold_garbage_is_collected_and_work_goes_on_up_to_the_cap
     said = scheduler.step(Sampled(1.0, memory_sample(100 * GB, others=used * GB - 6 * GB, own=6 * GB)))
     assert (CollectGarbage() in said) == (used > 75)
     assert len(scheduler.running) == 4
-    ended = scheduler.step(Finished(2.0, scheduler.running[0]))
+    ended = scheduler.step(TaskFinished(2.0, scheduler.running[0]))
     assert bool(starts(ended)) == goes_on
 
 
@@ -225,11 +225,11 @@ def test_static_mode_runs_the_tiers_one_after_the_other_with_their_counts() -> N
     tasks = [replace(task(index, 10, kind), rank=places[kind]) for index, kind in enumerate(kinds)]
     scheduler = Scheduler(tasks, Limits(mode="static", max_limit=45, tiers={"small": 2, "medium": 1, "large": 5}))
     assert offer_all(scheduler, tasks) == [2, 3]
-    assert starts(scheduler.step(Finished(1.0, 2))) == [4]
-    assert starts(scheduler.step(Finished(2.0, 3))) == []
-    assert starts(scheduler.step(Finished(3.0, 4))) == [5]
-    assert starts(scheduler.step(Finished(4.0, 5))) == [6]
-    assert starts(scheduler.step(Finished(5.0, 6))) == [0, 1]
+    assert starts(scheduler.step(TaskFinished(1.0, 2))) == [4]
+    assert starts(scheduler.step(TaskFinished(2.0, 3))) == []
+    assert starts(scheduler.step(TaskFinished(3.0, 4))) == [5]
+    assert starts(scheduler.step(TaskFinished(4.0, 5))) == [6]
+    assert starts(scheduler.step(TaskFinished(5.0, 6))) == [0, 1]
 
 
 def test_a_retry_waits_for_its_delay() -> None:
@@ -237,7 +237,7 @@ def test_a_retry_waits_for_its_delay() -> None:
     tasks = [task(0, 10)]
     scheduler = Scheduler(tasks, fixed(1))
     offer_all(scheduler, tasks)
-    assert scheduler.step(Finished(5.0, 0, "retry", retry_delay_s=3.0)) == [Wake(8.0)]
+    assert scheduler.step(TaskFinished(5.0, 0, "retry", retry_delay_s=3.0)) == [Wake(8.0)]
     assert not scheduler.done
     assert starts(scheduler.step(Woken(8.0))) == [0]
 
@@ -247,10 +247,10 @@ def test_a_finished_task_can_be_done_again_and_a_running_one_after_it_came_back(
     tasks = [task(0, 10), task(1, 9)]
     scheduler = Scheduler(tasks, fixed(2))
     offer_all(scheduler, tasks)
-    scheduler.step(Finished(1.0, 0))
+    scheduler.step(TaskFinished(1.0, 0))
     assert starts(scheduler.step(Redone(2.0, 0))) == [0]
     assert starts(scheduler.step(Redone(2.0, 1))) == []
-    assert starts(scheduler.step(Finished(3.0, 1))) == [1]
+    assert starts(scheduler.step(TaskFinished(3.0, 1))) == [1]
     assert starts(scheduler.step(Offered(4.0, 1))) == []
 
 
@@ -285,8 +285,8 @@ def test_stopping_gives_up_what_waits_and_lets_what_runs_finish() -> None:
     assert [each.index for each in said if isinstance(each, GiveUp)] == [2]
     assert not scheduler.done
     assert [type(each) for each in scheduler.step(Offered(2.0, 3))] == [GiveUp]
-    scheduler.step(Finished(3.0, 0))
-    scheduler.step(Finished(3.0, 1))
+    scheduler.step(TaskFinished(3.0, 0))
+    scheduler.step(TaskFinished(3.0, 1))
     assert scheduler.done
     assert Scheduler(tasks, fixed(2)).step(StopAsked(0.0, 2)) == []
 
@@ -297,7 +297,7 @@ def test_no_licence_for_ten_minutes_gives_all_up_with_the_reason() -> None:
     scheduler = Scheduler(tasks, fixed(2, seats=SeatLimits(max=2, scope="model", wait_s=600.0)))
     running, now_s, given_up = offer_all(scheduler, tasks), 0.0, []
     for _ in range(200):
-        event: Event = Finished(now_s, running.pop(), "seat_denied") if running else Woken(now_s)
+        event: Event = TaskFinished(now_s, running.pop(), "seat_denied") if running else Woken(now_s)
         said = scheduler.step(event)
         running += starts(said)
         given_up += [each for each in said if isinstance(each, GiveUp)]
@@ -313,14 +313,14 @@ def test_no_licence_for_ten_minutes_gives_all_up_with_the_reason() -> None:
 def test_a_task_that_comes_back_without_running_is_an_error() -> None:
     """A contradiction is said at once."""
     with pytest.raises(ValueError, match="was not running"):
-        Scheduler([task(0, 10)], fixed(1)).step(Finished(0.0, 0))
+        Scheduler([task(0, 10)], fixed(1)).step(TaskFinished(0.0, 0))
 
 
 def test_events_and_instructions_survive_json() -> None:
     """What is logged can be read back as it was."""
     events: list[Event] = [
         Offered(0.0, 1),
-        Finished(1.0, 1, "retry", 0.5, 1.0, {"load": 0.5}, 0.1, 7, 9),
+        TaskFinished(1.0, 1, "retry", 0.5, 1.0, {"load": 0.5}, 0.1, 7, 9),
         Redone(1.0, 1),
         Sampled(2.0, Sample(total_bytes=5, gil_taken=0.5)),
         Woken(3.0),
@@ -344,7 +344,7 @@ def test_a_recorded_run_is_replayed_to_the_same_decisions() -> None:
         event = events.pop(0) if events else Woken(number / 4)
         if not events and scheduler.running and number % 3 == 0:
             verdict = "seat_denied" if number % 9 == 0 else "done"
-            event = Finished(number / 4, scheduler.running[0], verdict, wall_s=1.0, memory_bytes=GB, size_bytes=GB)  # type: ignore[arg-type]
+            event = TaskFinished(number / 4, scheduler.running[0], verdict, wall_s=1.0, memory_bytes=GB, size_bytes=GB)  # type: ignore[arg-type]
         log.append(json.loads(json.dumps(event_to_dict(event))))
         said.append(scheduler.step(event))
     assert [answer for _, answer in replay(tasks, limits, log)] == said
@@ -386,7 +386,7 @@ def _work_for(count: int, monkeypatch: pytest.MonkeyPatch) -> float:
     running = offer_all(scheduler, tasks)
     ended = 0
     while running:
-        running += starts(scheduler.step(Finished(float(ended), running.pop(), memory_bytes=GB, wall_s=1.0)))
+        running += starts(scheduler.step(TaskFinished(float(ended), running.pop(), memory_bytes=GB, wall_s=1.0)))
         ended += 1
     assert ended == count
     return _CountingQueue.touched / count
@@ -542,7 +542,7 @@ class RandomRun(RuleBasedStateMachine):
             self.done[index] += 1
             self.work += size
         self.tell(
-            Finished(self.now_s, index, verdict, 2.0, 1.0, {"load": 0.4, "extract": 0.6}, 0.5, int(size * factor))
+            TaskFinished(self.now_s, index, verdict, 2.0, 1.0, {"load": 0.4, "extract": 0.6}, 0.5, int(size * factor))
         )
 
     @precondition(lambda self: self.running)
@@ -552,7 +552,7 @@ class RandomRun(RuleBasedStateMachine):
         self.now_s += 0.1
         self.waits.add(index)
         self.units.leave(index, closes=True)
-        self.tell(Finished(self.now_s, index, "seat_denied"))
+        self.tell(TaskFinished(self.now_s, index, "seat_denied"))
 
     @precondition(lambda self: self.running and not self.stopped)
     @rule(number=st.integers(0, 8))
@@ -630,7 +630,7 @@ class RandomRun(RuleBasedStateMachine):
                 self.done[index] += 1
                 self.now_s += 1.0
                 self.units.leave(index)
-                self.tell(Finished(self.now_s, index, wall_s=1.0))
+                self.tell(TaskFinished(self.now_s, index, wall_s=1.0))
             else:
                 assert self.wake_s is not None, "with nothing running and something waiting there is a time to wake"
                 self.wake()

@@ -19,7 +19,7 @@ import pytest
 from engine import dask_cluster
 from engine.fakes import FakeJob, tasks
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.stopping import StopSignal
+from orcabatch.engine.interrupts import StopSignal
 from orcabatch.errors import BatchInterrupted
 
 EXECUTORS = {

@@ -15,7 +15,7 @@ from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event
+    from orcabatch.engine.contract import RunEvent
 
 LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4, seats=SeatLimits(ramp_per_s=0.0))
 
@@ -30,7 +30,7 @@ def go(work: list[Any], job: FakeJob | None = None, **options: Any) -> tuple[lis
     """All outcomes, and what was said about the executor."""
     said: list[dict[str, Any]] = []
 
-    def listen(event: Event) -> None:
+    def listen(event: RunEvent) -> None:
         said.extend([event.data] if event.kind == "executor" else [])
 
     settings = EngineOptions(**{**MOVING, "retry_delay_s": 0.001, **options})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.making import outcome, still_probes
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import SeriesPoint, build_metrics
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
@@ -83,9 +83,9 @@ def batch_metrics(
     ]
     monitor = PerformanceMonitor(probes=still_probes(cpus=64.0))
     wall_s = max(each.finished_s for each in outcomes)
-    monitor.listener(Event("run_started", 0.0, -1, {"files": count, "limit": 8, "executor": "threads"}))
-    monitor.listener(Event("limit", wall_s / 50, -1, {"limit": 16, "reason": "throughput grew by 41%"}))
-    monitor.listener(Event("limit", wall_s / 20, -1, {"limit": workers, "reason": "throughput grew by 12%"}))
+    monitor.listener(RunEvent("run_started", 0.0, -1, {"files": count, "limit": 8, "executor": "threads"}))
+    monitor.listener(RunEvent("limit", wall_s / 50, -1, {"limit": 16, "reason": "throughput grew by 41%"}))
+    monitor.listener(RunEvent("limit", wall_s / 20, -1, {"limit": workers, "reason": "throughput grew by 12%"}))
     for each in outcomes:
         monitor.add_outcome(each)
     chance = random.Random(seed)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.contract import Event, Task
+from orcabatch.engine.contract import RunEvent, Task
 from orcabatch.host.usage import HostReaders, ProcessTotals
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
 
@@ -100,14 +100,14 @@ def run_for_real(monitor: PerformanceMonitor, work: Work, *, files: int, threads
     """A batch of equal files on a thread pool, watched by the monitor from the run's first moment."""
     origin_s = time.perf_counter()
     with monitor:
-        monitor.listener(Event("run_started", 0.0, -1, {"files": files, "executor": "threads", "limit": threads}))
+        monitor.listener(RunEvent("run_started", 0.0, -1, {"files": files, "executor": "threads", "limit": threads}))
 
         def one(index: int) -> None:
-            monitor.listener(Event("started", time.perf_counter() - origin_s, index, {"worker": "w"}))
+            monitor.listener(RunEvent("started", time.perf_counter() - origin_s, index, {"worker": "w"}))
             done = work.run(index, origin_s)
-            monitor.listener(Event("finished", done.finished_s, index, {"status": "ok", "batch": "standard"}))
+            monitor.listener(RunEvent("finished", done.finished_s, index, {"status": "ok", "batch": "standard"}))
             monitor.add_outcome(done)
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(one, range(files)))
-        monitor.listener(Event("run_finished", time.perf_counter() - origin_s, -1, {}))
+        monitor.listener(RunEvent("run_finished", time.perf_counter() - origin_s, -1, {}))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monitor.making import MB, task
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import MOST_ROWS, Screen, dashboard_lines
 from orcabatch.monitor.displays import status_text
@@ -28,16 +28,16 @@ def tracker_with(running: int) -> Tracker:
         cap_percent=80.0,
         seats=40,
     )
-    tracker.apply(Event("run_started", 0.0, -1, {"files": 200, "limit": 45, "executor": "threads"}))
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 200, "limit": 45, "executor": "threads"}))
     for index in range(running + 20):
-        tracker.apply(Event("started", index / 10, index, {"worker": f"worker-{index}"}))
+        tracker.apply(RunEvent("started", index / 10, index, {"worker": f"worker-{index}"}))
     for index in range(20):
-        tracker.apply(Event("finished", 40.0, index, {"status": "failed" if index == 3 else "ok", "batch": "b"}))
+        tracker.apply(RunEvent("finished", 40.0, index, {"status": "failed" if index == 3 else "ok", "batch": "b"}))
     gb = 10**9
     sample = {"total_bytes": 256 * gb, "available_bytes": 90 * gb, "cpu_percent": 88.0, "read_bytes": 0}
-    tracker.apply(Event("sample", 41.0, -1, sample))
-    tracker.apply(Event("sample", 42.0, -1, sample | {"read_bytes": 830 * MB}))
-    tracker.apply(Event("limit", 43.0, -1, {"limit": 45, "reason": "throughput grew by 12% at the last step"}))
+    tracker.apply(RunEvent("sample", 41.0, -1, sample))
+    tracker.apply(RunEvent("sample", 42.0, -1, sample | {"read_bytes": 830 * MB}))
+    tracker.apply(RunEvent("limit", 43.0, -1, {"limit": 45, "reason": "throughput grew by 12% at the last step"}))
     return tracker
 
 
@@ -56,7 +56,7 @@ def test_it_fits_its_terminal(width, running, blocks):
 def test_it_says_what_the_engineer_looks_for():
     """Files by phase, memory against its cap, CPU, disk, seats, the limit with its reason, the verdict."""
     tracker = tracker_with(45)
-    tracker.apply(Event("phase", 44.0, 60, {"phase": "extract"}))
+    tracker.apply(RunEvent("phase", 44.0, 60, {"phase": "extract"}))
     text = "\n".join(dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Screen(120)))
     for part in (
         "20 of 200 files done, 1 failed, 45 running",
@@ -84,18 +84,18 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 {before}
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import make_display
 from monitor.making import task
 display = make_display({kind!r}, sys.stderr, monitor=PerformanceMonitor())
 display.expect([task(index) for index in range(40)], cap_percent=80.0, seats=3)
-display.listener(Event("run_started", 0.0, -1, {{"files": 40, "limit": 12, "executor": "threads"}}))
+display.listener(RunEvent("run_started", 0.0, -1, {{"files": 40, "limit": 12, "executor": "threads"}}))
 for index in range(12):
-    display.listener(Event("started", 0.1, index, {{"worker": f"worker-{{index}}"}}))
+    display.listener(RunEvent("started", 0.1, index, {{"worker": f"worker-{{index}}"}}))
 for step in range(1, 6):
-    display.listener(Event("finished", 2.0 * step, step, {{"status": "ok", "batch": "b"}}))
-display.listener(Event("run_finished", 11.0, -1, {{"interrupted": True}}))
+    display.listener(RunEvent("finished", 2.0 * step, step, {{"status": "ok", "batch": "b"}}))
+display.listener(RunEvent("run_finished", 11.0, -1, {{"interrupted": True}}))
 display.close()
 print("type:", type(display).__name__)
 """
@@ -202,7 +202,7 @@ def test_it_says_what_the_next_file_waits_for():
     tracker = tracker_with(12)
     flow = [dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4]]
     for cause in ("memory", "seat", ""):
-        tracker.apply(Event("admission", 44.0, -1, {"waiting_for": cause}))
+        tracker.apply(RunEvent("admission", 44.0, -1, {"waiting_for": cause}))
         flow.append(dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4])
     assert [line.partition(". ")[0] for line in flow] == [
         "168 waiting",

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.making import Work, failed, outcome, run_for_real, still_probes
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import OutputError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.jsonable import jsonable
@@ -132,19 +132,19 @@ def test_a_file_that_cannot_be_written_is_one_clear_error(metrics, tmp_path):
 def test_an_interrupted_run_says_so():
     """The state of the file is the state of the run."""
     monitor = PerformanceMonitor()
-    monitor.listener(Event("run_started", 0.0, -1, {"files": 3, "limit": 2}))
-    monitor.listener(Event("run_finished", 4.0, -1, {"interrupted": True}))
+    monitor.listener(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2}))
+    monitor.listener(RunEvent("run_finished", 4.0, -1, {"interrupted": True}))
     assert build_metrics(monitor.record())["state"] == "interrupted"
 
 
 def test_the_diary_is_kept_without_its_loud_kinds_and_without_what_files_say():
     """Small enough for thousands of files, complete enough for a replay."""
     monitor = PerformanceMonitor()
-    monitor.listener(Event("run_started", 0.0, -1, {"files": 1, "limit": 2}))
-    monitor.listener(Event("started", 0.1, 0, {"worker": "w", "attempt": 1}))
-    monitor.listener(Event("phase", 0.2, 0, {"phase": "extract"}))
-    monitor.listener(Event("sample", 0.2, -1, {"cpu_percent": 3.0}))
-    monitor.listener(Event("finished", 1.0, 0, {"status": "ok", "batch": "b", "phases": {"load": 1.0}}))
+    monitor.listener(RunEvent("run_started", 0.0, -1, {"files": 1, "limit": 2}))
+    monitor.listener(RunEvent("started", 0.1, 0, {"worker": "w", "attempt": 1}))
+    monitor.listener(RunEvent("phase", 0.2, 0, {"phase": "extract"}))
+    monitor.listener(RunEvent("sample", 0.2, -1, {"cpu_percent": 3.0}))
+    monitor.listener(RunEvent("finished", 1.0, 0, {"status": "ok", "batch": "b", "phases": {"load": 1.0}}))
     assert build_metrics(monitor.record())["events"] == [
         [0.0, "run_started", -1, {"files": 1, "limit": 2}],
         [0.1, "started", 0, {"worker": "w", "attempt": 1}],

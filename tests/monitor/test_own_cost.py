@@ -9,7 +9,7 @@ import time
 import pytest
 
 from monitor.making import outcome, task
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.displays import Bar, Lines, Tracked
@@ -21,7 +21,7 @@ MOST = 0.01
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="this system has no CPU clock of a thread")
 def test_the_sampling_thread_uses_less_than_a_hundredth_of_a_core():
     """From its start until after a sample, twice as often as by default; the CPU clock is that thread's own."""
-    sampled = threading.Event()
+    sampled = threading.RunEvent()
     with PerformanceMonitor({"monitoring": {"interval": 2.5}}) as monitor:
         monitor.samples = _Telling(sampled)
         (thread,) = (each for each in threading.enumerate() if each.name == "orcabatch-monitor")
@@ -34,7 +34,7 @@ def test_the_sampling_thread_uses_less_than_a_hundredth_of_a_core():
 class _Telling(list):
     """A list that tells when it gets its first entry."""
 
-    def __init__(self, event: threading.Event) -> None:
+    def __init__(self, event: threading.RunEvent) -> None:
         super().__init__()
         self._event = event
 
@@ -66,18 +66,18 @@ def test_listening_and_displaying_use_a_small_part_of_the_run(display, most):
 
 def events(files: int, workers: int, seconds: float):
     """What the engine tells of a batch of equal files, one round of workers after the other."""
-    yield Event("run_started", 0.0, -1, {"files": files, "limit": workers, "executor": "threads"})
+    yield RunEvent("run_started", 0.0, -1, {"files": files, "limit": workers, "executor": "threads"})
     for first in range(0, files, workers):
         round_of, at_s = range(first, min(first + workers, files)), first / workers * seconds
         for index in round_of:
-            yield Event("admission", at_s, index, {"memory_bytes": 10**8, "reserved_bytes": 10**9})
-            yield Event("started", at_s, index, {"worker": f"worker-{index % workers}"})
+            yield RunEvent("admission", at_s, index, {"memory_bytes": 10**8, "reserved_bytes": 10**9})
+            yield RunEvent("started", at_s, index, {"worker": f"worker-{index % workers}"})
         for step, phase in enumerate(("load", "extract", "write", "clean_up")):
             for index in round_of:
-                yield Event("phase", at_s + step * seconds / 4, index, {"phase": phase})
+                yield RunEvent("phase", at_s + step * seconds / 4, index, {"phase": phase})
             memory = {"total_bytes": 10**11, "available_bytes": 10**10, "cpu_percent": 50.0, "read_bytes": first}
             for part in range(int(seconds)):
-                yield Event("sample", at_s + (step + part / seconds) * seconds / 4, -1, memory)
+                yield RunEvent("sample", at_s + (step + part / seconds) * seconds / 4, -1, memory)
         for index in round_of:
-            yield Event("finished", at_s + seconds, index, {"status": "ok", "batch": "standard"})
-    yield Event("run_finished", -(-files // workers) * seconds, -1, {"interrupted": False})
+            yield RunEvent("finished", at_s + seconds, index, {"status": "ok", "batch": "standard"})
+    yield RunEvent("run_finished", -(-files // workers) * seconds, -1, {"interrupted": False})

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from monitor.making import Work, failed, outcome, run_for_real, still_probes, task
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.host.usage import HostCpu, HostReaders, OwnProcesses, allowed_cpus, memory_percent
 from orcabatch.monitor import Bottleneck, PerformanceMonitor
 from orcabatch.monitor.performance import SERIES
@@ -28,7 +28,7 @@ def until(condition, timeout_s=10.0):
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "the condition did not come true"
-        threading.Event().wait(0.005)
+        threading.RunEvent().wait(0.005)
 
 
 def test_a_new_monitor_has_the_five_series_empty_and_says_balanced():
@@ -121,9 +121,9 @@ def test_thread_efficiency_is_busy_over_limit_times_wall():
     """Two of four slots busy all the time: one half."""
     monitor = PerformanceMonitor(QUICK, probes=still_probes())
     monitor.start()
-    monitor.listener(Event("run_started", 0.0, -1, {"files": 2, "limit": 4}))
+    monitor.listener(RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 4}))
     for index in (0, 1):
-        monitor.listener(Event("started", 0.0, index, {"worker": "w"}))
+        monitor.listener(RunEvent("started", 0.0, index, {"worker": "w"}))
     until(lambda: len(monitor.metrics["thread_efficiency"]) >= 2)
     monitor.stop()
     assert monitor.metrics["thread_efficiency"] == [pytest.approx(0.5)] * len(monitor.metrics["thread_efficiency"])
@@ -261,11 +261,11 @@ def test_empty_slots_are_explained_by_memory():
     """18 of 30 slots empty because, as the engine says, no waiting file fits: that is the verdict too."""
     monitor = PerformanceMonitor()
     monitor.expect([task(index) for index in range(40)], cap_percent=80.0)
-    monitor.listener(Event("run_started", 0.0, -1, {"files": 40, "limit": 30, "executor": "threads"}))
+    monitor.listener(RunEvent("run_started", 0.0, -1, {"files": 40, "limit": 30, "executor": "threads"}))
     for index in range(12):
-        monitor.listener(Event("started", 0.0, index, {"worker": f"w{index}"}))
-    monitor.listener(Event("admission", 0.0, -1, {"waiting_for": "memory"}))
-    monitor.listener(Event("admission", 10.0, -1, {"waiting_for": ""}))
+        monitor.listener(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
+    monitor.listener(RunEvent("admission", 0.0, -1, {"waiting_for": "memory"}))
+    monitor.listener(RunEvent("admission", 10.0, -1, {"waiting_for": ""}))
     evidence = monitor.evidence()
     assert evidence.idle_s == {"memory": pytest.approx(180.0)}
     assert evidence.idle_wall_s == {"memory": pytest.approx(10.0)}

@@ -12,7 +12,7 @@ import pytest
 
 from monitor.making import MB, task
 from orcabatch import text
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
@@ -26,17 +26,17 @@ def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
     sizes = [int(min(max(chance.lognormvariate(19.7, 1.0), 42e6), 3e9)) for _ in range(files)]
     tasks = [task(index, size, rank=-size) for index, size in enumerate(sizes)]
     ends: list[tuple[float, int]] = []
-    events = [Event("run_started", 0.0, -1, {"files": files, "limit": workers, "executor": "threads"})]
+    events = [RunEvent("run_started", 0.0, -1, {"files": files, "limit": workers, "executor": "threads"})]
     now_s = 0.0
     for each in sorted(tasks, key=lambda one: -one.size_bytes):
         if len(ends) == workers:
             ends.sort()
             now_s, done = ends.pop(0)
-            events.append(Event("finished", now_s, done, {"status": "ok", "batch": "standard"}))
-        events.append(Event("started", now_s, each.index, {"worker": f"w{each.index}"}))
+            events.append(RunEvent("finished", now_s, done, {"status": "ok", "batch": "standard"}))
+        events.append(RunEvent("started", now_s, each.index, {"worker": f"w{each.index}"}))
         seconds = (2.0 + each.size_bytes / 20e6) * chance.lognormvariate(0.0, 0.15)
         ends.append((now_s + seconds, each.index))
-    events += [Event("finished", at_s, index, {"status": "ok", "batch": "standard"}) for at_s, index in sorted(ends)]
+    events += [RunEvent("finished", at_s, index, {"status": "ok", "batch": "standard"}) for at_s, index in sorted(ends)]
     makespan_s = max(ends)[0]
     return tasks, events, makespan_s
 
@@ -45,10 +45,10 @@ def test_cancelled_files_are_not_done():
     """After Ctrl-C the last line says how many were done, not how many there were."""
     tracker = Tracker()
     tracker.expect([task(index, 10 * MB) for index in range(3)])
-    tracker.apply(Event("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
     for index, status in enumerate(("ok", "cancelled", "cancelled")):
-        tracker.apply(Event("finished", 1.0, index, {"status": status, "batch": "standard"}))
-    tracker.apply(Event("run_finished", 1.0, -1, {"interrupted": True}))
+        tracker.apply(RunEvent("finished", 1.0, index, {"status": status, "batch": "standard"}))
+    tracker.apply(RunEvent("run_finished", 1.0, -1, {"interrupted": True}))
     shot = tracker.snapshot()
     assert (shot.done, shot.total, shot.done_bytes) == (1, 3, 10 * MB)
     assert shot.share == pytest.approx(1 / 3)
@@ -90,9 +90,9 @@ def test_what_waits_is_laid_out_in_the_order_of_the_plan():
     tracker = Tracker()
     sizes = (400 * MB, 100 * MB, 100 * MB, 100 * MB, 100 * MB, 100 * MB)
     tracker.expect([task(index, size, rank=-index) for index, size in enumerate(sizes)])
-    tracker.apply(Event("run_started", 0.0, -1, {"files": 6, "limit": 2, "executor": "threads"}))
-    tracker.apply(Event("started", 0.0, 5, {"worker": "w"}))
-    tracker.apply(Event("finished", 10.0, 5, {"status": "ok", "batch": "standard"}))
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 6, "limit": 2, "executor": "threads"}))
+    tracker.apply(RunEvent("started", 0.0, 5, {"worker": "w"}))
+    tracker.apply(RunEvent("finished", 10.0, 5, {"status": "ok", "batch": "standard"}))
     assert tracker.snapshot().remaining_s == pytest.approx(60.0)
 
 
@@ -100,13 +100,13 @@ def test_a_file_that_is_only_being_written_has_no_worker():
     """It neither runs nor waits, is not done, and its worker's time ends there: slow folders predict no slow files."""
     tracker = Tracker()
     tracker.expect([task(index, 100 * MB) for index in range(3)])
-    tracker.apply(Event("run_started", 0.0, -1, {"files": 3, "limit": 1, "executor": "threads"}))
-    tracker.apply(Event("started", 0.0, 0, {"worker": "w"}))
-    tracker.apply(Event("released", 10.0, 0))
-    tracker.apply(Event("started", 10.0, 1, {"worker": "w"}))
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 1, "executor": "threads"}))
+    tracker.apply(RunEvent("started", 0.0, 0, {"worker": "w"}))
+    tracker.apply(RunEvent("released", 10.0, 0))
+    tracker.apply(RunEvent("started", 10.0, 1, {"worker": "w"}))
     shot = tracker.snapshot()
     assert (shot.done, shot.running, tracker.state.waiting_files, len(tracker.state.waiting_sizes)) == (0, 1, 1, 1)
-    tracker.apply(Event("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
+    tracker.apply(RunEvent("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
     assert tracker.state.took == [(100 * MB, 10.0)]
     assert tracker.state.writing == {}
 
@@ -144,10 +144,10 @@ def test_a_tracker_counts_files_of_two_batches_once():
     tracker = Tracker()
     tracker.expect([task(0), task(1)])
     for event in (
-        Event("run_started", 0.0, -1, {"files": 2, "limit": 2}),
-        Event("started", 0.0, 0, {"worker": "w"}),
-        Event("finished", 4.0, 0, {"status": "failed", "batch": "a"}),
-        Event("finished", 4.0, 0, {"status": "ok", "batch": "b"}),
+        RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 2}),
+        RunEvent("started", 0.0, 0, {"worker": "w"}),
+        RunEvent("finished", 4.0, 0, {"status": "failed", "batch": "a"}),
+        RunEvent("finished", 4.0, 0, {"status": "ok", "batch": "b"}),
     ):
         tracker.apply(event)
     shot = tracker.snapshot()
@@ -161,9 +161,9 @@ def test_a_display_reads_the_state_that_the_monitor_folds():
     for watcher in (monitor, display):
         watcher.expect([task(0), task(1)])
     for event in (
-        Event("run_started", 0.0, -1, {"files": 2, "limit": 1}),
-        Event("started", 0.0, 0, {"worker": "w"}),
-        Event("finished", 4.0, 0, {"status": "ok", "batch": "a"}),
+        RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 1}),
+        RunEvent("started", 0.0, 0, {"worker": "w"}),
+        RunEvent("finished", 4.0, 0, {"status": "ok", "batch": "a"}),
     ):
         monitor.listener(event)
         display.listener(event)
@@ -175,11 +175,11 @@ def test_a_file_done_again_counts_once():
     """It is taken back when it starts anew."""
     tracker = Tracker()
     tracker.expect([task(0), task(1)])
-    tracker.apply(Event("run_started", 0.0, -1, {"files": 2, "limit": 2}))
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 2}))
     for at_s in (0.0, 10.0):
-        tracker.apply(Event("started", at_s, 0, {"worker": "w"}))
+        tracker.apply(RunEvent("started", at_s, 0, {"worker": "w"}))
         assert tracker.snapshot().done == 0
-        tracker.apply(Event("finished", at_s + 5, 0, {"status": "ok", "batch": "standard"}))
+        tracker.apply(RunEvent("finished", at_s + 5, 0, {"status": "ok", "batch": "standard"}))
     assert (tracker.snapshot().done, tracker.snapshot().done_bytes) == (1, 100 * MB)
 
 
@@ -192,7 +192,7 @@ def show(display, seed: int = 1):
     display.expect(tasks, cap_percent=80.0, seats=3)
     for event in events:
         display.listener(event)
-    display.listener(Event("run_finished", events[-1].at_s, -1, {"interrupted": False}))
+    display.listener(RunEvent("run_finished", events[-1].at_s, -1, {"interrupted": False}))
     display.close()
     display.close()
 
@@ -215,9 +215,9 @@ def test_lines_name_each_failed_file_at_once():
     stream = io.StringIO()
     display = Lines(stream)
     display.expect([task(0, file=task(0).file.with_name("a\x1b[2Jb.sim"))])
-    display.listener(Event("run_started", 0.0, -1, {"files": 1, "limit": 1}))
-    display.listener(Event("finished", 0.1, 0, {"status": "failed", "batch": "b", "error": "empty file"}))
-    display.listener(Event("warning", 0.2, -1, {"text": "memory is short"}))
+    display.listener(RunEvent("run_started", 0.0, -1, {"files": 1, "limit": 1}))
+    display.listener(RunEvent("finished", 0.1, 0, {"status": "failed", "batch": "b", "error": "empty file"}))
+    display.listener(RunEvent("warning", 0.2, -1, {"text": "memory is short"}))
     assert "orcabatch: failed: a?[2Jb.sim: empty file\n" in stream.getvalue()
     assert "orcabatch: warning: memory is short\n" in stream.getvalue()
 
@@ -228,7 +228,7 @@ def test_lines_say_the_same_failure_of_a_file_once():
     display = Lines(stream)
     display.expect([task(0), task(1)])
     for index, error in ((0, "no Line9"), (1, "no Line9"), (0, "no Line9"), (0, "no licence")):
-        display.listener(Event("finished", 0.1, index, {"status": "failed", "error": error}))
+        display.listener(RunEvent("finished", 0.1, index, {"status": "failed", "error": error}))
     said = [line.rpartition(": ")[2] for line in stream.getvalue().splitlines() if "failed: " in line]
     assert said == ["no Line9", "no Line9", "no licence"]
 
@@ -239,7 +239,7 @@ def test_lines_survive_a_stream_that_cannot_encode_a_name():
     stream = io.TextIOWrapper(raw, encoding="cp1252")
     display = Lines(stream)
     display.expect([task(0, file=task(0).file.with_name("波浪.sim"))])
-    display.listener(Event("finished", 0.1, 0, {"status": "failed", "error": "empty"}))
+    display.listener(RunEvent("finished", 0.1, 0, {"status": "failed", "error": "empty"}))
     assert b"failed: ??.sim: empty" in raw.getvalue()
 
 

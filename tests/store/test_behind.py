@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.store.behind import Behind, Room
+from orcabatch.store.behind import Room, TextBehind
 
 PIECES = [b"first\n", b"second\n", b"third\n"]
 
@@ -15,7 +15,7 @@ PIECES = [b"first\n", b"second\n", b"third\n"]
 def test_the_same_text_is_written_whatever_may_wait(tmp_path: Path, most: int) -> None:
     """All, some or none of it waits: the file is the same, and no room is kept."""
     room = Room()
-    text = Behind(tmp_path / "a", most, room)
+    text = TextBehind(tmp_path / "a", most, room)
     text.add(PIECES)
     assert room.held_bytes == text.kept_bytes <= most
     assert (text.kept_bytes > 0) == (most >= 19)
@@ -27,7 +27,7 @@ def test_the_same_text_is_written_whatever_may_wait(tmp_path: Path, most: int) -
 def test_nothing_is_on_the_disk_while_it_waits(tmp_path: Path) -> None:
     """A table that is dropped leaves neither a file nor room taken."""
     room = Room()
-    text = Behind(tmp_path / "a", 100, room)
+    text = TextBehind(tmp_path / "a", 100, room)
     text.add(PIECES)
     assert not (tmp_path / "a").exists()
     text.drop()
@@ -39,7 +39,7 @@ def test_nothing_is_on_the_disk_while_it_waits(tmp_path: Path) -> None:
 def test_room_is_shared_by_all_tables_of_a_process(tmp_path: Path) -> None:
     """The second table finds what the first one left, and goes to the disk at once."""
     room = Room()
-    one, other = (Behind(tmp_path / name, 30, room) for name in "ab")
+    one, other = (TextBehind(tmp_path / name, 30, room) for name in "ab")
     one.add(PIECES)
     other.add(PIECES)
     assert (one.kept_bytes, other.kept_bytes, room.held_bytes) == (19, 0, 19)
@@ -51,7 +51,7 @@ def test_room_is_shared_by_all_tables_of_a_process(tmp_path: Path) -> None:
 def test_a_compressed_form_takes_the_place_of_the_text(tmp_path: Path, most: int, longer: bool) -> None:
     """Where it waits or lies; also where it is longer and finds no room."""
     room = Room()
-    text = Behind(tmp_path / "a", most, room)
+    text = TextBehind(tmp_path / "a", most, room)
     text.add(PIECES)
     text.compress(lambda content: content * 3 if longer else content[:4])
     assert room.held_bytes == text.kept_bytes <= most
@@ -63,7 +63,7 @@ def test_a_compressed_form_takes_the_place_of_the_text(tmp_path: Path, most: int
 def test_a_disk_that_refuses_keeps_no_room(tmp_path: Path) -> None:
     """The error is the system's, and what waited is forgotten."""
     room = Room()
-    text = Behind(tmp_path / "no folder" / "a", 100, room)
+    text = TextBehind(tmp_path / "no folder" / "a", 100, room)
     text.add(PIECES)
     with pytest.raises(FileNotFoundError):
         text.write()

@@ -16,7 +16,7 @@ import pytest
 
 from orcabatch.store.ledger import (
     Entry,
-    History,
+    FileHistory,
     NoLedger,
     describe_ledger,
     ledger_file,
@@ -102,7 +102,7 @@ def test_the_history_keeps_latest_and_fastest_and_outlives_results(opened):
     """Memory that was not measured does not erase what was."""
     book = opened()
     for seconds, factor in ((4.0, 1.2), (2.0, None), (3.0, None)):
-        book.add_history(History("a.sim", "real:dm", 100, seconds, factor))
+        book.add_history(FileHistory("a.sim", "real:dm", 100, seconds, factor))
         book.commit()
     book.forget(keys(5))
     past = opened().past("a.sim", ["other", "real:dm"])
@@ -118,7 +118,7 @@ def test_above_its_size_the_oldest_results_go_and_the_history_stays(opened, tmp_
     noise = random.Random(1)
     for number in range(100):
         book.put(entry(number, noise.randbytes(100_000)))
-        book.add_history(History(f"{number}.sim", "dm", 1, 1.0))
+        book.add_history(FileHistory(f"{number}.sim", "dm", 1, 1.0))
         book.commit()
     book.close()
     assert (tmp_path / "ledger.db").stat().st_size <= 3_200_000
@@ -250,7 +250,7 @@ def test_a_row_that_is_not_what_was_written_answers_nothing(opened, tmp_path, da
 def test_nonsense_in_the_history_is_no_history(opened, tmp_path, nonsense):
     """The plan would count with it."""
     book = opened()
-    book.add_history(History("a.sim", "dm", 1, 1.0, 1.5))
+    book.add_history(FileHistory("a.sim", "dm", 1, 1.0, 1.5))
     book.close()
     corrupted(tmp_path / "ledger.db", f"UPDATE history SET seconds = {nonsense}")
     assert opened().past("a.sim", ["dm"]) is None
@@ -262,7 +262,7 @@ def filled(file, count=60):
     noise = random.Random(0)
     for number in range(count):
         book.put(entry(number, noise.randbytes(noise.randint(10, 9000)), file=f"{number % 7}.sim"))
-        book.add_history(History(f"{number}.sim", "dm", 1, 1.0, 1.5))
+        book.add_history(FileHistory(f"{number}.sim", "dm", 1, 1.0, 1.5))
     book.close()
     return file.read_bytes()
 
@@ -271,7 +271,7 @@ FUZZ = textwrap.dedent(
     """
     import random, sys
     from pathlib import Path
-    from orcabatch.store.ledger import Entry, History, describe_ledger, open_ledger
+    from orcabatch.store.ledger import Entry, FileHistory, describe_ledger, open_ledger
     folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     good, truth = (folder / "good.db").read_bytes(), {}
     noise = random.Random(0)
@@ -303,7 +303,7 @@ FUZZ = textwrap.dedent(
         latest = book.latest("1.sim", "dm")
         wrong += latest is not None and latest not in truth.values()
         book.put(Entry(b"new", "result", "n", "l", b"new"))
-        book.add_history(History("n", "l", 1, 1.0))
+        book.add_history(FileHistory("n", "l", 1, 1.0))
         book.commit()
         wrong += book.remembers and book.get(b"new") not in (b"new", None)
         book.forget([b"new"])
@@ -344,7 +344,7 @@ def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_results(opened, tmp
     old_version(tmp_path / "ledger.db")
     book = opened()
     assert book.get((1).to_bytes(16, "big")) == b"result 1"
-    book.add_history(History("a.sim", "dm", 1, 1.0))
+    book.add_history(FileHistory("a.sim", "dm", 1, 1.0))
     book.commit()
     assert book.past("a.sim", ["dm"]) is not None
     assert describe_ledger(tmp_path / "ledger.db").version == schema.VERSION

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.job import shared_files
+from orcabatch.batch.shared_files import shared_files
 from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import build_metrics, write_metrics
 from orcabatch.settings import to_section

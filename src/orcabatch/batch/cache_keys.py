@@ -14,11 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orcabatch
 from orcabatch.batch.sources import sources
 from orcabatch.host import Fingerprint, fingerprint
 from orcabatch.store.values import encode
-from orcabatch.versions import DECISIVE, installed_versions
+from orcabatch.versions import DECISIVE, installed_version, installed_versions
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
@@ -32,7 +31,7 @@ COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
 
 @cache
 def _versions() -> dict[str, str]:
-    own = {"orcabatch": f"{orcabatch.__version__} {_own_sources()}", "Python": platform.python_version()}
+    own = {"orcabatch": f"{installed_version('orcabatch')} {_own_sources()}", "Python": platform.python_version()}
     return own | installed_versions((*DECISIVE, *(name for one in sources() for name in one.packages)))
 
 

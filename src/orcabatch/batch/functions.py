@@ -22,7 +22,7 @@ from orcabatch.store.values import NotStorable, encode
 
 if TYPE_CHECKING:
     from orcabatch.batch.cases import Case
-    from orcabatch.engine.initializer import Initializer
+    from orcabatch.engine.surroundings import Initializer
     from orcabatch.outcome import FileOutcome
 
 

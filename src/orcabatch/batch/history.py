@@ -27,7 +27,6 @@ from orcabatch.store.ledger import Entry
 from orcabatch.store.values import Damaged, checked, decode, encode
 
 if TYPE_CHECKING:
-    from orcabatch.batch.request import Request
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.host import HostResources
     from orcabatch.outcome import FileOutcome
@@ -93,15 +92,6 @@ def recall(cache: ResultCache, host: HostResources) -> Learned:
     with suppress(Damaged, KeyError, TypeError, ValueError, OverflowError):
         return _learned(checked(decode(payload), dict))
     return Learned()
-
-
-def learned_for(request: Request, host: HostResources) -> Learned:
-    """What earlier runs of a request taught, for `orcabatch plan --write`."""
-    from orcabatch.batch.run import planned
-
-    cache = planned(request, host)[1]
-    with cache.opened():
-        return recall(cache, host)
 
 
 def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.batch.shared_files import Ended, SharedFile
 from orcabatch.orcaflex.user_function import CHANGED_INPUT
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
 
@@ -20,37 +20,6 @@ if TYPE_CHECKING:
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.engine.contract import Note, Recipe, Task
     from orcabatch.outcome import FileOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class SharedFile:
-    """A `.sim` file of the call, with the batches that want it and its position in each."""
-
-    file: Path
-    positions: Mapping[str, int]
-
-
-def shared_files(batches: Sequence[Batch]) -> tuple[SharedFile, ...]:
-    """The distinct files of all batches, in the order in which they first appear.
-
-    A file that a batch names twice is visited twice: digitalmodel writes two rows for it.
-    """
-    found: dict[tuple[Path, int], dict[str, int]] = {}
-    for batch in batches:
-        seen: dict[Path, int] = {}
-        for position, file in enumerate(batch.files):
-            occurrence = seen.get(file, 0)
-            seen[file] = occurrence + 1
-            found.setdefault((file, occurrence), {})[batch.name] = position
-    return tuple(SharedFile(file, positions) for (file, _), positions in found.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a file ended, and whether joint answers of OrcFxAPI were used for it."""
-
-    outcome: FileOutcome
-    joint: bool = False
 
 
 @dataclass(slots=True)

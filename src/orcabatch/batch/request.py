@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.cases import Case, read_cases
-from orcabatch.engine.initializer import Initializer
+from orcabatch.engine.surroundings import Initializer
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.plan import BatchOptimizer, Deciders

@@ -39,14 +39,14 @@ from orcabatch.orcaflex.sim_files import stands
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
-from orcabatch.store.ledger import Entry, History, Ledger, NoLedger, ledger_file, open_ledger
+from orcabatch.store.ledger import Entry, FileHistory, LedgerStore, NoLedger, ledger_file, open_ledger
 from orcabatch.store.paths import Places
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
-    from orcabatch.batch.job import Ended, SharedFile
+    from orcabatch.batch.shared_files import Ended, SharedFile
     from orcabatch.host import Fingerprint
     from orcabatch.notice import Notice
     from orcabatch.settings import Settings
@@ -95,7 +95,7 @@ class ResultCache:
     enabled: frozenset[str]
     fresh: bool = False
     warn: Callable[[str], None] = lambda _: None
-    ledger: Ledger = field(default_factory=NoLedger)
+    ledger: LedgerStore = field(default_factory=NoLedger)
     _by_name: dict[str, Batch] = field(init=False)
     _wanted: dict[Path, Mapping[str, int]] = field(init=False)
     _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
@@ -504,5 +504,5 @@ def _packed(end: Ended, batch: Batch, outputs: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _history(outcome: FileOutcome, file: str, label: str) -> History:
-    return History(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor)
+def _history(outcome: FileOutcome, file: str, label: str) -> FileHistory:
+    return FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor)

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, in_own_order, write_account
 from orcabatch.batch.history import Nearest, Ran, keep, recall
-from orcabatch.batch.job import BatchJob, SharedFile, shared_files
+from orcabatch.batch.job import BatchJob
 from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.batch.result_cache import NO_BINDING, ResultCache, result_cache
+from orcabatch.batch.shared_files import SharedFile, shared_files
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
-from orcabatch.engine.contract import Event, Task
+from orcabatch.engine.contract import RunEvent, Task
 from orcabatch.engine.executors import AUTO, facts_of
 from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
 from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from orcabatch.batch.request import Request
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
-    from orcabatch.plan.workers import Layout
+    from orcabatch.plan.history import Learned
+    from orcabatch.plan.workers import WorkerLayout
     from orcabatch.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -91,6 +93,13 @@ def planned(
         )
         notices = cache.notices()
     return replace(plan, notes=(*request.notes, *plan.notes), notices=notices), cache
+
+
+def learned_for(request: Request, host: HostResources) -> Learned:
+    """What earlier runs of a request taught, for `orcabatch plan --write`."""
+    cache = planned(request, host)[1]
+    with cache.opened():
+        return recall(cache, host)
 
 
 def _cache(request: Request, wanted: Sequence[SharedFile]) -> ResultCache:
@@ -263,7 +272,7 @@ class Run:
             _log.warning("%s", text)
             self.warnings.append(text)
 
-    def _listen(self, event: Event) -> None:
+    def _listen(self, event: RunEvent) -> None:
         self.monitor.listener(event)  # first: the display shows the state that the monitor has just brought up to date
         self._show(lambda display: display.listener(event))
         if event.kind == "warning" and event.data.get("lasting"):
@@ -397,7 +406,7 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
     """
     settings, io = plan.settings, plan.settings.io
     auto = settings.executor == AUTO and plan.mode == "dynamic"
-    layout: Layout | BatchPlan = as_processes(settings, plan.host, plan.ceiling, plan.min_limit) if auto else plan
+    layout: WorkerLayout | BatchPlan = as_processes(settings, plan.host, plan.ceiling, plan.min_limit) if auto else plan
     return EngineOptions(
         executor=AUTO if auto else plan.executor,
         threads=max(1, plan.ceiling),

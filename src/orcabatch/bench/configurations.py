@@ -15,7 +15,7 @@ OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummula
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class SpecifiedConfiguration:
     """A configuration and its files.
 
     Attributes:

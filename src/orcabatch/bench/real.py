@@ -25,7 +25,7 @@ from orcabatch.bench.tables import markdown
 from orcabatch.errors import SourceError
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event
+    from orcabatch.engine.contract import RunEvent
 
 COUNTS = (1, 2, 4, 8, 16, 32, 45)
 MB = 1_000_000
@@ -73,7 +73,7 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredRun:
     """One run.
 
     Attributes:
@@ -97,7 +97,7 @@ class Measured:
 def measured(
     files: Sequence[Path], function: Callable[..., Any], performance: dict[str, Any], fixed: int | None = None,
     orcaflex: str = "simulated",
-) -> Measured:  # fmt: skip
+) -> MeasuredRun:  # fmt: skip
     """Run a batch through the engine as `run_batch` does, adaptively or (`fixed`) at one count of threads."""
     watch = _Watch()
     began = time.perf_counter()
@@ -106,7 +106,7 @@ def measured(
     )
     wall_s = time.perf_counter() - began
     done = sum(outcome.ok for outcome in ended)
-    return Measured(wall_s, watch.ended_s, done, watch.peak, watch.executor, watch.why, watch.limits)
+    return MeasuredRun(wall_s, watch.ended_s, done, watch.peak, watch.executor, watch.why, watch.limits)
 
 
 class _Watch:
@@ -119,7 +119,7 @@ class _Watch:
         self.executor = self.why = ""
         self.limits: list[tuple[float, int, str]] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: RunEvent) -> None:
         match event.kind:
             case "started":
                 self.running.add(event.index)
@@ -153,8 +153,8 @@ def regret(kind: Kind, folder: Path, *, rounds: int = 3) -> dict[str, Any]:
     _install(kind.costs)
     sweep = {count: measured(files, kind.function, kind.performance, count).wall_s for count in kind.counts}
     best = min(sweep, key=lambda count: sweep[count])
-    adaptive: list[Measured] = []
-    fixed: list[Measured] = []
+    adaptive: list[MeasuredRun] = []
+    fixed: list[MeasuredRun] = []
     for turn in range(2 * rounds):
         count = best if turn % 2 else None
         (fixed if turn % 2 else adaptive).append(measured(files, kind.function, kind.performance, count))

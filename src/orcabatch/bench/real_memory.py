@@ -33,7 +33,7 @@ EXECUTORS = ("threads", "processes")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class MemoryCgroup:
     """A memory cgroup of our own.
 
     Attributes:
@@ -61,7 +61,7 @@ class Group:
 
 
 @contextmanager
-def own_group() -> Iterator[Group | None]:
+def own_group() -> Iterator[MemoryCgroup | None]:
     """A new cgroup, removed afterwards; None where none can be made."""
     group = _made_group()
     try:
@@ -71,7 +71,7 @@ def own_group() -> Iterator[Group | None]:
             group.folder.rmdir()
 
 
-def _made_group() -> Group | None:
+def _made_group() -> MemoryCgroup | None:
     name = f"orcabatch-bench-{os.getpid()}"
     for root, version in ((Path("/sys/fs/cgroup/memory"), 1), (Path("/sys/fs/cgroup"), 2)):
         folder = root / name
@@ -80,7 +80,7 @@ def _made_group() -> Group | None:
         except OSError:
             continue
         if (folder / "memory.stat").exists():
-            return Group(folder, version)
+            return MemoryCgroup(folder, version)
         folder.rmdir()
     return None
 
@@ -149,7 +149,7 @@ def longest_above(seen: Sequence[tuple[float, int]], cap: int) -> float:
     return longest
 
 
-def _watch(group: Group, child: subprocess.Popen[str]) -> list[tuple[float, int]]:
+def _watch(group: MemoryCgroup, child: subprocess.Popen[str]) -> list[tuple[float, int]]:
     seen = []
     while child.poll() is None:
         seen.append((time.perf_counter(), group.held_bytes()))

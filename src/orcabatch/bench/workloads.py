@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch import simulated
-from orcabatch.bench.configurations import Configuration
+from orcabatch.bench.configurations import SpecifiedConfiguration
 from orcabatch.plan import TIERS, BatchOptimizer, SizedFile
 
 MB = 1_000_000
@@ -42,7 +42,7 @@ class Workload:
     Attributes:
         name: how it stands in the tables.
         sizes: bytes of each file, in input order.
-        columns, objects, samples, series: of the configuration and its files (see `Configuration`).
+        columns, objects, samples, series: of the configuration and its files (see `SpecifiedConfiguration`).
         host: a name of `HOSTS`.
         joint: whether a joint call costs one pass over the log, or as many as it has variables.
         yaml: one of the specification's batches (`dm_fsts.yml`, `dm_fsts_lngc.yml`) instead of drawn columns.
@@ -111,7 +111,7 @@ def written(workload: Workload, folder: Path) -> Made:
     folder.mkdir(parents=True, exist_ok=True)
     if workload.yaml:
         return _example(workload, folder)
-    configuration = Configuration(
+    configuration = SpecifiedConfiguration(
         workload.name, workload.columns, workload.objects, len(workload.sizes), workload.series, workload.samples
     )
     draw = random.Random(workload.seed)  # noqa: S311 - a reproducible draw

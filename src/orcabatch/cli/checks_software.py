@@ -24,7 +24,7 @@ Versions = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class VersionConflict:
     """Packages that do not go together, as far as known.
 
     Attributes:
@@ -39,17 +39,17 @@ class Conflict:
 
 
 CONFLICTS = (
-    Conflict(
+    VersionConflict(
         lambda versions: versions["digitalmodel"] == "0.0.9" and _release(versions["assetutilities"]) >= (0, 1),
         "digitalmodel 0.0.9 with assetutilities 0.1 or newer: `engine('file.yml')` in a script does not read the YAML",
         "use `orcabatch run`; or, for such a script, pip install assetutilities==0.0.8",
     ),
-    Conflict(
+    VersionConflict(
         lambda versions: _release(versions["digitalmodel"]) >= (0, 1) and _release(versions["pandas"]) >= (3,),
         "digitalmodel 0.1 and newer asks for pandas below 3",
         'pip install "pandas<3"',
     ),
-    Conflict(
+    VersionConflict(
         lambda versions: _release(versions["pandas"]) >= (4,),
         "pandas 4 or newer: digitalmodel uses an option that pandas 3 says it will take away",
         'pip install "pandas<4"',

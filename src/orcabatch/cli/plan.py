@@ -39,7 +39,7 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
     """
     import yaml
 
-    from orcabatch.batch.history import learned_for
+    from orcabatch.batch.run import learned_for
     from orcabatch.host import ResourceManager
     from orcabatch.plan.tuned import tuned_section
     from orcabatch.store.atomic import write_bytes

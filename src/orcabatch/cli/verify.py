@@ -13,7 +13,7 @@ from orcabatch.store.atomic import write_bytes
 SAME, DIFFERENT = 0, 1
 
 
-class Finding(Protocol):
+class Compared(Protocol):
     """What a comparison and a proof have in common."""
 
     @property
@@ -51,13 +51,13 @@ def main(words: list[str]) -> int:
     return SAME if finding.equal else DIFFERENT
 
 
-def _proof(arguments: argparse.Namespace) -> Finding:
+def _proof(arguments: argparse.Namespace) -> Compared:
     from orcabatch.digitalmodel.prove import prove
 
     return prove(arguments.prove, arguments.files)
 
 
-def _comparison(arguments: argparse.Namespace) -> Finding:
+def _comparison(arguments: argparse.Namespace) -> Compared:
     from orcabatch.store.compare import compare_folders
     from orcabatch.store.paths import place_of
 

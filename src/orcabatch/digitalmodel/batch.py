@@ -25,14 +25,15 @@ from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.caching import Determined, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
-from orcabatch.digitalmodel.installed import Layout, find_layout
+from orcabatch.digitalmodel.installed import Installation, find_layout
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
-from orcabatch.digitalmodel.notices import Subject, after, before, foreseen, listed_again, otherwise
+from orcabatch.digitalmodel.notices import after, before, foreseen, listed_again, otherwise
 from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
 from orcabatch.digitalmodel.serial_order import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
+from orcabatch.digitalmodel.silent import Subject
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 
@@ -85,7 +86,7 @@ class DigitalModelBatch(Batch):
         given: Mapping[str, Any],
         settings: Settings,
         cfg: AttributeDict,
-        layout: Layout | None,
+        layout: Installation | None,
         *,
         looked: bool = False,
     ) -> None:

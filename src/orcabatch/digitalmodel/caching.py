@@ -28,7 +28,7 @@ from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.installed import Layout
+    from orcabatch.digitalmodel.installed import Installation
 
 LEFT_OUT = ("file_management", "performance")
 STAMPED = ("start_time", "file_name")
@@ -54,7 +54,7 @@ class Determined:
         merged: hash of the merged one, where merging looked into files; else None. Whether it does is decided by the
             configuration and digitalmodel's sources: results of a batch that looked never answer for one that did not.
         digitalmodel: its package and sources; None where the batch depends on more than can be told.
-        has_pool: see `Layout.has_pool`.
+        has_pool: see `Installation.has_pool`.
         with_masters: whether there are masters to be merged.
         shows_paths: whether tables may hold paths as they are spelled.
     """
@@ -68,7 +68,7 @@ class Determined:
 
     @classmethod
     def of_batch(
-        cls, asked: Mapping[str, Any], merged: Mapping[str, Any], layout: Layout | None, *, looked: bool
+        cls, asked: Mapping[str, Any], merged: Mapping[str, Any], layout: Installation | None, *, looked: bool
     ) -> Determined:
         """From the configuration as given (JSON-safe) and as merged; without a layout, from the sources alone.
 

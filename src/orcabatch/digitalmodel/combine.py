@@ -22,7 +22,7 @@ from orcabatch.store.atomic import atomic_path
 from orcabatch.store.tables import read_rows
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.installed import Layout
+    from orcabatch.digitalmodel.installed import Installation
     from orcabatch.digitalmodel.mappings import AttributeDict
     from orcabatch.digitalmodel.postprocess import FileResult
     from orcabatch.outcome import FileOutcome
@@ -31,7 +31,7 @@ BLOCK_BYTES = 1_000_000
 
 
 def save_summaries(
-    layout: Layout, cfg: AttributeDict, outcomes: Sequence[FileOutcome], *, failed_rows: bool
+    layout: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], *, failed_rows: bool
 ) -> list[Path]:
     """Fold and save the summaries with digitalmodel's own functions; returns what was written.
 
@@ -46,7 +46,7 @@ def save_summaries(
     return written
 
 
-def save_linked(layout: Layout, cfg: AttributeDict, outcomes: Sequence[FileOutcome]) -> list[Path]:
+def save_linked(layout: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome]) -> list[Path]:
     """Fold and save the linked statistics with digitalmodel's own functions; its record replaces `cfg[basename]`.
 
     Raises:

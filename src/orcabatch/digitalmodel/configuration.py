@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
-from orcabatch.digitalmodel.check.lines import Lines, lines_of
+from orcabatch.digitalmodel.check.lines import YamlLines, lines_of
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory, origin
 from orcabatch.digitalmodel.input_files import faults as file_faults
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
@@ -58,7 +58,7 @@ class Configuration:
     log_folder: Path
     notes: tuple[str, ...] = ()
     asked: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    lines: Lines = field(default_factory=Lines, repr=False)
+    lines: YamlLines = field(default_factory=YamlLines, repr=False)
 
     @property
     def name(self) -> str:
@@ -126,7 +126,7 @@ def load_configuration(
     )
 
 
-def _read_yaml(yaml_name: str) -> tuple[dict[str, Any], Lines]:
+def _read_yaml(yaml_name: str) -> tuple[dict[str, Any], YamlLines]:
     text = _text(yaml_name)
     asked, lines = _parsed(text, yaml_name)
     check_performance(text, asked, yaml_name)
@@ -139,12 +139,12 @@ def _read_yaml(yaml_name: str) -> tuple[dict[str, Any], Lines]:
     return both, replace(lines, below=_lines(below, default_yaml))
 
 
-def _lines(text: str, yaml_name: str) -> Lines:
+def _lines(text: str, yaml_name: str) -> YamlLines:
     """The lines of a YAML that is read as a part of another one; none where it cannot be read alone."""
     try:
         return lines_of(yaml.compose(text, Loader=yaml.SafeLoader), yaml_name)
     except yaml.YAMLError:
-        return Lines(yaml_name)
+        return YamlLines(yaml_name)
 
 
 def _text(yaml_name: str) -> str:
@@ -158,7 +158,7 @@ def _text(yaml_name: str) -> str:
         raise SourceError(f"{yaml_name} cannot be read: {error.strerror or error}.") from error
 
 
-def _parsed(text: str, yaml_name: str) -> tuple[dict[str, Any], Lines]:
+def _parsed(text: str, yaml_name: str) -> tuple[dict[str, Any], YamlLines]:
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()

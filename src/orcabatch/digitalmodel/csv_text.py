@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orcabatch.digitalmodel.csv_compiled import Compiled
-from orcabatch.store.behind import Behind
+from orcabatch.store.behind import TextBehind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,7 @@ def _room(rows: int, columns: int, made: Text, *, reuse: bool) -> Floats:
     return kept.reshape(-1)[: rows * columns].reshape(rows, columns)
 
 
-def write_csv(frame: pd.DataFrame, target: Path | Behind, *, block_bytes: int, reuse: bool = True) -> Text | None:
+def write_csv(frame: pd.DataFrame, target: Path | TextBehind, *, block_bytes: int, reuse: bool = True) -> Text | None:
     """Write what `frame.to_csv(path, index=False)` writes; None, and nothing written, where pandas has to do it.
 
     `target` is the file, or what keeps its text until it is written.
@@ -104,7 +104,7 @@ def write_csv(frame: pd.DataFrame, target: Path | Behind, *, block_bytes: int, r
     blocks = csv_blocks(frame, block_bytes=block_bytes, reuse=reuse, made=made)
     if blocks is None:
         return None
-    (target if isinstance(target, Behind) else Behind(target, 0)).add(blocks)
+    (target if isinstance(target, TextBehind) else TextBehind(target, 0)).add(blocks)
     return made
 
 

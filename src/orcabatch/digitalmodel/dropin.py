@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.batch import inside_router
-from orcabatch.digitalmodel.installed import Layout, find_layout, open_gate
+from orcabatch.digitalmodel.installed import Installation, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import line_names
 from orcabatch.digitalmodel.output_capture import Voice
@@ -170,14 +170,14 @@ def _run(cfg: MutableMapping[str, Any]) -> BatchResult:
     return run_batch(cfg, on_failure="continue")
 
 
-def _found(cfg: Mapping[str, Any]) -> Layout:
+def _found(cfg: Mapping[str, Any]) -> Installation:
     """The installed digitalmodel, over the OrcaFlex that the configuration chooses."""
     find_binding("simulated" if (cfg.get("performance") or {}).get("orcaflex") == "simulated" else "real")
     open_gate()
     return find_layout()
 
 
-def _check_licence(layout: Layout) -> None:
+def _check_licence(layout: Installation) -> None:
     """As digitalmodel asks: can a model be made?
 
     Raises:

@@ -6,7 +6,7 @@ to a one-row table one at a time, which pandas answers with work that grows with
 `saving` lasts, and only in its thread, digitalmodel's own instances and its name for pandas give stand-ins that do that
 work when it is really asked for: `ObjectTable`, `Curves` and `Row`.
 
-Depends on what digitalmodel's functions do with those tables, so it is for tested sources only (`Layout.tested`).
+Depends on what digitalmodel's functions do with those tables, so it is for tested sources only (`Installation.tested`).
 Nothing is changed in digitalmodel's files or classes; what is put on its instances is taken off with the last block.
 Does not cover the questions to OrcFxAPI (`orcabatch.orcaflex.broker`) nor writing (`orcabatch.digitalmodel.frames`).
 """
@@ -27,7 +27,7 @@ from orcabatch.store.frames import blocks_of, joined
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from orcabatch.digitalmodel.installed import Layout
+    from orcabatch.digitalmodel.installed import Installation
 
 TABLE_OF_OBJECTS = "get_model_objects"
 NAMES = "ObjectName"
@@ -63,7 +63,7 @@ _SAVING: ContextVar[Names | None] = ContextVar("orcabatch_digitalmodel_saving", 
 
 
 @contextmanager
-def saving(layout: Layout) -> Iterator[None]:
+def saving(layout: Installation) -> Iterator[None]:
     """Leave the waste out while this block lasts, in this thread; nothing for an untested digitalmodel."""
     if not layout.tested:
         yield
@@ -208,7 +208,7 @@ class _Installed:
         self._lock, self._users = threading.Lock(), 0
         self._undo: list[Callable[[], None]] = []
 
-    def acquire(self, layout: Layout) -> None:
+    def acquire(self, layout: Installation) -> None:
         with self._lock:
             self._users += 1
             if self._users == 1:
@@ -220,7 +220,7 @@ class _Installed:
             while not self._users and self._undo:
                 self._undo.pop()()
 
-    def _install(self, layout: Layout) -> None:
+    def _install(self, layout: Installation) -> None:
         summary, series = (inspect.getmodule(type(instance)) for instance in (layout.summary, layout.series))
         for module in (summary, series):
             objects = vars(module).get("of_objects")

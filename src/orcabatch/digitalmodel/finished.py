@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
-from orcabatch.batch.job import shared_files
 from orcabatch.batch.result_cache import result_cache
+from orcabatch.batch.shared_files import shared_files
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.caching import output_name
 from orcabatch.digitalmodel.checks import check_folder

@@ -18,9 +18,9 @@ from types import ModuleType
 from typing import Any, cast
 
 from orcabatch.digitalmodel.csv_text import Text, write_csv
-from orcabatch.store.behind import Behind
+from orcabatch.store.behind import TextBehind
 
-ToCsv = Callable[[Path | Behind, int, bool], Text]
+ToCsv = Callable[[Path | TextBehind, int, bool], Text]
 """Writes the text to a path, or to what keeps it for a while; in pieces of about so many bytes, in a buffer that is
 kept or not."""
 Writer = Callable[[Path, Any, ToCsv], None]
@@ -61,11 +61,11 @@ def frame_class() -> type[Any]:
             if writer is None or not isinstance(path_or_buf, (str, os.PathLike)):
                 return to_csv(path_or_buf, *args, **kwargs)
 
-            def write(target: Path | Behind, block_bytes: int, reuse: bool) -> Text:
+            def write(target: Path | TextBehind, block_bytes: int, reuse: bool) -> Text:
                 plain = not args and kwargs == {"index": False}
                 made = write_csv(self, target, block_bytes=block_bytes, reuse=reuse) if plain else None
                 if made is None:
-                    to_csv(target.path if isinstance(target, Behind) else target, *args, **kwargs)
+                    to_csv(target.path if isinstance(target, TextBehind) else target, *args, **kwargs)
                 return made or Text()
 
             writer(Path(path_or_buf), self, write)

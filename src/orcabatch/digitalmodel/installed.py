@@ -51,7 +51,7 @@ _PREPARED: dict[str, ModuleType | None] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Installation:
     """The digitalmodel that was found.
 
     Attributes:
@@ -126,7 +126,7 @@ class Layout:
             _PREPARED[self.package] = present
 
 
-def find_layout() -> Layout:
+def find_layout() -> Installation:
     """The installed digitalmodel, imported and prepared.
 
     Raises:
@@ -152,7 +152,7 @@ def open_gate() -> None:
 
 
 @lru_cache(maxsize=1)
-def _found() -> Layout:
+def _found() -> Installation:
     found = post_process_place()
     if found is None:
         raise DigitalModelError(
@@ -171,10 +171,10 @@ def locate() -> str | None:
     return None if found is None else found[0]
 
 
-def _described(package: str, folder: Path, opp: ModuleType) -> Layout:
+def _described(package: str, folder: Path, opp: ModuleType) -> Installation:
     state = sys.modules.get(f"{package}.run_state")
     usable = getattr(state, "STATICS_COMPLETE_STATES", None)
-    return Layout(
+    return Installation(
         package=package,
         version=_version(),
         opp=opp,

@@ -19,11 +19,11 @@ from orcabatch.orcaflex.binding import find_binding
 from orcabatch.outcome import Phase
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.installed import Layout
+    from orcabatch.digitalmodel.installed import Installation
     from orcabatch.outcome import FileOutcome
 
 
-def merge_masters(layout: Layout, cfg: AttributeDict) -> bool:
+def merge_masters(layout: Installation, cfg: AttributeDict) -> bool:
     """Merge the masters into `cfg`, in place, with digitalmodel's own function.
 
     Returns:
@@ -54,7 +54,7 @@ def merge_masters(layout: Layout, cfg: AttributeDict) -> bool:
     return looked
 
 
-def line_names(layout: Layout, cfg: Any) -> list[str]:
+def line_names(layout: Installation, cfg: Any) -> list[str]:
     """Names of the lines of the first usable file that has some; as a newer clone learns them, with an own loader."""
     names_of = layout.opp.get_object_names_from_model
     orcfxapi = find_binding().module
@@ -71,14 +71,14 @@ def line_names(layout: Layout, cfg: Any) -> list[str]:
     return []
 
 
-def original_post_process(layout: Layout) -> Callable[[Any, Any], Any]:
+def original_post_process(layout: Installation) -> Callable[[Any, Any], Any]:
     """The `post_process` that is digitalmodel's own, also while orcabatch is installed in its place."""
     current = layout.opp.OrcaFlexPostProcess.post_process
     own: Callable[[Any, Any], Any] = getattr(current, "__wrapped__", current)
     return own
 
 
-def run_natively(layout: Layout, given: Mapping[str, Any], post: Any = None) -> None:
+def run_natively(layout: Installation, given: Mapping[str, Any], post: Any = None) -> None:
     """Run digitalmodel's own post-process over all files, one after the other; changes `given` as it does.
 
     Args:
@@ -99,7 +99,7 @@ def run_natively(layout: Layout, given: Mapping[str, Any], post: Any = None) -> 
         given.update(cfg)
 
 
-def attributes_left(layout: Layout, cfg: Mapping[str, Any], outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
+def attributes_left(layout: Installation, cfg: Mapping[str, Any], outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
     """What digitalmodel's pass over the files leaves on its object, for scripts that read it.
 
     There is nothing in it: range graphs end in None or in an error that it swallows, and histograms are never made. A
@@ -127,7 +127,7 @@ def asks_beyond(cfg: Mapping[str, Any]) -> bool:
     return flagged(cfg, "visualization") or flagged(cfg, "all_vars")
 
 
-def pass_on(layout: Layout, cfg: AttributeDict) -> None:
+def pass_on(layout: Installation, cfg: AttributeDict) -> None:
     """Have digitalmodel do what is asked for beside the post-process: pictures, and all variables of all objects."""
     with Voice():
         if flagged(cfg, "visualization"):

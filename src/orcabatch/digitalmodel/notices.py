@@ -12,49 +12,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.installed import UNTESTED
-from orcabatch.digitalmodel.serial_order import Needs, flagged
+from orcabatch.digitalmodel.serial_order import flagged
 from orcabatch.digitalmodel.silent_columns import of_results, overwritten
 from orcabatch.digitalmodel.silent_ends import Reach, cut, differences, first_decides, will_be_cut
-from orcabatch.notice import Notice, Silent
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.installed import Layout
+    from orcabatch.digitalmodel.installed import Installation
+    from orcabatch.digitalmodel.silent import Subject
+    from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
 
 NAMED = 3
 """How many files a warning names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What of a batch decides what it does without a word.
-
-    Attributes:
-        name: the batch's name.
-        cfg: its configuration; before a run its masters may not be merged yet.
-        needs: what the files of a serial run over it depend on.
-        consistency: the one that is used, serial or per_file.
-        files: in input order.
-    """
-
-    name: str
-    cfg: Mapping[str, Any]
-    needs: Needs
-    consistency: str
-    files: tuple[Path, ...]
-
-    def notice(self, kind: Silent, text: str, remedy: str, **more: Any) -> Notice:
-        """A notice about this batch."""
-        return Notice(kind, self.name, text, remedy, **more)
-
-
-def foreseen(layout: Layout | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
+def foreseen(layout: Installation | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
     """What is known before the batch runs."""
     said: list[str] = []
     if layout is not None and layout.missing:

@@ -26,7 +26,7 @@ from orcabatch.digitalmodel.absent import absence_named, empty_columns_named
 from orcabatch.digitalmodel.fast_paths import completed, saving
 from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
-from orcabatch.digitalmodel.installed import Layout, find_layout, open_gate
+from orcabatch.digitalmodel.installed import Installation, find_layout, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings
@@ -36,7 +36,7 @@ from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError
 from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path
-from orcabatch.store.behind import Behind
+from orcabatch.store.behind import TextBehind
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker import Question
@@ -121,7 +121,7 @@ class DigitalModelPostProcess:
     Attributes:
         cfg: the configuration with its masters merged; a plain dict, never changed.
         writing: how time series are written.
-        digest: of the digitalmodel that computes (`Layout.digest`); empty: whichever there is.
+        digest: of the digitalmodel that computes (`Installation.digest`); empty: whichever there is.
         checks_names: whether it is said which names of a column that stays empty the model does not have.
     """
 
@@ -181,7 +181,7 @@ class DigitalModelPostProcess:
         """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""
         return True
 
-    def _result(self, layout: Layout, known: dict[str, Any], asked: FileOrder, tables: _Tables) -> FileResult:
+    def _result(self, layout: Installation, known: dict[str, Any], asked: FileOrder, tables: _Tables) -> FileResult:
         cfg = self._own_copy()
         if asked.order.settled:
             settle(cfg, asked.order.stop_time)
@@ -249,7 +249,7 @@ def _asked(context: FileContext) -> FileOrder:
     return context.payload if isinstance(context.payload, FileOrder) else FileOrder(context.file)
 
 
-def _check_state(layout: Layout, known: Mapping[str, Any], file: Path) -> None:
+def _check_state(layout: Installation, known: Mapping[str, Any], file: Path) -> None:
     if not layout.uses(known["run_status"]):
         raise DigitalModelError(
             f"{file.name} is in the state {known['run_status']}; the installed digitalmodel post-processes only "
@@ -257,7 +257,9 @@ def _check_state(layout: Layout, known: Mapping[str, Any], file: Path) -> None:
         )
 
 
-def _series(layout: Layout, cfg: AttributeDict, known: dict[str, Any], file_name: Any) -> Mapping[str, Any] | None:
+def _series(
+    layout: Installation, cfg: AttributeDict, known: dict[str, Any], file_name: Any
+) -> Mapping[str, Any] | None:
     """Have the time series written; digitalmodel's record of them (its own loop loses the first file's)."""
     records: list[Mapping[str, Any]] = []
     cfg[cfg["meta"]["basename"]] = {"time_series": records}
@@ -287,7 +289,7 @@ class _Tables:
     def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False) -> None:
         self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
         self._routed = ExitStack()
-        self._texts: dict[Path, Behind] = {}
+        self._texts: dict[Path, TextBehind] = {}
         self._lock = threading.Lock()
         self._begun = self._dropped = False
         self.waits = False
@@ -369,7 +371,7 @@ class _Tables:
             opened = atomic_path(target.absolute(), keep_same=self._keep_same, unless=self._go_on)
             temporary = self._open.enter_context(opened)
         self._gaps[target] = found
-        text = self._texts[target] = Behind(temporary, self._writing.behind_bytes)
+        text = self._texts[target] = TextBehind(temporary, self._writing.behind_bytes)
         made = to_csv(text, self._writing.block_bytes, self._writing.reuse)
         self.counts.update(text_pieces=made.pieces, text_buffers=made.buffers)
         if self._writing.compress:

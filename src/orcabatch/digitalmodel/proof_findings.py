@@ -36,7 +36,7 @@ class SameNumber:
         return rounded[0] != rounded[1] and abs(left - right) <= 0.5 * 10.0**-self.decimals * (1 + 1e-9)
 
 
-class Findings:
+class ProofFindings:
     """Counts what is the same and collects what is not.
 
     Attributes:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.proof_findings import Findings
+from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
 from orcabatch.text import and_more
@@ -186,7 +186,7 @@ def prove(result: ProofInput | str | Path, files: int = 3) -> ProofReport:
     chosen = choose_files(batch, files)
     with tempfile.TemporaryDirectory(prefix="orcabatch-proof-") as folder:
         reference = run_reference(batch, chosen, Path(folder))
-        found = Findings(batch)
+        found = ProofFindings(batch)
         for place, proven in zip(reference.folders, _runs(batch, chosen), strict=True):
             found.compare(place, proven)
     if not (found.series or found.rows or found.differences):

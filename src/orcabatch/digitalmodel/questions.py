@@ -17,7 +17,7 @@ from orcabatch.digitalmodel.serial_order import columns, flagged, writes_series
 from orcabatch.orcaflex.broker import Question
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.installed import Layout
+    from orcabatch.digitalmodel.installed import Installation
 
 FROM_START, TO_END = float("-inf"), float("inf")
 """Stand for the file's own times; files that ran to their end have one end for summaries and time series."""
@@ -27,7 +27,7 @@ STATICS = frozenset({"Static Result", "StaticResult"})
 Fields = tuple[tuple[str, Any], ...]
 
 
-def questions_of(cfg: Mapping[str, Any], layout: Layout) -> Iterator[Question]:
+def questions_of(cfg: Mapping[str, Any], layout: Installation) -> Iterator[Question]:
     """The questions of a (merged) configuration, in the order in which digitalmodel asks them."""
     api = sys.modules.get("OrcFxAPI")
     if api is None or not layout.tested:

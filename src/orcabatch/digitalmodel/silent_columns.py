@@ -22,8 +22,8 @@ from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.gaps import Gap
-    from orcabatch.digitalmodel.notices import Subject
     from orcabatch.digitalmodel.postprocess import FileResult
+    from orcabatch.digitalmodel.silent import Subject
     from orcabatch.outcome import FileOutcome
 
 WORDS = {"summary": "summary", "linked_statistics": "linked statistics", "time_series": "time series"}

@@ -15,7 +15,7 @@ from orcabatch.notice import Notice, Silent
 from orcabatch.settings import format_count
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.notices import Subject
+    from orcabatch.digitalmodel.silent import Subject
     from orcabatch.outcome import FileOutcome
 
 WAY_OUT = "With `consistency: per_file` each file's series end where its own simulation does"

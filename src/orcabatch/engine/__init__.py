@@ -9,6 +9,6 @@ the state and the loop, `serial`, `threads` and `processes` hold the workers, `e
 
 from orcabatch.engine.dispatcher import run
 from orcabatch.engine.options import EngineOptions
-from orcabatch.engine.signals import Limits, Probe, Sample, SeatLimits
+from orcabatch.engine.scheduler_messages import Limits, Probe, Sample, SeatLimits
 
 __all__ = ["EngineOptions", "Limits", "Probe", "Sample", "SeatLimits", "run"]

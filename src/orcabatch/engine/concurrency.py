@@ -33,7 +33,7 @@ from orcabatch.engine import curves
 from orcabatch.engine.curves import Curve, Smooth
 
 if TYPE_CHECKING:
-    from orcabatch.engine.signals import Limits, Sample
+    from orcabatch.engine.scheduler_messages import Limits, Sample
 
 START = 4
 """Files at once to begin with."""

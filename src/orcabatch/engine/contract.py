@@ -156,7 +156,7 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class RunEvent:
     """One line of the engine's diary: what the displays show and what a replay runs on.
 
     Attributes:
@@ -173,7 +173,7 @@ class Event:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-Listener = Callable[[Event], None]
+Listener = Callable[[RunEvent], None]
 
 
 @dataclass(frozen=True, slots=True)

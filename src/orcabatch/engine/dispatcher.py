@@ -32,16 +32,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import endings, executor, runs, signals
-from orcabatch.engine.diary import Diary, Recorder
+from orcabatch.engine import executor, scheduler_messages, task_state
 from orcabatch.engine.echo import echo
-from orcabatch.engine.executor import build_executor
-from orcabatch.engine.gate import Gate
-from orcabatch.engine.progress import Progress
-from orcabatch.engine.readahead import ReadAhead
+from orcabatch.engine.event_log import EventLog, Recorder
+from orcabatch.engine.executors.build import build_executor
+from orcabatch.engine.interrupts import StopSignal
+from orcabatch.engine.prefetch import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
-from orcabatch.engine.stopping import StopSignal
-from orcabatch.engine.waiting import in_plan_order
+from orcabatch.engine.waiting import Gate, in_plan_order
+from orcabatch.engine.work_counter import WorkCounter
 from orcabatch.errors import BatchInterrupted, SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
@@ -57,8 +56,8 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     job: Job,
     *,
     options: EngineOptions,
-    limits: signals.Limits,
-    probe: signals.Probe | None = None,
+    limits: scheduler_messages.Limits,
+    probe: scheduler_messages.Probe | None = None,
     listener: Listener | None = None,
     recorder: Recorder | None = None,
 ) -> Iterator[FileOutcome]:
@@ -85,7 +84,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
     # The first that is offered may start before the scheduler has heard of the others: it has to be the right one.
     ordered = in_plan_order(tasks)
-    return Dispatcher(ordered, job, options, limits, workers, Diary(listener, recorder), probe).outcomes()
+    return Dispatcher(ordered, job, options, limits, workers, EventLog(listener, recorder), probe).outcomes()
 
 
 class Dispatcher:
@@ -96,10 +95,10 @@ class Dispatcher:
         tasks: Sequence[Task],
         job: Job,
         options: EngineOptions,
-        limits: signals.Limits,
+        limits: scheduler_messages.Limits,
         workers: executor.Executor,
-        diary: Diary,
-        probe: signals.Probe | None,
+        diary: EventLog,
+        probe: scheduler_messages.Probe | None,
     ) -> None:
         self._tasks = {task.index: task for task in tasks}
         self._job = job
@@ -113,18 +112,18 @@ class Dispatcher:
         self._stop_level = 0
         self._held_by: str | None = None
         self._left = False
-        self._progress = Progress()
+        self._progress = WorkCounter()
         self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
-        self._events: deque[signals.Event] = deque()
+        self._events: deque[scheduler_messages.Event] = deque()
         self._ready: deque[FileOutcome] = deque()
         self._gate = Gate(job, tasks)
         wanted = options.read_ahead or options.stage_in
         self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in) if wanted else None
-        self._running: dict[int, runs.Run] = {}
+        self._running: dict[int, task_state.RunningTask] = {}
         self._written_off: set[int] = set()
         self._cancelled: set[int] = set()
         self._startable: dict[int, float] = {}
-        self._history: dict[int, runs.History] = {}
+        self._history: dict[int, task_state.RetryState] = {}
         self._retried: dict[tuple[int, str], tuple[str, ...]] = {}
         self._late_after_s = options.timeout_s if workers.facts.in_order else None
         self._said: set[str] = set()
@@ -153,7 +152,7 @@ class Dispatcher:
         finally:
             self._finish(now=now)
         if self._stop.level:
-            raise BatchInterrupted(endings.interrupted(self._left), self._stop.signum)
+            raise BatchInterrupted(task_state.interrupted(self._left), self._stop.signum)
 
     def _begin(self) -> None:
         self._epoch_s = time.perf_counter()
@@ -191,7 +190,7 @@ class Dispatcher:
         now = self._now()
         if self._wake_at is not None and now >= self._wake_at:
             self._wake_at = None
-            self._events.append(signals.Woken(now))
+            self._events.append(scheduler_messages.Woken(now))
         self._sample_if_due()
         self._stop_if_asked()
         self._time_out()
@@ -221,10 +220,10 @@ class Dispatcher:
         for task in self._gate.rest():
             now = self._now()
             if self._stop.level:
-                self._hand_on(endings.cancelled(task, endings.STOPPED, now))
+                self._hand_on(task_state.cancelled(task, task_state.STOPPED, now))
             else:
                 reason = "it waits for another file that ended without releasing it"
-                self._hand_on(endings.failed(task, Failure(Cause.EXCEPTION, reason), now))
+                self._hand_on(task_state.failed(task, Failure(Cause.EXCEPTION, reason), now))
         self._settle()
 
     def _finish(self, *, now: bool) -> None:
@@ -259,7 +258,7 @@ class Dispatcher:
             case executor.Returned(index):
                 self._written_off.discard(index)
                 self._copy_used(index)
-                self._events.append(signals.SlotBack(self._now(), index))
+                self._events.append(scheduler_messages.SlotBack(self._now(), index))
             case executor.Broken(text):
                 raise SettingsError(text)
             case executor.Complaint(text, once) if once not in self._said:
@@ -287,7 +286,7 @@ class Dispatcher:
         self._copy_used(index)
         self._progress.finished(index, run.task.size_bytes, took.phases)
         self._tell("released", index)
-        self._events.append(runs.released_event(self._now(), run.task, took))
+        self._events.append(task_state.released_event(self._now(), run.task, took))
 
     def _finished(self, message: executor.Finished | executor.Written) -> None:
         if message.index not in self._running:
@@ -297,27 +296,27 @@ class Dispatcher:
             self._released(message.index, message.released)
             return
         run = self._running.pop(message.index)
-        outcomes = runs.on_run_clock(run, message.outcomes, self._epoch_s, self._late_after_s)
+        outcomes = task_state.on_run_clock(run, message.outcomes, self._epoch_s, self._late_after_s)
         if not run.released:
             self._copy_used(message.index)
             self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         again = tuple(each for each in outcomes if each.batch in message.may_heal)
-        denied = len(again) == len(run.task.batches) and all(map(runs.seat_denied, again))
-        history = self._history.get(message.index) or runs.History(attempts=1)
+        denied = len(again) == len(run.task.batches) and all(map(task_state.seat_denied, again))
+        history = self._history.get(message.index) or task_state.RetryState(attempts=1)
         if again and (denied or history.retries < self._options.retries):
             self._history[message.index] = history
             self._try_again(run, history, again, outcomes, denied=denied)
             outcomes = tuple(each for each in outcomes if each not in again)
         else:
-            self._events.append(runs.finished_event(self._now(), outcomes))
+            self._events.append(task_state.finished_event(self._now(), outcomes))
             self._forget(message.index)
         if outcomes:
             self._hand_on(outcomes)
 
     def _try_again(
         self,
-        run: runs.Run,
-        history: runs.History,
+        run: task_state.RunningTask,
+        history: task_state.RetryState,
         again: tuple[FileOutcome, ...],
         outcomes: tuple[FileOutcome, ...],
         *,
@@ -329,11 +328,11 @@ class Dispatcher:
             history.attempts -= 1
         else:
             history.retries += 1
-            delay_s = endings.backoff_s(self._options.retry_delay_s, history.retries, self._chance)
+            delay_s = task_state.backoff_s(self._options.retry_delay_s, history.retries, self._chance)
             self._warn(f"{run.task.file.name}: trying again in {delay_s:.1f} s: {again[0].error}", run.task.index)
             self._note_retry(run.task.index, {each.batch: str(each.error) for each in again})
         self._startable[run.task.index] = self._now() + delay_s
-        event = runs.finished_event(self._now(), outcomes)
+        event = task_state.finished_event(self._now(), outcomes)
         self._events.append(replace(event, verdict="seat_denied" if denied else "retry", retry_delay_s=delay_s))
 
     def _died(self, message: executor.Died) -> None:
@@ -343,32 +342,32 @@ class Dispatcher:
                 continue
             self._progress.stopped(index)
             self._copy_used(index)
-            history = self._history.setdefault(index, runs.History(attempts=1))
+            history = self._history.setdefault(index, task_state.RetryState(attempts=1))
             history.crashes += message.guilty
             if message.final or history.crashes > self._options.retries:
-                self._fail(run, endings.crashed(message.message, max(1, history.crashes)))
+                self._fail(run, task_state.crashed(message.message, max(1, history.crashes)))
                 continue
             self._warn(f"{run.task.file.name}: {message.message}; trying again elsewhere", index)
             self._note_retry(index, dict.fromkeys(run.task.batches, message.message))
             self._startable[index] = self._now()
-            self._events.append(signals.Finished(self._now(), index, "lost"))
-            self._events.append(signals.Redone(self._now(), index))
+            self._events.append(scheduler_messages.TaskFinished(self._now(), index, "lost"))
+            self._events.append(scheduler_messages.Redone(self._now(), index))
 
     def _note_retry(self, index: int, why: Mapping[str, str]) -> None:
         """Remember by batch why a task is tried again, for its outcome."""
         for batch, text in why.items():
             self._retried[index, batch] = (*self._retried.get((index, batch), ()), text)
 
-    def _fail(self, run: runs.Run, failure: Failure, *, slot_lost: bool = False) -> None:
+    def _fail(self, run: task_state.RunningTask, failure: Failure, *, slot_lost: bool = False) -> None:
         """End a task whose worker cannot report it; it is no longer among the running."""
         index, now = run.task.index, self._now()
         if not run.released:
             self._progress.finished(index, run.task.size_bytes, {})
-        ended = signals.SlotLost(now, index) if slot_lost else signals.Finished(now, index)
+        ended = scheduler_messages.SlotLost(now, index) if slot_lost else scheduler_messages.TaskFinished(now, index)
         self._events.append(ended)
         self._forget(index)
         phase = Phase.WRITE if run.released else None
-        self._hand_on(runs.ended(run, endings.failed(run.task, failure, now, phase)))
+        self._hand_on(task_state.ended(run, task_state.failed(run.task, failure, now, phase)))
 
     def _time_out(self) -> None:
         timeout_s = self._options.timeout_s
@@ -381,7 +380,7 @@ class Dispatcher:
                 del self._running[index]
                 if run.released or not freed:
                     self._written_off.add(index)
-                failure = endings.timed_out(timeout_s, killed=freed, writing=run.released)
+                failure = task_state.timed_out(timeout_s, killed=freed, writing=run.released)
                 self._fail(run, failure, slot_lost=not (freed or run.released))
 
     def _stop_if_asked(self) -> None:
@@ -391,7 +390,7 @@ class Dispatcher:
         self._stop_level = level
         self._warn("stopping: what runs is finished, nothing new is started" if level == 1 else "leaving at once")
         if level == 1:
-            self._events.append(signals.StopAsked(self._now(), 1))
+            self._events.append(scheduler_messages.StopAsked(self._now(), 1))
             self._cancel(self._workers.recall())
         else:
             self._leave()
@@ -399,18 +398,18 @@ class Dispatcher:
     def _leave(self) -> None:
         self._workers.close(now=True)
         self._left = True
-        self._events.append(signals.StopAsked(self._now(), 2))
+        self._events.append(scheduler_messages.StopAsked(self._now(), 2))
         running, self._running = list(self._running.values()), {}
         for run in running:
             reason = "the run was left before this file was finished"
-            self._hand_on(runs.ended(run, endings.cancelled(run.task, reason, self._now())))
+            self._hand_on(task_state.ended(run, task_state.cancelled(run.task, reason, self._now())))
 
     def _cancel(self, indices: Iterable[int]) -> None:
         """No worker has them, and none shall get them."""
         for index in indices:
             run, now = self._running.pop(index), self._now()
-            self._events.append(signals.Finished(now, index, "lost"))
-            self._hand_on(runs.ended(run, endings.cancelled(run.task, endings.STOPPED, now)))
+            self._events.append(scheduler_messages.TaskFinished(now, index, "lost"))
+            self._hand_on(task_state.ended(run, task_state.cancelled(run.task, task_state.STOPPED, now)))
 
     # --- what follows ---
 
@@ -428,31 +427,31 @@ class Dispatcher:
         if self._ahead is not None:
             self._ahead.walk()
 
-    def _seats_moved(self) -> signals.Holding | None:
+    def _seats_moved(self) -> scheduler_messages.Holding | None:
         """What the workers hold of licence seats, where the scheduler supposes something else; it goes on with that."""
         held = self._workers.held
         if held is None or (held.units, held.room) == self._scheduler.seats_held:
             return None
         if not self._events:
-            self._events.append(signals.Woken(self._now()))
-        return signals.Holding(self._now(), held.units, held.room)
+            self._events.append(scheduler_messages.Woken(self._now()))
+        return scheduler_messages.Holding(self._now(), held.units, held.room)
 
-    def _obey(self, instruction: signals.Instruction) -> None:
+    def _obey(self, instruction: scheduler_messages.Instruction) -> None:
         match instruction:
-            case signals.Start(index, units):
+            case scheduler_messages.Start(index, units):
                 self._workers.allow(units)
                 self._start(index)
-            case signals.GiveUp(index, reason):
+            case scheduler_messages.GiveUp(index, reason):
                 self._give_up(index, reason)
-            case signals.Wake(at_s):
+            case scheduler_messages.Wake(at_s):
                 self._wake_at = at_s
-            case signals.LimitSet(limit, reason):
+            case scheduler_messages.LimitSet(limit, reason):
                 self._workers.set_limit(limit)
                 self._tell("limit", limit=limit, reason=reason)
-            case signals.CollectGarbage():
+            case scheduler_messages.CollectGarbage():
                 self._workers.collect()
                 self._tell("admission", garbage="collected")
-            case signals.Say(text, index):
+            case scheduler_messages.Say(text, index):
                 self._warn(text, index)
 
     def _start(self, index: int) -> None:
@@ -467,7 +466,7 @@ class Dispatcher:
             task = replace(task, payload=payload)
         if self._ahead is not None:
             task = self._ahead.started(task)
-        self._running[index] = runs.Run(task, startable_s)
+        self._running[index] = task_state.RunningTask(task, startable_s)
         if self._diary.wanted:
             self._tell(
                 "admission", index, memory_bytes=task.memory_bytes, reserved_bytes=self._scheduler.reserved_bytes
@@ -483,12 +482,12 @@ class Dispatcher:
         failed = history.failed if history is not None else ()
         if history is not None:
             task = replace(task, attempt=history.attempts + 1, batches=history.batches or task.batches)
-        if failed and not all(map(runs.seat_denied, failed)):
+        if failed and not all(map(task_state.seat_denied, failed)):
             self._hand_on(failed)
         elif self._stop_level:
-            self._hand_on(endings.cancelled(task, endings.STOPPED, now))
+            self._hand_on(task_state.cancelled(task, task_state.STOPPED, now))
         else:
-            self._hand_on(endings.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
+            self._hand_on(task_state.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
 
     def _hand_on(self, outcomes: tuple[FileOutcome, ...]) -> None:
         """Give a task's outcomes to the job and, in their turn, to the caller."""
@@ -510,10 +509,10 @@ class Dispatcher:
         for index in indices:
             if index in self._written_off or index in self._cancelled:
                 continue
-            history = self._history.setdefault(index, runs.History(attempts=1))
+            history = self._history.setdefault(index, task_state.RetryState(attempts=1))
             history.batches, history.failed, history.retries = (), (), 0
             self._startable[index] = self._now()
-            self._events.append(signals.Redone(self._now(), index))
+            self._events.append(scheduler_messages.Redone(self._now(), index))
 
     def _open_gate(self, *, ask_all: bool = False) -> None:
         """Offer the tasks that have become ready, but for what the job answers; being asked may let others go."""
@@ -531,9 +530,9 @@ class Dispatcher:
         if known:
             answered = {outcome.batch for outcome in known}
             rest = tuple(batch for batch in task.batches if batch not in answered)
-            self._history[task.index] = runs.History(batches=rest)
+            self._history[task.index] = task_state.RetryState(batches=rest)
         self._startable[task.index] = self._now()
-        self._events.append(signals.Offered(self._now(), task.index))
+        self._events.append(scheduler_messages.Offered(self._now(), task.index))
         if self._ahead is not None:
             self._ahead.offered(task)
 
@@ -553,7 +552,7 @@ class Dispatcher:
             return
         self._sample_at = now + min(self._options.sample_interval_s, self._scheduler.sample_interval_s)
         sample = self._progress.fill(self._probe(self._workers.pids))
-        self._events.append(signals.Sampled(now, sample))
+        self._events.append(scheduler_messages.Sampled(now, sample))
         self._diary.sampled(now, sample)
 
     # --- small things ---
@@ -572,7 +571,7 @@ class Dispatcher:
         """The task ended: keep only how often it was handed on."""
         self._startable.pop(index, None)
         if index in self._history:
-            self._history[index] = runs.History(attempts=self._history[index].attempts)
+            self._history[index] = task_state.RetryState(attempts=self._history[index].attempts)
 
     def _copy_used(self, index: int) -> None:
         if self._ahead is not None:

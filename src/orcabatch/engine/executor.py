@@ -5,7 +5,7 @@
          └────────── poll: Started, PhaseEntered, Noted, Finished, ... ─────┘
 
 Covers what an executor promises. Does not cover which task starts when (`orcabatch.engine.scheduler`) nor what a
-worker does with it (`orcabatch.engine.entry`). An executor has no opinion: it starts workers when they are needed,
+worker does with it (`orcabatch.engine.worker`). An executor has no opinion: it starts workers when they are needed,
 keeps each on the thread that opened it, and says truthfully what became of every task that it was given.
 
 All calls but `wake` come from the dispatcher's thread. Instants are those of `time.perf_counter`, which one machine's
@@ -18,16 +18,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.executors import EXECUTORS, ExecutorFacts, facts_of
-from orcabatch.engine.meter import give_back
+from orcabatch.engine.executors import ExecutorFacts, facts_of
+from orcabatch.engine.memory_meter import give_back
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Note, Recipe, Task
-    from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits, Probe
+    from orcabatch.engine.contract import Note, Task
+    from orcabatch.engine.scheduler_messages import Limits, Probe
     from orcabatch.outcome import FileOutcome, Phase
 
 
@@ -316,14 +314,3 @@ class Executor(ABC):
     def limits_of_all(self, limits: Limits, files: int) -> Limits:
         """The limits of the whole run: what is each machine's or each process's is left to the executor."""
         return limits
-
-
-def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> Executor:
-    """The executor that the options name; no worker is started yet.
-
-    Raises:
-        SettingsError: the recipe cannot be sent to worker processes, or there is no dask cluster.
-    """
-    # Imported only where it is used: `distributed` is an extra, and worker processes are no affair of threads.
-    executor: Executor = import_module(EXECUTORS[options.executor].module).build(recipe, options, limits, tasks)
-    return executor

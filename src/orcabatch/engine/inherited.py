@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from orcabatch.engine.echo import SPEAKING, Speaker
-from orcabatch.engine.executors import transport
+from orcabatch.engine.executors import packing
 from orcabatch.engine.surroundings import NumpyErrors, Surroundings
 
 if TYPE_CHECKING:
     from orcabatch.engine.executor import Post
-    from orcabatch.engine.initializer import Initializer
+    from orcabatch.engine.surroundings import Initializer
 
 _MARK = uuid.uuid4().hex
 
@@ -102,7 +102,7 @@ class Inherited:
             tuple(packed for each in warnings.filters if (packed := _packed(each)) is not None),
             decimal.getcontext().copy(),
             None if numpy is None else numpy.actions,
-            None if initializer is None else transport.pack(initializer, asked),
+            None if initializer is None else packing.pack(initializer, asked),
         )
 
     def take_over(self) -> None:

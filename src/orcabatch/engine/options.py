@@ -1,7 +1,7 @@
 """How a run is carried out, as plain values.
 
 Covers what the executors and the dispatcher need to know. Does not cover what may never be exceeded: see
-`orcabatch.engine.signals.Limits`.
+`orcabatch.engine.scheduler_messages.Limits`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from orcabatch.engine.executors import THREADS
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
-    from orcabatch.engine.initializer import Initializer
+    from orcabatch.engine.surroundings import Initializer
 
 ON_THREADS = "use `executor: threads` with `threading.mode: dynamic`"
 """The remedy for what worker processes cannot do, whichever setting asked for them."""

@@ -11,12 +11,12 @@ How to drive it:
     - one `Sampled` before the first file (it tells what the process holds without files), then `Offered` for every task
       that is ready. The order in which they are offered does not matter: as long as some were never offered, the answer
       is a `Wake` for this very moment, and the answers to that `Woken` (or any other event) contain `Start`. Every
-      `Start` is answered, some time, by one `Finished` or `SlotLost` for that index.
+      `Start` is answered, some time, by one `TaskFinished` or `SlotLost` for that index.
     - `Sampled` about every `sample_interval_s`; `Woken` when the time of the latest `Wake` has come.
     - `Holding` before another event, where the workers hold other seats, or take more or fewer files with them, than
       `seats_held` says. It starts nothing, for the file that comes back next may tell that there is no seat.
     - `GiveUp` is final: the task is not started.
-    - `Finished` with the verdict `released` gives back slot, memory and seat; a second one for that index ends it.
+    - `TaskFinished` with the verdict `released` gives back slot, memory and seat; a second one for that index ends it.
     - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
 
 Decisions:
@@ -25,7 +25,7 @@ Decisions:
     - `static`: tier after tier, in the order in which the plan ranks their first files, each with its fixed count,
       under the same hard limits.
     - a file that needs more than the whole budget runs alone, after all others, with a warning.
-See also `orcabatch.engine.signals` (all events and instructions), `benchmarks.virtual` (the virtual host).
+See also `orcabatch.engine.scheduler_messages` (all events and instructions), `benchmarks.virtual` (the virtual host).
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine import concurrency, endings, memory, seats
-from orcabatch.engine.signals import (
+from orcabatch.engine import concurrency, licences, memory_admission, task_state
+from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
-    Finished,
     GiveUp,
     Holding,
     Instruction,
@@ -54,6 +53,7 @@ from orcabatch.engine.signals import (
     SlotLost,
     Start,
     StopAsked,
+    TaskFinished,
     Wake,
     Woken,
     event_from_dict,
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CollectGarbage",
     "Event",
-    "Finished",
     "GiveUp",
     "Holding",
     "Instruction",
@@ -83,6 +82,7 @@ __all__ = [
     "SlotLost",
     "Start",
     "StopAsked",
+    "TaskFinished",
     "Wake",
     "Woken",
     "replay",
@@ -118,8 +118,8 @@ class Scheduler:
         self._writing: set[int] = set()
         self._ended: set[int] = set()
         self._stop = 0
-        self._memory = memory.begin(limits, from_history=not memory.guessed(tasks, limits))
-        self._seats = seats.begin(limits.seats)
+        self._memory = memory_admission.begin(limits, from_history=not memory_admission.guessed(tasks, limits))
+        self._seats = licences.begin(limits.seats)
         mean = sum(task.size_bytes for task in tasks) / max(1, len(tasks))
         self._concurrency = concurrency.begin(limits, len(tasks), max(1.0, mean))
         self._ceiling: int | None = None
@@ -138,7 +138,7 @@ class Scheduler:
         """
         said = self._take(event)
         if self._stop:
-            return [*said, *self._give_up_all(endings.STOPPED)]
+            return [*said, *self._give_up_all(task_state.STOPPED)]
         if isinstance(event, Holding):
             return said
         if isinstance(event, Offered) and len(self._offered) < len(self._order):
@@ -153,14 +153,14 @@ class Scheduler:
                 self._offer(index)
             case Redone(_, index):
                 self._redo(index)
-            case Finished():
+            case TaskFinished():
                 self._finished(event)
             case SlotLost(_, index):
                 self._slot_lost(index)
             case SlotBack(_, index):
                 self._slot_back(index)
             case Holding(now_s, units, room):
-                self._seats = seats.told(self._seats, units, room, now_s)
+                self._seats = licences.told(self._seats, units, room, now_s)
             case Sampled(now_s, sample):
                 return self._sampled(now_s, sample)
             case StopAsked(_, level):
@@ -197,21 +197,21 @@ class Scheduler:
         self._running_bytes -= task.size_bytes
         return task
 
-    def _finished(self, event: Finished) -> None:
+    def _finished(self, event: TaskFinished) -> None:
         if event.index in self._writing:
             self._written(event)
             return
         begun_s = self._running.get(event.index)
         task = self._leave_running(event.index)
-        self._memory = memory.unload(self._memory, task.memory_bytes, event.memory_bytes)
-        self._seats = seats.came_back(self._seats)
+        self._memory = memory_admission.unload(self._memory, task.memory_bytes, event.memory_bytes)
+        self._seats = licences.came_back(self._seats)
         if event.verdict == "seat_denied":
-            self._seats = seats.denied(self._seats, event.now_s, begun_s)
+            self._seats = licences.denied(self._seats, event.now_s, begun_s)
             self._offer(event.index)
             return
         if event.verdict in {"done", "released"}:
-            self._memory = memory.learn(self._memory, task.memory_bytes, event.memory_bytes)
-            self._seats = seats.worked(self._seats)
+            self._memory = memory_admission.learn(self._memory, task.memory_bytes, event.memory_bytes)
+            self._seats = licences.worked(self._seats)
             self._walls = (self._walls[0] + 1, self._walls[1] + event.wall_s)
             self._concurrency = concurrency.finished(self._concurrency, event.now_s, task.size_bytes, event.phases)
         if event.verdict == "released":
@@ -219,13 +219,13 @@ class Scheduler:
         else:
             self._end_or_retry(event)
 
-    def _written(self, event: Finished) -> None:
+    def _written(self, event: TaskFinished) -> None:
         """Its outputs are written, or could not be; all else is known since its worker was free."""
         if event.verdict != "released":
             self._writing.discard(event.index)
             self._end_or_retry(event)
 
-    def _end_or_retry(self, event: Finished) -> None:
+    def _end_or_retry(self, event: TaskFinished) -> None:
         if event.verdict == "retry":
             self._waiting.add(event.index)
             heapq.heappush(self._delayed, (event.now_s + max(0.0, event.retry_delay_s), event.index))
@@ -242,21 +242,21 @@ class Scheduler:
         self._leave_running(index)
         self._lost.add(index)
         if self._limits.seats.scope != "model":
-            self._seats = seats.came_back(self._seats)
+            self._seats = licences.came_back(self._seats)
         self._end(index)
 
     def _slot_back(self, index: int) -> None:
         if index in self._lost:
             self._lost.discard(index)
             if self._limits.seats.scope == "model":
-                self._seats = seats.came_back(self._seats)
-            self._memory = memory.unload(self._memory, self._task(index).memory_bytes)
+                self._seats = licences.came_back(self._seats)
+            self._memory = memory_admission.unload(self._memory, self._task(index).memory_bytes)
 
     def _sampled(self, now_s: float, sample: Sample) -> list[Instruction]:
-        self._memory = memory.observe(self._memory, self._limits, sample)
+        self._memory = memory_admission.observe(self._memory, self._limits, sample)
         said: list[Instruction] = []
-        if memory.collect_due(self._memory, now_s):
-            self._memory = memory.collected(self._memory, now_s)
+        if memory_admission.collect_due(self._memory, now_s):
+            self._memory = memory_admission.collected(self._memory, now_s)
             said.append(CollectGarbage())
         running, waiting = len(self._running), self.waiting
         limited = running >= self._limit_now()
@@ -291,12 +291,12 @@ class Scheduler:
             self._put(heapq.heappop(self._delayed)[1])
         said: list[Instruction] = []
         while self.waiting > len(self._delayed) and (index := self._next(now_s, said)) is not None:
-            said.append(Start(index, seats.allowed(self._seats, now_s)))
+            said.append(Start(index, licences.allowed(self._seats, now_s)))
             self._start(index, now_s)
-        if self._waiting and seats.exhausted(self._seats, len(self._running), now_s):
-            said += self._give_up_all(seats.message(self._seats))
+        if self._waiting and licences.exhausted(self._seats, len(self._running), now_s):
+            said += self._give_up_all(licences.message(self._seats))
         if self._waiting and self._hung_too_long(now_s):
-            said += self._give_up_all(seats.HUNG.format(self._seats.units))
+            said += self._give_up_all(licences.HUNG.format(self._seats.units))
         return said + self._wake(now_s)
 
     def _hung_too_long(self, now_s: float) -> bool:
@@ -316,7 +316,7 @@ class Scheduler:
         if self._limits.in_order and self._delayed:
             return None  # nor may any pass one that waits for its next try
         self._blocked_by = "seats"
-        if not seats.may_start(self._seats, now_s, len(self._running)):
+        if not licences.may_start(self._seats, now_s, len(self._running)):
             return None
         self._blocked_by = "tier"
         queues = self._open_queues()
@@ -346,12 +346,12 @@ class Scheduler:
         state = self._memory
         if state.pressure == "over" and self._running:
             return NOWHERE
-        room = memory.largest_prediction(state, state.room_bytes)
+        room = memory_admission.largest_prediction(state, state.room_bytes)
         fits = min(queue.first(room) for queue in queues)
         if fits == NOWHERE:
             return NOWHERE
-        self._memory = memory.relieved(state)
-        budget = memory.largest_prediction(state, state.budget_bytes)
+        self._memory = memory_admission.relieved(state)
+        budget = memory_admission.largest_prediction(state, state.budget_bytes)
         guarded = min(queue.first(budget) for queue in queues)
         return fits if fits <= guarded or not self._passed_over_too_long(guarded, now_s) else NOWHERE
 
@@ -366,11 +366,11 @@ class Scheduler:
         first = min(queue.first() for queue in queues)
         if first == NOWHERE:
             return NOWHERE
-        self._memory = memory.starving(self._memory, now_s)
+        self._memory = memory_admission.starving(self._memory, now_s)
         index = self._order[first].index
         needs = self._order[first].memory_bytes * self._memory.correction
         foreign = self._memory.others_bytes + needs > self._memory.cap_bytes and needs <= self._memory.cap_bytes
-        if (foreign or self._memory.pressure == "over") and now_s < memory.patience_ends_s(self._memory):
+        if (foreign or self._memory.pressure == "over") and now_s < memory_admission.patience_ends_s(self._memory):
             return NOWHERE
         if index not in self._warned:
             self._warned.add(index)
@@ -385,8 +385,8 @@ class Scheduler:
         self._running[index] = now_s
         self._per_tier[task.tier] += 1
         self._running_bytes += task.size_bytes
-        self._memory = memory.load(self._memory, task.memory_bytes)
-        self._seats = seats.started(self._seats, now_s)
+        self._memory = memory_admission.load(self._memory, task.memory_bytes)
+        self._seats = licences.started(self._seats, now_s)
 
     def _give_up_all(self, reason: str) -> list[Instruction]:
         given_up = sorted(self._waiting)
@@ -403,11 +403,11 @@ class Scheduler:
             return []
         times = [self._delayed[0][0]] if self._delayed else []
         if self.waiting > len(self._delayed):
-            seat = seats.wake_s(self._seats, len(self._running))
+            seat = licences.wake_s(self._seats, len(self._running))
             if self._blocked_by == "seats" and seat is not None:
                 times.append(seat)
             if self._blocked_by == "memory" and not self._running and self._memory.starved_s is not None:
-                times.append(memory.patience_ends_s(self._memory))
+                times.append(memory_admission.patience_ends_s(self._memory))
             if self._hung_since is not None:
                 times.append(self._hung_since + self._limits.seats.wait_s)
         return [Wake(max(now_s, min(times)))] if times else []
@@ -480,7 +480,7 @@ class Scheduler:
         }
 
 
-def _alone_text(task: Task, needs: float, state: memory.Memory) -> str:
+def _alone_text(task: Task, needs: float, state: memory_admission.MemoryAdmission) -> str:
     return (
         f"{task.file.name} needs about {needs / 1e9:.1f} GB, more than the {state.budget_bytes / 1e9:.1f} GB that "
         f"files may take now: it runs alone. Free memory, or raise memory.max_usage_percent"

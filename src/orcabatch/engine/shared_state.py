@@ -1,8 +1,8 @@
 """What files on threads of one process share without knowing it: the working directory, and pyplot's current figure.
 
-    worker thread ── Watch.over(name): a file ──> Complaint, once a run for each of the two
+    worker thread ── SharedStateWatch.over(name): a file ──> Complaint, once a run for each of the two
 
-Covers noticing that a file uses them while others may be in work. While a `Watch` is open, the functions that change
+Covers noticing that a file uses them while others may be in work. While a watch is open, the functions that change
 them are replaced by ones that look who calls, so that a directory that was changed back, or a figure that was closed
 again, is noticed too. What came by another way (`from os import chdir`, pyplot first imported by the file itself) is
 seen in what is left when the file ends. Does not cover keeping files apart: only processes do.
@@ -39,7 +39,7 @@ _watched: dict[int, Callable[[str], None]] = {}
 """By thread: whom to tell that the file on it did something."""
 
 
-class Watch:
+class SharedStateWatch:
     """Watches the files of one run in this process.
 
     Args:

@@ -3,8 +3,9 @@
     maker's thread ── Surroundings.here() ──> run(step), file after file, on any thread
 
 Covers context variables, the decimal context and numpy's error state, which a thread of its own would not have. Each
-file begins with a fresh copy, so that nothing leaks back to the caller or on to the next file. Does not cover what a
-process as a whole has (`inherited`).
+file begins with a fresh copy, so that nothing leaks back to the caller or on to the next file. Covers the user's
+initializer too, called once in every process before its first file: on threads and in serial runs by the executor in
+the caller's thread, in worker processes at their birth. Does not cover what a process as a whole has (`inherited`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ from __future__ import annotations
 import contextvars
 import decimal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from orcabatch.errors import SettingsError
+
 if TYPE_CHECKING:
-    from orcabatch.engine.shared_state import Watch
+    from orcabatch.engine.shared_state import SharedStateWatch
+
 
 T = TypeVar("T")
 
@@ -63,7 +69,7 @@ class Surroundings:
     variables: contextvars.Context
     decimal: decimal.Context
     numpy: NumpyErrors | None
-    watch: Watch | None = None
+    watch: SharedStateWatch | None = None
 
     @classmethod
     def here(cls) -> Self:
@@ -90,3 +96,53 @@ class Surroundings:
         if self.numpy is not None:
             self.numpy.take_over()
         return step()
+
+
+class AskedToEndError(Exception):
+    """The set-up function raised `SystemExit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """As in `concurrent.futures`.
+
+    Attributes:
+        function: what to call.
+        args: with what.
+    """
+
+    function: Callable[..., object]
+    args: tuple[Any, ...] = ()
+
+    def __call__(self) -> None:
+        """Call it; what it returns is of no use."""
+        try:
+            self.function(*self.args)
+        except SystemExit as error:  # in a worker process it would pass for a crash, file after file
+            raise AskedToEndError(f"it asked for the end of the process, with {error!r}") from error
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return str(getattr(self.function, "__qualname__", type(self.function).__qualname__))
+
+    def fault(self, error: Exception) -> str:
+        """Its failure in one line, with the place in its own code."""
+        origin = error.__cause__ if isinstance(error, AskedToEndError) and error.__cause__ else error
+        frames = traceback.extract_tb(origin.__traceback__)
+        at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+        return f"the initializer {self.name} raised {type(origin).__name__}: {error}{at}"
+
+
+def begin_here(initializer: Initializer | None) -> None:
+    """Call it in this process and thread, if there is one.
+
+    Raises:
+        SettingsError: it failed; no file was started.
+    """
+    if initializer is None:
+        return
+    try:
+        initializer()
+    except Exception as error:  # a user's function may raise anything
+        raise SettingsError(f"{initializer.fault(error)}; no file was started") from error

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from orcabatch.engine.signals import ORCAFLEX_OVERHEAD
+from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
 from orcabatch.host import linux, windows
 from orcabatch.host.files import sim_sizes
 from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading

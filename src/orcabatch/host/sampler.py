@@ -7,9 +7,9 @@ The monitor does not live on the engine's looks: the engine's thread is in a fil
 (`iter_batch`) for as long as these like, a series must not have gaps there, and a monitor may stand around any code.
 
 Covers when readings are taken and the rates they make. What is read is `orcabatch.host.usage`; what becomes of the
-readings is the engine's (`orcabatch.engine.signals.Sample`) and the monitor's (`orcabatch.monitor.performance`). Both
-see the interpreter lock of this process only: worker processes with several threads tell of theirs themselves
-(`orcabatch.engine.executors.processes`), or are judged from their CPU use.
+readings is the engine's (`orcabatch.engine.scheduler_messages.Sample`) and the monitor's
+(`orcabatch.monitor.performance`). Both see the interpreter lock of this process only: worker processes with several
+threads tell of theirs themselves (`orcabatch.engine.executors.processes`), or are judged from their CPU use.
 """
 
 from __future__ import annotations

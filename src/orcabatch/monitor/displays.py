@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from orcabatch.engine.contract import Event, Task
+    from orcabatch.engine.contract import RunEvent, Task
 
 LINE_EVERY_S = 10.0
 """Files and CI logs keep every line: a batch of an hour leaves some 360 of them."""
@@ -35,7 +35,7 @@ class NoDisplay:
     def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
         """Nothing is kept."""
 
-    def listener(self, event: Event) -> None:
+    def listener(self, event: RunEvent) -> None:
         """Nothing is shown."""
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Tracked:
         """Say what is to be done."""
         self.tracker.expect(tasks, cap_percent=cap_percent, seats=seats)
 
-    def listener(self, event: Event) -> None:
+    def listener(self, event: RunEvent) -> None:
         """Take in one event; draw when it is time."""
         if self._closed:
             return
@@ -72,7 +72,7 @@ class Tracked:
             self._closed = True
             self.end(self.tracker.snapshot())
 
-    def happened(self, event: Event) -> None:
+    def happened(self, event: RunEvent) -> None:
         """Something happened, whether it is time to draw or not."""
 
     def draw(self, shot: Snapshot) -> None:
@@ -92,7 +92,7 @@ class Callback(Tracked):
         super().__init__()
         self._function = function
 
-    def happened(self, event: Event) -> None:
+    def happened(self, event: RunEvent) -> None:
         """A file ended: say so."""
         if event.kind == "finished":
             self._function(self.tracker.snapshot())
@@ -134,7 +134,7 @@ class Lines(Tracked):
         self._stream = stream
         self._said: set[tuple[int, str]] = set()
 
-    def happened(self, event: Event) -> None:
+    def happened(self, event: RunEvent) -> None:
         """A failure or a warning gets its line at once; the same failure of a file that is run again gets no second."""
         if event.kind == "finished" and event.data.get("status") == "failed":
             self._failed(event.index, str(event.data.get("error")))

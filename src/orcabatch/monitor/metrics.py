@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine.contract import Event
+from orcabatch.engine.contract import RunEvent
 from orcabatch.host.sampler import HostRates
 from orcabatch.monitor import bottlenecks
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
@@ -80,7 +80,7 @@ class RunRecord:
     outcomes: Sequence[FileOutcome] = ()
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
     samples: Sequence[SeriesPoint] = ()
-    events: Sequence[Event] = ()
+    events: Sequence[RunEvent] = ()
     evidence: Evidence = field(default_factory=Evidence)
     verdict: Bottleneck = Bottleneck.BALANCED
     limits: Sequence[tuple[float, int, str]] = ()
@@ -249,13 +249,13 @@ def _columns(samples: Sequence[SeriesPoint]) -> dict[str, list[Any]]:
     return {column.name: [getattr(sample, column.name) for sample in samples] for column in fields(SeriesPoint)}
 
 
-def _kept(events: Sequence[Event]) -> list[Event]:
+def _kept(events: Sequence[RunEvent]) -> list[RunEvent]:
     """Events without what the files say already."""
     repeated = {"phases", "cpu_s", "read_bytes", "memory_bytes", "worker", "error", "cause"}
     return [
         event
         if event.kind != "finished"
-        else Event(
+        else RunEvent(
             event.kind,
             event.at_s,
             event.index,

@@ -34,7 +34,7 @@ from orcabatch.outcome import FileOutcome, Phase
 from orcabatch.settings import Monitoring
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event, Task
+    from orcabatch.engine.contract import RunEvent, Task
 
 SERIES = ("file_processing_times", "memory_usage", "cpu_utilization", "io_wait_time", "thread_efficiency")
 
@@ -79,7 +79,7 @@ class PerformanceMonitor:
     ) -> None:
         self.metrics: dict[str, list[float]] = {name: [] for name in SERIES}
         self.samples: list[SeriesPoint] = []
-        self.events: list[Event] = []
+        self.events: list[RunEvent] = []
         self.state = RunState()
         self.started_at: datetime | None = None
         self.io_wait_threshold = io_wait_threshold
@@ -156,7 +156,7 @@ class PerformanceMonitor:
         with self._guard:
             self.state.expect(tasks, cap_percent=cap_percent, seats=seats, threads_per_process=threads_per_process)
 
-    def listener(self, event: Event) -> None:
+    def listener(self, event: RunEvent) -> None:
         """Take in one event of the engine; cheap, callable from any thread."""
         with self._guard:
             if event.kind == "run_started":

@@ -19,7 +19,7 @@ from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.tracker import Snapshot, Tracker
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event, Task
+    from orcabatch.engine.contract import RunEvent, Task
     from orcabatch.monitor.performance import PerformanceMonitor
     from orcabatch.monitor.state import RunState
 
@@ -34,7 +34,7 @@ class Display(Protocol):
     def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
         """Say what is to be done; without it, sizes and names are not shown."""
 
-    def listener(self, event: Event) -> None:
+    def listener(self, event: RunEvent) -> None:
         """Take in one event of the engine."""
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.waiting import in_plan_order
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event, Task
+    from orcabatch.engine.contract import RunEvent, Task
 
 WORST_FIRST = ("failed", "cancelled", "ok", "skipped")
 """A file that stands in two batches counts once, as the worst of its endings."""
@@ -179,14 +179,14 @@ class RunState:
             self.idle_s[reason] = self.idle_s.get(reason, 0.0) + (self.limit - busy) * passed
             self.idle_wall_s[reason] = self.idle_wall_s.get(reason, 0.0) + passed
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: RunEvent) -> None:
         """Take in one event."""
         self.advance(event.at_s)
         handler = _HANDLERS.get(event.kind)
         if handler is not None:
             handler(self, event)
 
-    def _begin(self, event: Event) -> None:
+    def _begin(self, event: RunEvent) -> None:
         data = event.data
         self.total_files = int(data.get("files", self.total_files))
         self.executor = str(data.get("executor", ""))
@@ -194,7 +194,7 @@ class RunState:
         if data.get("limit"):
             self._set_limit(event)
 
-    def _start(self, event: Event) -> None:
+    def _start(self, event: RunEvent) -> None:
         self._take_back(event.index)
         self.writing.pop(event.index, None)
         task = self._tasks.get(event.index)
@@ -224,17 +224,17 @@ class RunState:
     def _size(self, index: int) -> int:
         return self._tasks[index].size_bytes if index in self._tasks else 0
 
-    def _enter(self, event: Event) -> None:
+    def _enter(self, event: RunEvent) -> None:
         running = self.running.get(event.index)
         if running is not None:
             running.phase = str(event.data.get("phase", ""))
 
-    def _release(self, event: Event) -> None:
+    def _release(self, event: RunEvent) -> None:
         had = self.running.pop(event.index, None)
         if had is not None:
             self.writing[event.index] = had.size_bytes, event.at_s - had.started_s
 
-    def _finish(self, event: Event) -> None:
+    def _finish(self, event: RunEvent) -> None:
         had, status = self.running.pop(event.index, None), str(event.data.get("status", "ok"))
         took = self.writing.pop(event.index, None)
         if had is not None:
@@ -246,17 +246,17 @@ class RunState:
         self._endings[event.index] = endings
         self._count(event.index, _worst(endings), 1)
 
-    def _set_limit(self, event: Event) -> None:
+    def _set_limit(self, event: RunEvent) -> None:
         self.limit = int(event.data.get("limit", self.limit))
         self.limit_reason = str(event.data.get("reason", ""))
         self.limits.append((event.at_s, self.limit, self.limit_reason))
 
-    def _admit(self, event: Event) -> None:
+    def _admit(self, event: RunEvent) -> None:
         self.reserved_bytes = int(event.data.get("reserved_bytes", self.reserved_bytes))
         if "waiting_for" in event.data:
             self._held_by = str(event.data["waiting_for"])
 
-    def _sample(self, event: Event) -> None:
+    def _sample(self, event: RunEvent) -> None:
         data = event.data
         self.memory_total_bytes = int(data.get("total_bytes") or self.memory_total_bytes)
         if data.get("total_bytes"):
@@ -269,15 +269,15 @@ class RunState:
                 self.read_bytes_per_s = max(int(data["read_bytes"]) - read, 0) / (event.at_s - at_s)
             self._read_at = event.at_s, int(data["read_bytes"])
 
-    def _warn(self, event: Event) -> None:
+    def _warn(self, event: RunEvent) -> None:
         self.warnings.append(str(event.data.get("text", "")))
 
-    def _choose(self, event: Event) -> None:
+    def _choose(self, event: RunEvent) -> None:
         self.executor = str(event.data.get("executor", self.executor))
         self.executor_why = str(event.data.get("why", ""))
         self.processes_save = float(event.data.get("saves", 0.0))
 
-    def _end(self, event: Event) -> None:
+    def _end(self, event: RunEvent) -> None:
         self.finished = True
         self.interrupted = bool(event.data.get("interrupted", False))
         self.running.clear()
@@ -288,7 +288,7 @@ def _worst(endings: dict[str, str]) -> str:
     return min(endings.values(), key=lambda status: WORST_FIRST.index(status) if status in WORST_FIRST else 0)
 
 
-_HANDLERS: dict[str, Callable[[RunState, Event], None]] = {
+_HANDLERS: dict[str, Callable[[RunState, RunEvent], None]] = {
     "run_started": RunState._begin,
     "started": RunState._start,
     "phase": RunState._enter,

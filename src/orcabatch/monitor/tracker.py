@@ -17,7 +17,7 @@ from orcabatch.engine.waiting import makespan
 from orcabatch.monitor.state import RunState
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Event, Task
+    from orcabatch.engine.contract import RunEvent, Task
 
 OVERDUE_SHARE = 0.1
 """A file that has passed its prediction is taken to need this share of what it has had.
@@ -86,7 +86,7 @@ class Tracker:
         if self._folds:
             self.state.expect(tasks, cap_percent=cap_percent, seats=seats)
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: RunEvent) -> None:
         """Take in one event."""
         if self._folds:
             self.state.apply(event)

@@ -5,10 +5,11 @@ Covers every decision that can be made without running. Does no I/O and reads no
 adapts while running.
 """
 
+from orcabatch.plan.batch_plan import BatchPlan
 from orcabatch.plan.make import Deciders, make_plan
 from orcabatch.plan.optimizer import GB_PER_THREAD, BatchOptimizer
 from orcabatch.plan.predict import Expectation, History, NothingKnown
-from orcabatch.plan.values import BatchPlan, PlannedFile, SizedFile, Tier
+from orcabatch.plan.values import PlannedFile, SizedFile, Tier
 from orcabatch.plan.workers import WINDOWS_MOST_PROCESSES, as_processes
 from orcabatch.settings import TIERS
 

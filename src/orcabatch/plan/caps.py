@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from orcabatch.engine.executors import facts_of
-from orcabatch.engine.memory import share_bytes
+from orcabatch.engine.memory_admission import share_bytes
 from orcabatch.errors import SettingsError
 from orcabatch.host import CPU_SHARE, ORCAFLEX_OVERHEAD, HostResources, ResourceManager
 from orcabatch.plan.optimizer import GB_PER_THREAD, UNGROUPED, BatchOptimizer, kind_of_mean

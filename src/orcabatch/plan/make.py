@@ -16,6 +16,7 @@ from orcabatch.engine.concurrency import START
 from orcabatch.engine.executors import AUTO, facts_of
 from orcabatch.engine.waiting import makespan
 from orcabatch.host import ResourceManager
+from orcabatch.plan.batch_plan import BatchPlan
 from orcabatch.plan.caps import (
     Cap,
     Situation,
@@ -31,8 +32,8 @@ from orcabatch.plan.named import advising, binding
 from orcabatch.plan.notes import notes
 from orcabatch.plan.optimizer import UNGROUPED, BatchOptimizer, tier_names
 from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, memory_bytes, usable_seconds
-from orcabatch.plan.values import BatchPlan, PlannedFile, Tier
-from orcabatch.plan.workers import Layout, lay_out, native_threads
+from orcabatch.plan.values import PlannedFile, Tier
+from orcabatch.plan.workers import WorkerLayout, lay_out, native_threads
 from orcabatch.settings import TIERS
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _tier_reason(tiers: Sequence[Tier], settings: Settings) -> str:
     return "the tiers' limits together" if tiers else "0 files to run"
 
 
-def _first(at: Situation, layout: Layout) -> int:
+def _first(at: Situation, layout: WorkerLayout) -> int:
     """Where to start with nothing learned: with a file for each process in hybrid, before the lock of one is shared."""
     return min(START, layout.processes) if at.settings.threading.mode == "hybrid" else START
 

@@ -36,7 +36,7 @@ Python's ever had more there, and what nobody has run is not planned.
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class WorkerLayout:
     """Workers laid out over processes.
 
     Attributes:
@@ -66,7 +66,7 @@ def choose_executor(settings: Settings) -> tuple[str, str]:
     return settings.executor, f"executor: {settings.executor}"
 
 
-def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1) -> Layout:
+def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1) -> WorkerLayout:
     """Processes and threads for at most `limit` files at once: the limit before the memory cap, which may rise.
 
     `floor` is `min_threads` where the user wrote it: processes take several files each rather than fall below it.
@@ -75,9 +75,11 @@ def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1)
     facts = facts_of(executor)
     if facts.in_process:
         count = 1 if facts.in_order else limit
-        return Layout(executor, why, 0, count, Cap(count, why))
+        return WorkerLayout(executor, why, 0, count, Cap(count, why))
     if settings.dask.address is not None:
-        return Layout(executor, f"{why}, with the workers at {settings.dask.address}", 0, 1, Cap(limit, "each machine"))
+        return WorkerLayout(
+            executor, f"{why}, with the workers at {settings.dask.address}", 0, 1, Cap(limit, "each machine")
+        )
     hybrid = settings.threading.mode == "hybrid"
     wanted = _wanted(settings, host, hybrid=hybrid)
     caps = _process_caps(settings, host)
@@ -89,10 +91,10 @@ def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1)
     processes = tightest((wanted, needed, *caps))
     sizes = f"{format_count(processes.count, 'process')} x {format_count(in_each, 'thread')}"
     because = f"{sizes} ({processes.because})"
-    return Layout(executor, why, processes.count, in_each, Cap(processes.count * in_each, because))
+    return WorkerLayout(executor, why, processes.count, in_each, Cap(processes.count * in_each, because))
 
 
-def as_processes(settings: Settings, host: HostResources, limit: int, floor: int = 1) -> Layout:
+def as_processes(settings: Settings, host: HostResources, limit: int, floor: int = 1) -> WorkerLayout:
     """What `lay_out` would say with `executor: processes`: where `auto` may go while the run goes on."""
     return lay_out(settings.model_copy(update={"executor": PROCESSES}), host, limit, floor)
 

@@ -4,23 +4,7 @@ Covers the values; touches no file. Does not cover digitalmodel's own `parallel_
 digitalmodel, nor what the values lead to (`orcabatch.plan`, `orcabatch.engine`).
 """
 
-from orcabatch.settings.models import (
-    GC_SHARE,
-    METRICS_FILE,
-    TIERS,
-    Broker,
-    Dask,
-    Io,
-    Ledger,
-    Licences,
-    Memory,
-    Monitoring,
-    Optimization,
-    Settings,
-    SizeThresholds,
-    ThreadAllocation,
-    Threading,
-)
+from orcabatch.settings.models import Settings
 from orcabatch.settings.parse import (
     ADVISING,
     Fault,
@@ -33,6 +17,22 @@ from orcabatch.settings.parse import (
     was_set,
 )
 from orcabatch.settings.reference import settings_reference
+from orcabatch.settings.sections import (
+    GC_SHARE,
+    METRICS_FILE,
+    TIERS,
+    Broker,
+    Dask,
+    Io,
+    Ledger,
+    Licences,
+    Memory,
+    Monitoring,
+    Optimization,
+    SizeThresholds,
+    ThreadAllocation,
+    Threading,
+)
 from orcabatch.settings.units import (
     format_count,
     format_duration,

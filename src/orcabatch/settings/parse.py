@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from orcabatch.errors import SettingsError
-from orcabatch.settings.checks import cross_faults
-from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings
+from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings, cross_faults
 from orcabatch.settings.nearest import nearest
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ RATE_ALLOWED = "a rate such as `1 per second` or `6 per minute` (a bare number i
 PERCENT_ALLOWED = "a percentage such as 80, 87.5 or 80%"
 NUMBER_ALLOWED = "a number"
 WHOLE_ALLOWED = "a whole number"
+SHARE_ALLOWED = "a percentage above 0, at most 100"
 SWITCH_ALLOWED = "true or false"
 TEXT_ALLOWED = "text"
 

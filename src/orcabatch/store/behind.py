@@ -4,7 +4,7 @@
                               └─ no room: to the file at once, with what was kept of this table
 
 Covers how much may wait in this process, over all its threads: writing that falls behind costs a bounded amount of
-memory, and whoever finds no room writes himself. Does not cover who writes when (`orcabatch.engine.entry`) nor the
+memory, and whoever finds no room writes himself. Does not cover who writes when (`orcabatch.engine.worker`) nor the
 names under which tables appear (`orcabatch.store.atomic`).
 """
 
@@ -41,7 +41,7 @@ ROOM = Room()
 """Of this process."""
 
 
-class Behind:
+class TextBehind:
     """The text of one table on its way to `path`. Made again for the same path, it replaces what was there.
 
     Args:

@@ -15,24 +15,24 @@ from typing import Any
 
 from orcabatch.digitalmodel.check.columns import column_faults
 from orcabatch.digitalmodel.check.effective import Group, effective_groups
-from orcabatch.digitalmodel.check.finding import Finding, placed, proven
+from orcabatch.digitalmodel.check.finding import CheckFinding, placed, proven
 from orcabatch.digitalmodel.check.keys import key_faults, twice_faults
 from orcabatch.digitalmodel.check.labels import label_faults, name_faults
-from orcabatch.digitalmodel.check.lines import Lines, lines_of
+from orcabatch.digitalmodel.check.lines import YamlLines, lines_of
 from orcabatch.digitalmodel.check.sections import computes, shape_faults, value_faults
 from orcabatch.digitalmodel.check.vocabulary import SETTINGS_OF
 
-__all__ = ["Finding", "Lines", "check_configuration", "lines_of", "proven"]
+__all__ = ["CheckFinding", "YamlLines", "check_configuration", "lines_of", "proven"]
 
 
 def check_configuration(
     cfg: Mapping[str, Any],
     *,
     asked: Mapping[str, Any] | None = None,
-    lines: Lines | None = None,
+    lines: YamlLines | None = None,
     is_merged: bool = False,
     known: frozenset[str] = frozenset(),
-) -> tuple[Finding, ...]:
+) -> tuple[CheckFinding, ...]:
     """Everything that looks wrong in a configuration, in the order of the YAML.
 
     Args:
@@ -43,25 +43,25 @@ def check_configuration(
         known: more words that the digitalmodel in use may read (`vocabulary.words_of`).
     """
     groups: dict[str, tuple[Group, ...]] = {}
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     for section in SETTINGS_OF.values():
         shapes = shape_faults(cfg, section, is_merged=is_merged)
         findings += shapes
         if not shapes and computes(cfg, section):
             groups[section] = effective_groups(cfg, section, is_merged=is_merged)
     findings += key_faults(cfg if asked is None else asked, cfg, groups, known)
-    findings += twice_faults(lines or Lines(), cfg)
+    findings += twice_faults(lines or YamlLines(), cfg)
     findings += value_faults(cfg)
     findings += _in_groups(groups)
     findings += name_faults(cfg, groups)
-    return placed(findings, lines or Lines())
+    return placed(findings, lines or YamlLines())
 
 
-def _in_groups(groups: Mapping[str, tuple[Group, ...]]) -> Iterator[Finding]:
+def _in_groups(groups: Mapping[str, tuple[Group, ...]]) -> Iterator[CheckFinding]:
     for section, found in groups.items():
         yield from label_faults(section, found)
         for group in found:
             for column in group.columns:
                 for fault in column_faults(section, column):
                     place = group.place_of(column)
-                    yield Finding(column.key(fault.key), place, fault.problem, fault.nearest, proven=fault.proven)
+                    yield CheckFinding(column.key(fault.key), place, fault.problem, fault.nearest, proven=fault.proven)

@@ -34,7 +34,7 @@ SUMMARY, LINKED, SERIES = "summary_settings", "linked_statistics_settings", "tim
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ColumnFault:
     """What is wrong with one key of a column; see `Finding`."""
 
     key: str
@@ -61,14 +61,14 @@ class _View:
         """The key with its value, as it begins a message."""
         return f"{key}: {shown(self.values.get(key))}"
 
-    def fails(self, key: str, problem: str, nearest: str = "") -> Fault:
+    def fails(self, key: str, problem: str, nearest: str = "") -> ColumnFault:
         """What no file survives: the loop over time series catches it, and leaves the column or the table empty."""
-        return Fault(
+        return ColumnFault(
             key, f"{problem}; {'the column is lost' if self.series else 'every file fails'}", nearest, proven=True
         )
 
 
-def column_faults(section: str, column: Column) -> Iterator[Fault]:
+def column_faults(section: str, column: Column) -> Iterator[ColumnFault]:
     """What is wrong with the values of one column of `section`."""
     view = _View(section, column)
     missing = list(_missing(view))
@@ -78,7 +78,7 @@ def column_faults(section: str, column: Column) -> Iterator[Fault]:
         yield from (fault for fault in rule(view) if fault.key not in told)
 
 
-def _missing(view: _View) -> Iterator[Fault]:
+def _missing(view: _View) -> Iterator[ColumnFault]:
     needed = ["ObjectName", "Variable", "Label"]
     needed += ["SimulationPeriod"] if view.series else []
     needed += ["Command"] if view.summary else []
@@ -88,16 +88,16 @@ def _missing(view: _View) -> Iterator[Fault]:
             yield view.fails(key, f"{key} is missing, here and in the master")
 
 
-def _command(view: _View) -> Iterator[Fault]:
+def _command(view: _View) -> Iterator[ColumnFault]:
     given = view.get("Command")
     if view.summary and given not in COMMANDS:
         said = f"{view.said('Command')} is none of {', '.join(COMMANDS)}"
         yield view.fails("Command", said, nearest(str(given), COMMANDS))
     elif view.series and given in COMMANDS and given != HISTORY:
-        yield Fault("Command", f"{view.said('Command')} is not looked at: a time series is always a time history")
+        yield ColumnFault("Command", f"{view.said('Command')} is not looked at: a time series is always a time history")
 
 
-def _statistic(view: _View) -> Iterator[Fault]:
+def _statistic(view: _View) -> Iterator[ColumnFault]:
     given = view.get("Statistic_Type")
     if view.asks_statistic and (not isinstance(given, str) or given not in COLUMN_STATISTICS):
         said = f"{view.said('Statistic_Type')} is none of {', '.join(COLUMN_STATISTICS)}"
@@ -106,22 +106,22 @@ def _statistic(view: _View) -> Iterator[Fault]:
         yield view.fails("transform", "digitalmodel calls a function for transform that it does not have")
 
 
-def _object(view: _View) -> Iterator[Fault]:
+def _object(view: _View) -> Iterator[ColumnFault]:
     if not isinstance(view.get("ObjectName"), str):
         yield view.fails("ObjectName", f"{view.said('ObjectName')} is no text; put the name in quotes")
 
 
-def _label(view: _View) -> Iterator[Fault]:
+def _label(view: _View) -> Iterator[ColumnFault]:
     label, said = view.get("Label"), view.said("Label")
     if isinstance(label, dict) or (view.series and isinstance(label, list)):
         yield view.fails("Label", f"{said} is no text")
     elif view.summary and isinstance(label, bool):
         yield view.fails("Label", f"{said} is what YAML makes of yes, no, on and off; put the word in quotes")
     elif label is None:
-        yield Fault("Label", "Label is empty, and the column gets no name")
+        yield ColumnFault("Label", "Label is empty, and the column gets no name")
 
 
-def _variable(view: _View) -> Iterator[Fault]:
+def _variable(view: _View) -> Iterator[ColumnFault]:
     given, said = view.get("Variable"), view.said("Variable")
     if given is None or isinstance(given, int | float):
         yield view.fails("Variable", f"{said} is no name")
@@ -135,7 +135,7 @@ def _variable(view: _View) -> Iterator[Fault]:
         yield view.fails("Variable", "digitalmodel calls a function for the variable Line that it does not have")
 
 
-def _data_name(view: _View, given: Any) -> Iterator[Fault]:
+def _data_name(view: _View, given: Any) -> Iterator[ColumnFault]:
     wanted = f"{view.said('Variable')} must be [name, index], such as [WaveHs, -1]"
     if not isinstance(given, list) or not given or not isinstance(given[0], str):
         yield view.fails("Variable", wanted)
@@ -147,22 +147,22 @@ def _data_name(view: _View, given: Any) -> Iterator[Fault]:
         yield view.fails("Variable", wanted)
 
 
-def _linked_names(view: _View, given: Any) -> Iterator[Fault]:
+def _linked_names(view: _View, given: Any) -> Iterator[ColumnFault]:
     if isinstance(given, str) or not given:
         said = f"{view.said('Variable')} must be a list, the main variable first: [Effective tension, Bend moment]"
         yield view.fails("Variable", said)
     elif len(given) == 1:
-        yield Fault("Variable", f"{view.said('Variable')} links no second variable: the row stays empty")
+        yield ColumnFault("Variable", f"{view.said('Variable')} links no second variable: the row stays empty")
 
 
-def _several_names(view: _View, given: list[Any]) -> Iterator[Fault]:
+def _several_names(view: _View, given: list[Any]) -> Iterator[ColumnFault]:
     if view.range or not given or (len(given) > 1 and (view.series or view.static)):
         yield view.fails("Variable", f"{view.said('Variable')} must be one name")
     elif len(given) > 1:
-        yield Fault("Variable", f"{view.said('Variable')}: one value is taken over all of them")
+        yield ColumnFault("Variable", f"{view.said('Variable')}: one value is taken over all of them")
 
 
-def _support(view: _View) -> Iterator[Fault]:
+def _support(view: _View) -> Iterator[ColumnFault]:
     given = view.get("Variable")
     if not isinstance(given, str | list) or "Support" not in given:
         return
@@ -172,7 +172,7 @@ def _support(view: _View) -> Iterator[Fault]:
         yield view.fails("SupportIndex", f"{view.said('SupportIndex')} must be a whole number")
 
 
-def _rigid_pipe(view: _View) -> Iterator[Fault]:
+def _rigid_pipe(view: _View) -> Iterator[ColumnFault]:
     if view.get("Variable") != "Rigid Pipe":
         return
     location = view.get("Location")
@@ -187,7 +187,7 @@ def _rigid_pipe(view: _View) -> Iterator[Fault]:
         yield view.fails("RadialPos", said, nearest(str(view.get("RadialPos")), RADIAL))
 
 
-def _period(view: _View) -> Iterator[Fault]:
+def _period(view: _View) -> Iterator[ColumnFault]:
     key, given = "SimulationPeriod", view.get("SimulationPeriod")
     if key not in view.values:
         return
@@ -200,10 +200,10 @@ def _period(view: _View) -> Iterator[Fault]:
         yield view.fails(key, f"{view.said(key)} must be [from, to], or one of {', '.join(PERIODS)}")
     elif given is not None and not view.static and not view.data:
         said = "is not understood: the whole simulation is taken; write [from, to], or [at] for one instant"
-        yield Fault(key, f"{view.said(key)} {said}")
+        yield ColumnFault(key, f"{view.said(key)} {said}")
 
 
-def _span(view: _View, given: list[Any]) -> Iterator[Fault]:
+def _span(view: _View, given: list[Any]) -> Iterator[ColumnFault]:
     key, said = "SimulationPeriod", view.said("SimulationPeriod")
     times = [time for time in given if time is not None]
     if view.series and len(given) == 1:
@@ -213,10 +213,10 @@ def _span(view: _View, given: list[Any]) -> Iterator[Fault]:
         open_end = any(nearest(text, ("None", "NULL"), alike=1) for text in texts)
         yield view.fails(key, f"{said} must hold seconds, or NULL for an open end", "NULL" if open_end else "")
     elif len(times) == 2 and times[0] > times[1]:
-        yield Fault(key, f"{said} ends before it begins")
+        yield ColumnFault(key, f"{said} ends before it begins")
 
 
-def _extra(view: _View) -> Iterator[Fault]:
+def _extra(view: _View) -> Iterator[ColumnFault]:
     """`objectExtra`: digitalmodel looks for the names of ends in its first item."""
     given, said = view.get("objectExtra"), view.said("objectExtra")
     wanted = "write [End A], [End B], [Touchdown] or [Section, [i, j]]"
@@ -229,22 +229,22 @@ def _extra(view: _View) -> Iterator[Fault]:
     elif isinstance(given, str) or not any(end in given[0] for end in ENDS):
         meant = nearest(given if isinstance(given, str) else str(given[0]), (*ENDS, SECTION))
         if not view.data:
-            yield Fault("objectExtra", f"{said} is ignored; {wanted}", f"[{meant}]" if meant else "")
+            yield ColumnFault("objectExtra", f"{said} is ignored; {wanted}", f"[{meant}]" if meant else "")
     elif view.range and not _has_span(view.get("ArcLength")):
         yield view.fails("objectExtra", f"{said} cannot be used in a range graph; leave it out, or use TimeHistory")
 
 
-def _numbered_sections(view: _View, given: list[Any]) -> Iterator[Fault]:
+def _numbered_sections(view: _View, given: list[Any]) -> Iterator[ColumnFault]:
     numbers, said = given[1] if len(given) > 1 else None, view.said("objectExtra")
     if not isinstance(numbers, list | str | dict):
         yield view.fails("objectExtra", f"{said} needs the numbers of sections as a list: [Section, [1, 3]]")
     elif len(numbers) not in {1, 2}:
-        yield Fault("objectExtra", f"{said} is ignored: one or two numbers of sections are understood")
+        yield ColumnFault("objectExtra", f"{said} is ignored: one or two numbers of sections are understood")
     elif not view.range and not view.data:
-        yield Fault("objectExtra", f"{said}: sections belong to range graphs; of a line nothing comes out here")
+        yield ColumnFault("objectExtra", f"{said}: sections belong to range graphs; of a line nothing comes out here")
 
 
-def _arc_length(view: _View) -> Iterator[Fault]:
+def _arc_length(view: _View) -> Iterator[ColumnFault]:
     if "ArcLength" not in view.values:
         return
     given, extra, said = view.get("ArcLength"), view.get("objectExtra"), view.said("ArcLength")
@@ -252,7 +252,9 @@ def _arc_length(view: _View) -> Iterator[Fault]:
     if fault:
         yield view.fails("ArcLength", f"{said} {fault}")
     elif not extra and _has_span(given) and not (view.range or view.data):
-        yield Fault("ArcLength", f"{said} is handed on as the numbers of a line point and a node, not as a length")
+        yield ColumnFault(
+            "ArcLength", f"{said} is handed on as the numbers of a line point and a node, not as a length"
+        )
 
 
 def _has_span(given: Any) -> bool:
@@ -282,15 +284,15 @@ def _length_as_point(given: Any) -> str:
     return ""
 
 
-def _position(view: _View) -> Iterator[Fault]:
+def _position(view: _View) -> Iterator[ColumnFault]:
     given = view.get("Position")
     if "Position" not in view.values:
         return
     if not isinstance(given, list) or len(given) < 3 or not all(isinstance(x, int | float) for x in given[:3]):
-        yield Fault("Position", f"{view.said('Position')} must be [x, y, z]: with a vessel every file fails")
+        yield ColumnFault("Position", f"{view.said('Position')} must be [x, y, z]: with a vessel every file fails")
 
 
-_RULES: tuple[Callable[[_View], Iterator[Fault]], ...] = (
+_RULES: tuple[Callable[[_View], Iterator[ColumnFault]], ...] = (
     _command,
     _statistic,
     _object,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.check.lines import Lines
+    from orcabatch.digitalmodel.check.lines import YamlLines
 
 Path = tuple[str | int, ...]
 """Where something stands: keys and positions in lists, from the top."""
@@ -18,7 +18,7 @@ _LONGEST_VALUE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One thing about a configuration that the engineer should know before it computes.
 
     Attributes:
@@ -47,9 +47,9 @@ class Finding:
         return f"{where}{more}: {self.problem}.{hint}"
 
 
-def placed(findings: Iterable[Finding], lines: Lines) -> tuple[Finding, ...]:
+def placed(findings: Iterable[CheckFinding], lines: YamlLines) -> tuple[CheckFinding, ...]:
     """The findings with their lines, in the order of the YAML; equal ones told once, with how many more there are."""
-    first: dict[tuple[str, str, bool], Finding] = {}
+    first: dict[tuple[str, str, bool], CheckFinding] = {}
     for finding in sorted(findings, key=lambda one: lines.place(one.path)):
         alike = (finding.problem, finding.nearest, finding.proven)
         known = first.get(alike)
@@ -61,7 +61,7 @@ def placed(findings: Iterable[Finding], lines: Lines) -> tuple[Finding, ...]:
     return tuple(first.values())
 
 
-def proven(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def proven(findings: Sequence[CheckFinding]) -> tuple[CheckFinding, ...]:
     """Those for which `check: strict` lets nothing run."""
     return tuple(finding for finding in findings if finding.proven)
 

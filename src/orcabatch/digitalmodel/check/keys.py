@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.effective import OWN, Column, Group
-from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
-from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, Level
+from orcabatch.digitalmodel.check.finding import CheckFinding, Path, dotted, shown
+from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, KeyLevel
 from orcabatch.digitalmodel.serial_order import flagged
 from orcabatch.settings.nearest import MISSPELT, letters, nearest
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.check.lines import Lines
+    from orcabatch.digitalmodel.check.lines import YamlLines
 
 _SLIP = 0.9
 """From here on a word is a slip in the right one, even if it ends or begins with another right one."""
@@ -33,7 +33,7 @@ def key_faults(
     cfg: Mapping[str, Any],
     groups: Mapping[str, tuple[Group, ...]],
     known: frozenset[str] = frozenset(),
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Keys that are not read.
 
     Args:
@@ -55,10 +55,10 @@ def key_faults(
             found = _fault(name, dotted(path, lambda _: "[]"), section, column, cfg)
             if found is not None:
                 place = group.place_of(column) if group and column else group.place if group else dotted(path)
-                yield Finding((*path, name), place, *found)
+                yield CheckFinding((*path, name), place, *found)
 
 
-def twice_faults(lines: Lines, cfg: Mapping[str, Any]) -> Iterator[Finding]:
+def twice_faults(lines: YamlLines, cfg: Mapping[str, Any]) -> Iterator[CheckFinding]:
     """Keys that stand twice in one section of the YAML."""
     for here in (lines, lines.below):
         for twice in here.twice if here is not None else ():
@@ -67,10 +67,10 @@ def twice_faults(lines: Lines, cfg: Mapping[str, Any]) -> Iterator[Finding]:
             if level is None or key not in level.read or _is_off(twice.path, cfg):
                 continue
             said = f"{key} stands twice here (first on line {twice.line}), and only the last one counts"
-            yield Finding(twice.path, dotted(path), said, proven=True)
+            yield CheckFinding(twice.path, dotted(path), said, proven=True)
 
 
-def _levels(value: Any, path: Path, pattern: str) -> Iterator[tuple[Path, Level, Mapping[Any, Any]]]:
+def _levels(value: Any, path: Path, pattern: str) -> Iterator[tuple[Path, KeyLevel, Mapping[Any, Any]]]:
     """Every section of which the keys are known."""
     if isinstance(value, list):
         for position, item in enumerate(value):
@@ -135,7 +135,7 @@ def _is_set_aside(key: str, right: str) -> bool:
     return key.endswith(right) or (key.startswith(right) and _MARK.match(key[len(right) :]) is not None)
 
 
-def _is_harmless(value: Any, level: Level) -> bool:
+def _is_harmless(value: Any, level: KeyLevel) -> bool:
     """An output under another name that is off would do nothing under the right one either."""
     outputs = LEVELS["orcaflex.postprocess"]
     return level is outputs and isinstance(value, Mapping) and "flag" in value and not value["flag"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.columns import LINKED, SERIES, SUMMARY
 from orcabatch.digitalmodel.check.effective import MASTER, OWN
-from orcabatch.digitalmodel.check.finding import Finding, shown
+from orcabatch.digitalmodel.check.finding import CheckFinding, shown
 from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, LEVELS, OWN_COLUMNS, SETTINGS_OF
 from orcabatch.store.failed_files import SUFFIX
 
@@ -26,7 +26,7 @@ _DECIDING = LEVELS["summary_settings.groups[].Columns[]"].read - {"Label"}
 _WINDOWS_FORBIDS = re.compile(r'[<>:"|?*\x00-\x1f]')
 
 
-def label_faults(section: str, groups: Sequence[Group]) -> Iterator[Finding]:
+def label_faults(section: str, groups: Sequence[Group]) -> Iterator[CheckFinding]:
     """Labels of one section that lose a column or a table."""
     first: dict[Any, Group] = {}
     for group in groups:
@@ -48,7 +48,7 @@ def label_faults(section: str, groups: Sequence[Group]) -> Iterator[Finding]:
             yield from _other_periods(group)
 
 
-def _same_group(group: Group, first: Group) -> Finding:
+def _same_group(group: Group, first: Group) -> CheckFinding:
     """Two groups of one label: they are written to one file, where nothing is lost if they are equal."""
     equal = [column.values for column in group.columns] == [column.values for column in first.columns]
     which = f"group number {int(first.path[-1]) + 1}"
@@ -58,19 +58,19 @@ def _same_group(group: Group, first: Group) -> Finding:
     )
 
 
-def _columns(section: str, group: Group) -> Iterator[Finding]:
+def _columns(section: str, group: Group) -> Iterator[CheckFinding]:
     first: dict[str, Column] = {}
     for column in group.columns:
         for label in _labels(column):
             place, path = group.place_of(column), column.key("Label")
             if label in _OWN_COLUMNS[section] and label not in KEPT_EMPTY:
                 said = f"Label {shown(label)} is a column that digitalmodel writes itself: that one is lost"
-                yield Finding(path, place, said, proven=True)
+                yield CheckFinding(path, place, said, proven=True)
             elif label in _OWN_COLUMNS[section]:
                 said = f"Label {shown(label)} takes the place of a column that digitalmodel leaves empty"
-                yield Finding(path, place, said)
+                yield CheckFinding(path, place, said)
             elif label in first:
-                yield Finding(path, place, *_same_label(section, label, column, first[label]))
+                yield CheckFinding(path, place, *_same_label(section, label, column, first[label]))
             first.setdefault(label, column)
 
 
@@ -84,7 +84,7 @@ def _same_label(section: str, label: Any, column: Column, first: Column) -> tupl
     return f"{said}: {which} is lost", "", True
 
 
-def _same_values(group: Group) -> Iterator[Finding]:
+def _same_values(group: Group) -> Iterator[CheckFinding]:
     """Columns that differ in nothing but their labels: one was copied, and what makes it another one forgotten."""
     first: dict[str, Column] = {}
     for column in group.columns:
@@ -92,7 +92,7 @@ def _same_values(group: Group) -> Iterator[Finding]:
         earlier = first.setdefault(repr(sorted(asked.items())), column)
         if earlier is not column and _labels(column) != _labels(earlier):
             said = f"asks for the same as column {earlier.label}: only their labels differ"
-            yield Finding(column.path, group.place_of(column), said)
+            yield CheckFinding(column.path, group.place_of(column), said)
 
 
 def _labels(column: Column) -> list[Any]:
@@ -102,7 +102,7 @@ def _labels(column: Column) -> list[Any]:
     return [one for one in found if isinstance(one, str | int | float)]
 
 
-def _taken_over(group: Group) -> Iterator[Finding]:
+def _taken_over(group: Group) -> Iterator[CheckFinding]:
     """Keys for which the master has a value, and an earlier column's counts in its place."""
     for column in group.columns:
         for key, source in column.origins.items():
@@ -110,10 +110,10 @@ def _taken_over(group: Group) -> Iterator[Finding]:
                 continue
             mine, theirs = shown(column.values[key]), shown(column.master[key])
             said = f"takes {key}: {mine} from {source}, not {theirs} from the master"
-            yield Finding(column.path, group.place_of(column), f"{said}, because digitalmodel merges in place")
+            yield CheckFinding(column.path, group.place_of(column), f"{said}, because digitalmodel merges in place")
 
 
-def _other_periods(group: Group) -> Iterator[Finding]:
+def _other_periods(group: Group) -> Iterator[CheckFinding]:
     """Columns of a time series that cover another time than the first: they all share one time column."""
     if not group.columns:
         return
@@ -123,12 +123,12 @@ def _other_periods(group: Group) -> Iterator[Finding]:
         if other != period:
             said = f"SimulationPeriod: {shown(other)}, but the times in the table are those of the first column"
             said = f"{said}, {shown(period)}"
-            yield Finding(column.key("SimulationPeriod"), group.place_of(column), said)
+            yield CheckFinding(column.key("SimulationPeriod"), group.place_of(column), said)
 
 
 def name_faults(
     cfg: Mapping[str, Any], groups: Mapping[str, Sequence[Group]], *, windows: bool = os.name == "nt"
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Labels that give two tables one file, or a file outside the result folder.
 
     Args:
@@ -148,7 +148,7 @@ def name_faults(
                 yield from _collisions(group, label, prefixes, owners, windows)
 
 
-def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, windows: bool) -> Iterator[Finding]:
+def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, windows: bool) -> Iterator[CheckFinding]:
     separators = "/\\" if windows else "/"
     names = [f"{prefix}_{label}.csv" for prefix in prefixes]
     if any(separator in name for separator in separators for name in names):
@@ -168,7 +168,7 @@ def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, wi
 
 def _collisions(
     group: Group, label: str, prefixes: Sequence[str], owners: dict[str, str], windows: bool
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     mine = group.place
     told: set[str] = set()
     for prefix in prefixes:
@@ -186,6 +186,6 @@ def _as_file(name: str, windows: bool) -> str:
     return plain.casefold() if windows else plain
 
 
-def _of_group(group: Group, problem: str, *, proven: bool = True) -> Finding:
+def _of_group(group: Group, problem: str, *, proven: bool = True) -> CheckFinding:
     path = (*group.path, "Label") if "Label" in group.values else group.path
-    return Finding(path, group.place, problem, proven=proven)
+    return CheckFinding(path, group.place, problem, proven=proven)

@@ -28,7 +28,7 @@ class Twice:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class YamlLines:
     """The lines of a YAML by path; of nothing where the configuration comes from no YAML.
 
     Attributes:
@@ -41,7 +41,7 @@ class Lines:
     file: str = ""
     at: dict[tuple[str | int, ...], int] = field(default_factory=dict)
     twice: tuple[Twice, ...] = ()
-    below: Lines | None = None
+    below: YamlLines | None = None
 
     def origin(self, path: tuple[str | int, ...]) -> str:
         """`dm.yml, line 12`; the file alone for what stands in no YAML, such as words of a command line."""
@@ -55,7 +55,7 @@ class Lines:
         found = self._found(path)
         return (found is not None and found[0] is not self, found[1] if found is not None else 0)
 
-    def _found(self, path: tuple[str | int, ...]) -> tuple[Lines, int] | None:
+    def _found(self, path: tuple[str | int, ...]) -> tuple[YamlLines, int] | None:
         # The lower file first: digitalmodel reads both as one text, and the last one counts.
         for lines in (self.below, self):
             if lines is not None and path[:1] in lines.at:
@@ -64,7 +64,7 @@ class Lines:
         return None
 
 
-def lines_of(node: yaml.Node | None, file: str) -> Lines:
+def lines_of(node: yaml.Node | None, file: str) -> YamlLines:
     """The lines of a YAML that has been parsed to nodes (`yaml.compose`)."""
     at: dict[tuple[str | int, ...], int] = {}
     twice: list[Twice] = []
@@ -72,7 +72,7 @@ def lines_of(node: yaml.Node | None, file: str) -> Lines:
         if lost:
             twice.append(Twice(path, at[path]))
         at[path] = line
-    return Lines(file, at, tuple(twice))
+    return YamlLines(file, at, tuple(twice))
 
 
 def _walk(

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
-from orcabatch.digitalmodel.check.finding import Finding, Path, dotted, shown
+from orcabatch.digitalmodel.check.finding import CheckFinding, Path, dotted, shown
 from orcabatch.digitalmodel.check.vocabulary import SETTINGS_OF
 from orcabatch.digitalmodel.serial_order import flagged, writes_series
 
 
-def shape_faults(cfg: Mapping[str, Any], section: str, *, is_merged: bool = False) -> list[Finding]:
+def shape_faults(cfg: Mapping[str, Any], section: str, *, is_merged: bool = False) -> list[CheckFinding]:
     """What keeps digitalmodel from going through the groups of `section`; its columns can be told where this is empty.
 
     A master is merged whether its output is on or off, so its shape matters in any case.
@@ -46,7 +46,7 @@ def computes(cfg: Mapping[str, Any], section: str) -> bool:
     return writes_series(cfg) if data else flagged(cfg, output)
 
 
-def _master_faults(section: str, groups: list[Any], masters: Any) -> Iterator[Finding]:
+def _master_faults(section: str, groups: list[Any], masters: Any) -> Iterator[CheckFinding]:
     path = (f"{section}_master", "groups")
     if not isinstance(masters, list):
         yield _fault(path, f"a list of groups is needed, not {shown(masters)}")
@@ -63,7 +63,7 @@ def _master_faults(section: str, groups: list[Any], masters: Any) -> Iterator[Fi
             yield _fault((*path, position), "its Columns must be a list with one column, as those of the first master")
 
 
-def _group(section: str, position: int, group: Any, masters: Any) -> Iterator[Finding]:
+def _group(section: str, position: int, group: Any, masters: Any) -> Iterator[CheckFinding]:
     path: Path = (section, "groups", position)
     if not isinstance(group, Mapping):
         yield _fault(path, f"a group with Label and Columns is needed, not {shown(group)}")
@@ -92,7 +92,7 @@ def _inherited(masters: Any, position: int) -> Any:
     return own.get("Columns")
 
 
-def value_faults(cfg: Mapping[str, Any]) -> Iterator[Finding]:
+def value_faults(cfg: Mapping[str, Any]) -> Iterator[CheckFinding]:
     """Values outside columns that fail, or do something else than they say."""
     for output in OUTPUTS:
         yield from _output(cfg, output)
@@ -105,7 +105,7 @@ def value_faults(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _filters(cfg)
 
 
-def _output(cfg: Mapping[str, Any], output: str) -> Iterator[Finding]:
+def _output(cfg: Mapping[str, Any], output: str) -> Iterator[CheckFinding]:
     path: Path = ("orcaflex", "postprocess", output)
     section = _at(cfg, *path)
     decimals = section.get("csv_decimal", 6) if isinstance(section, Mapping) else 6
@@ -116,7 +116,7 @@ def _output(cfg: Mapping[str, Any], output: str) -> Iterator[Finding]:
         )
 
 
-def _texts_for_flags(cfg: Mapping[str, Any]) -> Iterator[Finding]:
+def _texts_for_flags(cfg: Mapping[str, Any]) -> Iterator[CheckFinding]:
     """Texts where true or false is asked for: `'False'` is on."""
     paths: list[Path] = [("orcaflex", "postprocess", output, "flag") for output in OUTPUTS]
     paths += [("file_management", "flag")]
@@ -130,7 +130,7 @@ def _texts_for_flags(cfg: Mapping[str, Any]) -> Iterator[Finding]:
             yield _fault(path, said, proven=False)
 
 
-def _nothing_written(cfg: Mapping[str, Any]) -> Iterator[Finding]:
+def _nothing_written(cfg: Mapping[str, Any]) -> Iterator[CheckFinding]:
     """Outputs that are on and write nothing."""
     if flagged(cfg, "time_series") and not writes_series(cfg):
         said = "time_series is on, but time_series_settings.data is not: no time series are written"
@@ -143,7 +143,7 @@ def _nothing_written(cfg: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _filters(cfg: Mapping[str, Any]) -> Iterator[Finding]:
+def _filters(cfg: Mapping[str, Any]) -> Iterator[CheckFinding]:
     for name in ("contains", "not_contains"):
         value = _at(cfg, "file_management", "filename", "filters", name)
         if isinstance(value, str) and len(value) > 1 and value != "NULL":
@@ -163,5 +163,5 @@ def _at(cfg: Mapping[str, Any], *path: Any) -> Any:
     return here
 
 
-def _fault(path: Path, problem: str, *, proven: bool = True) -> Finding:
-    return Finding(path, dotted(path), problem, proven=proven)
+def _fault(path: Path, problem: str, *, proven: bool = True) -> CheckFinding:
+    return CheckFinding(path, dotted(path), problem, proven=proven)

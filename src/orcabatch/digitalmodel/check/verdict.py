@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.batch import is_inside_router
-from orcabatch.digitalmodel.check import Finding, check_configuration, proven
+from orcabatch.digitalmodel.check import CheckFinding, check_configuration, proven
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import SettingsError
 
@@ -34,7 +34,7 @@ class Checked:
         strict: whether proven mistakes are refused.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[CheckFinding, ...] = ()
     strict: bool = False
 
     @property
@@ -94,5 +94,5 @@ def refuse(all_checked: Mapping[str, Checked]) -> None:
         raise SettingsError("\n".join([*texts, ALL_THE_SAME]))
 
 
-def _listed(findings: Iterable[Finding]) -> str:
+def _listed(findings: Iterable[CheckFinding]) -> str:
     return "\n".join(f"  {finding}" for finding in findings)

@@ -49,7 +49,7 @@ KEPT_EMPTY = frozenset({"description", "statistic"})
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class KeyLevel:
     """The keys of one kind of section.
 
     Attributes:
@@ -81,15 +81,15 @@ _TOP = frozenset(
 )
 
 
-def _output(idle: str = "") -> Level:
-    return Level(frozenset({"flag", "csv_decimal"}), _words(idle) | _NOTES | {"statistics"}, closed=True)
+def _output(idle: str = "") -> KeyLevel:
+    return KeyLevel(frozenset({"flag", "csv_decimal"}), _words(idle) | _NOTES | {"statistics"}, closed=True)
 
 
-def _groups(section: str) -> dict[str, Level]:
+def _groups(section: str) -> dict[str, KeyLevel]:
     """The levels of a section with groups; its master has the same."""
-    column = Level(_ANY | _SUMMARY, _NOTES | _OLD | {"ObjectType"}, closed=True)
+    column = KeyLevel(_ANY | _SUMMARY, _NOTES | _OLD | {"ObjectType"}, closed=True)
     levels = {
-        section: Level(
+        section: KeyLevel(
             frozenset({"groups", "data"}),
             _words(
                 "histogram summation statistics csv_decimal label Label AddMinimumToSummary AddMaximumToSummary "
@@ -97,39 +97,39 @@ def _groups(section: str) -> dict[str, Level]:
             )
             | _NOTES,
         ),
-        f"{section}.groups[]": Level(frozenset({"Label", "Columns"}), _NOTES | _OLD, closed=True),
+        f"{section}.groups[]": KeyLevel(frozenset({"Label", "Columns"}), _NOTES | _OLD, closed=True),
         f"{section}.groups[].Columns[]": column,
     }
     return levels | {name.replace(section, f"{section}_master", 1): level for name, level in levels.items()}
 
 
-LEVELS: Mapping[str, Level] = {
-    "": Level(_TOP, SECTIONS - _TOP),
-    "meta": Level(_words("basename label"), _words("library description version title author date")),
-    "default": Level(frozenset({"config"}), _words("log_level Analysis rain_flow")),
-    "default.config": Level(frozenset({"overwrite"})),
-    "default.config.overwrite": Level(frozenset({"output"})),
-    "file_management": Level(
+LEVELS: Mapping[str, KeyLevel] = {
+    "": KeyLevel(_TOP, SECTIONS - _TOP),
+    "meta": KeyLevel(_words("basename label"), _words("library description version title author date")),
+    "default": KeyLevel(frozenset({"config"}), _words("log_level Analysis rain_flow")),
+    "default.config": KeyLevel(frozenset({"overwrite"})),
+    "default.config.overwrite": KeyLevel(frozenset({"output"})),
+    "file_management": KeyLevel(
         _words("flag input_directory output_directory filename input_files"), _words("update_unfinished files")
     ),
-    "file_management.filename": Level(_words("extension pattern filters"), _NOTES, closed=True),
-    "file_management.filename.filters": Level(
+    "file_management.filename": KeyLevel(_words("extension pattern filters"), _NOTES, closed=True),
+    "file_management.filename.filters": KeyLevel(
         _words("contains not_contains min_size_kb max_size_kb regex"), _NOTES, closed=True
     ),
-    "parameters": Level(frozenset({"VarNames"})),
-    "orcaflex": Level(frozenset({"postprocess"}), _words("preprocess analysis file iterate")),
-    "orcaflex.postprocess": Level(
+    "parameters": KeyLevel(frozenset({"VarNames"})),
+    "orcaflex": KeyLevel(frozenset({"postprocess"}), _words("preprocess analysis file iterate")),
+    "orcaflex.postprocess": KeyLevel(
         frozenset({*OUTPUTS, "all_vars"}), _words("RAOs rain_flow cumulative_histograms fatigue"), closed=True
     ),
     **{f"orcaflex.postprocess.{output}": _output() for output in OUTPUTS},
-    "orcaflex.postprocess.summary": Level(
+    "orcaflex.postprocess.summary": KeyLevel(
         frozenset({"flag", "csv_decimal", "statistics"}), _words("min max mean") | _NOTES, closed=True
     ),
-    "orcaflex.postprocess.all_vars": Level(frozenset({"flag"})),
+    "orcaflex.postprocess.all_vars": KeyLevel(frozenset({"flag"})),
     "orcaflex.postprocess.RangeGraph": _output("add_effective_tension_to_cfg"),
     "orcaflex.postprocess.cummulative_histograms": _output("bins range"),
     "orcaflex.postprocess.visualization": _output("settings"),
-    "orcaflex.postprocess.summary.statistics": Level(frozenset(STATISTICS), closed=True),
+    "orcaflex.postprocess.summary.statistics": KeyLevel(frozenset(STATISTICS), closed=True),
     **{name: level for section in SETTINGS_OF.values() for name, level in _groups(section).items()},
 }
 """By path; `[]` stands for each item of a list."""

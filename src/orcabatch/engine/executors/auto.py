@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.executor import Broken, Chosen, Died, Executor, Finished, Held, Message, Written
-from orcabatch.engine.executors import auto_decision, transport
+from orcabatch.engine.executors import auto_decision, packing
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits, Probe, Sample, Scope
+    from orcabatch.engine.scheduler_messages import Limits, Probe, Sample, Scope
     from orcabatch.outcome import FileOutcome
 
 
@@ -203,7 +203,7 @@ class SwitchingExecutor(Executor):
             if isinstance(message, Broken):
                 self._come_back(message.message)
                 break
-            if isinstance(message, Finished | Written) and any(map(transport.did_not_travel, message.outcomes)):
+            if isinstance(message, Finished | Written) and any(map(packing.did_not_travel, message.outcomes)):
                 self._stop_sending("a result could not be sent back from its worker process")
                 self._again_here(message.index)
                 continue
@@ -282,8 +282,8 @@ class SwitchingExecutor(Executor):
 
     def _hindrance(self) -> str | None:
         """Why the run stays although moving would pay; None: nothing."""
-        reason = transport.stays_because(self._recipe, self._options.initializer)
-        if reason is None and self._sample is not None and not transport.returns(self._sample):
+        reason = packing.stays_because(self._recipe, self._options.initializer)
+        if reason is None and self._sample is not None and not packing.returns(self._sample):
             reason = "its results cannot be sent back from worker processes"
         return reason
 

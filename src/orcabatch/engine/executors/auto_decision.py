@@ -1,6 +1,6 @@
 """Whether a run that began on threads goes on in worker processes: the pure half of `executor: auto`.
 
-    Look, Look, ... ──> Watch.step ──> Verdict (move, stay, or nothing yet) with its reason
+    Look, Look, ... ──> Watch.step ──> Decision (move, stay, or nothing yet) with its reason
 
 Covers the decision. Does not cover how it is carried out (`auto`, beside this module) nor whether functions and data
 can travel (`transport`): that is asked only once moving is worth it.
@@ -78,7 +78,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What to do, and why, in words for the engineer.
 
     Attributes:
@@ -114,7 +114,7 @@ class Watch:
     lock_taken_s: float = 0.0
     settled: bool = False
 
-    def step(self, look: Look, prospects: Prospects) -> tuple[Watch, Verdict | None]:
+    def step(self, look: Look, prospects: Prospects) -> tuple[Watch, Decision | None]:
         """Take in one look; a verdict comes at most once."""
         if self.settled:
             return self, None
@@ -122,14 +122,14 @@ class Watch:
         verdict = watch._verdict(look, prospects)
         return replace(watch, settled=verdict is not None), verdict
 
-    def closing(self, prospects: Prospects) -> Verdict:
+    def closing(self, prospects: Prospects) -> Decision:
         """What is to be said at the end of a run that never settled."""
         if prospects.stays:
-            return Verdict("stay", prospects.stays)
+            return Decision("stay", prospects.stays)
         if not self.lock_seen_s:
-            return Verdict("stay", "the run ended before anything was measured")
+            return Decision("stay", "the run ended before anything was measured")
         share = 100 * self.lock_taken_s / self.lock_seen_s
-        return Verdict("stay", f"Python's lock was taken {share:.0f}% of the time: threads are not held back by it")
+        return Decision("stay", f"Python's lock was taken {share:.0f}% of the time: threads are not held back by it")
 
     def _taken_in(self, look: Look) -> Watch:
         last, seconds = self.last, 0.0 if self.last is None else look.now_s - self.last.now_s
@@ -147,13 +147,13 @@ class Watch:
             lock_taken_s=self.lock_taken_s + seconds * look.lock_taken,
         )
 
-    def _verdict(self, look: Look, prospects: Prospects) -> Verdict | None:
+    def _verdict(self, look: Look, prospects: Prospects) -> Decision | None:
         if self.looks < LEAST_LOOKS or self.watched_s < LEAST_WATCHED_S or self.taken < HELD or not look.done_bytes:
             return None
         held = f"Python's lock was taken {100 * self.taken:.0f}% of the time"
         at_once = min(prospects.processes, prospects.cpus)
         if at_once <= 1:
-            return Verdict("stay", f"{held}, but {at_once} worker process would be no faster (see process_count)")
+            return Decision("stay", f"{held}, but {at_once} worker process would be no faster (see process_count)")
         left_s = self._left_s(look, prospects)
         gain_s = left_s * self.taken * max(0.0, 1 - max(1.0, self.cores) / at_once)
         saved = (
@@ -161,8 +161,8 @@ class Watch:
         )
         pays = gain_s > max(MARGIN * prospects.start_s, WORTH * left_s)
         if pays and prospects.stays:
-            return Verdict("stay", f"{held}; {saved}, but {prospects.stays}", gain_s / left_s)
-        return Verdict("move" if pays else "stay", f"{held}; {saved}")
+            return Decision("stay", f"{held}; {saved}, but {prospects.stays}", gain_s / left_s)
+        return Decision("move" if pays else "stay", f"{held}; {saved}")
 
     def _left_s(self, look: Look, prospects: Prospects) -> float:
         """Seconds that the files not yet started would take as things are.

@@ -21,7 +21,7 @@ NEW = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProcessPlace:
     """A worker process.
 
     Attributes:
@@ -47,13 +47,13 @@ def nodes_for(numa_cpus: Sequence[Cpus], processes: int) -> tuple[Cpus, ...]:
     return tuple(tuple(cpu for cpus in numa_cpus[first::count] for cpu in cpus) for first in range(count))
 
 
-def node_for_new(places: Iterable[Place], nodes: Sequence[Cpus]) -> int:
+def node_for_new(places: Iterable[ProcessPlace], nodes: Sequence[Cpus]) -> int:
     """The node with the fewest processes for its CPUs."""
     used = [place.node for place in places]
     return min(range(len(nodes)), key=lambda node: _share(used.count(node), nodes[node]))
 
 
-def choose(places: Sequence[Place], nodes: Sequence[Cpus], *, alone: bool) -> Place | None:
+def choose(places: Sequence[ProcessPlace], nodes: Sequence[Cpus], *, alone: bool) -> ProcessPlace | None:
     """Where a file goes now; None: it waits.
 
     Args:

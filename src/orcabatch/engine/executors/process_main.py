@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine.echo import Speaker
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message, Written
+from orcabatch.engine.executors.packing import pack_value
 from orcabatch.engine.executors.transport import (
     Close,
     Collect,
@@ -28,21 +29,20 @@ from orcabatch.engine.executors.transport import (
     Give,
     Hello,
     LockTaken,
+    ProcessSetup,
     Report,
     Rest,
     Rested,
-    Setup,
     Wire,
     Word,
-    pack_value,
     unpack,
 )
 from orcabatch.engine.lock import LockWatch
-from orcabatch.engine.meter import MemoryMeter, resident_bytes
+from orcabatch.engine.memory_meter import MemoryMeter, resident_bytes
 from orcabatch.engine.options import ON_THREADS
-from orcabatch.engine.sessions import Session
-from orcabatch.engine.shared_state import Watch
+from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Surroundings
+from orcabatch.engine.worker_loop import WorkerLoop
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -62,8 +62,8 @@ def main(orders: BinaryIO) -> None:
     code = 1
     if first is not None:
         setup = unpack(first)
-        if isinstance(setup, Setup):
-            code = Child(wire, setup).live()
+        if isinstance(setup, ProcessSetup):
+            code = WorkerProcess(wire, setup).live()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -80,7 +80,7 @@ def _take_output() -> BinaryIO:
     return output
 
 
-class Child:
+class WorkerProcess:
     """A worker process.
 
     Args:
@@ -88,14 +88,14 @@ class Child:
         setup: what the parent said first.
     """
 
-    def __init__(self, wire: Wire, setup: Setup) -> None:
+    def __init__(self, wire: Wire, setup: ProcessSetup) -> None:
         self._wire = wire
         self._setup = setup
         self._meter = MemoryMeter()
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, WorkerLoop] = {}
         self._surroundings: Surroundings | None = None
         self._busy: set[int] = set()
-        self._writing: dict[int, Session] = {}
+        self._writing: dict[int, WorkerLoop] = {}
 
     def live(self) -> int:
         """Do what the parent says until it says `Close` (0) or is gone (1)."""
@@ -117,7 +117,7 @@ class Child:
         except Exception as error:  # noqa: BLE001 - the user's initializer runs in it
             self._say(Broken(f"in worker process {self._setup.name}: {error}"))
             return 1
-        watch = Watch(self._say) if self._setup.threads > 1 else None
+        watch = SharedStateWatch(self._say) if self._setup.threads > 1 else None
         self._surroundings = replace(surroundings, watch=watch)
         if self._setup.threads > 1:
             LockWatch(lambda share: self._send(LockTaken(share)), lambda: bool(self._busy)).start()
@@ -145,7 +145,7 @@ class Child:
         session = self._sessions.get(slot)
         if session is None:
             name = f"{self._setup.name}-{slot + 1}"
-            session = self._sessions[slot] = Session(
+            session = self._sessions[slot] = WorkerLoop(
                 recipe,
                 lambda message: self._heard(slot, session, message),
                 name,
@@ -177,7 +177,7 @@ class Child:
             if session.thread is not None:
                 session.thread.join()
 
-    def _heard(self, slot: int, session: Session | None, message: Message) -> None:
+    def _heard(self, slot: int, session: WorkerLoop | None, message: Message) -> None:
         """A session said something; the last that it says is `Closed`, or `Died` and then `Closed`."""
         if isinstance(message, Finished | Died):
             self._busy.discard(slot)
@@ -210,7 +210,7 @@ def report(message: Message) -> Report:
     return Report(bare, tuple(packed for _, packed in pairs), resident_bytes())
 
 
-def _settle_in(setup: Setup) -> list[str]:
+def _settle_in(setup: ProcessSetup) -> list[str]:
     """Take the CPUs and the priority that the parent wants; what the system refuses is said, not fatal."""
     steps: list[Callable[[], None]] = [lambda: _pin(setup.cpus)] if setup.cpus else []
     steps += [give_way] if setup.low_priority else []

@@ -31,10 +31,10 @@ from multiprocessing.spawn import get_executable
 from typing import TYPE_CHECKING, TypeVar
 
 from orcabatch.console import exit_code_text
-from orcabatch.engine import endings, runs
+from orcabatch.engine import task_state
 from orcabatch.engine.echo import echo
 from orcabatch.engine.executor import Complaint, Died, Executor, Finished, Held, Logged, Message, Warned, Written
-from orcabatch.engine.executors import placing, transport
+from orcabatch.engine.executors import packing, placing, transport
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.process_main import BOOTSTRAP
@@ -46,7 +46,7 @@ from orcabatch.outcome import Cause, Failure
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits, Probe, Scope
+    from orcabatch.engine.scheduler_messages import Limits, Probe, Scope
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +92,9 @@ class _Child:
         refused: a model was refused its licence seat here, since a file went well.
     """
 
-    def __init__(self, number: int, node: int, setup: transport.Setup, post: Callable[[_Told | _Gone], None]) -> None:
+    def __init__(
+        self, number: int, node: int, setup: transport.ProcessSetup, post: Callable[[_Told | _Gone], None]
+    ) -> None:
         self.number = number
         self.node = node
         self.name = setup.name
@@ -168,7 +170,7 @@ class _Child:
         if not self.reader.is_alive():
             self._wire.close()
 
-    def _begin(self, setup: transport.Setup) -> None:
+    def _begin(self, setup: transport.ProcessSetup) -> None:
         try:
             self.process.stdin.write(pickle.dumps(sys.path))
             self.process.stdin.flush()
@@ -205,7 +207,7 @@ class ProcessExecutor(Executor):
         ring: Callable[[], None] | None = None,
         scope: Scope = "process",
     ) -> None:
-        self._recipe = transport.pack(recipe, options.asked)
+        self._recipe = packing.pack(recipe, options.asked)
         self._inherited = Inherited.here(options.initializer, options.asked)
         self._options = options
         self._slots = options.threads_per_process
@@ -392,7 +394,7 @@ class ProcessExecutor(Executor):
             if self._scope == "model" and not self._leaving and self._choose(reserved, 1, alone=entry[2]):
                 self._give_way()
 
-    def _choose(self, reserved: set[int], spare: int, *, alone: bool) -> placing.Place | None:
+    def _choose(self, reserved: set[int], spare: int, *, alone: bool) -> placing.ProcessPlace | None:
         """Where a task goes, if so many seats more may be taken."""
         places = [
             self._as_place(child, spare, is_free=child.number not in reserved and bool(child.free_slots(self._slots)))
@@ -400,16 +402,16 @@ class ProcessExecutor(Executor):
         ]
         if len(self._children) < self._most and (spare > 0 or self._scope == "host"):
             node = placing.node_for_new(places, self._nodes)
-            places.append(placing.Place(placing.NEW, node, 0, asks=self._scope == "model"))
+            places.append(placing.ProcessPlace(placing.NEW, node, 0, asks=self._scope == "model"))
         return placing.choose(places, self._nodes, alone=alone)
 
-    def _as_place(self, child: _Child, spare: int, *, is_free: bool) -> placing.Place:
+    def _as_place(self, child: _Child, spare: int, *, is_free: bool) -> placing.ProcessPlace:
         asks = self._scope == "model" and not child.idle
         if asks or (self._scope == "process" and child.refused):
             is_free = is_free and spare + child.refused > 0
-        return placing.Place(child.number, child.node, len(child.tasks), is_free, asks)
+        return placing.ProcessPlace(child.number, child.node, len(child.tasks), is_free, asks)
 
-    def _give_to(self, place: placing.Place | None, entry: tuple[Task, bytes, bool]) -> bool:
+    def _give_to(self, place: placing.ProcessPlace | None, entry: tuple[Task, bytes, bool]) -> bool:
         """Whether the task went to the place; the system may not give a process."""
         if place is None:
             return False
@@ -443,7 +445,7 @@ class ProcessExecutor(Executor):
 
     def _new(self, node: int) -> _Child | None:
         self._numbers += 1
-        setup = transport.Setup(
+        setup = transport.ProcessSetup(
             self._recipe,
             self._inherited,
             f"process-{self._numbers}",
@@ -504,7 +506,7 @@ class ProcessExecutor(Executor):
             return []
         if finished.released is not None:
             child.writing.add(finished.index)
-        self._watch_seat(child, slot, refused=runs.refused(finished.outcomes))
+        self._watch_seat(child, slot, refused=task_state.refused(finished.outcomes))
         self._watch_size(child, resident)
         return [_with_values(finished, values)]
 
@@ -547,7 +549,7 @@ class ProcessExecutor(Executor):
         held = (*child.tasks.values(), *sorted(child.writing))
         if not held:
             return [] if child.leaving else [Complaint(f"idle worker {_obituary(child)}")]
-        text = endings.FOR_ANOTHER if child.killed else f"its worker {_obituary(child)}"
+        text = task_state.FOR_ANOTHER if child.killed else f"its worker {_obituary(child)}"
         return [Died(child.name, held, text, guilty=not child.killed)]
 
     def _watch_size(self, child: _Child, resident_bytes: int) -> None:
@@ -563,7 +565,7 @@ class ProcessExecutor(Executor):
 
 
 def _with_values(done: Ending, values: Sequence[bytes]) -> Ending:
-    return replace(done, outcomes=tuple(map(transport.unpack_value, done.outcomes, values)))
+    return replace(done, outcomes=tuple(map(packing.unpack_value, done.outcomes, values)))
 
 
 def _unpacked(name: str, packed: bytes) -> transport.Word:
@@ -581,7 +583,7 @@ def unsendable(task: Task, error: Exception) -> Finished:
         ON_THREADS,
     )
     now = time.perf_counter()
-    return Finished(task.index, endings.failed(task, failure, now), frozenset(), now)
+    return Finished(task.index, task_state.failed(task, failure, now), frozenset(), now)
 
 
 def _obituary(child: _Child) -> str:

@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.entry import Bench
 from orcabatch.engine.executor import Executor
 from orcabatch.engine.executors.mailbox import Mailbox
-from orcabatch.engine.initializer import Initializer, begin_here
-from orcabatch.engine.meter import MemoryMeter
-from orcabatch.engine.sessions import death
+from orcabatch.engine.memory_meter import MemoryMeter
+from orcabatch.engine.surroundings import Initializer, begin_here
+from orcabatch.engine.worker import TaskRunner
+from orcabatch.engine.worker_loop import death
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.executor import Message
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits
+    from orcabatch.engine.scheduler_messages import Limits
 
 
 class SerialExecutor(Executor):
@@ -39,7 +39,7 @@ class SerialExecutor(Executor):
         self._initializer = initializer
         self._mailbox: Mailbox[Message] = Mailbox()
         self._tasks: deque[Task] = deque()
-        self._bench = Bench(recipe, self._mailbox.post, "serial", MemoryMeter())
+        self._bench = TaskRunner(recipe, self._mailbox.post, "serial", MemoryMeter())
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Keep the task for the next `poll`."""

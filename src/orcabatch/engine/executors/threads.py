@@ -1,6 +1,6 @@
 """The threads executor: workers are threads of this process, each with its own model.
 
-    ThreadPoolExecutor (one, or one per tier) ── runs ──> Session (opens, works, closes on its own thread)
+    ThreadPoolExecutor (one, or one per tier) ── runs ──> WorkerLoop (opens, works, closes on its own thread)
 
 Covers starting workers as they are needed, closing those that the limit no longer allows, and writing off a thread
 that hangs. Does not cover killing one: no system can; a hung thread keeps its slot until its call returns.
@@ -28,21 +28,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import endings, runs
+from orcabatch.engine import task_state
 from orcabatch.engine.executor import Closed, Complaint, Died, Executor, Finished, Held, Message, Returned, Written
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Mailbox
-from orcabatch.engine.initializer import Initializer, begin_here
-from orcabatch.engine.meter import MemoryMeter
-from orcabatch.engine.sessions import Session
-from orcabatch.engine.shared_state import Watch
-from orcabatch.engine.surroundings import Surroundings
+from orcabatch.engine.memory_meter import MemoryMeter
+from orcabatch.engine.shared_state import SharedStateWatch
+from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
+from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits, Scope
+    from orcabatch.engine.scheduler_messages import Limits, Scope
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class _Pool:
         self.waiting: deque[Task] = deque()
         self.executor = self._threads()
         self.retired: list[ThreadPoolExecutor] = []
-        self.free: list[Session] = []
+        self.free: list[WorkerLoop] = []
         self.opened = 0
 
     @property
@@ -67,7 +66,7 @@ class _Pool:
         """Whether there is nothing to do and nothing done on it."""
         return not self.waiting and len(self.free) == self.opened
 
-    def start(self, session: Session) -> None:
+    def start(self, session: WorkerLoop) -> None:
         """Let the session live on a thread of the pool; a new thread is a daemon, as the thread that starts it is.
 
         Raises:
@@ -128,10 +127,10 @@ class ThreadExecutor(Executor):
         self._pools: dict[str, _Pool] = {}
         self._mailbox: Mailbox[Message] = Mailbox(ring)
         self._meter = MemoryMeter()
-        self._working: dict[int, tuple[_Pool, Session]] = {}
-        self._hung: dict[int, tuple[_Pool, Session]] = {}
-        self._writing: dict[int, Session] = {}
-        self._alive: list[Session] = []
+        self._working: dict[int, tuple[_Pool, WorkerLoop]] = {}
+        self._hung: dict[int, tuple[_Pool, WorkerLoop]] = {}
+        self._writing: dict[int, WorkerLoop] = {}
+        self._alive: list[WorkerLoop] = []
         self._count = 0
         self._initializer = initializer
         self._surroundings: Surroundings | None = None
@@ -253,7 +252,7 @@ class ThreadExecutor(Executor):
         for session in [pool.free.pop(0) for _ in range(min(most, len(pool.free)))]:
             self._dismiss(pool, session)
 
-    def _dismiss(self, pool: _Pool, session: Session) -> None:
+    def _dismiss(self, pool: _Pool, session: WorkerLoop) -> None:
         pool.opened -= 1
         self._leaving.add(session.name)
         session.end()
@@ -293,15 +292,15 @@ class ThreadExecutor(Executor):
             Complaint(f"worker {name} does not close: a licence seat that it has stays taken") for name in late
         ]
         for pool in self._pools.values():
-            said += [endings.without_seat(task) for task in pool.waiting]
+            said += [task_state.without_seat(task) for task in pool.waiting]
             pool.waiting.clear()
         return said
 
-    def _new(self, pool: _Pool) -> Session | None:
+    def _new(self, pool: _Pool) -> WorkerLoop | None:
         """A new session; None where the system gives no thread, but others are there to do the work."""
         self._count += 1
         name = f"{pool.name or 'worker'}-{self._count}"
-        session = Session(self._recipe, self._mailbox.post, name, self._meter, self._found(), behind=True)
+        session = WorkerLoop(self._recipe, self._mailbox.post, name, self._meter, self._found(), behind=True)
         try:
             pool.start(session)
         except RuntimeError as error:
@@ -318,7 +317,7 @@ class ThreadExecutor(Executor):
         """What this thread, which is the caller's, has around it before the first file."""
         if self._surroundings is None:
             begin_here(self._initializer)
-            watch = Watch(self._mailbox.post) if self.capacity > 1 else None
+            watch = SharedStateWatch(self._mailbox.post) if self.capacity > 1 else None
             self._surroundings = replace(Surroundings.here(), watch=watch)
         return self._surroundings
 
@@ -332,7 +331,7 @@ class ThreadExecutor(Executor):
                 pool, session = self._working.pop(index)
                 if released is not None:
                     self._writing[index] = session
-                if runs.refused(message.outcomes):
+                if task_state.refused(message.outcomes):
                     self._dismiss(pool, session)
                 else:
                     pool.free.append(session)
@@ -348,7 +347,7 @@ class ThreadExecutor(Executor):
                 pass
         return message
 
-    def _join(self, sessions: Sequence[Session], *, bounded: bool) -> None:
+    def _join(self, sessions: Sequence[WorkerLoop], *, bounded: bool) -> None:
         deadline = time.monotonic() + CLOSING_S
         for session in sessions:
             if session.thread is None:
@@ -361,7 +360,7 @@ class ThreadExecutor(Executor):
                 _never_join(session)
 
 
-def _never_join(session: Session) -> None:
+def _never_join(session: WorkerLoop) -> None:
     """Take the session's thread off the list of threads that the interpreter waits for at its exit.
 
     `concurrent.futures` joins every thread it ever started, daemon or not, and offers no public way out.

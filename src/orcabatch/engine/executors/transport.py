@@ -1,44 +1,31 @@
-"""What travels between the dispatcher's process and a worker process: whole messages, in order; and what cannot.
+"""The pipe between the dispatcher's process and a worker process: whole messages, in order.
 
-    parent ── Setup, Give, Rest, Collect, Close ──> child's standard input
+    parent ── ProcessSetup, Give, Rest, Drop, Collect, Close ──> child's standard input
     parent <── Hello, Report, Rested, LockTaken ─── child's standard output, which it takes away from everybody else
 
-Covers framing and the words, packing the recipe once, and saying before anything starts why it cannot go; results that
-cannot come back cost their file and nothing else. Does not cover who says what when (`processes`, `process_main`).
-
+Covers framing and the words. Does not cover who says what when (`processes`, `process_main`), nor packing (`packing`).
 Pipes that a process inherits need no address and no password, work from notebooks and on Windows alike, and end when
-either side ends: that is how each learns of the other's death. Worker processes do not run the user's script again,
-with or without a main guard, so nothing that is defined in it (or in a notebook) can be found there: only what lives in
-an importable module can go.
+either side ends: that is how each learns of the other's death.
 """
 
 from __future__ import annotations
 
-import io
 import pickle
 import struct
 import threading
-from dataclasses import dataclass, replace
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-from orcabatch.engine import runs
-from orcabatch.engine.options import ON_THREADS
-from orcabatch.errors import SettingsError
-from orcabatch.outcome import Cause, Failure, FileOutcome
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Recipe
     from orcabatch.engine.executor import Message
     from orcabatch.engine.inherited import Inherited
-    from orcabatch.engine.initializer import Initializer
 
 
 _LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class ProcessSetup:
     """Said to a child once, at its birth.
 
     Attributes:
@@ -126,7 +113,7 @@ class Report:
     resident_bytes: int = 0
 
 
-Word = Setup | Give | Rest | Rested | LockTaken | Drop | Collect | Close | Hello | Report
+Word = ProcessSetup | Give | Rest | Rested | LockTaken | Drop | Collect | Close | Hello | Report
 
 
 class Wire:
@@ -179,93 +166,3 @@ def unpack(packed: bytes) -> Word:
     """
     word: Word = pickle.loads(packed)  # noqa: S301 - from our own parent or child, over a pipe nobody else has
     return word
-
-
-_OF_THE_SCRIPT = frozenset({"__main__", "__mp_main__"})
-
-
-class _StaysError(Exception):
-    """Something of the script itself was met."""
-
-
-class _Packer(pickle.Pickler):
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, FunctionType | type) and obj.__module__ in _OF_THE_SCRIPT:
-            raise _StaysError(obj.__qualname__)
-        return NotImplemented
-
-
-def pack(work: Recipe | Initializer, asked: str = "executor: processes") -> bytes:
-    """What the workers need, to be unpacked in worker processes; `asked` is the setting that wants them.
-
-    Raises:
-        SettingsError: it cannot go there; says what and what to do.
-    """
-    buffer = io.BytesIO()
-    try:
-        _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(work)
-    except Exception as error:  # packing runs the user's own code
-        raise SettingsError(_reason(error, asked)) from error
-    return buffer.getvalue()
-
-
-def stays_because(*works: Recipe | Initializer | None) -> str | None:
-    """Why what the workers need cannot go to worker processes; None if it can."""
-    try:
-        for work in works:
-            if work is not None:
-                pack(work)
-    except SettingsError as error:
-        return str(error)
-    return None
-
-
-def pack_value(outcome: FileOutcome) -> tuple[FileOutcome, bytes]:
-    """An outcome without its value, and the value; the outcome has failed if the value cannot be packed."""
-    if outcome.value is None:
-        return outcome, b""
-    try:
-        packed = pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - packing runs the code of whatever a function returned
-        return _unfit(outcome, "cannot be sent back from its worker process", error), b""
-    return replace(outcome, value=None), packed
-
-
-def unpack_value(outcome: FileOutcome, packed: bytes) -> FileOutcome:
-    """The outcome with its value again; it has failed if the value cannot be unpacked here."""
-    if not packed:
-        return outcome
-    try:
-        value = pickle.loads(packed)  # noqa: S301 - from our own child, over a pipe nobody else has
-    except Exception as error:  # noqa: BLE001 - unpacking runs the code of whatever a function returned
-        return _unfit(outcome, "came back from its worker process but cannot be unpacked", error)
-    return replace(outcome, value=value)
-
-
-def did_not_travel(outcome: FileOutcome) -> bool:
-    """Whether the file was done, and only its result did not come back from the worker process."""
-    return outcome.cause is Cause.OUTPUT and outcome.failed_phase is None
-
-
-def returns(outcome: FileOutcome) -> bool:
-    """Whether a result like this one would come back from a worker process."""
-    bare, packed = pack_value(outcome)
-    return not did_not_travel(unpack_value(bare, packed))
-
-
-def _unfit(outcome: FileOutcome, what: str, error: Exception) -> FileOutcome:
-    failure = Failure(
-        Cause.OUTPUT,
-        f"the result {what}: {type(error).__name__}: {error}",
-        f"return plain values, arrays or tables, or {ON_THREADS}",
-    )
-    return runs.overruled(outcome, failure)
-
-
-def _reason(error: Exception, asked: str) -> str:
-    remedy = f"{ON_THREADS}, or move it to a module (a .py file that is imported)"
-    if isinstance(error, _StaysError):
-        where = "is defined in the script or notebook itself, which worker processes do not run again"
-        return f"`{asked}`: {error} {where}; {remedy}"
-    what = "what the workers need cannot be sent to worker processes (no lambda, no function inside a function, nothing"
-    return f"`{asked}`: {what} open or locked can): {type(error).__name__}: {error}; {remedy}"

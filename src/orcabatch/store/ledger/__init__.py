@@ -3,7 +3,7 @@
     place      where it is (the state folder of the user, never a network share)
     schema     its tables, their version, and how older ones are brought up to date
     journal    flushing it to the disk, many commits at a time
-    kinds      what goes in and comes out; `Ledger`, what a run asks of one
+    kinds      what goes in and comes out; `LedgerStore`, what a run asks of one
     book       `open_ledger`: results, facts and history, checked on reading, bounded in size
     describe   what `orcabatch doctor` shows of it
 
@@ -15,14 +15,14 @@ depends on (`orcabatch.batch.result_cache` makes the keys).
 
 from orcabatch.store.ledger.book import open_ledger
 from orcabatch.store.ledger.describe import LedgerDescription, describe_ledger
-from orcabatch.store.ledger.kinds import Entry, History, Ledger, NoLedger, Past
+from orcabatch.store.ledger.kinds import Entry, FileHistory, LedgerStore, NoLedger, Past
 from orcabatch.store.ledger.place import ledger_file, network_share
 
 __all__ = [
     "Entry",
-    "History",
-    "Ledger",
+    "FileHistory",
     "LedgerDescription",
+    "LedgerStore",
     "NoLedger",
     "Past",
     "describe_ledger",

@@ -1,4 +1,4 @@
-"""`Ledger`: results and facts by key, checked on reading, bounded in size; and the history of every file.
+"""`LedgerStore`: results and facts by key, checked on reading, bounded in size; and the history of every file.
 
     put, add_history ──> waiting ── commit ──> one transaction ──> WAL ── flusher ──> disk
     get ──> checksum ──> payload, or None
@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.store.ledger import schema
 from orcabatch.store.ledger.journal import Flusher
-from orcabatch.store.ledger.kinds import Entry, History, NoLedger, Past
+from orcabatch.store.ledger.kinds import Entry, FileHistory, NoLedger, Past
 from orcabatch.store.ledger.place import network_share
 
 if TYPE_CHECKING:
-    from orcabatch.store.ledger.kinds import Ledger
+    from orcabatch.store.ledger.kinds import LedgerStore
 
 BUSY_S = 10.0
 """How long a transaction waits for another run's..."""
@@ -61,7 +61,7 @@ _ADD = (
 )
 
 
-def open_ledger(file: Path, *, max_bytes: int, warn: Callable[[str], None]) -> Ledger:
+def open_ledger(file: Path, *, max_bytes: int, warn: Callable[[str], None]) -> LedgerStore:
     """The ledger in `file`, made where there is none. Never raises: what cannot be used is left out and said.
 
     Args:
@@ -106,7 +106,7 @@ class SqliteLedger:
         self._connection: sqlite3.Connection | None = None
         self._flusher: Flusher | None = None
         self._entries: dict[bytes, Entry] = {}
-        self._runs: list[History] = []
+        self._runs: list[FileHistory] = []
         self._waiting_bytes, self._written_bytes, self._lost = 0, 0, 0
         self._said: set[str] = set()
         self._identity: tuple[int, int] | None = None
@@ -179,7 +179,7 @@ class SqliteLedger:
             self._entries[entry.key] = entry
         return True
 
-    def add_history(self, run: History) -> None:
+    def add_history(self, run: FileHistory) -> None:
         """Add a run to the history with the next commit."""
         with self._guard:
             self._runs.append(run)
@@ -437,7 +437,7 @@ def _row(entry: Entry, now: float) -> tuple[Any, ...]:
     return (entry.key, entry.kind, entry.file, entry.label, now, packed, digest)
 
 
-def _history_row(run: History, now: float) -> tuple[Any, ...]:
+def _history_row(run: FileHistory, now: float) -> tuple[Any, ...]:
     return (run.file, run.label, now, run.size_bytes, run.seconds, run.memory_factor)
 
 

@@ -27,7 +27,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class FileHistory:
     """One run of one file, for the history.
 
     Attributes:
@@ -63,7 +63,7 @@ class Past:
     runs: int
 
 
-class Ledger(Protocol):
+class LedgerStore(Protocol):
     """What a run asks of a ledger; `NoLedger` remembers nothing."""
 
     @property
@@ -89,7 +89,7 @@ class Ledger(Protocol):
     def forget(self, keys: Iterable[bytes]) -> None:
         """Do not answer these keys again."""
 
-    def add_history(self, run: History) -> None:
+    def add_history(self, run: FileHistory) -> None:
         """Add a run to the history with the next commit."""
 
     def past(self, file: str, labels: Sequence[str]) -> Past | None:
@@ -127,7 +127,7 @@ class NoLedger:
     def forget(self, keys: Iterable[bytes]) -> None:
         """It is forgotten already."""
 
-    def add_history(self, run: History) -> None:
+    def add_history(self, run: FileHistory) -> None:
         """Forget it."""
 
     def past(self, file: str, labels: Sequence[str]) -> Past | None:

@@ -110,7 +110,7 @@ class Cluster:
         """Have what the workers of a run publish."""
         self._client.subscribe_topic(run, lambda event: tell(event[1]))
 
-    def give(self, key: str, address: str, order: worker.Order, task: bytes) -> Future[bytes]:
+    def give(self, key: str, address: str, order: worker.WorkOrder, task: bytes) -> Future[bytes]:
         """Give a worker a file; what comes back is a packed `Report`. `drop` it instead of cancelling the future."""
 
         async def carry() -> bytes:

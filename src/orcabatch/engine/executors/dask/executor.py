@@ -3,7 +3,7 @@
     dispatcher ── submit ──> DaskExecutor ── one dask task per file ──> work() on a worker (`worker`)
                                │  ^ started, phases, notes: published by the worker; outcomes: the task's result
                                v  └ who is there, with how much memory: asked of the scheduler (`cluster`)
-                             Places: which worker gets the file (`placement`)
+                             DaskWorkerSlots: which worker gets the file (`placement`)
 
 Covers what becomes of each file. A worker that dies costs the files it held, and nothing else; they go to another one,
 alone, as with worker processes. A worker that joins gets files from then on. A worker that cannot do the work (other
@@ -25,22 +25,23 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import endings, memory
+from orcabatch.engine import memory_admission as memory
+from orcabatch.engine import task_state
 from orcabatch.engine.executor import Broken, Complaint, Died, Executor, Finished, Message, PhaseEntered, Started
-from orcabatch.engine.executors import transport
+from orcabatch.engine.executors import packing
 from orcabatch.engine.executors.dask.cluster import Cluster
-from orcabatch.engine.executors.dask.placement import Place, Places, Seen
-from orcabatch.engine.executors.dask.worker import Order, versions
+from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorkerSlots, Seen
+from orcabatch.engine.executors.dask.worker import WorkOrder, versions
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.processes import unsendable
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited
-from orcabatch.engine.signals import Sample
+from orcabatch.engine.scheduler_messages import Sample
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.signals import Limits, Probe
+    from orcabatch.engine.scheduler_messages import Limits, Probe
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class _Entry:
 class _Given:
     """A task that a worker has."""
 
-    place: Place
+    place: DaskWorkerSlot
     key: str
     future: Future[bytes]
 
@@ -99,15 +100,15 @@ class DaskExecutor(Executor):
 
     def __init__(self, recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> None:
         self._run = f"orcabatch-{uuid.uuid4().hex[:12]}"
-        self._order = Order(
+        self._order = WorkOrder(
             self._run,
-            transport.pack(recipe, "executor: dask"),
+            packing.pack(recipe, "executor: dask"),
             Inherited.here(options.initializer, "executor: dask"),
             versions(),
             options.priority == "low",
         )
         self._options = options
-        self._places = Places(limits, from_history=not memory.guessed(tasks, limits))
+        self._places = DaskWorkerSlots(limits, from_history=not memory.guessed(tasks, limits))
         self._remote = options.address is not None
         self.capacity = max(1, len(tasks)) if self._remote else options.processes * options.threads_per_process
         self._mailbox: Mailbox[_Looked | _Back | Message] = Mailbox()
@@ -152,7 +153,7 @@ class DaskExecutor(Executor):
         )
 
     def allow(self, units: int) -> None:
-        """Seats are counted by `Places`, for each machine where they are each machine's."""
+        """Seats are counted by `DaskWorkerSlots`, for each machine where they are each machine's."""
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
@@ -244,7 +245,7 @@ class DaskExecutor(Executor):
         """Give waiting tasks to workers, in their order; one that fits nowhere keeps a worker from getting more."""
         if self._cluster is None:
             return
-        kept: set[Place] = set()
+        kept: set[DaskWorkerSlot] = set()
         for _ in range(len(self._waiting)):
             entry = self._waiting.popleft()
             place = self._places.choose(entry.task, alone=entry.alone, kept=kept)
@@ -255,7 +256,7 @@ class DaskExecutor(Executor):
             if (waiting_for := self._places.keep_for(entry.task, kept=kept)) is not None:
                 kept.add(waiting_for)
 
-    def _give(self, cluster: Cluster, place: Place, entry: _Entry) -> None:
+    def _give(self, cluster: Cluster, place: DaskWorkerSlot, entry: _Entry) -> None:
         index = entry.task.index
         self._given += 1
         self._places.take(place, entry.task, alone=entry.alone)
@@ -264,7 +265,7 @@ class DaskExecutor(Executor):
         self._where[index] = _Given(place, key, future)
         future.add_done_callback(lambda done: self._mailbox.post(_Back(index, done)))
 
-    def _take(self, index: int, measured_bytes: int = 0) -> Place:
+    def _take(self, index: int, measured_bytes: int = 0) -> DaskWorkerSlot:
         """The task has left its place."""
         given = self._where.pop(index)
         if self._cluster is not None and not given.future.done():
@@ -296,7 +297,7 @@ class DaskExecutor(Executor):
             case Report(Finished() as finished, values):
                 measured = max(each.usage.peak_memory_bytes for each in finished.outcomes)
                 self._take(index, measured)
-                outcomes = tuple(map(transport.unpack_value, finished.outcomes, values))
+                outcomes = tuple(map(packing.unpack_value, finished.outcomes, values))
                 return [_on_our_clock(replace(finished, outcomes=outcomes))]
             case other:
                 raise RuntimeError(f"a dask worker answered {other!r}")
@@ -328,13 +329,13 @@ class DaskExecutor(Executor):
             said.append(Complaint("the dask scheduler has no worker: waiting for one (`dask worker ADDRESS`)"))
         return said
 
-    def _gone(self, place: Place) -> list[Message]:
+    def _gone(self, place: DaskWorkerSlot) -> list[Message]:
         held = tuple(index for index, given in self._where.items() if given.place is place)
         for index in held:
             self._take(index)
         if not held:
             return [] if place.ended_by_us else [Complaint(f"dask worker {place.seen.name} left")]
-        text = endings.FOR_ANOTHER if place.ended_by_us else _obituary(place.seen)
+        text = task_state.FOR_ANOTHER if place.ended_by_us else _obituary(place.seen)
         return [Died(place.seen.name, held, text, guilty=not place.ended_by_us)]
 
 

@@ -18,8 +18,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import memory
-from orcabatch.engine.signals import Limits, Sample
+from orcabatch.engine import memory_admission as memory
+from orcabatch.engine.scheduler_messages import Limits, Sample
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -56,7 +56,7 @@ class Seen:
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class DaskWorkerSlot:
     """A worker, and what it has of this run.
 
     Attributes:
@@ -70,7 +70,7 @@ class Place:
     """
 
     seen: Seen
-    memory: memory.Memory
+    memory: memory.MemoryAdmission
     tasks: dict[int, Task] = field(default_factory=dict)
     sessions: int = 0
     alone: bool = False
@@ -103,7 +103,7 @@ class Place:
         return float(self.memory.budget_bytes) if self.memory.total_bytes else float("inf")
 
 
-class Places:
+class DaskWorkerSlots:
     """The workers of a cluster.
 
     Args:
@@ -114,28 +114,28 @@ class Places:
     def __init__(self, limits: Limits, *, from_history: bool) -> None:
         self._limits = limits
         self._known = memory.begin(replace(limits, memory_total_bytes=0), from_history=from_history)
-        self._all: dict[str, Place] = {}
+        self._all: dict[str, DaskWorkerSlot] = {}
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[DaskWorkerSlot]:
         return iter(self._all.values())
 
-    def update(self, seen: Mapping[str, Seen]) -> list[Place]:
+    def update(self, seen: Mapping[str, Seen]) -> list[DaskWorkerSlot]:
         """Take over what was seen, by identity; returns the places that are no more."""
         gone = [self._all.pop(identity) for identity in list(self._all) if identity not in seen]
         for identity, worker in seen.items():
-            place = self._all.setdefault(identity, Place(worker, self._known))
+            place = self._all.setdefault(identity, DaskWorkerSlot(worker, self._known))
             place.seen = worker
             place.memory = memory.observe(place.memory, self._limits, _sample(worker))
         return gone
 
-    def take(self, place: Place, task: Task, *, alone: bool) -> None:
+    def take(self, place: DaskWorkerSlot, task: Task, *, alone: bool) -> None:
         """The place gets the task."""
         place.tasks[task.index] = task
         place.alone = alone
         place.sessions = max(place.sessions, len(place.tasks))
         place.memory = memory.load(place.memory, task.memory_bytes)
 
-    def leave(self, place: Place, index: int, measured_bytes: int = 0) -> None:
+    def leave(self, place: DaskWorkerSlot, index: int, measured_bytes: int = 0) -> None:
         """The task left the place; what it was measured to take is learnt for all."""
         task = place.tasks.pop(index)
         place.alone = False
@@ -144,7 +144,7 @@ class Places:
         for each in self._all.values():
             each.memory = replace(each.memory, measured=self._known.measured, highest=self._known.highest)
 
-    def choose(self, task: Task, *, alone: bool, kept: Collection[Place]) -> Place | None:
+    def choose(self, task: Task, *, alone: bool, kept: Collection[DaskWorkerSlot]) -> DaskWorkerSlot | None:
         """Where the task goes now; None: nowhere.
 
         Args:
@@ -161,7 +161,7 @@ class Places:
         ]
         return min(able, key=self._rank, default=None)
 
-    def keep_for(self, task: Task, *, kept: Collection[Place]) -> Place | None:
+    def keep_for(self, task: Task, *, kept: Collection[DaskWorkerSlot]) -> DaskWorkerSlot | None:
         """The place that shall wait for a task that fits nowhere: one that can take it, with least to finish first."""
         usable = [place for place in self._all.values() if place.usable and place not in kept]
         able = [place for place in usable if place.needs(task) <= place.budget]
@@ -169,7 +169,7 @@ class Places:
             usable, key=lambda place: place.budget, default=None
         )
 
-    def to_spare(self, needed: int) -> list[Place]:
+    def to_spare(self, needed: int) -> list[DaskWorkerSlot]:
         """The places without a file whose sessions may be closed, where so many places are needed.
 
         None where seats have a maximum: nobody says when sessions have closed, so another would take one too early.
@@ -195,21 +195,21 @@ class Places:
         threads = sum(place.seen.threads for place in self._all.values())
         return min(100.0, sum(place.seen.cpu_percent for place in self._all.values()) / max(1, threads))
 
-    def _allowed(self, place: Place, task: Task) -> bool:
+    def _allowed(self, place: DaskWorkerSlot, task: Task) -> bool:
         here = [held for each in self._on(place.seen.machine) for held in each.tasks.values()]
         if len(here) >= self._limits.max_limit:
             return False
         of_tier = sum(held.tier == task.tier for held in here)
         return of_tier < max(1, self._limits.tiers.get(task.tier, self._limits.max_limit)) and self._has_seat(place)
 
-    def _on(self, machine: str) -> list[Place]:
+    def _on(self, machine: str) -> list[DaskWorkerSlot]:
         return [place for place in self._all.values() if place.seen.machine == machine]
 
-    def _has_seat(self, place: Place) -> bool:
+    def _has_seat(self, place: DaskWorkerSlot) -> bool:
         most = self._limits.seats.max
         return most is None or not self._needs_seat(place) or self._seats_held() < most
 
-    def _needs_seat(self, place: Place) -> bool:
+    def _needs_seat(self, place: DaskWorkerSlot) -> bool:
         match self._limits.seats.scope:
             case "model":
                 return len(place.tasks) >= place.sessions
@@ -228,7 +228,7 @@ class Places:
             case _:
                 return len({place.seen.machine for place in held})
 
-    def _rank(self, place: Place) -> tuple[bool, float, float]:
+    def _rank(self, place: DaskWorkerSlot) -> tuple[bool, float, float]:
         """Where seats are counted those that are held come first; then the emptiest worker, then most memory."""
         new_seat = self._limits.seats.max is not None and self._needs_seat(place)
         room = place.memory.room_bytes if place.memory.total_bytes else 0

@@ -1,6 +1,6 @@
 """What runs in a dask worker process: the sessions of a run, each on a thread of its own.
 
-    scheduler ── one dask task per file ──> work() ── Session (opens, works, closes on its own thread)
+    scheduler ── one dask task per file ──> work() ── WorkerLoop (opens, works, closes on its own thread)
     client <── started, phases, notes: as events ──┘   └── the outcomes: as the dask task's result ──> client
 
 Covers the worker's side of `executor: dask`: it does what `process_main` does in a worker process. Does not cover the
@@ -30,9 +30,9 @@ from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished,
 from orcabatch.engine.executors.process_main import give_way, report
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited, Loan
-from orcabatch.engine.meter import MemoryMeter
-from orcabatch.engine.sessions import Session
-from orcabatch.engine.shared_state import Watch
+from orcabatch.engine.memory_meter import MemoryMeter
+from orcabatch.engine.shared_state import SharedStateWatch
+from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.versions import DECISIVE, installed_version
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _crews: dict[str, Crew] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class WorkOrder:
     """What goes along with every file of a run.
 
     Attributes:
@@ -81,7 +81,7 @@ def dask_setup(_worker: object) -> None:
     survive_code_pages()
 
 
-def work(order: Order, packed: bytes) -> bytes:
+def work(order: WorkOrder, packed: bytes) -> bytes:
     """The dask task: one file on a session of its run. Returns a packed `Report`."""
     with _hiring:  # not `_lock`, which the worker's event loop takes too: an initializer may take its time
         with _lock:
@@ -122,7 +122,7 @@ def leave() -> None:
     os._exit(1)
 
 
-def _hire(order: Order) -> Crew | str:
+def _hire(order: WorkOrder) -> Crew | str:
     """The crew for a run, or why it cannot work here."""
     there, here = dict(order.versions), dict(versions())
     other = [f"{name} {here[name] or 'missing'} instead of {there[name] or 'none'}" for name in there
@@ -145,7 +145,7 @@ def _hire(order: Order) -> Crew | str:
     except Exception as error:  # noqa: BLE001 - the user's initializer runs in it
         loan.give_back()
         return str(error)
-    watch = Watch(partial(_publish, publish)) if worker.state.nthreads > 1 else None
+    watch = SharedStateWatch(partial(_publish, publish)) if worker.state.nthreads > 1 else None
     crew = Crew(recipe, name, publish, replace(surroundings, watch=watch), loan)
     try:
         if order.low_priority:
@@ -171,7 +171,7 @@ class Hand:
     def __init__(self, crew: Crew, number: int) -> None:
         self.ended: SimpleQueue[Finished | Died] = SimpleQueue()
         self.alive = True
-        self.session = Session(
+        self.session = WorkerLoop(
             crew.recipe,
             lambda said: self._heard(crew, said),
             f"{crew.name}-{number}",

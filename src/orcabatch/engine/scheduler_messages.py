@@ -131,12 +131,12 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class TaskFinished:
     """A started task came back.
 
     Attributes:
         verdict: `done` (also when it failed for good); `released` (its worker is free, its memory and its seat are
-            given back, but its outputs are still being written: a second `Finished` follows); `retry` (to be started
+            given back, but its outputs are still being written: a second one follows); `retry` (to be started
             again after `retry_delay_s`); `seat_denied` (no licence, nothing was loaded); `lost` (its worker died or was
             killed: it is not started again unless offered again with `Redone`).
         wall_s, cpu_s: of the whole task.
@@ -217,7 +217,7 @@ class Holding:
     room: int
 
 
-Event = Offered | Finished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack | Holding
+Event = Offered | TaskFinished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack | Holding
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,8 @@ class GiveUp:
 Instruction = Start | CollectGarbage | LimitSet | Say | Wake | GiveUp
 
 _EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Offered, Finished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack, Holding)
+    kind.__name__: kind
+    for kind in (Offered, TaskFinished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack, Holding)
 }
 
 

@@ -15,12 +15,12 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.entry import Behind, Bench
 from orcabatch.engine.executor import Closed, Died, Finished, Post
+from orcabatch.engine.worker import TaskRunner, WriteBehind
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.meter import MemoryMeter
+    from orcabatch.engine.memory_meter import MemoryMeter
     from orcabatch.engine.surroundings import Surroundings
 
 
@@ -28,7 +28,7 @@ TIDY_S = 1.0
 """How long a session that ends waits for its writing threads. They have said all by then, but for one that hangs."""
 
 
-class Session:
+class WorkerLoop:
     """A worker on a thread of its own.
 
     Args:
@@ -59,12 +59,12 @@ class Session:
         self.thread: threading.Thread | None = None
         self.began = threading.Event()
         self._post = post
-        self._bench = Bench(recipe, post, name, meter)
+        self._bench = TaskRunner(recipe, post, name, meter)
         self._surroundings = surroundings
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
         self._busy: Task | None = None
         self._behind = behind
-        self._writing: list[tuple[threading.Thread, Behind]] = []
+        self._writing: list[tuple[threading.Thread, WriteBehind]] = []
         self._unwanted: set[int] = set()
         self._left = False
 
@@ -114,7 +114,7 @@ class Session:
                 self._post(Closed(self.name))
                 self._tidy()
 
-    def _write(self, behind: Behind) -> None:
+    def _write(self, behind: WriteBehind) -> None:
         """Be free, and have the rest written on another thread; on this one where the system gives none."""
         thread = threading.Thread(
             target=lambda: self._post(behind.write()), name=f"orcabatch-{self.name}-writes-{behind.index}", daemon=True

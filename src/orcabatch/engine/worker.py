@@ -1,7 +1,7 @@
 """What a worker does with one task: load it once, extract for each batch, release it, and say how it went.
 
-    Bench.do(task):  open (first time) → load → extract A → extract B → release → write   →  one FileOutcome per batch
-    Bench.begin(task):  the same without the end: `Behind.write` may be called on another thread
+    TaskRunner.do(task):  open (first time) → load → extract A → extract B → release → write → one FileOutcome per batch
+    TaskRunner.begin(task):  the same without the end: `WriteBehind.write` may be called on another thread
 
 Covers the phases and their clocks, the one place where any exception becomes a failed outcome, and the life of the
 worker on its thread. Does not cover threads, queues or processes (`sessions`, `serial`, `process_main`).
@@ -26,7 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
 from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
-from orcabatch.engine.meter import NOISE_BYTES, MemoryMeter, thread_read_bytes
+from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, thread_read_bytes
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
 
 T = TypeVar("T")
@@ -147,7 +147,7 @@ class _Sheet:
     read_bytes: int = 0
 
 
-class Bench:
+class TaskRunner:
     """One worker and the thread it belongs to: opened at the first task, replaced when it cannot release, closed.
 
     Args:
@@ -169,7 +169,7 @@ class Bench:
         done = self.begin(task)
         return done if isinstance(done, Finished) else done.write_here()
 
-    def begin(self, task: Task) -> Finished | Behind:
+    def begin(self, task: Task) -> Finished | WriteBehind:
         """Work on one task from loading to releasing; outputs may be left to be written by whoever has the time."""
         clock = LapClock(lambda phase, at_s: self._post(PhaseEntered(task.index, phase, at_s)))
         sheet = _Sheet(task, clock, started_s=clock.read_s)
@@ -186,7 +186,7 @@ class Bench:
                 _drop(sheet)
         if any(part.later for part in sheet.parts):
             sheet.clock.enter(Phase.WRITE)
-            return Behind(sheet, self._name, self._explain)
+            return WriteBehind(sheet, self._name, self._explain)
         return _finished(sheet, self._name)
 
     def close(self) -> None:
@@ -262,7 +262,7 @@ class Bench:
                 return Failure(Cause.EXCEPTION, last, traceback=text + exception_text(second))
 
 
-class Behind:
+class WriteBehind:
     """A task whose file was given back, and whose outputs are still to be written: once, on any thread.
 
     Args:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.concurrency import START
 
 if TYPE_CHECKING:
-    from orcabatch.engine.signals import SeatLimits
+    from orcabatch.engine.scheduler_messages import SeatLimits
 
 FIRST_BACK_OFF_S = 2.0
 LONGEST_BACK_OFF_S = 60.0

@@ -1,6 +1,7 @@
-"""The plan for people and for files: a table for the terminal, static HTML for a notebook, JSON-able values.
+"""The plan, and how it is shown: a table for the terminal, static HTML for a notebook, JSON-able values.
 
-Covers presentation only; everything shown stands in the plan.
+A plan is made by `orcabatch.plan.make.make_plan` and never changes; it can be printed, compared, stored and simulated
+without running anything. Everything shown stands in it. Does not cover what happens while running (`orcabatch.engine`).
 """
 
 from __future__ import annotations
@@ -8,21 +9,99 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.executors import facts_of
 from orcabatch.plan.notes import temporary_folder
-from orcabatch.settings import format_count, format_duration, format_size, to_section
+from orcabatch.settings import Settings, format_count, format_duration, format_size, to_section
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
-    from orcabatch.plan.values import BatchPlan, PlannedFile, Tier
+    from orcabatch.host import HostResources
+    from orcabatch.notice import Notice
+    from orcabatch.plan.values import PlannedFile, Tier
 
 _TIER_HEAD = ("tier", "files", "size", "count", "at once", "advised")
 _NARROWEST = 40
 _FIRST_FILES = 5
+
+
+@dataclass(frozen=True, repr=False)
+class BatchPlan:
+    """What a run will do, and why.
+
+    Attributes:
+        mode: static, dynamic or hybrid.
+        executor: what the workers are.
+        executor_why: why.
+        tiers: the tiers that have files to run, small to large.
+        files: every file in input order, skipped ones too.
+        order: indices of the files to run, in the order in which they start where memory, seats and counts let them:
+            longest predicted first, files of one folder together among equals; as listed with `executor: serial`; with
+            `static` tier after tier, the small one first.
+        memory_budget_bytes: what may be filled: `max_usage_percent` of the total, less what is in use already.
+        limit: the most files worked on at once.
+        ceiling: the same without the memory cap (see `Tier.ceiling`).
+        bound_by: the constraint that set `limit`.
+        start_limit: how many to start with; `limit` for static.
+        min_limit: how far the adaptive limit may fall: `min_threads` where the user wrote it, else 1.
+        processes: worker processes at most, enough for the ceiling; 0 where the workers are in this process, or were
+            started by somebody else (`dask.address`).
+        threads_per_process: files that each process works on at once at most.
+        native_threads: threads that each loaded model may use itself, also with `ceiling` files at once.
+        predicted_s: wall time as far as past runs tell; None where nothing is known.
+        binding: the settings that no count exceeds (or falls below), each with its value and whether it was written.
+        advising: the rules of thumb that bind nothing here, each with its number and whether it was written.
+        notes: what the engineer should know before starting.
+        notices: what will be done with the results without a word, as far as is known.
+        host, settings: what the plan was made for and from.
+    """
+
+    mode: str
+    executor: str
+    executor_why: str
+    tiers: tuple[Tier, ...]
+    files: tuple[PlannedFile, ...]
+    order: tuple[int, ...]
+    memory_budget_bytes: int
+    limit: int
+    ceiling: int
+    bound_by: str
+    start_limit: int
+    min_limit: int
+    processes: int
+    threads_per_process: int
+    native_threads: int
+    predicted_s: float | None
+    binding: tuple[str, ...]
+    advising: tuple[str, ...]
+    notes: tuple[str, ...]
+    host: HostResources
+    settings: Settings = field(default_factory=Settings)
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def skipped(self) -> tuple[PlannedFile, ...]:
+        """The files that will not run."""
+        return tuple(file for file in self.files if file.skip is not None)
+
+    def to_text(self, width: int = 100) -> str:
+        """The plan for a terminal of that many columns."""
+        return plan_text(self, width)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-able values, for the metrics."""
+        return plan_dict(self)
+
+    def _repr_html_(self) -> str:
+        return plan_html(self)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{tier.name} {tier.files} at {tier.limit}" for tier in self.tiers) or "nothing to run"
+        return f"<BatchPlan: {len(self.files)} files ({counts}), {self.mode} on {self.executor}, limit {self.limit}>"
 
 
 def plan_text(plan: BatchPlan, width: int) -> str:

@@ -1,6 +1,6 @@
 """The diary of a run: told to whoever watches, never heeded.
 
-Covers turning what happens into `Event`s and protecting the run from its watchers: one that raises is switched off
+Covers turning what happens into `RunEvent`s and protecting the run from its watchers: one that raises is switched off
 with a warning in the log. Does not cover what they do with it (`orcabatch.monitor`).
 """
 
@@ -11,23 +11,23 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine import signals
-from orcabatch.engine.contract import Event, Listener
+from orcabatch.engine import scheduler_messages
+from orcabatch.engine.contract import Listener, RunEvent
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
 _log = logging.getLogger(__name__)
 
-Recorder = Callable[[signals.Event, list[signals.Instruction]], None]
+Recorder = Callable[[scheduler_messages.Event, list[scheduler_messages.Instruction]], None]
 """Writes down what the scheduler was told and what it answered, for a replay."""
 
 
-class Diary:
+class EventLog:
     """Tells a listener and a recorder.
 
     Args:
-        listener: gets one `Event` for all that happens; None: nobody listens.
+        listener: gets one `RunEvent` for all that happens; None: nobody listens.
         recorder: gets what passes between dispatcher and scheduler; None: nobody does.
     """
 
@@ -45,7 +45,7 @@ class Diary:
         listener = self._listener
         if listener is None:
             return
-        event = Event(kind, at_s, index, data)
+        event = RunEvent(kind, at_s, index, data)
         try:
             listener(event)
         except Exception as error:  # noqa: BLE001 - a run does not end because of who watches it
@@ -72,12 +72,12 @@ class Diary:
             memory_bytes=outcome.usage.peak_memory_bytes,
         )
 
-    def sampled(self, at_s: float, sample: signals.Sample) -> None:
+    def sampled(self, at_s: float, sample: scheduler_messages.Sample) -> None:
         """Tell what was measured."""
         if self._listener is not None:
             self.tell("sample", at_s, **asdict(sample))
 
-    def record(self, event: signals.Event, instructions: list[signals.Instruction]) -> None:
+    def record(self, event: scheduler_messages.Event, instructions: list[scheduler_messages.Instruction]) -> None:
         """Write down one step of the scheduler."""
         recorder = self._recorder
         if recorder is None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from orcabatch.outcome import Phase
 
 if TYPE_CHECKING:
-    from orcabatch.engine.signals import Sample
+    from orcabatch.engine.scheduler_messages import Sample
 
 
-class Progress:
+class WorkCounter:
     """Counts the work of one run."""
 
     def __init__(self) -> None:

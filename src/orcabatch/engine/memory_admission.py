@@ -22,13 +22,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from orcabatch.engine.signals import ORCAFLEX_OVERHEAD
+from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orcabatch.engine.contract import Task
-    from orcabatch.engine.signals import Limits, Sample
+    from orcabatch.engine.scheduler_messages import Limits, Sample
 
 BLIND_FACTOR = 4.0
 """Memory over file size that is reserved while nothing has been measured."""
@@ -46,7 +46,7 @@ Pressure = Literal["none", "collect", "over"]
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryAdmission:
     """What is known about memory.
 
     Attributes:
@@ -115,11 +115,11 @@ def guessed(tasks: Iterable[Task], limits: Limits) -> bool:
     return all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
 
 
-def begin(limits: Limits, *, from_history: bool) -> Memory:
+def begin(limits: Limits, *, from_history: bool) -> MemoryAdmission:
     """What is known before the first file; `from_history`: predictions stem from earlier runs."""
     blind = HISTORY_MARGIN if from_history else max(1.0, BLIND_FACTOR / limits.overhead)
     fading = 1.0 if from_history else 0.5
-    return _with_total(Memory(blind=blind, fading=fading), limits, limits.memory_total_bytes)
+    return _with_total(MemoryAdmission(blind=blind, fading=fading), limits, limits.memory_total_bytes)
 
 
 def share_bytes(total_bytes: int, percent: float) -> int:
@@ -127,14 +127,14 @@ def share_bytes(total_bytes: int, percent: float) -> int:
     return int(total_bytes * percent / 100)
 
 
-def _with_total(memory: Memory, limits: Limits, total_bytes: int) -> Memory:
+def _with_total(memory: MemoryAdmission, limits: Limits, total_bytes: int) -> MemoryAdmission:
     cap = share_bytes(total_bytes, limits.max_usage_percent)
     gc_percent = limits.gc_threshold_percent
     gc_bytes = cap if gc_percent is None else min(cap, share_bytes(total_bytes, gc_percent))
     return replace(memory, total_bytes=total_bytes, cap_bytes=cap, gc_bytes=gc_bytes)
 
 
-def observe(memory: Memory, limits: Limits, sample: Sample) -> Memory:
+def observe(memory: MemoryAdmission, limits: Limits, sample: Sample) -> MemoryAdmission:
     """What a sample says about memory. The first one tells what this process held before any file."""
     if not sample.total_bytes:
         return memory
@@ -148,12 +148,12 @@ def observe(memory: Memory, limits: Limits, sample: Sample) -> Memory:
     return replace(memory, used_bytes=used, own_bytes=sample.own_bytes, others_bytes=others, baseline_bytes=baseline)
 
 
-def load(memory: Memory, predicted_bytes: int) -> Memory:
+def load(memory: MemoryAdmission, predicted_bytes: int) -> MemoryAdmission:
     """A file with this prediction starts."""
     return replace(memory, predicted_bytes=memory.predicted_bytes + predicted_bytes)
 
 
-def unload(memory: Memory, predicted_bytes: int, measured_bytes: int = 0) -> Memory:
+def unload(memory: MemoryAdmission, predicted_bytes: int, measured_bytes: int = 0) -> MemoryAdmission:
     """A file with this prediction is gone; what it was measured to hold is free before the next sample says so."""
     return replace(
         memory,
@@ -162,7 +162,7 @@ def unload(memory: Memory, predicted_bytes: int, measured_bytes: int = 0) -> Mem
     )
 
 
-def learn(memory: Memory, predicted_bytes: int, measured_bytes: int) -> Memory:
+def learn(memory: MemoryAdmission, predicted_bytes: int, measured_bytes: int) -> MemoryAdmission:
     """A file took this much."""
     if measured_bytes < TOO_SMALL_TO_TELL_BYTES or not predicted_bytes:
         return memory
@@ -170,31 +170,31 @@ def learn(memory: Memory, predicted_bytes: int, measured_bytes: int) -> Memory:
     return replace(memory, measured=memory.measured + 1, highest=highest)
 
 
-def largest_prediction(memory: Memory, room_bytes: float) -> float:
+def largest_prediction(memory: MemoryAdmission, room_bytes: float) -> float:
     """The largest prediction that fits into this room; infinite where memory is not watched."""
     return room_bytes / memory.correction if memory.total_bytes else float("inf")
 
 
-def starving(memory: Memory, now_s: float) -> Memory:
+def starving(memory: MemoryAdmission, now_s: float) -> MemoryAdmission:
     """Nothing runs and nothing fits: remember since when."""
     return memory if memory.starved_s is not None else replace(memory, starved_s=now_s)
 
 
-def patience_ends_s(memory: Memory) -> float:
+def patience_ends_s(memory: MemoryAdmission) -> float:
     """When one file runs alone, whatever memory says."""
     return (memory.starved_s or 0.0) + PATIENCE_S
 
 
-def relieved(memory: Memory) -> Memory:
+def relieved(memory: MemoryAdmission) -> MemoryAdmission:
     """Memory is there again."""
     return memory if memory.starved_s is None else replace(memory, starved_s=None)
 
 
-def collect_due(memory: Memory, now_s: float) -> bool:
+def collect_due(memory: MemoryAdmission, now_s: float) -> bool:
     """Whether garbage should be collected now."""
     return memory.pressure != "none" and now_s - memory.collected_s >= COLLECT_EVERY_S
 
 
-def collected(memory: Memory, now_s: float) -> Memory:
+def collected(memory: MemoryAdmission, now_s: float) -> MemoryAdmission:
     """Garbage was collected."""
     return replace(memory, collected_s=now_s)

@@ -1,0 +1,223 @@
+"""What the dispatcher remembers about a task, its outcomes put on the run's clock, and endings that no worker reported.
+
+Covers values and pure functions only: cancelled, timed out, crashed and given-up files as outcomes, and how long to
+wait before another try. Does not cover what follows from them: see `dispatcher`.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orcabatch.engine import scheduler_messages
+from orcabatch.engine.executor import Finished
+from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Task
+    from orcabatch.engine.executor import Released
+
+
+STOPPED = "the run was stopped before this file was started"
+FOR_ANOTHER = "its worker process was ended because of another file"
+
+
+@dataclass(slots=True)
+class RunningTask:
+    """A task that a worker has, or is about to have; instants in seconds since the run began.
+
+    Attributes:
+        task: as it was handed to the worker.
+        startable_s: since when it might have been started.
+        started_s: since when the worker has it; None: not yet.
+        released: its worker is free; its outputs are still being written.
+    """
+
+    task: Task
+    startable_s: float
+    started_s: float | None = None
+    released: bool = False
+
+
+@dataclass(slots=True)
+class RetryState:
+    """What has happened to a task that did not simply end well the first time.
+
+    Attributes:
+        attempts: how often it was started.
+        retries: how often it was tried again after a failure that may heal.
+        crashes: how often its worker died with it.
+        batches: those that are still to be done; empty: all of its own.
+        failed: their failures so far.
+    """
+
+    attempts: int = 0
+    retries: int = 0
+    crashes: int = 0
+    batches: tuple[str, ...] = ()
+    failed: tuple[FileOutcome, ...] = ()
+
+
+def on_run_clock(
+    run: RunningTask, outcomes: tuple[FileOutcome, ...], epoch_s: float, late_after_s: float | None
+) -> tuple[FileOutcome, ...]:
+    """A worker's outcomes, with their shares of the wait, and instants counted from the beginning of the run.
+
+    Args:
+        run: the task as it was handed out.
+        outcomes: as the worker made them, with instants of `time.perf_counter`.
+        epoch_s: when the run began.
+        late_after_s: a task that took longer than this has failed, whatever it returned; None: none has.
+    """
+    started_s = outcomes[0].started_s - epoch_s
+    wait = _wait(run, started_s, len(outcomes))
+    placed = tuple(
+        replace(each, phases=wait | dict(each.phases), started_s=started_s, finished_s=each.finished_s - epoch_s)
+        for each in outcomes
+    )
+    took_s = placed[0].finished_s - started_s
+    if late_after_s is None or took_s <= late_after_s:
+        return placed
+    return tuple(overruled(each, late(late_after_s, took_s)) for each in placed)
+
+
+def ended(run: RunningTask, outcomes: tuple[FileOutcome, ...]) -> tuple[FileOutcome, ...]:
+    """Outcomes of a task whose worker did not report it: it waited, was started, and nothing else is known."""
+    finished_s = outcomes[0].finished_s
+    started_s = run.started_s if run.started_s is not None else finished_s
+    wait = _wait(run, started_s, len(outcomes))
+    phase = Phase.WRITE if run.released else Phase.EXTRACT
+    held = {phase.value: (finished_s - started_s) / len(outcomes)}
+    return tuple(replace(each, phases=wait | held, started_s=started_s) for each in outcomes)
+
+
+def overruled(outcome: FileOutcome, failure: Failure) -> FileOutcome:
+    """The outcome as a failure, whatever it was."""
+    return replace(outcome, status=Status.FAILED, value=None, error=str(failure), cause=failure.cause)
+
+
+def seat_denied(outcome: FileOutcome) -> bool:
+    """Whether nothing was loaded for want of a licence."""
+    return outcome.cause is Cause.LICENCE and outcome.failed_phase is Phase.LOAD
+
+
+def refused(outcomes: Sequence[FileOutcome]) -> bool:
+    """Whether the worker was refused a licence seat: it has nothing that another file could use."""
+    return bool(outcomes) and all(map(seat_denied, outcomes))
+
+
+def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> scheduler_messages.TaskFinished:
+    """A task's end as the scheduler wants to hear it."""
+    phases: dict[str, float] = {}
+    for outcome in outcomes:
+        for phase, seconds in outcome.phases.items():
+            phases[phase] = phases.get(phase, 0.0) + seconds
+    return scheduler_messages.TaskFinished(
+        now_s,
+        outcomes[0].index,
+        wall_s=sum(outcome.busy_s for outcome in outcomes),
+        phases=phases,
+        cpu_s=sum(sum(outcome.usage.cpu_s.values()) for outcome in outcomes),
+        memory_bytes=max(outcome.usage.peak_memory_bytes for outcome in outcomes),
+        size_bytes=outcomes[0].size_bytes,
+    )
+
+
+def released_event(now_s: float, task: Task, took: Released) -> scheduler_messages.TaskFinished:
+    """That a task's worker is free, as the scheduler wants to hear it."""
+    return scheduler_messages.TaskFinished(
+        now_s,
+        task.index,
+        "released",
+        wall_s=sum(took.phases.values()),
+        phases=took.phases,
+        cpu_s=took.cpu_s,
+        memory_bytes=took.memory_bytes,
+        size_bytes=task.size_bytes,
+    )
+
+
+def _wait(run: RunningTask, started_s: float, shares: int) -> dict[str, float]:
+    return {Phase.WAIT.value: max(0.0, started_s - run.startable_s) / shares}
+
+
+def without_seat(task: Task) -> Finished:
+    """The file was given to a worker that cannot open: what holds its licence seat does not let go."""
+    failure = Failure(Cause.LICENCE, "the licence seat for it is held by a worker that does not close", may_heal=True)
+    now = time.perf_counter()
+    return Finished(task.index, failed(task, failure, now, Phase.LOAD), frozenset(task.batches), now)
+
+
+def cancelled(task: Task, reason: str, at_s: float) -> tuple[FileOutcome, ...]:
+    """The run was stopped before the file was done."""
+    return _all(task, Status.CANCELLED, Failure(Cause.CANCELLED, reason, "run the batch again: it does the rest"), at_s)
+
+
+def failed(task: Task, failure: Failure, at_s: float, phase: Phase | None = None) -> tuple[FileOutcome, ...]:
+    """The file failed outside its worker's hands."""
+    return tuple(replace(each, failed_phase=phase) for each in _all(task, Status.FAILED, failure, at_s))
+
+
+def timed_out(timeout_s: float, *, killed: bool, writing: bool = False) -> Failure:
+    """A worker had the file for too long, or its result folder did."""
+    if writing:
+        return Failure(
+            Cause.TIMEOUT,
+            f"not finished within {timeout_s:g} s; its outputs were still being written, and are left out",
+            "set a longer `timeout`, or look at why the result folder is slow",
+        )
+    what = "its worker process was killed" if killed else "its thread is written off until the call returns"
+    return Failure(
+        Cause.TIMEOUT,
+        f"not finished within {timeout_s:g} s; {what}",
+        "set a longer `timeout`, or look at what the post-process does with this file",
+    )
+
+
+def late(timeout_s: float, took_s: float) -> Failure:
+    """A serial run noticed afterwards that a file took too long."""
+    return Failure(
+        Cause.TIMEOUT,
+        f"took {took_s:.3g} s, longer than the timeout of {timeout_s:g} s (a serial run cannot interrupt a file)",
+        "set a longer `timeout`, or use `executor: processes`, which can",
+    )
+
+
+def crashed(message: str, tries: int) -> Failure:
+    """The worker ended with the file in its hands."""
+    times = f" (tried {tries} times)" if tries > 1 else ""
+    return Failure(Cause.CRASH, f"{message}{times}", "the other files are not affected; look at this one alone")
+
+
+def interrupted(left: bool) -> str:
+    """What is said when all outcomes were handed on."""
+    if left:
+        return "interrupted twice and left at once; what was finished is written, run the batch again for the rest"
+    return "interrupted; what was running is finished and written, run the batch again for the rest"
+
+
+def backoff_s(first_s: float, tries: int, chance: random.Random) -> float:
+    """Seconds before try number `tries` + 1: doubled each time, between half and one and a half of that."""
+    return first_s * 2.0 ** (tries - 1) * (0.5 + chance.random())
+
+
+def _all(task: Task, status: Status, failure: Failure, at_s: float) -> tuple[FileOutcome, ...]:
+    return tuple(
+        FileOutcome(
+            file=task.file,
+            batch=batch,
+            status=status,
+            error=str(failure),
+            attempt=task.attempt,
+            cause=failure.cause,
+            index=task.index,
+            size_bytes=task.size_bytes,
+            tier=task.tier,
+            started_s=at_s,
+            finished_s=at_s,
+        )
+        for batch in task.batches
+    )
