@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from orcabatch import simulated
-from orcabatch.bench.configurations import SpecifiedConfiguration
+from orcabatch.bench.workloads import SpecifiedConfiguration
 
 SIDE = Path(__file__).with_name("broker_side.py")
 QUIET: dict[str, Any] = {"ledger": {"enabled": False}, "monitoring": {"enabled": False}}

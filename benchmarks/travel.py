@@ -22,8 +22,8 @@ from pathlib import Path
 
 import orcabatch
 from orcabatch import simulated
-from orcabatch.bench.configurations import SpecifiedConfiguration
 from orcabatch.bench.findings import Findings
+from orcabatch.bench.workloads import SpecifiedConfiguration
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.engine.contract import Task
 from orcabatch.engine.executors.packing import pack

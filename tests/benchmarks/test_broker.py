@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is compared with: install orcabatch[digitalmodel]")
 
 from benchmarks.broker import ON, Bench, Measured, compare, to_markdown, written
-from orcabatch.bench.configurations import SpecifiedConfiguration
+from orcabatch.bench.workloads import SpecifiedConfiguration
 
 FILES = 3
 

@@ -1,5 +1,7 @@
 """What the suites run on: batches in miniature whose costs are those of production, scaled.
 
+    Workload ── written ──> Made: the files, and digitalmodel's configuration for them (`SpecifiedConfiguration`)
+
 Covers sizes (drawn like the published ones, divided by `SCALE`), columns, objects, time series, the specification's
 two batches, and hosts as costs of the simulated OrcaFlex. Does not cover running (`orcabatch.bench.measure`). Bytes are
 divided by 500, so a bandwidth divided by 500 gives production's seconds (the `disk` host: 10 MB/s stand for 5 GB/s);
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch import simulated
-from orcabatch.bench.configurations import SpecifiedConfiguration
+from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
 from orcabatch.plan import TIERS, BatchOptimizer, SizedFile
 
 MB = 1_000_000
@@ -24,7 +26,6 @@ SCALE = 500
 THRESHOLDS = (100 * MB // SCALE, 500 * MB // SCALE)
 """The specification's 100 and 500 MB, scaled."""
 MEMORY_FACTORS = (0.3, 4.0)
-
 HOSTS: dict[str, dict[str, Any]] = {
     "free": {},
     "ssd": {"load_latency_s": 0.001, "bandwidth_bytes_per_s": 500e6, "log_pass_s": 0.002},
@@ -33,6 +34,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "cpu": {"cpu_s_per_pass": 0.02},
 }
 """What limits a host: nothing but Python, an SSD, waiting for a share, a slow disk that all share, cores."""
+LINE_VARIABLES = ("Effective tension", "Bend moment", "Curvature", "Wall tension")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,101 @@ class Made:
     files: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SpecifiedConfiguration:
+    """A configuration in the shape of production's, and its files.
+
+    Pairs of Max and Min of one history, two ends of each line, one period; or traces over whole simulations.
+
+    Attributes:
+        name: how it stands in the tables.
+        columns: summary columns, or series columns.
+        objects: in each model.
+        files: how many `.sim` files.
+        series: time series instead of a summary.
+        samples: in each log, of the whole simulation.
+    """
+
+    name: str
+    columns: int
+    objects: int
+    files: int
+    series: bool = False
+    samples: int = 1_001
+    size_bytes: int = 1_000_000
+
+    @property
+    def cfg(self) -> dict[str, Any]:
+        """As digitalmodel's post-process takes it; without files and a result folder."""
+        flags: dict[str, Any] = {name: {"flag": False} for name in OUTPUTS}
+        flags["time_series" if self.series else "summary"]["flag"] = True
+        flags["summary"]["statistics"] = dict.fromkeys(STATISTICS, False)
+        return {
+            "basename": "orcaflex_post_process",
+            "meta": {"basename": "orcaflex_post_process"},
+            "orcaflex": {"postprocess": flags},
+            "Analysis": {"result_folder": "", "file_name": "dm", "file_name_for_overwrite": "dm"},
+            "file_management": {"input_files": {"sim": []}},
+            **self.sections,
+        }
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """The settings of the outputs that are on."""
+        group = [{"Label": "g", "Columns": self.asked()}]
+        if self.series:
+            return {"time_series_settings": {"data": True, "groups": group}}
+        return {
+            "summary_settings": {"groups": group},
+            "time_series_settings": {"data": False, "groups": []},
+        }
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The columns, in order."""
+        lines = [item.name for item in self.model() if _is_line(item)]
+        return [_column(i, lines, self.series) for i in range(self.columns)]
+
+    def model(self) -> tuple[simulated.ObjectSpec, ...]:
+        """The objects of each file but General and Environment, which every model has; at least one line."""
+        usual = simulated.mooring_objects(self.objects)
+        if len(usual) + 2 <= self.objects:
+            return usual
+        return tuple(
+            simulated.ObjectSpec(f"Line{i:02d}", simulated.ObjectType.Line)
+            for i in range(1, max(self.objects - 2, 1) + 1)
+        )
+
+    def spec(self, seed: int) -> simulated.SimSpec:
+        """What file number `seed` holds."""
+        return simulated.SimSpec(
+            objects=self.model(),
+            sample_interval_s=0.3,
+            stop_time_s=0.3 * (self.samples - 1),
+            start_time_s=0.0,
+            size_bytes=self.size_bytes,
+            seed=seed,
+        )
+
+
+def specification(files: int) -> dict[str, Workload]:
+    """The specification's two batches: the LNGC models are larger and fewer."""
+    return {
+        name: Workload(name, sizes(kind, count), yaml=name)
+        for name, kind, count in (("dm_fsts_lngc.yml", "large", files // 2), ("dm_fsts.yml", "small", files))
+    }
+
+
+def shapes(files: int) -> dict[str, Workload]:
+    """Configurations of several widths, from one column to production's."""
+    return {
+        "1x10": Workload("1 column, 10 objects", sizes("small", files), columns=1),
+        "20x10": Workload("20 columns, 10 objects", sizes("small", files)),
+        "96x300": Workload("96 columns, 300 objects", sizes("mixed", files), columns=96, objects=300),
+        "900x300": Workload("900 columns, 300 objects", sizes("mixed", files), columns=900, objects=300),
+        "series": Workload("12 series, 10 objects", sizes("mixed", files), columns=12, samples=3_001, series=True),
+    }
+
+
 def sizes(kind: str, count: int, seed: int = 1) -> tuple[int, ...]:
     """Sizes in bytes, drawn like the published ones and divided by `SCALE`.
 
@@ -138,20 +235,20 @@ def _example(workload: Workload, folder: Path) -> Made:
     return Made(workload, plain, [str(file) for file in made])
 
 
-def specification(files: int) -> dict[str, Workload]:
-    """The specification's two batches: the LNGC models are larger and fewer."""
-    return {
-        name: Workload(name, sizes(kind, count), yaml=name)
-        for name, kind, count in (("dm_fsts_lngc.yml", "large", files // 2), ("dm_fsts.yml", "small", files))
-    }
+def _is_line(item: simulated.ObjectSpec) -> bool:
+    return item.type == simulated.ObjectType.Line
 
 
-def shapes(files: int) -> dict[str, Workload]:
-    """Configurations of several widths, from one column to production's."""
+def _column(i: int, lines: list[str], series: bool) -> dict[str, Any]:
+    kind, place = ("Max", i) if series else (("Max", "Min")[i % 2], i // 2)
+    line, place = lines[place % len(lines)], place // len(lines)
+    variable, end = LINE_VARIABLES[place % 4], ("End A", "End B")[place // 4 % 2]
     return {
-        "1x10": Workload("1 column, 10 objects", sizes("small", files), columns=1),
-        "20x10": Workload("20 columns, 10 objects", sizes("small", files)),
-        "96x300": Workload("96 columns, 300 objects", sizes("mixed", files), columns=96, objects=300),
-        "900x300": Workload("900 columns, 300 objects", sizes("mixed", files), columns=900, objects=300),
-        "series": Workload("12 series, 10 objects", sizes("mixed", files), columns=12, samples=3_001, series=True),
+        "Command": "TimeHistory",
+        "ObjectName": line,
+        "Variable": variable,
+        "objectExtra": [end],
+        "SimulationPeriod": [0.0, None] if series else [None, None],
+        "Statistic_Type": kind,
+        "Label": f"c{i:03d}",
     }
