@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import behind, broker, cases, hybrid, prediction, regret, travel, validation, virtual
 from benchmarks.replay import replayed
+from orcabatch.bench.findings import as_json, markdown
 from orcabatch.bench.measure import provenance, temporary_folder
-from orcabatch.bench.tables import as_json, markdown
 from orcabatch.errors import OrcabatchError, SourceError
 from orcabatch.monitor.report import read_metrics
 from orcabatch.store.atomic import write_bytes

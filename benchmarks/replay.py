@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import virtual
 from benchmarks.cases import Case
 from benchmarks.plant import FileModel, HostModel
-from orcabatch.bench.tables import markdown
+from orcabatch.bench.findings import markdown
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
 from orcabatch.errors import SourceError

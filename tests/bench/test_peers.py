@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.bench import measure, peers, tables, workloads
+from orcabatch.bench import findings, measure, peers, workloads
 from orcabatch.bench.findings import CPUS, Setup, cpu_percent, row
 from orcabatch.bench.measure import Contender, Measured, compete
 from orcabatch.bench.suites import tour
@@ -98,12 +98,12 @@ def test_sizes_are_drawn_like_the_published_ones_and_always_the_same() -> None:
 def test_the_tables_hold_what_was_measured_and_json_has_no_infinity(tmp_path: Path) -> None:
     """A peer that did not finish is null in JSON, and missing in the plot."""
     each = Measured("threads 30", "batch", error="too long")
-    text = tables.as_json({"raw": [each], "nan": math.nan, "more": {"x": math.inf}})
+    text = findings.as_json({"raw": [each], "nan": math.nan, "more": {"x": math.inf}})
     assert json.loads(text)["nan"] is None
-    picture = tables.svg("title", [("orcabatch", 1.0), ("threads <30>", math.inf), ("a & b", 2.0)], "seconds")
+    picture = findings.svg("title", [("orcabatch", 1.0), ("threads <30>", math.inf), ("a & b", 2.0)], "seconds")
     assert picture.count("<rect") == 3
     assert "a &amp; b" in picture
-    assert tables.markdown([{"a": 1}, {"b": "x|y"}]).splitlines()[-1] == "|  | x\\|y |"
+    assert findings.markdown([{"a": 1}, {"b": "x|y"}]).splitlines()[-1] == "|  | x\\|y |"
 
 
 @pytest.mark.long

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch import simulated
 from orcabatch.bench import real_cost, real_memory, real_work
+from orcabatch.bench.findings import markdown
 from orcabatch.bench.real_engine import outcomes
-from orcabatch.bench.tables import markdown
 from orcabatch.errors import SourceError
 
 if TYPE_CHECKING:

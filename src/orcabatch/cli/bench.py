@@ -90,7 +90,7 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
 def _mapping(found: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from orcabatch.bench.tables import markdown
+    from orcabatch.bench.findings import markdown
 
     return asdict(found) | {"markdown": markdown(found.rows)}
 
@@ -98,8 +98,8 @@ def _mapping(found: Any) -> dict[str, Any]:
 def _regression(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Machine-independent figures against the recorded ones."""
     from orcabatch.bench import regression
+    from orcabatch.bench.findings import markdown
     from orcabatch.bench.measure import provenance
-    from orcabatch.bench.tables import markdown
 
     figures = regression.counts()
     differing = regression.differences(figures, regression.recorded())
@@ -116,7 +116,7 @@ def _text(found: dict[str, Any]) -> str:
 
 
 def _write(arguments: argparse.Namespace, content: dict[str, Any]) -> None:
-    from orcabatch.bench.tables import as_json, svg
+    from orcabatch.bench.findings import as_json, svg
     from orcabatch.store.atomic import write_bytes
 
     if arguments.json:
