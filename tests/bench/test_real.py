@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
 from orcabatch import simulated
-from orcabatch.bench import real, real_cost, real_memory, real_picture, real_work
+from orcabatch.bench import real, real_cost, real_memory, real_work
 from orcabatch.errors import SourceError
 
 
@@ -106,11 +105,3 @@ def test_own_files_are_compared(tmp_path: Path) -> None:
     assert simulated.counters().loads == 4 * 4
     with pytest.raises(SourceError, match="needs files"):
         list(real.suite("real", tmp_path, SimpleNamespace(files=[], quick=True)))
-
-
-def test_the_picture_has_a_stair_per_run() -> None:
-    """One line for each run, as well-formed SVG."""
-    text = real_picture.stairs([[(0.0, 1), (2.0, 4)], [(0.0, 2)]], [5.0, 4.0], "a title")
-    root = ElementTree.fromstring(text)  # noqa: S314 - our own text
-    assert len(root.findall("{http://www.w3.org/2000/svg}path")) == 2
-    assert "a title" in text

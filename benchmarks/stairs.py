@@ -1,6 +1,6 @@
-"""The limit of a real run over time as a picture: `python -m orcabatch.bench.real_picture RESULT.json OUT.svg`.
+"""The limit of a real run over time as a picture: `python -m benchmarks.stairs RESULT.json OUT.svg`.
 
-Covers the result of `real.regret` (its `limits`): one stair line for each adaptive run.
+Covers the result of `orcabatch.bench.real.regret` (its `limits`): one stair line for each adaptive run.
 """
 
 from __future__ import annotations
