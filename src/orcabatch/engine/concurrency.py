@@ -36,49 +36,40 @@ if TYPE_CHECKING:
     from orcabatch.engine.scheduler_messages import Limits, Sample
 
 START = 4
-"""Files at once to begin with."""
 BLIND = 12
-"""No more than this while nothing is known about extraction."""
 PLATEAU = 0.03
 GAIN = 0.03
+FAR = 0.85
+EVEN = 0.002
+UNSURE_GAIN = 0.1
 DOUBLE, CAREFUL, HELD = 2.0, 1.4, 1.6
-"""Steps up: below `CAREFUL_FROM` files, above, and once the limit has been lowered."""
 CAREFUL_FROM = 16
 IDLE = 0.2
-"""Where less than this share of the CPUs and of the GIL is taken, steps stay large above `CAREFUL_FROM` too. The disk
-is judged by the curve of loading alone: how much it could give is not known."""
 TRUST = 2.0
-"""How far beyond the measured crowd extraction is predicted."""
+TRUST_LEAST = 2.0
 MEASURED_SHARE = 0.25
-"""A crowd counts as measured when this share of its files' extraction was seen."""
 EARLY, LATE, HOLD = 0.15, 0.5, 0.25
-"""File times between steps: below `LATE_FROM` files, above, and once the limit has been lowered."""
 LATE_FROM = 8
-UNSURE_GAIN = 0.1
-"""What a lower limit must gain while memory or a tier keeps the count below it anyway."""
+LEAST_SAMPLES = 2
 LUMPS = 0.35
-"""Finished files per running one between steps, where progress is lumpy."""
 LUMPY = 0.8
-"""Progress is lumpy when fewer of the samples than this show any."""
+OCCUPIED = 0.75
+MOVING_SMOOTHING = 0.1
 MEMORY_FILES = 3.0
-"""What was measured fades over this many files per running one..."""
+MEMORY_LEAST = 8
 RECALL = 30.0
-"""... and over this many file times, so that a count is tried again after a while."""
+LEAST_WORK = 0.02
 GIL_FULL, CPU_FULL = 0.85, 1.0
-EVEN = 0.002
-"""Predictions that differ by less are the same."""
-SMOOTHING = 0.3
 SURE_FILES = 2.0
+SMOOTHING = 0.3
+BUSY, DELAYED = 0.85, 0.25
 REMEMBERED = 128
+LINE_FILES = 4
 PRIOR_FILES = 2.0
 MOST_EXTRA = 1.0
-
-
 UNUSED, UNUSED_BYTES, UNUSED_LOOKS = 0.1, 65_536, 2
-"""A host is unused where less than this share of its CPUs and of the GIL is taken and fewer bytes are read; believed
-after so many looks, and only until `FEW_FILES` have ended."""
 FEW_FILES = 8
-
+HALVINGS = 12
 TOO_QUICK_TO_SEE = Smooth((1.0,), (1e-18,), 0.0)
 """Loading that no sample ever saw: all the work is in what follows."""
 
@@ -119,9 +110,11 @@ class Line:
     @property
     def extra_bytes(self) -> float:
         """The part of a file's time that does not depend on its size, as bytes; drawn towards 0 while files are few."""
-        if self.count < 4 or self.time <= 0:
+        if self.count < LINE_FILES or self.time <= 0:
             return 0.0
         size, time, prior = self.size / self.count, self.time / self.count, PRIOR_FILES / self.count
+        # Least squares, drawn to a line through the origin as by `PRIOR_FILES` files more: the few first ones prove no
+        # constant part. A line too flat to believe is cut at `MOST_EXTRA`.
         slope = (self.both / self.count - size * time + prior * size * time) / (
             self.size2 / self.count - size**2 + prior * size**2
         )
@@ -239,6 +232,7 @@ def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     if not state.adaptive or last is None or reading.now_s <= last.now_s:
         return state, ""
     state = _measured(state, last, reading)
+    # Before any curve can be drawn: what only waits for an answer delays nobody, however many do.
     if (
         reading.limited
         and reading.waiting
@@ -246,6 +240,7 @@ def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
         and _unused(last.sample, reading.sample)
     ):
         return _widened(state, reading)
+    # With nothing waiting another count changes nothing.
     if not reading.waiting or not reading.running or not _seen_enough(state, reading):
         return state, ""
     return _decided(state, reading)
@@ -272,9 +267,10 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
     loading = (before.loading + after.loading) / 2
     others = (before.extracting + before.writing + after.extracting + after.writing) / 2
     loaded, extracted = after.work_loaded - before.work_loaded, after.work_extracted - before.work_extracted
+    # Whoever measures sees the sum only: all the work is one station's.
     if not _told_apart(after):
         loading, loaded, others, extracted = (last.running + now.running) / 2, after.work - before.work, 0.0, 0.0
-    keep = max(0.0, 1.0 - (loaded + extracted) / 2 / (MEMORY_FILES * state.file_bytes * max(8, state.limit)))
+    keep = max(0.0, 1.0 - (loaded + extracted) / 2 / (MEMORY_FILES * state.file_bytes * max(MEMORY_LEAST, state.limit)))
     keep *= math.exp(-seconds / (RECALL * state.file_s)) if state.file_s else 1.0
     each = max(1.0, last.running_bytes / max(1, last.running))
     load = _moved(state.load, keep, (loading, seconds, loaded), each)
@@ -302,8 +298,9 @@ def _moved(station: Station, keep: float, seen: tuple[float, float, float], byte
     """A station after a stretch of time in which (files in it, seconds, bytes done) were seen."""
     crowd, seconds, work = seen
     moving = station.moving
-    if crowd >= 0.75:
-        moving += 0.1 * ((1.0 if work > 0 else 0.0) - moving)
+    # A station that was nearly empty could not have shown work.
+    if crowd >= OCCUPIED:
+        moving += MOVING_SMOOTHING * ((1.0 if work > 0 else 0.0) - moving)
     curve = curves.fade(station.curve, keep)
     if not station.lumpy:
         work *= 1.0 + station.line.extra_bytes / bytes_each
@@ -312,8 +309,9 @@ def _moved(station: Station, keep: float, seen: tuple[float, float, float], byte
 
 
 def _seen_enough(state: Concurrency, reading: Reading) -> bool:
-    if state.samples < 2:
+    if state.samples < LEAST_SAMPLES:
         return False
+    # Loading may be lumpy all the time (a call into the DLL tells nothing on its way): extraction decides if it can.
     lumpy = state.rest.lumpy or (state.load.lumpy and not state.rest.curve.points)
     return not lumpy or state.ended >= max(1.0, min(reading.running, state.limit) * LUMPS)
 
@@ -325,8 +323,9 @@ def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, 
     """Bytes per second with so many files at once, and how many of them are loading then."""
     if rest is None:
         return running / load.at(running), float(running)
+    # With more files loading more get through loading and fewer are left for the rest: they meet once.
     low, high = 0.0, float(running)
-    for _ in range(12):
+    for _ in range(HALVINGS):
         loading = (low + high) / 2
         if loading * rest.at(running - loading) < (running - loading) * load.at(loading):
             low = loading
@@ -336,7 +335,7 @@ def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, 
 
 
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
-    least_work = 0.02 * state.file_bytes
+    least_work = LEAST_WORK * state.file_bytes
     load, rest = curves.smooth(state.load.curve, least_work), curves.smooth(state.rest.curve, least_work)
     if load is None and rest is None:
         return state, ""
@@ -350,6 +349,7 @@ def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     state = replace(state, file_s=file_s)
     if elapsed_s < pause * file_s:
         return state, ""
+    # Held back by memory or a tier, more files were not seen: that may lower the limit, never raise it.
     options = _options(state, reading, (load, rest), here, may_rise=may_rise and reading.limited)
     at = throughput(load, rest, min(state.limit, reading.running))[0]
     target = max(state.least, _choice(state, options, at, least_gain=0.0 if reading.limited else UNSURE_GAIN))
@@ -368,14 +368,16 @@ def _options(
     """Predicted bytes per second for every count that may be chosen."""
     load, rest = both
     top = _highest_step(state, reading, rest) if may_rise else state.limit
-    reach = TRUST * max(2.0, state.rest.curve.known_crowd(MEASURED_SHARE * state.file_bytes))
+    reach = TRUST * max(TRUST_LEAST, state.rest.curve.known_crowd(MEASURED_SHARE * state.file_bytes))
     roof = _roof(state)
     now = throughput(load, rest, state.limit)[0]
     options = {state.limit: now}
     for count in {*(count for count in curves.GRID if count <= top), top}:
         value, loading = throughput(load, rest, count)
         if count > state.limit:
+            # At most the roof, but no less than now: a roof that was measured too low must not drive the count down.
             value = min(value, max(roof, now))
+        # The curve of extraction ends where nothing was seen: a little beyond it is a forecast, far beyond it a guess.
         if count <= state.limit or rest is None or count - loading <= reach:
             options[count] = value
     return options
@@ -392,7 +394,9 @@ def _roof(state: Concurrency) -> float:
 def _highest_step(state: Concurrency, reading: Reading, rest: Smooth | None) -> int:
     idle = max(state.cpu, state.gil) < IDLE
     step = HELD if state.lowered else DOUBLE if idle or state.limit < CAREFUL_FROM else CAREFUL
+    # At least one more: a small count times the step may round to itself.
     top = min(state.most, max(state.limit + 1, int(step * state.limit)))
+    # No file has come to extraction yet, so nothing says how many that will bear.
     blind = rest is None and _told_apart(reading.sample)
     return min(top, max(BLIND, state.limit)) if blind else top
 
@@ -404,23 +408,26 @@ def _choice(state: Concurrency, options: Mapping[int, float], here: float, *, le
     gain = options[target] / here if here > 0 else 1.0
     if target > state.limit:
         return target if gain >= 1 + GAIN else state.limit
-    far = target <= 0.85 * state.limit
+    # Far below, as good is good enough: that is how a plateau is left. Nearby it must pay, or noise would move the
+    # count to and fro.
+    far = target <= FAR * state.limit
     return target if gain >= 1 + (least_gain or (-EVEN if far else GAIN)) else state.limit
 
 
 def bound_by(state: Concurrency, load: Smooth, rest: Smooth | None, running: int) -> str:
     """What holds the batch with so many files at once, in words."""
-    if state.cpu >= 0.85:
+    # What is measured comes first: full cores or a taken lock make files delay each other as well, in either station.
+    if state.cpu >= BUSY:
         return "CPU-bound: the cores are busy"
-    if state.gil >= 0.85:
+    if state.gil >= BUSY:
         return "GIL-bound: Python's lock is almost always taken"
     _, loading = throughput(load, rest, running)
     load_s, load_lost = load.at(loading), load.at(loading) - load.rates[0]
     rest_s = rest.at(running - loading) if rest else 0.0
     rest_lost = rest_s - rest.rates[0] if rest else 0.0
-    if load_lost > 0.25 * (load_s + rest_s):
+    if load_lost > DELAYED * (load_s + rest_s):
         return "I/O-bound: files delay each other while loading"
-    if rest_lost > 0.25 * (load_s + rest_s):
+    if rest_lost > DELAYED * (load_s + rest_s):
         return "GIL-bound: files delay each other while extracting although cores are free"
     return "latency-bound: files do not delay each other"
 

@@ -17,6 +17,9 @@ GRID = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 45, 52, 
 HOPE = 1.3
 HOPE_SHARE = 0.7
 STEEPEST = 2.0
+LEAST_CROWD = 0.5
+HOPE_FROM = 0.3
+STRETCHES = (1.15, 1.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Curve:
 
 def place(crowd: float) -> int:
     """The place in `GRID` that is nearest."""
-    return min(range(len(GRID)), key=lambda number: abs(math.log(GRID[number] / max(crowd, 0.5))))
+    return min(range(len(GRID)), key=lambda number: abs(math.log(GRID[number] / max(crowd, LEAST_CROWD))))
 
 
 def add(curve: Curve, crowd: float, seconds: float, work: float) -> Curve:
@@ -114,7 +117,7 @@ class Smooth:
         before, after = self.rates[number - 1], self.rates[number]
         line = before + (after - before) * (crowd - low) / (high - low)
         hope = max(before, after * (crowd / high) ** HOPE)
-        share = min(1.0, max(0.0, math.log(high / low) / math.log(2.0) - 0.3)) * HOPE_SHARE
+        share = min(1.0, max(0.0, math.log(high / low) / math.log(2.0) - HOPE_FROM)) * HOPE_SHARE
         return float((1 - share) * line + share * min(line, hope))
 
 
@@ -147,7 +150,7 @@ def _slope(crowds: tuple[float, ...], rates: tuple[float, ...]) -> float:
     the steeper of both counts.
     """
     steepest = 0.0
-    for ratio in (1.15, 1.8):
+    for ratio in STRETCHES:
         before = [number for number, crowd in enumerate(crowds) if crowd * ratio <= crowds[-1]]
         if before:
             first = before[-1]

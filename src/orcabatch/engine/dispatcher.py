@@ -125,6 +125,7 @@ class Dispatcher:
         self._startable: dict[int, float] = {}
         self._history: dict[int, task_state.RetryState] = {}
         self._retried: dict[tuple[int, str], tuple[str, ...]] = {}
+        # Who works in order is not interrupted: it is noticed afterwards that a file took too long.
         self._late_after_s = options.timeout_s if workers.facts.in_order else None
         self._said: set[str] = set()
         self._wake_at: float | None = None
@@ -135,6 +136,7 @@ class Dispatcher:
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """All outcomes, as they come; see the module's promises."""
+        # Until the end is reached: an error on the way must not wait for files that may take hours.
         now = True
         self._stop.install()
         try:
@@ -158,6 +160,7 @@ class Dispatcher:
         self._epoch_s = time.perf_counter()
         self._sample_at = 0.0
         self._tell("run_started", files=len(self._tasks), executor=self._workers.name, limit=self._scheduler.limit)
+        # Before the first file: this sample tells what the process holds without any.
         self._sample_if_due()
         self._open_gate(ask_all=True)
         self._settle()
@@ -167,6 +170,7 @@ class Dispatcher:
             return True
         if self._running or self._events or not self._scheduler.done:
             return False
+        # Nothing runs that could let another task go: all that are held back are asked now, not only the next few.
         self._open_gate(ask_all=True)
         self._settle()
         return not self._running and self._scheduler.done
@@ -201,6 +205,7 @@ class Dispatcher:
         try:
             return self._workers.poll(self._patience_s())
         except KeyboardInterrupt:
+            # It tore apart the file that this thread itself works on, or is the third: there is nothing to finish.
             self._stop.ask(2)
             return ()
         finally:
@@ -211,6 +216,7 @@ class Dispatcher:
         self._stop_if_asked()
         self._settle()
         while not self._over():
+            # The caller has gone, but the job gets every outcome: what is finished is written.
             self._turn()
             self._ready.clear()
         self._end_the_rest()
@@ -301,6 +307,7 @@ class Dispatcher:
             self._copy_used(message.index)
             self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         again = tuple(each for each in outcomes if each.batch in message.may_heal)
+        # Without a seat nothing was tried, so it counts neither as an attempt nor as a retry, however often it happens.
         denied = len(again) == len(run.task.batches) and all(map(task_state.seat_denied, again))
         history = self._history.get(message.index) or task_state.RetryState(attempts=1)
         if again and (denied or history.retries < self._options.retries):
@@ -343,6 +350,7 @@ class Dispatcher:
             self._progress.stopped(index)
             self._copy_used(index)
             history = self._history.setdefault(index, task_state.RetryState(attempts=1))
+            # Where its process was killed because of another file, that was no crash of its own.
             history.crashes += message.guilty
             if message.final or history.crashes > self._options.retries:
                 self._fail(run, task_state.crashed(message.message, max(1, history.crashes)))
@@ -376,6 +384,7 @@ class Dispatcher:
         now = self._now()
         for index, run in list(self._running.items()):
             if run.started_s is not None and now - run.started_s > timeout_s:
+                # A thread cannot be killed: what it holds is free when its call returns, and it may still be writing.
                 freed = self._workers.abandon(index)
                 del self._running[index]
                 if run.released or not freed:
@@ -389,6 +398,7 @@ class Dispatcher:
             return
         self._stop_level = level
         self._warn("stopping: what runs is finished, nothing new is started" if level == 1 else "leaving at once")
+        # What a worker has not begun comes back at once: the run ends with the file that is loaded, not with the next.
         if level == 1:
             self._events.append(scheduler_messages.StopAsked(self._now(), 1))
             self._cancel(self._workers.recall())
@@ -415,6 +425,7 @@ class Dispatcher:
 
     def _settle(self) -> None:
         """Tell the scheduler all that happened, and do all that it says."""
+        # What is held of seats is told first: with each of the other events a file may start, and take one.
         while self._events or self._seats_moved():
             event = self._seats_moved() or self._events.popleft()
             instructions = self._scheduler.step(event)
@@ -432,6 +443,7 @@ class Dispatcher:
         held = self._workers.held
         if held is None or (held.units, held.room) == self._scheduler.seats_held:
             return None
+        # Nothing starts with a `Holding` itself, so something has to follow it.
         if not self._events:
             self._events.append(scheduler_messages.Woken(self._now()))
         return scheduler_messages.Holding(self._now(), held.units, held.room)
@@ -471,9 +483,11 @@ class Dispatcher:
             self._tell(
                 "admission", index, memory_bytes=task.memory_bytes, reserved_bytes=self._scheduler.reserved_bytes
             )
+        # It may be what killed its process: alone, it takes no neighbours with it the next time.
         self._workers.submit(task, alone=history is not None and history.crashes > 0)
 
     def _give_up(self, index: int, reason: str) -> None:
+        # It was recalled from its worker, and has its outcome.
         if index in self._cancelled:
             return
         task, now = self._tasks[index], self._now()
@@ -482,6 +496,7 @@ class Dispatcher:
         failed = history.failed if history is not None else ()
         if history is not None:
             task = replace(task, attempt=history.attempts + 1, batches=history.batches or task.batches)
+        # What went wrong before says more than that there was no other try.
         if failed and not all(map(task_state.seat_denied, failed)):
             self._hand_on(failed)
         elif self._stop_level:
@@ -507,6 +522,7 @@ class Dispatcher:
 
     def _redo(self, indices: Iterable[int]) -> None:
         for index in indices:
+            # One may still be in work on a thread that hangs, the other has its last outcome.
             if index in self._written_off or index in self._cancelled:
                 continue
             history = self._history.setdefault(index, task_state.RetryState(attempts=1))
@@ -550,6 +566,7 @@ class Dispatcher:
         now = self._now()
         if self._probe is None or now < self._sample_at:
             return
+        # Counted from now: samples that a busy dispatcher missed are not made up for.
         self._sample_at = now + min(self._options.sample_interval_s, self._scheduler.sample_interval_s)
         sample = self._progress.fill(self._probe(self._workers.pids))
         self._events.append(scheduler_messages.Sampled(now, sample))

@@ -94,6 +94,7 @@ class MemoryAdmission:
     @property
     def room_bytes(self) -> int:
         """What the next file may take now; negative when too much is held already."""
+        # Reservations run ahead of what is loaded, and what is loaded may be more than was reserved: the larger counts.
         held = max((self.baseline_bytes or 0) + self.reserved_bytes, self.own_bytes)
         return self.cap_bytes - self.others_bytes - held
 
@@ -112,6 +113,7 @@ class MemoryAdmission:
 
 def guessed(tasks: Iterable[Task], limits: Limits) -> bool:
     """Whether all predictions are sizes times the overhead: no earlier run told anything."""
+    # One byte apart by rounding.
     return all(abs(task.memory_bytes - task.size_bytes * limits.overhead) <= 1 for task in tasks)
 
 
@@ -138,12 +140,15 @@ def observe(memory: MemoryAdmission, limits: Limits, sample: Sample) -> MemoryAd
     """What a sample says about memory. The first one tells what this process held before any file."""
     if not sample.total_bytes:
         return memory
+    # The limit of a container may be changed while the run goes on.
     if sample.total_bytes != memory.total_bytes:
         memory = _with_total(memory, limits, sample.total_bytes)
     used = max(0, sample.total_bytes - sample.available_bytes)
     baseline = memory.baseline_bytes
     if baseline is None:
+        # With files loaded already their memory cannot be told from the process's own: nothing is set aside then.
         baseline = 0 if memory.predicted_bytes else sample.own_bytes + SETTLING_BYTES
+    # Pages that our processes share count in each of them, so they can add up to more than is in use.
     others = max(0, used - sample.own_bytes)
     return replace(memory, used_bytes=used, own_bytes=sample.own_bytes, others_bytes=others, baseline_bytes=baseline)
 
@@ -166,6 +171,7 @@ def learn(memory: MemoryAdmission, predicted_bytes: int, measured_bytes: int) ->
     """A file took this much."""
     if measured_bytes < TOO_SMALL_TO_TELL_BYTES or not predicted_bytes:
         return memory
+    # The highest and no mean: what was loaded cannot be taken back, so the worst file decides.
     highest = max(memory.highest, measured_bytes / predicted_bytes)
     return replace(memory, measured=memory.measured + 1, highest=highest)
 

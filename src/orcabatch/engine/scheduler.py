@@ -141,6 +141,7 @@ class Scheduler:
             return [*said, *self._give_up_all(task_state.STOPPED)]
         if isinstance(event, Holding):
             return said
+        # A task that is offered next may rank before this one: nothing starts before all that are ready were told.
         if isinstance(event, Offered) and len(self._offered) < len(self._order):
             return [Wake(event.now_s)]
         return said + self._start_what_fits(event.now_s)
@@ -207,8 +208,11 @@ class Scheduler:
         self._seats = licences.came_back(self._seats)
         if event.verdict == "seat_denied":
             self._seats = licences.denied(self._seats, event.now_s, begun_s)
+            # It takes its old place, without a delay of its own: `licences` knows when another may be asked for.
+            # It takes its old place, without a delay of its own: `licences` knows when another may be asked for.
             self._offer(event.index)
             return
+        # What failed tells neither how long such a file takes nor how much it needs.
         if event.verdict in {"done", "released"}:
             self._memory = memory_admission.learn(self._memory, task.memory_bytes, event.memory_bytes)
             self._seats = licences.worked(self._seats)
@@ -240,6 +244,7 @@ class Scheduler:
 
     def _slot_lost(self, index: int) -> None:
         self._leave_running(index)
+        # It still has its model: its memory stays reserved, and a seat that is the model's own stays taken.
         self._lost.add(index)
         if self._limits.seats.scope != "model":
             self._seats = licences.came_back(self._seats)
@@ -270,9 +275,11 @@ class Scheduler:
         """Shrink while memory is above the cap, open again when what is held and reserved fits below it."""
         used = f"memory in use {self._memory.usage_percent:.1f}%"
         if self._memory.pressure == "over":
+            # Fewer than run now, not than the limit, which may be far above what memory lets run.
             self._ceiling = max(1, min(self._ceiling or len(self._running), len(self._running) - 1))
             return f"{used} is above {self._limits.max_usage_percent:g}%: fewer files at once"
         if self._ceiling is not None and self._memory.room_bytes >= 0:
+            # All at once: what starts then is bounded by the room there is.
             self._ceiling = None
             return f"{used} again: files are no longer held back by memory"
         return ""
@@ -310,6 +317,7 @@ class Scheduler:
     def _next(self, now_s: float, said: list[Instruction]) -> int | None:
         """The task to start now; None: none."""
         self._blocked_by = "limit"
+        # Files that are only written hold no slot; where the folder is slower than the workers they would pile up.
         too_many_writing = max(0, len(self._writing) - self._limits.max_writing)
         if len(self._running) + too_many_writing >= max(1, self._limit_now() - len(self._lost)):
             return None
@@ -333,6 +341,7 @@ class Scheduler:
     def _open_queues(self) -> list[Waiting]:
         """The queues whose tier may start another file."""
         if self._limits.mode == "static":
+            # The first tier in which anything runs or waits is the only one that is open.
             for tier, queue in self._queues.items():
                 if self._per_tier[tier] or queue.first() != NOWHERE:
                     return [queue] if self._per_tier[tier] < self._tier_ceiling(tier) else []
@@ -344,6 +353,7 @@ class Scheduler:
 
     def _first_that_fits(self, queues: Iterable[Waiting], now_s: float) -> int:
         state = self._memory
+        # With nothing running it is `_alone` that decides: a run that starts nothing would never end.
         if state.pressure == "over" and self._running:
             return NOWHERE
         room = memory_admission.largest_prediction(state, state.room_bytes)
@@ -352,6 +362,8 @@ class Scheduler:
             return NOWHERE
         self._memory = memory_admission.relieved(state)
         budget = memory_admission.largest_prediction(state, state.budget_bytes)
+        # The first that has room once our own files are gone: smaller ones pass it, and after a while none does, so that
+        # their memory comes together for it.
         guarded = min(queue.first(budget) for queue in queues)
         return fits if fits <= guarded or not self._passed_over_too_long(guarded, now_s) else NOWHERE
 
@@ -359,6 +371,7 @@ class Scheduler:
         if self._guard_since is None or self._guard_since[0] != guarded:
             self._guard_since = (guarded, now_s)
         count, total = self._walls
+        # Before anything has ended there is no file time to measure patience by.
         return bool(count) and now_s - self._guard_since[1] > GUARD_WALLS * total / count
 
     def _alone(self, queues: Iterable[Waiting], now_s: float, said: list[Instruction]) -> int:
@@ -369,6 +382,7 @@ class Scheduler:
         self._memory = memory_admission.starving(self._memory, now_s)
         index = self._order[first].index
         needs = self._order[first].memory_bytes * self._memory.correction
+        # Waiting helps only where others hold the memory, or usage is above the cap: it may come back.
         foreign = self._memory.others_bytes + needs > self._memory.cap_bytes and needs <= self._memory.cap_bytes
         if (foreign or self._memory.pressure == "over") and now_s < memory_admission.patience_ends_s(self._memory):
             return NOWHERE
@@ -401,6 +415,7 @@ class Scheduler:
     def _wake(self, now_s: float) -> list[Instruction]:
         if not self._waiting:
             return []
+        # Only what no event will tell: all else that lets a file start comes as one.
         times = [self._delayed[0][0]] if self._delayed else []
         if self.waiting > len(self._delayed):
             seat = licences.wake_s(self._seats, len(self._running))

@@ -199,8 +199,10 @@ class SqliteLedger:
                 return
             self._follow()
             connection, done = self._connection, self._guarded(self._write)
+            # It was found damaged and a new one begun meanwhile: what waits belongs there.
             if done is None and self._connection is not connection:
                 done = self._guarded(self._write)
+            # A file that cannot be written must not fill the memory that models need; what is lost is computed again.
             if done is None and self._waiting_bytes > KEPT_BYTES:
                 self._lost += len(self._entries)
                 self._drop_waiting()
@@ -210,6 +212,7 @@ class SqliteLedger:
     def close(self) -> None:
         """Write what waits, let go of the file."""
         with self._guard:
+            # The last chance for what waits is worth the whole wait.
             self._wait_briefly(False)
             self.commit()
             self._lost += len(self._entries)
@@ -225,6 +228,7 @@ class SqliteLedger:
     def _open(self) -> bool:
         self._identity = _identity(self._file)
         self._connection = _connected(self._file)
+        # What stood there before counts: a file that another run put there since is noticed by `_replaced`.
         self._identity, self._brief = self._identity or _identity(self._file), False
         self._flusher = Flusher(self._file.with_name(f"{self._file.name}-wal"))
         return True
@@ -250,6 +254,7 @@ class SqliteLedger:
             trouble = _trouble(error)
             if trouble is _Trouble.ROW and self._connection is not None:
                 return None  # it answers nothing, as any row that is not what was written
+            # While opening there is no row to leave out: then the file as a whole is of no use.
             if trouble in {_Trouble.ROW, _Trouble.DAMAGED}:
                 self._set_aside(error)
             elif trouble is _Trouble.BUSY and self._connection is not None:
@@ -300,12 +305,14 @@ class SqliteLedger:
     def _set_aside(self, error: Exception) -> None:
         """Begin anew beside the damaged file; only the latest damaged one is kept."""
         self._disconnect()
+        # Another run was faster: what stands there now is the new one that it has begun.
         if self._replaced():
             self._go_over()
             return
         aside = self._file.with_name(f"{self._file.name}{DAMAGED}")
         try:
             os.replace(self._file, aside)  # noqa: PTH105 - also over an older one, on every platform
+            # The log belongs to the damaged file: SQLite would play it into the new one of that name.
             for suffix in ("-wal", "-shm"):
                 self._file.with_name(f"{self._file.name}{suffix}").unlink(missing_ok=True)
         except OSError as failed:
@@ -354,6 +361,7 @@ class SqliteLedger:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(_PUT, [_row(entry, now) for entry in self._entries.values()])
         connection.executemany(_ADD, [_history_row(run, now) for run in self._runs])
+        # Written, so nobody holds the file any more.
         connection.execute("COMMIT")
         self._wait_briefly(False)
         self._written_bytes += self._waiting_bytes
@@ -377,6 +385,7 @@ class SqliteLedger:
         page = int(connection.execute("PRAGMA page_size").fetchone()[0])
         while (used := self._used_pages() * page) > self._max_bytes:
             goal = int(self._max_bytes * EMPTY_TO)
+            # What is left may not be forgotten, or is the history, which stays.
             if not self._forget_oldest(used - goal):
                 break
         connection.executescript("PRAGMA incremental_vacuum")  # execute() would free one page only
@@ -453,6 +462,7 @@ def _unpacked(packed: bytes) -> bytes | None:
     """What was packed; None where it is nothing that was, or larger than a row's content ever is."""
     unpacking = zlib.decompressobj()
     try:
+        # One byte more than allowed is enough to know: a few bytes can unpack to gigabytes.
         payload = unpacking.decompress(packed, schema.ROW_BYTES + 1)
     except zlib.error:
         return None
@@ -461,6 +471,7 @@ def _unpacked(packed: bytes) -> bytes | None:
 
 def _checksum(key: bytes, words: Sequence[Any], packed: bytes) -> bytes:
     digest = hashlib.blake2b(key, digest_size=16)
+    # A file's name on Linux need not be text.
     digest.update("\0".join(map(str, words)).encode("utf-8", "surrogatepass"))
     digest.update(packed)
     return digest.digest()
@@ -481,6 +492,7 @@ def _trouble(error: BaseException) -> _Trouble:
         return _Trouble.UNUSABLE
     if isinstance(error, OverflowError):
         return _Trouble.ROW
+    # Without a code it is Python that could not read what stands there. The low byte is an extended code's family.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if code & 0xFF in _BUSY:
         return _Trouble.BUSY
