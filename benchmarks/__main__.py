@@ -2,8 +2,9 @@
 
 Suites: virtual (every fixed count, the lower bound, regret, with history), prediction, validation (the virtual host
 against real runs), broker (what asking OrcaFlex once saves), travel (what goes to worker processes), hybrid (threads,
-processes and both together), behind (tables written beside the work on the next files), and replay METRICS (a run of
-yours again in virtual time, at other counts). What users run stands in `orcabatch bench`.
+processes and both together), behind (tables written beside the work on the next files), tuning (what each tuned number
+trades: below and above its value in virtual time), and replay METRICS (a run of yours again in virtual time, at other
+counts). What users run stands in `orcabatch bench`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import behind, broker, cases, hybrid, prediction, regret, travel, validation, virtual
+from benchmarks import behind, broker, cases, hybrid, prediction, regret, travel, tuning, validation, virtual
 from benchmarks.replay import replayed
 from orcabatch.bench.findings import as_json, markdown
 from orcabatch.bench.measure import provenance, temporary_folder
@@ -108,6 +109,10 @@ def _behind(arguments: Arguments, folder: Path) -> Iterator[Found]:
     yield _mapping(behind.suite(folder, rounds=max(1, arguments.rounds), quick=arguments.quick, say=_say))
 
 
+def _tuning(arguments: Arguments, _folder: Path) -> Iterator[Found]:
+    yield _mapping(tuning.suite(quick=arguments.quick, say=_say))
+
+
 def _replay(metrics: Path | None) -> str:
     if metrics is None:
         raise SourceError("name the metrics file of a run: `python -m benchmarks replay performance_metrics.json`")
@@ -126,6 +131,7 @@ SUITES: dict[str, Callable[[Arguments, Path], Iterator[Found]]] = {
     "travel": _travel,
     "hybrid": _hybrid,
     "behind": _behind,
+    "tuning": _tuning,
 }
 
 if __name__ == "__main__":

@@ -362,8 +362,8 @@ class Scheduler:
             return NOWHERE
         self._memory = memory_admission.relieved(state)
         budget = memory_admission.largest_prediction(state, state.budget_bytes)
-        # The first that has room once our own files are gone: smaller ones pass it, and after a while none does, so that
-        # their memory comes together for it.
+        # The first that has room once our own files are gone: smaller ones pass it, but after a while none does, until
+        # what they hold is free for it.
         guarded = min(queue.first(budget) for queue in queues)
         return fits if fits <= guarded or not self._passed_over_too_long(guarded, now_s) else NOWHERE
 

@@ -1,0 +1,52 @@
+"""Where the engine, the broker and the ledger decide, lines that surprise say why."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import orcabatch
+
+SOURCES = Path(orcabatch.__file__).parent
+
+HEARTS = {
+    "dispatcher": ("engine/dispatcher.py",),
+    "scheduler": ("engine/scheduler.py",),
+    "concurrency": ("engine/concurrency.py",),
+    "memory admission": ("engine/memory_admission.py",),
+    "broker": tuple(path.relative_to(SOURCES).as_posix() for path in SOURCES.glob("orcaflex/broker/*.py")),
+    "ledger": ("store/ledger/book.py",),
+}
+"""The modules in which most decisions stand."""
+
+LEAST = 2.5
+"""Comments per 100 lines; well-kept engines of this kind have three to nine."""
+
+NO_WORDS = re.compile(r"#\s*(noqa|type:|fmt:|pragma|---)")
+"""What is for a tool, or a ruler between sections."""
+
+
+def comments(source: str) -> int:
+    """How many lines of comment say something to the reader; docstrings and those of constants do not count."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return sum(token.type == tokenize.COMMENT and not NO_WORDS.match(token.string) for token in tokens)
+
+
+@pytest.mark.parametrize("heart", HEARTS)
+def test_a_heart_says_why_it_decides_so(heart: str) -> None:
+    """There are `LEAST` comments per 100 lines, pragmas and rulers not counted."""
+    sources = [(SOURCES / name).read_text("utf-8") for name in HEARTS[heart]]
+    lines = sum(len(source.splitlines()) for source in sources)
+    density = 100 * sum(map(comments, sources)) / lines
+    print(f"{heart}: {density:.1f} comments per 100 lines of {lines}")
+    assert density >= LEAST
+
+
+def test_pragmas_rulers_and_strings_are_no_comments() -> None:
+    """Only what a reader reads counts."""
+    source = 'a = 1  # noqa: X\n# --- reading ---\nb = "# no comment"\n# why\nc = 2  # type: ignore\n# fmt: off\n'
+    assert comments(source) == 1
