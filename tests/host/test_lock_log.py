@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_a_stretch_of_the_log_holds_the_probes_in_it():
         log.add(step / 10, step >= 100, 0.01 if step >= 100 else 0.0)
     assert log.between(0.0, 9.0).taken == 0.0
     assert log.between(12.0, 19.0).taken == 1.0
-    assert log.whole() == Contention(0.5, pytest.approx(0.005), 200)
+    assert log.between(0.0, math.inf) == Contention(0.5, pytest.approx(0.005), 200)
 
 
 def test_a_stretch_between_two_probes_takes_the_nearest():

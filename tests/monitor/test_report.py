@@ -20,9 +20,10 @@ from orcabatch.monitor.metrics import build_metrics, write_metrics
 from orcabatch.monitor.notebook import result_html
 from orcabatch.monitor.report import read_metrics, render_report, write_report
 from orcabatch.monitor.report.charts import LEFT, clock, moments, runs, thinned, ticks
-from orcabatch.monitor.report.html import CHART_COLOURS, DARK, LIGHT, TEXT_COLOURS, VOID, tag, text
+from orcabatch.monitor.report.html import CHART_COLOURS, DARK, LIGHT, VOID, tag, text
 from orcabatch.monitor.schema import Metrics
 
+TEXT_COLOURS = ("text", "muted", "link", "good", "bad")
 SECTIONS = ("verdict", "bound", "failures", "workers", "resources", "tiers", "slowest", "warnings", "provenance")
 SIZES = (3, 464, 5000)
 

@@ -31,7 +31,7 @@ from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_ma
 from orcabatch.digitalmodel.notices import after, before, foreseen, listed_again, otherwise
 from orcabatch.digitalmodel.output_capture import Voice
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
-from orcabatch.digitalmodel.proof_input import ProofInput, json_safe
+from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
 from orcabatch.digitalmodel.serial_order import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
 from orcabatch.digitalmodel.silent import Subject
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
@@ -93,7 +93,7 @@ class DigitalModelBatch(Batch):
         self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
         self._post = _IN_ROUTER.get()
         self._in_router = self._post is not None
-        self._asked = json_safe(_unmerged(given) if self._in_router else given)
+        self._asked = json_safe(without_masters(given) if self._in_router else given)
         self._determined = Determined.of_batch(self._asked, cfg, layout, looked=looked)
         self.name = str(cfg["Analysis"]["file_name"])
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
@@ -409,11 +409,6 @@ def _keep_log(outcomes: Sequence[FileOutcome]) -> None:
 def sim_file(item: Any) -> Path:
     """The simulation that digitalmodel loads for an item of its list: another extension is replaced."""
     return Path(f"{Path(os.path.splitext(item)[0]).resolve()}.sim")  # noqa: PTH122 - as digitalmodel splits it
-
-
-def _unmerged(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without its masters: inside the router they are merged, and merging twice is not the same."""
-    return {key: value for key, value in cfg.items() if not key.endswith("_settings_master")}
 
 
 def _write_back(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -169,11 +169,6 @@ class Sampler:
         with self._guard:
             return self._locks.between(begin_s, end_s, FEW_PROBES)
 
-    def lock_overall(self) -> Contention:
-        """How hard the interpreter lock was to get over the whole run."""
-        with self._guard:
-            return self._locks.whole()
-
     def host_cpu_between(self, begin_s: float, end_s: float) -> float:
         """Mean CPU use of the host between two moments, percent; the nearest reading where there was none."""
         with self._guard:
@@ -282,7 +277,3 @@ class ContentionLog:
         if probes <= 0:
             return Contention()
         return Contention(hits / probes, seconds / probes, int(probes))
-
-    def whole(self) -> Contention:
-        """What all probes so far found."""
-        return self.between(0.0, self._times[-1])

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.monitor.jsonable import flattened
 from orcabatch.monitor.report.html import LIGHT
 from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.text import and_more, natural, plural, size
@@ -80,11 +79,6 @@ def _row(outcome: FileOutcome) -> tuple[object, ...]:
         *phases,
         len(outcome.warnings) or "",
     )
-
-
-def mapping_html(values: Mapping[str, Any], *, caption: str = "") -> str:
-    """A mapping as a table of two columns, nested ones flattened to dotted names."""
-    return table_html(("name", "value"), flattened(values), caption=caption, most=10 * MOST_ROWS)
 
 
 def plot_timeline(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:

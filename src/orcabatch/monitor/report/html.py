@@ -135,7 +135,6 @@ DARK = {
     "clean_up": "#c3a5e8",
 }
 
-TEXT_COLOURS = ("text", "muted", "link", "good", "bad")
 CHART_COLOURS = ("line", *(phase.value for phase in Phase))
 
 _LAYOUT = """
