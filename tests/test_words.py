@@ -1,4 +1,4 @@
-"""Where the engine, the broker and the ledger decide, lines that surprise say why."""
+"""What a newcomer reads: lines that surprise say why, and a file's way through the house is short."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import orcabatch
+from docs_pages import ROOT
 
 SOURCES = Path(orcabatch.__file__).parent
 
@@ -44,6 +45,17 @@ def test_a_heart_says_why_it_decides_so(heart: str) -> None:
     density = 100 * sum(map(comments, sources)) / lines
     print(f"{heart}: {density:.1f} comments per 100 lines of {lines}")
     assert density >= LEAST
+
+
+def test_a_files_way_opens_at_most_eight_modules_of_the_engine() -> None:
+    """The list in `docs/architecture.md` counts them, and each module in it is there."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    block = page.partition("A file's way, ")[2].split("```")[1]
+    engine = re.findall(r"^(\d)  (engine/\S+\.py)  ", block, re.MULTILINE)
+    others = re.findall(r"^   (\w+/\w+\.py)\b", block, re.MULTILINE)
+    assert [number for number, _ in engine] == [str(number) for number in range(1, len(engine) + 1)]
+    assert 6 <= len(engine) <= 8
+    assert all((SOURCES / name).is_file() for name in [*others, *(name for _, name in engine)])
 
 
 def test_pragmas_rulers_and_strings_are_no_comments() -> None:

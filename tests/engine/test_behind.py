@@ -35,7 +35,7 @@ ALONE = Limits(max_limit=1, fixed_limit=1, max_writing=4)
 def go(
     name: str, work: list[Any], *, limits: Limits = ALONE, job: FakeJob | None = None, **options: Any
 ) -> tuple[list[FileOutcome], list[RunEvent]]:
-    """The outcomes of a run, and its diary."""
+    """The outcomes of a run, and its event log."""
     events: list[RunEvent] = []
     with quick_to_move():
         settings = EngineOptions(**{"retry_delay_s": 0.001, **EXECUTORS[name], **options})

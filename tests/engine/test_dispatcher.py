@@ -1,4 +1,4 @@
-"""The dispatcher over the quick executors: order, gating, retries, redoing, phases, the diary, and its own cost."""
+"""The dispatcher over the quick executors: order, gating, retries, redoing, phases, the event log, and its own cost."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_a_release_that_fails_is_a_warning_and_a_new_worker() -> None:
     assert (book.count("open"), book.count("close")) == (2, 2)
 
 
-def test_the_diary_tells_each_step_and_a_bad_listener_is_switched_off(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_event_log_tells_each_step_and_a_bad_listener_is_switched_off(caplog: pytest.LogCaptureFixture) -> None:
     """Listeners hear of start, phases and end of each file; one that raises is left out with a warning."""
     heard: list[RunEvent] = []
     settings = EngineOptions(threads=2)

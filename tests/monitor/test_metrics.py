@@ -137,7 +137,7 @@ def test_an_interrupted_run_says_so():
     assert build_metrics(monitor.record())["state"] == "interrupted"
 
 
-def test_the_diary_is_kept_without_its_loud_kinds_and_without_what_files_say():
+def test_the_event_log_is_kept_without_its_loud_kinds_and_without_what_files_say():
     """Small enough for thousands of files, complete enough for a replay."""
     monitor = PerformanceMonitor()
     monitor.listener(RunEvent("run_started", 0.0, -1, {"files": 1, "limit": 2}))

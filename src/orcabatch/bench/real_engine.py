@@ -1,6 +1,6 @@
 """One batch through the engine, planned as `run_batch` plans it, with the count of files at once fixed where wanted.
 
-Covers what `run_batch` has no argument for: a fixed count and a listener to the engine's diary. Writes nothing.
+Covers what `run_batch` has no argument for: a fixed count and a listener to the engine's event log. Writes nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def outcomes(  # noqa: PLR0913 - what, how, and three things run_batch does not 
         performance: the settings' section.
         fixed: so many threads, whatever the plan says; None: as planned.
         orcaflex: real or simulated.
-        listener: gets the engine's diary.
+        listener: gets the engine's event log.
     """
     asked = Options(postprocess=function, performance=performance, orcaflex=orcaflex)
     request = read_request(list(files), asked)

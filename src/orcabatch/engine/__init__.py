@@ -2,9 +2,9 @@
 
     tasks + job + options + limits ──> run() ──> FileOutcome, FileOutcome, ...
 
-Pure half: `scheduler` decides (`memory`, `concurrency`, `seats`), `signals` are its words. Effects: `dispatcher` owns
-the state and the loop, `serial`, `threads` and `processes` hold the workers, `entry` is what a worker does with a file,
-`stopping` is Ctrl-C. `contract` is what the rest of the house gives to the engine and gets from it.
+Pure half: `scheduler` decides (`memory_admission`, `concurrency`, `licences`), `scheduler_messages` are its words.
+Effects: `dispatcher` owns the state and the loop, `executors` hold the workers, `worker` is what one does with a file,
+`interrupts` is Ctrl-C. `contract` is what the rest of the house gives to the engine and gets from it.
 """
 
 from orcabatch.engine.dispatcher import run

@@ -157,7 +157,7 @@ class Job(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """One line of the engine's diary: what the displays show and what a replay runs on.
+    """One line of the engine's event log: what the displays show and what a replay runs on.
 
     Attributes:
         kind: `run_started`, `started`, `phase`, `released`, `finished`, `limit`, `admission`, `sample`, `warning`,

@@ -6,9 +6,9 @@
                              v   │
                            Executor ──> workers
 
-Covers one run from its first file to its last: gating (`Job.ready`), retries, redoing, crashes, timeouts, samples,
-stopping, and the diary. Does not cover decisions (`scheduler`), workers (`entry`, the executors) nor what is computed
-(the `Job`).
+Covers one run from its first file to its last: holding back (`Job.ready`), retries, redoing, crashes, timeouts,
+samples, stopping, and the event log. Does not cover decisions (`scheduler`), workers (`worker`, the executors) nor what
+is computed (the `Job`).
 
 Promises:
     - the job is called on the thread that iterates, and on no other;
@@ -39,7 +39,7 @@ from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.prefetch import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
-from orcabatch.engine.waiting import Gate, in_plan_order
+from orcabatch.engine.waiting import HeldTasks, in_plan_order
 from orcabatch.engine.work_counter import WorkCounter
 from orcabatch.errors import BatchInterrupted, SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
         options: how to run.
         limits: what may never be exceeded; `max_limit` is lowered to what the executor can hold.
         probe: measures the host at every `sample_interval_s`; None: nothing is sampled.
-        listener: gets the diary. One that raises is switched off.
+        listener: gets the event log. One that raises is switched off.
         recorder: gets the scheduler's events and instructions. One that raises is switched off.
 
     Raises:
@@ -97,7 +97,7 @@ class Dispatcher:
         options: EngineOptions,
         limits: scheduler_messages.Limits,
         workers: executor.Executor,
-        diary: EventLog,
+        event_log: EventLog,
         probe: scheduler_messages.Probe | None,
     ) -> None:
         self._tasks = {task.index: task for task in tasks}
@@ -105,7 +105,7 @@ class Dispatcher:
         self._options = options
         self._limits = limits
         self._workers = workers
-        self._diary = diary
+        self._event_log = event_log
         self._probe = probe
         self._scheduler = Scheduler(tasks, limits)
         self._stop = StopSignal(workers.wake)
@@ -116,7 +116,7 @@ class Dispatcher:
         self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
         self._events: deque[scheduler_messages.Event] = deque()
         self._ready: deque[FileOutcome] = deque()
-        self._gate = Gate(job, tasks)
+        self._held_tasks = HeldTasks(job, tasks)
         wanted = options.read_ahead or options.stage_in
         self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in) if wanted else None
         self._running: dict[int, task_state.RunningTask] = {}
@@ -162,7 +162,7 @@ class Dispatcher:
         self._tell("run_started", files=len(self._tasks), executor=self._workers.name, limit=self._scheduler.limit)
         # Before the first file: this sample tells what the process holds without any.
         self._sample_if_due()
-        self._open_gate(ask_all=True)
+        self._offer_ready(ask_all=True)
         self._settle()
 
     def _over(self) -> bool:
@@ -171,7 +171,7 @@ class Dispatcher:
         if self._running or self._events or not self._scheduler.done:
             return False
         # Nothing runs that could let another task go: all that are held back are asked now, not only the next few.
-        self._open_gate(ask_all=True)
+        self._offer_ready(ask_all=True)
         self._settle()
         return not self._running and self._scheduler.done
 
@@ -223,7 +223,7 @@ class Dispatcher:
 
     def _end_the_rest(self) -> None:
         """Tasks that were never offered: the run was stopped, or the job never let them go."""
-        for task in self._gate.rest():
+        for task in self._held_tasks.rest():
             now = self._now()
             if self._stop.level:
                 self._hand_on(task_state.cancelled(task, task_state.STOPPED, now))
@@ -254,7 +254,7 @@ class Dispatcher:
                 self._started(index, worker, at_s - self._epoch_s)
             case executor.PhaseEntered(index, phase, at_s) if index in self._running:
                 self._progress.entered(index, phase, self._tasks[index].size_bytes)
-                self._diary.tell("phase", at_s - self._epoch_s, index, phase=phase.value)
+                self._event_log.tell("phase", at_s - self._epoch_s, index, phase=phase.value)
             case executor.Noted(note):
                 self._noted(note)
             case executor.Finished() | executor.Written():
@@ -279,11 +279,11 @@ class Dispatcher:
         if index in self._running:
             self._running[index].started_s = at_s
             self._progress.started(index)
-            self._diary.tell("started", at_s, index, worker=worker, attempt=self._running[index].task.attempt)
+            self._event_log.tell("started", at_s, index, worker=worker, attempt=self._running[index].task.attempt)
 
     def _noted(self, note: Note) -> None:
         self._redo(self._job.noted(note))
-        self._open_gate()
+        self._offer_ready()
 
     def _released(self, index: int, took: executor.Released) -> None:
         """The worker is free; the file is not finished before its outputs are written."""
@@ -429,7 +429,7 @@ class Dispatcher:
         while self._events or self._seats_moved():
             event = self._seats_moved() or self._events.popleft()
             instructions = self._scheduler.step(event)
-            self._diary.record(event, instructions)
+            self._event_log.record(event, instructions)
             for instruction in instructions:
                 self._obey(instruction)
         if self._held_by != (held_by := self._scheduler.held_by):
@@ -479,7 +479,7 @@ class Dispatcher:
         if self._ahead is not None:
             task = self._ahead.started(task)
         self._running[index] = task_state.RunningTask(task, startable_s)
-        if self._diary.wanted:
+        if self._event_log.wanted:
             self._tell(
                 "admission", index, memory_bytes=task.memory_bytes, reserved_bytes=self._scheduler.reserved_bytes
             )
@@ -516,9 +516,9 @@ class Dispatcher:
             self._ready.append(outcome)
             if outcome.status is Status.CANCELLED:
                 self._cancelled.add(outcome.index)
-            self._diary.finished(outcome)
+            self._event_log.finished(outcome)
         self._redo(self._job.finished(outcomes))
-        self._open_gate()
+        self._offer_ready()
 
     def _redo(self, indices: Iterable[int]) -> None:
         for index in indices:
@@ -530,12 +530,12 @@ class Dispatcher:
             self._startable[index] = self._now()
             self._events.append(scheduler_messages.Redone(self._now(), index))
 
-    def _open_gate(self, *, ask_all: bool = False) -> None:
+    def _offer_ready(self, *, ask_all: bool = False) -> None:
         """Offer the tasks that have become ready, but for what the job answers; being asked may let others go."""
         asking = not self._stop_level
         while asking:
             asking = False
-            for task in self._gate.opened(ask_all=ask_all):
+            for task in self._held_tasks.ready(ask_all=ask_all):
                 asking, ask_all = True, False
                 known = self._job.answered(task)
                 if len(known) < len(task.batches):
@@ -558,7 +558,7 @@ class Dispatcher:
         for outcome in outcomes:
             known = replace(outcome, started_s=now, finished_s=now)
             self._ready.append(known)
-            self._diary.finished(known)
+            self._event_log.finished(known)
         if outcomes:
             self._redo(self._job.finished(outcomes))
 
@@ -570,7 +570,7 @@ class Dispatcher:
         self._sample_at = now + min(self._options.sample_interval_s, self._scheduler.sample_interval_s)
         sample = self._progress.fill(self._probe(self._workers.pids))
         self._events.append(scheduler_messages.Sampled(now, sample))
-        self._diary.sampled(now, sample)
+        self._event_log.sampled(now, sample)
 
     # --- small things ---
 
@@ -598,7 +598,7 @@ class Dispatcher:
         return time.perf_counter() - self._epoch_s
 
     def _tell(self, kind: str, index: int = -1, **data: object) -> None:
-        self._diary.tell(kind, self._now(), index, **data)
+        self._event_log.tell(kind, self._now(), index, **data)
 
     def _warn(self, text: str, index: int = -1) -> None:
         _log.info(text)

@@ -1,4 +1,4 @@
-"""The diary of a run: told to whoever watches, never heeded.
+"""The event log of a run: told to whoever watches, never heeded.
 
 Covers turning what happens into `RunEvent`s and protecting the run from its watchers: one that raises is switched off
 with a warning in the log. Does not cover what they do with it (`orcabatch.monitor`).

@@ -480,7 +480,7 @@ class Scheduler:
         return self._memory.reserved_bytes
 
     def snapshot(self) -> dict[str, Any]:
-        """The state for displays and the diary; JSON-able."""
+        """The state for displays and the event log; JSON-able."""
         return {
             "limit": self.limit,
             "running": list(self.running),

@@ -235,7 +235,7 @@ class CollectGarbage:
 
 @dataclass(frozen=True, slots=True)
 class LimitSet:
-    """The limit on files running at once changed, for this reason. For the diary; `Start` already obeys it."""
+    """The limit on files running at once changed, for this reason. For the event log; `Start` already obeys it."""
 
     limit: int
     reason: str

@@ -86,7 +86,7 @@ class Waiting:
         return node - self._leaves
 
 
-class Gate:
+class HeldTasks:
     """Holds tasks back until the job says that they are ready; asks in turns, so that none is forgotten.
 
     The first of the list is asked first: it is the one that others wait for, or the next in line when that has failed.
@@ -102,7 +102,7 @@ class Gate:
         self._held = OrderedDict((task.index, task) for task in tasks)
         self._in_line = deque(sorted(self._held))
 
-    def opened(self, *, ask_all: bool) -> Iterator[Task]:
+    def ready(self, *, ask_all: bool) -> Iterator[Task]:
         """The tasks that have become ready; they are no longer held."""
         first = self._first()
         if first is not None and self._job.ready(first):

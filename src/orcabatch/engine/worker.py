@@ -4,7 +4,7 @@
     TaskRunner.begin(task):  the same without the end: `WriteBehind.write` may be called on another thread
 
 Covers the phases and their clocks, the one place where any exception becomes a failed outcome, and the life of the
-worker on its thread. Does not cover threads, queues or processes (`sessions`, `serial`, `process_main`).
+worker on its thread. Does not cover threads, queues or processes (`worker_loop`, `serial`, `process_main`).
 
 Exceptions: every `Exception` from the worker becomes a failed outcome by way of `Recipe.explain`, so one bad file
 never ends a batch. `KeyboardInterrupt`, `SystemExit` and whatever else is not an `Exception` pass through, after the

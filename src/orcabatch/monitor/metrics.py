@@ -62,7 +62,7 @@ class RunRecord:
         outcomes: one per file.
         series: the five series by name.
         samples: the time series.
-        events: the engine's diary.
+        events: the engine's event log.
         evidence, verdict: what the analysis stands on, and its answer.
         limits: changes of the concurrency limit: seconds, limit, reason.
         started_at: when the run began; None: now.

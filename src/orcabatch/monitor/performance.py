@@ -64,7 +64,7 @@ class PerformanceMonitor:
     Attributes:
         metrics: the five series by name. The lists are yours too: append your own numbers and ask for the verdict.
         samples: the time series with more columns.
-        events: the engine's diary without its loud kinds, for a replay.
+        events: the engine's event log without its loud kinds, for a replay.
         state: the run as far as its events told it.
         started_at: when `start` was called, UTC.
         running: whether it was started and not stopped.

@@ -1,6 +1,6 @@
 """Which worker process gets a file: the emptiest one, NUMA node by node, within the licence seats.
 
-Covers the choice, as a function of what each process has. Does not cover what may be opened (`seats`) nor doing it
+Covers the choice, as a function of what each process has. Does not cover what may be opened (`licences`) nor doing it
 (`processes`).
 
     - Each node works on as many files as its share of the CPUs; on a node the emptiest process comes first.

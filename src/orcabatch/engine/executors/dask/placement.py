@@ -4,8 +4,8 @@ Covers the choice among the workers that are there, as a function of what is kno
 out (`cluster`) nor doing (`executor`). A worker gets a file when four things hold at once:
 
     - one of its threads is free, and it does not have to be left alone;
-    - its memory takes the file: the same arithmetic as for a whole host (`memory`), with the worker's own limit. A
-      file that no worker can take runs alone, on the one that has most;
+    - its memory takes the file: the same arithmetic as for a whole host (`memory_admission`), with the worker's own
+      limit. A file that no worker can take runs alone, on the one that has most;
     - its machine is below the limits that are each machine's: files at once, and those of the file's tier;
     - it has a licence seat, or there is another one.
 
