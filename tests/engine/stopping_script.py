@@ -45,7 +45,7 @@ def tell_when_it_waits() -> None:
     """Say so once the dispatcher waits for messages; anywhere else the next signal may hit the loop below."""
     main = threading.main_thread().ident
     while Path(sys._current_frames()[main].f_code.co_filename).name != "mailbox.py":
-        threading.RunEvent().wait(0.001)
+        threading.Event().wait(0.001)
     say(waits=True)
 
 

@@ -84,7 +84,7 @@ class Models:
 class Seated(FakeWorker):
     """Takes a seat with its first file and keeps it until it closes."""
 
-    def __init__(self, note: Any, models: Models, stays: threading.RunEvent | None) -> None:
+    def __init__(self, note: Any, models: Models, stays: threading.Event | None) -> None:
         super().__init__(note, None)
         self.models, self.stays, self.has_one = models, stays, False
 
@@ -109,7 +109,7 @@ class SeatedRecipe:
     """Makes them. With `stays` none closes before that is set."""
 
     models: Models
-    stays: threading.RunEvent | None = None
+    stays: threading.Event | None = None
 
     def open_worker(self, note: Any) -> Worker:
         return Seated(note, self.models, self.stays)
@@ -165,7 +165,7 @@ def test_a_worker_that_does_not_close_makes_nobody_wait_for_ever(monkeypatch: py
     from orcabatch.engine.executors import leaving
 
     monkeypatch.setattr(leaving, "CLOSING_S", 0.05)
-    stays, said = threading.RunEvent(), []
+    stays, said = threading.Event(), []
     models = Models(1)
 
     def watch(event: RunEvent) -> None:
@@ -173,7 +173,7 @@ def test_a_worker_that_does_not_close_makes_nobody_wait_for_ever(monkeypatch: py
         if "does not close" in str(said):
             giving_up.set()
 
-    giving_up = threading.RunEvent()
+    giving_up = threading.Event()
     seats = SeatLimits(max=1, scope="model", ramp_per_s=0.0, wait_s=0.1)
     work = [task(0, tier="small"), task(1, tier="large")]
     running = run(

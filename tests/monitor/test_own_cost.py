@@ -21,7 +21,7 @@ MOST = 0.01
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="this system has no CPU clock of a thread")
 def test_the_sampling_thread_uses_less_than_a_hundredth_of_a_core():
     """From its start until after a sample, twice as often as by default; the CPU clock is that thread's own."""
-    sampled = threading.RunEvent()
+    sampled = threading.Event()
     with PerformanceMonitor({"monitoring": {"interval": 2.5}}) as monitor:
         monitor.samples = _Telling(sampled)
         (thread,) = (each for each in threading.enumerate() if each.name == "orcabatch-monitor")
@@ -34,7 +34,7 @@ def test_the_sampling_thread_uses_less_than_a_hundredth_of_a_core():
 class _Telling(list):
     """A list that tells when it gets its first entry."""
 
-    def __init__(self, event: threading.RunEvent) -> None:
+    def __init__(self, event: threading.Event) -> None:
         super().__init__()
         self._event = event
 

@@ -29,7 +29,7 @@ def until(condition, timeout_s=10.0):
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "the condition did not come true"
-        threading.RunEvent().wait(0.005)
+        threading.Event().wait(0.005)
 
 
 def test_a_new_monitor_has_the_five_series_empty_and_says_balanced():
