@@ -20,9 +20,9 @@ from dm_proof.configurations import CASES, break_files, configuration, write_fil
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.batch import DigitalModelBatch
-from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.postprocess import FileResult
-from orcabatch.digitalmodel.serial_order import AS_GIVEN, Order
+from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant
 from orcabatch.engine.contract import Task
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.work import OrcaFlexRecipe
@@ -145,7 +145,7 @@ def test_a_broken_first_file_hands_the_stop_time_over_and_nobody_was_done_too_ea
     assert done.stand == [1, 2]
     assert rows(tmp_path / "case_03_line1.csv")[-1][0] == "20.0"
     assert done.outcomes[1].value.settled == AS_GIVEN
-    assert done.outcomes[2].value.settled == Order(settled=True, stop_time=20.0)
+    assert done.outcomes[2].value.settled == Variant(settled=True, stop_time=20.0)
 
 
 def test_per_file_gives_each_file_its_own_end(files: list[Path], tmp_path: Path) -> None:
@@ -313,8 +313,8 @@ def test_an_interrupted_batch_writes_nothing_that_the_next_run_would_give_otherw
     written.touch()
     batch.payload(0)
     batch.noted(0, "settled", 20.0)
-    order = batch.payload(1).order
-    value = FileResult(None, None, (("line1", written),), None, "SimulationStopped", 30.0, order)
+    variant = batch.payload(1).variant
+    value = FileResult(None, None, (("line1", written),), None, "SimulationStopped", 30.0, variant)
     done = FileOutcome(files[1], "dm", Status.OK, value, index=1)
     assert batch.finished(1, done) == ()
     failed = FileOutcome(files[0], "dm", Status.FAILED, index=0)
@@ -339,7 +339,7 @@ def test_a_remembered_leader_settles_the_others_anew(files: list[Path], tmp_path
     assert ended(0, Status.FAILED) == ()
     batch.payload(1)
     assert ended(1, Status.OK, 30.0) == (2,)
-    assert batch.payload(2).order == Order(settled=True, stop_time=30.0)
+    assert batch.payload(2).variant == Variant(settled=True, stop_time=30.0)
 
 
 def test_a_copy_of_a_batch_is_for_trying(files: list[Path], tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ def test_all_variables_are_digitalmodels_own_pass_over_the_files(files: list[Pat
     ours, theirs = with_output(cfg, tmp_path / "ours"), with_output(cfg, tmp_path / "theirs")
     run(ours, threads=2).batch.pass_on()
     all_vars = importlib.import_module("digitalmodel.modules.orcaflex.all_vars")
-    with Voice():
+    with CapturedOutput():
         all_vars.AllVars().router(theirs)
     written = contents(tmp_path / "theirs")
     assert "dm_over_Line_var_data.csv" in written

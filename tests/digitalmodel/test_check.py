@@ -22,7 +22,7 @@ from orcabatch.digitalmodel.check.effective import effective_groups
 from orcabatch.digitalmodel.check.labels import name_faults
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, words_of
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
-from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.postprocess import described
 from orcabatch.digitalmodel.sources import find_sources
 
@@ -52,10 +52,10 @@ def known(file: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def layout() -> Any:
-    from orcabatch.digitalmodel.installed import find_layout
+def installation() -> Any:
+    from orcabatch.digitalmodel.installed import find_installation
 
-    return find_layout()
+    return find_installation()
 
 
 def summary(*columns: dict[str, Any], master: dict[str, Any] | None = None, label: Any = "g") -> dict[str, Any]:
@@ -187,21 +187,21 @@ def _rows(table: dict[str, list[dict[str, Any]]]) -> list[Any]:
     ]
 
 
-def computes(layout: Any, known: dict[str, Any], cfg: dict[str, Any], file: Path, folder: Path) -> bool:
+def computes(installation: Any, known: dict[str, Any], cfg: dict[str, Any], file: Path, folder: Path) -> bool:
     """Whether digitalmodel's own functions get a value, or the column they are asked for, out of this file."""
     own = AttributeDict(copy.deepcopy(cfg))
     own["Analysis"]["result_folder"] = str(folder)
     try:
-        with Voice() as voice:
+        with CapturedOutput() as captured:
             if own["orcaflex"]["postprocess"]["summary"]["flag"]:
-                layout.summary.get_summary_for_file(own, known, str(file))
+                installation.summary.get_summary_for_file(own, known, str(file))
             elif own["orcaflex"]["postprocess"]["linked_statistics"]["flag"]:
-                layout.linked.get_linked_statistics(own, known, str(file))
+                installation.linked.get_linked_statistics(own, known, str(file))
             else:
                 own["orcaflex_post_process"] = {}
-                layout.series.get_time_series_data(own, known, str(file))
+                installation.series.get_time_series_data(own, known, str(file))
                 header, *rows = (folder / f"{file.stem}_g.csv").read_text().splitlines()
-                return bool(rows) and not voice.serious and header.count(",") == 1
+                return bool(rows) and not captured.serious and header.count(",") == 1
     except Exception:  # noqa: BLE001 - whatever digitalmodel dies of
         return False
     return True
@@ -209,11 +209,11 @@ def computes(layout: Any, known: dict[str, Any], cfg: dict[str, Any], file: Path
 
 @pytest.mark.parametrize(("output", "asked"), _rows(FAILS))
 def test_what_is_called_proven_really_fails(
-    output: str, asked: dict[str, Any], layout: Any, known: dict[str, Any], file: Path, tmp_path: Path
+    output: str, asked: dict[str, Any], installation: Any, known: dict[str, Any], file: Path, tmp_path: Path
 ) -> None:
     """digitalmodel itself gets nothing out of such a column, and the check says so, naming the column."""
     cfg = MAKE[output](asked)
-    assert not computes(layout, known, cfg, file, tmp_path)
+    assert not computes(installation, known, cfg, file, tmp_path)
     found = proven(check_configuration(cfg))
     assert found
     assert all("group 'g'" in finding.place for finding in found)
@@ -221,11 +221,11 @@ def test_what_is_called_proven_really_fails(
 
 @pytest.mark.parametrize(("output", "asked"), _rows(RUNS))
 def test_what_digitalmodel_computes_is_never_called_proven(
-    output: str, asked: dict[str, Any], layout: Any, known: dict[str, Any], file: Path, tmp_path: Path
+    output: str, asked: dict[str, Any], installation: Any, known: dict[str, Any], file: Path, tmp_path: Path
 ) -> None:
     """It may be doubtful, but it runs."""
     cfg = MAKE[output](asked)
-    assert computes(layout, known, cfg, file, tmp_path)
+    assert computes(installation, known, cfg, file, tmp_path)
     assert proven(check_configuration(cfg)) == ()
 
 
@@ -237,33 +237,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=200)
 @given(drawn_configurations())
 def test_drawn_configurations_that_run_have_no_proven_mistake(
-    layout: Any, known: dict[str, Any], file: Path, folder: Path, drawn: tuple[tuple[str, ...], dict[str, Any]]
+    installation: Any, known: dict[str, Any], file: Path, folder: Path, drawn: tuple[tuple[str, ...], dict[str, Any]]
 ) -> None:
     """The proof's own configurations, with masters that bleed: where digitalmodel gets all columns, none is proven."""
     on, sections = drawn
     cfg = configuration([file], folder, *on, **sections)
     lost = "stands at two"  # labels are drawn twice on purpose, and do lose a column
     found = [str(one) for one in proven(check_configuration(cfg)) if lost not in one.problem]
-    assert found == [] or not runs(layout, known, cfg, file)
+    assert found == [] or not runs(installation, known, cfg, file)
 
 
-def runs(layout: Any, known: dict[str, Any], cfg: dict[str, Any], file: Path) -> bool:
+def runs(installation: Any, known: dict[str, Any], cfg: dict[str, Any], file: Path) -> bool:
     """Whether digitalmodel gets through a whole configuration without a complaint."""
     own = AttributeDict(copy.deepcopy(cfg))
     on = own["orcaflex"]["postprocess"]
     own["orcaflex_post_process"] = {}
     try:
-        with Voice() as voice:
-            layout.opp.OrcaFlexPostProcess().get_cfg_with_master_data(own)
+        with CapturedOutput() as captured:
+            installation.opp.OrcaFlexPostProcess().get_cfg_with_master_data(own)
             if on["summary"]["flag"]:
-                layout.summary.get_summary_for_file(own, known, str(file))
+                installation.summary.get_summary_for_file(own, known, str(file))
             if on["linked_statistics"]["flag"]:
-                layout.linked.get_linked_statistics(own, known, str(file))
+                installation.linked.get_linked_statistics(own, known, str(file))
             if on["time_series"]["flag"]:
-                layout.series.get_time_series_data(own, known, str(file))
+                installation.series.get_time_series_data(own, known, str(file))
     except Exception:  # noqa: BLE001 - whatever digitalmodel dies of
         return False
-    return not voice.serious
+    return not captured.serious
 
 
 @settings(max_examples=200)
@@ -272,13 +272,13 @@ def test_columns_are_what_digitalmodels_own_merge_makes(
     drawn: tuple[tuple[str, ...], dict[str, Any]], data: st.DataObject
 ) -> None:
     """Also where groups or columns are one object by an anchor."""
-    from orcabatch.digitalmodel.installed import find_layout
+    from orcabatch.digitalmodel.installed import find_installation
 
     on, sections = drawn
     cfg = configuration(["a.sim"], Path("/results"), *on, **sections)
     _share(cfg, data)
     expected = AttributeDict(copy.deepcopy(cfg))
-    find_layout().opp.OrcaFlexPostProcess().get_cfg_with_master_data(expected)
+    find_installation().opp.OrcaFlexPostProcess().get_cfg_with_master_data(expected)
     for section in SECTIONS:
         groups = effective_groups(cfg, section)
         theirs = expected[section]["groups"]
@@ -631,19 +631,19 @@ SHAPES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("sections", "words"), SHAPES)
-def test_a_section_of_the_wrong_shape_is_named(sections: dict[str, Any], words: str, layout: Any) -> None:
+def test_a_section_of_the_wrong_shape_is_named(sections: dict[str, Any], words: str, installation: Any) -> None:
     """digitalmodel cannot even begin; a master matters where its output is off too."""
     cfg = summary(HISTORY) | copy.deepcopy(sections)
     said = finding(cfg, words)
     assert said.proven
-    with pytest.raises((TypeError, KeyError, IndexError, AttributeError)), Voice():
-        _begin(layout, AttributeDict(copy.deepcopy(cfg)))
+    with pytest.raises((TypeError, KeyError, IndexError, AttributeError)), CapturedOutput():
+        _begin(installation, AttributeDict(copy.deepcopy(cfg)))
 
 
-def _begin(layout: Any, cfg: AttributeDict) -> None:
+def _begin(installation: Any, cfg: AttributeDict) -> None:
     """What digitalmodel does before it looks into a model."""
-    layout.opp.OrcaFlexPostProcess().get_cfg_with_master_data(cfg)
-    layout.summary.get_summary_for_file(cfg, {"run_status": "", "start_time": 0, "current_time": 0}, "a.sim")
+    installation.opp.OrcaFlexPostProcess().get_cfg_with_master_data(cfg)
+    installation.summary.get_summary_for_file(cfg, {"run_status": "", "start_time": 0, "current_time": 0}, "a.sim")
 
 
 @pytest.mark.parametrize(

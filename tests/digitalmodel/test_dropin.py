@@ -19,7 +19,7 @@ from dm_proof.configurations import CASES, break_files, column, configuration, w
 from dm_proof.harness import Reference, contents, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel import OrcaFlexPostProcess
-from orcabatch.digitalmodel.installed import find_layout
+from orcabatch.digitalmodel.installed import find_installation
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.errors import BatchError, OrcaFlexUnavailable
 
@@ -128,7 +128,7 @@ def test_other_methods_are_digitalmodels_own(files: list[Path], tmp_path: Path) 
     """A script that calls the merge itself gets digitalmodel's."""
     cfg, theirs = case(files, tmp_path), case(files, tmp_path)
     assert OrcaFlexPostProcess().get_cfg_with_master_data(cfg) is cfg
-    find_layout().opp.OrcaFlexPostProcess().get_cfg_with_master_data(theirs)
+    find_installation().opp.OrcaFlexPostProcess().get_cfg_with_master_data(theirs)
     assert cfg == theirs
     with pytest.raises(AttributeError):
         OrcaFlexPostProcess().no_such_method  # noqa: B018 - looked up on purpose
@@ -162,7 +162,7 @@ def test_mistakes_are_said_and_break_no_script(
             post.post_process_router(cfg)
         else:
             orcabatch.digitalmodel.install()
-            post = find_layout().opp.OrcaFlexPostProcess()
+            post = find_installation().opp.OrcaFlexPostProcess()
             post.post_process_router(AttributeDict(cfg))
             orcabatch.digitalmodel.uninstall()
         said = [text for text in post.result.warnings if "Statistik_Type" in text]
@@ -220,7 +220,7 @@ def test_installed_digitalmodels_own_engine_runs_in_parallel(
 
 def test_install_can_be_done_twice_and_undone(files: list[Path], tmp_path: Path) -> None:
     """Installing twice changes nothing more; uninstalling gives digitalmodel its own method back, once and for all."""
-    theirs = find_layout().opp.OrcaFlexPostProcess
+    theirs = find_installation().opp.OrcaFlexPostProcess
     original = theirs.post_process
     orcabatch.digitalmodel.install()
     patched = theirs.post_process
@@ -246,7 +246,7 @@ def test_visualisation_is_digitalmodels_own_call(
     cfg = case(files[:1], tmp_path)
     cfg["orcaflex"]["postprocess"]["visualization"]["flag"] = True
     seen: list[Any] = []
-    monkeypatch.setattr(find_layout().opp.opp_visualization, "get_visualizations", seen.append)
+    monkeypatch.setattr(find_installation().opp.opp_visualization, "get_visualizations", seen.append)
     OrcaFlexPostProcess().post_process_router(cfg)
     orcabatch.run_batch(copy.deepcopy(case(files[:1], tmp_path)), progress=False)
     assert len(seen) == 1
@@ -306,7 +306,7 @@ def test_what_is_done_without_a_word_is_seen_where_the_log_is_quiet(
             OrcaFlexPostProcess().post_process_router(cfg)
         else:
             request.getfixturevalue("installed")
-            find_layout().opp.OrcaFlexPostProcess().post_process_router(AttributeDict(cfg))
+            find_installation().opp.OrcaFlexPostProcess().post_process_router(AttributeDict(cfg))
     told = [item for item in caught if CUT in str(item.message)]
     assert (caplog.text.count(CUT), len(told)) == (logged, 1 - logged)
     assert all(item.filename == __file__ and "consistency: per_file" in str(item.message) for item in told)

@@ -25,7 +25,7 @@ from dm_proof.configurations import CASES, break_files, configuration, drawn_con
 from dm_proof.harness import contents, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.fast_paths import Curves, Names, ObjectTable, Row, completed, saving
-from orcabatch.digitalmodel.installed import Installation, find_layout
+from orcabatch.digitalmodel.installed import Installation, find_installation
 from orcabatch.digitalmodel.questions import questions_of
 
 pd = pytest.importorskip("pandas", reason="the tables are pandas'")
@@ -53,8 +53,8 @@ def orcaflex() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def layout(orcaflex: None) -> Installation:
-    return find_layout()
+def installation(orcaflex: None) -> Installation:
+    return find_installation()
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +172,9 @@ def test_names_are_listed_again_when_the_model_has_other_objects() -> None:
     assert names.of((SimpleNamespace(name="c"),)) == ["c"]
 
 
-def replaced(layout: Installation) -> list[bool]:
+def replaced(installation: Installation) -> list[bool]:
     """Whether something of ours is on digitalmodel: the tables of objects of both modules, the summary's pandas."""
-    summary, series = (inspect.getmodule(type(each)) for each in (layout.summary, layout.series))
+    summary, series = (inspect.getmodule(type(each)) for each in (installation.summary, installation.series))
     return [
         "get_model_objects" in vars(summary.of_objects),
         "get_model_objects" in vars(series.of_objects),
@@ -182,30 +182,30 @@ def replaced(layout: Installation) -> list[bool]:
     ]
 
 
-def test_what_is_put_on_digitalmodel_is_taken_off_with_the_last_user(layout: Installation) -> None:
+def test_what_is_put_on_digitalmodel_is_taken_off_with_the_last_user(installation: Installation) -> None:
     """Two files at once: after the first one ended all is still there, after the second nothing is."""
     inside, leave = threading.Event(), threading.Event()
 
     def other() -> None:
-        with saving(layout):
+        with saving(installation):
             inside.set()
             leave.wait(60)
 
     thread = threading.Thread(target=other)
-    with saving(layout):
+    with saving(installation):
         thread.start()
         assert inside.wait(60)
-    assert replaced(layout) == [True, True, True]
+    assert replaced(installation) == [True, True, True]
     leave.set()
     thread.join()
-    assert replaced(layout) == [False, False, False]
+    assert replaced(installation) == [False, False, False]
 
 
-def test_nothing_stands_in_for_other_threads(layout: Installation) -> None:
+def test_nothing_stands_in_for_other_threads(installation: Installation) -> None:
     """digitalmodel used on its own beside a batch gets its tables."""
-    summary = inspect.getmodule(type(layout.summary))
+    summary = inspect.getmodule(type(installation.summary))
     got: list[Any] = []
-    with saving(layout):
+    with saving(installation):
         assert type(summary.pd.DataFrame()) is not pd.DataFrame
         thread = threading.Thread(target=lambda: got.append(summary.pd.DataFrame()))
         thread.start()
@@ -213,20 +213,20 @@ def test_nothing_stands_in_for_other_threads(layout: Installation) -> None:
     assert type(got[0]) is pd.DataFrame
 
 
-def test_an_untested_digitalmodel_is_left_alone(layout: Installation) -> None:
+def test_an_untested_digitalmodel_is_left_alone(installation: Installation) -> None:
     """One changed source, and nothing is replaced nor foretold."""
-    edited = replace(layout, hashes={**layout.hashes, f"{layout.package}.opp_summary": "0" * 64})
+    edited = replace(installation, hashes={**installation.hashes, f"{installation.package}.opp_summary": "0" * 64})
     with saving(edited):
-        assert replaced(layout) == [False, False, False]
+        assert replaced(installation) == [False, False, False]
     on, sections = CASES["A"]
     assert not list(questions_of(configuration([], Path(), *on, **sections), edited))
 
 
-def test_a_failing_file_leaves_nothing_behind(layout: Installation) -> None:
+def test_a_failing_file_leaves_nothing_behind(installation: Installation) -> None:
     """An exception takes everything off too."""
-    with pytest.raises(KeyError), saving(layout):
+    with pytest.raises(KeyError), saving(installation):
         raise KeyError("a column without a name")
-    assert replaced(layout) == [False, False, False]
+    assert replaced(installation) == [False, False, False]
 
 
 HISTORIES = [
@@ -247,10 +247,10 @@ HISTORIES = [
 
 
 @contextmanager
-def counted_tables(layout: Installation) -> Iterator[list[Any]]:
+def counted_tables(installation: Installation) -> Iterator[list[Any]]:
     """The tables of objects that digitalmodel really makes."""
     made: list[Any] = []
-    owner = type(inspect.getmodule(type(layout.summary)).of_objects)
+    owner = type(inspect.getmodule(type(installation.summary)).of_objects)
     original = owner.get_model_objects
 
     def counting(self: Any, model: Any) -> Any:
@@ -265,12 +265,12 @@ def counted_tables(layout: Installation) -> Iterator[list[Any]]:
 
 
 def test_every_file_costs_one_joint_request_and_its_check_the_first_one_too(
-    layout: Installation, files: list[Path], tmp_path: Path
+    installation: Installation, files: list[Path], tmp_path: Path
 ) -> None:
     """Two log passes, one list of objects, no table of objects; digitalmodel makes a pass and a table per column."""
     groups = {"groups": [{"Label": "g", "Columns": copy.deepcopy(HISTORIES)}]}
     cfg = configuration(files, tmp_path, "summary", summary_settings=groups)
-    with counted_tables(layout) as tables, simulated.counting() as count:
+    with counted_tables(installation) as tables, simulated.counting() as count:
         result = orcabatch.run_batch(
             with_output(cfg, tmp_path / "ours"), performance=section(broker=True), progress=False
         )
@@ -331,7 +331,7 @@ def test_configurations_drawn_at_random_end_the_same_with_everything_on_and_off(
     assert any(survivors)
 
 
-def test_what_a_configuration_asks_is_known_where_it_is_certain(layout: Installation) -> None:
+def test_what_a_configuration_asks_is_known_where_it_is_certain(installation: Installation) -> None:
     """Ends of lines, points of vessels, statics and named periods; places that depend on the object are left out."""
 
     def column(**more: Any) -> dict[str, Any]:
@@ -357,7 +357,7 @@ def test_what_a_configuration_asks_is_known_where_it_is_certain(layout: Installa
     ]
     groups = {"groups": [{"Label": "g", "Columns": certain + uncertain}]}
     cfg = configuration([], Path(), "summary", summary_settings=groups)
-    asked, periods = list(questions_of(cfg, layout)), sys.modules["OrcFxAPI"].PeriodNum
+    asked, periods = list(questions_of(cfg, installation)), sys.modules["OrcFxAPI"].PeriodNum
     assert [question.period for question in asked] == [
         (float("-inf"), float("inf")), (5.0, 5.0), int(periods.LatestWave), int(periods.StaticState), (0.0, 10.0),
     ]  # fmt: skip

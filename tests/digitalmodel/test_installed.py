@@ -21,8 +21,14 @@ from dm_proof.harness import contents, run, settings, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel import batch as batch_module
 from orcabatch.digitalmodel.batch import DigitalModelBatch
-from orcabatch.digitalmodel.installed import TESTED, find_layout, locate
-from orcabatch.digitalmodel.output_capture import MOST_CONCERNS, MOST_LINES, Voice, hush, route
+from orcabatch.digitalmodel.installed import TESTED, find_installation, locate
+from orcabatch.digitalmodel.output_capture import (
+    MOST_CONCERNS,
+    MOST_LINES,
+    CapturedOutput,
+    capture_modules,
+    ignore_own_warnings,
+)
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 
@@ -39,18 +45,18 @@ def orcaflex() -> Iterator[None]:
 
 def test_the_installed_digitalmodel_is_known_to_the_last_line() -> None:
     """The published 0.0.9 is the one the proof runs on; its own serial loop has no pool."""
-    layout = find_layout()
-    assert (layout.package, layout.version) == ("digitalmodel.modules.orcaflex", "0.0.9")
-    assert layout.tested
-    assert layout.missing == ()
-    assert not layout.has_pool
-    assert layout.usable_states is None
+    installation = find_installation()
+    assert (installation.package, installation.version) == ("digitalmodel.modules.orcaflex", "0.0.9")
+    assert installation.tested
+    assert installation.missing == ()
+    assert not installation.has_pool
+    assert installation.usable_states is None
 
 
 def test_one_changed_character_makes_it_untested() -> None:
     """An edited clone changes no version."""
-    layout = find_layout()
-    edited = replace(layout, hashes={**layout.hashes, f"{layout.package}.opp_summary": "0" * 64})
+    installation = find_installation()
+    edited = replace(installation, hashes={**installation.hashes, f"{installation.package}.opp_summary": "0" * 64})
     assert not edited.tested
     assert edited.digest not in TESTED
 
@@ -59,9 +65,9 @@ def test_without_digitalmodel_the_message_says_what_to_install() -> None:
     """An environment without it: one line that names the extra."""
     code = (
         "import sys; sys.modules['digitalmodel'] = None\n"
-        "from orcabatch.digitalmodel.installed import find_layout, locate\n"
+        "from orcabatch.digitalmodel.installed import find_installation, locate\n"
         "assert locate() is None\n"
-        "try: find_layout()\n"
+        "try: find_installation()\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -74,8 +80,8 @@ def test_without_digitalmodel_the_message_says_what_to_install() -> None:
 def test_without_orcaflex_the_message_offers_the_simulated_one() -> None:
     """The real OrcFxAPI cannot be imported here, so digitalmodel cannot: said in those words."""
     code = (
-        "from orcabatch.digitalmodel.installed import find_layout\n"
-        "try: find_layout()\n"
+        "from orcabatch.digitalmodel.installed import find_installation\n"
+        "try: find_installation()\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -90,8 +96,8 @@ def test_a_missing_function_has_digitalmodels_own_call_run_and_says_why(
     files = write_files(tmp_path / "sims", count=2)
     on, sections = CASES["A"]
     cfg = with_output(configuration(files, tmp_path, *on, **sections), tmp_path / "native")
-    lacking = replace(find_layout(), missing=("opp_ts.get_time_series_data",))
-    monkeypatch.setattr(batch_module, "find_layout", lambda: lacking)
+    lacking = replace(find_installation(), missing=("opp_ts.get_time_series_data",))
+    monkeypatch.setattr(batch_module, "find_installation", lambda: lacking)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns in digitalmodel's own loop
         batch = DigitalModelBatch.from_cfg(cfg, settings=settings())
@@ -112,7 +118,7 @@ def speaker() -> Iterator[ModuleType]:
     module.__dict__.update(logging=logging, logger=logging.getLogger("speaking"))
     exec(code, module.__dict__)  # noqa: S102 - a module made on the spot
     sys.modules[module.__name__] = module
-    route("speaking_package")
+    capture_modules("speaking_package")
     yield module
     del sys.modules[module.__name__]
 
@@ -125,11 +131,11 @@ def test_each_thread_hears_its_own_file_and_the_terminal_nothing(
     barrier = threading.Barrier(8)
 
     def listen(number: int) -> None:
-        with Voice() as voice:
+        with CapturedOutput() as captured:
             barrier.wait()
             for _ in range(20):
                 speaker.speak(f"file {number}")
-        heard[number] = voice.told()
+        heard[number] = captured.told()
 
     threads = [threading.Thread(target=listen, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -154,7 +160,7 @@ def test_an_exception_takes_along_what_was_said_before(speaker: ModuleType) -> N
     """The traceback of a failed file holds digitalmodel's last words."""
 
     def fail() -> None:
-        with Voice():
+        with CapturedOutput():
             speaker.speak("about to fail")
             _ = 1 / 0
 
@@ -165,18 +171,18 @@ def test_an_exception_takes_along_what_was_said_before(speaker: ModuleType) -> N
 
 def test_a_flood_of_lines_is_cut_and_counted() -> None:
     """900 columns with one wrong name must not fill the metrics."""
-    with Voice() as voice:
+    with CapturedOutput() as captured:
         for number in range(MOST_LINES + 7):
-            voice.say("error", f"no such variable {number}")
-    assert voice.told()[-1] == "... and 7 more lines"
-    assert len(voice.concerns()) == MOST_CONCERNS + 1
+            captured.say("error", f"no such variable {number}")
+    assert captured.told()[-1] == "... and 7 more lines"
+    assert len(captured.concerns()) == MOST_CONCERNS + 1
 
 
 def test_digitalmodels_own_warnings_are_hushed_and_no_others() -> None:
     """Tables of more than a hundred columns warn for each file; the user's own code still warns."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        hush()
+        ignore_own_warnings()
         for module in ("digitalmodel.modules.orcaflex.opp_summary", "my_script", "orcabatch.digitalmodel"):
             warnings.warn_explicit(module, UserWarning, "file.py", 1, module=module)
     assert [str(item.message) for item in caught] == ["my_script", "orcabatch.digitalmodel"]

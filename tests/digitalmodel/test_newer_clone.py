@@ -118,10 +118,10 @@ def test_without_orcaflex_it_is_found_and_said_so(older: Path, tmp_path: Path) -
     """OrcFxAPI says that OrcaFlex is missing by a bare Exception, and the package imports it: nothing of it escapes."""
     (tmp_path / "OrcFxAPI.py").write_text('raise Exception("OrcaFlex not found")\n')
     program = (
-        "from orcabatch.digitalmodel.installed import find_layout, locate\n"
+        "from orcabatch.digitalmodel.installed import find_installation, locate\n"
         "from orcabatch.errors import OrcaFlexUnavailable\n"
         "print(locate())\n"
-        "try:\n    find_layout()\n"
+        "try:\n    find_installation()\n"
         "except OrcaFlexUnavailable as error:\n    print(error)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(older)])}

@@ -12,43 +12,43 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcabatch.digitalmodel.serial_order import AS_GIVEN, Needs, Order, Settling, needs_of, settle
+from orcabatch.digitalmodel.serial_order import AS_GIVEN, Needs, SerialOrder, Variant, needs_of, settle
 
 
 @dataclass(frozen=True)
 class Sim:
-    """A file as the state machine sees it: whether it loads, its stop time, and the orders under which it fails."""
+    """A file as the state machine sees it: whether it loads, its stop time, and the variants with which it fails."""
 
     loads: bool
     stop: float
     fails_as_leader: bool
     fails_under: frozenset[float | None]
 
-    def stands(self, order: Order) -> bool:
+    def stands(self, variant: Variant) -> bool:
         if not self.loads:
             return False
-        return order.stop_time not in self.fails_under if order.settled else not self.fails_as_leader
+        return variant.stop_time not in self.fails_under if variant.settled else not self.fails_as_leader
 
 
-def serially(files: list[Sim], needs: Needs) -> dict[int, Order]:
+def serially(files: list[Sim], needs: Needs) -> dict[int, Variant]:
     """What a serial loop does: the first file that stands changes the configuration, failed ones leave no trace."""
-    orders: dict[int, Order] = {}
+    variants: dict[int, Variant] = {}
     settled = AS_GIVEN
     for i, file in enumerate(files):
         if file.stands(settled):
-            orders[i] = settled
+            variants[i] = settled
             if needs.leader and settled == AS_GIVEN:
-                settled = Order(settled=True, stop_time=file.stop if needs.stop_time else None)
-    return orders
+                settled = Variant(settled=True, stop_time=file.stop if needs.stop_time else None)
+    return variants
 
 
-def in_parallel(files: list[Sim], needs: Needs, workers: int, draw: Any) -> dict[int, Order]:
+def in_parallel(files: list[Sim], needs: Needs, workers: int, draw: Any) -> dict[int, Variant]:
     """The same through the state machine, with workers that take turns as `draw` says."""
-    state, waiting = Settling(needs, len(files)), list(range(len(files)))
-    running: dict[int, tuple[Order, bool]] = {}
-    ended: dict[int, Order | None] = {}
+    state, waiting = SerialOrder(needs, len(files)), list(range(len(files)))
+    running: dict[int, tuple[Variant, bool]] = {}
+    ended: dict[int, Variant | None] = {}
     for _ in range(10_000):
-        moves = [("start", i) for i in waiting if state.order(i) is not None and len(running) < workers]
+        moves = [("start", i) for i in waiting if state.variant(i) is not None and len(running) < workers]
         moves += [("end" if told else "load", i) for i, (_, told) in running.items()]
         if not moves:
             break
@@ -61,15 +61,15 @@ def in_parallel(files: list[Sim], needs: Needs, workers: int, draw: Any) -> dict
             running[i] = (running[i][0], True)
             redo = state.loaded(i, files[i].stop) if needs.stop_time else ()
         else:
-            order, _ = running.pop(i)
-            ok = files[i].stands(order)
-            ended[i] = order if ok else None
+            variant, _ = running.pop(i)
+            ok = files[i].stands(variant)
+            ended[i] = variant if ok else None
             redo = state.finished(i, ok=ok, unloadable=not files[i].loads)
         assert not set(redo) & set(running)
         waiting += redo
     assert not waiting, "a file waits for ever"
     assert not running
-    return {i: order for i, order in ended.items() if order is not None}
+    return {i: variant for i, variant in ended.items() if variant is not None}
 
 
 sims = st.builds(
@@ -93,23 +93,23 @@ def test_any_order_of_events_gives_what_the_serial_loop_gives(
 
 def test_nobody_waits_where_the_configuration_needs_nothing() -> None:
     """Without open periods and currents every file may start at once, as given."""
-    state = Settling(Needs(), 5)
-    assert [state.order(i) for i in range(5)] == [AS_GIVEN] * 5
+    state = SerialOrder(Needs(), 5)
+    assert [state.variant(i) for i in range(5)] == [AS_GIVEN] * 5
 
 
 def test_only_the_leader_starts_before_its_stop_time_is_known() -> None:
     """With an open period the others wait until the first is loaded, not until it is finished."""
-    state = Settling(Needs(stop_time=True, leader=True), 3)
+    state = SerialOrder(Needs(stop_time=True, leader=True), 3)
     state.started(0)
-    assert [state.order(i) is not None for i in range(3)] == [True, False, False]
+    assert [state.variant(i) is not None for i in range(3)] == [True, False, False]
     redo = state.loaded(0, 60.0)
     assert redo == ()
-    assert [state.order(i) for i in range(3)] == [AS_GIVEN, Order(True, 60.0), Order(True, 60.0)]
+    assert [state.variant(i) for i in range(3)] == [AS_GIVEN, Variant(True, 60.0), Variant(True, 60.0)]
 
 
 def test_a_failed_leader_hands_over_and_what_differs_is_done_again() -> None:
     """When the leader fails after all, the next one leads, and files done with the old stop time are done again."""
-    state = Settling(Needs(stop_time=True, leader=True), 3)
+    state = SerialOrder(Needs(stop_time=True, leader=True), 3)
     state.started(0)
     state.loaded(0, 60.0)
     for i in (1, 2):
@@ -119,12 +119,12 @@ def test_a_failed_leader_hands_over_and_what_differs_is_done_again() -> None:
         assert redo == ()
     redo = state.finished(0, ok=False)
     assert redo == (1, 2)
-    assert [state.order(i) for i in (1, 2)] == [AS_GIVEN, Order(True, 100.0)]
+    assert [state.variant(i) for i in (1, 2)] == [AS_GIVEN, Variant(True, 100.0)]
 
 
 def test_followers_keep_their_results_when_the_new_leader_stops_at_the_same_time() -> None:
     """The stop time is what matters, not whose it is: only the new leader itself is done again."""
-    state = Settling(Needs(stop_time=True, leader=True), 3)
+    state = SerialOrder(Needs(stop_time=True, leader=True), 3)
     state.started(0)
     state.loaded(0, 60.0)
     for i in (1, 2):
@@ -192,7 +192,7 @@ def test_settling_ends_open_periods_and_appends_indices() -> None:
     assert cfg["summary_settings"]["groups"][0]["Columns"][1]["Variable"] == ["RefCurrentSpeed", 0]
 
 
-def steps(state: Settling, events: Any) -> int:
+def steps(state: SerialOrder, events: Any) -> int:
     """Lines of `serial_order.py` that run for the events, and hundreds of bytes that they move."""
     lines, moved = 0, 0
 
@@ -238,12 +238,12 @@ def leaders_fail_last(count: int) -> Any:
 def nothing_loads(count: int) -> Any:
     """Every file fails in loading, the leader last."""
     for i in reversed(range(count)):
-        yield lambda state, i=i: (state.started(i), state.finished(i, ok=False, unloadable=True), state.order(0))
+        yield lambda state, i=i: (state.started(i), state.finished(i, ok=False, unloadable=True), state.variant(0))
 
 
 @pytest.mark.parametrize("events", [all_well, leaders_fail_last, nothing_loads])
 @pytest.mark.parametrize("needs", [Needs(), Needs(stop_time=True, leader=True)])
 def test_ten_times_the_files_cost_ten_times_the_steps(events: Any, needs: Needs) -> None:
     """Counted in lines that run and in bytes that are moved, whoever fails and in which order."""
-    few, many = (steps(Settling(needs, count), events(count)) for count in (100, 1_000))
+    few, many = (steps(SerialOrder(needs, count), events(count)) for count in (100, 1_000))
     assert many < 15 * few

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orcabatch.cli.checks import Check, Level
 from orcabatch.digitalmodel.base_config import base_configuration
-from orcabatch.digitalmodel.installed import find_layout, locate
+from orcabatch.digitalmodel.installed import find_installation, locate
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, find_binding
 from orcabatch.orcaflex.failures import LICENCE, status_of
@@ -130,18 +130,18 @@ def _licence(binding: Binding) -> Check:
 
 def _state() -> Iterator[Check]:
     try:
-        layout = find_layout()
+        installation = find_installation()
     except OrcaFlexUnavailable:
         yield Check(DIGITALMODEL, "whether it is a tested one cannot be told without OrcFxAPI", Level.NOTE)
         return
     except DigitalModelError as error:
         yield Check(DIGITALMODEL, str(error), Level.MEND)
         return
-    if layout.missing:
-        lacks = ", ".join(layout.missing)
+    if installation.missing:
+        lacks = ", ".join(installation.missing)
         said = f"it lacks {lacks}, so its own run would be called, one file after the other"
         yield Check(DIGITALMODEL, said, Level.NOTE, "use digitalmodel 0.0.9, or ask for support of this version")
-    elif layout.tested:
+    elif installation.tested:
         yield Check(DIGITALMODEL, "its sources are ones that were tested")
     else:
         remedy = "after a run, compare some files: orcabatch verify --prove RESULT"

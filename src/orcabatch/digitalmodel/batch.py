@@ -23,16 +23,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
-from orcabatch.digitalmodel.caching import Determined, common_outputs, packed, respelled, unpacked
+from orcabatch.digitalmodel.caching import Determinants, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_keys, series_names
-from orcabatch.digitalmodel.installed import Installation, find_layout
+from orcabatch.digitalmodel.installed import Installation, find_installation
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
 from orcabatch.digitalmodel.notices import after, before, foreseen, listed_again, otherwise
-from orcabatch.digitalmodel.output_capture import Voice
-from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FileOrder, FileResult, Writing
+from orcabatch.digitalmodel.output_capture import CapturedOutput
+from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult, Writing
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
-from orcabatch.digitalmodel.serial_order import Needs, Settling, may_need, needs_of, settle, visits_files, writes_series
+from orcabatch.digitalmodel.serial_order import (
+    Needs,
+    SerialOrder,
+    may_need,
+    needs_of,
+    settle,
+    visits_files,
+    writes_series,
+)
 from orcabatch.digitalmodel.silent import Subject
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
@@ -86,25 +94,25 @@ class DigitalModelBatch(Batch):
         given: Mapping[str, Any],
         settings: Settings,
         cfg: AttributeDict,
-        layout: Installation | None,
+        installation: Installation | None,
         *,
         looked: bool = False,
     ) -> None:
-        self._given, self._settings, self._cfg, self._layout = given, settings, cfg, layout
+        self._given, self._settings, self._cfg, self._installation = given, settings, cfg, installation
         self._post = _IN_ROUTER.get()
         self._in_router = self._post is not None
         self._asked = json_safe(without_masters(given) if self._in_router else given)
-        self._determined = Determined.of_batch(self._asked, cfg, layout, looked=looked)
+        self._determined = Determinants.of_batch(self._asked, cfg, installation, looked=looked)
         self.name = str(cfg["Analysis"]["file_name"])
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
         self.files = tuple(sim_file(item) for item in self._list)
         self._times = Counter(self.files)
-        self.warnings = foreseen(layout, cfg) + listed_again(self.files)
+        self.warnings = foreseen(installation, cfg) + listed_again(self.files)
         self._written: dict[int, tuple[Path, ...]] = {}
         self._shown: dict[int, list[str]] = {}
         self._serial_needs = needs_of(cfg)
-        self._understood = layout is not None or not self._determined.with_masters
-        self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
+        self._understood = installation is not None or not self._determined.with_masters
+        self._state = SerialOrder(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
     def __copy__(self) -> Self:
         """One to try events on, which leave this one as it is."""
@@ -129,12 +137,12 @@ class DigitalModelBatch(Batch):
         """
         own = AttributeDict(copy.deepcopy(dict(cfg)))
         check_keys(own)
-        layout, looked = None if planning else find_layout(), False
-        if layout is not None and not layout.missing:
+        installation, looked = None if planning else find_installation(), False
+        if installation is not None and not installation.missing:
             check_folder(own)
             if not _IN_ROUTER.get():
-                looked = merge_masters(layout, own)
-        batch = cls(cfg, settings, own, layout, looked=looked)
+                looked = merge_masters(installation, own)
+        batch = cls(cfg, settings, own, installation, looked=looked)
         check_collisions(own, batch.files)
         return batch
 
@@ -144,7 +152,7 @@ class DigitalModelBatch(Batch):
         io = self._settings.io
         behind = io.write_behind if io.async_enabled else 0
         writing = Writing(io.buffer_size, io.use_compression, self._settings.memory.preallocation, behind)
-        digest = self._layout.digest if self._layout is not None and not self._layout.missing else ""
+        digest = self._installation.digest if self._installation is not None and not self._installation.missing else ""
         return DigitalModelPostProcess(dict(self._cfg), writing, digest, self._settings.check != "off")
 
     @property
@@ -160,12 +168,12 @@ class DigitalModelBatch(Batch):
 
     def ready(self, i: int) -> bool:
         """Whether file `i` may start now; False: it waits for the first file to be loaded."""
-        return self._state.order(i) is not None
+        return self._state.variant(i) is not None
 
-    def payload(self, i: int) -> FileOrder:
+    def payload(self, i: int) -> FilePayload:
         """What goes to the worker with file `i`; to be asked when it starts."""
         again = self._times[self.files[i]] > 1
-        return FileOrder(self._list[i], self._state.started(i), tells=self._state.needs.stop_time, again=again)
+        return FilePayload(self._list[i], self._state.started(i), tells=self._state.needs.stop_time, again=again)
 
     def noted(self, i: int, subject: str, content: Any) -> tuple[int, ...]:
         """A worker said something about file `i`; returns the finished files that have to be done again."""
@@ -174,7 +182,7 @@ class DigitalModelBatch(Batch):
     def finished(self, i: int, outcome: FileOutcome) -> tuple[int, ...]:
         """File `i` ended; returns the finished files that have to be done again.
 
-        The file itself is among them where it was done under an order that does not hold any more.
+        The file itself is among them where it was done with a configuration that does not hold any more.
         """
         if outcome.status is Status.CANCELLED:
             return ()
@@ -196,9 +204,9 @@ class DigitalModelBatch(Batch):
         Raises:
             OutputError: an output cannot be written.
         """
-        layout = self._layout or find_layout()
-        if layout.missing:
-            run_natively(layout, self._given, self._post)
+        installation = self._installation or find_installation()
+        if installation.missing:
+            run_natively(installation, self._given, self._post)
             return Conclusion((), self.warnings)
         failed_files = self.result_folder / f"{self.name}{SUFFIX}"
         if not complete:
@@ -209,15 +217,15 @@ class DigitalModelBatch(Batch):
         self._take_back(outcomes)
         _keep_log(outcomes)
         left = AttributeDict(self._cfg)  # a record may take the place of a section that is still read here
-        with Voice():
+        with CapturedOutput():
             self._leave_in_cfg(left, outcomes)
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
-            outputs += combine.save_summaries(layout, left, outcomes, failed_rows=failed_rows)
-            outputs += combine.save_linked(layout, left, outcomes)
+            outputs += combine.save_summaries(installation, left, outcomes, failed_rows=failed_rows)
+            outputs += combine.save_linked(installation, left, outcomes)
         outputs += save_failed_files(failed_files, outcomes)
         _write_back(left, self._given)
         if self._in_router and self._visits_files():
-            vars(self._post).update(attributes_left(layout, self._cfg, outcomes))
+            vars(self._post).update(attributes_left(installation, self._cfg, outcomes))
         warnings = self.warnings + otherwise(self._subject, outcomes)
         return Conclusion(tuple(outputs), warnings, after(self._subject, outcomes))
 
@@ -242,7 +250,7 @@ class DigitalModelBatch(Batch):
         """
         if not self._in_router:
             cfg = AttributeDict(self._given, orcaflex=self._cfg["orcaflex"])  # linked statistics may be recorded there
-            pass_on(self._layout or find_layout(), cfg)
+            pass_on(self._installation or find_installation(), cfg)
 
     def proof(
         self, outcomes: Sequence[FileOutcome], orcaflex: str, *, digitalmodel: str | None = None
@@ -254,7 +262,7 @@ class DigitalModelBatch(Batch):
             orcaflex: `real` or `simulated`.
             digitalmodel: which one made the results; None: the one that was found.
         """
-        if digitalmodel is None and (self._layout is None or self._layout.missing):
+        if digitalmodel is None and (self._installation is None or self._installation.missing):
             return None
         return ProofInput.of_batch(
             self._asked,
@@ -288,11 +296,11 @@ class DigitalModelBatch(Batch):
         Only of use once `ready(i)`; None where it cannot be told: digitalmodel itself runs the batch, the configuration
         holds what has no exact form, or what a newer clone learns from the files is not known yet.
         """
-        order = self._state.order(i) if self._understood else None
+        variant = self._state.variant(i) if self._understood else None
         if i not in self._shown:  # asked several times, and the file may lie on a slow drive
             self._shown[i] = self._determined.shown(self._list[i])
         compressed = self._settings.io.use_compression
-        return self._determined.by(self._shown[i], order, self.result_folder, compressed=compressed)
+        return self._determined.of_file(self._shown[i], variant, self.result_folder, compressed=compressed)
 
     @property
     def hints_depend_on(self) -> dict[str, Any] | None:
@@ -312,7 +320,7 @@ class DigitalModelBatch(Batch):
         if not all(isinstance(need, bool) for need in hints.values()):
             raise TypeError("needs are yes or no")
         self._serial_needs, self._understood = Needs(**hints), True
-        self._state = Settling(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
+        self._state = SerialOrder(self._serial_needs if self.consistency == "serial" else Needs(), len(self.files))
 
     def pack(self, value: FileResult) -> dict[str, Any]:
         """A file's result as plain values and frames."""
@@ -327,7 +335,7 @@ class DigitalModelBatch(Batch):
         result = unpacked(stored, self.result_folder)
         if not self._determined.shows_paths:
             result = respelled(result, self._list[i], self._cfg["Analysis"]["result_folder"])
-        if self._layout is not None:  # else nothing is folded, and pandas need not be imported
+        if self._installation is not None:  # else nothing is folded, and pandas need not be imported
             for frames in (result.summary, result.linked):
                 dict(frames or {})
         return result
@@ -343,7 +351,7 @@ class DigitalModelBatch(Batch):
 
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> dict[str, Any] | None:
         """What a later run needs to write the common outputs again; None where there is more to be done than that."""
-        if self._layout is None or self._layout.missing or self._in_router or asks_beyond(self._cfg):
+        if self._installation is None or self._installation.missing or self._in_router or asks_beyond(self._cfg):
             return None
         own = {path for outcome in outcomes for path in self.written(outcome.value)}
         common = common_outputs([path for path in outputs if path not in own], self.result_folder, self.name)
@@ -361,7 +369,7 @@ class DigitalModelBatch(Batch):
         return Subject(self.name, self._cfg, self._serial_needs, self.consistency, self.files)
 
     def _found(self) -> str:
-        return f"{self._layout.version} ({self._layout.package})" if self._layout is not None else ""
+        return f"{self._installation.version} ({self._installation.package})" if self._installation is not None else ""
 
     def _native_consistency(self) -> str:
         pool = self._cfg.get("parallel_processing") or {}
@@ -369,12 +377,12 @@ class DigitalModelBatch(Batch):
         return "per_file" if pooled else "serial"
 
     def _visits_files(self) -> bool:
-        native = self._layout is not None and bool(self._layout.missing)
+        native = self._installation is not None and bool(self._installation.missing)
         return not native and visits_files(self._cfg)
 
     def _standing(self, outcome: FileOutcome) -> FileOutcome:
-        """The outcome, or a cancelled one where it was made under an order that does not hold any more."""
-        if not outcome.ok or outcome.value.settled == self._state.order(outcome.index):
+        """The outcome, or a cancelled one where it was made with a configuration that does not hold any more."""
+        if not outcome.ok or outcome.value.settled == self._state.variant(outcome.index):
             return outcome
         said = "stopped before it was done again with the configuration that an earlier file settles; run it again"
         return replace(outcome, status=Status.CANCELLED, value=None, error=said, cause=Cause.CANCELLED)

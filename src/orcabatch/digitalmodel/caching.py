@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.gaps import Gap
 from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
-from orcabatch.digitalmodel.serial_order import Order, flagged
+from orcabatch.digitalmodel.serial_order import Variant, flagged
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
@@ -46,7 +46,7 @@ STAMP = "{name}"
 
 
 @dataclass(frozen=True, slots=True)
-class Determined:
+class Determinants:
     """What the results of a batch depend on, besides the `.sim` files and the versions of packages.
 
     Attributes:
@@ -68,47 +68,51 @@ class Determined:
 
     @classmethod
     def of_batch(
-        cls, asked: Mapping[str, Any], merged: Mapping[str, Any], layout: Installation | None, *, looked: bool
-    ) -> Determined:
-        """From the configuration as given (JSON-safe) and as merged; without a layout, from the sources alone.
+        cls, asked: Mapping[str, Any], merged: Mapping[str, Any], installation: Installation | None, *, looked: bool
+    ) -> Determinants:
+        """From the configuration as given (JSON-safe) and as merged; without an installation, from the sources alone.
 
         Args:
             asked: the configuration as given, JSON-safe.
             merged: with its masters merged, and whatever else digitalmodel does to it before the first file.
-            layout: the digitalmodel that was imported; None: only planned, so nothing was merged.
+            installation: the digitalmodel that was imported; None: only planned, so nothing was merged.
             looked: whether merging looked into `.sim` files.
         """
         with_masters = any(key.endswith("_settings_master") for key in asked)
-        found = find_sources() if layout is None else layout
+        found = find_sources() if installation is None else installation
         shows_paths = found is None or not found.tested or flagged(asked, SHOWING_PATHS)
         configuration = configuration_hash(asked, spelled=shows_paths)
-        if layout is None:
+        if installation is None:
             source = None if found is None else f"{found.package} {found.digest}"
             return cls(configuration, None, source, found is not None and found.has_pool, with_masters, shows_paths)
-        source = None if layout.missing or layout.edited else f"{layout.package} {layout.digest}"
+        source = (
+            None if installation.missing or installation.edited else f"{installation.package} {installation.digest}"
+        )
         learnt = configuration_hash(json_safe(merged), spelled=shows_paths) if looked else None
-        return cls(configuration, learnt, source, layout.has_pool, with_masters, shows_paths)
+        return cls(configuration, learnt, source, installation.has_pool, with_masters, shows_paths)
 
     def shown(self, item: Any) -> list[str]:
         """What results may say of a file: its name as it is spelled, or what summaries make of that."""
         return [str(item)] if self.shows_paths else _as_summaries_name(item)
 
-    def by(self, shown: list[str], order: Order | None, folder: Path, *, compressed: bool) -> dict[str, Any] | None:
+    def of_file(
+        self, shown: list[str], variant: Variant | None, folder: Path, *, compressed: bool
+    ) -> dict[str, Any] | None:
         """All that determines one file's result; None where it cannot be told.
 
         Args:
             shown: of the file, as it stands in the configuration's list.
-            order: how the file is done; None: not known yet.
+            variant: how the file is done; None: not known yet.
             folder: where its output files are written.
             compressed: whether they are compressed.
         """
-        if order is None or self.configuration is None or self.digitalmodel is None:
+        if variant is None or self.configuration is None or self.digitalmodel is None:
             return None
         return {
             "configuration": self.configuration,
             "merged": self.merged,
             "item": shown,
-            "settled": [order.settled, order.stop_time],
+            "settled": [variant.settled, variant.stop_time],
             "output": [str(folder) if self.shows_paths else place_of(folder), compressed],
             "digitalmodel": self.digitalmodel,
         }
@@ -209,7 +213,7 @@ def unpacked(stored: Any, folder: Path) -> FileResult:
         record=checked(stored["record"], dict, NoneType),
         run_status=checked(stored["run_status"], str),
         stop_time=checked(stored["stop_time"], *NUMBERS),
-        settled=Order(checked(settled, bool), checked(stop_time, *NUMBERS, NoneType)),
+        settled=Variant(checked(settled, bool), checked(stop_time, *NUMBERS, NoneType)),
         simulated_to=checked(stored["simulated_to"], *NUMBERS, NoneType),
         complete=checked(stored["complete"], bool),
         gaps=tuple(_gap(*gap) for gap in checked(stored["gaps"], list)),

@@ -31,31 +31,35 @@ BLOCK_BYTES = 1_000_000
 
 
 def save_summaries(
-    layout: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], *, failed_rows: bool
+    installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], *, failed_rows: bool
 ) -> list[Path]:
     """Fold and save the summaries with digitalmodel's own functions; returns what was written.
 
     Raises:
         OutputError: a summary cannot be written, or digitalmodel cannot make it of these results.
     """
-    together = _folded(layout.summary.add_file_result_to_all_results, [_result(o).summary for o in outcomes if o.ok])
+    together = _folded(
+        installation.summary.add_file_result_to_all_results, [_result(o).summary for o in outcomes if o.ok]
+    )
     edit = _row_inserter(outcomes) if failed_rows else None
     written: list[Path] = []
     with written_by(_whole(written, edit)), _in_words("summaries", _DATES):
-        layout.summary.save_summary(together, cfg)
+        installation.summary.save_summary(together, cfg)
     return written
 
 
-def save_linked(layout: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome]) -> list[Path]:
+def save_linked(installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome]) -> list[Path]:
     """Fold and save the linked statistics with digitalmodel's own functions; its record replaces `cfg[basename]`.
 
     Raises:
         OutputError: a table cannot be written, or digitalmodel cannot make it of these results.
     """
-    together = _folded(layout.linked.add_file_result_to_all_results, [_result(o).linked for o in outcomes if o.ok])
+    together = _folded(
+        installation.linked.add_file_result_to_all_results, [_result(o).linked for o in outcomes if o.ok]
+    )
     written: list[Path] = []
     with written_by(_whole(written, None)), _in_words("linked statistics", _LABELS):
-        layout.linked.save_linked_statistics(together, cfg)
+        installation.linked.save_linked_statistics(together, cfg)
     return written
 
 

@@ -19,10 +19,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.batch import inside_router
-from orcabatch.digitalmodel.installed import Installation, find_layout, open_gate
+from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import line_names
-from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import and_more
@@ -62,10 +62,10 @@ class OrcaFlexPostProcess:
             BatchError: files failed, and `on_failure` is `raise`.
         """
         own, view = self._own(cfg), AttributeDict(cfg)
-        layout = _found(cfg)
+        installation = _found(cfg)
         try:
-            with Voice(), inside_router(self):
-                _check_licence(layout)
+            with CapturedOutput(), inside_router(self):
+                _check_licence(installation)
                 own.post_process_router(view)
         finally:
             cfg.update(view)
@@ -86,10 +86,10 @@ class OrcaFlexPostProcess:
 
     def _own(self, cfg: Mapping[str, Any]) -> Any:
         """An object of digitalmodel's own class, but for the methods that visit files."""
-        layout = _found(cfg)
-        own = layout.opp.OrcaFlexPostProcess(self._cfg)
+        installation = _found(cfg)
+        own = installation.opp.OrcaFlexPostProcess(self._cfg)
         own.post_process = self.post_process
-        own._discover_line_names = functools.partial(line_names, layout)  # a newer clone's loader swaps stdout
+        own._discover_line_names = functools.partial(line_names, installation)  # a newer clone's loader swaps stdout
         return own
 
 
@@ -174,17 +174,17 @@ def _found(cfg: Mapping[str, Any]) -> Installation:
     """The installed digitalmodel, over the OrcaFlex that the configuration chooses."""
     find_binding("simulated" if (cfg.get("performance") or {}).get("orcaflex") == "simulated" else "real")
     open_gate()
-    return find_layout()
+    return find_installation()
 
 
-def _check_licence(layout: Installation) -> None:
+def _check_licence(installation: Installation) -> None:
     """As digitalmodel asks: can a model be made?
 
     Raises:
         OrcaFlexUnavailable: it cannot.
     """
     try:
-        available = layout.ou.is_orcaflex_available()
+        available = installation.ou.is_orcaflex_available()
     except Exception as error:
         if type(error) is not Exception:
             raise

@@ -63,12 +63,12 @@ _SAVING: ContextVar[Names | None] = ContextVar("orcabatch_digitalmodel_saving", 
 
 
 @contextmanager
-def saving(layout: Installation) -> Iterator[None]:
+def saving(installation: Installation) -> Iterator[None]:
     """Leave the waste out while this block lasts, in this thread; nothing for an untested digitalmodel."""
-    if not layout.tested:
+    if not installation.tested:
         yield
         return
-    _INSTALLED.acquire(layout)
+    _INSTALLED.acquire(installation)
     token = _SAVING.set(Names())
     try:
         yield
@@ -208,11 +208,11 @@ class _Installed:
         self._lock, self._users = threading.Lock(), 0
         self._undo: list[Callable[[], None]] = []
 
-    def acquire(self, layout: Installation) -> None:
+    def acquire(self, installation: Installation) -> None:
         with self._lock:
             self._users += 1
             if self._users == 1:
-                self._install(layout)
+                self._install(installation)
 
     def release(self) -> None:
         with self._lock:
@@ -220,8 +220,10 @@ class _Installed:
             while not self._users and self._undo:
                 self._undo.pop()()
 
-    def _install(self, layout: Installation) -> None:
-        summary, series = (inspect.getmodule(type(instance)) for instance in (layout.summary, layout.series))
+    def _install(self, installation: Installation) -> None:
+        summary, series = (
+            inspect.getmodule(type(instance)) for instance in (installation.summary, installation.series)
+        )
         for module in (summary, series):
             objects = vars(module).get("of_objects")
             if objects is not None and TABLE_OF_OBJECTS not in vars(objects):

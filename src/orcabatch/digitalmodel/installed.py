@@ -3,8 +3,8 @@
 Three layouts are known: `digitalmodel.solvers.orcaflex` (newer clones), `digitalmodel.orcaflex` (some between) and
 `digitalmodel.modules.orcaflex` (0.0.9). One small set of functions gives the same bytes on all; this module finds them,
 says by source hashes whether they are ones that were tested, and brings digitalmodel into a state in which it can be
-called from threads. Nothing of digitalmodel is imported before `find_layout` is called. Does not call the functions
-(`orcabatch.digitalmodel.postprocess`).
+called from threads. Nothing of digitalmodel is imported before `find_installation` is called. Does not call the
+functions (`orcabatch.digitalmodel.postprocess`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import psutil
 
 from orcabatch.digitalmodel.frames import route_frames
 from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_orcfxapi
-from orcabatch.digitalmodel.output_capture import hush, route
+from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_warnings
 from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 from orcabatch.versions import installed_version
@@ -113,12 +113,12 @@ class Installation:
 
         Its lines go to whoever listens, its tables to whoever writes, and it uses the OrcFxAPI that is there now.
         """
-        hush()
+        ignore_own_warnings()
         present = sys.modules.get(ORCFXAPI)
         with _PREPARING:
             if _PREPARED.get(self.package) is present is not None:
                 return
-            route(self.package, "assetutilities.modules.data_exploration")
+            capture_modules(self.package, "assetutilities.modules.data_exploration")
             series = inspect.getmodule(type(self.series))
             if series is not None and "pd" in vars(series):
                 route_frames(series)
@@ -126,7 +126,7 @@ class Installation:
             _PREPARED[self.package] = present
 
 
-def find_layout() -> Installation:
+def find_installation() -> Installation:
     """The installed digitalmodel, imported and prepared.
 
     Raises:
@@ -134,9 +134,9 @@ def find_layout() -> Installation:
         OrcaFlexUnavailable: it cannot be imported because OrcFxAPI cannot.
     """
     with _PREPARING:
-        layout = _found()
-        layout.prepare()
-    return layout
+        installation = _found()
+        installation.prepare()
+    return installation
 
 
 def open_gate() -> None:
@@ -161,8 +161,8 @@ def _found() -> Installation:
         )
     package, folder = found
     early = f"{package}.opp" in sys.modules
-    layout = _described(package, folder, _imported(package))
-    return replace(layout, edited=early and _edited_since_start(source_files(package, folder).values()))
+    installation = _described(package, folder, _imported(package))
+    return replace(installation, edited=early and _edited_since_start(source_files(package, folder).values()))
 
 
 def locate() -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.serial_order import flagged
 from orcabatch.errors import SettingsError
 from orcabatch.orcaflex.binding import find_binding
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
 
-def merge_masters(layout: Installation, cfg: AttributeDict) -> bool:
+def merge_masters(installation: Installation, cfg: AttributeDict) -> bool:
     """Merge the masters into `cfg`, in place, with digitalmodel's own function.
 
     Returns:
@@ -32,7 +32,7 @@ def merge_masters(layout: Installation, cfg: AttributeDict) -> bool:
     Raises:
         SettingsError: digitalmodel cannot merge them.
     """
-    own = layout.opp.OrcaFlexPostProcess
+    own = installation.opp.OrcaFlexPostProcess
     looked = False
 
     class Guarded(own):  # type: ignore[misc, valid-type]
@@ -41,10 +41,10 @@ def merge_masters(layout: Installation, cfg: AttributeDict) -> bool:
         def _discover_line_names(self, cfg: Any) -> list[str]:
             nonlocal looked
             looked = True
-            return line_names(layout, cfg)
+            return line_names(installation, cfg)
 
     try:
-        with Voice():
+        with CapturedOutput():
             Guarded().get_cfg_with_master_data(cfg)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise SettingsError(
@@ -54,42 +54,42 @@ def merge_masters(layout: Installation, cfg: AttributeDict) -> bool:
     return looked
 
 
-def line_names(layout: Installation, cfg: Any) -> list[str]:
+def line_names(installation: Installation, cfg: Any) -> list[str]:
     """Names of the lines of the first usable file that has some; as a newer clone learns them, with an own loader."""
-    names_of = layout.opp.get_object_names_from_model
+    names_of = installation.opp.get_object_names_from_model
     orcfxapi = find_binding().module
     for item in cfg["file_management"]["input_files"]["sim"]:
         try:
-            model = orcfxapi.Model(layout.ou.get_SimulationFileName(item))
+            model = orcfxapi.Model(installation.ou.get_SimulationFileName(item))
         except (OSError, RuntimeError, orcfxapi.DLLError):
             continue
-        if not layout.uses(model.state.name):
+        if not installation.uses(model.state.name):
             continue
-        names: list[str] = names_of(model, layout.opp.of_objects, "Line")
+        names: list[str] = names_of(model, installation.opp.of_objects, "Line")
         if names:
             return names
     return []
 
 
-def original_post_process(layout: Installation) -> Callable[[Any, Any], Any]:
+def original_post_process(installation: Installation) -> Callable[[Any, Any], Any]:
     """The `post_process` that is digitalmodel's own, also while orcabatch is installed in its place."""
-    current = layout.opp.OrcaFlexPostProcess.post_process
+    current = installation.opp.OrcaFlexPostProcess.post_process
     own: Callable[[Any, Any], Any] = getattr(current, "__wrapped__", current)
     return own
 
 
-def run_natively(layout: Installation, given: Mapping[str, Any], post: Any = None) -> None:
+def run_natively(installation: Installation, given: Mapping[str, Any], post: Any = None) -> None:
     """Run digitalmodel's own post-process over all files, one after the other; changes `given` as it does.
 
     Args:
-        layout: the digitalmodel.
+        installation: the digitalmodel.
         given: the configuration.
         post: the object whose router runs already; it gets the attributes that digitalmodel's has afterwards.
     """
     cfg = AttributeDict(given)
-    own = type("Own", (layout.opp.OrcaFlexPostProcess,), {"post_process": original_post_process(layout)})()
+    own = type("Own", (installation.opp.OrcaFlexPostProcess,), {"post_process": original_post_process(installation)})()
     cfg["parallel_processing"] = {**(cfg.get("parallel_processing") or {}), "enabled": False}
-    with Voice():
+    with CapturedOutput():
         if post is None:
             own.post_process_router(cfg)
         else:
@@ -99,14 +99,16 @@ def run_natively(layout: Installation, given: Mapping[str, Any], post: Any = Non
         given.update(cfg)
 
 
-def attributes_left(layout: Installation, cfg: Mapping[str, Any], outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
+def attributes_left(
+    installation: Installation, cfg: Mapping[str, Any], outcomes: Sequence[FileOutcome]
+) -> dict[str, Any]:
     """What digitalmodel's pass over the files leaves on its object, for scripts that read it.
 
     There is nothing in it: range graphs end in None or in an error that it swallows, and histograms are never made. A
     newer clone keeps a place for files that failed, 0.0.9 knows only those that stand.
     """
     groups = len((cfg.get("time_series_settings") or {}).get("groups") or ())
-    if layout.has_pool:
+    if installation.has_pool:
         unread = {Phase.WAIT, Phase.LOAD}
         places = [groups if one.ok or one.failed_phase in unread else 1 for one in outcomes]
         return {"RangeAllFiles": [None] * len(places), "HistogramAllFiles": [_nothing(count) for count in places]}
@@ -127,10 +129,10 @@ def asks_beyond(cfg: Mapping[str, Any]) -> bool:
     return flagged(cfg, "visualization") or flagged(cfg, "all_vars")
 
 
-def pass_on(layout: Installation, cfg: AttributeDict) -> None:
+def pass_on(installation: Installation, cfg: AttributeDict) -> None:
     """Have digitalmodel do what is asked for beside the post-process: pictures, and all variables of all objects."""
-    with Voice():
+    with CapturedOutput():
         if flagged(cfg, "visualization"):
-            layout.opp.opp_visualization.get_visualizations(cfg)
+            installation.opp.opp_visualization.get_visualizations(cfg)
         if flagged(cfg, "all_vars"):
-            importlib.import_module(f"{layout.package}.all_vars").AllVars().router(cfg)
+            importlib.import_module(f"{installation.package}.all_vars").AllVars().router(cfg)

@@ -31,15 +31,15 @@ NAMED = 3
 """How many files a warning names."""
 
 
-def foreseen(layout: Installation | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
+def foreseen(installation: Installation | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
     """What is known before the batch runs."""
     said: list[str] = []
-    if layout is not None and layout.missing:
-        lacks = ", ".join(layout.missing)
+    if installation is not None and installation.missing:
+        lacks = ", ".join(installation.missing)
         said.append(f"digitalmodel's own post-process runs, one file after the other: this one lacks {lacks}")
-    if layout is not None and not layout.tested:
-        said.append(f"{UNTESTED} (version {layout.version or 'unknown'}, {layout.package})")
-    if layout is not None and layout.edited:
+    if installation is not None and not installation.tested:
+        said.append(f"{UNTESTED} (version {installation.version or 'unknown'}, {installation.package})")
+    if installation is not None and installation.edited:
         said.append(
             "digitalmodel's sources were changed after Python was started, and it was imported before orcabatch: this "
             "run may compute with the sources of before, and keeps no results. Restart Python to use the new ones"

@@ -3,7 +3,7 @@
 digitalmodel speaks through `print`, the root logger and loguru, from whatever thread runs it. Standard output and the
 loggers belong to the whole process, so they cannot be turned aside for one thread. What can: the three *names* in
 digitalmodel's own modules. They are replaced by names that ask a context variable who listens in this thread: nobody
-(digitalmodel is used on its own): all goes where it always went; a `Voice`: it is kept there.
+(digitalmodel is used on its own): all goes where it always went; a `CapturedOutput`: it is kept there.
 Does not cover warnings of other libraries, nor what happens to the lines later (`orcabatch.digitalmodel.combine`).
 """
 
@@ -27,7 +27,7 @@ MOST_LINES = 500
 MOST_CONCERNS = 10
 
 
-class Voice:
+class CapturedOutput:
     """What digitalmodel said in one thread, for as long as the `with` block lasts.
 
     An exception that leaves the block takes the lines along as notes: they stand in its traceback.
@@ -70,7 +70,7 @@ class Voice:
                 error.add_note(f"digitalmodel said: {line}")
 
 
-_LISTENING: ContextVar[Voice | None] = ContextVar("orcabatch_digitalmodel_voice", default=None)
+_LISTENING: ContextVar[CapturedOutput | None] = ContextVar("orcabatch_digitalmodel_captured", default=None)
 
 
 class Routed:
@@ -86,32 +86,32 @@ class Routed:
 
 def _routed(level: str, original: Callable[..., None]) -> Callable[..., None]:
     def speak(*args: Any, **kwargs: Any) -> None:
-        voice = _LISTENING.get()
-        if voice is None:
+        captured = _LISTENING.get()
+        if captured is None:
             original(*args, **kwargs)
         else:
-            voice.say(level, " ".join(str(arg) for arg in args))
+            captured.say(level, " ".join(str(arg) for arg in args))
 
     return speak
 
 
 def _print(*args: Any, **kwargs: Any) -> None:
     """`print`, kept by whoever listens."""
-    voice = _LISTENING.get()
-    if voice is None or kwargs.get("file") is not None:
+    captured = _LISTENING.get()
+    if captured is None or kwargs.get("file") is not None:
         builtins.print(*args, **kwargs)  # noqa: T201 - nobody listens: digitalmodel's own print
     else:
-        voice.say("print", str(kwargs.get("sep") or " ").join(str(arg) for arg in args))
+        captured.say("print", str(kwargs.get("sep") or " ").join(str(arg) for arg in args))
 
 
-def route(*packages: str) -> None:
+def capture_modules(*packages: str) -> None:
     """Let the loaded modules of these packages speak through here; may be called again, only new ones are touched."""
     for name, module in list(sys.modules.items()):
         if module is not None and any(name == package or name.startswith(f"{package}.") for package in packages):
             _route_module(module)
 
 
-def hush() -> None:
+def ignore_own_warnings() -> None:
     """Keep warnings about digitalmodel's own code (fragmented tables, pandas' plans) out of the terminal."""
     if not any(getattr(entry[3], "pattern", None) == _OWN_MODULES for entry in warnings.filters):
         warnings.filterwarnings("ignore", module=_OWN_MODULES)

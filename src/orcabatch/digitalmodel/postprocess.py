@@ -26,12 +26,12 @@ from orcabatch.digitalmodel.absent import absence_named, empty_columns_named
 from orcabatch.digitalmodel.fast_paths import completed, saving
 from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
-from orcabatch.digitalmodel.installed import Installation, find_layout, open_gate
+from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.output_capture import Voice
+from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings
 from orcabatch.digitalmodel.questions import questions_of
-from orcabatch.digitalmodel.serial_order import AS_GIVEN, Order, flagged, labels, settle, writes_series
+from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant, flagged, labels, settle, writes_series
 from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError
 from orcabatch.outcome import Phase
@@ -50,18 +50,18 @@ ONLY_READ = frozenset({"file_management"})
 
 
 @dataclass(frozen=True, slots=True)
-class FileOrder:
+class FilePayload:
     """What the batch hands to the worker for one file.
 
     Attributes:
         file_name: the file as it stands in the configuration's list; digitalmodel puts it into its outputs.
-        order: whether the configuration is settled, and how.
+        variant: whether the configuration is settled, and how.
         tells: whether the batch wants to know the stop time as soon as the file is loaded.
         again: whether the list names the file more than once: then another worker may be writing the same tables.
     """
 
     file_name: Any
-    order: Order = AS_GIVEN
+    variant: Variant = AS_GIVEN
     tells: bool = False
     again: bool = False
 
@@ -77,7 +77,7 @@ class FileResult:
         record: what digitalmodel notes in its configuration about the time series; None where there is none.
         run_status: name of the model's state.
         stop_time: the simulation's planned end, in seconds of simulation time.
-        settled: the order it was done under.
+        settled: what it was done with.
         simulated_to: how far the simulation got, in the same seconds; None where nobody asked.
         complete: whether it reached its end.
         gaps: columns with empty cells.
@@ -90,7 +90,7 @@ class FileResult:
     record: Mapping[str, Any] | None
     run_status: str
     stop_time: float
-    settled: Order = AS_GIVEN
+    settled: Variant = AS_GIVEN
     simulated_to: float | None = None
     complete: bool = True
     gaps: tuple[Gap, ...] = ()
@@ -143,7 +143,7 @@ class DigitalModelPostProcess:
             DigitalModelError: they were changed after the batch was begun, or another machine has others.
         """
         open_gate()
-        if self.digest and find_layout().digest != self.digest:
+        if self.digest and find_installation().digest != self.digest:
             raise DigitalModelError(
                 "digitalmodel's sources here are not those that the batch was begun with: they were edited since, or "
                 "this machine has others. Nothing is computed with a mixture; restart Python and run again."
@@ -151,7 +151,7 @@ class DigitalModelPostProcess:
 
     def questions(self) -> Iterator[Question]:
         """The time histories that are known to be asked of every file."""
-        return questions_of(self.cfg, find_layout())
+        return questions_of(self.cfg, find_installation())
 
     def __call__(self, model: Any, context: FileContext) -> Extracted:
         """What digitalmodel makes of the loaded file.
@@ -160,39 +160,41 @@ class DigitalModelPostProcess:
             DigitalModelError: the installed digitalmodel does not post-process a model in this state.
             OutputError, OSError: a time series cannot be written.
         """
-        layout, asked = find_layout(), _asked(context)
+        installation, asked = find_installation(), _asked(context)
         known = described(model)
-        _check_state(layout, known, context.file)
+        _check_state(installation, known, context.file)
         if asked.tells:
             context.note(LOADED, known["stop_time"])
-        with Voice() as voice, saving(layout), absence_named(self.cfg, model):
+        with CapturedOutput() as captured, saving(installation), absence_named(self.cfg, model):
             tables = _Tables(context.clock, self.writing, keep_same=asked.again)
             try:
-                result = self._result(layout, known, asked, tables)
+                result = self._result(installation, known, asked, tables)
                 missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()
             except BaseException:
                 tables.drop()
                 raise
-        concerns = (*self._of_periods(known), *missing, *voice.concerns())
+        concerns = (*self._of_periods(known), *missing, *captured.concerns())
         later = tables if tables.waits else None
-        return Extracted(replace(result, log=voice.told()), concerns, dict(+tables.counts), later)
+        return Extracted(replace(result, log=captured.told()), concerns, dict(+tables.counts), later)
 
     def may_repeat(self, error: BaseException) -> bool:
         """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""
         return True
 
-    def _result(self, layout: Installation, known: dict[str, Any], asked: FileOrder, tables: _Tables) -> FileResult:
+    def _result(
+        self, installation: Installation, known: dict[str, Any], asked: FilePayload, tables: _Tables
+    ) -> FileResult:
         cfg = self._own_copy()
-        if asked.order.settled:
-            settle(cfg, asked.order.stop_time)
+        if asked.variant.settled:
+            settle(cfg, asked.variant.stop_time)
         summary = linked = record = None
         if flagged(cfg, "summary"):
-            summary = completed(layout.summary.get_summary_for_file(cfg, known, asked.file_name))
+            summary = completed(installation.summary.get_summary_for_file(cfg, known, asked.file_name))
         if flagged(cfg, "linked_statistics"):
-            linked = layout.linked.get_linked_statistics(cfg, known, asked.file_name)
+            linked = installation.linked.get_linked_statistics(cfg, known, asked.file_name)
         if writes_series(cfg):
             with tables:
-                record = _series(layout, cfg, known, asked.file_name)
+                record = _series(installation, cfg, known, asked.file_name)
             if self.writing.compress:
                 record = _as_compressed(record)
         return FileResult(
@@ -202,7 +204,7 @@ class DigitalModelPostProcess:
             record=record,
             run_status=str(known["run_status"]),
             stop_time=known["stop_time"],
-            settled=asked.order,
+            settled=asked.variant,
             simulated_to=float(known["current_time"]),
             complete=bool(known["simulation_complete"]),
             gaps=(
@@ -245,25 +247,25 @@ def described(model: Any) -> dict[str, Any]:
     }
 
 
-def _asked(context: FileContext) -> FileOrder:
-    return context.payload if isinstance(context.payload, FileOrder) else FileOrder(context.file)
+def _asked(context: FileContext) -> FilePayload:
+    return context.payload if isinstance(context.payload, FilePayload) else FilePayload(context.file)
 
 
-def _check_state(layout: Installation, known: Mapping[str, Any], file: Path) -> None:
-    if not layout.uses(known["run_status"]):
+def _check_state(installation: Installation, known: Mapping[str, Any], file: Path) -> None:
+    if not installation.uses(known["run_status"]):
         raise DigitalModelError(
             f"{file.name} is in the state {known['run_status']}; the installed digitalmodel post-processes only "
-            f"{' and '.join(sorted(layout.usable_states or ()))}. Run the simulation to its end."
+            f"{' and '.join(sorted(installation.usable_states or ()))}. Run the simulation to its end."
         )
 
 
 def _series(
-    layout: Installation, cfg: AttributeDict, known: dict[str, Any], file_name: Any
+    installation: Installation, cfg: AttributeDict, known: dict[str, Any], file_name: Any
 ) -> Mapping[str, Any] | None:
     """Have the time series written; digitalmodel's record of them (its own loop loses the first file's)."""
     records: list[Mapping[str, Any]] = []
     cfg[cfg["meta"]["basename"]] = {"time_series": records}
-    layout.series.get_time_series_data(cfg, known, file_name)
+    installation.series.get_time_series_data(cfg, known, file_name)
     return records[-1] if records else None
 
 

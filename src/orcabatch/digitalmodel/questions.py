@@ -27,10 +27,10 @@ STATICS = frozenset({"Static Result", "StaticResult"})
 Fields = tuple[tuple[str, Any], ...]
 
 
-def questions_of(cfg: Mapping[str, Any], layout: Installation) -> Iterator[Question]:
+def questions_of(cfg: Mapping[str, Any], installation: Installation) -> Iterator[Question]:
     """The questions of a (merged) configuration, in the order in which digitalmodel asks them."""
     api = sys.modules.get("OrcFxAPI")
-    if api is None or not layout.tested:
+    if api is None or not installation.tested:
         return
     for column in columns(cfg, "summary_settings") if flagged(cfg, "summary") else ():
         if column.get("Command") == "TimeHistory":

@@ -36,8 +36,8 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """How one file is to be done.
+class Variant:
+    """Which configuration one file is done with.
 
     Attributes:
         settled: whether it gets the settled configuration, or the one given.
@@ -48,7 +48,7 @@ class Order:
     stop_time: float | None = None
 
 
-AS_GIVEN = Order()
+AS_GIVEN = Variant()
 
 
 def needs_of(cfg: Mapping[str, Any]) -> Needs:
@@ -127,12 +127,12 @@ def _shared(lists: list[list[Any]], cfg: Mapping[str, Any]) -> bool:
     return any(everywhere.count(id(names)) > 1 for names in lists)
 
 
-class Settling:
-    """The state of a batch's settling; its events change it.
+class SerialOrder:
+    """Who leads, who has to wait, and what is done with which variant; events change it.
 
-    An event is a few steps, and one more for each file that it has done again: nobody's order changes but by another
-    leader or its stop time, and what is done is kept by the order it was done under, so that only orders that no longer
-    hold are looked into.
+    An event is a few steps, and one more for each file that it has done again: nobody's variant changes but by
+    another leader or its stop time, and what is done is kept by its variant, so that only variants that no longer hold
+    are looked into.
 
     Args:
         needs: what the files depend on; nothing where each file is done as if it were alone.
@@ -143,16 +143,16 @@ class Settling:
         self.needs, self._count = needs, count
         self._leader = 0
         self._stop_times: dict[int, float] = {}
-        self._given: dict[int, Order] = {}
-        self._done: dict[Order, set[int]] = {}
+        self._given: dict[int, Variant] = {}
+        self._done: dict[Variant, set[int]] = {}
         self._out: set[int] = set()
 
-    def __copy__(self) -> Settling:
+    def __copy__(self) -> SerialOrder:
         """Another one with the same past."""
-        twin = Settling(self.needs, self._count)
+        twin = SerialOrder(self.needs, self._count)
         twin._leader, twin._out = self._leader, set(self._out)
         twin._stop_times, twin._given = dict(self._stop_times), dict(self._given)
-        twin._done = {order: set(files) for order, files in self._done.items()}
+        twin._done = {variant: set(files) for variant, files in self._done.items()}
         return twin
 
     @property
@@ -165,16 +165,16 @@ class Settling:
         """What ends open periods, in seconds of simulation time: the leader's stop time; None while it is not known."""
         return self._stop_times.get(self._leader)
 
-    def order(self, i: int) -> Order | None:
+    def variant(self, i: int) -> Variant | None:
         """How file `i` is to be done, as far as is known; None: it has to wait for the leader to be loaded."""
         if not self.needs.leader or i == self._leader or i in self._out:
             return AS_GIVEN
         return self._settled()
 
-    def started(self, i: int) -> Order:
+    def started(self, i: int) -> Variant:
         """File `i` starts; returns how it is to be done."""
         self._take_back(i)
-        self._given[i] = self.order(i) or AS_GIVEN
+        self._given[i] = self.variant(i) or AS_GIVEN
         return self._given[i]
 
     def loaded(self, i: int, stop_time: float) -> tuple[int, ...]:
@@ -192,16 +192,16 @@ class Settling:
         if not ok and (unloadable or (i == self._leader and given == AS_GIVEN)):
             self._out.add(i)
             return self._hand_over() if i == self._leader else ()
-        if i not in self._out and self.order(i) not in {given, None}:
+        if i not in self._out and self.variant(i) not in {given, None}:
             return (i,)
         self._done.setdefault(given, set()).add(i)
         return ()
 
-    def _settled(self) -> Order | None:
+    def _settled(self) -> Variant | None:
         """How all but the leader are to be done."""
         if not self.needs.stop_time:
-            return Order(settled=True)
-        return None if self.stop_time is None else Order(settled=True, stop_time=self.stop_time)
+            return Variant(settled=True)
+        return None if self.stop_time is None else Variant(settled=True, stop_time=self.stop_time)
 
     def _hand_over(self) -> tuple[int, ...]:
         while self._leader in self._out:
@@ -209,11 +209,11 @@ class Settling:
         return self._again()
 
     def _again(self) -> tuple[int, ...]:
-        """Take back what was done under an order that holds no longer."""
+        """Take back what was done with a variant that holds no longer."""
         if not self.needs.leader:
             return ()
         settled = self._settled()
-        stale = {i for order, files in self._done.items() if settled not in {None, order} for i in files}
+        stale = {i for variant, files in self._done.items() if settled not in {None, variant} for i in files}
         led = self._given.get(self._leader, AS_GIVEN)
         if led == AS_GIVEN:
             stale.discard(self._leader)
