@@ -41,7 +41,7 @@ HOMES = {
     r"cpu_times\(": {"host/usage.py", "bench/side/contender.py"},
     r"RunState\(\)": {"monitor/performance.py", "monitor/tracker.py"},
     r"""["']<file>["']""": {"outcome.py"},
-    r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/models.py", "plan/tuned.py"},
+    r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/models.py", "plan/history.py"},
 }
 """A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more
 there are, the reference run stays free of orcabatch, as the measured side of `bench` does, a display folds events

@@ -16,8 +16,7 @@ from batch_functions import largest_tension, name_and_tension
 from orcabatch.batch.history import recall
 from orcabatch.cli import main
 from orcabatch.errors import SourceError
-from orcabatch.plan.history import Learned, Record, learn
-from orcabatch.plan.tuned import tuned_section
+from orcabatch.plan.history import Learned, Record, learn, tuned_section
 from orcabatch.settings import parse_settings
 from orcabatch.store.values import encode
 

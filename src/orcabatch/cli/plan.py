@@ -41,7 +41,7 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
 
     from orcabatch.batch.run import learned_for
     from orcabatch.host import ResourceManager
-    from orcabatch.plan.tuned import tuned_section
+    from orcabatch.plan.history import tuned_section
     from orcabatch.store.atomic import write_bytes
 
     source = _only(files, target)

@@ -1,24 +1,30 @@
 """What past runs teach: seconds and memory of files, and the count of files at once to start with.
 
     records (file, size, seconds, memory) ── learn ──> Learned ── expect(file, size) ──> Expectation
+                                                             └── tuned_section ──> a `performance:` section to keep
 
-Covers the fit, pure. Does not cover where records are kept (`orcabatch.batch.remembering`). Three sources, the nearest
-wins: the file itself as measured before; files of its family (the same name but for digits); all files of the batch by
-size. Medians throughout, so that one file that met a busy disk changes nothing. `docs/performance.md` has its error on
+Covers the fit, and which keys of a YAML follow from it, pure. Does not cover where records are kept
+(`orcabatch.batch.history`), nor reading or writing the YAML (`orcabatch.cli.plan`). Three sources, the nearest wins:
+the file itself as measured before; files of its family (the same name but for digits); all files of the batch by size.
+Medians throughout, so that one file that met a busy disk changes nothing. `docs/performance.md` has its error on
 held-out batches beside that of the size alone.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from orcabatch.engine.concurrency import START
+from orcabatch.engine.executors import PROCESSES, THREADS
 from orcabatch.plan.predict import Expectation
+from orcabatch.settings import Settings, was_set
 
 FILES_PER_PLACE = 6
 """A batch of fewer files for each that runs at once has no time to come down from too many."""
@@ -30,6 +36,8 @@ ENOUGH = 3
 """Records that a fit by size needs."""
 PRIOR = 1.0
 """How many records' worth of doubt a family's own ratio meets."""
+ROOM = 2
+"""A count that was found is a start, not an end: the search may go up to so many times it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,31 @@ def learn(
         read_ahead=read_ahead,
         processes_save=processes_save,
     )
+
+
+def tuned_section(
+    section: Mapping[str, Any] | None, settings: Settings, learned: Learned
+) -> tuple[dict[str, Any], list[str]]:
+    """The section with what was learned, and a sentence for each key that changed; what the user set is only narrowed.
+
+    Args:
+        section: as the user wrote it.
+        settings: the same, read.
+        learned: from runs of this kind on this host.
+    """
+    made: dict[str, Any] = copy.deepcopy(dict(section or {}))
+    said = []
+    if learned.executor in {THREADS, PROCESSES} and not was_set(settings, "executor"):
+        made["executor"] = learned.executor
+        said.append(f"executor: {learned.executor}, which is what the last run ended with")
+    if learned.limit is not None and ROOM * learned.limit < settings.threading.max_threads:
+        most = max(ROOM * learned.limit, settings.threading.min_threads)
+        made["threading"] = {**(made.get("threading") or {}), "max_threads": most}
+        said.append(f"threading.max_threads: {most}, because the last run ended with {learned.limit} at once")
+    if learned.read_ahead is not None and not was_set(settings, "io.read_ahead"):
+        made["io"] = {**(made.get("io") or {}), "read_ahead": learned.read_ahead}
+        said.append(f"io.read_ahead: {learned.read_ahead}, from how long loading took beside the rest")
+    return made, said
 
 
 def held_limit(changes: Sequence[tuple[float, int, str]], end_s: float) -> int | None:
