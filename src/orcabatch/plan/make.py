@@ -28,8 +28,7 @@ from orcabatch.plan.caps import (
     tightest,
 )
 from orcabatch.plan.history import Learned
-from orcabatch.plan.named import advising, binding
-from orcabatch.plan.notes import notes
+from orcabatch.plan.notes import advising, binding, notes
 from orcabatch.plan.optimizer import UNGROUPED, BatchOptimizer, tier_names
 from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, memory_bytes, usable_seconds
 from orcabatch.plan.values import PlannedFile, Tier

@@ -1,23 +1,29 @@
 """What an engineer should know before a batch starts, in sentences.
 
-Covers what the numbers of the plan do not show by themselves: where the host is limited, which files do not fit, which
-settings change the output or cannot hold.
+Covers what the numbers of the plan do not show by themselves: which settings bind it and which only advise (what the
+user wrote binds, defaults advise), where the host is limited, which files do not fit, which settings change the output
+or cannot hold. Does not cover the caps themselves (`orcabatch.plan.caps`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orcabatch.plan.caps import memory_budget
-from orcabatch.settings import Settings, format_size
+from orcabatch.host import CPU_SHARE
+from orcabatch.plan.caps import memory_budget, per_gb
+from orcabatch.plan.optimizer import GB_PER_THREAD
+from orcabatch.settings import Settings, format_count, format_size, was_set
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.host import DiskKind, HostResources
     from orcabatch.plan.caps import Cap, Situation
     from orcabatch.plan.values import PlannedFile, Tier
+    from orcabatch.settings import Settings
+
 
 _NAMED = 5
 FASTEST_FIRST: tuple[DiskKind, ...] = ("ssd", "hdd", "network")
@@ -39,6 +45,22 @@ def notes(files: Sequence[PlannedFile], tiers: Sequence[Tier], at: Situation, bo
         *_output(settings),
         *_machines(settings),
     )
+
+
+def binding(at: Situation) -> tuple[str, ...]:
+    """What no count exceeds, or falls below; each with whether it was written."""
+    return tuple(_binding(at))
+
+
+def advising(at: Situation) -> tuple[str, ...]:
+    """What binds nothing here; each with whether it was written."""
+    return tuple(_advising(at))
+
+
+def temporary_folder(settings: Settings, host: HostResources) -> Path | None:
+    """Where temporary files will go: where the settings say, else where the system has them; None: not known."""
+    asked = settings.io.temp_directory
+    return host.temporary if asked is None else Path(asked)
 
 
 def _limited(host: HostResources) -> Iterator[str]:
@@ -88,12 +110,6 @@ def _temporary(settings: Settings, host: HostResources) -> Iterator[str]:
         )
 
 
-def temporary_folder(settings: Settings, host: HostResources) -> Path | None:
-    """Where temporary files will go: where the settings say, else where the system has them; None: not known."""
-    asked = settings.io.temp_directory
-    return host.temporary if asked is None else Path(asked)
-
-
 def _machines(settings: Settings) -> Iterator[str]:
     if settings.dask.address is not None:
         yield (
@@ -107,3 +123,47 @@ def _output(settings: Settings) -> Iterator[str]:
         yield "io.use_compression: time series are written as .csv.gz, so these files differ from digitalmodel's."
     if settings.orcaflex == "simulated":
         yield "orcaflex: simulated: the results are invented, for trying things out only."
+
+
+def _binding(at: Situation) -> Iterator[str]:
+    settings, grouped = at.settings, at.settings.optimization.group_by_size
+    yield _said(settings, "threading.max_threads", f"= {settings.threading.max_threads}")
+    if at.floor > 1:
+        yield _said(settings, "threading.min_threads", f"= {settings.threading.min_threads}")
+    if at.per_gb_binds:
+        yield _per_gb(at)
+    if grouped:
+        for name in GB_PER_THREAD:
+            count = getattr(settings.optimization.thread_allocation, name)
+            yield _said(settings, f"optimization.thread_allocation.{name}", f"= {count}")
+    else:
+        yield from (f"{rule} (without tiers)" for rule in _rules(at))
+    yield _said(settings, "memory.max_usage_percent", f"= {settings.memory.max_usage_percent:g}")
+    if settings.licences.max is not None:
+        yield _said(settings, "licences.max", f"= {settings.licences.max}")
+
+
+def _advising(at: Situation) -> Iterator[str]:
+    if not was_set(at.settings, "threading.min_threads"):
+        yield _said(at.settings, "threading.min_threads", f"= {at.settings.threading.min_threads}")
+    if at.settings.optimization.group_by_size:
+        yield from _rules(at)
+
+
+def _rules(at: Situation) -> Iterator[str]:
+    """The rules of thumb."""
+    if not at.per_gb_binds:
+        yield _per_gb(at)
+    cpus = at.host.logical_cpus
+    yield f"{CPU_SHARE:.0%} of {format_count(cpus, 'CPU')}: {max(1, math.floor(CPU_SHARE * cpus))}"
+    table = ", ".join(f"{each} GB for each thread with {kind} files" for kind, each in GB_PER_THREAD.items())
+    yield table
+
+
+def _per_gb(at: Situation) -> str:
+    cap = per_gb(at)
+    return _said(at.settings, "threading.threads_per_gb", f"{cap.because.partition(' ')[2]}: {cap.count}")
+
+
+def _said(settings: Settings, key: str, value: str) -> str:
+    return f"{key} {value} ({'written' if was_set(settings, key) else 'default'})"
