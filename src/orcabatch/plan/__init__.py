@@ -7,9 +7,8 @@ adapts while running.
 
 from orcabatch.plan.batch_plan import BatchPlan
 from orcabatch.plan.make import Deciders, make_plan
-from orcabatch.plan.optimizer import GB_PER_THREAD, BatchOptimizer
 from orcabatch.plan.predict import Expectation, History, NothingKnown
-from orcabatch.plan.values import PlannedFile, SizedFile, Tier
+from orcabatch.plan.tiers import GB_PER_THREAD, BatchOptimizer, PlannedFile, SizedFile, Tier
 from orcabatch.plan.workers import WINDOWS_MOST_PROCESSES, as_processes
 from orcabatch.settings import TIERS
 

@@ -22,7 +22,7 @@ from orcabatch.text import shortened_list
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
     from orcabatch.notice import Notice
-    from orcabatch.plan.values import PlannedFile, Tier
+    from orcabatch.plan.tiers import PlannedFile, Tier
 
 _TIER_HEAD = ("tier", "files", "size", "count", "at once", "advised")
 _NARROWEST = 40

@@ -20,8 +20,7 @@ from orcabatch.engine.executors import facts_of
 from orcabatch.engine.memory_admission import share_bytes
 from orcabatch.errors import SettingsError
 from orcabatch.host import CPU_SHARE, ORCAFLEX_OVERHEAD, HostResources, ResourceManager
-from orcabatch.plan.optimizer import GB_PER_THREAD, UNGROUPED, BatchOptimizer, kind_of_mean
-from orcabatch.plan.values import PlannedFile, Tier
+from orcabatch.plan.tiers import GB_PER_THREAD, UNGROUPED, BatchOptimizer, PlannedFile, Tier, kind_of_mean
 from orcabatch.settings import TIERS, Settings, format_count, format_size, was_set
 
 GB = 10**9

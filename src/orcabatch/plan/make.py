@@ -29,9 +29,8 @@ from orcabatch.plan.caps import (
 )
 from orcabatch.plan.history import Learned
 from orcabatch.plan.notes import advising, binding, notes
-from orcabatch.plan.optimizer import UNGROUPED, BatchOptimizer, tier_names
 from orcabatch.plan.predict import History, NothingKnown, costs, longest_first, memory_bytes, usable_seconds
-from orcabatch.plan.values import PlannedFile, Tier
+from orcabatch.plan.tiers import UNGROUPED, BatchOptimizer, PlannedFile, Tier, tier_names
 from orcabatch.plan.workers import WorkerLayout, lay_out, native_threads
 from orcabatch.settings import TIERS
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from orcabatch.host import CPU_SHARE
 from orcabatch.plan.caps import memory_budget, per_gb
-from orcabatch.plan.optimizer import GB_PER_THREAD
+from orcabatch.plan.tiers import GB_PER_THREAD
 from orcabatch.settings import Settings, format_count, format_size, was_set
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.host import DiskKind, HostResources
     from orcabatch.plan.caps import Cap, Situation
-    from orcabatch.plan.values import PlannedFile, Tier
+    from orcabatch.plan.tiers import PlannedFile, Tier
     from orcabatch.settings import Settings
 
 
