@@ -14,16 +14,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 NOISE_S = 50e-6
-"""A wait this much longer than the shortest one seen means that the lock was taken."""
+"""A wait this much longer than the shortest one seen means that the lock was taken. Less: a switch of threads counts as
+a taken lock. More: whoever holds it for moments only is not seen."""
 
 LONGEST_ROUND_TRIP_S = 500e-6
 """The probe itself never costs more than this; without a bound, a lock that is always taken would look free."""
 
 FAIR_SHARE = 0.25
-"""On a host whose cores are all in use, a thread that always wants to run gets at least this much of one."""
+"""On a host whose cores are all in use, a thread that always wants to run gets at least this much of one. Less: waiting
+for a core passes for waiting for the lock. More: a lock that is taken counts as free on a full host."""
 
 ASK_S, TELL_S = 0.05, 0.5
-"""How often a worker process asks for its lock, and how often it tells what it found."""
+"""How often a worker process asks for its lock, and how often it tells what it found. Asking more often slows those who
+work under the lock; telling more often, each share rests on fewer than ten questions."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class LockProbe:
         took_s = self.clock() - began
         self.shortest_s = min(self.shortest_s, took_s)
         waited_s = took_s - self.shortest_s
+        # Where a round trip takes long, what it varies by is more as well.
         return waited_s > max(NOISE_S, self.shortest_s / 2), waited_s
 
 

@@ -31,16 +31,29 @@ if TYPE_CHECKING:
     from orcabatch.engine.scheduler_messages import Limits, Sample
 
 BLIND_FACTOR = 4.0
-"""Memory over file size that is reserved while nothing has been measured."""
+"""Memory over file size that is reserved while nothing has been measured: as much as is plausible. Less: the first
+files may be above the cap together, and cannot be taken back. More: where memory is short a batch begins with fewer."""
 HISTORY_MARGIN = 1.15
-"""The same over predictions that stem from earlier runs."""
+"""The same over predictions that stem from earlier runs. Less: a file that has grown since is not covered. More: what
+is known already is of no use."""
+FADING, FADING_WITH_HISTORY = 0.5, 1.0
+"""How fast the doubt goes: by the number of measured files to this power. Faster: files that are alike and follow each
+other pass for all (one of the reasons why runs once went above the cap by 22%, see docs/engine.md). Slower: memory is
+kept free that nobody will need. Earlier runs tell each file's own, so there one that is measured says something about
+the others."""
 TOO_SMALL_TO_TELL_BYTES = 16_000_000
-"""What a process gains by chance; a model below it tells nothing about the factor."""
+"""What a process gains by chance; a model below it tells nothing about the factor. Less: chance is learnt as a factor,
+and the highest one stays. More: batches of small files are reserved the worst to their end."""
 SETTLING_BYTES = 50_000_000
-"""What this process will take beside models once it works: modules that are imported then, buffers, threads."""
+"""What this process will take beside models once it works: modules that are imported then, buffers, threads.
+Less: the first files stand above the cap by it. More: a small host runs fewer files."""
 PATIENCE_S = 30.0
-"""How long a batch with nothing running waits for other programs to give memory back, before one file runs alone."""
+"""How long a batch with nothing running waits for other programs to give memory back, before one file runs alone.
+Shorter: it runs, above the cap, just before there was room. Longer: a batch stands still beside a program that
+stays."""
 COLLECT_EVERY_S = 5.0
+"""Collecting stops every thread of a process for a moment: more often it costs, more seldom garbage counts as in
+use."""
 
 Pressure = Literal["none", "collect", "over"]
 
@@ -65,7 +78,7 @@ class MemoryAdmission:
     cap_bytes: int = 0
     gc_bytes: int = 0
     blind: float = BLIND_FACTOR / ORCAFLEX_OVERHEAD
-    fading: float = 0.5
+    fading: float = FADING
     others_bytes: int = 0
     own_bytes: int = 0
     baseline_bytes: int | None = None
@@ -120,7 +133,7 @@ def guessed(tasks: Iterable[Task], limits: Limits) -> bool:
 def begin(limits: Limits, *, from_history: bool) -> MemoryAdmission:
     """What is known before the first file; `from_history`: predictions stem from earlier runs."""
     blind = HISTORY_MARGIN if from_history else max(1.0, BLIND_FACTOR / limits.overhead)
-    fading = 1.0 if from_history else 0.5
+    fading = FADING_WITH_HISTORY if from_history else FADING
     return _with_total(MemoryAdmission(blind=blind, fading=fading), limits, limits.memory_total_bytes)
 
 

@@ -32,10 +32,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PIECE_BYTES = 1024 * 1024
+"""Between two of these it is asked whether the file is still wanted. Smaller: more turns of Python's lock per file.
+Larger: a file that has started is read twice for longer."""
 TOGETHER_BYTES = 64 * 1024**2
-"""Small files are taken together up to this size, beyond the number of files that was asked for."""
+"""Small files are taken together up to this size, beyond the number of files that was asked for. More: the
+first of them may have left the page cache before they start. Less: small files start faster than they are read."""
 TOGETHER_FILES = 64
-"""But no more of them than this."""
+"""But no more of them than this: each costs an opening, however small it is."""
+LOOK_THROUGH = 4 * TOGETHER_FILES
+"""Of the tasks in plan order so many are looked at, those that have started out of turn included."""
+ROOM_FOR_COPIES = 2
+"""A file is copied where this many times its size is free: the folder is others' too, and must not be filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ class ReadAhead:
         while self._order and self._order[0].index not in self._waiting:
             self._order.popleft()
         size = count = 0
-        for task in itertools.islice(self._order, 4 * TOGETHER_FILES):
+        for task in itertools.islice(self._order, LOOK_THROUGH):
             if task.index not in self._waiting:
                 continue
             if count >= self._depth and (size + task.size_bytes > TOGETHER_BYTES or count >= TOGETHER_FILES):
@@ -195,7 +202,7 @@ class ReadAhead:
             return None
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="orcabatch-staged-", dir=self._stage_in))
-        if shutil.disk_usage(self._folder).free < 2 * task.size_bytes:
+        if shutil.disk_usage(self._folder).free < ROOM_FOR_COPIES * task.size_bytes:
             return None
         folder = self._folder / str(task.index)
         folder.mkdir(exist_ok=True)

@@ -89,7 +89,14 @@ __all__ = [
 ]
 
 GUARD_WALLS = 4.0
-"""How many mean file times the first file may be passed over by smaller ones."""
+"""How many mean file times the first file may be passed over by smaller ones. Fewer: workers idle early, until there is
+memory for it. More: it starts late, and at the end the others wait for it."""
+SAMPLES_PER_FILE = 20
+SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.1, 2.0
+"""A `Sampled` this often in a mean file's time, within these bounds. Fewer: a file has come and gone between two looks.
+More: looking at every process costs more than what it tells."""
+FIRST_INTERVAL_S = 0.25
+"""Before any file has ended, and its time is known."""
 
 
 class Scheduler:
@@ -441,7 +448,9 @@ class Scheduler:
     def sample_interval_s(self) -> float:
         """How often a `Sampled` helps: a twentieth of a mean file, 0.1 to 2 s."""
         count, total = self._walls
-        return min(2.0, max(0.1, total / count / 20)) if count else 0.25
+        if not count:
+            return FIRST_INTERVAL_S
+        return min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, total / count / SAMPLES_PER_FILE))
 
     @property
     def done(self) -> bool:

@@ -22,7 +22,8 @@ NOWHERE = 1 << 60
 """Later than every position."""
 
 LOOK_AHEAD = 256
-"""How many refusals end a search, unless all are to be asked."""
+"""How many refusals end a search, unless all are to be asked. Fewer: a file far back that may go starts later. More:
+each file that ends costs that many questions."""
 
 MOST = 1e300
 """More than any task needs; infinitely much is what an empty position needs."""

@@ -19,20 +19,25 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 HELD = 0.75
-"""The lock is what holds the work back when it is found taken at least this share of the time."""
+"""The lock is what holds the work back when it is found taken at least this share of the time. Less: work that mostly
+waits is judged by a lock that few wait for. More: work that the lock does hold back stays on threads."""
 
 LEAST_WATCHED_S = 1.0
 LEAST_LOOKS = 4
-"""Nothing is decided on less than this."""
+"""Nothing is decided on less than this. Less: one file's beginning speaks for all. More: a short batch is over
+first."""
 
 MARGIN = 1.5
-"""The gain has to be this many times the cost, because both are estimates."""
+"""The gain has to be this many times the cost, because both are estimates. Less: a run moves and is not faster. More:
+it stays where moving would have paid (docs/engine.md has a batch on either side: 300 and 900 files)."""
 
 WORTH = 0.1
-"""Less than this share of the time that is left is not worth another kind of worker."""
+"""Less than this share of the time that is left is not worth another kind of worker: on a long run the cost of starting
+is soon outweighed, while memory for imports, and what cannot travel, stay for its whole length."""
 
 MEMORY_S = 4.0
-"""Older looks fade: what the work was like before the last seconds tells little about what remains."""
+"""Older looks fade: what the work was like before the last seconds tells little about what remains. Longer: a batch
+that changes is noticed late. Shorter: the phase that one file is in decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ class Watch:
         last, seconds = self.last, 0.0 if self.last is None else look.now_s - self.last.now_s
         if last is None or seconds <= 0 or not last.busy or look.lock_taken is None:
             return replace(self, last=look)
+        # The first looks weigh as in a mean, so that none of them counts for more because it came early.
         weight = 1.0 if not self.looks else min(1.0, seconds / MEMORY_S + 1 / (self.looks + 1))
         return replace(
             self,
@@ -159,6 +165,7 @@ class Watch:
         saved = (
             f"worker processes save about {gain_s:.0f} s of {left_s:.0f} s and cost {prospects.start_s:.0f} s to start"
         )
+        # Either alone would move too early: the first on long runs, the second on short ones.
         pays = gain_s > max(MARGIN * prospects.start_s, WORTH * left_s)
         if pays and prospects.stays:
             return Decision("stay", f"{held}; {saved}, but {prospects.stays}", gain_s / left_s)

@@ -12,7 +12,9 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 CLOSING_S = 60.0
-"""How long closing a worker may take before its thread is left to itself, or its process is killed."""
+"""How long closing a worker may take before its thread is left to itself, or its process is killed. Shorter: one that
+closes slowly loses what it says last. Longer: its licence seat, and what waits for that, is held up by one that
+hangs."""
 
 
 class Leaving(Generic[K]):

@@ -53,10 +53,16 @@ _log = logging.getLogger(__name__)
 Ending = TypeVar("Ending", Finished, Written)
 
 ORPHAN_S = 10.0
-"""How long a process that user code forked in a worker process may hold its pipe open after that is gone."""
+"""How long a process that user code forked in a worker process may hold its pipe open after that is gone. Longer: every
+other process's messages wait meanwhile. Shorter: a pipe is left open that was about to close."""
 
 FIRST_FILES = 3
-"""After this many files a process is taken to have reached its usual size."""
+"""After this many files a process is taken to have reached its usual size. Fewer: what it fills once, buffers and
+caches, looks like growth. More: what the first files leak passes for usual."""
+
+GROWN = 1.5
+"""A process is replaced above this many times its usual size, and what the settings allow for growth. Less: it starts
+anew, with all its imports, for what its files differ by. More: memory that nobody uses is held for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,7 +565,7 @@ class ProcessExecutor(Executor):
         child.files += 1
         if child.files <= FIRST_FILES:
             child.usual_bytes = max(child.usual_bytes, resident_bytes)
-        elif resident_bytes > 1.5 * child.usual_bytes + self._options.recycle_growth_bytes:
+        elif resident_bytes > GROWN * child.usual_bytes + self._options.recycle_growth_bytes:
             _log.info("worker process %s keeps %.0f MB and is replaced", child.name, resident_bytes / 1e6)
             self._dismiss(child)
 
