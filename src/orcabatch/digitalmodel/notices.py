@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.installed import UNTESTED
 from orcabatch.digitalmodel.serial_order import flagged
-from orcabatch.digitalmodel.silent_columns import of_results, overwritten
-from orcabatch.digitalmodel.silent_ends import Reach, cut, differences, first_decides, will_be_cut
+from orcabatch.digitalmodel.silent import Reach, cut, differences, first_decides, of_results, overwritten, will_be_cut
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 A period given in numbers that lies outside the simulation, reaches beyond its end or covers little of it is said, with
 the columns that have it; digitalmodel takes it without a word. An open end is where the simulation ends, so it is no
-fault. Does not cover named periods, nor series that are cut at another file's end (`silent_ends`).
+fault. Does not cover named periods, nor series that are cut at another file's end (`silent`).
 """
 
 from __future__ import annotations

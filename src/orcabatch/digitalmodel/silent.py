@@ -1,19 +1,34 @@
-"""What of a batch decides what digitalmodel does without a word.
+"""What digitalmodel does without a word, each kind as one notice, however many files and columns it concerns. Pure.
 
-Covers the value that `silent_ends`, `silent_columns` and `notices` look at.
+Covers time series that end where another file's simulation does (an open period is closed once, with the planned end
+of the first file that stands in the output, for all files), columns that hold nothing, rows that miss values, labels
+that name two things, and simulations that did not reach their end. Does not cover why a cell is empty: the names may be
+wrong, or the file may lack the object. See also `orcabatch.digitalmodel.serial_order` (how the first file decides),
+`orcabatch.digitalmodel.gaps` (where the cells are looked at), `orcabatch.digitalmodel.notices` (when it is said).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS, SETTINGS_OF
+from orcabatch.digitalmodel.serial_order import flagged, writes_series
 from orcabatch.notice import Notice, Silent
+from orcabatch.settings import format_count
+from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
+    from orcabatch.digitalmodel.gaps import Gap
+    from orcabatch.digitalmodel.postprocess import FileResult
     from orcabatch.digitalmodel.serial_order import Needs
+    from orcabatch.outcome import FileOutcome
+
+WAY_OUT = "With `consistency: per_file` each file's series end where its own simulation does"
+WORDS = {"summary": "summary", "linked_statistics": "linked statistics", "time_series": "time series"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +52,229 @@ class Subject:
     def notice(self, kind: Silent, text: str, remedy: str, **more: Any) -> Notice:
         """A notice about this batch."""
         return Notice(kind, self.name, text, remedy, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a simulation goes.
+
+    Attributes:
+        file: whose.
+        stop_time: its planned end, in seconds of simulation time.
+        simulated_to: where it really ended; None: not known.
+    """
+
+    file: Path
+    stop_time: float
+    simulated_to: float | None = None
+
+    @classmethod
+    def of(cls, outcome: FileOutcome) -> Reach:
+        """That of a file with results."""
+        return cls(outcome.file, outcome.value.stop_time, outcome.value.simulated_to)
+
+    @property
+    def end(self) -> float:
+        """Up to where it has results, as far as is known."""
+        return self.stop_time if self.simulated_to is None else min(self.stop_time, self.simulated_to)
+
+
+def will_be_cut(batch: Subject, known: Mapping[int, Reach]) -> Iterator[Notice]:
+    """Whose series will be cut, as far as ends are known (by position in the list, in order)."""
+    if batch.consistency != "serial" or not batch.needs.stop_time or len(batch.files) < 2:
+        return
+    first = batch.files[0]
+    if 0 not in known:
+        yield batch.notice(
+            Silent.CUT,
+            f"Time series with an open end will end in all {len(batch.files)} files where the simulation of the first "
+            f"one, {first.name}, is to stop: digitalmodel takes its stop time for all. Where that is, and whom it "
+            "cuts, is known once they are loaded",
+            WAY_OUT,
+        )
+        return
+    longer = [reach for reach in known.values() if reach.end > known[0].stop_time]
+    if longer:
+        unknown = len(batch.files) - len(known)
+        more = (
+            f"; {format_count(unknown, 'file')} of the list {'is' if unknown == 1 else 'are'} not known yet"
+            if unknown
+            else ""
+        )
+        yield _cut_notice(batch, known[0], longer, f"will end{{}}{more}")
+
+
+def cut(batch: Subject, stand: Sequence[Reach]) -> Iterator[Notice]:
+    """Whose series were cut, of the files that stand."""
+    if batch.consistency != "serial" or not batch.needs.stop_time or not stand:
+        return
+    longer = [reach for reach in stand if reach.end > stand[0].stop_time]
+    if longer:
+        yield _cut_notice(batch, stand[0], longer, "end{}")
+
+
+def _cut_notice(batch: Subject, first: Reach, longer: Sequence[Reach], said: str) -> Notice:
+    ends = sorted(reach.end for reach in longer)
+    theirs = f"{ends[0]:g} s" if ends[0] == ends[-1] else f"{ends[0]:g} to {ends[-1]:g} s"
+    where = f" at {first.stop_time:g} s, before their simulation does ({theirs})"
+    return batch.notice(
+        Silent.CUT,
+        f"Time series of {len(longer)} of {format_count(len(batch.files), 'file')} {said.format(where)}: digitalmodel "
+        f"ends open periods of all files where the simulation of the first one, {first.file.name}, is to stop",
+        WAY_OUT,
+        files=tuple(reach.file for reach in longer),
+        details=tuple(f"{reach.file.name}: {reach.end:g} s" for reach in longer),
+    )
+
+
+def first_decides(batch: Subject, stand: Sequence[Reach]) -> Iterator[Notice]:
+    """What else the first file decided for all others of a serial run; what is cut is said already."""
+    for what in _differing(batch, stand) if batch.consistency == "serial" else ():
+        yield batch.notice(
+            Silent.FIRST_DECIDES,
+            f"The files differ in {what}, and digitalmodel lets the first one decide for all when it runs serially: "
+            "`consistency: serial` was used",
+            "`consistency: per_file` gives other results",
+            files=tuple(reach.file for reach in stand[1:]),
+        )
+
+
+def differences(batch: Subject, stand: Sequence[Reach]) -> tuple[str, ...]:
+    """Where a serial run would have given other results than this one, file by file, did: that is no silent doing."""
+    return tuple(
+        f"the files differ in {what}, and digitalmodel lets the first one decide for all when it runs serially: "
+        "`consistency: per_file` was used; `consistency: serial` gives other results"
+        for what in (_differing(batch, stand) if batch.consistency == "per_file" else ())
+    )
+
+
+def _differing(batch: Subject, stand: Sequence[Reach]) -> Iterator[str]:
+    stops = sorted({reach.stop_time for reach in stand})
+    if batch.needs.stop_time and len(stops) > 1 and not list(cut(batch, stand)):
+        yield f"stop times ({stops[0]:g} to {stops[-1]:g} s)"
+    if batch.needs.selects and len(stand) > 1:
+        yield "the current that only the first file selects"
+
+
+def of_results(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
+    """What the results of the files that stand hold, or rather lack."""
+    yield from _partial(batch, stand)
+    yield from _gaps(batch, stand)
+
+
+def _partial(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
+    partial = [outcome for outcome in stand if not outcome.value.complete]
+    their = "its" if len(stand) == 1 else "their"
+    if partial:
+        yield batch.notice(
+            Silent.PARTIAL,
+            f"{len(partial)} of {format_count(len(stand), 'simulation')} did not reach {their} end, and the results "
+            "are those of the part that was simulated",
+            "Run these simulations to their end and the batch again, or leave them out",
+            files=tuple(outcome.file for outcome in partial),
+            details=tuple(
+                f"{outcome.file.name}: {outcome.value.run_status}{_reached(outcome.value)}" for outcome in partial
+            ),
+        )
+
+
+def _reached(result: FileResult) -> str:
+    if result.simulated_to is None:
+        return ""
+    return f", {result.simulated_to:g} of {result.stop_time:g} s"
+
+
+def _gaps(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
+    """Columns that hold nothing in any file (or in a series of its own), and rows that miss values beside others."""
+    files: dict[Gap, list[Path]] = {}
+    for outcome in stand:
+        for gap in outcome.value.gaps:
+            files.setdefault(_column_of(gap), []).append(outcome.file)
+    named = _asked_for(batch.cfg)
+    empty: list[tuple[str, list[Path]]] = []
+    missing: list[tuple[str, list[Path]]] = []
+    for column, without in files.items():
+        alone = column.output == "time_series" or len(without) == len(stand)
+        where = "every file" if len(without) == len(stand) else shortened_list([file.name for file in without])
+        said = f"{WORDS[column.output]} {column.group}: {named.get(_key(column), column.column)}: {where}"
+        (empty if column.whole and alone else missing).append((said, without))
+    if empty:
+        concerned = _in_order(stand, empty)
+        yield batch.notice(
+            Silent.EMPTY,
+            f"{format_count(len(empty), 'column')} {'holds' if len(empty) == 1 else 'hold'} nothing at all: "
+            f"{shortened_list([said for said, _ in empty], '; ')}",
+            "digitalmodel leaves a column empty where it finds no such object or variable: check the names",
+            files=concerned,
+            details=tuple(said for said, _ in empty),
+        )
+    if missing:
+        concerned = _in_order(stand, missing)
+        yield batch.notice(
+            Silent.MISSING,
+            f"Rows of {len(concerned)} of {format_count(len(stand), 'file')} miss values, in "
+            f"{format_count(len(missing), 'column')}: {shortened_list([said for said, _ in missing], '; ')}",
+            "These files lack the object or the variable, or have no number there: check them",
+            files=concerned,
+            details=tuple(said for said, _ in missing),
+        )
+
+
+def _column_of(gap: Gap) -> Gap:
+    """The gap without its counts: the same for all files that lack all, or some, of the column."""
+    return replace(gap, missing=1, rows=1 if gap.whole else 2)
+
+
+def _in_order(stand: Sequence[FileOutcome], said: Sequence[tuple[str, list[Path]]]) -> tuple[Path, ...]:
+    concerned = {file for _, files in said for file in files}
+    return tuple(outcome.file for outcome in stand if outcome.file in concerned)
+
+
+def _key(gap: Gap) -> tuple[str, str, str]:
+    return gap.output, gap.group, gap.column
+
+
+def _asked_for(cfg: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
+    """What each column asks for, in words: label, object and variable."""
+    asked = {}
+    for output, settings in SETTINGS_OF.items():
+        for group in (cfg.get(settings) or {}).get("groups") or ():
+            for column in group.get("Columns") or ():
+                label = str(column.get("Label"))
+                what = [str(column[key]) for key in ("ObjectName", "Variable") if column.get(key)]
+                asked[output, str(group.get("Label")), label] = f"{label} ({', '.join(what)})" if what else label
+    return asked
+
+
+def overwritten(batch: Subject) -> Iterator[Notice]:
+    """Columns and tables that a later one of the same label replaces."""
+    details = [detail for output in SETTINGS_OF if _asks(batch.cfg, output) for detail in _replaced(batch.cfg, output)]
+    if details:
+        yield batch.notice(
+            Silent.OVERWRITTEN,
+            f"{format_count(len(details), 'label')} {'names' if len(details) == 1 else 'name'} two things, of which "
+            f"digitalmodel keeps the last: {shortened_list(details, '; ')}",
+            "Give every column of a group, and every group, a label of its own",
+            details=tuple(details),
+        )
+
+
+def _asks(cfg: Mapping[str, Any], output: str) -> bool:
+    return writes_series(cfg) if output == "time_series" else flagged(cfg, output)
+
+
+def _replaced(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
+    groups = (cfg.get(SETTINGS_OF[output]) or {}).get("groups") or ()
+    for label in _twice(group.get("Label") for group in groups):
+        yield f"{WORDS[output]} {label}: the whole table"
+    if output == "linked_statistics":
+        return  # a label is a row's there, and two rows stand beside each other
+    for group in groups:
+        own = [column.get("Label") for column in group.get("Columns") or ()]
+        for label in _twice((*OWN_COLUMNS[output], *own)):
+            yield f"{WORDS[output]} {group.get('Label')}: {label}"
+
+
+def _twice(names: Iterable[Any]) -> list[str]:
+    counted = Counter(str(name) for name in names if name is not None)
+    return [name for name, count in counted.items() if count > 1]
