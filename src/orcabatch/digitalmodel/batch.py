@@ -28,7 +28,13 @@ from orcabatch.digitalmodel.checks import check_collisions, check_folder, check_
 from orcabatch.digitalmodel.installed import Installation, find_installation
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
-from orcabatch.digitalmodel.notices import after, before, foreseen, listed_again, otherwise
+from orcabatch.digitalmodel.notices import (
+    consistency_warnings,
+    expected_notices,
+    expected_warnings,
+    listed_again,
+    notices_of_run,
+)
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult, Writing
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
@@ -107,7 +113,7 @@ class DigitalModelBatch(Batch):
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
         self.files = tuple(sim_file(item) for item in self._list)
         self._times = Counter(self.files)
-        self.warnings = foreseen(installation, cfg) + listed_again(self.files)
+        self.warnings = expected_warnings(installation, cfg) + listed_again(self.files)
         self._written: dict[int, tuple[Path, ...]] = {}
         self._shown: dict[int, list[str]] = {}
         self._serial_needs = needs_of(cfg)
@@ -226,8 +232,8 @@ class DigitalModelBatch(Batch):
         _write_back(left, self._given)
         if self._in_router and self._visits_files():
             vars(self._post).update(attributes_left(installation, self._cfg, outcomes))
-        warnings = self.warnings + otherwise(self._subject, outcomes)
-        return Conclusion(tuple(outputs), warnings, after(self._subject, outcomes))
+        warnings = self.warnings + consistency_warnings(self._subject, outcomes)
+        return Conclusion(tuple(outputs), warnings, notices_of_run(self._subject, outcomes))
 
     def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
         """What digitalmodel will do without a word, as far as is known before anything is loaded.
@@ -241,7 +247,7 @@ class DigitalModelBatch(Batch):
             subject = replace(subject, needs=may_need(self._cfg))
         unknown = [i for i in range(len(self.files)) if i not in known] if subject.needs.stop_time else []
         told = {i: dict(facts(i)) for i in unknown}
-        return before(subject, {i: said[LOADED] for i, said in told.items() if LOADED in said}, known)
+        return expected_notices(subject, {i: said[LOADED] for i, said in told.items() if LOADED in said}, known)
 
     def pass_on(self) -> None:
         """Let digitalmodel do what else the configuration asks for (visualisation, all variables), unchanged.
@@ -359,8 +365,8 @@ class DigitalModelBatch(Batch):
             return None
         return {
             "outputs": common,
-            "warnings": list(self.warnings + otherwise(self._subject, outcomes)),
-            "notices": [notice.to_dict() for notice in after(self._subject, outcomes)],
+            "warnings": list(self.warnings + consistency_warnings(self._subject, outcomes)),
+            "notices": [notice.to_dict() for notice in notices_of_run(self._subject, outcomes)],
             "digitalmodel": self._found(),
         }
 

@@ -1,7 +1,7 @@
 """What the engineer should know about a digitalmodel batch as a whole, in words. Pure.
 
-    cfg, stop times of earlier runs ── before ──> Notices of the plan
-    cfg, results of the files       ── after  ──> Notices of the run
+    cfg, stop times of earlier runs ── expected_notices ──> Notices of the plan
+    cfg, results of the files       ── notices_of_run ────> Notices of the run
 
 Covers what digitalmodel does without a word (`orcabatch.notice`): series that end at another file's end, columns that
 are empty or replaced, rows that miss values, simulations that did not reach their end. Does not cover mistakes in a
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.installed import UNTESTED
 from orcabatch.digitalmodel.serial_order import flagged
-from orcabatch.digitalmodel.silent import Reach, cut, differences, first_decides, of_results, overwritten, will_be_cut
+from orcabatch.digitalmodel.silent import Reach, cut, differences, first_decides, lacking, overwritten, will_be_cut
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ NAMED = 3
 """How many files a warning names."""
 
 
-def foreseen(installation: Installation | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
+def expected_warnings(installation: Installation | None, cfg: Mapping[str, Any]) -> tuple[str, ...]:
     """What is known before the batch runs."""
     said: list[str] = []
     if installation is not None and installation.missing:
@@ -60,7 +60,9 @@ def listed_again(files: Sequence[Path]) -> tuple[str, ...]:
     return (said,)
 
 
-def before(batch: Subject, stops: Mapping[int, float], known: Mapping[int, FileOutcome]) -> tuple[Notice, ...]:
+def expected_notices(
+    batch: Subject, stops: Mapping[int, float], known: Mapping[int, FileOutcome]
+) -> tuple[Notice, ...]:
     """What will be done without a word, as far as the configuration and earlier runs tell.
 
     Args:
@@ -71,15 +73,15 @@ def before(batch: Subject, stops: Mapping[int, float], known: Mapping[int, FileO
     ends = {position: Reach(batch.files[position], stop) for position, stop in stops.items()}
     ends |= {position: Reach.of(outcome) for position, outcome in known.items()}
     results = [outcome for _, outcome in sorted(known.items())]
-    return (*will_be_cut(batch, dict(sorted(ends.items()))), *overwritten(batch), *of_results(batch, results))
+    return (*will_be_cut(batch, dict(sorted(ends.items()))), *overwritten(batch), *lacking(batch, results))
 
 
-def otherwise(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
+def consistency_warnings(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
     """Where the other consistency would have given other results than `per_file` did."""
     return differences(batch, [Reach.of(outcome) for outcome in outcomes if outcome.ok])
 
 
-def after(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[Notice, ...]:
+def notices_of_run(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[Notice, ...]:
     """What was done without a word.
 
     Args:
@@ -88,4 +90,4 @@ def after(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[Notice, ...]
     """
     stand = [outcome for outcome in outcomes if outcome.ok]
     ends = [Reach.of(outcome) for outcome in stand]
-    return (*cut(batch, ends), *first_decides(batch, ends), *overwritten(batch), *of_results(batch, stand))
+    return (*cut(batch, ends), *first_decides(batch, ends), *overwritten(batch), *lacking(batch, stand))

@@ -156,7 +156,7 @@ def _differing(batch: Subject, stand: Sequence[Reach]) -> Iterator[str]:
         yield "the current that only the first file selects"
 
 
-def of_results(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
+def lacking(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
     """What the results of the files that stand hold, or rather lack."""
     yield from _partial(batch, stand)
     yield from _gaps(batch, stand)
