@@ -14,7 +14,7 @@ from dm_proof.configurations import break_files, column, configuration, write_fi
 from dm_proof.harness import run, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.caching import packed, unpacked
-from orcabatch.digitalmodel.gaps import gaps_of
+from orcabatch.digitalmodel.missing import gaps_of
 from orcabatch.digitalmodel.prove import prove
 from orcabatch.monitor.report import render_report
 from orcabatch.monitor.schema import Metrics

@@ -11,7 +11,7 @@ import pytest
 import orcabatch
 from dm_proof.configurations import column, configuration, write_files
 from orcabatch import simulated
-from orcabatch.digitalmodel.periods import asked_periods, period_warnings
+from orcabatch.digitalmodel.missing import asked_periods, period_warnings
 
 END_A = {"objectExtra": ["End A"]}
 

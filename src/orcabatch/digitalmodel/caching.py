@@ -19,7 +19,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.gaps import Gap
+from orcabatch.digitalmodel.missing import Gap
 from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.serial_order import Variant, flagged

@@ -22,14 +22,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.digitalmodel.absent import absence_named, empty_columns_named
 from orcabatch.digitalmodel.fast_paths import completed, saving
 from orcabatch.digitalmodel.frames import ToCsv, written_by
-from orcabatch.digitalmodel.gaps import Gap, gaps_of, gaps_of_all
 from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
+from orcabatch.digitalmodel.missing import (
+    Gap,
+    Period,
+    absence_named,
+    asked_periods,
+    empty_columns_named,
+    gaps_of,
+    gaps_of_all,
+    period_warnings,
+)
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.periods import Period, asked_periods, period_warnings
 from orcabatch.digitalmodel.questions import questions_of
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant, flagged, labels, settle, writes_series
 from orcabatch.engine.contract import Extracted, PhaseClock

@@ -4,7 +4,7 @@ Covers time series that end where another file's simulation does (an open period
 of the first file that stands in the output, for all files), columns that hold nothing, rows that miss values, labels
 that name two things, and simulations that did not reach their end. Does not cover why a cell is empty: the names may be
 wrong, or the file may lack the object. See also `orcabatch.digitalmodel.serial_order` (how the first file decides),
-`orcabatch.digitalmodel.gaps` (where the cells are looked at), `orcabatch.digitalmodel.notices` (when it is said).
+`orcabatch.digitalmodel.missing` (where the cells are looked at), `orcabatch.digitalmodel.notices` (when it is said).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orcabatch.settings import format_count
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.gaps import Gap
+    from orcabatch.digitalmodel.missing import Gap
     from orcabatch.digitalmodel.postprocess import FileResult
     from orcabatch.digitalmodel.serial_order import Needs
     from orcabatch.outcome import FileOutcome

@@ -4,7 +4,7 @@
     asked, cfg ── shapes ── effective columns ──┴─> keys, values, labels ──> findings ──> refused, or said
 
 Everything is a pure function of the configuration; no `.sim` is opened and digitalmodel is not imported. Names of
-objects and variables are checked once a file is loaded (`orcabatch.digitalmodel.absent`). What becomes of findings is
+objects and variables are checked once a file is loaded (`orcabatch.digitalmodel.missing`). What becomes of findings is
 decided in `orcabatch.digitalmodel.check.verdict`.
 """
 

@@ -1,27 +1,31 @@
-"""Which objects, variables and data a configuration asks for that a loaded model lacks, with the nearest names it has.
+"""What one loaded file lacks of what a configuration asks of it: names, times, cells.
 
-Found out once digitalmodel has stumbled over one, or left a column empty, so it costs nothing where all is well. Where
-it stumbles, it ends in words that name neither the object nor the column; these are said in their place. A column that
-stays empty is said beside the file's results. Nothing here ends a batch: a first file may be broken, or another one.
-Does not cover columns that are empty for other reasons.
+- Names of objects, variables and data, with the nearest that the model has. Found out once digitalmodel has stumbled
+  over one, or left a column empty, so it costs nothing where all is well. Where it stumbles, it ends in words that name
+  neither the object nor the column; these are said in their place.
+- Times: a period given in numbers that lies outside the simulation, reaches beyond its end or covers little of it. An
+  open end is where the simulation ends, so it is no fault; named periods are not looked at.
+- Cells of a file's tables: looked at where a table is made, once, so that nobody has to read tables again.
+
+Nothing here ends a batch: a first file may be broken, or another one. What follows from the gaps of all files is said
+in `orcabatch.digitalmodel.silent`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orcabatch.digitalmodel.check.vocabulary import DATA, SETTINGS_OF
-from orcabatch.digitalmodel.serial_order import flagged, writes_series
+from orcabatch.digitalmodel.serial_order import columns, flagged, writes_series
 from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.orcaflex.incomplete import period_warning
 from orcabatch.settings.nearest import alike_names
 from orcabatch.text import shortened_list
-
-if TYPE_CHECKING:
-    from orcabatch.digitalmodel.gaps import Gap
 
 NAMED = 5
 STUMBLES = (AttributeError, TypeError, KeyError, ValueError)
@@ -29,6 +33,10 @@ STUMBLES = (AttributeError, TypeError, KeyError, ValueError)
 
 Place = tuple[str, str, str]
 """Output, label of the group, label of the column."""
+Period = tuple[float | None, float | None]
+"""From and to, seconds of simulation time; None: open."""
+ALWAYS_EMPTY = frozenset({"description", "statistic", "run_status"})
+"""Columns that digitalmodel itself keeps for later and never fills in a file's own table."""
 
 
 @dataclass(slots=True)
@@ -162,3 +170,95 @@ def _columns(cfg: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]
 
 def _listed(missing: list[Absence]) -> str:
     return shortened_list(list(map(str, missing)), ", no ", NAMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A column of a file's table with empty cells.
+
+    Attributes:
+        output: summary, linked_statistics or time_series.
+        group: the group's label.
+        column: the column's label.
+        missing: how many of its cells are empty.
+        rows: how many it has.
+    """
+
+    output: str
+    group: str
+    column: str
+    missing: int
+    rows: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether the column holds nothing at all."""
+        return self.missing == self.rows
+
+
+def gaps_of(output: str, group: str, frame: Any, labels: Collection[str] = ()) -> Iterator[Gap]:
+    """The gaps of one table.
+
+    Args:
+        output: the table's kind, as in `Gap`.
+        group: its label.
+        frame: the table.
+        labels: of the columns that the configuration asks for, whatever digitalmodel keeps under these names.
+    """
+    rows = len(frame)
+    for name, missing in zip(frame.columns, frame.isna().to_numpy().sum(axis=0), strict=True):
+        # A series none of whose objects exist is a heading without rows.
+        if (missing or not rows) and (str(name) in labels or name not in ALWAYS_EMPTY):
+            yield Gap(output, group, str(name), int(missing), rows)
+
+
+def gaps_of_all(output: str, frames: Mapping[str, Any] | None, labels: Collection[str] = ()) -> Iterator[Gap]:
+    """The gaps of a file's tables by group label."""
+    for group, frame in (frames or {}).items():
+        yield from gaps_of(output, str(group), frame, labels)
+
+
+def asked_periods(cfg: Mapping[str, Any]) -> dict[Period, tuple[str, ...]]:
+    """The periods in numbers of a (merged) configuration, with the labels of the columns that have each."""
+    asked: dict[Period, list[str]] = {}
+    for section in _sections(cfg):
+        for column in columns(cfg, section):
+            period = _period(column.get("SimulationPeriod"))
+            if period is not None:
+                asked.setdefault(period, []).append(str(column.get("Label")))
+    return {period: tuple(dict.fromkeys(names)) for period, names in asked.items()}
+
+
+def period_warnings(asked: Mapping[Period, tuple[str, ...]], start: Any, end: Any) -> tuple[str, ...]:
+    """What is to be said of these periods for a file that was simulated from `start` to `end`, seconds."""
+    if not _is_time(start) or not _is_time(end):
+        return ()  # a model without a simulation, or a stub that cannot say
+    said = []
+    for (first, last), names in asked.items():
+        opened, closed = start if first is None else first, end if last is None else last
+        if last is None:
+            closed = max(opened, closed)
+        elif first is None:
+            opened = min(opened, closed)
+        warning = period_warning((opened, closed), (start, end))
+        if warning:
+            said.append(f"{warning}: {shortened_list(names)}")
+    return tuple(said)
+
+
+def _sections(cfg: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"{output}_settings" for output in ("summary", "linked_statistics") if flagged(cfg, output))
+    if writes_series(cfg):
+        yield "time_series_settings"
+
+
+def _period(given: Any) -> Period | None:
+    """A period as it stands in a column; None where it is none in numbers."""
+    if not isinstance(given, list) or len(given) != 2 or given == [None, None]:
+        return None
+    start, end = given
+    return (start, end) if all(each is None or _is_time(each) for each in given) else None
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool) and math.isfinite(value)
