@@ -14,9 +14,8 @@ depends on (`orcabatch.batch.result_cache` makes the keys).
 """
 
 from orcabatch.store.ledger.book import open_ledger
-from orcabatch.store.ledger.describe import LedgerDescription, describe_ledger
 from orcabatch.store.ledger.kinds import Entry, FileHistory, LedgerStore, NoLedger, Past
-from orcabatch.store.ledger.place import ledger_file, network_share
+from orcabatch.store.ledger.location import LedgerDescription, describe_ledger, ledger_file, network_share
 
 __all__ = [
     "Entry",

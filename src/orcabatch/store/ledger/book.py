@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.store.ledger import schema
 from orcabatch.store.ledger.journal import Flusher
 from orcabatch.store.ledger.kinds import Entry, FileHistory, NoLedger, Past
-from orcabatch.store.ledger.place import network_share
+from orcabatch.store.ledger.location import DAMAGED, network_share
 
 if TYPE_CHECKING:
     from orcabatch.store.ledger.kinds import LedgerStore
@@ -38,7 +38,6 @@ BUSY_S = 10.0
 """How long a transaction waits for another run's..."""
 BRIEFLY_S = 0.05
 """... and once one has waited in vain, until one succeeds: the batch waits with it."""
-DAMAGED = ".damaged"
 KEPT_BYTES = 64_000_000
 """How much may wait in memory while the file cannot be written."""
 EMPTY_TO = 0.8
@@ -65,7 +64,7 @@ def open_ledger(file: Path, *, max_bytes: int, warn: Callable[[str], None]) -> L
     """The ledger in `file`, made where there is none. Never raises: what cannot be used is left out and said.
 
     Args:
-        file: see `orcabatch.store.ledger.place.ledger_file`.
+        file: see `orcabatch.store.ledger.location.ledger_file`.
         max_bytes: above this the oldest results are forgotten.
         warn: told, once each, what the engineer should know.
     """
