@@ -20,7 +20,7 @@ HEARTS = {
     "concurrency": ("engine/concurrency.py",),
     "memory admission": ("engine/memory_admission.py",),
     "broker": tuple(path.relative_to(SOURCES).as_posix() for path in SOURCES.glob("orcaflex/broker/*.py")),
-    "ledger": ("store/ledger/book.py",),
+    "ledger": ("store/ledger/sqlite_ledger.py",),
 }
 """The modules in which most decisions stand."""
 

@@ -23,7 +23,7 @@ from orcabatch import simulated
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
-from orcabatch.store.ledger import book, ledger_file
+from orcabatch.store.ledger import ledger_file, sqlite_ledger
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SILENT = {"orcaflex": "simulated", "progress": False}
@@ -75,8 +75,8 @@ def test_a_damaged_ledger_is_said_by_the_run_or_plan_that_finds_it(orcaflex, sim
 def test_a_held_ledger_delays_a_run_twice_whatever_it_does(orcaflex, sims, monkeypatch):
     """Once until it is said, once at the end; not when the run is planned, nor with every file."""
     run(sims[:1])
-    monkeypatch.setattr(book, "BUSY_S", 0.2)
-    waits, guarded = [], book.SqliteLedger._guarded
+    monkeypatch.setattr(sqlite_ledger, "BUSY_S", 0.2)
+    waits, guarded = [], sqlite_ledger.SqliteLedger._guarded
 
     def watched(self, action):
         patient = not self._brief
@@ -84,7 +84,7 @@ def test_a_held_ledger_delays_a_run_twice_whatever_it_does(orcaflex, sims, monke
         waits.append(patient and self._brief)
         return result
 
-    monkeypatch.setattr(book.SqliteLedger, "_guarded", watched)
+    monkeypatch.setattr(sqlite_ledger.SqliteLedger, "_guarded", watched)
     with closing(sqlite3.connect(ledger_file(), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         held = run(sims)

@@ -24,7 +24,7 @@ from orcabatch.store.ledger import (
     open_ledger,
     schema,
 )
-from orcabatch.store.ledger import book as book_module
+from orcabatch.store.ledger import sqlite_ledger as book_module
 
 LARGE = 2_000_000_000
 
@@ -443,7 +443,7 @@ def test_whatever_was_committed_survives_a_kill(opened, tmp_path):
 
 def test_while_another_run_holds_it_results_wait_and_are_written_later(opened, tmp_path, monkeypatch):
     """The run neither ends nor loses them."""
-    monkeypatch.setattr("orcabatch.store.ledger.book.BUSY_S", 0.01)
+    monkeypatch.setattr("orcabatch.store.ledger.sqlite_ledger.BUSY_S", 0.01)
     book = opened()
     other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -458,7 +458,7 @@ def test_while_another_run_holds_it_results_wait_and_are_written_later(opened, t
 
 def test_a_run_waits_for_a_held_ledger_once_and_says_so_at_once(opened, tmp_path, monkeypatch, warned):
     """A program that holds it would else cost the full patience for every file; the end waits again, for all."""
-    monkeypatch.setattr("orcabatch.store.ledger.book.BUSY_S", 0.2)
+    monkeypatch.setattr("orcabatch.store.ledger.sqlite_ledger.BUSY_S", 0.2)
     book, waited = opened(), []
     other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -624,7 +624,7 @@ def test_a_folder_that_cannot_be_made_leaves_the_ledger_out(opened, tmp_path, wa
 
 def test_a_network_share_is_not_used(opened, tmp_path, warned, monkeypatch):
     """SQLite's log is not safe there."""
-    monkeypatch.setattr("orcabatch.store.ledger.book.network_share", lambda path: "cifs")
+    monkeypatch.setattr("orcabatch.store.ledger.sqlite_ledger.network_share", lambda path: "cifs")
     assert not opened().remembers
     assert "network share (cifs)" in warned[0]
     assert not (tmp_path / "ledger.db").exists()

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.store.ledger import schema
-from orcabatch.store.ledger.journal import Flusher
-from orcabatch.store.ledger.kinds import Entry, FileHistory, NoLedger, Past
+from orcabatch.store.ledger.flusher import Flusher
+from orcabatch.store.ledger.interface import Entry, FileHistory, NoLedger, Past
 from orcabatch.store.ledger.location import DAMAGED, network_share
 
 if TYPE_CHECKING:
-    from orcabatch.store.ledger.kinds import LedgerStore
+    from orcabatch.store.ledger.interface import LedgerStore
 
 BUSY_S = 10.0
 """How long a transaction waits for another run's..."""
