@@ -20,9 +20,10 @@ from orcabatch.digitalmodel.base_config import builtin_configuration
 from orcabatch.digitalmodel.check import CheckFinding, check_configuration, lines_of, proven
 from orcabatch.digitalmodel.check.effective import effective_groups
 from orcabatch.digitalmodel.check.labels import name_faults
-from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, words_of
+from orcabatch.digitalmodel.check.vocabulary import LEVELS, words_of
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
 from orcabatch.digitalmodel.output_capture import CapturedOutput
+from orcabatch.digitalmodel.outputs import SETTINGS_OF
 from orcabatch.digitalmodel.postprocess import described
 from orcabatch.digitalmodel.sources import find_sources
 

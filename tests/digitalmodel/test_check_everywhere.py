@@ -24,8 +24,9 @@ from orcabatch.digitalmodel.base_config import builtin_configuration
 from orcabatch.digitalmodel.check import check_configuration, lines_of
 from orcabatch.digitalmodel.check.effective import effective_groups
 from orcabatch.digitalmodel.check.sections import computes, shape_faults
-from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF
+from orcabatch.digitalmodel.check.vocabulary import LEVELS
 from orcabatch.digitalmodel.mappings import merged
+from orcabatch.digitalmodel.outputs import SETTINGS_OF
 
 if TYPE_CHECKING:
     import pytest

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch import simulated
-from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
+from orcabatch.digitalmodel.outputs import OUTPUTS, STATISTICS
 from orcabatch.plan import TIERS, BatchOptimizer, SizedFile
 
 MB = 1_000_000

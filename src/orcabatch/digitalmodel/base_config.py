@@ -14,11 +14,10 @@ from typing import Any
 
 import yaml
 
+from orcabatch.digitalmodel.outputs import OUTPUTS, STATISTICS
+
 BASENAMES = ("orcaflex_post_process", "orcaflex_analysis", "orcaflex")
 """The `basename`s that digitalmodel hands to its OrcaFlex post-process."""
-
-STATISTICS = ("Minimum", "Maximum", "Mean", "StdDev")
-OUTPUTS = ("summary", "linked_statistics", "time_series", "RangeGraph", "cummulative_histograms", "visualization")
 
 
 def base_configuration(basename: str) -> tuple[dict[str, Any], str]:

@@ -36,17 +36,10 @@ from orcabatch.digitalmodel.notices import (
     notices_of_run,
 )
 from orcabatch.digitalmodel.output_capture import CapturedOutput
+from orcabatch.digitalmodel.outputs import visits_files, writes_series
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult, Writing
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
-from orcabatch.digitalmodel.serial_order import (
-    Needs,
-    SerialOrder,
-    may_need,
-    needs_of,
-    settle,
-    visits_files,
-    writes_series,
-)
+from orcabatch.digitalmodel.serial_order import Needs, SerialOrder, may_need, needs_of, settle
 from orcabatch.digitalmodel.silent import Subject
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.failed_files import SUFFIX, save_failed_files

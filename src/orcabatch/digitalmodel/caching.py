@@ -20,9 +20,10 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.missing import Gap
+from orcabatch.digitalmodel.outputs import flagged
 from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
-from orcabatch.digitalmodel.serial_order import Variant, flagged
+from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orcabatch.digitalmodel.base_config import STATISTICS
 from orcabatch.digitalmodel.input_files import origin
+from orcabatch.digitalmodel.outputs import STATISTICS, flagged, visits_files, writes_series
 from orcabatch.digitalmodel.overrides import SECTIONS
-from orcabatch.digitalmodel.serial_order import flagged, visits_files, writes_series
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError

@@ -22,11 +22,12 @@ from typing import Any
 
 import yaml
 
-from orcabatch.digitalmodel.base_config import BASENAMES, OUTPUTS, asked_beyond_post_process, base_configuration
+from orcabatch.digitalmodel.base_config import BASENAMES, asked_beyond_post_process, base_configuration
 from orcabatch.digitalmodel.check.lines import YamlLines, lines_of
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory, origin
 from orcabatch.digitalmodel.input_files import faults as file_faults
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
+from orcabatch.digitalmodel.outputs import OUTPUTS
 from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.settings.nearest import nearest

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from orcabatch.digitalmodel.check.vocabulary import DATA, SETTINGS_OF
-from orcabatch.digitalmodel.serial_order import columns, flagged, writes_series
+from orcabatch.digitalmodel.check.vocabulary import DATA
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, columns, is_asked
 from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import period_warning
@@ -162,8 +162,7 @@ class _NeverRaised(Exception):  # noqa: N818 - it is none
 
 def _columns(cfg: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
     for output, section in SETTINGS_OF.items():
-        on = writes_series(cfg) if output == "time_series" else flagged(cfg, output)
-        for group in ((cfg.get(section) or {}).get("groups") or ()) if on else ():
+        for group in ((cfg.get(section) or {}).get("groups") or ()) if is_asked(cfg, output) else ():
             for column in group.get("Columns") or ():
                 yield (output, str(group.get("Label")), str(column.get("Label"))), column
 
@@ -221,7 +220,7 @@ def gaps_of_all(output: str, frames: Mapping[str, Any] | None, labels: Collectio
 def asked_periods(cfg: Mapping[str, Any]) -> dict[Period, tuple[str, ...]]:
     """The periods in numbers of a (merged) configuration, with the labels of the columns that have each."""
     asked: dict[Period, list[str]] = {}
-    for section in _sections(cfg):
+    for section in (section for output, section in SETTINGS_OF.items() if is_asked(cfg, output)):
         for column in columns(cfg, section):
             period = _period(column.get("SimulationPeriod"))
             if period is not None:
@@ -244,12 +243,6 @@ def period_warnings(asked: Mapping[Period, tuple[str, ...]], start: Any, end: An
         if warning:
             said.append(f"{warning}: {shortened_list(names)}")
     return tuple(said)
-
-
-def _sections(cfg: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"{output}_settings" for output in ("summary", "linked_statistics") if flagged(cfg, output))
-    if writes_series(cfg):
-        yield "time_series_settings"
 
 
 def _period(given: Any) -> Period | None:

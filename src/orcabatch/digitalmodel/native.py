@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.serial_order import flagged
+from orcabatch.digitalmodel.outputs import flagged
 from orcabatch.errors import SettingsError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.outcome import Phase

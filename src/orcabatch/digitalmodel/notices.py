@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.installed import UNTESTED
-from orcabatch.digitalmodel.serial_order import flagged
+from orcabatch.digitalmodel.outputs import flagged
 from orcabatch.digitalmodel.silent import Reach, cut, differences, first_decides, lacking, overwritten, will_be_cut
 from orcabatch.text import shortened_list
 

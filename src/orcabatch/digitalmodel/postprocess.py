@@ -37,8 +37,9 @@ from orcabatch.digitalmodel.missing import (
     period_warnings,
 )
 from orcabatch.digitalmodel.output_capture import CapturedOutput
+from orcabatch.digitalmodel.outputs import flagged, labels, writes_series
 from orcabatch.digitalmodel.questions import questions_of
-from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant, flagged, labels, settle, writes_series
+from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant, settle
 from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError
 from orcabatch.outcome import Phase

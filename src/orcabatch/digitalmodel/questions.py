@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.vocabulary import ENDS, PERIODS
-from orcabatch.digitalmodel.serial_order import columns, flagged, writes_series
+from orcabatch.digitalmodel.outputs import columns, flagged, writes_series
 from orcabatch.orcaflex.broker import Question
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
-"""The flags that make digitalmodel visit the files."""
+from orcabatch.digitalmodel.outputs import columns, flagged, writes_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +72,6 @@ def settle(cfg: Mapping[str, Any], stop_time: float | None) -> None:
             names.append(0)
     for period in list(_open_periods(cfg)):
         period[1] = stop_time
-
-
-def writes_series(cfg: Mapping[str, Any]) -> bool:
-    """Whether digitalmodel writes time series for this configuration."""
-    settings = cfg.get("time_series_settings")
-    return flagged(cfg, "time_series") and isinstance(settings, Mapping) and bool(settings.get("data"))
-
-
-def visits_files(cfg: Mapping[str, Any]) -> bool:
-    """Whether digitalmodel loads the files at all: something is asked for that comes from them one by one."""
-    return any(flagged(cfg, output) for output in DATA_OUTPUTS)
-
-
-def flagged(cfg: Mapping[str, Any], output: str) -> bool:
-    """Whether `orcaflex.postprocess.<output>.flag` is on."""
-    section = cfg["orcaflex"]["postprocess"].get(output) or {}
-    return bool(section.get("flag"))
-
-
-def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:
-    """All columns of all groups of `summary_settings` or another settings section, in order."""
-    for group in (cfg.get(settings) or {}).get("groups") or ():
-        yield from group.get("Columns") or ()
-
-
-def labels(cfg: Mapping[str, Any], settings: str) -> frozenset[str]:
-    """The labels of all columns of a settings section."""
-    return frozenset(str(column.get("Label")) for column in columns(cfg, settings))
 
 
 def _open_periods(cfg: Mapping[str, Any]) -> Iterator[list[Any]]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS, SETTINGS_OF
-from orcabatch.digitalmodel.serial_order import flagged, writes_series
+from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, is_asked
 from orcabatch.notice import Notice, Silent
 from orcabatch.settings import format_count
 from orcabatch.text import shortened_list
@@ -248,7 +248,9 @@ def _asked_for(cfg: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
 
 def overwritten(batch: Subject) -> Iterator[Notice]:
     """Columns and tables that a later one of the same label replaces."""
-    details = [detail for output in SETTINGS_OF if _asks(batch.cfg, output) for detail in _replaced(batch.cfg, output)]
+    details = [
+        detail for output in SETTINGS_OF if is_asked(batch.cfg, output) for detail in _replaced(batch.cfg, output)
+    ]
     if details:
         yield batch.notice(
             Silent.OVERWRITTEN,
@@ -257,10 +259,6 @@ def overwritten(batch: Subject) -> Iterator[Notice]:
             "Give every column of a group, and every group, a label of its own",
             details=tuple(details),
         )
-
-
-def _asks(cfg: Mapping[str, Any], output: str) -> bool:
-    return writes_series(cfg) if output == "time_series" else flagged(cfg, output)
 
 
 def _replaced(cfg: Mapping[str, Any], output: str) -> Iterator[str]:

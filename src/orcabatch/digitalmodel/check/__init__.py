@@ -20,7 +20,7 @@ from orcabatch.digitalmodel.check.keys import key_faults, twice_faults
 from orcabatch.digitalmodel.check.labels import label_faults, name_faults
 from orcabatch.digitalmodel.check.lines import YamlLines, lines_of
 from orcabatch.digitalmodel.check.sections import computes, shape_faults, value_faults
-from orcabatch.digitalmodel.check.vocabulary import SETTINGS_OF
+from orcabatch.digitalmodel.outputs import SETTINGS_OF
 
 __all__ = ["CheckFinding", "YamlLines", "check_configuration", "lines_of", "proven"]
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.effective import OWN, Column, Group
 from orcabatch.digitalmodel.check.finding import CheckFinding, Path, dotted, shown
-from orcabatch.digitalmodel.check.vocabulary import LEVELS, SETTINGS_OF, KeyLevel
-from orcabatch.digitalmodel.serial_order import flagged
+from orcabatch.digitalmodel.check.vocabulary import LEVELS, KeyLevel
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, flagged
 from orcabatch.settings.nearest import MISSPELT, letters, nearest
 
 if TYPE_CHECKING:

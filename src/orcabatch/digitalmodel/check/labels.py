@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.check.columns import LINKED, SERIES, SUMMARY
 from orcabatch.digitalmodel.check.effective import MASTER, OWN
 from orcabatch.digitalmodel.check.finding import CheckFinding, shown
-from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, LEVELS, OWN_COLUMNS, SETTINGS_OF
+from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, LEVELS, OWN_COLUMNS
+from orcabatch.digitalmodel.outputs import SETTINGS_OF
 from orcabatch.store.failed_files import SUFFIX
 
 if TYPE_CHECKING:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
 from orcabatch.digitalmodel.check.finding import CheckFinding, Path, dotted, shown
-from orcabatch.digitalmodel.check.vocabulary import SETTINGS_OF
-from orcabatch.digitalmodel.serial_order import flagged, writes_series
+from orcabatch.digitalmodel.outputs import OUTPUTS, SETTINGS_OF, STATISTICS, flagged, writes_series
 
 
 def shape_faults(cfg: Mapping[str, Any], section: str, *, is_merged: bool = False) -> list[CheckFinding]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.digitalmodel.base_config import OUTPUTS, STATISTICS
+from orcabatch.digitalmodel.outputs import OUTPUTS, SETTINGS_OF, STATISTICS
 from orcabatch.digitalmodel.overrides import SECTIONS
 
 HISTORY, RANGE = "TimeHistory", "Range Graph"
@@ -24,12 +24,6 @@ ENDS = ("End A", "End B", "Touchdown")
 SECTION = "Section"
 RADIAL = ("Inner", "Outer")
 
-SETTINGS_OF = {
-    "summary": "summary_settings",
-    "linked_statistics": "linked_statistics_settings",
-    "time_series": "time_series_settings",
-}
-"""The section that holds the groups of each output."""
 OWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "summary": (
         "fe_filename",

@@ -1,0 +1,55 @@
+"""The outputs that digitalmodel knows, which of them a configuration asks for, and the columns of their groups.
+
+Covers how digitalmodel reads its flags. Does not cover mistakes in them (`orcabatch.digitalmodel.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+OUTPUTS = ("summary", "linked_statistics", "time_series", "RangeGraph", "cummulative_histograms", "visualization")
+"""What digitalmodel can be asked for, each with a flag."""
+STATISTICS = ("Minimum", "Maximum", "Mean", "StdDev")
+"""The switches below a summary's `statistics`."""
+SETTINGS_OF = {
+    "summary": "summary_settings",
+    "linked_statistics": "linked_statistics_settings",
+    "time_series": "time_series_settings",
+}
+"""The section that holds the groups of each output."""
+DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
+"""The flags that make digitalmodel visit the files."""
+
+
+def writes_series(cfg: Mapping[str, Any]) -> bool:
+    """Whether digitalmodel writes time series for this configuration."""
+    settings = cfg.get("time_series_settings")
+    return flagged(cfg, "time_series") and isinstance(settings, Mapping) and bool(settings.get("data"))
+
+
+def is_asked(cfg: Mapping[str, Any], output: str) -> bool:
+    """Whether an output with groups is written."""
+    return writes_series(cfg) if output == "time_series" else flagged(cfg, output)
+
+
+def visits_files(cfg: Mapping[str, Any]) -> bool:
+    """Whether digitalmodel loads the files at all: something is asked for that comes from them one by one."""
+    return any(flagged(cfg, output) for output in DATA_OUTPUTS)
+
+
+def flagged(cfg: Mapping[str, Any], output: str) -> bool:
+    """Whether `orcaflex.postprocess.<output>.flag` is on."""
+    section = cfg["orcaflex"]["postprocess"].get(output) or {}
+    return bool(section.get("flag"))
+
+
+def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:
+    """All columns of all groups of `summary_settings` or another settings section, in order."""
+    for group in (cfg.get(settings) or {}).get("groups") or ():
+        yield from group.get("Columns") or ()
+
+
+def labels(cfg: Mapping[str, Any], settings: str) -> frozenset[str]:
+    """The labels of all columns of a settings section."""
+    return frozenset(str(column.get("Label")) for column in columns(cfg, settings))
