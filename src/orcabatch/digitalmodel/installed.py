@@ -5,17 +5,25 @@ Three layouts are known: `digitalmodel.solvers.orcaflex` (newer clones), `digita
 says by source hashes whether they are ones that were tested, and brings digitalmodel into a state in which it can be
 called from threads. Nothing of digitalmodel is imported before `find_installation` is called. Does not call the
 functions (`orcabatch.digitalmodel.postprocess`).
+
+A newer clone has a gate of its own to OrcFxAPI. It refuses an OrcFxAPI that somebody imported before it was configured,
+because a library could no longer be chosen. None is chosen here, so what is there is what it would have got. OrcFxAPI
+is imported for nobody but the gate (`orcabatch.orcaflex.binding`).
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -23,12 +31,12 @@ from typing import Any
 import psutil
 
 from orcabatch.digitalmodel.frames import route_frames
-from orcabatch.digitalmodel.gate import ORCFXAPI, configure_gate, use_present_orcfxapi
 from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_warnings
 from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 from orcabatch.versions import installed_version
 
+ORCFXAPI = "OrcFxAPI"
 RELIED_ON = (
     "ou.is_orcaflex_available",
     "ou.get_SimulationFileName",
@@ -228,3 +236,57 @@ def _no_orcaflex(error: Exception) -> OrcaFlexUnavailable:
         f"digitalmodel cannot be used because OrcFxAPI cannot be imported ({type(error).__name__}: {error}). "
         "Run where OrcaFlex is installed, or choose the simulated one: `orcaflex: simulated`."
     )
+
+
+def configure_gate(package: str) -> None:
+    """Let the gate import OrcFxAPI, or accept the one that is there already; nothing where there is no gate."""
+    if importlib.util.find_spec(f"{package}.orcaflex_api") is None:
+        return
+    gate = importlib.import_module(f"{package}.orcaflex_api")
+    if not gate.is_configured():
+        with _handed_over(sys.modules.get(ORCFXAPI)):
+            gate.configure()
+
+
+@contextmanager
+def _handed_over(present: ModuleType | None) -> Iterator[None]:
+    """Make `import OrcFxAPI` find the module that is there as if for the first time."""
+    if present is None:
+        yield
+        return
+    finder, spec = _HandOver(present), getattr(present, "__spec__", None)
+    del sys.modules[ORCFXAPI]
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        sys.modules[ORCFXAPI] = present
+        present.__spec__ = spec
+
+
+class _HandOver(MetaPathFinder, Loader):
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname == ORCFXAPI else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It was executed when it was made."""
+
+
+def use_present_orcfxapi(package: str) -> None:
+    """Where digitalmodel's modules hold an OrcFxAPI that was there before, give them the one that is there now."""
+    present = sys.modules.get(ORCFXAPI)
+    for name, module in list(sys.modules.items()):
+        held = vars(module).get(ORCFXAPI) if name.startswith(f"{package}.") and module is not None else None
+        if present is not None and held is not None and held is not present and not _is_gate_proxy(held):
+            vars(module)[ORCFXAPI] = present
+
+
+def _is_gate_proxy(held: object) -> bool:
+    return "Lazy" in type(held).__name__
