@@ -18,7 +18,7 @@ from orcabatch.digitalmodel.csv_text import write_csv
 from orcabatch.digitalmodel.postprocess import Writing, _Tables
 from orcabatch.outcome import Phase
 from orcabatch.store import atomic
-from orcabatch.store.behind import ROOM
+from orcabatch.store.write_behind import ROOM
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dm_fsts.yml"
 

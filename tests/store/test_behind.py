@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.store.behind import Room, TextBehind
+from orcabatch.store.write_behind import Room, TextBehind
 
 PIECES = [b"first\n", b"second\n", b"third\n"]
 

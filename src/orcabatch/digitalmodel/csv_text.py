@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orcabatch.digitalmodel.csv_compiled import Compiled
-from orcabatch.store.behind import TextBehind
+from orcabatch.store.write_behind import TextBehind
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from orcabatch.digitalmodel.csv_text import Text, write_csv
-from orcabatch.store.behind import TextBehind
+from orcabatch.store.write_behind import TextBehind
 
 ToCsv = Callable[[Path | TextBehind, int, bool], Text]
 """Writes the text to a path, or to what keeps it for a while; in pieces of about so many bytes, in a buffer that is

@@ -44,7 +44,7 @@ from orcabatch.engine.contract import Extracted, PhaseClock
 from orcabatch.errors import DigitalModelError
 from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path
-from orcabatch.store.behind import TextBehind
+from orcabatch.store.write_behind import TextBehind
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker import Question
