@@ -35,41 +35,106 @@ from orcabatch.engine.curves import Curve, Smooth
 if TYPE_CHECKING:
     from orcabatch.engine.scheduler_messages import Limits, Sample
 
+# Tuned on the tuning cases of `python -m benchmarks virtual`, where each is also run at all fixed counts. What smaller
+# and larger values cost: `python -m benchmarks tuning`. The times below stem from its 19 cases, over those with the
+# number as it is: on average, or in the worst case. Where none stands, the average differs by less than chance (1%).
+
 START = 4
+"""Files at once to begin with. Fewer: short batches end while it climbs (2: 1.07, worst 1.5). More: what has started
+cannot be taken back (8: worst 1.09)."""
 BLIND = 12
+"""No more than this while nothing is known about extraction. Fewer: batches that load for long climb late (6: worst
+1.08). More: files are open before it is seen what extraction bears (24: worst 1.07)."""
+
 PLATEAU = 0.03
+"""Throughput that is given up for fewer files. Less: files, their memory and seats are held for what may be noise.
+More: throughput is lost that is there."""
 GAIN = 0.03
-FAR = 0.85
-EVEN = 0.002
+"""Prediction that is worth a step. Less: the count follows noise. More: it stays below what would be better."""
+FAR, EVEN = 0.85, 0.002
+"""Below this share of the limit a count is taken that is as good, but for so much. Farther: fewer files that are as
+good are not gone back to (0.7: 1.04, worst 1.7). Nearer, or less even: to and fro with the noise (worst 1.07 and
+1.1)."""
 UNSURE_GAIN = 0.1
+"""What a lower limit must gain while memory or a tier keeps the count below it anyway. Less: it is lowered by what was
+seen with few files, and has to climb again. More: it stays where too many will start once memory is free."""
+
 DOUBLE, CAREFUL, HELD = 2.0, 1.4, 1.6
+"""Steps up: below `CAREFUL_FROM` files, above, and once the limit has been lowered. Smaller: the climb takes longer
+(1.5, 1.2, 1.3: worst 1.1). Larger: beyond the peak before it was measured (3, 2, 2: worst 1.2, 1.1 and 1.75)."""
 CAREFUL_FROM = 16
+"""Lower: a climb to many takes longer. Higher: the peak is passed by more files (32: worst 1.1)."""
 IDLE = 0.2
-TRUST = 2.0
-TRUST_LEAST = 2.0
+"""Where less than this share of the CPUs and of the GIL is taken, steps stay large above `CAREFUL_FROM` too. The disk
+is judged by the curve of loading alone: how much it could give is not known. Less: batches that wait climb slowly.
+More: work that is about to fill the cores does not look like it yet (0.4: worst 1.1)."""
+TRUST, TRUST_LEAST = 2.0, 2.0
+"""How far beyond the measured crowd extraction is predicted; what was measured counts as so many at least. Less: each
+step waits for the one before to be measured (1.5: worst 1.2). More: a lock that a few files do not fill is predicted to
+bear many. These cases do not meet that (4: 0.99), so it is caution."""
 MEASURED_SHARE = 0.25
+"""A crowd counts as measured when this share of its files' extraction was seen. Less: a moment with many counts (worst
+1.05). More: growth waits for it (0.5: worst 1.1)."""
+
 EARLY, LATE, HOLD = 0.15, 0.5, 0.25
+"""File times between steps: below `LATE_FROM` files, above, and once the limit has been lowered. Shorter: on too little
+evidence (0.05, 0.25: 1.01, worst 1.1 and 1.2). Longer: a short batch has passed (0.3: 1.02), and memory is above its
+cap for longer (`LATE` 1: 212 s instead of 80 s)."""
 LATE_FROM = 8
+"""Lower: every climb is slow from the start (4: 1.01). Higher: many files are opened on little evidence (16: 1.01)."""
 LEAST_SAMPLES = 2
-LUMPS = 0.35
+"""One could be all noise (worst 1.3); more than two hold up a batch of short files as much (4: worst 1.2)."""
 LUMPY = 0.8
+"""Progress is lumpy when fewer of the samples than this show any. Less: whatever is told at a file's end counts for the
+crowd of that moment (0.4: 1.09, worst 2.5). More: smooth progress with a few gaps is judged by ends too (worst 1.2)."""
+LUMPS = 0.35
+"""Finished files per running one between steps, where progress is lumpy. Fewer: the first that end speak for all.
+More: the count stays while many end (0.7: worst 1.2)."""
 OCCUPIED = 0.75
+"""With fewer files than this in a station a sample says nothing about how its progress shows."""
 MOVING_SMOOTHING = 0.1
-MEMORY_FILES = 3.0
-MEMORY_LEAST = 8
+"""Share of a sample in `Station.moving`. Smaller: it is noticed later that progress is lumpy. Larger: two gaps
+decide."""
+
+MEMORY_FILES, MEMORY_LEAST = 3.0, 8
+"""What was measured fades over this many files per running one, and for so many files at least... Fewer: the curve
+forgets its other end, and tries it again (1.5, 4: worst 1.08, 1.15). More: a host that has changed is believed to be as
+it was (6, 16: worst 1.06, 1.07)."""
 RECALL = 30.0
+"""... and over this many file times, so that a count is tried again after a while. Fewer: what was too many is tried
+again and again (2: 1.035, worst 1.5). More: a count that met bad luck once is not tried again."""
 LEAST_WORK = 0.02
+"""A point of a curve holds this share of a mean file at least. Less: points of noise. More: counts that were measured
+are pooled with their neighbours, and the peak between them is lost (0.1: 1.03, worst 1.5)."""
 GIL_FULL, CPU_FULL = 0.85, 1.0
+"""Taken so much, the GIL or the cores are at their end. Less: files are held back that would have added something.
+More: the count climbs, as the GIL is never seen taken all the time."""
 SURE_FILES = 2.0
+"""Work in files before the GIL and the cores are believed to be the roof. Less: one file's beginning decides."""
 SMOOTHING = 0.3
-BUSY, DELAYED = 0.85, 0.25
+"""Share of a sample in what is known of GIL and cores. Larger: a moment in which all files wait passes for an idle host
+(0.6: worst 1.1). Smaller: steps stay large for longer when the cores fill up."""
 REMEMBERED = 128
-LINE_FILES = 4
-PRIOR_FILES = 2.0
-MOST_EXTRA = 1.0
+"""Samples by which a file's mean crowd is known. Fewer: of long files only the end. More: each sample copies more."""
+
+LINE_FILES, PRIOR_FILES, MOST_EXTRA = 4, 2.0, 1.0
+"""The constant part of a file's time: unknown before so many files, drawn towards none as by so many, and no more than
+this of a mean file. Fewer and more: it is invented from the first files (`PRIOR_FILES` 1: worst 1.1; `MOST_EXTRA` 2:
+worst 1.1). More and less: small files after large ones look like a slower disk (4: worst 1.1)."""
+
 UNUSED, UNUSED_BYTES, UNUSED_LOOKS = 0.1, 65_536, 2
+"""A host is unused where less than this share of its CPUs and of the GIL is taken and fewer bytes are read; believed
+after so many looks, and only until `FEW_FILES` have ended. More looks: batches that wait climb later (4: worst 1.07).
+One look: those are faster (0.88 at best), and others, whose disk or lock comes into play later, slower
+(docs/engine.md)."""
 FEW_FILES = 8
+"""Once they have ended there are curves to go by."""
+
+BUSY, DELAYED = 0.85, 0.25
+"""What is said, not what is decided: cores or GIL taken so much bind; so does a station in which files lose so much of
+their time to each other."""
 HALVINGS = 12
+"""Steps of the search for a balance: to a thirtieth of a file among 128, far below what was measured."""
 TOO_QUICK_TO_SEE = Smooth((1.0,), (1e-18,), 0.0)
 """Loading that no sample ever saw: all the work is in what follows."""
 

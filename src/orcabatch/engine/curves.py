@@ -13,13 +13,24 @@ import math
 from dataclasses import dataclass, replace
 
 GRID = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 45, 52, 60, 70, 80, 100, 128)
-
-HOPE = 1.3
-HOPE_SHARE = 0.7
-STEEPEST = 2.0
+"""Counts that are told apart: each where few files make a difference, some 15% apart beyond. Denser: each point rests
+on fewer measurements. Sparser: the peak may lie between two."""
 LEAST_CROWD = 0.5
+"""Less than a file on average counts as one file's place; it keeps the logarithm finite."""
+
+# What the next ones cost below and above: `python -m benchmarks tuning`, times over those with the number as it is.
+
+HOPE, HOPE_SHARE = 1.3, 0.7
+"""How steeply a resource is hoped to fill up before the higher of two points, and how far that is believed. Less: a
+count between a good one and a bad one looks bad, and is not tried (1, or 0: 1.05, worst 1.7). More: gaps are tried that
+hold nothing (2, or 1: worst 1.1)."""
 HOPE_FROM = 0.3
+"""Octaves between two points from which there is hope; all of it an octave later. Later: as with less hope (0.6: 1.04,
+worst 1.7). At once: neighbours are believed to hide something between them (0: worst 1.1)."""
+STEEPEST = 2.0
+"""Exponent of the last stretch at most: two points that noise put close say anything."""
 STRETCHES = (1.15, 1.8)
+"""How many times fewer files the point has from which the last stretch is drawn: the steeper one counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 BLIND_FACTOR = 4.0
 """Memory over file size that is reserved while nothing has been measured: as much as is plausible. Less: the first
-files may be above the cap together, and cannot be taken back. More: where memory is short a batch begins with fewer."""
+files may be above the cap together, and cannot be taken back (2: six times as long above it). More: where memory is
+short a batch begins with fewer (8: never above it, and 2% slower; `python -m benchmarks tuning`)."""
 HISTORY_MARGIN = 1.15
 """The same over predictions that stem from earlier runs. Less: a file that has grown since is not covered. More: what
 is known already is of no use."""
