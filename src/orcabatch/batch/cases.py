@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SettingsError
-from orcabatch.settings.nearest import nearest
-from orcabatch.text import shortened_list
+from orcabatch.text import nearest, shortened_list
 
 TABLES = {".csv", ".xlsx"}
 FILE = "file"

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.errors import SourceError
-from orcabatch.settings.nearest import nearest
-from orcabatch.text import shortened_list
+from orcabatch.text import nearest, shortened_list
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,7 +30,7 @@ from orcabatch.digitalmodel.mappings import AttributeDict, merged
 from orcabatch.digitalmodel.outputs import OUTPUTS
 from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.errors import OutputError, SettingsError, SourceError
-from orcabatch.settings.nearest import nearest
+from orcabatch.text import nearest
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
 

@@ -24,8 +24,7 @@ from orcabatch.digitalmodel.outputs import SETTINGS_OF, columns, is_asked
 from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import period_warning
-from orcabatch.settings.nearest import alike_names
-from orcabatch.text import shortened_list
+from orcabatch.text import alike_names, shortened_list
 
 NAMED = 5
 STUMBLES = (AttributeError, TypeError, KeyError, ValueError)

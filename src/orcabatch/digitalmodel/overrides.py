@@ -23,7 +23,7 @@ import yaml
 
 from orcabatch.digitalmodel.mappings import merged
 from orcabatch.errors import SettingsError
-from orcabatch.settings.nearest import nearest
+from orcabatch.text import nearest
 
 _GROUPED = ("summary_settings", "time_series_settings", "linked_statistics_settings")
 _PLAIN = """

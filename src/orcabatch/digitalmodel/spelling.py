@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orcabatch.errors import SettingsError
-from orcabatch.settings.nearest import MISSPELT, nearest
+from orcabatch.text import MISSPELT, nearest
 
 _TWICE = re.compile(r"^(['\"]?)performance\1\s*:", re.MULTILINE)
 

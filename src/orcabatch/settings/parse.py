@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from orcabatch.errors import SettingsError
 from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings, cross_faults
-from orcabatch.settings.nearest import nearest
+from orcabatch.text import nearest
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -25,7 +25,7 @@ from orcabatch.digitalmodel.check.vocabulary import (
     SECTION,
     STATIC,
 )
-from orcabatch.settings.nearest import nearest
+from orcabatch.text import nearest
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.effective import Column

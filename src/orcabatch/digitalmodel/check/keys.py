@@ -15,7 +15,7 @@ from orcabatch.digitalmodel.check.effective import OWN, Column, Group
 from orcabatch.digitalmodel.check.finding import CheckFinding, Path, dotted, shown
 from orcabatch.digitalmodel.check.vocabulary import LEVELS, KeyLevel
 from orcabatch.digitalmodel.outputs import SETTINGS_OF, flagged
-from orcabatch.settings.nearest import MISSPELT, letters, nearest
+from orcabatch.text import MISSPELT, letters, nearest
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.lines import YamlLines
