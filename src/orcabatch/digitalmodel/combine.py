@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.frames import ToCsv, Writer, frame_class, written_by
+from orcabatch.digitalmodel.csv_output import ToCsv, Writer, frame_class, written_by
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
 from orcabatch.store.tables import read_rows

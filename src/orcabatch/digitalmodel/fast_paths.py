@@ -8,7 +8,7 @@ work when it is really asked for: `ObjectTable`, `Curves` and `Row`.
 
 Depends on what digitalmodel's functions do with those tables, so it is for tested sources only (`Installation.tested`).
 Nothing is changed in digitalmodel's files or classes; what is put on its instances is taken off with the last block.
-Does not cover the questions to OrcFxAPI (`orcabatch.orcaflex.broker`) nor writing (`orcabatch.digitalmodel.frames`).
+Does not cover the questions to OrcFxAPI (`orcabatch.orcaflex.broker`) nor writing (`orcabatch.digitalmodel.csv_output`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from typing import Any
 
 import psutil
 
-from orcabatch.digitalmodel.frames import route_frames
+from orcabatch.digitalmodel.csv_output import capture_csv_output
 from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_warnings
 from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
@@ -129,7 +129,7 @@ class Installation:
             capture_modules(self.package, "assetutilities.modules.data_exploration")
             series = inspect.getmodule(type(self.series))
             if series is not None and "pd" in vars(series):
-                route_frames(series)
+                capture_csv_output(series)
             use_present_orcfxapi(self.package)
             _PREPARED[self.package] = present
 

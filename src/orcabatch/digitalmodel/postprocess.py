@@ -22,8 +22,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch.digitalmodel.csv_output import ToCsv, written_by
 from orcabatch.digitalmodel.fast_paths import completed, saving
-from orcabatch.digitalmodel.frames import ToCsv, written_by
 from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.missing import (

@@ -86,7 +86,7 @@ class Pandas:
         return getattr(self.original, name)
 
 
-def route_frames(module: ModuleType) -> None:
+def capture_csv_output(module: ModuleType) -> None:
     """Let a module of digitalmodel make its tables through here; may be called again."""
     if not isinstance(vars(module)["pd"], Pandas):
         vars(module)["pd"] = Pandas(vars(module)["pd"])
