@@ -18,8 +18,8 @@ from orcabatch.batch.result_cache import result_cache
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.caching import output_name
-from orcabatch.digitalmodel.checks import check_folder
 from orcabatch.digitalmodel.installed import open_gate
+from orcabatch.digitalmodel.preconditions import check_folder
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import OutputError
 from orcabatch.notice import Notice

@@ -1,7 +1,7 @@
 """What columns and groups do to each other: labels that overwrite, files that overwrite, values taken over by accident.
 
 The names of tables are digitalmodel's: `<name>_<Label>.csv` of summaries and linked statistics, `<stem>_<Label>.csv` of
-time series. Does not cover time series of two files (`orcabatch.digitalmodel.checks`).
+time series. Does not cover time series of two files (`orcabatch.digitalmodel.preconditions`).
 """
 
 from __future__ import annotations

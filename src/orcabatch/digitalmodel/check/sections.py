@@ -1,7 +1,7 @@
 """The shapes of sections, and the values of all keys outside columns.
 
 What has the wrong shape cannot be looked into any further, so this comes first. Does not cover the few keys that are
-refused for everyone, because nothing could run without them (`orcabatch.digitalmodel.checks`).
+refused for everyone, because nothing could run without them (`orcabatch.digitalmodel.preconditions`).
 """
 
 from __future__ import annotations
