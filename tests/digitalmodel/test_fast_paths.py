@@ -24,7 +24,7 @@ import orcabatch
 from dm_proof.configurations import CASES, break_files, configuration, drawn_configurations, write_files
 from dm_proof.harness import contents, with_output
 from orcabatch import simulated
-from orcabatch.digitalmodel.fast_paths import Curves, Names, ObjectTable, Row, completed, saving
+from orcabatch.digitalmodel.fast_paths import Curves, Names, ObjectTable, Row, completed, fast_paths
 from orcabatch.digitalmodel.installed import Installation, find_installation
 from orcabatch.digitalmodel.questions import questions_of
 
@@ -187,12 +187,12 @@ def test_what_is_put_on_digitalmodel_is_taken_off_with_the_last_user(installatio
     inside, leave = threading.Event(), threading.Event()
 
     def other() -> None:
-        with saving(installation):
+        with fast_paths(installation):
             inside.set()
             leave.wait(60)
 
     thread = threading.Thread(target=other)
-    with saving(installation):
+    with fast_paths(installation):
         thread.start()
         assert inside.wait(60)
     assert replaced(installation) == [True, True, True]
@@ -205,7 +205,7 @@ def test_nothing_stands_in_for_other_threads(installation: Installation) -> None
     """digitalmodel used on its own beside a batch gets its tables."""
     summary = inspect.getmodule(type(installation.summary))
     got: list[Any] = []
-    with saving(installation):
+    with fast_paths(installation):
         assert type(summary.pd.DataFrame()) is not pd.DataFrame
         thread = threading.Thread(target=lambda: got.append(summary.pd.DataFrame()))
         thread.start()
@@ -216,7 +216,7 @@ def test_nothing_stands_in_for_other_threads(installation: Installation) -> None
 def test_an_untested_digitalmodel_is_left_alone(installation: Installation) -> None:
     """One changed source, and nothing is replaced nor foretold."""
     edited = replace(installation, hashes={**installation.hashes, f"{installation.package}.opp_summary": "0" * 64})
-    with saving(edited):
+    with fast_paths(edited):
         assert replaced(installation) == [False, False, False]
     on, sections = CASES["A"]
     assert not list(questions_of(configuration([], Path(), *on, **sections), edited))
@@ -224,7 +224,7 @@ def test_an_untested_digitalmodel_is_left_alone(installation: Installation) -> N
 
 def test_a_failing_file_leaves_nothing_behind(installation: Installation) -> None:
     """An exception takes everything off too."""
-    with pytest.raises(KeyError), saving(installation):
+    with pytest.raises(KeyError), fast_paths(installation):
         raise KeyError("a column without a name")
     assert replaced(installation) == [False, False, False]
 

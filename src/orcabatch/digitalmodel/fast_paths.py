@@ -3,7 +3,7 @@
 For each summary column of a time history or a static result digitalmodel makes a table of all objects of the model, to
 look whether one name is in it; for each column it makes an empty table that only range graphs use; and it adds columns
 to a one-row table one at a time, which pandas answers with work that grows with the square of their number. While
-`saving` lasts, and only in its thread, digitalmodel's own instances and its name for pandas give stand-ins that do that
+`fast_paths` lasts, and only in its thread, digitalmodel's own instances and its name for pandas give stand-ins that do that
 work when it is really asked for: `ObjectTable`, `Curves` and `Row`.
 
 Depends on what digitalmodel's functions do with those tables, so it is for tested sources only (`Installation.tested`).
@@ -58,23 +58,23 @@ class Names:
         return self._names
 
 
-_SAVING: ContextVar[Names | None] = ContextVar("orcabatch_digitalmodel_saving", default=None)
+_OBJECT_NAMES: ContextVar[Names | None] = ContextVar("orcabatch_digitalmodel_object_names", default=None)
 """The file being computed in this thread."""
 
 
 @contextmanager
-def saving(installation: Installation) -> Iterator[None]:
+def fast_paths(installation: Installation) -> Iterator[None]:
     """Leave the waste out while this block lasts, in this thread; nothing for an untested digitalmodel."""
     if not installation.tested:
         yield
         return
-    _INSTALLED.acquire(installation)
-    token = _SAVING.set(Names())
+    _STAND_INS.acquire(installation)
+    token = _OBJECT_NAMES.set(Names())
     try:
         yield
     finally:
-        _SAVING.reset(token)
-        _INSTALLED.release()
+        _OBJECT_NAMES.reset(token)
+        _STAND_INS.release()
 
 
 def completed(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class _Pandas:
         self.original = original
 
     def __getattr__(self, name: str) -> Any:
-        if name == "DataFrame" and _SAVING.get() is not None:
+        if name == "DataFrame" and _OBJECT_NAMES.get() is not None:
             return self._table
         return getattr(self.original, name)
 
@@ -201,7 +201,7 @@ class _Pandas:
         return self.original.DataFrame(*args, **named)
 
 
-class _Installed:
+class _StandIns:
     """What is on digitalmodel's instances, once for all files being computed in this process."""
 
     def __init__(self) -> None:
@@ -240,12 +240,12 @@ class _Installed:
         names[name] = value
 
 
-_INSTALLED = _Installed()
+_STAND_INS = _StandIns()
 
 
 def _table_of_objects(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def get_model_objects(model: Any) -> Any:
-        names = _SAVING.get()
+        names = _OBJECT_NAMES.get()
         if names is None:
             return original(model)
         return {"object_df": ObjectTable(names.of(model.objects), lambda: original(model)["object_df"])}

@@ -130,7 +130,7 @@ class Installation:
             series = inspect.getmodule(type(self.series))
             if series is not None and "pd" in vars(series):
                 capture_csv_output(series)
-            use_present_orcfxapi(self.package)
+            _use_present_orcfxapi(self.package)
             _PREPARED[self.package] = present
 
 
@@ -156,7 +156,7 @@ def open_gate() -> None:
     with _PREPARING:
         package = locate()
         if package is not None:
-            configure_gate(package)
+            _configure_gate(package)
 
 
 @lru_cache(maxsize=1)
@@ -215,7 +215,7 @@ def _edited_since_start(sources: Iterable[Path]) -> bool:
 
 def _imported(package: str) -> ModuleType:
     try:
-        configure_gate(package)
+        _configure_gate(package)
         return importlib.import_module(f"{package}.opp")
     except ModuleNotFoundError as error:
         if error.name not in {ORCFXAPI, "winreg"}:
@@ -238,7 +238,7 @@ def _no_orcaflex(error: Exception) -> OrcaFlexUnavailable:
     )
 
 
-def configure_gate(package: str) -> None:
+def _configure_gate(package: str) -> None:
     """Let the gate import OrcFxAPI, or accept the one that is there already; nothing where there is no gate."""
     if importlib.util.find_spec(f"{package}.orcaflex_api") is None:
         return
@@ -279,7 +279,7 @@ class _HandOver(MetaPathFinder, Loader):
         """It was executed when it was made."""
 
 
-def use_present_orcfxapi(package: str) -> None:
+def _use_present_orcfxapi(package: str) -> None:
     """Where digitalmodel's modules hold an OrcFxAPI that was there before, give them the one that is there now."""
     present = sys.modules.get(ORCFXAPI)
     for name, module in list(sys.modules.items()):

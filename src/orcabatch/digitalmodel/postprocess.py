@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.digitalmodel.csv_output import ToCsv, written_by
-from orcabatch.digitalmodel.fast_paths import completed, saving
+from orcabatch.digitalmodel.fast_paths import completed, fast_paths
 from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.missing import (
@@ -173,7 +173,7 @@ class DigitalModelPostProcess:
         _check_state(installation, known, context.file)
         if asked.tells:
             context.note(LOADED, known["stop_time"])
-        with CapturedOutput() as captured, saving(installation), absence_named(self.cfg, model):
+        with CapturedOutput() as captured, fast_paths(installation), absence_named(self.cfg, model):
             tables = _Tables(context.clock, self.writing, keep_same=asked.again)
             try:
                 result = self._result(installation, known, asked, tables)
