@@ -3,12 +3,13 @@
 For each summary column of a time history or a static result digitalmodel makes a table of all objects of the model, to
 look whether one name is in it; for each column it makes an empty table that only range graphs use; and it adds columns
 to a one-row table one at a time, which pandas answers with work that grows with the square of their number. While
-`fast_paths` lasts, and only in its thread, digitalmodel's own instances and its name for pandas give stand-ins that do that
-work when it is really asked for: `ObjectTable`, `Curves` and `Row`.
+`fast_paths` lasts, and only in its thread, digitalmodel's own instances and its name for pandas give stand-ins that do
+that work when it is really asked for: `ObjectTable`, `Curves` and `Row`.
 
 Depends on what digitalmodel's functions do with those tables, so it is for tested sources only (`Installation.tested`).
 Nothing is changed in digitalmodel's files or classes; what is put on its instances is taken off with the last block.
-Does not cover the questions to OrcFxAPI (`orcabatch.orcaflex.broker`) nor writing (`orcabatch.digitalmodel.csv_output`).
+Does not cover the questions to OrcFxAPI (`orcabatch.orcaflex.broker`) nor writing
+(`orcabatch.digitalmodel.csv_output`).
 """
 
 from __future__ import annotations
