@@ -169,7 +169,7 @@ class _Child:
         self.leaving = self.killed = True
         self.process.kill()
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """Give back what it held in this process, once it is gone."""
         self.process.wait()
         self.reader.join(ORPHAN_S)
@@ -353,6 +353,7 @@ class ProcessExecutor(Executor):
                 child.kill()
             elif not child.leaving:
                 child.leave()
+        # Files that run are waited for, however long they take; without any only closing is left, and that is bounded.
         busy = any(child.tasks for child in self._children)
         deadline = None if busy else time.monotonic() + CLOSING_S
         for child in self._children:
@@ -382,7 +383,7 @@ class ProcessExecutor(Executor):
         finally:
             if child.process.poll() is None:
                 child.kill()
-            child.bury()
+            child.reap()
 
     # --- placing ---
 
@@ -391,12 +392,14 @@ class ProcessExecutor(Executor):
         reserved: set[int] = set()
         for _ in range(len(self._waiting)):
             entry = self._waiting.popleft()
+            # No seat is taken while another is being given back: the licence server may not have it yet.
             spare = 0 if self._leaving else self._allowed - self.taken
             if self._give_to(self._choose(reserved, spare, alone=entry[2]), entry):
                 continue
             self._waiting.append(entry)
             if entry[2]:
                 self._reserve(reserved)
+            # Another seat is all that it lacks: one that idles is given up for it.
             if self._scope == "model" and not self._leaving and self._choose(reserved, 1, alone=entry[2]):
                 self._give_way()
 
@@ -413,6 +416,7 @@ class ProcessExecutor(Executor):
 
     def _as_place(self, child: _Child, spare: int, *, is_free: bool) -> placing.ProcessPlace:
         asks = self._scope == "model" and not child.idle
+        # A process that was refused holds no seat: a file there takes one, for which it is in `taken` already.
         if asks or (self._scope == "process" and child.refused):
             is_free = is_free and spare + child.refused > 0
         return placing.ProcessPlace(child.number, child.node, len(child.tasks), is_free, asks)
@@ -423,6 +427,7 @@ class ProcessExecutor(Executor):
             return False
         there = next((child for child in self._children if child.number == place.number), None)
         child = there or self._new(place.node)
+        # The system gives no further process: those that are there do the rest.
         if child is None:
             self._most = len(self._children)
             return False
@@ -549,13 +554,13 @@ class ProcessExecutor(Executor):
         self._children.remove(child)
         for slot in (None, *child.resting):
             self._leaving.discard((child, slot))
-        child.bury()
+        child.reap()
         for index in child.tasks.values():
             del self._where[index]
         held = (*child.tasks.values(), *sorted(child.writing))
         if not held:
-            return [] if child.leaving else [Complaint(f"idle worker {_obituary(child)}")]
-        text = task_state.FOR_ANOTHER if child.killed else f"its worker {_obituary(child)}"
+            return [] if child.leaving else [Complaint(f"idle worker {_how_it_ended(child)}")]
+        text = task_state.FOR_ANOTHER if child.killed else f"its worker {_how_it_ended(child)}"
         return [Died(child.name, held, text, guilty=not child.killed)]
 
     def _watch_size(self, child: _Child, resident_bytes: int) -> None:
@@ -592,7 +597,7 @@ def unsendable(task: Task, error: Exception) -> Finished:
     return Finished(task.index, task_state.failed(task, failure, now), frozenset(), now)
 
 
-def _obituary(child: _Child) -> str:
+def _how_it_ended(child: _Child) -> str:
     code = child.process.returncode
     if code < 0:
         name = signal.Signals(-code).name if -code in {number.value for number in signal.Signals} else "unknown"

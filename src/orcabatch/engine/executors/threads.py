@@ -206,6 +206,7 @@ class ThreadExecutor(Executor):
         pool.retire()
         session.end()
         session.drop(index)
+        # The interpreter joins these threads at its exit, and would wait for ever.
         _never_join(session)
         _log.warning("worker %s hangs and is written off", session.name)
         return False

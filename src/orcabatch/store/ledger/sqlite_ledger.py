@@ -35,13 +35,26 @@ if TYPE_CHECKING:
     from orcabatch.store.ledger.interface import LedgerStore
 
 BUSY_S = 10.0
-"""How long a transaction waits for another run's..."""
+"""How long a transaction waits for another run's... Shorter: results are held back, and perhaps lost, because two runs
+met. Longer: a batch stands still before it is known that somebody holds the file."""
 BRIEFLY_S = 0.05
-"""... and once one has waited in vain, until one succeeds: the batch waits with it."""
+"""... and once one has waited in vain, until one succeeds: the batch waits with it, at each commit. Shorter: it never
+meets the moment in which the other lets go."""
 KEPT_BYTES = 64_000_000
-"""How much may wait in memory while the file cannot be written."""
+"""How much may wait in memory while the file cannot be written. Less: results are computed again by the next run. More:
+it is memory that models were promised."""
 EMPTY_TO = 0.8
-"""Once above its size, the ledger forgets until it is this share of it."""
+"""Once above its size, the ledger forgets until it is this share of it. More: it has to forget again soon. Less:
+results are lost for room that nobody needs yet."""
+LEAST_LOOK_BYTES, LOOKS = 1_000_000, 20
+"""Its size is looked at when more than both was written, so many bytes and this part of what it may have. Later: it
+stands above its size by as much. Sooner: most commits look, and forget a few results at a time."""
+ONE_OF = 4
+"""One result may take this part of the ledger at most: more, and it would drive out most others."""
+ROW_BYTES_BESIDE = 200
+"""What a row takes beside its content, about."""
+RETRY_S = 0.02
+"""Between two tries to open a file whose log another run is making just now, which takes moments."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNUSABLE = {
@@ -49,6 +62,7 @@ _UNUSABLE = {
     sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_AUTH,
 }  # fmt: skip
 _SHORT_READ = 522
+"""Of the family of input errors, but what it says is that the file ends too early: it is damaged."""
 _OLDEST = "SELECT rowid, length(payload) FROM entries WHERE kind NOT IN ('learned', 'hints') ORDER BY rowid"
 _DELETE_TO = "DELETE FROM entries WHERE rowid <= ? AND kind NOT IN ('learned', 'hints')"
 """What was learned from earlier runs is small, and stays as the history does."""
@@ -167,7 +181,7 @@ class SqliteLedger:
     @property
     def most_bytes(self) -> int:
         """A row's largest content; less in a small ledger, which one result must not fill alone."""
-        return min(schema.ROW_BYTES, self._max_bytes // 4)
+        return min(schema.ROW_BYTES, self._max_bytes // ONE_OF)
 
     def put(self, entry: Entry) -> bool:
         """Keep it with the next commit; False where it is larger than `most_bytes`, and nothing is kept."""
@@ -205,7 +219,7 @@ class SqliteLedger:
             if done is None and self._waiting_bytes > KEPT_BYTES:
                 self._lost += len(self._entries)
                 self._drop_waiting()
-            elif done and self._written_bytes > max(1_000_000, self._max_bytes // 20):
+            elif done and self._written_bytes > max(LEAST_LOOK_BYTES, self._max_bytes // LOOKS):
                 self._make_room()
 
     def close(self) -> None:
@@ -400,7 +414,7 @@ class SqliteLedger:
         freed, last = 0, None
         with closing(self._cursor().execute(_OLDEST)) as rows:
             for row, length in rows:
-                freed, last = freed + int(length or 0) + 200, row
+                freed, last = freed + int(length or 0) + ROW_BYTES_BESIDE, row
                 if freed >= bytes_:
                     break
         if last is None:
@@ -425,7 +439,7 @@ def _connected(file: Path) -> sqlite3.Connection:
             connection.close()
             if _trouble(error) is not _Trouble.BUSY or time.monotonic() > until:
                 raise
-            time.sleep(0.02)
+            time.sleep(RETRY_S)
         else:
             return connection
 

@@ -335,7 +335,7 @@ class DaskExecutor(Executor):
             self._take(index)
         if not held:
             return [] if place.ended_by_us else [Complaint(f"dask worker {place.seen.name} left")]
-        text = task_state.FOR_ANOTHER if place.ended_by_us else _obituary(place.seen)
+        text = task_state.FOR_ANOTHER if place.ended_by_us else _how_it_ended(place.seen)
         return [Died(place.seen.name, held, text, guilty=not place.ended_by_us)]
 
 
@@ -357,7 +357,7 @@ def _on_our_clock(finished: Finished) -> Finished:
     return replace(finished, outcomes=outcomes, at_s=finished.at_s + late_s)
 
 
-def _obituary(worker: Seen) -> str:
+def _how_it_ended(worker: Seen) -> str:
     held, most = worker.held_bytes / 1e6, worker.limit_bytes / 1e6
     memory = f"; it held {held:.0f} of its {most:.0f} MB of memory when last seen" if most else ""
     return f"its dask worker {worker.name} died{memory}"
