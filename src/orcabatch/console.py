@@ -34,8 +34,8 @@ def survive_code_pages() -> None:
 
 
 def leave_the_terminal_to_the_parent() -> None:
-    """Ignore Ctrl-C, and Ctrl-Break on Windows: what they mean is said by the parent, which waits for us."""
-    for name in ("SIGINT", "SIGBREAK"):
+    """Ignore Ctrl-C, Ctrl-Break and the terminal's end: what they mean is said by the parent, which waits for us."""
+    for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
 

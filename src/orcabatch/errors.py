@@ -11,10 +11,14 @@
     ├── BatchError          some files of a finished batch failed (only where it was asked to raise)
     └── BatchInterrupted    Ctrl-C; what was finished is written
 
+The last two hand over what was computed: `error.result` is the batch's result, as far as it came.
+
 Every message says what happened, to which file, and what to do. Every error survives pickling.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class OrcabatchError(Exception):
@@ -72,7 +76,18 @@ class FileReleased(OrcabatchError):  # noqa: N818 - a state, not a mistake
 
 
 class BatchError(OrcabatchError):
-    """Some files of a finished batch failed; the others' results are written."""
+    """Some files of a finished batch failed, or common outputs could not be written; the others' results are.
+
+    Attributes:
+        result: the `BatchResult` with all outcomes and values; None once it was pickled.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self),)
 
 
 class BatchInterrupted(OrcabatchError):  # noqa: N818 - a state, not a mistake
@@ -80,8 +95,12 @@ class BatchInterrupted(OrcabatchError):  # noqa: N818 - a state, not a mistake
 
     Attributes:
         signum: the number of the signal that asked for it; 0 where it was not a signal.
+        result: the `BatchResult` with the outcomes and values so far; None once it was pickled.
     """
 
-    def __init__(self, message: str, signum: int = 0) -> None:
+    def __init__(self, message: str, signum: int = 0, result: Any = None) -> None:
         super().__init__(message)
-        self.signum = signum
+        self.signum, self.result = signum, result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.signum)

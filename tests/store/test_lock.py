@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from orcabatch.errors import BatchLocked
+from orcabatch.errors import BatchLocked, OutputError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.lock import NAME, folder_lock
 
@@ -86,7 +86,7 @@ CONTENDER = textwrap.dedent(
     """
     import os, sys
     from pathlib import Path
-    from orcabatch.errors import BatchLocked
+    from orcabatch.errors import BatchLocked, OutputError
     from orcabatch.store.lock import folder_lock
     folder, held = Path(sys.argv[1]), 0
     while held < 40:
@@ -120,3 +120,24 @@ def test_a_file_system_without_locks_is_said_and_used(tmp_path, monkeypatch):
         pass
     assert len(said) == 1
     assert "cannot be locked" in said[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs links that may be refused when a file is opened")
+def test_a_link_that_somebody_planted_is_not_followed(tmp_path):
+    """Whoever may write to a shared folder may let the lock's name lead to a file of ours: it keeps its content."""
+    ours = tmp_path / "ours.txt"
+    ours.write_text("kept")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / ".orcabatch.lock").symlink_to(ours)
+    with pytest.raises(OutputError, match="results cannot be written to"), folder_lock(tmp_path / "results", "b"):
+        pass
+    assert ours.read_text() == "kept"
+
+
+def test_a_file_of_that_name_that_is_not_ours_keeps_its_content(tmp_path):
+    """It serves as a lock all the same, while it is held."""
+    (tmp_path / ".orcabatch.lock").write_text("a note")
+    with folder_lock(tmp_path, "b"):
+        assert (tmp_path / ".orcabatch.lock").read_text() == "a note"
+        with pytest.raises(BatchLocked), folder_lock(tmp_path, "c"):
+            pass

@@ -83,8 +83,8 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
         SettingsError, SourceError, OutputError: something is wrong with the call or the YAML, or `initializer` failed;
             nothing was run.
         OrcaFlexUnavailable, DigitalModelError: what is needed to run is missing.
-        BatchError: files failed and `on_failure` is `raise`.
-        BatchInterrupted: Ctrl-C; what was finished is written.
+        BatchError: files failed and `on_failure` is `raise`; its `result` has the values of the others.
+        BatchInterrupted: Ctrl-C; what was finished is written, and in its `result`.
     """
     request = read_request(
         source,
@@ -113,19 +113,19 @@ def carry_out(
 
     Raises:
         BatchError: files failed and one of the batches asks to raise.
-        BatchInterrupted: the run was stopped; carries no result, what was finished is written.
+        BatchInterrupted: the run was stopped; what was finished is written, and in its `result`.
     """
     run = Run.of(request, progress)
     for outcome in run.outcomes():
         if on_outcome is not None:
             on_outcome(outcome)
     if run.interrupted is not None:
-        raise BatchInterrupted(str(run.interrupted), run.interrupted.signum)
+        raise BatchInterrupted(str(run.interrupted), run.interrupted.signum, run.result())
     result = run.result()
     strict = {name for name, settings in request.own.items() if settings.on_failure == "raise"}
     loud = [outcome for outcome in result.failed if outcome.batch in strict]
     if loud:
-        raise BatchError(failure_text(loud, len(result.outcomes)))
+        raise BatchError(failure_text(loud, len(result.outcomes)), result)
     return result
 
 
@@ -149,7 +149,7 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
     run = Run.of(request, progress)
     yield from run.outcomes()
     if run.interrupted is not None:
-        raise BatchInterrupted(str(run.interrupted), run.interrupted.signum)
+        raise BatchInterrupted(str(run.interrupted), run.interrupted.signum, run.result())
     if any(settings.on_failure == "raise" for settings in request.own.values()):
         run.result().raise_for_failures()
 

@@ -70,7 +70,7 @@ class BatchResult:
             BatchError: files failed; the message names them with their reasons.
         """
         if self.failed:
-            raise BatchError(failure_text(self.failed, len(self.outcomes)))
+            raise BatchError(failure_text(self.failed, len(self.outcomes)), self)
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per file and batch: path, name, status, error, seconds by phase, bytes. Needs pandas.

@@ -308,7 +308,7 @@ class Run:
             keep(self.cache, self.plan.host, self._ran(outcomes))
             self._account()
         if lost:
-            raise BatchError("\n".join([*lost, OUTPUTS_LOST]))
+            raise BatchError("\n".join([*lost, OUTPUTS_LOST]), self.result())
 
     def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
         conclusion = batch.conclude(outcomes, complete=self._complete)

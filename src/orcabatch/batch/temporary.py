@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,18 +35,39 @@ def usable_temporary(asked: str | None) -> tuple[Path, str]:
     return folder, ""
 
 
+_lock = threading.Lock()
+_open: list[object] = []
+_before: tuple[dict[str, str | None], str | None] = ({}, None)
+
+
 @contextmanager
 def temporary_files_in(folder: Path) -> Iterator[None]:
-    """Until the block ends, programs that ask for a temporary folder get this one."""
-    before = {name: os.environ.get(name) for name in NAMES}, tempfile.tempdir
-    os.environ.update(dict.fromkeys(NAMES, str(folder)))
-    tempfile.tempdir = str(folder)
+    """Until the block ends, programs that ask for a temporary folder get this one.
+
+    Blocks may overlap in any order: the folder of the one that began last counts, and what was there before the first
+    is there again after the last.
+    """
+    global _before  # noqa: PLW0603 - the environment is the process's own, and so is what it was
+    mark = object()
+    with _lock:
+        if not _open:
+            _before = {name: os.environ.get(name) for name in NAMES}, tempfile.tempdir
+        _open.append(mark)
+        os.environ.update(dict.fromkeys(NAMES, str(folder)))
+        tempfile.tempdir = str(folder)
     try:
         yield
     finally:
-        environment, tempfile.tempdir = before
-        for name, value in environment.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        with _lock:
+            _open.remove(mark)
+            if not _open:
+                _put_back()
+
+
+def _put_back() -> None:
+    environment, tempfile.tempdir = _before
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -2,7 +2,7 @@
 
 Each command has a module of its own that reads its words and calls the library; what a command does stands there, what
 it means stands in the rooms. Exit codes: 0 all good, 1 files failed (verify: it differs), 2 nothing could run or
-be compared, 130 interrupted by Ctrl-C, 143 by a request to terminate.
+be compared, 129 the terminal was closed, 130 interrupted by Ctrl-C, 141 nobody reads on, 143 asked to terminate.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from orcabatch.console import survive_code_pages
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 
 OK, SOME_FAILED, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 130
+READER_GONE = 141
+"""As the shell says of a program that SIGPIPE ended."""
 
 COMMANDS = {
     "demo": "generate a small simulated batch, run it, compare it with digitalmodel's serial run",
@@ -49,7 +52,9 @@ def _carry_out(command: str, words: list[str]) -> int:
     words = [word for word in words if word != "--debug"]
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     try:
-        return _module(command)(words)
+        code = _module(command)(words)
+        sys.stdout.flush()
+        return code
     except BatchInterrupted as stop:
         print(f"orcabatch {command}: {stop}", file=sys.stderr)
         return 128 + stop.signum if stop.signum else INTERRUPTED
@@ -61,6 +66,10 @@ def _carry_out(command: str, words: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"orcabatch {command}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # `orcabatch plan x.yml | head`: whoever read it has what he wanted
+        # The interpreter flushes the stream once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
 
 
 def _module(command: str) -> Callable[[list[str]], int]:

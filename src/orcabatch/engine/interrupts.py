@@ -1,23 +1,24 @@
 """Ctrl-C: once to finish what is loaded, twice to leave.
 
-Covers SIGINT, SIGTERM and Ctrl-Break while a batch runs in the main thread, and giving them back afterwards. Does not
-cover what the dispatcher does about it. In any other thread no handler can be set: there a batch is stopped by closing
-its iterator.
+Covers SIGINT, SIGTERM, SIGHUP (a terminal that is closed) and Ctrl-Break while a batch runs in the main thread, and
+giving them back afterwards. Does not cover what the dispatcher does about it. In any other thread no handler can be
+set: there a batch is stopped by closing its iterator.
 
-The first signal raises nothing, so that the caller's own code between two outcomes is not torn apart either. The
-second raises KeyboardInterrupt where somebody else's code holds the thread (the post-process of a serial run, or the
-caller's loop); the dispatcher itself is woken and looks. From the third on KeyboardInterrupt is raised everywhere.
+The first signal raises nothing, so that the caller's own code between two outcomes is not torn apart either. The second
+raises KeyboardInterrupt where somebody else's code holds the thread (the post-process of a serial run, or the caller's
+loop); the dispatcher itself is woken and looks. From the third on KeyboardInterrupt is raised everywhere.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGBREAK")
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 class StopSignal:
@@ -39,6 +40,7 @@ class StopSignal:
         self._wake = wake
         self._listening = False
         self._before: dict[int, Any] = {}
+        self._pid = os.getpid()
 
     def ask(self, level: int = 1) -> None:
         """Ask for at least this level."""
@@ -64,7 +66,9 @@ class StopSignal:
                 signal.signal(number, handler)
 
     def _came(self, signum: int, _frame: FrameType | None) -> None:
-        if not self._listening:
+        # A process that the post-process forks (`multiprocessing.Pool`) inherits this handler: there it steps aside, or
+        # nobody could end that process.
+        if not self._listening or os.getpid() != self._pid:
             self._pass_on(signum)
             return
         self.level += 1
@@ -74,6 +78,9 @@ class StopSignal:
             raise KeyboardInterrupt
 
     def _pass_on(self, signum: int) -> None:
-        """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""
+        """Put back what was there before, and deliver: here it is not ours to hear.
+
+        A run that overlapped with this one may have put this handler back after its end.
+        """
         signal.signal(signum, self._before.get(signum, signal.SIG_DFL))
         signal.raise_signal(signum)

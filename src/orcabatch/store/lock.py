@@ -27,6 +27,8 @@ NAME = ".orcabatch.lock"
 _PLACE = 1 << 30
 """The byte that is locked on Windows, far behind the text, which others must be able to read."""
 _TRIES = 20
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+"""Whoever may write to a shared folder may plant a link there: what it leads to is none of ours, and is not emptied."""
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes]
     path = folder / NAME
     for _ in range(_TRIES):
         try:
-            stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+            stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666), "r+b", buffering=0)
         except OSError as error:
             raise OutputError(f"The result folder {folder} cannot be written to: {error.strerror or error}.") from error
         try:
@@ -99,8 +101,18 @@ def _sign(stream: IO[bytes], batch: str) -> None:
     }
     with suppress(OSError):  # a full disk: the lock counts, its text is a courtesy
         stream.seek(0)
+        if not _is_ours(stream.read(4096)):
+            return  # somebody else's file by this name: it serves as a lock as it is
+        stream.seek(0)
         stream.truncate()
         stream.write(json.dumps(content).encode())
+
+
+def _is_ours(content: bytes) -> bool:
+    try:
+        return not content or "batch" in json.loads(content)
+    except (ValueError, TypeError):
+        return False
 
 
 def _refusal(folder: Path, stream: IO[bytes]) -> str:

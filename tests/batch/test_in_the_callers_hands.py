@@ -1,0 +1,171 @@
+"""What was computed is in the caller's hands, however the run ended; what a run changed around it is put back."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+
+import pytest
+
+import orcabatch
+from batch_functions import largest_tension
+from orcabatch.batch.temporary import temporary_files_in
+from orcabatch.errors import BatchError, BatchInterrupted
+
+HANG_UP = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs terminals that hang up")
+FORKS = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that fork")
+
+
+def interrupting(after):
+    """A callback that sends Ctrl-C once so many files have ended."""
+    left = [after]
+
+    def heard(outcome):
+        left[0] -= 1
+        if left[0] == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    return heard
+
+
+def failing_on_two(model):
+    """Fails on two of the files."""
+    if model.latestFileName.endswith(("045deg.sim", "090deg.sim")):
+        raise ValueError("no such heading")
+    return largest_tension(model)
+
+
+def squares_in_a_pool(model):
+    """A function that has a pool of its own."""
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map(abs, [-1, -2])
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_an_interrupted_run_hands_over_what_it_has(orcaflex, sims, executor):
+    """Values and outcomes so far, one outcome a file, the plan and the metrics."""
+    with pytest.raises(BatchInterrupted) as stopped:
+        orcabatch.run_batch(
+            sims, postprocess=largest_tension, orcaflex="simulated", progress=False, on_outcome=interrupting(3),
+            performance={"executor": executor, "threading": {"max_threads": 1}},
+        )  # fmt: skip
+    result = stopped.value.result
+    assert len(result.outcomes) == len(sims)
+    values = [outcome.value for outcome in result.outcomes if outcome.ok]
+    assert len(values) >= 3
+    assert all(value["tension"] > 0 for value in values)
+    assert result.metrics["state"] == "interrupted"
+    assert copy.copy(stopped.value).signum == signal.SIGINT
+
+
+def test_iterating_hands_over_what_it_has_as_well(orcaflex, sims):
+    """The same error from `iter_batch`."""
+    outcomes = orcabatch.iter_batch(
+        sims, postprocess=largest_tension, orcaflex="simulated", performance={"executor": "serial"}
+    )
+    with pytest.raises(BatchInterrupted) as stopped:
+        list(map(interrupting(2), outcomes))
+    assert sum(outcome.ok for outcome in stopped.value.result.outcomes) >= 2
+
+
+def test_a_batch_with_failed_files_hands_over_the_others(orcaflex, sims):
+    """Only where it was asked to raise."""
+    with pytest.raises(BatchError) as failed:
+        orcabatch.run_batch(sims, postprocess=failing_on_two, orcaflex="simulated", progress=False, on_failure="raise")
+    result = failed.value.result
+    assert result.failed
+    assert len(result.outcomes) - len(result.failed) == sum(outcome.ok for outcome in result.outcomes) > 0
+
+
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_overlapping_runs_leave_the_temporary_folder_as_it_was(tmp_path, first_out, monkeypatch):
+    """Whichever ends first."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("TEMP", raising=False)
+    before = dict(os.environ), tempfile.tempdir
+    blocks = [temporary_files_in(tmp_path / name) for name in ("a", "b")]
+    for block in blocks:
+        block.__enter__()
+    assert os.environ["TEMP"] == tempfile.tempdir == str(tmp_path / "b")
+    blocks[first_out].__exit__(None, None, None)
+    blocks[1 - first_out].__exit__(None, None, None)
+    assert (dict(os.environ), tempfile.tempdir) == before
+
+
+@FORKS
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_a_pool_inside_a_function_can_be_ended(orcaflex, sims, executor):
+    """Its processes inherit the run's handlers: SIGTERM, which ends them, must not be heard for a run elsewhere."""
+    result = orcabatch.run_batch(
+        sims[:2], postprocess=squares_in_a_pool, orcaflex="simulated", progress=False,
+        performance={"executor": executor, "threading": {"max_threads": 1}},
+    )  # fmt: skip
+    assert result.values == [[1, 2], [1, 2]]
+
+
+SCRIPT = """
+    import signal, sys, orcabatch
+    from batch_functions import largest_tension
+    sys.stderr = None if "quiet" in sys.argv else sys.stderr
+    ended = []
+    def heard(outcome):
+        ended.append(outcome)
+        if "hang-up" in sys.argv and len(ended) == 2:
+            signal.raise_signal(signal.SIGHUP)
+    try:
+        result = orcabatch.run_batch(
+            [name for name in sys.argv[1:] if name.endswith(".sim")], postprocess=largest_tension,
+            orcaflex="simulated", performance={"executor": "serial"}, on_outcome=heard)
+        print(len(result.values))
+    except orcabatch.BatchInterrupted as stop:
+        print("interrupted", stop.signum, sum(outcome.ok for outcome in stop.result.outcomes))
+"""
+
+
+def script(sims, *words, before=()):
+    """A user's script over the files, in a process of its own."""
+    tests = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - for the environment
+    return subprocess.run(
+        [*before, sys.executable, "-c", textwrap.dedent(SCRIPT), *map(str, sims), *words],
+        capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (tests, os.environ.get("PYTHONPATH"))))},
+    )  # fmt: skip
+
+
+@HANG_UP
+def test_a_terminal_that_is_closed_drains_the_run(sims):
+    """As a request to terminate does; under `nohup` it goes on."""
+    done = script(sims, "hang-up")
+    assert done.stdout.split()[:2] == ["interrupted", str(int(signal.SIGHUP))], done.stderr
+    assert int(done.stdout.split()[2]) >= 2
+    assert script(sims, "hang-up", before=["nohup"]).stdout.split() == [str(len(sims))]
+
+
+def test_a_program_without_a_console_runs(sims):
+    """pythonw and GUI programs have no standard error."""
+    done = script(sims, "quiet")
+    assert (done.stdout.split(), done.returncode) == ([str(len(sims))], 0), done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes whose reader may go")
+def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path):
+    """`orcabatch doctor | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "orcabatch", "--help"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    plan = subprocess.run(
+        [sys.executable, "-m", "orcabatch", "doctor"], stdout=writer, stderr=subprocess.PIPE, check=False, cwd=tmp_path
+    )
+    os.close(writer)
+    assert b"Traceback" not in done.stderr + plan.stderr
+    assert b"BrokenPipe" not in done.stderr + plan.stderr
+    assert plan.returncode == 141
