@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
@@ -62,3 +63,37 @@ def test_pragmas_rulers_and_strings_are_no_comments() -> None:
     """Only what a reader reads counts."""
     source = 'a = 1  # noqa: X\n# --- reading ---\nb = "# no comment"\n# why\nc = 2  # type: ignore\n# fmt: off\n'
     assert comments(source) == 1
+
+
+TUNED = ("engine", "store/ledger")
+"""Rooms whose numbers decide how a run goes."""
+
+
+def numbers_without_words(source: str) -> list[str]:
+    """Constants of a module that are numbers, where no string follows, not even after those beside them."""
+    silent: list[str] = []
+    pending: list[str] = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and re.fullmatch(r"[\d_.e+\-*/<() ,]+", ast.unparse(node.value)):
+            pending += [ast.unparse(target) for target in node.targets]
+            continue
+        if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            silent += pending
+        pending = []
+    return silent + pending
+
+
+@pytest.mark.parametrize("room", TUNED)
+def test_a_number_that_decides_says_what_it_trades(room: str) -> None:
+    """Below it stands what less of it costs, and what more."""
+    silent = {
+        path.name: names
+        for path in (SOURCES / room).rglob("*.py")
+        if (names := numbers_without_words(path.read_text("utf-8")))
+    }
+    assert not silent
+
+
+def test_a_number_without_words_is_found() -> None:
+    """One string may stand for several numbers in a row; strings and names are no numbers."""
+    assert numbers_without_words('A = 1\nB = 2.0, 3\n"""Both."""\nC = "x"\nD = A\nE = 1 << 20\nF = 4\n') == ["E", "F"]

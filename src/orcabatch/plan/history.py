@@ -27,17 +27,22 @@ from orcabatch.plan.predict import Expectation
 from orcabatch.settings import Settings, was_set
 
 FILES_PER_PLACE = 6
-"""A batch of fewer files for each that runs at once has no time to come down from too many."""
+"""A batch of fewer files for each that runs at once has no time to come down from too many. More: short batches climb
+again from below, whatever was found. Fewer: they end at a count that fitted another day."""
 NEAR_SIZE = 0.02
-"""A file whose size differs by more is another file, whatever its name."""
+"""A file whose size differs by more is another file, whatever its name. More: a model that was changed is foretold by
+what it was. Less: one that was computed again, and differs in a few bytes, is not known."""
 MOST_PAIRS = 150
 """Slopes are taken between at most so many files: the median does not need more."""
 ENOUGH = 3
-"""Records that a fit by size needs."""
+"""Records that a fit by size needs. Fewer: two files with bad luck make a slope. More: small batches have size
+alone."""
 PRIOR = 1.0
-"""How many records' worth of doubt a family's own ratio meets."""
+"""How many records' worth of doubt a family's own ratio meets. Less: one file speaks for its family. More: families
+that do differ are foretold alike. `python -m benchmarks prediction` shows what comes of it."""
 ROOM = 2
-"""A count that was found is a start, not an end: the search may go up to so many times it."""
+"""A count that was found is a start, not an end: the search may go up to so many times it. Less: a count that was too
+low once stays. More: what was found bounds nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,16 @@ from orcabatch.errors import SettingsError
 _log = logging.getLogger(__name__)
 
 CONNECT_S = 20.0
-"""How long the scheduler may take to answer first."""
+"""How long the scheduler may take to answer first. Shorter: one that is just starting is missed. Longer: so is a wrong
+address, for that time."""
 
 LOOK_S = 0.25
-"""Between two looks at the workers."""
+"""Between two looks at the workers. Shorter: the scheduler, which others use too, answers more often. Longer: a machine
+that has joined idles, and one whose memory fills is seen late."""
 
 ANSWER_S = 10.0
-"""How long the scheduler may take to say who is there."""
+"""How long the scheduler may take to say who is there. Shorter: a busy one counts as silent. Longer: the run stands
+still with it."""
 
 MISSING = 'executor: dask needs the package `distributed`: python -m pip install "orcabatch[dask]"'
 

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 GONE_S = 60.0
-"""After so long without an answer the scheduler is taken to be gone."""
+"""After so long without an answer the scheduler is taken to be gone. Shorter: a network that pauses ends the run.
+Longer: files are waited for that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from orcabatch.engine.surroundings import Surroundings
 
 IDLE_S = 600.0
-"""Sessions that had no file for so long are closed; the next file opens new ones."""
+"""Sessions that had no file for so long are closed; the next file opens new ones. Shorter: batches that follow each
+other open anew. Longer: models hold memory and seats that nobody uses."""
 
 SAME = ("orcabatch", "orcfxapi", *DECISIVE)
 """Packages whose version must be the client's where either has them: results are equal only then."""
