@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 SIDE = Path(__file__).parent / "side"
 WATCH_EVERY_S = 0.1
+"""How often memory is looked at: looking costs CPU that the contenders lack, so not more often."""
 HOPELESS = 2.0
+"""A peer that took so many times the fastest one's time is run once: more rounds would not change who is first."""
 LONGEST_S = 600.0
 """A contender that takes longer is ended and stands as not finished."""
 

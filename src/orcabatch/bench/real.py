@@ -22,13 +22,13 @@ from orcabatch import simulated
 from orcabatch.bench import real_cost, real_memory, real_work
 from orcabatch.bench.findings import markdown
 from orcabatch.bench.real_engine import outcomes
+from orcabatch.bench.workloads import MB
 from orcabatch.errors import SourceError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent
 
 COUNTS = (1, 2, 4, 8, 16, 32, 45)
-MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch import simulated
+from orcabatch.bench.workloads import MB, MEMORY_FACTORS
 
-MB = 1_000_000
 CAP_PERCENT = 80
-FACTORS = (0.3, 4.0)
+"""`memory.max_usage_percent` as it is by default."""
 LOOK_S = 0.005
+"""How often the parent looks: a peak between two looks is not seen."""
 EXECUTORS = ("threads", "processes")
 
 
@@ -90,7 +91,8 @@ def hungry_batch(folder: Path, *, together_bytes: int, sizes: tuple[int, int], s
     target = folder / f"hungry-{together_bytes}-{sizes[1]}-{seed}"
     if not target.exists():
         spec = simulated.SimSpec(objects=simulated.mooring_objects(3), stop_time_s=20.0)
-        mean = (FACTORS[1] - FACTORS[0]) / math.log(FACTORS[1] / FACTORS[0])  # drawn evenly over its logarithm
+        least, most = MEMORY_FACTORS
+        mean = (most - least) / math.log(most / least)  # drawn evenly over its logarithm
         count = math.ceil(together_bytes / (sum(sizes) / 2 * mean))
         simulated.generate_batch(
             target,
@@ -99,7 +101,7 @@ def hungry_batch(folder: Path, *, together_bytes: int, sizes: tuple[int, int], s
             standard_bytes=sizes,
             objects=3,
             base=spec,
-            memory_factors=FACTORS,
+            memory_factors=MEMORY_FACTORS,
             seed=seed,
         )
     return sorted(target.glob("*.sim"))

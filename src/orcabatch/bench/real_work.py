@@ -12,6 +12,7 @@ SECONDS_PER_BYTE = 4e-7
 """`paced`: a file of 1 MB takes 0.4 s."""
 
 GIL_STEPS = 600_000
+"""Some hundredths of a second of Python: long beside what handing a file out takes."""
 
 
 def one_history(model: Any) -> float:

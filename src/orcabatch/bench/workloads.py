@@ -26,6 +26,7 @@ SCALE = 500
 THRESHOLDS = (100 * MB // SCALE, 500 * MB // SCALE)
 """The specification's 100 and 500 MB, scaled."""
 MEMORY_FACTORS = (0.3, 4.0)
+"""Memory of a loaded file over its size, least and most, where the engine shall not know it beforehand."""
 HOSTS: dict[str, dict[str, Any]] = {
     "free": {},
     "ssd": {"load_latency_s": 0.001, "bandwidth_bytes_per_s": 500e6, "log_pass_s": 0.002},

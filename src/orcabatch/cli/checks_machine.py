@@ -21,7 +21,7 @@ from orcabatch import __version__
 from orcabatch.cli.checks import Check, Level
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.sim_files import InputError, check_readable, is_on_network
-from orcabatch.settings import format_size
+from orcabatch.settings import format_count, format_size
 from orcabatch.store.atomic import check_writable
 from orcabatch.store.ledger import describe_ledger
 
@@ -34,6 +34,7 @@ WRITE_BYTES = 32_000_000
 READ_BYTES = 64_000_000
 """Of both, enough to say how fast a disk is, and little enough that the doctor is done in seconds on a slow share."""
 LITTLE_SPACE_BYTES = 1_000_000_000
+"""Below this it is noted, and no more: how much a batch writes is not known here."""
 _PIECE = bytes(range(256)) * 4096
 
 
@@ -45,7 +46,7 @@ def check_host(host: HostResources | None = None) -> Iterator[Check]:
     if bits == 32:
         yield Check(HOST, f"{python} can hold few files in memory", Level.MEND, "install a 64 bit Python")
     yield Check(HOST, f"orcabatch {__version__}, {python}, {platform.system()} {platform.release()}")
-    yield Check(HOST, f"{_plural(host.logical_cpus, 'CPU')}, {_plural(host.physical_cpus, 'core')}, {_nodes(host)}")
+    yield Check(HOST, f"{_counted(host)}")
     yield _memory(host)
     for name, by in host.limited_by.items():
         what = {"logical_cpus": "CPUs", "total_ram_bytes": "memory"}.get(name, name)
@@ -123,12 +124,9 @@ def _memory(host: HostResources) -> Check:
     return Check(HOST, said)
 
 
-def _nodes(host: HostResources) -> str:
-    return _plural(host.numa_nodes, "NUMA node")
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _counted(host: HostResources) -> str:
+    parts = ((host.logical_cpus, "CPU"), (host.physical_cpus, "core"), (host.numa_nodes, "NUMA node"))
+    return ", ".join(format_count(count, noun) for count, noun in parts)
 
 
 def _kind_of(host: HostResources, folder: Path) -> str:

@@ -17,14 +17,13 @@ from typing import Any
 
 from orcabatch.batch import BatchResult, run_batch
 from orcabatch.bench.examples import BATCHES, prepare
+from orcabatch.cli import OK, SOME_FAILED
 from orcabatch.cli.run import write_report
 from orcabatch.errors import OutputError
 from orcabatch.settings import format_size
 
 LATENCY_S = 0.1
 """What loading one of the small files costs beyond reading it, as from a network drive; said in the output."""
-
-OK, SOME_FAILED = 0, 1
 
 
 def main(words: list[str]) -> int:

@@ -13,14 +13,12 @@ from orcabatch.batch import BatchResult, carry_out
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.batch.sources import read_request
+from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.digitalmodel.source import YAML_SUFFIXES
 from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable
-
-OK, SOME_FAILED, NOTHING_RAN = 0, 1, 2
-
 
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences.",

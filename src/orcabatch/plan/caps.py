@@ -28,6 +28,7 @@ LEAST_SHARE = 1 / 30
 """No loaded file takes less than this share of its predicted memory (a twentieth of its size): as far as the engine may
 go where files turn out small."""
 _MOST = 10**9
+"""What stands for an infinite count, which has no whole number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ NOT_RESULTS = (
 
 _PIECE_BYTES = 1 << 20
 _SHOWN = 20
+"""Of each list, on the terminal; the JSON names all."""
 
 
 @dataclass(frozen=True, slots=True)
