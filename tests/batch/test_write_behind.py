@@ -14,8 +14,8 @@ import pytest
 
 import orcabatch
 from orcabatch import simulated
+from orcabatch.digitalmodel.csv_output import FileTables, Writing
 from orcabatch.digitalmodel.csv_text import write_csv
-from orcabatch.digitalmodel.postprocess import Writing, _Tables
 from orcabatch.outcome import Phase
 from orcabatch.store import atomic
 from orcabatch.store.write_behind import ROOM
@@ -139,7 +139,7 @@ def test_a_table_that_is_not_wanted_any_more_takes_no_name(tmp_path: Path, monke
     """Dropped before they are written, or while the folder holds the first one up: none appears, nothing is left."""
     frame = pd.DataFrame({"Time": [0.0, 0.1]})
     for is_writing in (False, True):
-        made = _Tables(PassingClock(), Writing(behind_bytes=1_000_000))
+        made = FileTables(PassingClock(), Writing(behind_bytes=1_000_000))
         with made:
             for name in "ab":
                 made._write(tmp_path / f"{name}.csv", frame, lambda target, block, reuse: write_csv(

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.caching import Determinants, common_outputs, packed, respelled, unpacked
+from orcabatch.digitalmodel.csv_output import Writing
 from orcabatch.digitalmodel.installed import Installation, find_installation
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
@@ -36,7 +37,7 @@ from orcabatch.digitalmodel.notices import (
 )
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.outputs import visits_files, writes_series
-from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult, Writing
+from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult
 from orcabatch.digitalmodel.preconditions import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
 from orcabatch.digitalmodel.serial_order import Needs, SerialOrder, may_need, needs_of, settle

@@ -1,25 +1,36 @@
-"""Where digitalmodel's tables meet the disk.
+"""Where digitalmodel's tables meet the disk: who writes them, and that those of one file appear together or not at all.
 
 digitalmodel ends each table with `frame.to_csv(name)`. Here is a frame that asks, at that moment and in that thread,
 whether somebody wants to do the writing (enter the phase `write`, write beside the target and rename), and else writes
-as ever. The text is pandas' own, or the same made faster (`orcabatch.digitalmodel.csv_text`). Does not cover which
-names are written: they are digitalmodel's.
+as ever. The text is pandas' own, or the same made faster (`orcabatch.digitalmodel.csv_text`). `FileTables` does so
+for the time series of one file. Does not cover which names are written: they are digitalmodel's.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from orcabatch.digitalmodel.csv_text import Text, write_csv
+from orcabatch.digitalmodel.missing import Gap, gaps_of
+from orcabatch.outcome import Phase
+from orcabatch.store.atomic import atomic_path
 from orcabatch.store.write_behind import TextBehind
 
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import PhaseClock
+
+GZ = ".gz"
 ToCsv = Callable[[Path | TextBehind, int, bool], Text]
 """Writes the text to a path, or to what keeps it for a while; in pieces of about so many bytes, in a buffer that is
 kept or not."""
@@ -90,3 +101,139 @@ def capture_csv_output(module: ModuleType) -> None:
     """Let a module of digitalmodel make its tables through here; may be called again."""
     if not isinstance(vars(module)["pd"], Pandas):
         vars(module)["pd"] = Pandas(vars(module)["pd"])
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How time series are written.
+
+    Attributes:
+        block_bytes: text is made and written in pieces of about this size.
+        compress: write `.csv.gz` instead of `.csv`; the same bytes inside.
+        reuse: a worker keeps its buffer for the next piece and file.
+        behind_bytes: how much text may wait in a process until its file has been given back; 0: none.
+    """
+
+    block_bytes: int = 10_000_000
+    compress: bool = False
+    reuse: bool = True
+    behind_bytes: int = 0
+
+
+class FileTables:
+    """The tables of one file: all of them appear when they are written, none where one cannot be.
+
+    A file that fails in its last table must not leave the first ones behind: it counts as not in the list. Of a file
+    that is listed twice, what stands already is left alone: else the ledger would find the tables of the other one
+    changed, at every run anew.
+
+    Text is made when digitalmodel saves a table, and never changes afterwards. Where it may wait (`behind_bytes`), the
+    tables are those of an `orcabatch.engine.contract.Later` when the block ends: somebody writes or drops them.
+    """
+
+    def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False) -> None:
+        self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
+        self._routed = ExitStack()
+        self._texts: dict[Path, TextBehind] = {}
+        self._lock = threading.Lock()
+        self._begun = self._dropped = False
+        self.waits = False
+        self.counts: Counter[str] = Counter()
+        self._gaps: dict[Path, tuple[Gap, ...]] = {}
+
+    def __enter__(self) -> Self:
+        self._routed.enter_context(written_by(self._write))
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._routed.close()
+        if raised[0] is not None:
+            self._abandon(*raised)
+            return
+        behind = [text.kept_bytes for text in self._texts.values() if text.kept_bytes]
+        self.counts.update(tables_behind=len(behind), bytes_behind=sum(behind))
+        self.waits = bool(behind)
+        if not self.waits:
+            self._clock.enter(Phase.WRITE)
+            self._open.close()
+
+    def write(self) -> None:
+        """Write what waits, and let all tables appear.
+
+        Raises:
+            OutputError, OSError: a table cannot be written; none of them is.
+        """
+        with self._lock:
+            self._go_on()
+            self._begun = True
+        try:
+            for text in self._texts.values():
+                text.write()
+        except BaseException as error:
+            self._abandon(type(error), error, error.__traceback__)
+            raise
+        self._open.close()
+
+    def drop(self) -> None:
+        """Leave nothing; of tables that are being written, none that has not appeared yet."""
+        with self._lock:
+            self._dropped = True
+            if self._begun:
+                return  # whoever writes them stops before the next one takes its name
+        error = InterruptedError("the tables were not written")
+        self._abandon(InterruptedError, error, None)
+
+    def _go_on(self) -> None:
+        if self._dropped:
+            raise InterruptedError("the tables are not wanted any more")
+
+    def _abandon(self, *raised: Any) -> None:
+        for text in self._texts.values():
+            text.drop()
+        with suppress(raised[0]):
+            self._open.__exit__(*raised)
+
+    def outputs(self, record: Mapping[str, Any] | None) -> tuple[tuple[str, Path], ...]:
+        """Label and path of each table; `record` is digitalmodel's, with the names that the files have."""
+        groups = record["time_series"]["groups"] if record else []
+        labels = {Path(group["data"]): str(group["label"]) for group in groups}
+        return tuple((labels.get(path, ""), path) for path in self._texts)
+
+    def gaps(self, record: Mapping[str, Any] | None) -> Iterator[Gap]:
+        """Empty cells of the tables that stand; `record` knows which group each belongs to."""
+        groups = {path: label for label, path in self.outputs(record)}
+        for target, found in self._gaps.items():
+            yield from (replace(gap, group=groups[target]) for gap in found)
+
+    def _write(self, target: Path, frame: Any, to_csv: ToCsv) -> None:
+        found = tuple(gaps_of("time_series", "", frame))
+        self._clock.enter(Phase.WRITE)
+        if self._writing.compress:
+            target = target.with_name(f"{target.name}{GZ}")
+        if target in self._texts:  # of two groups with one label the last one stands
+            self._texts[target].drop()
+            temporary = self._texts[target].path
+        else:
+            # Absolute now: whoever changes the working directory before it is written does not move the table.
+            opened = atomic_path(target.absolute(), keep_same=self._keep_same, unless=self._go_on)
+            temporary = self._open.enter_context(opened)
+        self._gaps[target] = found
+        text = self._texts[target] = TextBehind(temporary, self._writing.behind_bytes)
+        made = to_csv(text, self._writing.block_bytes, self._writing.reuse)
+        self.counts.update(text_pieces=made.pieces, text_buffers=made.buffers)
+        if self._writing.compress:
+            text.compress(_compressed)
+        self._clock.enter(Phase.EXTRACT)
+
+
+def _compressed(content: bytes) -> bytes:
+    """A compressed form without a time stamp, so that the same text gives the same bytes."""
+    return gzip.compress(content, compresslevel=6, mtime=0)
+
+
+def as_compressed(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Digitalmodel's record with the names that the compressed files have."""
+    if record is None:
+        return None
+    groups = [{**group, "data": f"{group['data']}{GZ}"} for group in record["time_series"]["groups"]]
+    return {**record, "time_series": {**record["time_series"], "groups": groups}}
