@@ -1,6 +1,6 @@
 """See what a batch does and did: monitor, bottlenecks, metrics, progress, dashboard, report.
 
-Everything here consumes events (`orcabatch.engine.contract.Event`) and outcomes (`orcabatch.outcome.FileOutcome`);
+Everything here consumes events (`orcabatch.engine.contract.RunEvent`) and outcomes (`orcabatch.outcome.FileOutcome`);
 nothing here influences the engine. Heavy libraries (rich, matplotlib, pandas) are imported where they are used.
 
     performance   PerformanceMonitor: the five series, sampled while a batch runs (by `orcabatch.host.sampler`)
