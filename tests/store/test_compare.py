@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orcabatch.errors import SourceError
 from orcabatch.store.compare import Comparison, compare_folders
-from orcabatch.store.tables import Cell, Tolerance, compare_tables
+from orcabatch.store.compare_tables import Cell, Tolerance, compare_tables
 
 SUMMARY = "batch_dyn.csv"
 SERIES = "case1_line.csv"

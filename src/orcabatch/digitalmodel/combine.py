@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.csv_output import ToCsv, Writer, frame_class, written_by
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
-from orcabatch.store.tables import read_rows
+from orcabatch.store.compare_tables import read_rows
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.store.compare import FileDifference, compare_files
-from orcabatch.store.tables import KEY, Tolerance, compare_tables, read_rows
+from orcabatch.store.compare_tables import KEY, Tolerance, compare_tables, read_rows
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile

@@ -19,8 +19,8 @@ from typing import Any
 
 from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
+from orcabatch.store.compare_tables import TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
-from orcabatch.store.tables import TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.text import and_more
 
 NOT_RESULTS = (
