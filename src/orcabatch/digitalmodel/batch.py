@@ -14,9 +14,7 @@ import copy
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,8 +24,16 @@ from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.caching import Determinants, common_outputs, packed, respelled, unpacked
 from orcabatch.digitalmodel.csv_output import Writing
 from orcabatch.digitalmodel.installed import Installation, find_installation
-from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.native import asks_beyond, attributes_left, merge_masters, pass_on, run_natively
+from orcabatch.digitalmodel.mappings import AttributeDict, write_back
+from orcabatch.digitalmodel.native import (
+    asks_beyond,
+    attributes_left,
+    is_inside_router,
+    merge_masters,
+    pass_on,
+    router_post,
+    run_natively,
+)
 from orcabatch.digitalmodel.notices import (
     consistency_warnings,
     expected_notices,
@@ -50,27 +56,6 @@ if TYPE_CHECKING:
     from orcabatch.settings import Settings
 
 _log = logging.getLogger(__name__)
-_IN_ROUTER: ContextVar[Any] = ContextVar("orcabatch_digitalmodel_in_router", default=None)
-"""The post-process object whose router runs."""
-
-
-@contextmanager
-def inside_router(post: Any) -> Iterator[None]:
-    """While digitalmodel's own router runs: masters are merged already, and what follows is the router's affair.
-
-    Args:
-        post: the post-process object that the caller has, and reads afterwards.
-    """
-    token = _IN_ROUTER.set(post)
-    try:
-        yield
-    finally:
-        _IN_ROUTER.reset(token)
-
-
-def is_inside_router() -> bool:
-    """Whether digitalmodel's own router runs: then the masters are merged."""
-    return _IN_ROUTER.get() is not None
 
 
 class DigitalModelBatch(Batch):
@@ -99,7 +84,7 @@ class DigitalModelBatch(Batch):
         looked: bool = False,
     ) -> None:
         self._given, self._settings, self._cfg, self._installation = given, settings, cfg, installation
-        self._post = _IN_ROUTER.get()
+        self._post = router_post()
         self._in_router = self._post is not None
         self._asked = json_safe(without_masters(given) if self._in_router else given)
         self._determined = Determinants.of_batch(self._asked, cfg, installation, looked=looked)
@@ -140,7 +125,7 @@ class DigitalModelBatch(Batch):
         installation, looked = None if planning else find_installation(), False
         if installation is not None and not installation.missing:
             check_folder(own)
-            if not _IN_ROUTER.get():
+            if not is_inside_router():
                 looked = merge_masters(installation, own)
         batch = cls(cfg, settings, own, installation, looked=looked)
         check_collisions(own, batch.files)
@@ -223,7 +208,7 @@ class DigitalModelBatch(Batch):
             outputs += combine.save_summaries(installation, left, outcomes, failed_rows=failed_rows)
             outputs += combine.save_linked(installation, left, outcomes)
         outputs += save_failed_files(failed_files, outcomes)
-        _write_back(left, self._given)
+        write_back(left, self._given)
         if self._in_router and self._visits_files():
             vars(self._post).update(attributes_left(installation, self._cfg, outcomes))
         warnings = self.warnings + consistency_warnings(self._subject, outcomes)
@@ -417,23 +402,3 @@ def _keep_log(outcomes: Sequence[FileOutcome]) -> None:
 def sim_file(item: Any) -> Path:
     """The simulation that digitalmodel loads for an item of its list: another extension is replaced."""
     return Path(f"{Path(os.path.splitext(item)[0]).resolve()}.sim")  # noqa: PTH122 - as digitalmodel splits it
-
-
-def _write_back(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Put what changed into the caller's configuration; what did not stays the caller's own object."""
-    if not isinstance(given, MutableMapping):
-        return
-    for key, value in own.items():
-        if key not in given or not _same(given[key], value):
-            given[key] = value
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether both would be saved as the same text: types and the order of keys count, as they do not for `==`."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, Mapping):
-        return list(one) == list(other) and all(_same(value, other[key]) for key, value in one.items())
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return one is other or repr(one) == repr(other)

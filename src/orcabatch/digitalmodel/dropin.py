@@ -18,10 +18,9 @@ from collections.abc import Mapping, MutableMapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.batch import inside_router
 from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.native import line_names
+from orcabatch.digitalmodel.native import inside_router, line_names
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex.binding import find_binding

@@ -1,4 +1,4 @@
-"""The mapping that digitalmodel expects as its configuration, and its way to merge.
+"""The mapping that digitalmodel expects as its configuration, its way to merge, and the way back to the caller's.
 
 Covers attribute access at the top level and the deep merge of YAML over defaults. An own class, because copies of
 digitalmodel's (assetutilities') lose attribute access; digitalmodel only needs the behaviour, not the class.
@@ -6,7 +6,7 @@ digitalmodel's (assetutilities') lose attribute access; digitalmodel only needs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 
@@ -42,3 +42,23 @@ def merged(below: Any, above: Mapping[str, Any]) -> Any:
     for key, value in above.items():
         both[key] = merged(both.get(key, {}), value) if isinstance(value, Mapping) else value
     return both
+
+
+def write_back(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Put what changed into the caller's configuration; what did not stays the caller's own object."""
+    if not isinstance(given, MutableMapping):
+        return
+    for key, value in own.items():
+        if key not in given or not _same(given[key], value):
+            given[key] = value
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether both would be saved as the same text: types and the order of keys count, as they do not for `==`."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Mapping):
+        return list(one) == list(other) and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one is other or repr(one) == repr(other)

@@ -2,13 +2,16 @@
 
 Its merge changes the masters it merges (a second merge would give other columns), so it is done once, on a copy. A
 newer clone may load a file while merging, to learn the names of its lines; that is done here, without its loader,
-because that swaps the standard output of the whole process. And what callers read from its object afterwards.
+because that swaps the standard output of the whole process. And whether its own router runs around this call, and what
+callers read from its object afterwards.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
@@ -21,6 +24,33 @@ from orcabatch.outcome import Phase
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation
     from orcabatch.outcome import FileOutcome
+
+_IN_ROUTER: ContextVar[Any] = ContextVar("orcabatch_digitalmodel_in_router", default=None)
+"""The post-process object whose router runs."""
+
+
+@contextmanager
+def inside_router(post: Any) -> Iterator[None]:
+    """While digitalmodel's own router runs: masters are merged already, and what follows is the router's affair.
+
+    Args:
+        post: the post-process object that the caller has, and reads afterwards.
+    """
+    token = _IN_ROUTER.set(post)
+    try:
+        yield
+    finally:
+        _IN_ROUTER.reset(token)
+
+
+def is_inside_router() -> bool:
+    """Whether digitalmodel's own router runs: then the masters are merged."""
+    return _IN_ROUTER.get() is not None
+
+
+def router_post() -> Any:
+    """The post-process object whose router runs; None outside."""
+    return _IN_ROUTER.get()
 
 
 def merge_masters(installation: Installation, cfg: AttributeDict) -> bool:

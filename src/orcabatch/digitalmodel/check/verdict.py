@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.batch import is_inside_router
 from orcabatch.digitalmodel.check import CheckFinding, check_configuration, proven
+from orcabatch.digitalmodel.native import is_inside_router
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import SettingsError
 
