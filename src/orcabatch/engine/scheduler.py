@@ -216,7 +216,6 @@ class Scheduler:
         if event.verdict == "seat_denied":
             self._seats = licences.denied(self._seats, event.now_s, begun_s)
             # It takes its old place, without a delay of its own: `licences` knows when another may be asked for.
-            # It takes its old place, without a delay of its own: `licences` knows when another may be asked for.
             self._offer(event.index)
             return
         # What failed tells neither how long such a file takes nor how much it needs.
