@@ -138,5 +138,5 @@ def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int
                 assert watch.watched_s >= LEAST_WATCHED_S
                 assert done + running < prospects.total_bytes
     assert len(said) <= 1
-    assert watch.settled == bool(said)
+    assert watch.decided == bool(said)
     assert watch.closing(prospects).why

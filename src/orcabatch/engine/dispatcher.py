@@ -163,7 +163,7 @@ class Dispatcher:
         # Before the first file: this sample tells what the process holds without any.
         self._sample_if_due()
         self._offer_ready(ask_all=True)
-        self._settle()
+        self._step_scheduler()
 
     def _over(self) -> bool:
         if self._left:
@@ -172,7 +172,7 @@ class Dispatcher:
             return False
         # Nothing runs that could let another task go: all that are held back are asked now, not only the next few.
         self._offer_ready(ask_all=True)
-        self._settle()
+        self._step_scheduler()
         return not self._running and self._scheduler.done
 
     def _hand_out(self) -> Iterator[FileOutcome]:
@@ -198,7 +198,7 @@ class Dispatcher:
         self._sample_if_due()
         self._stop_if_asked()
         self._time_out()
-        self._settle()
+        self._step_scheduler()
 
     def _listen(self) -> Sequence[executor.Message]:
         self._stop.foreign = self._workers.facts.in_order
@@ -214,7 +214,7 @@ class Dispatcher:
     def _drain(self) -> None:
         self._stop.ask(1)
         self._stop_if_asked()
-        self._settle()
+        self._step_scheduler()
         while not self._over():
             # The caller has gone, but the job gets every outcome: what is finished is written.
             self._turn()
@@ -230,7 +230,7 @@ class Dispatcher:
             else:
                 reason = "it waits for another file that ended without releasing it"
                 self._hand_on(task_state.failed(task, Failure(Cause.EXCEPTION, reason), now))
-        self._settle()
+        self._step_scheduler()
 
     def _finish(self, *, now: bool) -> None:
         try:
@@ -423,7 +423,7 @@ class Dispatcher:
 
     # --- what follows ---
 
-    def _settle(self) -> None:
+    def _step_scheduler(self) -> None:
         """Tell the scheduler all that happened, and do all that it says."""
         # What is held of seats is told first: with each of the other events a file may start, and take one.
         while self._events or self._seats_moved():
@@ -431,7 +431,7 @@ class Dispatcher:
             instructions = self._scheduler.step(event)
             self._event_log.record(event, instructions)
             for instruction in instructions:
-                self._obey(instruction)
+                self._carry_out(instruction)
         if self._held_by != (held_by := self._scheduler.held_by):
             self._held_by = held_by
             self._tell("admission", waiting_for=held_by)
@@ -448,7 +448,7 @@ class Dispatcher:
             self._events.append(scheduler_messages.Woken(self._now()))
         return scheduler_messages.Holding(self._now(), held.units, held.room)
 
-    def _obey(self, instruction: scheduler_messages.Instruction) -> None:
+    def _carry_out(self, instruction: scheduler_messages.Instruction) -> None:
         match instruction:
             case scheduler_messages.Start(index, units):
                 self._workers.allow(units)

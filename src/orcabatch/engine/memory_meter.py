@@ -79,14 +79,14 @@ class MemoryMeter:
     def begin(self, index: int, size_bytes: int) -> None:
         """The file is about to be loaded."""
         with self._lock:
-            self._settle()
+            self._share_out()
             self._weights[index] = max(size_bytes, 1)
             self._held[index] = self._peak[index] = 0.0
 
     def mark(self) -> None:
         """Something may have grown: read, and share out."""
         with self._lock:
-            self._settle()
+            self._share_out()
 
     def end(self, index: int) -> int:
         """The file is about to be released.
@@ -95,7 +95,7 @@ class MemoryMeter:
             The most that it held, in bytes; 0 if nothing was seen.
         """
         with self._lock:
-            self._settle()
+            self._share_out()
             self._weights.pop(index, None)
             self._held.pop(index, None)
             return int(self._peak.pop(index, 0.0))
@@ -108,11 +108,11 @@ class MemoryMeter:
     def give_back(self) -> None:
         """Give memory back to the system; that too is nobody's negative growth."""
         with self._lock:
-            self._settle()
+            self._share_out()
             give_back()
             self._last = self._resident()
 
-    def _settle(self) -> None:
+    def _share_out(self) -> None:
         now = self._resident()
         grown, self._last = now - self._last, now
         if not self._weights:

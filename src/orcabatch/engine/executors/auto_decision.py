@@ -107,7 +107,7 @@ class Watch:
         looks, watched_s: how many looks with work going on, and the seconds they cover.
         taken, cores: mean share of the time that the lock was taken, and cores used, of late.
         lock_seen_s, lock_taken_s: over the whole run.
-        settled: the verdict was given; nothing changes any more.
+        decided: the verdict was given; nothing changes any more.
     """
 
     last: Look | None = None
@@ -117,18 +117,18 @@ class Watch:
     cores: float = 0.0
     lock_seen_s: float = 0.0
     lock_taken_s: float = 0.0
-    settled: bool = False
+    decided: bool = False
 
     def step(self, look: Look, prospects: Prospects) -> tuple[Watch, Decision | None]:
         """Take in one look; a verdict comes at most once."""
-        if self.settled:
+        if self.decided:
             return self, None
         watch = self._taken_in(look)
         verdict = watch._verdict(look, prospects)
-        return replace(watch, settled=verdict is not None), verdict
+        return replace(watch, decided=verdict is not None), verdict
 
     def closing(self, prospects: Prospects) -> Decision:
-        """What is to be said at the end of a run that never settled."""
+        """What is to be said at the end of a run in which nothing was decided."""
         if prospects.stays:
             return Decision("stay", prospects.stays)
         if not self.lock_seen_s:
