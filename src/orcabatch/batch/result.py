@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.table import Row, beside, column_names, file_names, table
 from orcabatch.errors import BatchError, SourceError
-from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, Status, general_message, without_file_name
+from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, without_file_name
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.text import shortened_list
 
@@ -271,8 +271,3 @@ def _tracked(outcome: FileOutcome) -> dict[str, Any]:
         "wall_s": outcome.wall_s,
     }
     return row | {f"{phase}_s": outcome.phases.get(phase, 0.0) for phase in Phase}
-
-
-def cancelled(outcome: FileOutcome) -> bool:
-    """Whether the file was left undone by an interruption."""
-    return outcome.status is Status.CANCELLED

@@ -90,16 +90,6 @@ def fade(curve: Curve, keep: float) -> Curve:
     )
 
 
-def scale(curve: Curve, factor: float, spare: int) -> Curve:
-    """Every point but the spared one takes this many times as long."""
-    return Curve(
-        tuple(
-            (number, point if number == spare else replace(point, work=point.work / factor))
-            for number, point in curve.points
-        )
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Smooth:
     """The smoothed curve: crowds and seconds per byte, both ascending; and how it goes on beyond the last."""

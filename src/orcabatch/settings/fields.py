@@ -1,7 +1,7 @@
 """The kinds of values that keys of the `performance:` section take, and how a key is declared.
 
 Covers reading each kind from what a YAML holds, and what the settings reference says of a key. Does not cover the keys
-themselves (`orcabatch.settings.models`).
+themselves (`orcabatch.settings.sections`).
 """
 
 from __future__ import annotations

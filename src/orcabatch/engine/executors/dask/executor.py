@@ -15,7 +15,6 @@ they are late by the time that the result travelled.
 
 from __future__ import annotations
 
-import logging
 import pickle
 import time
 import uuid
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.scheduler_messages import Limits, Probe
 
-_log = logging.getLogger(__name__)
 
 GONE_S = 60.0
 """After so long without an answer the scheduler is taken to be gone. Shorter: a network that pauses ends the run.
