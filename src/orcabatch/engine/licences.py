@@ -107,6 +107,7 @@ def allowed(seats: Seats, now_s: float) -> int:
 
 def started(seats: Seats, now_s: float) -> Seats:
     """A file started."""
+    # A model that idles is used first; a process is opened as long as one may be, so that files do not share a lock.
     if seats.room >= 1 and (seats.limits.scope == "model" or not _may_ask(seats, now_s)):
         return replace(seats, room=seats.room - 1)
     return _opened(replace(seats, room=seats.room + seats.files_per_unit - 1), seats.units + 1, now_s)
@@ -142,6 +143,7 @@ def denied(seats: Seats, now_s: float, begun_s: float | None = None) -> Seats:
         seats = replace(seats, units=units, room=max(0.0, seats.room - seats.files_per_unit) if units else 0.0)
     dry = now_s if seats.dry_since_s is None else seats.dry_since_s
     seats = replace(seats, dry_since_s=None if seats.units else dry)
+    # It was under way when another was refused: one refusal in all, or the back-off would double with each of them.
     if begun_s is not None and begun_s <= seats.denied_s:
         return seats
     number, random = _draw(seats.random)

@@ -124,6 +124,7 @@ class SwitchingExecutor(Executor):
         if self._began_s is None:
             self._began_s = time.perf_counter()
         processes = self._processes
+        # One that may have killed its process goes to a process in any case: here it would end the whole run.
         if processes is None or not (alone or (self._sending and _travels(task))):
             self._here[task.index] = task
             self._threads.submit(task)
@@ -264,6 +265,7 @@ class SwitchingExecutor(Executor):
         self._watch, verdict = self._watch.step(look, self._prospects)
         if verdict is None:
             return
+        # Packing all that would travel is dear, so it is only tried once moving is worth it.
         hindrance = self._hindrance() if verdict.do == "move" or verdict.saves else None
         if verdict.do == "move" and hindrance is None:
             self._go()

@@ -272,6 +272,7 @@ class ThreadExecutor(Executor):
         """Whether the pool may have another session; one of another pool gives way where that takes a seat too many."""
         if pool.opened >= pool.size:
             return False
+        # All sessions of a process share its seat: only the first takes one.
         if self._scope != "model" and (self._scope == "host" or self.taken):
             return True
         if self._leaving:
@@ -325,6 +326,7 @@ class ThreadExecutor(Executor):
     def _heard(self, message: Message) -> Message | None:
         match message:
             case Finished(index=index) | Died(indices=(index,)) if index in self._hung:
+                # Its outcome was told when it was written off: what it says now counts for its slot only.
                 _, session = self._hung.pop(index)
                 self._leaving.add(session.name)
                 return Returned(index)
