@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
 BLOCK_BYTES = 1_000_000
+"""Larger pieces of text take more memory, smaller ones more calls; summaries are small, so it hardly matters."""
 
 
 def save_summaries(
@@ -96,6 +97,7 @@ def _folded(fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] |
     together: dict[str, Any] | None = None
     for part in parts:
         if part is not None:
+            # Not all at once: pandas decides types from what it is given together.
             together = fold(together, part)
     return together and {label: frame_class()(frame) for label, frame in together.items()}
 

@@ -125,7 +125,7 @@ class Installation:
         present = sys.modules.get(ORCFXAPI)
         with _PREPARING:
             if _PREPARED.get(self.package) is present is not None:
-                return
+                return  # but for another OrcFxAPI, which its modules have to be given, too
             capture_modules(self.package, "assetutilities.modules.data_exploration")
             series = inspect.getmodule(type(self.series))
             if series is not None and "pd" in vars(series):
@@ -168,7 +168,7 @@ def _found() -> Installation:
             "`pip install orcabatch[digitalmodel]`, or run in the environment that has your clone of it."
         )
     package, folder = found
-    early = f"{package}.opp" in sys.modules
+    early = f"{package}.opp" in sys.modules  # what runs may then be older than the sources that are hashed now
     installation = _described(package, folder, _imported(package))
     return replace(installation, edited=early and _edited_since_start(source_files(package, folder).values()))
 

@@ -27,6 +27,7 @@ from orcabatch.orcaflex.incomplete import period_warning
 from orcabatch.text import alike_names, shortened_list
 
 NAMED = 5
+"""Missing names, and columns of one, that a message names: more would fill the screen for one file."""
 STUMBLES = (AttributeError, TypeError, KeyError, ValueError)
 """What digitalmodel 0.0.9 ends in where it got no object, or a time series without values."""
 

@@ -25,6 +25,7 @@ _OWN_MODULES = r"(digitalmodel|assetutilities)\."
 MOST_LINES = 500
 """More lines than this about one file help nobody; the rest is counted."""
 MOST_CONCERNS = 10
+"""Errors and warnings of one file that are said in full: more would hide those of other files."""
 
 
 class CapturedOutput:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 REFERENCE_RUN = Path(__file__).with_name("reference_run.py")
 _SHOWN = 10
+"""Files that the page names, so that it stays one page."""
 
 
 @dataclass(frozen=True, slots=True)

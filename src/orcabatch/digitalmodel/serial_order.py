@@ -69,7 +69,7 @@ def settle(cfg: Mapping[str, Any], stop_time: float | None) -> None:
     """Change `cfg` in place as digitalmodel's pass over the leader does."""
     for names in list(_indexless(cfg)):
         if len(names) == 1:
-            names.append(0)
+            names.append(0)  # in place, as digitalmodel does: columns that share the list by a YAML anchor get it too
     for period in list(_open_periods(cfg)):
         period[1] = stop_time
 
@@ -163,6 +163,7 @@ class SerialOrder:
         if not ok and (unloadable or (i == self._leader and given == AS_GIVEN)):
             self._out.add(i)
             return self._hand_over() if i == self._leader else ()
+        # None: the new leader is not loaded yet. It may stop where the one before did; then this result still holds.
         if i not in self._out and self.variant(i) not in {given, None}:
             return (i,)
         self._done.setdefault(given, set()).add(i)
@@ -186,9 +187,9 @@ class SerialOrder:
         settled = self._settled()
         stale = {i for variant, files in self._done.items() if settled not in {None, variant} for i in files}
         led = self._given.get(self._leader, AS_GIVEN)
-        if led == AS_GIVEN:
+        if led == AS_GIVEN:  # as a leader has to be done, whatever holds for the others
             stale.discard(self._leader)
-        elif self._leader in self._done.get(led, ()):
+        elif self._leader in self._done.get(led, ()):  # it was done as a follower before it came to lead
             stale.add(self._leader)
         for i in stale:
             self._take_back(i)
