@@ -113,3 +113,11 @@ def alike_names(word: str, known: Iterable[str], *, alike: float = ALIKE, most: 
 def letters(word: str) -> str:
     """The word without what is easily written in another way."""
     return re.sub(r"[\s_-]+", "", word).casefold()
+
+
+def utf8(text: str) -> bytes:
+    """The text as UTF-8, with escapes for what that cannot write: half letters, from file names in another encoding.
+
+    Whoever writes a report or a list has results behind it: one name must not cost them.
+    """
+    return text.encode("utf-8", "backslashreplace")

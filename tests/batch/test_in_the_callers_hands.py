@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
 import os
 import signal
@@ -96,6 +97,48 @@ def test_overlapping_runs_leave_the_temporary_folder_as_it_was(tmp_path, first_o
     blocks[first_out].__exit__(None, None, None)
     blocks[1 - first_out].__exit__(None, None, None)
     assert (dict(os.environ), tempfile.tempdir) == before
+
+
+def raising_half_a_letter(model):
+    """As an error about a file whose name is in another encoding."""
+    raise ValueError("cannot read caf\udce9.csv")
+
+
+def test_what_cannot_be_spelled_costs_no_result(orcaflex, sims, tmp_path):
+    """A file name, or an error's text, that is not UTF-8: results, metrics, report and lists stand."""
+    strange = sims[0].with_name(os.fsdecode(b"caf\xe9.sim"))
+    try:
+        os.link(sims[0], strange)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no names that are not UTF-8")
+    arguments = {"orcaflex": "simulated", "progress": False, "output_dir": tmp_path / "out"}
+    first = orcabatch.run_batch([*sims, strange], postprocess=largest_tension, version="1", **arguments)
+    again = orcabatch.run_batch([*sims, strange], postprocess=largest_tension, version="1", **arguments)
+    assert len(first.values) == len(sims) + 1
+    assert {outcome.status.value for outcome in again.outcomes} == {"skipped"}
+    failed = orcabatch.run_batch([strange], postprocess=raising_half_a_letter, **arguments)
+    assert "caf" in failed.failed[0].error
+    assert json.loads((tmp_path / "out" / "performance_metrics.json").read_text("utf-8"))["state"] == "finished"
+    assert "udce9" in (tmp_path / "out" / "raising_half_a_letter_failed_files.csv").read_text("utf-8")
+    from orcabatch.monitor.report import write_report
+
+    write_report(tmp_path / "report.html", failed.metrics)
+    assert "caf" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_step_after_the_results_costs_only_itself(orcaflex, sims, monkeypatch):
+    """Metrics that cannot be made are said; values and outcomes are handed over."""
+    from orcabatch.batch import run as running
+
+    def fails(*_):
+        raise RuntimeError("no more descriptors")
+
+    monkeypatch.setattr(running, "write_account", fails)
+    monkeypatch.setattr(running, "keep", fails)
+    result = orcabatch.run_batch(sims, postprocess=largest_tension, orcaflex="simulated", progress=False)
+    assert len(result.values) == len(sims)
+    said = [warning for warning in result.warnings if "no more descriptors" in warning]
+    assert len(said) == 2
 
 
 @FORKS

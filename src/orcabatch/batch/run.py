@@ -304,11 +304,19 @@ class Run:
                 except OutputError as error:
                     lost.append(f"{batch.name}: {error}")
         finally:
-            self.cache.say_again()
-            keep(self.cache, self.plan.host, self._ran(outcomes))
-            self._account()
+            self._aside("which files were done again", self.cache.say_again)
+            self._aside("what this run taught", lambda: keep(self.cache, self.plan.host, self._ran(outcomes)))
+            self._aside("the metrics", self._account)
         if lost:
             raise BatchError("\n".join([*lost, OUTPUTS_LOST]), self.result())
+
+    def _aside(self, what: str, step: Callable[[], None]) -> None:
+        """Do a step that comes after the results: where it fails, that costs nothing but itself."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - the values are there, and nothing that follows may take them away
+            _log.debug("%s", what, exc_info=True)
+            self._warn(f"{what} could not be written: {type(error).__name__}: {error}. The results are not affected.")
 
     def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
         conclusion = batch.conclude(outcomes, complete=self._complete)

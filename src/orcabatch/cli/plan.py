@@ -10,6 +10,7 @@ from orcabatch.batch.run import plan_of
 from orcabatch.cli.run import request_of, understood
 from orcabatch.errors import SourceError
 from orcabatch.store.paths import place_of
+from orcabatch.text import utf8
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
@@ -53,7 +54,7 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
     content["performance"] = section
     lines = "".join(f"#   {line}\n" for line in said or ["nothing that the YAML does not say already"])
     text = HEAD.format(source=source.name, said=lines) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    write_bytes(target, text.encode())
+    write_bytes(target, utf8(text))
     return "\n".join([f"written: {target.absolute()}", *(f"- {line}" for line in said)])
 
 

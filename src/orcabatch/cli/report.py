@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orcabatch.monitor.report import read_metrics, render_report
 from orcabatch.store.atomic import write_bytes
+from orcabatch.text import utf8
 
 
 def main(words: list[str]) -> int:
@@ -23,6 +24,6 @@ def main(words: list[str]) -> int:
     parser.add_argument("--earlier", type=Path, metavar="METRICS", help="compare with an earlier run")
     arguments = parser.parse_args(words)
     earlier = read_metrics(arguments.earlier) if arguments.earlier else None
-    write_bytes(arguments.output, render_report(read_metrics(arguments.metrics), earlier=earlier).encode())
+    write_bytes(arguments.output, utf8(render_report(read_metrics(arguments.metrics), earlier=earlier)))
     print(f"report: {arguments.output.absolute()}")
     return 0

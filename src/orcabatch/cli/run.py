@@ -19,6 +19,7 @@ from orcabatch.digitalmodel.source import YAML_SUFFIXES
 from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable
+from orcabatch.text import utf8
 
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences.",
@@ -153,5 +154,5 @@ def write_report(target: Path, metrics: dict[str, Any]) -> None:
     from orcabatch.monitor.report import render_report
     from orcabatch.store.atomic import write_bytes
 
-    write_bytes(target, render_report(metrics).encode())
+    write_bytes(target, utf8(render_report(metrics)))
     print(f"report: {target.absolute()}")

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from orcabatch.errors import SourceError
 from orcabatch.store.atomic import write_bytes
+from orcabatch.text import utf8
 
 SAME, DIFFERENT = 0, 1
 
@@ -47,7 +48,7 @@ def main(words: list[str]) -> int:
     text = json.dumps(finding.to_dict(), indent=2) if arguments.json else finding.to_text()
     print(text)
     if arguments.output:
-        write_bytes(arguments.output, f"{text}\n".encode())
+        write_bytes(arguments.output, utf8(f"{text}\n"))
     return SAME if finding.equal else DIFFERENT
 
 

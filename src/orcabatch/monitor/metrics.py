@@ -27,6 +27,7 @@ from orcabatch.monitor.file_costs import Machine, lower_bound
 from orcabatch.monitor.jsonable import jsonable
 from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.store.atomic import write_bytes
+from orcabatch.text import utf8
 from orcabatch.versions import DECISIVE, installed_versions
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
         OutputError: the file cannot be written.
     """
     text = json.dumps(metrics, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    write_bytes(path, _one_line_per_item(text, metrics).encode())
+    write_bytes(path, utf8(_one_line_per_item(text, metrics)))
 
 
 def _one_line_per_item(text: str, metrics: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.store.atomic import write_bytes
+from orcabatch.text import utf8
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -36,5 +37,5 @@ def save_failed_files(target: Path, outcomes: Sequence[FileOutcome]) -> tuple[Pa
     for outcome in failed:
         cause, phase = outcome.cause, outcome.failed_phase
         table.writerow([outcome.file.as_posix(), outcome.status, cause or "", phase or "", outcome.error or ""])
-    write_bytes(target, text.getvalue().encode("utf-8"))
+    write_bytes(target, utf8(text.getvalue()))
     return (target,)

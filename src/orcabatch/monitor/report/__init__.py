@@ -23,7 +23,7 @@ from orcabatch.monitor.report.html import Html, Ids, folded, join, section, styl
 from orcabatch.monitor.report.sections import moment
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
-from orcabatch.text import and_more, shortened, shortened_list
+from orcabatch.text import and_more, shortened, shortened_list, utf8
 
 __all__ = ["read_metrics", "render_report", "write_report"]
 
@@ -113,7 +113,7 @@ def write_report(path: Path, metrics: Mapping[str, Any], *, earlier: Mapping[str
         SourceError: the metrics are not of a version that is known.
         OutputError: the file cannot be written.
     """
-    write_bytes(path, render_report(metrics, earlier=earlier).encode())
+    write_bytes(path, utf8(render_report(metrics, earlier=earlier)))
 
 
 def _page(title: str, *body: Html) -> str:

@@ -30,6 +30,7 @@ from orcabatch.store.ledger import schema
 from orcabatch.store.ledger.flusher import Flusher
 from orcabatch.store.ledger.interface import Entry, FileHistory, NoLedger, Past
 from orcabatch.store.ledger.location import DAMAGED, network_share
+from orcabatch.text import utf8
 
 if TYPE_CHECKING:
     from orcabatch.store.ledger.interface import LedgerStore
@@ -353,18 +354,18 @@ class SqliteLedger:
         return self._connection
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
-        with closing(self._cursor().execute(query, values)) as rows:
+        with closing(self._cursor().execute(query, _texts(values))) as rows:
             row: tuple[Any, ...] | None = rows.fetchone()
             return row
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(self._cursor().execute(query, values)) as rows:
+        with closing(self._cursor().execute(query, _texts(values))) as rows:
             return list(rows)
 
     def _written(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> bool:
         connection = self._cursor()
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(statement, rows)
+        connection.executemany(statement, map(_texts, rows))
         connection.execute("COMMIT")
         self._flush()
         return True
@@ -372,8 +373,8 @@ class SqliteLedger:
     def _write(self) -> bool:
         now, connection = time.time(), self._cursor()
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_PUT, [_row(entry, now) for entry in self._entries.values()])
-        connection.executemany(_ADD, [_history_row(run, now) for run in self._runs])
+        connection.executemany(_PUT, [_texts(_row(entry, now)) for entry in self._entries.values()])
+        connection.executemany(_ADD, [_texts(_history_row(run, now)) for run in self._runs])
         # Written, so nobody holds the file any more.
         connection.execute("COMMIT")
         self._wait_briefly(False)
@@ -453,6 +454,11 @@ def _identity(file: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def _texts(values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values as SQLite takes them: no half letters, which the name of a file may have."""
+    return tuple(utf8(value).decode() if isinstance(value, str) else value for value in values)
+
+
 def _row(entry: Entry, now: float) -> tuple[Any, ...]:
     packed = zlib.compress(entry.payload, 1)
     digest = _checksum(entry.key, (entry.kind, entry.file, entry.label), packed)
@@ -485,7 +491,7 @@ def _unpacked(packed: bytes) -> bytes | None:
 def _checksum(key: bytes, words: Sequence[Any], packed: bytes) -> bytes:
     digest = hashlib.blake2b(key, digest_size=16)
     # A file's name on Linux need not be text.
-    digest.update("\0".join(map(str, words)).encode("utf-8", "surrogatepass"))
+    digest.update(utf8("\0".join(map(str, words))))
     digest.update(packed)
     return digest.digest()
 
