@@ -277,10 +277,9 @@ class ProcessExecutor(Executor):
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
-        try:
-            packed = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
-            self._mailbox.post(unsendable(task, error))
+        packed = packed_task(task)
+        if isinstance(packed, Finished):
+            self._mailbox.post(packed)
             return
         self._waiting.append((task, packed, alone))
         self._place()
@@ -586,15 +585,15 @@ def _unpacked(name: str, packed: bytes) -> transport.Word:
         return transport.Report(Complaint(f"something that worker process {name} said cannot be unpacked: {error!r}"))
 
 
-def unsendable(task: Task, error: Exception) -> Finished:
-    """The end of a task that cannot be packed for another process."""
-    failure = Failure(
-        Cause.EXCEPTION,
-        f"what goes with the file cannot be sent to a worker process: {type(error).__name__}: {error}",
-        ON_THREADS,
-    )
+def packed_task(task: Task) -> bytes | Finished:
+    """The task for another process; its end, where it cannot be packed."""
+    try:
+        return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
+        said = f"what goes with the file cannot be sent to a worker process: {type(error).__name__}: {error}"
     now = time.perf_counter()
-    return Finished(task.index, task_state.failed(task, failure, now), frozenset(), now)
+    outcomes = task_state.failed(task, Failure(Cause.EXCEPTION, said, ON_THREADS), now)
+    return Finished(task.index, outcomes, frozenset(), now)
 
 
 def _how_it_ended(child: _Child) -> str:

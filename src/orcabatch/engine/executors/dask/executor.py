@@ -32,7 +32,7 @@ from orcabatch.engine.executors.dask.cluster import Cluster
 from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorkerSlots, Seen
 from orcabatch.engine.executors.dask.worker import WorkOrder, versions
 from orcabatch.engine.executors.mailbox import Mailbox
-from orcabatch.engine.executors.processes import unsendable
+from orcabatch.engine.executors.processes import packed_task
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.scheduler_messages import Sample
@@ -156,10 +156,9 @@ class DaskExecutor(Executor):
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
-        try:
-            packed = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
-            self._mailbox.post(unsendable(task, error))
+        packed = packed_task(task)
+        if isinstance(packed, Finished):
+            self._mailbox.post(packed)
             return
         if self._cluster is None:
             self._cluster = self._connected()
