@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import weakref
 
 import pytest
 
@@ -139,6 +141,43 @@ def test_a_step_after_the_results_costs_only_itself(orcaflex, sims, monkeypatch)
     assert len(result.values) == len(sims)
     said = [warning for warning in result.warnings if "no more descriptors" in warning]
     assert len(said) == 2
+
+
+class Heavy:
+    """Something large that a function has in hand."""
+
+    alive = weakref.WeakSet()
+
+    def __init__(self):
+        self.before = len(self.alive)
+        self.alive.add(self)
+
+
+def failing_with_hands_full(model):
+    """Has something large and a model of its own when it fails, for a reason that another error led to."""
+    import OrcFxAPI
+
+    heavy, own = Heavy(), OrcFxAPI.Model(model.latestFileName)
+    try:
+        own["no such object"]
+    except (OrcFxAPI.DLLError, KeyError) as error:
+        raise ValueError(f"{heavy.before} were left") from error
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_what_a_failing_function_had_in_hand_goes_with_its_file(orcaflex, sims, executor):
+    """The next file finds nothing of it, also where the collector does not come; models end on their own thread."""
+    gc.disable()
+    try:
+        result = orcabatch.run_batch(
+            sims, postprocess=failing_with_hands_full, orcaflex="simulated", progress=False,
+            performance={"executor": executor, "threading": {"max_threads": 1}},
+        )  # fmt: skip
+        assert len(result.failed) == len(sims)
+        assert {outcome.error for outcome in result.failed} == {"ValueError: 0 were left"}
+        assert not Heavy.alive
+    finally:
+        gc.enable()
 
 
 @FORKS

@@ -62,6 +62,22 @@ def exception_text(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
+def clear_locals(error: BaseException) -> None:
+    """Let go what the functions that raised had in hand.
+
+    The error and its frames refer to each other, so large arrays, and models of the function's own, would live until
+    the collector comes: by then on another thread, which may not destroy a model.
+    """
+    seen: set[int] = set()
+    chain: list[BaseException | None] = [error]
+    while chain:
+        one = chain.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            chain += [one.__cause__, one.__context__]
+
+
 class LapClock:
     """Wall and CPU seconds by phase on the calling thread, handed out in laps.
 
@@ -251,6 +267,12 @@ class TaskRunner:
         self._post(Noted(note))
 
     def _explain(self, error: Exception, task: Task, phase: Phase) -> Failure:
+        try:
+            return self._explained(error, task, phase)
+        finally:
+            clear_locals(error)
+
+    def _explained(self, error: Exception, task: Task, phase: Phase) -> Failure:
         text = exception_text(error)
         match attempt(lambda: self._recipe.explain(error, task, phase)):
             case Done(Failure() as failure) if failure.traceback:
