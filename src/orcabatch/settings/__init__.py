@@ -1,5 +1,11 @@
 """The YAML `performance:` section: its models, reading it with all faults at once, merging, its reference.
 
+    sections     one class for each sub-section, one field for each key; `fields`: how a key is declared
+    models       all of them as `Settings`, and what keys must hold among each other
+    parse        reading a section: all faults at once, merging, what the user wrote himself
+    units        sizes, durations and counts as people write them
+    reference    the settings page, made from the models
+
 Covers the values; touches no file. Does not cover digitalmodel's own `parallel_processing` section, which belongs to
 digitalmodel, nor what the values lead to (`orcabatch.plan`, `orcabatch.engine`).
 """
