@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orcabatch.digitalmodel.check.vocabulary import DATA
-from orcabatch.digitalmodel.outputs import SETTINGS_OF, columns, is_asked
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, columns, groups, is_asked
 from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import period_warning
@@ -162,7 +162,7 @@ class _NeverRaised(Exception):  # noqa: N818 - it is none
 
 def _columns(cfg: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
     for output, section in SETTINGS_OF.items():
-        for group in ((cfg.get(section) or {}).get("groups") or ()) if is_asked(cfg, output) else ():
+        for group in groups(cfg, section) if is_asked(cfg, output) else ():
             for column in group.get("Columns") or ():
                 yield (output, str(group.get("Label")), str(column.get("Label"))), column
 

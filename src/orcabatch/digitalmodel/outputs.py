@@ -5,7 +5,7 @@ Covers how digitalmodel reads its flags. Does not cover mistakes in them (`orcab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 OUTPUTS = ("summary", "linked_statistics", "time_series", "RangeGraph", "cummulative_histograms", "visualization")
@@ -44,9 +44,14 @@ def flagged(cfg: Mapping[str, Any], output: str) -> bool:
     return bool(section.get("flag"))
 
 
+def groups(cfg: Mapping[str, Any], settings: str) -> Sequence[dict[str, Any]]:
+    """The groups of `summary_settings` or another settings section, each a table."""
+    return (cfg.get(settings) or {}).get("groups") or ()
+
+
 def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:
-    """All columns of all groups of `summary_settings` or another settings section, in order."""
-    for group in (cfg.get(settings) or {}).get("groups") or ():
+    """All columns of all groups of a settings section, in order."""
+    for group in groups(cfg, settings):
         yield from group.get("Columns") or ()
 
 

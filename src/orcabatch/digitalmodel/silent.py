@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS
-from orcabatch.digitalmodel.outputs import SETTINGS_OF, is_asked
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, groups, is_asked
 from orcabatch.notice import Notice, Silent
 from orcabatch.settings import format_count
 from orcabatch.text import shortened_list
@@ -238,7 +238,7 @@ def _asked_for(cfg: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
     """What each column asks for, in words: label, object and variable."""
     asked = {}
     for output, settings in SETTINGS_OF.items():
-        for group in (cfg.get(settings) or {}).get("groups") or ():
+        for group in groups(cfg, settings):
             for column in group.get("Columns") or ():
                 label = str(column.get("Label"))
                 what = [str(column[key]) for key in ("ObjectName", "Variable") if column.get(key)]
@@ -262,12 +262,12 @@ def overwritten(batch: Subject) -> Iterator[Notice]:
 
 
 def _replaced(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
-    groups = (cfg.get(SETTINGS_OF[output]) or {}).get("groups") or ()
-    for label in _twice(group.get("Label") for group in groups):
+    tables = groups(cfg, SETTINGS_OF[output])
+    for label in _twice(group.get("Label") for group in tables):
         yield f"{WORDS[output]} {label}: the whole table"
     if output == "linked_statistics":
         return  # a label is a row's there, and two rows stand beside each other
-    for group in groups:
+    for group in tables:
         own = [column.get("Label") for column in group.get("Columns") or ()]
         for label in _twice((*OWN_COLUMNS[output], *own)):
             yield f"{WORDS[output]} {group.get('Label')}: {label}"
