@@ -15,6 +15,7 @@ from orcabatch import text
 from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
 from orcabatch.monitor.progress import Snapshot, make_display
 from orcabatch.monitor.tracker import Estimate, Tracker
@@ -333,3 +334,17 @@ def test_the_bar_of_a_notebook_says_it_in_text_too():
 def test_sizes_and_times_in_words(made, text):
     """Decimal sizes, as in the settings."""
     assert made == text
+
+
+@pytest.mark.parametrize("made", [Bar, Dashboard], ids=["bar", "live"])
+def test_ctrl_c_is_seen_at_once(made):
+    """Above the bar and the dashboard: how much is still to be finished, though it is not yet time to draw."""
+    stream = io.StringIO()
+    display = made(stream)
+    said = "stopping: 3 files still being worked on"
+    display.listener(RunEvent("run_started", 0.0, -1, {"files": 4, "limit": 3, "executor": "threads"}))
+    display.listener(RunEvent("warning", 0.01, -1, {"text": said, "stopping": True}))
+    assert stream.getvalue().count(f"orcabatch: {said}") == 1
+    display.listener(RunEvent("warning", 0.02, -1, {"text": "another warning"}))
+    display.close()
+    assert "another warning" not in stream.getvalue()

@@ -397,7 +397,16 @@ class Dispatcher:
         if level <= self._stop_level:
             return
         self._stop_level = level
-        self._warn("stopping: what runs is finished, nothing new is started" if level == 1 else "leaving at once")
+        count = len(self._running)
+        what = f"{count} file{'s' if count != 1 else ''} still being worked on" if count else "nothing runs any more"
+        text = (
+            f"stopping: {what}; what runs is finished and written, nothing new is started (Ctrl-C once more leaves at "
+            "once)"
+            if level == 1
+            else "leaving at once"
+        )
+        _log.info(text)
+        self._tell("warning", text=text, stopping=True)
         # What a worker has not begun comes back at once: the run ends with the file that is loaded, not with the next.
         if level == 1:
             self._events.append(scheduler_messages.StopAsked(self._now(), 1))

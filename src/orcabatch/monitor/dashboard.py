@@ -125,6 +125,10 @@ class Dashboard(Tracked):
         self._monitor = monitor
         self._live: Live | None = None
 
+    def say(self, text: str) -> None:
+        """A line above the dashboard."""
+        self._started().console.print(f"orcabatch: {text}")
+
     def draw(self, shot: Snapshot) -> None:
         """Draw over what was drawn before."""
         from rich.text import Text

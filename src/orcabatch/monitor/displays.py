@@ -62,6 +62,8 @@ class Tracked:
             return
         self.tracker.apply(event)
         self.happened(event)
+        if event.kind == "warning" and event.data.get("stopping"):
+            self.say(str(event.data["text"]))
         if event.at_s - self._drawn_s >= self.every_s and event.kind != "run_finished":
             self._drawn_s = event.at_s
             self.draw(self.tracker.snapshot())
@@ -74,6 +76,9 @@ class Tracked:
 
     def happened(self, event: RunEvent) -> None:
         """Something happened, whether it is time to draw or not."""
+
+    def say(self, text: str) -> None:
+        """What has to be seen at once: whoever pressed Ctrl-C and sees nothing presses it again, and loses files."""
 
     def draw(self, shot: Snapshot) -> None:
         """Show the run as it stands."""
@@ -182,6 +187,10 @@ class Bar(Tracked):
             )
             self._live.start()
         return self._live
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._started().console.print(f"orcabatch: {text}")
 
     def draw(self, shot: Snapshot) -> None:
         """The bar and the line below it."""
