@@ -743,3 +743,54 @@ def test_every_key_that_digitalmodel_reads_is_in_the_vocabulary() -> None:
     assert {"ObjectName", "SupportIndex", "Theta", "Statistic_Type", "transform"} <= read
     assert read - levels - {"result_folder", "file_name", "file_name_for_overwrite", "VarNames"} == set()
     assert {"Statistic_Type", "objectExtra", "Range Graph"} <= words_of(sources.folder.glob("*.py"))
+
+
+DYN = {"Label": "dyn", "Columns": [{"Command": "TimeHistory", "SimulationPeriod": [None, None]}]}
+STAT = {"Label": "stat", "Columns": [{"Command": "TimeHistory", "SimulationPeriod": "StaticState"}]}
+
+
+def with_masters(
+    groups: list[dict[str, Any]], masters: list[dict[str, Any]], output: str = "summary"
+) -> list[CheckFinding]:
+    """What is said of groups that stand beside master groups of other labels."""
+    sections = {f"{output}_settings": {"groups": groups}, f"{output}_settings_master": {"groups": masters}}
+    if output == "time_series":
+        sections["time_series_settings"]["data"] = True  # type: ignore[assignment]
+    cfg = configuration(["a.sim"], Path("/results"), output, **sections)
+    return [finding for finding in check_configuration(cfg) if "master has the group" in finding.problem]
+
+
+def labelled(label: str, **own: Any) -> dict[str, Any]:
+    """A group whose column says all but what its master gives."""
+    asked = {"ObjectName": "Line01", "Variable": "Effective tension", "Statistic_Type": "Max", "Label": f"{label}_max"}
+    return {"Label": label, "Columns": [asked | own]}
+
+
+@pytest.mark.parametrize("output", ["summary", "time_series"])
+def test_groups_in_another_order_than_their_masters_are_said(output: str) -> None:
+    """digitalmodel merges by place: `stat` gets the period of `dyn`. Both are named, with what they take; not proven."""
+    found = with_masters([labelled("stat"), labelled("dyn")], [DYN, STAT], output)
+    assert [finding.proven for finding in found] == [False, False]
+    assert "group 'stat'" in found[0].place
+    assert (
+        "stands in place 1, where the master has the group 'dyn', and takes SimulationPeriod: [None, None] from that, "
+        "not from the master group of its own Label in place 2" in found[0].problem
+    )
+    assert "takes SimulationPeriod: 'StaticState'" in found[1].problem
+
+
+def test_a_group_that_takes_nothing_from_the_other_master_may_stand_there() -> None:
+    """In the same order, with masters that give the same, or where its columns say all themselves: nothing is said."""
+    assert not with_masters([labelled("dyn"), labelled("stat")], [DYN, STAT])
+    assert not with_masters([labelled("stat"), labelled("dyn")], [DYN, {**DYN, "Label": "stat"}])
+    whole = {"Command": "TimeHistory", "SimulationPeriod": "StaticState"}
+    assert not with_masters([labelled("stat", **whole), labelled("dyn", **whole)], [DYN, STAT])
+
+
+def test_a_master_that_lacks_the_group_and_one_that_would_give_more() -> None:
+    """A group left out of the master shifts all after it; what only its own master would have given is named as well."""
+    found = with_masters([labelled("extra", Command="TimeHistory")], [DYN, STAT])
+    assert "takes SimulationPeriod: [None, None] from that. digitalmodel merges by place" in found[0].problem
+    with_arc = {"Label": "stat", "Columns": [{**DYN["Columns"][0], "objectExtra": ["End A"]}]}
+    found = with_masters([labelled("stat"), labelled("dyn")], [DYN, with_arc])
+    assert "in place 2, which would give objectExtra as well" in found[0].problem

@@ -19,6 +19,7 @@ from orcabatch.digitalmodel.check.finding import CheckFinding, placed, proven
 from orcabatch.digitalmodel.check.keys import key_faults, twice_faults
 from orcabatch.digitalmodel.check.labels import label_faults, name_faults
 from orcabatch.digitalmodel.check.lines import YamlLines, lines_of
+from orcabatch.digitalmodel.check.masters import other_masters
 from orcabatch.digitalmodel.check.sections import computes, shape_faults, value_faults
 from orcabatch.digitalmodel.outputs import SETTINGS_OF
 
@@ -49,6 +50,7 @@ def check_configuration(
         findings += shapes
         if not shapes and computes(cfg, section):
             groups[section] = effective_groups(cfg, section, is_merged=is_merged)
+            findings += () if is_merged else other_masters(cfg, section)
     findings += key_faults(cfg if asked is None else asked, cfg, groups, known)
     findings += twice_faults(lines or YamlLines(), cfg)
     findings += value_faults(cfg)
