@@ -768,7 +768,7 @@ def labelled(label: str, **own: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("output", ["summary", "time_series"])
 def test_groups_in_another_order_than_their_masters_are_said(output: str) -> None:
-    """digitalmodel merges by place: `stat` gets the period of `dyn`. Both are named, with what they take; not proven."""
+    """digitalmodel merges by place: `stat` gets the period of `dyn`. Both are named; not proven."""
     found = with_masters([labelled("stat"), labelled("dyn")], [DYN, STAT], output)
     assert [finding.proven for finding in found] == [False, False]
     assert "group 'stat'" in found[0].place
@@ -788,7 +788,7 @@ def test_a_group_that_takes_nothing_from_the_other_master_may_stand_there() -> N
 
 
 def test_a_master_that_lacks_the_group_and_one_that_would_give_more() -> None:
-    """A group left out of the master shifts all after it; what only its own master would have given is named as well."""
+    """A group left out of the master shifts all after it; what its own master would give is named too."""
     found = with_masters([labelled("extra", Command="TimeHistory")], [DYN, STAT])
     assert "takes SimulationPeriod: [None, None] from that. digitalmodel merges by place" in found[0].problem
     with_arc = {"Label": "stat", "Columns": [{**DYN["Columns"][0], "objectExtra": ["End A"]}]}

@@ -18,9 +18,7 @@ def other_masters(cfg: Mapping[str, Any], section: str) -> Iterator[CheckFinding
     """Groups of `section`, whose shape is right, that take from a master group of another Label."""
     groups: Sequence[Mapping[str, Any]] = (cfg.get(section) or {}).get("groups") or []
     masters: Sequence[Any] = (cfg.get(f"{section}_master") or {}).get("groups") or []
-    labels = [
-        master.get("Label") if isinstance(master, Mapping) else None for master in masters
-    ]  # of more than are used
+    labels = [master.get("Label") if isinstance(master, Mapping) else None for master in masters]
     places = {label: i for i, label in enumerate(labels) if isinstance(label, str)}
     for i, (group, master) in enumerate(zip(groups, masters, strict=False)):
         own, other = group.get("Label"), labels[i]
@@ -54,9 +52,7 @@ def _problem(i: int, other: str, taken: Mapping[str, Any], missed: Sequence[str]
     gives = [f"{key}: {shown(value)}" for key, value in taken.items()]
     said += f", and takes {shortened_list(gives, most=6)} from that" if gives else ""
     if namesake is None:
-        return (
-            f"{said}. digitalmodel merges by place, not by Label: see that this master group is the one that is meant"
-        )
+        return f"{said}. digitalmodel merges by place, not by Label: see that this master group is meant"
     said += f", not from the master group of its own Label in place {namesake + 1}"
     said += f", which would give {shortened_list(list(missed), most=6)} as well" if missed else ""
     return f"{said}. digitalmodel merges by place, not by Label: put both in the same order"
