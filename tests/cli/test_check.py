@@ -122,7 +122,7 @@ def test_a_call_from_a_script_only_warns(orcabatch, batch, mistake):
     assert [note for note in plan.notes if mistake in note]
     said = orcabatch("run", "b.yml", "performance.check=warn")
     assert said.code in {0, 1}
-    assert f"note: check: b.yml, line {line_of(result)}" in said.text
+    assert f"! check: b.yml, line {line_of(result)}" in said.text
     assert mistake in said.text
     assert mistake in orcabatch("plan", "b.yml", "performance.check=warn").text
 
@@ -226,3 +226,20 @@ def test_what_a_default_yaml_holds_has_lines_of_its_own(orcabatch, batch):
     assert words in said.text
     assert "base.yml, line 20" in said.text
     assert (batch.folder / "base.yml").read_text().splitlines()[19].strip() == "- Objectname: Line02"
+
+
+@pytest.mark.parametrize("mistake", ["a misspelt object", "a misspelt statistic key"], indirect=True)
+def test_what_the_check_found_is_said_with_quiet_and_by_the_proof(orcabatch, batch, mistake):
+    """A number of another object stays suspicious all else is quiet, from the ledger, where it is identical."""
+    performance = {"orcaflex": "simulated", "ledger": {"path": str(batch.folder / "ledger.db")}}
+    sections = yaml.safe_load((batch.folder / "b.yml").read_text())
+    batch.write(**{name: section for name, section in sections.items() if "summary" in name}, performance=performance)
+    for _ in range(2):
+        said = orcabatch("run", "b.yml", "performance.check=warn", "--quiet")
+        assert (said.code, said.out) == (0, "")
+        assert "! check: b.yml, line " in said.err
+        assert mistake in said.err
+        proof = orcabatch("verify", "--prove", "results", "--files", "2")
+        assert proof.code == 0
+        assert "the check of the YAML said, and digitalmodel's own run did the same with it:" in proof.out
+        assert mistake in proof.out

@@ -202,6 +202,17 @@ def test_what_digitalmodel_does_silently_is_printed_first_also_by_a_quiet_and_by
     assert line in planned
 
 
+def test_what_makes_the_numbers_of_single_files_suspicious_is_printed_by_a_quiet_run_too(orcabatch, batch):
+    """A period that covers hardly anything of the simulation: on standard error, with the files."""
+    batch.write(
+        summary_settings={"groups": [{"Label": "dyn", "Columns": [summary_column(SimulationPeriod=[0.0, 0.5])]}]}
+    )
+    quiet = orcabatch("run", "b.yml", "--quiet")
+    assert (quiet.code, quiet.out) == (0, "")
+    assert "a0.sim" in quiet.err
+    assert "period 0..0.5 s covers only 3% of the simulated time" in quiet.err
+
+
 def test_a_variable_that_ends_digitalmodel_fails_the_file_in_words(orcabatch, batch):
     """A range graph of a variable that is not there is a failure of its file."""
     column = summary_column(Command="Range Graph", Variable="Efective tension", ArcLength=[0, 50])

@@ -241,13 +241,13 @@ def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) 
     return "\n".join(lines)
 
 
-def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3) -> list[str]:
+def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3, retries: bool = True) -> list[str]:
     """A line for each warning about files that have their results, and each retry, with the files it is about."""
     about: dict[str, list[str]] = defaultdict(list)
     for outcome in outcomes:
         for warning in outcome.warnings if outcome.ok else ():
             about[" ".join(warning.split())].append(outcome.file.name)
-        for reason in outcome.retried:
+        for reason in outcome.retried if retries else ():
             said = " ".join(without_file_name(reason, outcome.file).split()).removeprefix(f"{FILE_MARK}: ")
             about[f"tried again: {said}"].append(outcome.file.name)
     return [f"{shortened_list(names, most=named)}: {warning}" for warning, names in about.items()]

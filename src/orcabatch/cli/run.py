@@ -14,6 +14,7 @@ from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.batch.sources import read_request
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
+from orcabatch.digitalmodel.check.verdict import MARK
 from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.digitalmodel.source import YAML_SUFFIXES
 from orcabatch.errors import OutputError, SourceError
@@ -39,7 +40,8 @@ def main(words: list[str]) -> int:
     if not arguments.quiet:
         print(summary(result))
     else:
-        print(*(f"! {notice}" for notice in result.notices), sep="\n", end="\n" * bool(result.notices), file=sys.stderr)
+        for line in (*_suspicious(result), *_of_files(result, retries=False)):
+            print(line, file=sys.stderr)
         if result.failed:
             print(failure_text(result.failed, len(result.outcomes)), file=sys.stderr)
     if arguments.report:
@@ -97,7 +99,7 @@ def options_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
         parser.add_argument("--report", type=Path, metavar="HTML", help="write a report when done")
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
-        quiet = "print nothing but errors, and what digitalmodel does silently"
+        quiet = "print nothing but errors, and what makes a number suspicious"
         parser.add_argument("--quiet", action="store_true", help=quiet)
         parser.add_argument("--verbose", action="store_true", help="show what digitalmodel prints and logs")
     if command == "plan":
@@ -124,13 +126,24 @@ def summary(result: BatchResult) -> str:
     known = sum(outcome.status is Status.SKIPPED for outcome in result.outcomes)
     lines = [f"{done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s."]
     lines += [f"{known} of them are unchanged since an earlier run (--fresh does them again)."] if known else []
-    lines += [f"! {notice}" for notice in result.notices]
-    lines += [f"note: {warning}" for warning in (*result.warnings, *warnings_text(result.outcomes))]
+    lines += _suspicious(result)
+    lines += [f"note: {warning}" for warning in result.warnings if not warning.startswith(MARK)]
+    lines += _of_files(result)
     if result.failed:
         lines.append(failure_text(result.failed, len(result.outcomes)))
     folders = sorted({str(path.parent) for path in result.outputs})
     lines += [f"{len(result.outputs)} output files in {', '.join(folders)}"] if folders else []
     return "\n".join(lines)
+
+
+def _suspicious(result: BatchResult) -> list[str]:
+    """What makes a number suspicious, of the run as a whole: what digitalmodel did silently, what the check found."""
+    findings = (warning for warning in result.warnings if warning.startswith(MARK))
+    return [f"! {said}" for said in (*result.notices, *findings)]
+
+
+def _of_files(result: BatchResult, *, retries: bool = True) -> list[str]:
+    return [f"note: {warning}" for warning in warnings_text(result.outcomes, retries=retries)]
 
 
 def check_place(target: Path) -> None:

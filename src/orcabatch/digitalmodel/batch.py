@@ -68,11 +68,13 @@ class DigitalModelBatch(Batch):
         reads_copies: digitalmodel asks a loaded model for results, never for its path.
         moves_unasked: it leaves nothing in the process that anybody looks for.
         facts: subjects of notes that hold for the file whenever it is loaded.
+        findings: what the check of the configuration said; kept for a proof.
     """
 
     reads_copies = True
     moves_unasked = True
     facts = (LOADED,)
+    findings: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -249,13 +251,14 @@ class DigitalModelBatch(Batch):
         """
         if digitalmodel is None and (self._installation is None or self._installation.missing):
             return None
-        return ProofInput.of_batch(
+        proof = ProofInput.of_batch(
             self._asked,
             [outcome for outcome in outcomes if outcome.batch == self.name],
             per_file=self.consistency == "per_file",
             orcaflex=orcaflex,
             digitalmodel=digitalmodel or self._found(),
-        ).to_dict()
+        )
+        return replace(proof, findings=self.findings).to_dict()
 
     # --- for the ledger
 

@@ -69,6 +69,15 @@ class FinishedBatch(Batch):
         return self._batch.label
 
     @property
+    def findings(self) -> tuple[str, ...]:
+        """As the batch's: of the configuration as it is read now."""
+        return self._batch.findings
+
+    @findings.setter
+    def findings(self, findings: tuple[str, ...]) -> None:
+        self._batch.findings = findings
+
+    @property
     def result_folder(self) -> Path:
         """As the batch's."""
         return self._batch.result_folder

@@ -55,6 +55,7 @@ class ProofInput:
         working_folder: what relative names in the configuration are relative to.
         schema_version: of this form.
         notices: what was done without a word, as the metrics beside it say.
+        findings: what the check of the configuration said, in words.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ProofInput:
     working_folder: str
     schema_version: int = SCHEMA_VERSION
     notices: tuple[Notice, ...] = ()
+    findings: tuple[str, ...] = ()
 
     @classmethod
     def of_batch(
@@ -114,13 +116,15 @@ class ProofInput:
             )
         try:
             files = tuple(ProvenFile(**file) for file in stored["files"])
-            return cls(**{**stored, "files": files})
+            findings = tuple(str(finding) for finding in stored.get("findings", ()))
+            return cls(**{**stored, "files": files, "findings": findings})
         except (TypeError, KeyError) as error:
             raise SourceError(f"The proof data is damaged ({error}). Run the batch again.") from error
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; no NaN, no infinity. Without the notices, which stand beside it."""
         plain = {**asdict(self), "cfg": dict(self.cfg), "files": [asdict(file) for file in self.files]}
+        plain["findings"] = list(self.findings)
         del plain["notices"]
         return plain
 

@@ -132,7 +132,17 @@ class ProofReport:
 
     def _silently(self) -> list[str]:
         """What identical does not mean: which silent doings of digitalmodel the proof reproduced."""
-        if not self.batch.notices or not self.equal:
+        if not self.equal:
+            return []
+        return [*self._checked(), *self._noticed()]
+
+    def _checked(self) -> list[str]:
+        """What the check said of the configuration, which is the reference's own too."""
+        said = "  identical is not right: the check of the YAML said, and digitalmodel's own run did the same with it:"
+        return [said, *(f"    {finding}" for finding in self.batch.findings)] if self.batch.findings else []
+
+    def _noticed(self) -> list[str]:
+        if not self.batch.notices:
             return []
         shown = [notice for notice in self.batch.notices if self.chosen_of(notice)]
         others = len(self.batch.notices) - len(shown)
@@ -160,6 +170,7 @@ class ProofReport:
             "rows_equal": self.rows,
             "cells_written_differently": self.rewritten,
             "differences": [difference.to_dict() for difference in self.differences],
+            "findings": list(self.batch.findings),
             "notices": [
                 notice.to_dict()
                 | {

@@ -18,9 +18,10 @@ from orcabatch.errors import SourceError
 from orcabatch.orcaflex.binding import find_binding
 
 if TYPE_CHECKING:
-    from orcabatch.batch.batch import Batch
+    from orcabatch.digitalmodel.batch import DigitalModelBatch
     from orcabatch.digitalmodel.check.verdict import Checked
     from orcabatch.digitalmodel.configuration import Configuration
+    from orcabatch.digitalmodel.finished import FinishedBatch
     from orcabatch.settings import Settings
 
 YAML_SUFFIXES = {".yml", ".yaml"}
@@ -99,6 +100,7 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
     if not options.planning:
         configuration.create_folders()
     found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
+    found.findings = asked.checked.notes
     return ReadBatch(found, settings, notes, cases)
 
 
@@ -114,13 +116,14 @@ def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> ReadBatch:
     batch = _digitalmodel(cfg, settings, options)
     check = checked(cfg, settings, options.check)
     refuse({"cfg": check})
+    batch.findings = check.notes
     cases, notes = load_cases(batch.files, settings, options)
     return ReadBatch(batch, settings, (*check.notes, *notes), cases)
 
 
 def _digitalmodel(
     cfg: MutableMapping[str, Any], settings: Settings, options: Options, *, from_yaml: bool = False
-) -> Batch:
+) -> DigitalModelBatch | FinishedBatch:
     from orcabatch.digitalmodel.batch import DigitalModelBatch
     from orcabatch.digitalmodel.finished import finished_batch
     from orcabatch.digitalmodel.installed import open_gate

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from orcabatch.settings import Settings
 
 ALL_THE_SAME = "`check: warn` in its `performance:` section, or performance.check=warn behind it, runs it all the same."
+MARK = "check: "
+"""How every note of the check begins, in warnings and in proofs."""
 _FILES = "file_management"
 
 
@@ -40,7 +42,7 @@ class Checked:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is said where nothing is refused."""
-        return tuple(f"check: {finding}" for finding in self.findings)
+        return tuple(f"{MARK}{finding}" for finding in self.findings)
 
 
 def checked(
