@@ -11,6 +11,7 @@ import pytest
 import orcabatch
 from batch_functions import largest_tension, name_and_tension
 from orcabatch import simulated
+from orcabatch.engine import memory_admission
 from orcabatch.errors import BatchError, OrcaFlexUnavailable, SettingsError, SourceError
 from orcabatch.outcome import Cause, Phase, Status
 
@@ -250,3 +251,17 @@ def history(model):
     import OrcFxAPI
 
     return model["Line01"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_memory_cap_below_what_is_in_use_costs_no_wait_and_is_one_sentence(orcaflex, sims, monkeypatch, executor):
+    """Nobody asks how long to wait for memory that was never there, and the result says it once."""
+    waits, asked = [], memory_admission.patience_ends_s
+    monkeypatch.setattr(memory_admission, "patience_ends_s", lambda memory: (waits.append(1), asked(memory))[1])
+    result = run(sims, performance={"executor": executor, "memory": {"max_usage_percent": 0.1}})
+    assert result.ok
+    assert not waits
+    said = [warning for warning in result.warnings if "memory are in use" in warning]
+    assert len(said) == 1
+    assert "memory.max_usage_percent = 0.1 allows" in said[0]
+    assert not [warning for outcome in result.outcomes for warning in outcome.warnings if "needs about" in warning]

@@ -158,12 +158,58 @@ def test_nothing_is_admitted_above_the_cap_and_one_file_runs_after_patience() ->
     """With nothing running and memory taken by others, half a minute passes before one file runs all the same."""
     tasks = [task(0, GB), task(1, GB)]
     scheduler = Scheduler(tasks, fixed(2, memory_total_bytes=100 * GB))
+    scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=0)))
     scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=90 * GB)))
     assert offer_all(scheduler, tasks) == []
     assert scheduler.step(Woken(1.0)) == [Wake(30.0)]
     said = scheduler.step(Woken(30.0))
     assert starts(said) == [0]
     assert any(isinstance(each, Say) for each in said)
+
+
+def run_all(scheduler: Scheduler, said: list[Instruction], now_s: float) -> tuple[list[list[int]], list[Say]]:
+    """Ends each file a second after its start: what started together, and all that was said."""
+    together, texts = [], [each for each in said if isinstance(each, Say)]
+    while running := starts(said):
+        together.append(running)
+        for index in running:
+            now_s += 1.0
+            said = scheduler.step(TaskFinished(now_s, index))
+            texts += [each for each in said if isinstance(each, Say)]
+    return together, texts
+
+
+@pytest.mark.parametrize("factor", [1.5, 1000.0], ids=["small files", "files above the cap"])
+def test_a_cap_below_what_is_in_use_is_one_sentence_and_one_file_at_a_time_without_waiting(factor: float) -> None:
+    """It was so before the first file, so nothing is waited for; the numbers are the host's, the sentence the run's."""
+    tasks = [task(index, 1_000_000, factor=factor) for index in range(20)]
+    scheduler = Scheduler(tasks, fixed(4, memory_total_bytes=24 * GB, max_usage_percent=2.0))
+    said = scheduler.step(Sampled(0.0, memory_sample(24 * GB, others=2 * GB, own=150_000_000)))
+    for each in tasks:
+        said += scheduler.step(Offered(0.0, each.index))
+    together, texts = run_all(scheduler, said, 0.0)
+    assert together == [[index] for index in range(20)]
+    assert texts == [
+        Say(
+            "2.1 GB of memory are in use, 150 MB of it by this run, and memory.max_usage_percent = 2 allows 480 MB: "
+            "files run one at a time. Close other programs, or raise it"
+        )
+    ]
+
+
+def test_memory_that_others_take_while_running_is_one_sentence_too_and_waited_for_once() -> None:
+    """After half a minute one file after the other runs; when memory is back they run together again."""
+    tasks = [task(index, GB) for index in range(8)]
+    scheduler = Scheduler(tasks, fixed(4, memory_total_bytes=100 * GB))
+    scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=0)))
+    scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=90 * GB)))
+    assert offer_all(scheduler, tasks) == []
+    first = scheduler.step(Woken(30.0))
+    second = scheduler.step(TaskFinished(31.0, 0))
+    assert (starts(first), starts(second)) == ([0], [1])
+    assert [each.index for each in (*first, *second) if isinstance(each, Say)] == [-1]
+    back = scheduler.step(Sampled(32.0, memory_sample(100 * GB, others=0)))
+    assert starts(back) == [2, 3, 4]
 
 
 def test_memory_above_the_cap_shrinks_the_limit_and_below_it_opens_it() -> None:

@@ -473,7 +473,10 @@ class Dispatcher:
                 self._workers.collect()
                 self._tell("admission", garbage="collected")
             case scheduler_messages.Say(text, index):
-                self._warn(text, index)
+                if index < 0:
+                    self._tell("warning", text=text, lasting=True)
+                else:
+                    self._warn(text, index)
 
     def _start(self, index: int) -> None:
         task = self._tasks[index]

@@ -49,7 +49,8 @@ SETTLING_BYTES = 50_000_000
 """What this process will take beside models once it works: modules that are imported then, buffers, threads.
 Less: the first files stand above the cap by it. More: a small host runs fewer files."""
 PATIENCE_S = 30.0
-"""How long a batch with nothing running waits for other programs to give memory back, before one file runs alone.
+"""How long a batch with nothing running waits for other programs to give memory back, before one file runs alone. Not
+at all where the cap was below what is in use from the beginning: that is how the host is, and no passing moment.
 Shorter: it runs, above the cap, just before there was room. Longer: a batch stands still beside a program that
 stays."""
 COLLECT_EVERY_S = 5.0
@@ -72,6 +73,7 @@ class MemoryAdmission:
         used_bytes: total - available.
         predicted_bytes: predictions of what is loaded or loading, summed.
         measured: how many files told their factor; `highest`: the highest of measured / predicted.
+        overfull: in use was above the cap before the first file already, and has been ever since.
         collected_s: when garbage was last collected; `starved_s`: since when nothing runs for want of memory.
     """
 
@@ -87,6 +89,7 @@ class MemoryAdmission:
     predicted_bytes: int = 0
     measured: int = 0
     highest: float = 0.0
+    overfull: bool = False
     collected_s: float = -1e9
     starved_s: float | None = None
 
@@ -159,12 +162,20 @@ def observe(memory: MemoryAdmission, limits: Limits, sample: Sample) -> MemoryAd
         memory = _with_total(memory, limits, sample.total_bytes)
     used = max(0, sample.total_bytes - sample.available_bytes)
     baseline = memory.baseline_bytes
+    overfull = used > memory.cap_bytes and (memory.overfull or (baseline is None and not memory.predicted_bytes))
     if baseline is None:
         # With files loaded already their memory cannot be told from the process's own: nothing is set aside then.
         baseline = 0 if memory.predicted_bytes else sample.own_bytes + SETTLING_BYTES
     # Pages that our processes share count in each of them, so they can add up to more than is in use.
     others = max(0, used - sample.own_bytes)
-    return replace(memory, used_bytes=used, own_bytes=sample.own_bytes, others_bytes=others, baseline_bytes=baseline)
+    return replace(
+        memory,
+        used_bytes=used,
+        own_bytes=sample.own_bytes,
+        others_bytes=others,
+        baseline_bytes=baseline,
+        overfull=overfull,
+    )
 
 
 def load(memory: MemoryAdmission, predicted_bytes: int) -> MemoryAdmission:

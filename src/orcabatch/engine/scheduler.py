@@ -25,6 +25,7 @@ Decisions:
     - `static`: tier after tier, in the order in which the plan ranks their first files, each with its fixed count,
       under the same hard limits.
     - a file that needs more than the whole budget runs alone, after all others, with a warning.
+    - where more is in use than may be, before the first file, files run one at a time without waiting: one warning.
 See also `orcabatch.engine.scheduler_messages` (all events and instructions), `benchmarks.virtual` (the virtual host).
 """
 
@@ -59,6 +60,7 @@ from orcabatch.engine.scheduler_messages import (
     event_from_dict,
 )
 from orcabatch.engine.waiting import NOWHERE, Waiting, in_plan_order
+from orcabatch.text import size
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -385,17 +387,29 @@ class Scheduler:
         first = min(queue.first() for queue in queues)
         if first == NOWHERE:
             return NOWHERE
-        self._memory = memory_admission.starving(self._memory, now_s)
-        index = self._order[first].index
-        needs = self._order[first].memory_bytes * self._memory.correction
-        # Waiting helps only where others hold the memory, or usage is above the cap: it may come back.
-        foreign = self._memory.others_bytes + needs > self._memory.cap_bytes and needs <= self._memory.cap_bytes
-        if (foreign or self._memory.pressure == "over") and now_s < memory_admission.patience_ends_s(self._memory):
-            return NOWHERE
-        if index not in self._warned:
-            self._warned.add(index)
-            said.append(Say(_alone_text(self._order[first], needs, self._memory), index))
+        task = self._order[first]
+        needs = task.memory_bytes * self._memory.correction
+        if not self._memory.overfull:
+            self._memory = memory_admission.starving(self._memory, now_s)
+            # Waiting helps only where others hold the memory, or usage is above the cap: it may come back.
+            foreign = self._memory.others_bytes + needs > self._memory.cap_bytes and needs <= self._memory.cap_bytes
+            if (foreign or self._memory.pressure == "over") and now_s < memory_admission.patience_ends_s(self._memory):
+                return NOWHERE
+        # A file that is too large whatever others hold is told by name; else it is the host, and one sentence for all.
+        too_large = needs > self._memory.cap_bytes - (self._memory.baseline_bytes or 0) and not self._memory.overfull
+        say = _alone_text(task, needs, self._memory) if too_large else self._full_text()
+        if say.index not in self._warned:
+            self._warned.add(say.index)
+            said.append(say)
         return first
+
+    def _full_text(self) -> Say:
+        memory, percent = self._memory, self._limits.max_usage_percent
+        return Say(
+            f"{size(memory.used_bytes)} of memory are in use, {size(memory.own_bytes)} of it by this run, and "
+            f"memory.max_usage_percent = {percent:g} allows {size(memory.cap_bytes)}: files run one at a time. Close "
+            "other programs, or raise it"
+        )
 
     def _start(self, index: int, now_s: float) -> None:
         position = self._position[index]
@@ -503,10 +517,11 @@ class Scheduler:
         }
 
 
-def _alone_text(task: Task, needs: float, state: memory_admission.MemoryAdmission) -> str:
-    return (
-        f"{task.file.name} needs about {needs / 1e9:.1f} GB, more than the {state.budget_bytes / 1e9:.1f} GB that "
-        f"files may take now: it runs alone. Free memory, or raise memory.max_usage_percent"
+def _alone_text(task: Task, needs: float, state: memory_admission.MemoryAdmission) -> Say:
+    return Say(
+        f"{task.file.name} needs about {size(needs)}, more than the {size(state.budget_bytes)} that "
+        "files may take now: it runs alone. Free memory, or raise memory.max_usage_percent",
+        task.index,
     )
 
 

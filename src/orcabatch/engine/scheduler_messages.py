@@ -243,7 +243,7 @@ class LimitSet:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Tell the engineer; `index` is the task concerned, -1 for none."""
+    """Tell the engineer; `index` is the task concerned, -1 for the run as a whole."""
 
     text: str
     index: int = -1
