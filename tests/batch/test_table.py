@@ -146,6 +146,24 @@ def test_what_a_format_cannot_hold_is_refused_in_words(tmp_path, name, frame, sa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_an_infinite_value_governs_and_leaves_no_raw_warning():
+    """The mean over seeds is infinite with it; a percentile between a number and infinity is infinity too, not NaN."""
+    values = {"a": 1.0, "b": np.inf, "c": 2.0, "d": np.inf}
+    made = result(*(outcome(name, {"T": value}) for name, value in values.items()))
+    with pytest.warns(UserWarning, match=r"2 files have infinity in 'T', .*b\.sim, d\.sim"):
+        row = made.governing("T").to_dict("records")[0]
+    assert (row["maximum"], row["file"], row["mean"], row["p90"]) == (np.inf, "b.sim", np.inf, np.inf)
+    mixed = result(outcome("a", {"T": -np.inf}), outcome("b", {"T": np.inf}), outcome("c", {"T": 1.0}))
+    with pytest.warns(UserWarning, match="infinity"):
+        row = mixed.governing("T").to_dict("records")[0]
+    assert row["p90"] == np.inf
+    assert np.isnan(row["mean"])
+    low = result(outcome("a", {"T": -np.inf}), outcome("b", {"T": 3.0}))
+    with pytest.warns(UserWarning, match="1 file has infinity"):
+        assert low.governing("T").to_dict("records")[0]["p90"] == -np.inf
+
+
 def test_the_governing_file_of_each_case_with_statistics_over_seeds():
     """The largest value, who has it, and mean and P90 of the files' own maxima where a case has several."""
     files = {f"s{n}": ({"T": [1.0 * n, 10.0 + n]}, 0 if n < 4 else 15) for n in range(5)}

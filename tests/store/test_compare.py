@@ -106,6 +106,31 @@ def test_a_missing_row_of_a_summary_does_not_shift_the_others(folders: tuple[Pat
     assert (table.rows_only_left, table.rows_only_right, table.cells) == (["/sims/case1.sim"], [], 0)
 
 
+@pytest.mark.parametrize("tolerance", [{}, {"rtol": 1e-3}], ids=["exact", "with a tolerance"])
+def test_rows_in_another_order_are_said(folders: tuple[Path, Path], tolerance: dict[str, float]) -> None:
+    """The cells of each file are the same, and the table is another one: no tolerance forgives it."""
+    a, b = folders
+    head, *rows = _summary().splitlines(keepends=True)
+    (b / SUMMARY).write_text("".join([head, rows[0], rows[2], rows[1], rows[3]]))
+    comparison = compare_folders(a, b, **tolerance)
+    assert not comparison.equal
+    assert "the rows stand in another order, from row /sims/case1.sim on" in comparison.to_text()
+    assert "line ends" not in comparison.to_text()
+    assert comparison.to_dict()["differing"][0]["rows_in_other_order_from"] == "/sims/case1.sim"
+
+
+def test_the_second_of_two_columns_of_one_heading_is_compared(folders: tuple[Path, Path]) -> None:
+    """Columns of one heading are told by their occurrence; one of them too few is named."""
+    a, b = folders
+    (a / SERIES).write_text("time,x,x\n0,1,2\n")
+    (b / SERIES).write_text("time,x,x\n0,1,3\n")
+    table = compare_folders(a, b).differing[0].table
+    assert table is not None
+    assert table.largest == Cell("x", "1", 2, "2", "3", 1.0)
+    (b / SERIES).write_text("time,x\n0,1\n")
+    assert "columns only in the first: x" in compare_folders(a, b).to_text()
+
+
 def test_rows_of_statistics_are_told_by_their_statistic(folders: tuple[Path, Path]) -> None:
     """Statistics rows, which belong to no file and come twice, are matched by name and occurrence."""
     a, b = folders

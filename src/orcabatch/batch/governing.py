@@ -16,6 +16,7 @@ from orcabatch.text import nearest, shortened_list
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataFrame:
@@ -30,7 +31,9 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataF
         raise SourceError(f"The column {column!r} holds no number, so no file governs.")
     keys = dict.fromkeys((*by, "file"))
     of_files = values.groupby([frame[name] for name in keys], sort=False, dropna=False).max()
-    _warn_of(column, dict.fromkeys(frame["file"][values.groupby(frame["file"]).transform("count") == 0]))
+    nothing = frame["file"][values.groupby(frame["file"]).transform("count") == 0]
+    _warn_of(nothing, f"no number in {column!r} and do not count")
+    _warn_of(frame["file"][np.isinf(values)], f"infinity in {column!r}, so maximum, mean or P90 may say nothing")
     own = of_files.dropna().reset_index(name="maximum")
     groups = own.groupby(list(by), sort=False, dropna=False) if by else [((), own)]
     rows: list[dict[str, Any]] = []
@@ -43,20 +46,35 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataF
                 "maximum": largest["maximum"],
                 "file": largest["file"],
                 "files": len(files),
-                "mean": float(files["maximum"].mean()) if seeds else np.nan,
-                "p90": float(np.percentile(files["maximum"], 90)) if seeds else np.nan,
+                "mean": _mean(files["maximum"].to_numpy()) if seeds else np.nan,
+                "p90": _p90(files["maximum"].to_numpy()) if seeds else np.nan,
             }
         )
     return pd.DataFrame(rows, columns=[*by, "maximum", "file", "files", "mean", "p90"])
 
 
-def _warn_of(column: str, files: Iterable[Any]) -> None:
-    """Files that have no number might have governed."""
-    names = [str(name) for name in files]
+def _mean(maxima: NDArray[np.float64]) -> float:
+    with np.errstate(invalid="ignore"):  # of both infinities there is none
+        return float(maxima.mean())
+
+
+def _p90(maxima: NDArray[np.float64]) -> float:
+    """numpy's linear percentile, which is NaN beside an infinity: there the infinite neighbour is the answer."""
+    if np.isfinite(maxima).all():
+        return float(np.percentile(maxima, 90))
+    ranked, place = np.sort(maxima), 0.9 * (len(maxima) - 1)
+    low, high = ranked[int(place)], ranked[int(np.ceil(place))]
+    with np.errstate(invalid="ignore"):
+        share = place - int(place)
+        return float(low if low == high else low * (1 - share) + high * share)
+
+
+def _warn_of(files: Iterable[Any], has: str) -> None:
+    """Files that have no number, or infinity, might have governed."""
+    names = [str(name) for name in dict.fromkeys(files)]
     if names:
         have = "file has" if len(names) == 1 else "files have"
-        text = f"{len(names)} {have} no number in {column!r} and do not count: {shortened_list(names)}"
-        warnings.warn(text, stacklevel=4)
+        warnings.warn(f"{len(names)} {have} {has}: {shortened_list(names)}", stacklevel=4)
 
 
 def _unknown(name: str, columns: Iterable[Any]) -> str:

@@ -181,7 +181,7 @@ class BatchResult:
             SourceError: there is no such column (names the nearest), or no number in it.
 
         Warns:
-            UserWarning: files have no number in the column, so they do not count; names them.
+            UserWarning: files have no number in the column, so they do not count, or infinity; names them.
         """
         from orcabatch.batch.governing import governing
 

@@ -75,6 +75,8 @@ class FileDifference:
         table, cell = self.table, self.table.largest
         said |= {"columns_only_in_a": table.columns_only_left, "columns_only_in_b": table.columns_only_right}
         said |= {"rows_only_in_a": table.rows_only_left, "rows_only_in_b": table.rows_only_right, "cells": table.cells}
+        said |= {"columns_in_other_order": True} if table.other_order else {}
+        said |= {"rows_in_other_order_from": table.moved_row} if table.moved_row else {}
         if cell is not None:
             place = {"column": cell.column, "row": cell.row, "line": cell.line}
             said["largest"] = {**place, "a": cell.left, "b": cell.right, "difference": cell.size}

@@ -88,12 +88,14 @@ class TableDifference:
     other_order: bool = False
     rows_only_left: list[str] = field(default_factory=list)
     rows_only_right: list[str] = field(default_factory=list)
+    moved_row: str = ""
+    """The first row that stands at another place than in the other table, among those that both have."""
     cells: int = 0
     tolerated: int = 0
     largest: Cell | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.other_order or self.cells or any(self._missing().values()))
+        return bool(self.other_order or self.moved_row or self.cells or any(self._missing().values()))
 
     def note(self, cell: Cell) -> None:
         """Count a cell beyond the tolerance."""
@@ -105,6 +107,7 @@ class TableDifference:
         """What differs, in words."""
         said = [f"{name}: {shortened_list(values, most=5)}" for name, values in self._missing().items() if values]
         said += ["the columns stand in another order"] if self.other_order else []
+        said += [f"the rows stand in another order, from row {self.moved_row} on"] if self.moved_row else []
         if self.largest is not None:
             said.append(f"{self.cells} cell{'s differ' if self.cells > 1 else ' differs'}, most in {self.largest}")
         return said
@@ -160,9 +163,10 @@ def compare_tables(
         left_rows, right_rows = read_rows(left_file), read_rows(right_file)
         left_head, right_head = next(left_rows, []), next(right_rows, [])
         found = _compared_headings(left_head, right_head)
-        common = [(name, left_head.index(name), right_head.index(name)) for name in left_head if name in right_head]
+        here, there = _places(left_head), _places(right_head)
+        common = [(column[0], place, there[column]) for column, place in here.items() if column in there]
         pairs = _pairs(
-            _kept(left_rows, left_head, wanted), left_head, _kept(right_rows, right_head, wanted), right_head
+            _kept(left_rows, left_head, wanted), left_head, _kept(right_rows, right_head, wanted), right_head, found
         )
         for pair in pairs:
             _compare_rows(pair, common, tolerance, found)
@@ -173,10 +177,16 @@ def _open_text(path: Path) -> TextIO:
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
+def _places(head: Row) -> dict[tuple[str, int], int]:
+    """Where each column stands; one of several of the same heading is told by its occurrence."""
+    return {(name, head[: place + 1].count(name)): place for place, name in enumerate(head)}
+
+
 def _compared_headings(left: Row, right: Row) -> TableDifference:
+    here, there = _places(left), _places(right)
     return TableDifference(
-        columns_only_left=[name for name in left if name not in right],
-        columns_only_right=[name for name in right if name not in left],
+        columns_only_left=[name for name, number in here if (name, number) not in there],
+        columns_only_right=[name for name, number in there if (name, number) not in here],
         other_order=list(left) != list(right) and sorted(left) == sorted(right),
     )
 
@@ -185,16 +195,23 @@ def _kept(rows: Iterable[Row], head: Row, wanted: Callable[[Mapping[str, str]], 
     return (row for row in rows if wanted is None or wanted(dict(zip(head, row, strict=False))))
 
 
-def _pairs(left: Iterator[Row], left_head: Row, right: Iterator[Row], right_head: Row) -> Iterator[Pair]:
+def _pairs(
+    left: Iterator[Row], left_head: Row, right: Iterator[Row], right_head: Row, found: TableDifference
+) -> Iterator[Pair]:
     if KEY not in left_head or KEY not in right_head:
         for number, (one, other) in enumerate(zip_longest(left, right), start=1):
             yield str(number), number + 1, one, other
         return
     in_left, in_right = _keyed(left, left_head), _keyed(right, right_head)
     lines = {key: line for line, key in enumerate(in_left, start=2)}
+    both = zip((key for key in in_left if key in in_right), (key for key in in_right if key in in_left), strict=True)
+    found.moved_row = next((_named(here) for here, there in both if here != there), "")
     for key in [*in_left, *(key for key in in_right if key not in in_left)]:
-        name = key[0] + (f" ({key[1]})" if key[1] > 1 else "")
-        yield name, lines.get(key, 0), in_left.get(key), in_right.get(key)
+        yield _named(key), lines.get(key, 0), in_left.get(key), in_right.get(key)
+
+
+def _named(key: tuple[str, int]) -> str:
+    return key[0] + (f" ({key[1]})" if key[1] > 1 else "")
 
 
 def _keyed(rows: Iterable[Row], head: Row) -> dict[tuple[str, int], Row]:
