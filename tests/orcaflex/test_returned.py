@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import itertools
+import queue
 import weakref
-from collections import OrderedDict, defaultdict, deque
+from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 
@@ -66,6 +69,23 @@ def _begun(model):
     return [next(begun), begun]
 
 
+def _queued(waiting, model):
+    waiting.put(model["Line01"])
+    return waiting
+
+
+def _promised(model):
+    promise = Future()
+    promise.set_result(model["Line01"])
+    return promise
+
+
+def _in_context(model):
+    there = contextvars.copy_context()
+    there.run(contextvars.ContextVar("line").set, model["Line01"])
+    return there
+
+
 def _remembering(model):
     remember = functools.lru_cache(lambda line: 1.0)
     remember(model["Line01"])
@@ -112,6 +132,17 @@ HIDDEN = {
     "view": (lambda m: {1: m["Line01"]}.values(), " (within the dict_values)[1]"),
     "read-only mapping": (lambda m: MappingProxyType({"line": m["Line01"]}), " (within the mappingproxy)['line']"),
     "weak reference": (lambda m: [weakref.ref(m.general)], "[0]()"),
+    "weak proxy": (lambda m: [weakref.proxy(m.general)], "[0] (through the weak proxy)"),
+    "weak dictionary": (lambda m: weakref.WeakValueDictionary(a=m.general), None),
+    "weak set": (lambda m: weakref.WeakSet([m.general]), None),
+    "chained dictionaries": (lambda m: ChainMap({}, {"line": m["Line01"]}), ".maps[1]['line']"),
+    "wrapped dictionary": (lambda m: {"a": UserDict(line=m["Line01"])}, "['a'].data['line']"),
+    "wrapped list": (lambda m: UserList([m]), ".data[0]"),
+    "queue between threads": (lambda m: _queued(queue.Queue(), m), ".queue[0]"),
+    "simple queue": (lambda m: _queued(queue.SimpleQueue(), m), None),
+    "future": (_promised, "._result"),
+    "context": (_in_context, None),
+    "partial method": (lambda m: functools.partialmethod(max, m), None),
     "method of a list": (lambda m: [m].pop, " (within the builtin_function_or_method)[0]"),
     "remembering function": (_remembering, None),
     "array read one by one": (lambda m: np.array([m["Line01"]], dtype=object).flat, ".base[0]"),
@@ -167,6 +198,9 @@ def test_what_is_lazy_over_finished_values_is_handed_on_with_all_it_has(orcaflex
     ]  # fmt: skip
     assert held(lazy) is None
     assert [[float(value) for value in each] for each in lazy] == [[1.0, 2.0]] * len(lazy)
+    watched = Watcher(1.0)
+    for holder in (ChainMap({"a": 1}), UserDict(a=1), UserList([1.0]), queue.Queue(), Future(), weakref.proxy(watched)):
+        assert held(holder) is None
     for harmless in (len, [].append, weakref.ref(Watcher(1.0)), functools.lru_cache(len), ValueError("no")):
         assert held(harmless) is None
 

@@ -1,9 +1,9 @@
 """Whether what a function returned holds a model or an object of one, however deep: they are gone when it is looked at.
 
-Looks into lists, tuples, sets, dictionaries, dataclasses and other instances with attributes, functions and methods
-that carry something along, iterators, generators and views (without taking anything from them), arrays of objects, and
-pandas' tables. The search is bounded (`MOST_VISITED`, `DEEPEST`): what it does not reach raises `FileReleased` when it
-is used.
+Looks into lists, tuples, sets, dictionaries, the standard library's other containers, dataclasses and other instances
+with attributes, functions and methods that carry something along, weak references and proxies, iterators, generators
+and views (without taking anything from them), arrays of objects, and pandas' tables. The search is bounded
+(`MOST_VISITED`, `DEEPEST`): what it does not reach raises `FileReleased` when it is used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from typing import Any
 MOST_VISITED = 200_000
 DEEPEST = 12
 
-_LAZY_HOMES = frozenset({"builtins", "itertools", "functools"})
+_LAZY_HOMES = frozenset({"builtins", "itertools", "functools", "_queue", "_contextvars"})
+_CONTAINER_HOMES = frozenset({"collections", "queue", "weakref", "_weakrefset", "concurrent.futures._base", "types"})
+"""Modules of the standard library whose instances are there to hold what is put into them, in their attributes."""
 _ELSEWHERE = (types.CodeType, types.FrameType, types.TracebackType)
 """These lead to whatever was running."""
 
@@ -74,6 +76,14 @@ def is_object(value: Any) -> bool:
 
 
 def _inside(value: Any) -> Iterator[Step]:
+    if type(value) in weakref.ProxyTypes:
+        # It passes for what it stands for, also before isinstance; a method of that is bound to the thing itself.
+        yield " (through the weak proxy)", value.__repr__.__self__
+    else:
+        yield from _within(value)
+
+
+def _within(value: Any) -> Iterator[Step]:
     if isinstance(value, dict):
         yield from _items(value)
     elif isinstance(value, list | tuple | set | frozenset | deque):
@@ -92,7 +102,7 @@ def _inside(value: Any) -> Iterator[Step]:
         yield from _array(value)
     elif home == "pandas":
         yield from _table(value)
-    elif home not in sys.stdlib_module_names or isinstance(value, types.SimpleNamespace):
+    elif home not in sys.stdlib_module_names or type(value).__module__ in _CONTAINER_HOMES:
         # Those of the standard library (a thread, a logger) lead to half of what the process holds.
         yield from _attributes(value)
 
