@@ -252,6 +252,7 @@ TRIED = {
     "the list is empty": empty,
     "order of calls": order,
     "thread": threads,
+    "what the script set in a module": "batch/test_as_here.py::test_what_the_script_set_is_said_once",
     "values from worker processes": "batch/test_run_batch.py::test_values_stand_in_input_order_on_every_executor",
     "an unchanged file, with `version=`": "batch/test_resume.py::test_a_function_with_a_version_is_not_called_again",
     "printing, logging, contexts": "batch/test_world.py::test_every_file_has_a_copy_of_the_callers_decimal_context",

@@ -1,6 +1,6 @@
 """A user's function over a list of `.sim` files, as a batch.
 
-Covers what determines a function's results (`determinants`, with `orcabatch.batch.code`), and the list of failed files.
+Covers what determines a function's results (`determinants`, with `orcabatch.store.code`), and the list of failed files.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion
-from orcabatch.batch.code import Described, described, innermost
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.batch.sources import Given, Source
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.store.atomic import check_writable
+from orcabatch.store.code import AsHere, Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.values import NotStorable, encode
 
@@ -64,14 +64,17 @@ class FunctionBatch(Batch):
         named = innermost(function)
         name = getattr(named, "__name__", type(named).__name__).strip("<>")
         absolute = tuple(Path(file).absolute() for file in files)
-        post = FunctionPostProcess(function, cases or {})
+        post = FunctionPostProcess(function, cases or {}, AsHere(function))
         batch = cls(name, absolute, post, result_folder, version)
         return batch if version is None else batch._looked_at()
 
     def set_up_by(self, initializer: Initializer | None) -> Self:
         """With an initializer."""
-        batch = replace(self, initializer=initializer)
-        return batch if self.version is None or initializer is None else batch._looked_at()
+        if initializer is None:
+            return self
+        as_here = AsHere(self.postprocess.function, initializer.function)
+        batch = replace(self, initializer=initializer, postprocess=replace(self.postprocess, as_here=as_here))
+        return batch if self.version is None else batch._looked_at()
 
     def _looked_at(self) -> Self:
         """With the exact form of the function and what comes with it, and what to say where part of it has none."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.shared_files import Ended, SharedFile
-from orcabatch.orcaflex.user_function import CHANGED_INPUT
+from orcabatch.orcaflex.user_function import ANOTHER_FUNCTION, CHANGED_INPUT
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ class BatchJob:
         if note.subject == CHANGED_INPUT:
             self.cache.changed_by_its_function(note.index)
             return ()
+        if note.subject == ANOTHER_FUNCTION:
+            self.cache.computed_by_another(note.index, note.batch)
+            self.warn(another_function(self.batches[note.batch].label, note.content))
+            return ()
         position = self.shared_files[note.index].positions[note.batch]
         self.cache.remember_fact(note.index, note.batch, note.subject, note.content)
         return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
@@ -127,3 +131,14 @@ class BatchJob:
         self.cache.distrust(again)
         self._prefetched.clear()
         return again
+
+
+def another_function(label: str, differing: Sequence[str]) -> str:
+    """What the engineer is told where worker processes compute with something else than he sees."""
+    return (
+        f"Values may be wrong: worker processes do not have {label} as it is here. What differs: "
+        f"{'; '.join(differing)}. Worker processes import modules as they stand on the disk, without what a script or "
+        "notebook set in them, or what was edited in the file, since it was imported here. Nothing that was computed "
+        "there is kept for the next run. Set it in `initializer=`, or pass it with functools.partial, or import an "
+        "edited module again, or use `executor: threads` or `serial`; then run again."
+    )

@@ -103,6 +103,7 @@ class ResultCache:
     _places: Places = field(default_factory=Places)
     _begun: dict[int, tuple[int, int, int] | None] = field(default_factory=dict)
     _changes_itself: set[int] = field(default_factory=set)
+    _by_another: set[tuple[int, str]] = field(default_factory=set)
     _written: dict[int, list[bytes]] = field(default_factory=dict)
     _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
     _again: dict[str, list[str]] = field(default_factory=dict)
@@ -234,6 +235,10 @@ class ResultCache:
     def changed_by_its_function(self, index: int) -> None:
         """A function changed its own input, and its outcome says so: doing it again would not help."""
         self._changes_itself.add(index)
+
+    def computed_by_another(self, index: int, name: str) -> None:
+        """Another function than the one that its key is made of computed the file: its result is not kept."""
+        self._by_another.add((index, name))
 
     def remember_fact(self, index: int, name: str, subject: str, content: Any) -> None:
         """A worker said something about the file that later runs may want to know before they load it."""
@@ -411,7 +416,7 @@ class ResultCache:
         outcome, index = end.outcome, end.outcome.index
         batch, file = self._by_name[outcome.batch], self._places.of(self.shared_files[index].file)
         self.ledger.add_history(_history(outcome, file, f"{self.binding.kind}:{batch.label}"))
-        if not self._may(batch) or not self._unchanged(index):
+        if not self._may(batch) or (index, batch.name) in self._by_another or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
         outputs = [output_print(path) for path in batch.written(outcome.value)]

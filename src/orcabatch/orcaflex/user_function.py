@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orcabatch.engine.contract import Extracted
 from orcabatch.errors import FileReleased
@@ -28,11 +28,20 @@ if TYPE_CHECKING:
 
 CHANGED_INPUT = "changed_input"
 """Subject of the note that a file was changed while a function of the user's had it."""
+ANOTHER_FUNCTION = "another_function"
+"""Subject of the note that a worker process has a function other than the caller has it; the content names what is."""
 CHANGES_ITS_INPUT = (
     "the function changed, moved or removed the .sim file that it was called for (or another program did, meanwhile). "
     "Results of this file are not kept, so every run computes them anew, from what it finds then. Save the model under "
     "another name."
 )
+
+
+class Likeness(Protocol):
+    """Sent along with a function: knows it as it is where it comes from (`orcabatch.store.code.AsHere`)."""
+
+    def differing(self) -> tuple[str, ...]:
+        """What is not so in this process, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class FunctionPostProcess:
         function: importable (not a lambda or a local function) where workers are processes.
         cases: load cases by file name. Where there are any, a function with a keyword parameter `case` gets its file's,
             a mapping; an empty one where the file has none.
+        as_here: tells in worker processes whether they have the function as the caller has it; None: nobody asks.
 
     Raises:
         TypeError: it cannot be called with one or two positional arguments.
@@ -54,6 +64,7 @@ class FunctionPostProcess:
 
     function: Callable[..., Any]
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    as_here: Likeness | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -76,6 +87,8 @@ class FunctionPostProcess:
         """The function's value, with a warning where it is not finite."""
         arguments = (model, context.file) if self._positional == 2 else (model,)
         case = self.case_of(context.file)
+        if self.as_here is not None and (differing := self.as_here.differing()):
+            context.note(ANOTHER_FUNCTION, differing)
         before = stands(context.file)
         value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
         self._refuse_what_is_gone(value, context.session_kind, context.file)

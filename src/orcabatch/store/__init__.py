@@ -4,6 +4,7 @@
     lock             one batch per result folder; `failed_files`: the table that says which files have no result
     ledger           what earlier runs found out
     values           results as bytes and back; frames (pandas'), storable (what cannot be stored, what is damaged)
+    code             what a function is, in an exact form
     compare          whether two result folders are identical; `compare_tables`: where two tables differ
     paths            what is one path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pandas as pd
 import pytest
 
 from orcabatch import simulated
-from orcabatch.batch.code import described, innermost
+from orcabatch.store.code import HOOKS, AsHere, described, innermost
 from orcabatch.store.values import NotStorable
 
 
@@ -160,6 +161,179 @@ def test_a_function_of_another_module_counts_with_its_own_code():
     assert same(own, using("X = 2\ndef tool(model): return X"))
 
 
+REACHED = """
+    import functools, types
+    import numpy as np
+    FACTOR = 1.0
+    class Meta(type):
+        kind = 1.0
+        @property
+        def half(cls): return 0.5
+    class Kept(metaclass=Meta):
+        fixed = types.MappingProxyType({"a": 3.0})
+        @functools.cached_property
+        def cached(self): return 2.0
+    class Scaled:
+        def __init__(self, function, factor):
+            self.function, self.factor = function, factor
+            functools.update_wrapper(self, function)
+        def __call__(self, *args): return 7.0 * self.factor * FACTOR * self.function(*args)
+        def same(self, *args): return self(*args)
+    class Secretive:
+        def __init__(self, value): self.value = value
+        def __getstate__(self): return {}
+    class Slotted:
+        __slots__ = ("value",)
+        def __init__(self, value): self.value = value
+        def __reduce__(self): return Slotted, ()
+    class Table(np.ndarray): pass
+    TABLE = np.zeros(2).view(Table)
+    TABLE.unit = 9.81
+    HIDING, SLOTTED = Secretive(11.0), Slotted(12.0)
+    def plain(*args): return 4.0
+    def helper(): return helper.attribute
+    helper.attribute = 8.0
+    wrapped = Scaled(plain, 5.0)
+    def f(model): return f.own, helper(), Kept.half, wrapped(), TABLE.unit, HIDING.value, SLOTTED.value
+    f.own = 6.0
+"""
+
+
+@pytest.mark.parametrize("name", ["f", "method"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("kind = 1.0", "kind = 1.5"),
+        ("return 0.5", "return 0.25"),
+        ("return 2.0", "return 2.5"),
+        ('"a": 3.0', '"a": 3.5'),
+        ("return 4.0", "return 4.5"),
+        ("(plain, 5.0)", "(plain, 5.5)"),
+        ("f.own = 6.0", "f.own = 6.5"),
+        ("7.0 * self", "7.5 * self"),
+        ("attribute = 8.0", "attribute = 8.5"),
+        ("unit = 9.81", "unit = 9.80"),
+        ("FACTOR = 1.0", "FACTOR = 1.5"),
+        ("Secretive(11.0)", "Secretive(11.5)"),
+        ("Slotted(12.0)", "Slotted(12.5)"),
+    ],
+)
+def test_however_it_is_reached_it_is_part_of_the_function(before, after, name):
+    """Attributes of functions, metaclasses, cached properties, decorators' objects, what a class hides from pickle."""
+    script = REACHED + "    def g(model): return f(model)\n    method = Scaled(g, 1.0).same\n"
+    assert before in script
+    one, other = (defined(text, name) for text in (script, script.replace(before, after)))
+    assert same(one, one)
+    assert not same(one, other)
+    assert described(one).unsure == ()
+
+
+@pytest.mark.parametrize(("before", "after"), [("5.0)", "5.5)"), ("7.0 *", "7.5 *"), ("FACTOR = 1", "FACTOR = 2")])
+def test_a_decorators_object_counts_with_its_class_and_state(before, after):
+    """Also where the decorator is of another module than the function; the name is still the function's."""
+
+    def decorated(text):
+        return defined(text, "Scaled", "tools")(defined("def plain(model): return 1.0", "plain"), 5.0)
+
+    assert not same(decorated(REACHED), decorated(REACHED.replace("7.0 *", "7.5 *")))
+    assert innermost(decorated(REACHED)).__name__ == "plain"
+    assert not same(defined(REACHED, "wrapped"), defined(REACHED.replace(before, after), "wrapped"))
+
+
+@pytest.mark.parametrize(
+    ("script", "unsure"),
+    [
+        ("def helper(): return LOCK\ndef f(model): return helper()", ("LOCK",)),
+        ("class C:\n    lock = LOCK\ndef f(model): return C.lock", ("C.lock",)),
+        ("class C:\n    lock = LOCK\n    def __call__(self, model): return self.lock\nf = C()", ("C.lock",)),
+        ("def helper(): return 1\nhelper.lock = LOCK\ndef f(model): return helper()", ("helper.lock",)),
+        ("def f(model): return f.lock\nf.lock = LOCK", ("f.lock",)),
+        ("X = 1\ndef f(model): return globals()['X']", ("what globals() reaches",)),
+        ("X = 1\ndef helper(): return eval('X')\ndef f(model): return helper()", ("what eval() reaches",)),
+        ("import numpy as np\nX = np.frompyfunc(lambda q: 1, 1, 1)\ndef f(model): return X(0)", ("X",)),
+        ("def globals(): return 1\ndef f(model): return globals()", ()),
+    ],
+)
+def test_what_has_no_form_is_said_however_it_is_reached(script, unsure):
+    """Through a helper, a class, an attribute, a name that is made while it runs."""
+    assert described(defined("import threading\nLOCK = threading.Lock()\n" + script)).unsure == unsure
+
+
+def test_nothing_is_said_of_classes_as_engineers_write_them():
+    """What Python puts into an enumeration, an abstract class, a protocol or a named tuple is no value of theirs."""
+    script = """
+        import abc, collections, dataclasses, enum, functools, logging, typing
+        T = typing.TypeVar("T")
+        class Kind(enum.Enum):
+            A = 1
+        class Flags(enum.IntFlag):
+            ONE = 1
+        class Base(abc.ABC):
+            @abc.abstractmethod
+            def value(self): ...
+        class Derived(Base):
+            def value(self): return super().value()
+        class Shape(typing.Protocol):
+            def area(self) -> float: ...
+        class Row(typing.NamedTuple):
+            name: str = "a"
+        class Box(typing.Generic[T]):
+            item: T
+        class Config(typing.TypedDict):
+            depth: float
+        @dataclasses.dataclass(frozen=True, slots=True)
+        class Case:
+            depth: float = 1.0
+        @functools.total_ordering
+        class Ordered:
+            __slots__ = ("value",)
+            def __lt__(self, other): return True
+            half = functools.partialmethod(__lt__, 1)
+        Pair = collections.namedtuple("Pair", "a b", defaults=[1])
+        LOG = logging.getLogger("a")
+        @functools.lru_cache
+        def cached(value): return value
+        def f(model):
+            LOG.info("%s", cached(1))
+            return Kind, Flags, Derived, Shape, Row, Box, Config, Case, Ordered, Pair, Kind.A, Flags.ONE
+    """
+    assert described(defined(script)).unsure == ()
+
+
+TRAVELLING = {
+    "a masked array": np.ma.array([1.0, 2.0], mask=[False, True]),
+    "a column": pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}, index=pd.date_range("2020", periods=2, tz="UTC"))["b"],
+    "a view": np.arange(12).reshape(3, 4)[::2, 1:],
+    "a pattern and a set": [re.compile("a"), {re.compile("b"), (1, 2)}],
+}
+
+
+@pytest.mark.parametrize("value", TRAVELLING.values(), ids=TRAVELLING)
+def test_what_travels_by_its_value_is_there_as_it_is_here(value):
+    """Though pickle may give it another form: it is the same value."""
+    assert pickle.loads(pickle.dumps(AsHere(functools.partial(hooked, base=value)))).differing() == ()  # noqa: S301 - made here
+
+
+def hooked(kind, base):
+    return base
+
+
+def test_classes_hooked_into_orcaflex_are_part_of_every_function():
+    """They change what its models answer; those of orcabatch itself do not."""
+    simulated.install()
+    try:
+        import OrcFxAPI
+
+        before = described(wrapped(1))
+        OrcFxAPI.Model.addOrcaFlexObjectClassHook(hooked)
+        try:
+            assert set(described(wrapped(1)).uses) - set(before.uses) == {HOOKS}
+        finally:
+            OrcFxAPI.Model.removeOrcaFlexObjectClassHook(hooked)
+    finally:
+        simulated.uninstall()
+
+
 KINDS = ["lock", "open file", "generator", "list of a lock"]
 
 
@@ -272,7 +446,7 @@ def test_the_form_is_the_same_in_every_process(tmp_path):
         + "def g(model, names=frozenset(NAMES)): return NAMES, numpy, f, model in {'x', 'y', 'z'}\n"
     )
     program = (
-        "import a_script; from orcabatch.batch.code import described\n"
+        "import a_script; from orcabatch.store.code import described\n"
         "seen = described(a_script.g); print(seen.code.hex(), sorted(seen.uses.items()), seen.unsure)"
     )
     said = {

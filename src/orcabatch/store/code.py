@@ -1,30 +1,36 @@
 """What a function is, in an exact form: two with one form compute alike, as far as it goes.
 
     described(function) -> Described(code, uses, unsure)        NotStorable: something it holds has no exact form
+    AsHere(function), sent to another process ── differing() ──> what is not there as it is here, by name
 
 Whatever the function carries is in the form, or there is none: its byte code and constants, those of functions inside
-it, default and enclosed values, what `functools.partial` gives it, the object of a bound method. What it names in its
-own module is in it as far as that has a form: functions and classes of the module, looked into alike; values; of other
-modules their functions' own code, and their names. An object's form is what pickle would keep of it.
+it, default and enclosed values, what `functools.partial` gives it, the object of a bound method or of a decorator. What
+it names in its own module is in it as far as that has a form: functions with their attributes and classes of the
+module, looked into alike; values; of other modules their functions' own code, and their names. What of that has no
+form, however deep, is named in `unsure`. An object's form is what pickle would keep of it, and attributes that pickle
+would leave out. Classes that the caller hooked into OrcFxAPI count as named.
 
 Does not cover what is reached through other modules (`helpers.smooth`, a package's code), what is imported inside the
 function, files, environment variables, and what the function itself changes while it runs: that is what `version` is
-for. See also `orcabatch.batch.functions.FunctionBatch`.
+for. See also `orcabatch.batch.functions.FunctionBatch`, and `orcabatch.orcaflex.user_function`, which asks in worker
+processes.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import copyreg
 import ctypes
 import dis
 import enum
 import functools
 import hashlib
+import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,6 +41,12 @@ DEEPEST = 50
 """How deep objects may hold each other."""
 VERSIONED = frozenset({"OrcFxAPI", "numpy", "pandas", *sys.stdlib_module_names})
 """Modules whose versions stand beside every result: a name of theirs says which object it is."""
+COMPILERS = frozenset({"numba"})
+"""Packages whose objects around a function are as good as the function, and carry marks of their process."""
+HOOKS = "object-class hooks of OrcFxAPI"
+"""Stands beside what a function names: what `Model.addOrcaFlexObjectClassHook` was given changes what it computes."""
+_BY_NAME = frozenset({"globals", "eval", "exec"})
+"""Builtins that reach what no name in the code tells."""
 _PROTOCOL = 4
 
 
@@ -63,22 +75,110 @@ def described(function: Callable[..., Any], *with_it: Any) -> Described:
     Raises:
         NotStorable: something that it carries has none; the message says what.
     """
-    inner = innermost(function)
-    names = {getattr(inner, "__module__", None), _home(inner)}
-    home = frozenset(name for name in names if isinstance(name, str))
-    code = _hash(_Looking(home, inner).form([function, *with_it]))
-    uses, unsure = {}, []
+    inner, home = innermost(function), _homes(function)
+    looking = _Looking(home, inner)
+    code = _hash(looking.form([function, *with_it]))
+    uses, unsure = _uses(inner, home)
+    certain = {name: form for name, form in uses.items() if form is not None}
+    return Described(code, certain, tuple(looking.unsure | unsure))
+
+
+def _uses(inner: Any, home: frozenset[str]) -> tuple[dict[str, bytes | None], dict[str, None]]:
+    """What it names, with the hash of its form or None; and what of that has none, however deep."""
+    uses, unsure = dict[str, bytes | None](), dict[str, None]()
     for name, value in sorted(_named_in(inner).items()):
+        looking = _Looking(home)
         try:
-            uses[name] = _hash(_Looking(home).form(value))
+            uses[name] = _hash(looking.form(value))
+            unsure |= looking.unsure
         except NotStorable:
-            unsure.append(name)
-    return Described(code, uses, tuple(unsure))
+            uses[name] = unsure[name] = None
+    if hooks := _hooks():
+        looking = _Looking(home | {str(getattr(hook, "__module__", "")) for hook in hooks})
+        try:
+            uses[HOOKS] = _hash(looking.form(hooks))
+            unsure |= looking.unsure
+        except NotStorable:
+            uses[HOOKS] = unsure[HOOKS] = None
+    return uses, unsure
+
+
+def _hooks() -> list[Any]:
+    """What the caller gave OrcFxAPI to choose classes by; orcabatch's own changes no value."""
+    model = getattr(sys.modules.get("OrcFxAPI"), "Model", None)
+    hooks = getattr(model, "_hookOrcaFlexObjectClass", ())
+    own = __name__.partition(".")[0]
+    return [hook for hook in hooks if type(hook).__module__.partition(".")[0] != own] if isinstance(hooks, list) else []
+
+
+class AsHere:
+    """Functions as they are where this is made: once it is in another process, it tells what is not so there.
+
+    A function goes to another process by its name. That process imports its module as it stands on the disk, without
+    what a script sets in it afterwards.
+
+    What an initializer sets counts as well if it makes things as they are here; and where they were so before it, what
+    it makes of them is its affair.
+    """
+
+    def __init__(self, *functions: Callable[..., Any]) -> None:
+        self._functions = functions
+        self._there: Mapping[str, bytes | None] = {}
+        self._suspect: frozenset[str] = frozenset()
+        self._differing: tuple[str, ...] | None = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        travelled = self._functions
+        with contextlib.suppress(Exception):  # what cannot travel is said by whoever sends it
+            # What goes by its value (a partial's arguments) may change its form in pickle, as masked arrays do.
+            travelled = pickle.loads(pickle.dumps(self._functions))  # noqa: S301 - made here
+        return {"functions": self._functions, "forms": _forms(travelled)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self._functions, self._there = state["functions"], state["forms"]
+        self._suspect = self._unlike()
+        self._differing = None if self._suspect else ()
+
+    def differing(self) -> tuple[str, ...]:
+        """What is not as it was where this was made, by name; to be asked when this process is set up."""
+        if self._differing is None:
+            self._differing = tuple(sorted(self._suspect & self._unlike()))
+        return self._differing
+
+    def _unlike(self) -> frozenset[str]:
+        here, there = _forms(self._functions), self._there
+        both = here.keys() & there.keys()
+        known = {name for name in both if here[name] is not None and there[name] is not None}
+        return frozenset({name for name in known if here[name] != there[name]} | (here.keys() ^ there.keys()))
+
+
+def _forms(functions: tuple[Callable[..., Any], ...]) -> dict[str, bytes | None]:
+    """What determines them, in words, with the hash of its form; None where it has none."""
+    found = dict[str, bytes | None]()
+    for function in functions:
+        with contextlib.suppress(Exception):  # a user's object may raise anything when it is looked at
+            inner, home = innermost(function), _homes(function)
+            kind = inner if hasattr(inner, "__qualname__") else type(inner)
+            where = f" in module {kind.__module__}"
+            uses, _ = _uses(inner, home)
+            found |= {f"{name}{where if name != HOOKS else ''}": form for name, form in uses.items()}
+            own = f"{kind.__qualname__}{where} (its code, defaults or attributes)"
+            found.pop(f"{kind.__qualname__}{where}", None)
+            found[own] = None
+            found[own] = _hash(_Looking(home, inner).form(function))
+    return found
 
 
 def innermost(function: Any) -> Any:
     """The function inside what `functools` and methods put around it."""
+    *_, inner = _layers(function)
+    return inner
+
+
+def _layers(function: Any) -> Iterator[Any]:
+    """The function, and what is inside it layer by layer."""
     while True:
+        yield function
         if isinstance(function, functools.partial):
             function = function.func
         elif isinstance(function, MethodType):
@@ -86,12 +186,24 @@ def innermost(function: Any) -> Any:
         elif not isinstance(function, FunctionType) and _wraps(function):
             function = function.__wrapped__
         else:
-            return function
+            return
 
 
 def _wraps(value: Any) -> bool:
     """Whether it is an object around a function (`functools.lru_cache`, a compiler's) that says which."""
     return isinstance(getattr(value, "__wrapped__", None), FunctionType)
+
+
+def _homes(function: Any) -> frozenset[str]:
+    """The modules that are looked into: of the function, and of the objects that decorate it."""
+    found: list[Any] = []
+    for layer in _layers(function):
+        kind = type(layer).__module__
+        own = _wraps(layer) and kind.partition(".")[0] not in VERSIONED | COMPILERS
+        found += [kind] if own else []
+        inner = layer
+    found += [getattr(inner, "__module__", None), _home(inner)]
+    return frozenset(name for name in found if isinstance(name, str))
 
 
 def _hash(form: Any) -> bytes:
@@ -110,10 +222,12 @@ class _Looking:
     Attributes:
         home: modules whose functions and classes are looked into.
         apart: a function whose names in the module are looked at elsewhere.
+        unsure: what was left out, because it has no form.
     """
 
     home: frozenset[str]
     apart: Any = None
+    unsure: dict[str, None] = field(default_factory=dict)
     _met: dict[int, tuple[int, Any]] = field(default_factory=dict)
     _without: dict[int, str] = field(default_factory=dict)
     _depth: int = 0
@@ -151,7 +265,7 @@ class _Looking:
 
     def _held(self, value: Any) -> list[Any]:
         way = _EXACTLY.get(type(value)) or next((way for kind, way in _KINDS if isinstance(value, kind)), None)
-        if way is None and _wraps(value):
+        if way is None and _wraps(value) and _top(type(value)) in VERSIONED | COMPILERS:
             way = _Looking._wrapped
         return (way or _Looking._object)(self, value)
 
@@ -162,7 +276,9 @@ class _Looking:
         return ["dict", [[self.form(key), self.form(item)] for key, item in value.items()]]
 
     def _set(self, value: Any) -> list[Any]:
-        return [type(value).__name__, sorted(encode(self.form(item)) for item in value)]
+        # Each item by itself: the order of a set is its process's, and so would be which item is met again.
+        apart = [_Looking(self.home, self.apart, self.unsure, _depth=self._depth) for _ in value]
+        return [type(value).__name__, sorted(encode(one.form(item)) for one, item in zip(apart, value, strict=True))]
 
     def _module(self, value: ModuleType) -> list[Any]:
         return ["module", value.__name__, str(getattr(value, "__version__", ""))]
@@ -180,13 +296,16 @@ class _Looking:
         return ["property", *(self.form(part) for part in (value.fget, value.fset, value.fdel))]
 
     def _function(self, function: FunctionType) -> list[Any]:
-        named = _home(function) in self.home and function is not self.apart
+        at_home = _home(function) in self.home
+        if at_home:
+            self.unsure |= {f"what {name}() reaches": None for name in _reaching(function)}
         return [
             "function",
             self.form(function.__code__),
             self._each("its default value", _defaults(function)),
             self._each("its enclosed value", _enclosed(function)),
-            self._loosely(_named_in(function)) if named else [],
+            self._loosely(_named_in(function)) if at_home and function is not self.apart else [],
+            self._loosely(vars(function), f"{function.__name__}.") if at_home else [],
         ]
 
     def _class(self, value: type) -> list[Any]:
@@ -194,7 +313,8 @@ class _Looking:
         if value.__module__ not in self.home:
             return ["class", _name_of(value)]
         content = {name: item for name, item in vars(value).items() if not _administrative(name, item)}
-        return ["class", value.__qualname__, [self.form(base) for base in value.__bases__], self._loosely(content)]
+        above = [self.form(base) for base in (type(value), *value.__bases__)]
+        return ["class", value.__qualname__, above, self._loosely(content, f"{value.__name__}.")]
 
     def _code(self, code: CodeType) -> list[Any]:
         exact = [code.co_code, code.co_exceptiontable, code.co_flags]
@@ -203,7 +323,7 @@ class _Looking:
         return ["code", exact, counts, names, [self.form(const) for const in code.co_consts]]
 
     def _object(self, value: Any) -> list[Any]:
-        """What pickle would keep."""
+        """What pickle would keep; and the attributes that it would not, of an object that has a say in that."""
         constant = _constant(value)
         if constant is not None:
             return ["named", constant]
@@ -215,9 +335,16 @@ class _Looking:
         except Exception as error:  # pickle's own words for "no": TypeError, ValueError, PicklingError, anything
             raise NotStorable(f"{_name_of(type(value))} has no exact form") from error
         if isinstance(reduced, str):
+            if not _found_as(value, reduced):
+                raise NotStorable(f"{_name_of(type(value))} has no exact form")
             return ["named", f"{getattr(value, '__module__', '')}.{reduced}", _name_of(type(value))]
-        state = [list(part) if isinstance(part, Iterator) else part for part in reduced]
-        return ["object", _name_of(type(value)), [self.form(part) for part in state]]
+        state: list[Any] = [list(part) if isinstance(part, Iterator) else part for part in reduced]
+        if len(state) > _STATE and isinstance(state[_STATE], dict):
+            state[_STATE] = _without_marks(state[_STATE])
+        form: list[Any] = ["object", _name_of(type(value)), [self.form(part) for part in state]]
+        if _has_a_say(type(value), reducer):
+            form.append(self._loosely(_left_out(value), f"{type(value).__name__}."))
+        return form
 
     def _each(self, what: str, values: Mapping[str, Any]) -> list[Any]:
         found = []
@@ -228,14 +355,14 @@ class _Looking:
                 raise NotStorable(f"{what} `{name}`: {error}") from error
         return found
 
-    def _loosely(self, values: Mapping[str, Any]) -> list[Any]:
-        """What of the values has a form."""
+    def _loosely(self, values: Mapping[str, Any], holder: str = "") -> list[Any]:
+        """What of the values has a form; the rest is named as unsure."""
         found = []
         for name, value in sorted(values.items()):
             try:
                 found.append([name, self.form(value)])
             except NotStorable:
-                continue
+                self.unsure[f"{holder}{name}"] = None
         return found
 
 
@@ -250,6 +377,8 @@ _EXACTLY: dict[type, Callable[[_Looking, Any], list[Any]]] = {
     FunctionType: _Looking._function,
     MethodType: _Looking._method,
     property: _Looking._property,
+    MappingProxyType: lambda looking, value: ["proxy", looking.form(dict(value))],
+    functools.cached_property: lambda looking, value: ["cached", looking.form(value.func)],
     staticmethod: _Looking._wrapped,
     classmethod: _Looking._wrapped,
 }
@@ -285,20 +414,69 @@ def _named_in(function: Any) -> dict[str, Any]:
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType):
         return {}
-    there, named = function.__globals__, dict[str, Any]()
-    waiting = [code]
+    there = function.__globals__
+    return {name: there[name] for name in _names(code) if name in there}
+
+
+def _names(code: CodeType) -> set[str]:
+    """What the code, and that of functions inside it, names beside its own variables."""
+    waiting, named = [code], set[str]()
     while waiting:
         one = waiting.pop()
         waiting += [const for const in one.co_consts if isinstance(const, CodeType)]
-        names = [step.argval for step in dis.get_instructions(one) if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}]
-        named |= {name: there[name] for name in names if name in there}
+        steps = dis.get_instructions(one)
+        named |= {step.argval for step in steps if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}}
     return named
 
 
 def _administrative(name: str, item: Any) -> bool:
     """Whether it is what Python writes into a class beside its content."""
     callable_ = isinstance(item, FunctionType | staticmethod | classmethod | property)
-    return not callable_ and name.startswith("__") and name.endswith("__")
+    return not callable_ and ((name.startswith("__") and name.endswith("__")) or name in _OF_ABSTRACT_CLASSES)
+
+
+_OF_ABSTRACT_CLASSES = frozenset({"_abc_impl"})
+_STATE = 2
+"""Where pickle's tuple has an object's attributes."""
+_MARKS = frozenset(functools.WRAPPER_ASSIGNMENTS)
+
+
+def _without_marks(state: dict[Any, Any]) -> dict[Any, Any]:
+    """An object's attributes without the names and notes that `functools.update_wrapper` puts there."""
+    return {name: item for name, item in state.items() if name not in _MARKS}
+
+
+def _has_a_say(kind: Any, reducer: Any) -> bool:
+    """Whether a class of the user's or of a package decides what pickle keeps of its objects."""
+    if _top(kind) in VERSIONED:
+        return False
+    usual = kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
+    return reducer is not None or not usual or any("__getstate__" in vars(base) for base in kind.__mro__[:-1])
+
+
+def _left_out(value: Any) -> dict[str, Any]:
+    """All attributes that the object has, of which its class may have told pickle less."""
+    slots = [name for name in copyreg._slotnames(type(value)) if hasattr(value, name)]  # type: ignore[attr-defined]
+    return _without_marks({name: getattr(value, name) for name in slots} | getattr(value, "__dict__", {}))
+
+
+def _found_as(value: Any, name: str) -> bool:
+    """Whether the object is what pickle says it is: something under that name in a module."""
+    own = sys.modules.get(str(getattr(value, "__module__", None)))
+    there = functools.reduce(lambda holder, part: getattr(holder, part, None), name.split("."), own)
+    return there is value or any(
+        vars(module).get(name) is value for module in list(sys.modules.values()) if isinstance(module, ModuleType)
+    )
+
+
+def _reaching(function: FunctionType) -> list[str]:
+    """What of its code reaches what no name tells."""
+    own = set(function.__globals__)
+    return sorted((_names(function.__code__) & _BY_NAME) - own)
+
+
+def _top(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def _name_of(value: type) -> str:
