@@ -13,6 +13,7 @@ import pytest
 from orcabatch.orcaflex.broker.hook import writers
 from orcabatch.orcaflex.broker.kept_answers import KeptAnswers
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError, period_number
+from orcabatch.orcaflex.broker.own_code import OwnCode
 from orcabatch.orcaflex.broker.prefetch import Prefetch, bind
 from orcabatch.orcaflex.broker.question_history import ExpectedQuestion, QuestionHistory, QuestionRecord
 from orcabatch.orcaflex.broker.self_check import SelfCheck, same_bits
@@ -244,7 +245,7 @@ def test_a_joint_answer_that_fails_singly_is_a_mismatch():
 
 def test_every_export_that_may_change_a_model_is_known(orcaflex):
     """Of the DLL's exports all count as changes but those known to read; nothing that loads, sets or moves reads."""
-    names = set(writers(orcaflex))
+    names = set(writers(orcaflex, OwnCode(orcaflex)))
     changing = {"_LoadSimulation", "_LoadData", "_ClearModel", "_ResetModel", "_SetDataDouble", "_SetDataString",
                 "_BeginDataChange", "_EndDataChange", "_CalculateStatics", "_RunSimulation2", "_CreateClone",
                 "_CreateObject", "_DestroyObject", "_SetModelThreadCount", "_AttachToThread"}  # fmt: skip
@@ -256,7 +257,7 @@ def test_every_export_that_may_change_a_model_is_known(orcaflex):
 
 def test_functions_of_the_module_that_change_models_empty_the_memory(orcaflex, sims):
     """OrcFxAPI's own functions over objects, too; afterwards they are OrcFxAPI's own again."""
-    before = {name: getattr(orcaflex, name) for name in writers(orcaflex)}
+    before = {name: getattr(orcaflex, name) for name in writers(orcaflex, OwnCode(orcaflex))}
 
     def postprocess(model):
         line, memory = model["Line01"], model._answer_cache

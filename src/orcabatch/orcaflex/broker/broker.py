@@ -66,7 +66,9 @@ class ResultBroker:
     def attach(self, native: Any) -> None:
         """This native model gets a cache; on its own thread."""
         self._hook.acquire()
-        self._hook.caches[native.handle.value] = AnswerCache(self._module, native.handle, self.options, self._draw)
+        cache = AnswerCache(self._module, native.handle, self.options, self._draw)
+        cache.objects.plain_class = self._hook.plain_class()
+        self._hook.caches[native.handle.value] = cache
 
     def model_over(self, native: Any, handle: Any) -> Any:
         """A new model over it that asks its cache; `handle` is the handle that the file's objects hold."""

@@ -22,7 +22,8 @@ from _thread import get_ident
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.orcaflex.broker.classes import BrokeredModel, BrokeredObject, BrokeredRangeGraphs
+from orcabatch.orcaflex.broker.classes import BrokeredModel, BrokeredObject, BrokeredRangeGraphs, KnownName
+from orcabatch.orcaflex.broker.own_code import EXPORT, OwnCode
 from orcabatch.orcaflex.owners import Owners
 from orcabatch.orcaflex.patches import ModuleExtension, Patches
 
@@ -33,12 +34,15 @@ if TYPE_CHECKING:
 class Hook(ModuleExtension):
     """The hook of one OrcFxAPI module, and the caches of the models that brokers own."""
 
+    is_brokers = True
+
     def __init__(self, module: Any) -> None:
         super().__init__(module)
         self.caches: dict[Any, AnswerCache] = {}
         self._classes: dict[type, type] = {}
         self._model_class: type | None = None
         self._owners = Owners.of(module)
+        self._own_code: OwnCode
 
     def __call__(self, _kind: Any, base: type) -> type:
         """The class for an object of this kind, over the class that the binding or another hook chose."""
@@ -48,8 +52,12 @@ class Hook(ModuleExtension):
         return found
 
     def _put_in(self, module: Any) -> None:
+        # What is OrcFxAPI's own may be another matter than the last time.
+        self._own_code, self._model_class = OwnCode(module), None
+        self._classes.clear()
         module.Model.addOrcaFlexObjectClassHook(self)
-        replace_functions(module, self._patches, self.caches)
+        replace_functions(module, self._patches, self.caches, self._own_code)
+        self._own_code.settle()
 
     def _take_out(self, module: Any) -> None:
         with contextlib.suppress(ValueError):  # somebody emptied OrcFxAPI's list
@@ -69,9 +77,9 @@ class Hook(ModuleExtension):
             # Slots, as OrcFxAPI's own has: a misspelt attribute raises.
             body = {"__init__": made, "__slots__": ("_answer_cache",), "__module__": module.__name__}
             metaclass: Any = type(module.Model)
-            self._model_class = metaclass(
-                "Model", (BrokeredModel, module.Model), body | {"__doc__": module.Model.__doc__}
-            )
+            made_class = metaclass("Model", (BrokeredModel, module.Model), body | {"__doc__": module.Model.__doc__})
+            made_class._broker_guards = self._own_code.guards(made_class, module.Model)
+            self._model_class = made_class
         return self._model_class
 
     def _object_class(self, base: type) -> type:
@@ -96,17 +104,30 @@ class Hook(ModuleExtension):
                 cache.adopt(self)
 
         body: dict[str, Any] = {"__init__": made, "__module__": base.__module__, "__doc__": base.__doc__}
-        return type(base.__name__, (BrokeredObject, *ranges, base), body)
+        if not hasattr(base, "name"):
+            body["name"] = KnownName()
+        brokered: Any = type(base.__name__, (BrokeredObject, *ranges, base), body)
+        brokered._broker_guards = self._own_code.guards(brokered, base)
+        brokered._broker_plain = self._own_code.is_own(base)
+        return brokered  # type: ignore[no-any-return]
+
+    def plain_class(self) -> type:
+        """A class for asking about any object, whatever other hooks make of it."""
+        return self(None, self._module().OrcaFlexObject)
 
 
-def replace_functions(module: Any, patches: Patches, caches: Mapping[Any, AnswerCache]) -> None:
-    """Replace OrcFxAPI's own functions; what an OrcFxAPI does not have is left out."""
+def replace_functions(module: Any, patches: Patches, caches: Mapping[Any, AnswerCache], own: OwnCode) -> None:
+    """Replace OrcFxAPI's own functions; what an OrcFxAPI does not have, and what is a user's by now, is left out."""
     replaced, find_model = _Replacements(caches), module.HelperMethods.GetModelHandle
-    for name in writers(module):
+    for name in writers(module, own):
         patches.put(module, name, lambda original: replaced.write(original, module, find_model))
-    patches.put(module, "_checkVersion", _version)
-    patches.put(module, "_GetNumOfSamples", replaced.sample_count)
-    patches.put(module.HelperMethods, "IsFrequencyDomainDynamics", replaced.frequency_domain)
+    for owner, name, wrap in (
+        (module, "_checkVersion", _version),
+        (module, "_GetNumOfSamples", replaced.sample_count),
+        (module.HelperMethods, "IsFrequencyDomainDynamics", replaced.frequency_domain),
+    ):
+        if own.is_own(vars(owner).get(name)):
+            patches.put(owner, name, wrap)
 
 
 class _Replacements:
@@ -227,12 +248,12 @@ _READERS = frozenset(
         "_mmioStringToFOURCCA",
     }
 )
-_EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
-"""The class of every function of a DLL."""
 
 
-def writers(module: Any) -> Iterator[str]:
-    """Names of the exports that may change a model."""
+def writers(module: Any, own: OwnCode) -> Iterator[str]:
+    """Names of the exports that may change a model, also of those that are replaced by something of a user's."""
     for name, value in tuple(vars(module).items()):
-        if isinstance(value, _EXPORT) and name not in _READERS and not name.startswith(_READING_PREFIXES):
+        if name in _READERS or name.startswith(("__", *_READING_PREFIXES)) or not name.startswith("_"):
+            continue
+        if isinstance(value, EXPORT) or (callable(value) and not isinstance(value, type) and not own.is_own(value)):
             yield name

@@ -96,7 +96,7 @@ class Prefetch:
             place = None if group is None else group.places.get(name)
             if group is None or place is None or self._strayed(group.questions[place].order):
                 return None
-            history_bytes = _DOUBLE_BYTES * max(self._objects.called(name[0]).SampleCount(period), 1)
+            history_bytes = _DOUBLE_BYTES * max(self._sample_count(period), 1)
             limit = min(self._chunk_bytes, self._answers.room_bytes) // history_bytes
             if limit < _LEAST:
                 return None
@@ -124,6 +124,10 @@ class Prefetch:
     def _is_frequency_domain(self) -> bool:
         return bool(self._module.HelperMethods.IsFrequencyDomainDynamics(self._objects.model_handle))
 
+    def _sample_count(self, period: Any) -> int:
+        count: int = self._module.HelperMethods.SampleCount(self._objects.model_handle, period)
+        return count
+
     def _strayed(self, order: int) -> bool:
         # Code asks in the order of the files before; what it has passed by, it leaves out.
         if any(question.order < order for _, question in self._unasked.values()):
@@ -138,12 +142,12 @@ class Prefetch:
             if len(chosen) >= limit:
                 break
             try:
-                target = self._objects.called(question.label)
+                target = self._objects.to_ask(question.label)
+                if not is_brokered(target):
+                    continue
                 target.varID(question.variable)
             except self._errors:
                 continue  # this file has no such thing; the code will hear it when it asks
-            if not hasattr(type(target), "ask_time_history"):
-                continue  # of a class of the code's own, which never asks the cache
             key = (target.handle.value, question.variable, asked[2], question.name[2])
             if key not in self._answers.held:
                 chosen[key] = (question, target)
@@ -191,4 +195,10 @@ def bind(
 
 
 def _single(target: Any, question: ExpectedQuestion, period: Any) -> Callable[[], Any]:
-    return lambda: target.ask_time_history(question.variable, period, question.extra)
+    return lambda: target.ask_time_history(question.variable, period, question.extra) if is_brokered(target) else None
+
+
+def is_brokered(target: Any) -> bool:
+    """Whether a time history of this object is OrcFxAPI's own answer; else it is nobody's to ask but the code's."""
+    guard = getattr(type(target), "_broker_guards", {}).get("TimeHistory")
+    return guard is not None and bool(guard(target))
