@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 
 import pytest
 import yaml
@@ -127,6 +128,31 @@ def test_a_call_from_a_script_only_warns(orcabatch, batch, mistake):
     assert mistake in orcabatch("plan", "b.yml", "performance.check=warn").text
 
 
+@pytest.mark.parametrize("behind", ["0", "100MB"])
+def test_a_label_with_a_separator_is_named_with_its_folder_and_what_to_do(orcabatch, batch, behind):
+    """Written at once or behind: no temporary name stands in the error, and nothing is left."""
+    performance = configuration()["performance"] | {"check": "warn", "io": {"write_behind": behind}}
+    batch.write(time_series_settings={"data": True, **groups("ten/sion", series_column())}, performance=performance)
+    said = orcabatch("run", "b.yml")
+    assert said.code == 1
+    assert "take the separator out of the Label 'ten/sion', or make the folder" in said.text
+    assert f"{batch.folder / 'results' / 'a0_ten'} is not there" in said.text
+    assert ".orcabatch-" not in said.text
+    (batch.folder / "results" / "a0_ten").mkdir()
+    assert "1 of 3 files done" in orcabatch("run", "b.yml").text
+    assert [path.name for path in (batch.folder / "results" / "a0_ten").iterdir()] == ["sion.csv"]
+
+
+def test_a_summary_label_with_a_separator_names_the_folder_too(orcabatch, batch):
+    """The table that stands for all files ends the command in words."""
+    performance = configuration()["performance"] | {"check": "warn"}
+    batch.write(summary_settings=groups("dy/n", summary_column()), performance=performance)
+    said = orcabatch("run", "b.yml")
+    assert said.code != 0
+    assert "is not there. What stands before a separator in a group's Label is a folder" in said.text
+    assert ".orcabatch-" not in said.text
+
+
 def line_of(result):
     """The line that the first finding names."""
     return next(warning for warning in result.warnings if "check: " in warning).split("line ")[1].split(":")[0]
@@ -243,3 +269,16 @@ def test_what_the_check_found_is_said_with_quiet_and_by_the_proof(orcabatch, bat
         assert proof.code == 0
         assert "the check of the YAML said, and digitalmodel's own run did the same with it:" in proof.out
         assert mistake in proof.out
+
+
+def test_an_output_without_groups_says_where_the_function_is_that_fills_in_defaults(orcabatch, batch):
+    """`linked_statistics: {flag: true}` alone: what is missing, and a name that can be imported as it stands."""
+    sections = configuration()["orcaflex"]
+    sections["postprocess"]["linked_statistics"] = {"flag": True}
+    batch.write(orcaflex=sections)
+    said = orcabatch("run", "b.yml")
+    assert said.code == 2
+    assert "linked_statistics_settings.groups" in said.text
+    name = said.text.partition("a script of yours, `")[2].partition("(yaml)`")[0]
+    module, _, function = name.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), function))

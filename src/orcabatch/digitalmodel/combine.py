@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.csv_output import ToCsv, Writer, frame_class, written_by
+from orcabatch.digitalmodel.csv_output import ToCsv, Writer, folder_named, frame_class, written_by
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
 from orcabatch.store.compare_tables import read_rows
@@ -107,7 +107,7 @@ def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Writer:
 
     def write(target: Path, _: Any, to_csv: ToCsv) -> None:
         try:
-            with atomic_path(target) as temporary:
+            with folder_named(target), atomic_path(target) as temporary:
                 to_csv(temporary, BLOCK_BYTES, True)
                 if edit is not None:
                     edit(temporary)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from orcabatch.digitalmodel.csv_text import Text, write_csv
 from orcabatch.digitalmodel.missing import Gap, gaps_of
+from orcabatch.errors import OutputError
 from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path
 from orcabatch.store.write_behind import TextBehind
@@ -120,6 +121,26 @@ class Writing:
     behind_bytes: int = 0
 
 
+@contextmanager
+def folder_named(target: Path, stem: str = "") -> Iterator[None]:
+    """Say of a table whose folder is not there which Label puts it there, not which temporary file could not be made.
+
+    Raises:
+        OutputError: the folder of `target` is not there.
+    """
+    try:
+        yield
+    except OSError as error:  # pandas says this without its number
+        if target.parent.is_dir():
+            raise
+        label = str(target).rpartition(f"{stem}_")[2].removesuffix(GZ).removesuffix(".csv") if stem else ""
+        raise OutputError(
+            f"{target} cannot be written: the folder {target.parent} is not there. What stands before a separator in a "
+            f"group's Label is a folder: take the separator out of the Label{f' {label!r}' if label else ''}, or make "
+            "the folder."
+        ) from error
+
+
 class FileTables:
     """The tables of one file: all of them appear when they are written, none where one cannot be.
 
@@ -131,8 +152,9 @@ class FileTables:
     tables are those of an `orcabatch.engine.contract.Later` when the block ends: somebody writes or drops them.
     """
 
-    def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False) -> None:
+    def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False, stem: str = "") -> None:
         self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
+        self._stem = stem
         self._routed = ExitStack()
         self._texts: dict[Path, TextBehind] = {}
         self._lock = threading.Lock()
@@ -167,8 +189,9 @@ class FileTables:
             self._go_on()
             self._begun = True
         try:
-            for text in self._texts.values():
-                text.write()
+            for target, text in self._texts.items():
+                with folder_named(target, self._stem):
+                    text.write()
         except BaseException as error:
             self._abandon(type(error), error, error.__traceback__)
             raise
@@ -219,10 +242,11 @@ class FileTables:
             temporary = self._open.enter_context(opened)
         self._gaps[target] = found
         text = self._texts[target] = TextBehind(temporary, self._writing.behind_bytes)
-        made = to_csv(text, self._writing.block_bytes, self._writing.reuse)
-        self.counts.update(text_pieces=made.pieces, text_buffers=made.buffers)
-        if self._writing.compress:
-            text.compress(_compressed)
+        with folder_named(target, self._stem):
+            made = to_csv(text, self._writing.block_bytes, self._writing.reuse)
+            self.counts.update(text_pieces=made.pieces, text_buffers=made.buffers)
+            if self._writing.compress:
+                text.compress(_compressed)
         self._clock.enter(Phase.EXTRACT)
 
 

@@ -148,7 +148,7 @@ class DigitalModelPostProcess:
         if asked.tells:
             context.note(LOADED, known["stop_time"])
         with CapturedOutput() as captured, fast_paths(installation), absence_named(self.cfg, model):
-            tables = FileTables(context.clock, self.writing, keep_same=asked.again)
+            tables = FileTables(context.clock, self.writing, keep_same=asked.again, stem=context.file.stem)
             try:
                 result = self._result(installation, known, asked, tables)
                 missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()

@@ -38,7 +38,8 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
             + ", ".join(missing)
             + "."
             + (hint((name.split(".")[0] for name in missing), cfg, SECTIONS) or " Add them, or switch off the output.")
-            + " In a script of yours, `load_configuration(yaml)` fills in digitalmodel's defaults."
+            + " In a script of yours, `orcabatch.digitalmodel.configuration.load_configuration(yaml)` fills in "
+            "digitalmodel's defaults."
         )
 
 
