@@ -29,18 +29,18 @@ class Extremes:
     def prepare(self):
         """Nothing to prepare."""
 
-    def __call__(self, model, visit):
+    def __call__(self, model, context):
         """The largest effective tension of each object that the file's line names."""
         import OrcFxAPI
 
         period, end = OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA
         largest = {
             name: float(model[name].TimeHistory("Effective tension", period, end).max())
-            for name in self.objects[visit.file]
+            for name in self.objects[context.file]
         }
-        visit.clock.enter(Phase.WRITE)
+        context.clock.enter(Phase.WRITE)
         text = "".join(f"{name} {value!r}\n" for name, value in largest.items())
-        table = f"{visit.batch}_{visit.file.stem}.txt"
+        table = f"{context.batch}_{context.file.stem}.txt"
         (self.folder / table).write_text(text)
         return Extracted({"table": table, "largest": largest})
 
@@ -90,6 +90,7 @@ class ExtremesBatch(Batch):
 class ExtremesSource(Source):
     """`.extremes` files."""
 
+    suffixes = frozenset({".extremes"})
     packages = ("PyYAML",)
     code = ("extremes_package",)
     reasons = {"objects": "other objects are asked for"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import orcabatch
+from orcabatch import cli
 from orcabatch.batch import sources
 from orcabatch.batch.request import Options
 
@@ -78,3 +79,9 @@ def test_the_first_source_that_claims_reads(orcaflex, asked):
     assert sources.read_request(asked, Options(planning=True)).batches[0].label == "extremes of winter"
     with pytest.raises(TypeError, match=r"\.sim files without a function"):
         orcabatch.run_batch([asked, asked.with_suffix(".sim")], progress=False)
+
+
+def test_the_command_line_takes_its_files(orcaflex, asked, sims, capsys):
+    """Which files a command understands, the sources say."""
+    assert cli.main(["plan", str(asked), "performance.orcaflex=simulated"]) == 0
+    assert f"{len(sims)} of {len(sims)} files to run" in capsys.readouterr().out

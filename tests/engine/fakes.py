@@ -91,10 +91,16 @@ class Say:
     late_exit: BaseException | None = None
 
 
+LOOKS = 60_000
+"""Some minutes: longer than any test waits for a file that is to come."""
+
+
 def wait_for(path: str) -> None:
-    """Wait until the file is there, without being in anybody's way."""
+    """Wait until the file is there, without being in anybody's way; a gate of a run that hangs opens at last."""
     never = threading.Event()
-    while not Path(path).exists():
+    for _ in range(LOOKS):
+        if Path(path).exists():
+            return
         never.wait(0.005)
 
 

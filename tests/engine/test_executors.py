@@ -38,7 +38,9 @@ EXECUTORS: dict[str, dict[str, Any]] = {
 `pairs` is the tests' own."""
 DASK = pytest.param("dask", marks=dask_cluster.MARKS)
 ALL = [DASK if name == "dask" else name for name in EXECUTORS]
-MANY = [name for name in ALL if name not in ("serial", "pairs")]
+ONE_BY_ONE = {"serial", "pairs"}
+"""They do a file at a time: none of theirs can wait for another."""
+MANY = [name for name in ALL if name is DASK or name not in ONE_BY_ONE]
 LONG = bool(os.environ.get("ORCABATCH_LONG"))
 LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4)
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from orcabatch.batch.request import Options, ReadBatch, Request
 
 SOURCES = ["orcabatch.digitalmodel.source", "orcabatch.batch.functions"]
-"""Modules with a `SOURCE`, in the order in which they are asked. Names, so that none is imported before it is asked."""
+"""Modules with a `SOURCE`, in the order in which they are asked; that of functions takes any list of files, is last.
+
+Names, so that none is imported before it is asked.
+"""
 
 Given = MutableMapping[str, Any] | list[Path]
 """What `run_batch` is given: a configuration in memory, or names of files."""
@@ -33,11 +36,13 @@ class Source(ABC):
     """One kind of thing that `run_batch` understands.
 
     Attributes:
+        suffixes: of the files that it reads, for the command line.
         packages: distributions whose versions decide what a result is, beside `orcabatch.versions.DECISIVE`.
         code: packages of modules whose source decides what a result is, our own: an edited clone has no new version.
         reasons: why a file is done again, by the key of `Batch.determinants` that changed; `{first}` is the first file.
     """
 
+    suffixes: frozenset[str] = frozenset()
     packages: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     reasons: Mapping[str, str] = {}

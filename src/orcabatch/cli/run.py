@@ -12,11 +12,10 @@ from typing import Any
 from orcabatch.batch import BatchResult, carry_out
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import failure_text, warnings_text
-from orcabatch.batch.sources import read_request
+from orcabatch.batch.sources import read_request, sources
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.digitalmodel.check.verdict import MARK
 from orcabatch.digitalmodel.overrides import parse_overrides
-from orcabatch.digitalmodel.source import YAML_SUFFIXES
 from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable
@@ -72,7 +71,8 @@ def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, 
     """
     parser = options_parser(command)
     arguments, rest = parser.parse_known_args(list(words))
-    files = [Path(word) for word in rest if Path(word).suffix.lower() in YAML_SUFFIXES and "=" not in word]
+    suffixes = {suffix for source in sources() for suffix in source.suffixes}
+    files = [Path(word) for word in rest if Path(word).suffix.lower() in suffixes and "=" not in word]
     others = [word for word in rest if Path(word) not in files or "=" in word]
     ours = [option for action in parser._actions for option in action.option_strings]
     overrides = parse_overrides(others, options=ours)

@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from orcabatch.digitalmodel.finished import FinishedBatch
     from orcabatch.settings import Settings
 
-YAML_SUFFIXES = {".yml", ".yaml"}
-
 
 class DigitalModelSource(Source):
     """YAMLs, several of them under one budget, or a cfg mapping; a function may take digitalmodel's place."""
 
+    suffixes = frozenset({".yml", ".yaml"})
     code = ("orcabatch.digitalmodel",)
     reasons: Mapping[str, str] = {
         "configuration": "the configuration changed",
@@ -64,7 +63,7 @@ SOURCE = DigitalModelSource()
 
 
 def _is_yaml(path: Path) -> bool:
-    return path.suffix.lower() in YAML_SUFFIXES
+    return path.suffix.lower() in DigitalModelSource.suffixes
 
 
 @dataclass(frozen=True, slots=True)
