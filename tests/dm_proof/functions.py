@@ -53,7 +53,8 @@ def classes(module: Any) -> Any:
         __slots__ = ("mine",)
 
     class Hooked(module.OrcaFlexLineObject):
-        pass
+        def TimeHistory(self, *args: Any) -> Any:  # noqa: N802 - OrcFxAPI's name
+            return super().TimeHistory(*args) * getattr(_LOCAL, "unit", 1.0)
 
     # A hook is of the whole process: what other threads' files print meanwhile must not tell.
     Hooked.__name__ = "OrcaFlexLineObject"
@@ -341,7 +342,7 @@ def leave(now: Now, what: str) -> Any:
 
 
 def hook(now: Now, name: str) -> Any:
-    """A class hook, added and taken out while the file is open."""
+    """A class hook, added and taken out while the file is open; its class answers in a unit that changes meanwhile."""
     mine = classes(api()).Hooked
     before = now.model[name]
 
@@ -351,8 +352,12 @@ def hook(now: Now, name: str) -> Any:
     api().Model.addOrcaFlexObjectClassHook(line_class)
     try:
         during = now.model[name]
-        return isinstance(during, mine), during.name, during == before, _peak(during, "X")
+        peaks = []
+        for _LOCAL.unit in (1.0, 2.0, 1.0):
+            peaks += [_peak(during, "X"), _peak(now.model[name], "X")]
+        return isinstance(during, mine), during.name, during == before, peaks
     finally:
+        _LOCAL.unit = 1.0
         api().Model.removeOrcaFlexObjectClassHook(line_class)
 
 

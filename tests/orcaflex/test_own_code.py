@@ -81,8 +81,9 @@ def test_all_that_answers_is_orcfxapis_own_where_nobody_changed_it(orcaflex):
         owners.release()
 
 
-def test_a_class_of_the_users_that_changes_one_variable_is_asked_singly(orcaflex, sims):
-    """Its override is called for every question; objects of other classes are asked jointly as before."""
+def test_a_class_of_the_users_that_changes_one_variable_is_asked_singly(orcaflex, sims, caplog):
+    """Its override is called for every question, which the log says; others are asked jointly as before."""
+    caplog.set_level("INFO")
 
     class Clockwise(orcaflex.OrcaFlexVesselObject):
         def TimeHistory(self, v, p=None, e=None):
@@ -92,6 +93,9 @@ def test_a_class_of_the_users_that_changes_one_variable_is_asked_singly(orcaflex
     with hooked(orcaflex, lambda kind, base: Clockwise if kind == orcaflex.otVessel else base):
         results = same_as_plain(orcaflex, sims(4), functools.partial(histories, orcaflex))
     assert all(report.used_joint_answers for *_, report in results[1:])
+    said = [text for text in caplog.messages if "is not OrcFxAPI's own" in text]
+    assert len(said) == 2  # once in each of two runs
+    assert all(text.startswith("TimeHistory of ") and "Clockwise" in text for text in said)
 
 
 @pytest.mark.parametrize("where", ["OrcaFlexObject", "OrcaFlexVesselObject"])
