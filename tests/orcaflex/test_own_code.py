@@ -258,6 +258,7 @@ REPLACED = {
     "GetMultipleTimeHistories, wrapped": ("", "GetMultipleTimeHistories", lambda f: functools.wraps(f)(_twice(f))),
     "helper": ("HelperMethods", "TimeDomainTimeHistory", lambda f: staticmethod(_twice(f))),
     "sample times": ("HelperMethods", "TimeDomainSampleTimes", lambda f: staticmethod(_twice(f))),
+    "export": ("", "_GetSampleTimes", lambda f: lambda *args: (f(*args), args[2].__iadd__(100))[0]),
     "GetData": (
         "DataObject",
         "GetData",

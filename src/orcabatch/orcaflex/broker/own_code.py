@@ -167,7 +167,7 @@ class OwnCode:
             if callable(value := getattr(owner, name, None))
             and not name.startswith("__")
             and not (isinstance(value, type) and issubclass(value, _NOT_CODE))
-            and self._origin(value) not in _LIBRARIES
+            and (isinstance(value, EXPORT) or self._origin(value) not in _LIBRARIES)
         }
 
 
