@@ -44,10 +44,15 @@ def failing_on_two(model):
     return largest_tension(model)
 
 
-def squares_in_a_pool(model):
-    """A function that has a pool of its own."""
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        return pool.map(abs, [-1, -2])
+def ending_a_fork(model):
+    """A function that forks a process, and ends it as `multiprocessing.Pool` does."""
+    process = multiprocessing.get_context("fork").Process(target=signal.pause)
+    process.start()
+    process.terminate()
+    process.join(60)
+    code = process.exitcode
+    process.kill()
+    return code
 
 
 @pytest.mark.parametrize("executor", ["serial", "threads"])
@@ -183,13 +188,13 @@ def test_what_a_failing_function_had_in_hand_goes_with_its_file(orcaflex, sims, 
 @FORKS
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("executor", ["serial", "threads"])
-def test_a_pool_inside_a_function_can_be_ended(orcaflex, sims, executor):
-    """Its processes inherit the run's handlers: SIGTERM, which ends them, must not be heard for a run elsewhere."""
+def test_a_process_that_a_function_forks_can_be_ended(orcaflex, sims, executor):
+    """It inherits the run's handlers: SIGTERM ends it all the same, and is not heard for a run that is elsewhere."""
     result = orcabatch.run_batch(
-        sims[:2], postprocess=squares_in_a_pool, orcaflex="simulated", progress=False,
+        sims[:2], postprocess=ending_a_fork, orcaflex="simulated", progress=False,
         performance={"executor": executor, "threading": {"max_threads": 1}},
     )  # fmt: skip
-    assert result.values == [[1, 2], [1, 2]]
+    assert result.values == [-signal.SIGTERM] * 2
 
 
 SCRIPT = """

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -40,7 +41,11 @@ class StopSignal:
         self._wake = wake
         self._listening = False
         self._before: dict[int, Any] = {}
-        self._pid = os.getpid()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The signals that it listens to."""
+        return tuple(self._before)
 
     def ask(self, level: int = 1) -> None:
         """Ask for at least this level."""
@@ -55,10 +60,12 @@ class StopSignal:
             if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
                 self._before[number] = signal.signal(number, self._came)
         self._listening = True
+        _installed.add(self)
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""
         self._listening = False
+        _installed.discard(self)
         if threading.current_thread() is not threading.main_thread():
             return
         for number, handler in self._before.items():
@@ -66,9 +73,7 @@ class StopSignal:
                 signal.signal(number, handler)
 
     def _came(self, signum: int, _frame: FrameType | None) -> None:
-        # A process that the post-process forks (`multiprocessing.Pool`) inherits this handler: there it steps aside, or
-        # nobody could end that process.
-        if not self._listening or os.getpid() != self._pid:
+        if not self._listening:
             self._pass_on(signum)
             return
         self.level += 1
@@ -78,9 +83,38 @@ class StopSignal:
             raise KeyboardInterrupt
 
     def _pass_on(self, signum: int) -> None:
-        """Put back what was there before, and deliver: here it is not ours to hear.
-
-        A run that overlapped with this one may have put this handler back after its end.
-        """
+        """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""
         signal.signal(signum, self._before.get(signum, signal.SIG_DFL))
         signal.raise_signal(signum)
+
+
+_installed: weakref.WeakSet[StopSignal] = weakref.WeakSet()
+
+
+_masks = threading.local()
+
+
+def _hold_signals() -> None:
+    """Before a fork: a signal that came before the new process has stepped aside would be lost there."""
+    numbers = [number for stop in _installed for number in stop.numbers]
+    _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if numbers else None
+
+
+def _let_signals_come() -> None:
+    before = getattr(_masks, "before", None)
+    if before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _step_aside() -> None:
+    """Give the signals back in a process that the post-process has forked (`multiprocessing.Pool`).
+
+    It inherits the run's handlers, but no run: SIGTERM would be heard by nobody, and nobody could end it.
+    """
+    for stop in list(_installed):
+        stop.restore()
+    _let_signals_come()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_step_aside)

@@ -264,9 +264,12 @@ class ProcessExecutor(Executor):
         )
 
     def limits_of_all(self, limits: Limits, files: int) -> Limits:
-        """As many processes as there may be, with as many threads."""
+        """As many processes as there may be, with as many threads; files wait a moment for one of their own."""
         seats = replace(
-            limits.seats, processes=self._options.processes, threads_per_process=self._options.threads_per_process
+            limits.seats,
+            processes=self._options.processes,
+            threads_per_process=self._options.threads_per_process,
+            spread=limits.seats.scope == "process",
         )
         return replace(limits, seats=seats)
 
