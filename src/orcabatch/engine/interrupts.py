@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -91,30 +92,26 @@ class StopSignal:
 _installed: weakref.WeakSet[StopSignal] = weakref.WeakSet()
 
 
-_masks = threading.local()
+if sys.platform != "win32":  # where nothing forks
+    _masks = threading.local()
 
+    def _hold_signals() -> None:
+        """Before a fork: a signal that came before the new process has stepped aside would be lost there."""
+        numbers = [number for stop in _installed for number in stop.numbers]
+        _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if numbers else None
 
-def _hold_signals() -> None:
-    """Before a fork: a signal that came before the new process has stepped aside would be lost there."""
-    numbers = [number for stop in _installed for number in stop.numbers]
-    _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers) if numbers else None
+    def _let_signals_come() -> None:
+        before = getattr(_masks, "before", None)
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def _step_aside() -> None:
+        """Give the signals back in a process that the post-process has forked (`multiprocessing.Pool`).
 
-def _let_signals_come() -> None:
-    before = getattr(_masks, "before", None)
-    if before is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        It inherits the run's handlers, but no run: SIGTERM would be heard by nobody, and nobody could end it.
+        """
+        for stop in list(_installed):
+            stop.restore()
+        _let_signals_come()
 
-
-def _step_aside() -> None:
-    """Give the signals back in a process that the post-process has forked (`multiprocessing.Pool`).
-
-    It inherits the run's handlers, but no run: SIGTERM would be heard by nobody, and nobody could end it.
-    """
-    for stop in list(_installed):
-        stop.restore()
-    _let_signals_come()
-
-
-if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_step_aside)
