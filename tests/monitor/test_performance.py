@@ -237,7 +237,7 @@ def test_a_batch_of_tiny_loads_under_the_lock_is_not_io_bound():
 
 def test_a_batch_that_fills_its_cores_is_cpu_bound():
     """Native code without the lock; a hundredth of a core is allowed, so that other programs do not matter."""
-    monitor = measured(Work(load=lambda: native(40_000), extract=lambda: native(40_000)), threads=4, cpus=0.01)
+    monitor = measured(Work(load=lambda: native(300_000), extract=lambda: native(300_000)), threads=4, cpus=0.01)
     assert monitor.analyze_bottlenecks() == "CPU_BOUND"
 
 
