@@ -36,7 +36,7 @@ def usable_temporary(asked: str | None) -> tuple[Path, str]:
 
 
 _lock = threading.Lock()
-_open: list[object] = []
+_open = 0
 _before: tuple[dict[str, str | None], str | None] = ({}, None)
 
 
@@ -47,19 +47,18 @@ def temporary_files_in(folder: Path) -> Iterator[None]:
     Blocks may overlap in any order: the folder of the one that began last counts, and what was there before the first
     is there again after the last.
     """
-    global _before  # noqa: PLW0603 - the environment is the process's own, and so is what it was
-    mark = object()
+    global _open, _before  # noqa: PLW0603 - the environment is the process's own, and so is what it was
     with _lock:
         if not _open:
             _before = {name: os.environ.get(name) for name in NAMES}, tempfile.tempdir
-        _open.append(mark)
+        _open += 1
         os.environ.update(dict.fromkeys(NAMES, str(folder)))
         tempfile.tempdir = str(folder)
     try:
         yield
     finally:
         with _lock:
-            _open.remove(mark)
+            _open -= 1
             if not _open:
                 _put_back()
 

@@ -397,16 +397,7 @@ class Dispatcher:
         if level <= self._stop_level:
             return
         self._stop_level = level
-        count = len(self._running)
-        what = f"{count} file{'s' if count != 1 else ''} still being worked on" if count else "nothing runs any more"
-        text = (
-            f"stopping: {what}; what runs is finished and written, nothing new is started (Ctrl-C once more leaves at "
-            "once)"
-            if level == 1
-            else "leaving at once"
-        )
-        _log.info(text)
-        self._tell("warning", text=text, stopping=True)
+        self._warn(task_state.draining(len(self._running)) if level == 1 else "leaving at once", stopping=True)
         # What a worker has not begun comes back at once: the run ends with the file that is loaded, not with the next.
         if level == 1:
             self._events.append(scheduler_messages.StopAsked(self._now(), 1))
@@ -612,6 +603,6 @@ class Dispatcher:
     def _tell(self, kind: str, index: int = -1, **data: object) -> None:
         self._event_log.tell(kind, self._now(), index, **data)
 
-    def _warn(self, text: str, index: int = -1) -> None:
+    def _warn(self, text: str, index: int = -1, **data: object) -> None:
         _log.info(text)
-        self._tell("warning", index, text=text)
+        self._tell("warning", index, text=text, **data)

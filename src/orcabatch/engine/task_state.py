@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import scheduler_messages
 from orcabatch.engine.executor import Finished
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
+from orcabatch.text import plural
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -190,6 +191,14 @@ def crashed(message: str, tries: int) -> Failure:
     """The worker ended with the file in its hands."""
     times = f" (tried {tries} times)" if tries > 1 else ""
     return Failure(Cause.CRASH, f"{message}{times}", "the other files are not affected; look at this one alone")
+
+
+def draining(running: int) -> str:
+    """What is said as soon as the run is asked to stop, while so many files are worked on."""
+    what = f"{plural(running, 'file')} still being worked on" if running else "nothing runs any more"
+    return (
+        f"stopping: {what}; what runs is finished and written, nothing new is started (Ctrl-C once more leaves at once)"
+    )
 
 
 def interrupted(left: bool) -> str:
