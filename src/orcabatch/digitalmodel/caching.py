@@ -231,7 +231,7 @@ def respelled(result: FileResult, item: Any, folder: str) -> FileResult:
     if result.record is None:
         return result
     record, series = result.record, result.record["time_series"]
-    groups = [{**group, "data": os.path.join(folder, Path(group["data"]).name)} for group in series["groups"]]  # noqa: PTH118
+    groups = [{**group, "data": os.path.join(folder, Path(group["data"]).name)} for group in series["groups"]]  # noqa: PTH118 - spelled as digitalmodel joins it
     return replace(result, record={**record, "time_series": {**series, "groups": groups}, "file_name": item})
 
 

@@ -245,8 +245,8 @@ def _analysis(cfg: Mapping[str, Any], yaml_name: str, basename: str, now: dateti
         "DefaultInputFile": cfg.get("default_yaml"),
         "CustomInputFile": yaml_name,
         "result_folder": result_folder,
-        "result_data_folder": os.path.join(result_folder, "Data"),  # noqa: PTH118
-        "result_plot_folder": os.path.join(result_folder, "Plot"),  # noqa: PTH118
+        "result_data_folder": os.path.join(result_folder, "Data"),  # noqa: PTH118 - spelled as digitalmodel joins it
+        "result_plot_folder": os.path.join(result_folder, "Plot"),  # noqa: PTH118 - spelled as digitalmodel joins it
         "fe_folder": _lookup(cfg, "Analysis.fe_folder") or _result_folder(root, None),
     }
 

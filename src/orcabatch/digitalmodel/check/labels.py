@@ -153,7 +153,7 @@ def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, wi
     separators = "/\\" if windows else "/"
     names = [f"{prefix}_{label}.csv" for prefix in prefixes]
     if any(separator in name for separator in separators for name in names):
-        places = [os.path.join(folder, name) for name in names]  # noqa: PTH118
+        places = [os.path.join(folder, name) for name in names]  # noqa: PTH118 - spelled as digitalmodel joins it
         plain = [os.path.normpath(place) for place in places]
         inside = all(PurePath(place).is_relative_to(os.path.normpath(folder)) for place in plain)
         # Windows takes `a/..` away before it looks; elsewhere `a` must be there.
