@@ -9,11 +9,13 @@ holds a live exception, a model or a handle, so it crosses processes and can be 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
+
+from orcabatch.text import shortened_list
 
 FILE_MARK = "<file>"
 
@@ -193,7 +195,20 @@ def grouped_failures(outcomes: Iterable[FileOutcome]) -> list[dict[str, Any]]:
         )
         group["count"] += 1
         group["files"].append(str(outcome.file))
+    for group in groups.values():
+        group["message"] = with_names(group["message"], [name_in(file) for file in group["files"]])
     return sorted(groups.values(), key=lambda group: -group["count"])
+
+
+def with_names(message: str, names: Sequence[str]) -> str:
+    """A general message with the names of the files that it is about in place of `<file>`; they are said once."""
+    first = message.replace(FILE_MARK, shortened_list(names), 1)
+    return first.replace(FILE_MARK, names[0] if len(names) == 1 else "the file")
+
+
+def name_in(path: str) -> str:
+    """The name of a file in a path, of Windows or another system."""
+    return PureWindowsPath(path).name or path
 
 
 def general_message(outcome: FileOutcome) -> str:

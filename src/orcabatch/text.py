@@ -70,6 +70,31 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:head]}...{text[len(text) - (most - 3 - head) :]}"
 
 
+def told_apart(names: Sequence[str], most: int) -> list[str]:
+    """Names within `most` characters, each by what distinguishes it: what all begin and end with is cut first."""
+    if all(len(name) <= most for name in names):
+        return list(names)
+    start = _common(names) if len(names) > 1 else 0
+    end = _common([name[start:][::-1] for name in names]) if len(names) > 1 else 0
+    return [name if len(name) <= most else _own(name, start, len(name) - end, most) for name in names]
+
+
+def _common(names: Sequence[str]) -> int:
+    """How many letters all begin with, up to the last place where a part of a name ends."""
+    first, last = min(names), max(names)
+    same = next((n for n, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    return max(first.rfind(mark, 0, same) for mark in "_- .") + 1
+
+
+def _own(name: str, start: int, end: int, most: int) -> str:
+    """The part of a name from `start` to `end`, with as much as there is room for of what follows, then precedes."""
+    if end - start + 3 * (start > 0) + 3 * (end < len(name)) > most:
+        return shortened(name[start:end], most)
+    if len(name) - start + 3 <= most:
+        return f"...{name[len(name) - most + 3 :]}"
+    return f"{'...' * (start > 0)}{name[start:end]}..."
+
+
 def printable(text: str) -> str:
     """The text without control characters, which a file name may hold and a terminal would obey."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

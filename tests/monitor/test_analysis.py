@@ -8,10 +8,11 @@ import pytest
 
 from monitor.batches import HOSTILE_NAMES, batch_metrics
 from monitor.making import failed, outcome
+from orcabatch.batch.result import BatchResult
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence, explanation, findings, mean, ordered
 from orcabatch.monitor.file_costs import Machine, lower_bound
 from orcabatch.monitor.jsonable import flattened
-from orcabatch.monitor.notebook import plot_resources, plot_timeline, result_html, table_html
+from orcabatch.monitor.notebook import failed_html, plot_resources, plot_timeline, result_html, table_html
 from orcabatch.outcome import FileOutcome, Status, Usage
 
 
@@ -168,6 +169,17 @@ def test_a_result_shows_itself_small_and_escaped():
 def test_an_empty_result_shows_itself():
     """Nothing to run."""
     assert "no files" in result_html([])
+
+
+def test_failed_files_are_a_table_with_their_names():
+    """What a notebook shows of `result.failed`: each by its name and reason; equal reasons also together."""
+    outcomes = [failed(n, error=f"case {n}.sim: no object 'Line 7'") for n in range(3)]
+    shown = BatchResult((*outcomes, outcome(3)), plan=None).failed._repr_html_()
+    assert '<td style="text-align:left">case 0.sim, case 1.sim, case 2.sim: no object' in shown
+    assert shown.count("case 2.sim</td>") == 1
+    assert "case 3.sim" not in shown
+    assert "&lt;file&gt;" not in shown
+    assert "Every file has its results." in failed_html(())
 
 
 def test_files_that_were_skipped_are_counted_as_such():

@@ -16,6 +16,7 @@ from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import MOST_ROWS, Screen, dashboard_lines
 from orcabatch.monitor.displays import status_text
 from orcabatch.monitor.tracker import Tracker
+from orcabatch.text import told_apart
 
 HOSTILE = "a\x1b[31m\nvery long name of a simulation with a wave of hundred years from south west.sim"
 
@@ -59,7 +60,7 @@ def test_it_says_what_the_engineer_looks_for():
     tracker.apply(RunEvent("phase", 44.0, 60, {"phase": "extract"}))
     text = "\n".join(dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Screen(120)))
     for part in (
-        "20 of 200 files done, 1 failed, 45 running",
+        "20 of 200 files, 10% of the bytes, 1 failed, 45 running",
         "65%  memory of 256 GB, cap 80%",
         "88%  CPU",
         "Disk 830 MB/s",
@@ -77,7 +78,7 @@ def test_a_small_terminal_keeps_what_matters_most():
     tracker = tracker_with(45)
     lines = dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(80, rows=3))
     assert len(lines) == 3
-    assert "20 of 200 files done" in lines[1]
+    assert "20 of 200 files, 10% of the bytes" in lines[1]
 
 
 SCRIPT = """
@@ -148,7 +149,7 @@ def test_in_a_real_terminal_no_line_is_wider_than_it(width, kind, name):
     assert f"type: {name}" in written
     assert max(len(line) for line in lines) <= width
     assert written.count("\x1b[?25l") == written.count("\x1b[?25h") == 1
-    assert "5 of 40 files done" in written
+    assert "5 of 40 files, 12% of the bytes" in written
 
 
 @pytest.mark.parametrize("kind", ["bar", "live"])
@@ -164,7 +165,7 @@ def test_without_colour_it_says_the_same(kind):
     """NO_COLOR is heeded: no colour code is written."""
     written = in_a_terminal(kind, 80, NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", written)
-    assert "5 of 40 files done" in written
+    assert "5 of 40 files, 12% of the bytes" in written
 
 
 def test_a_dumb_terminal_gets_lines():
@@ -191,10 +192,28 @@ def test_a_narrow_terminal_keeps_counts_and_time():
     tracker = tracker_with(45)
     shot = tracker.snapshot()
     wide = status_text(shot)
-    assert wide.startswith("20 of 200 files done, 1 failed, 45 running, 11.5 GB of 115 GB, ")
+    assert wide.startswith("20 of 200 files, 10% of the bytes, 1 failed, 45 running, 11.5 GB of 115 GB, ")
     assert wide.endswith(" left")
-    narrow = status_text(shot, 70)
-    assert narrow.startswith("20 of 200 files done, 1 failed, 45 running, about ")
+    narrow = status_text(shot, 80)
+    assert narrow.startswith("20 of 200 files, 10% of the bytes, 1 failed, 45 running, about ")
+    assert status_text(shot, 60).startswith("20 of 200 files, 10%, 1 failed, 45 running, about ")
+
+
+def test_names_are_cut_where_they_are_alike():
+    """At 80 columns every name of a batch that differs in its middle is still told from the others."""
+    names = [
+        f"fsts_l015_hwl_125km3_l100_pb_{years:03d}yr__cl_{heading:03d}deg.sim"
+        for years in (5, 100)
+        for heading in range(0, 360, 45)
+    ]
+    for width in (14, 20, 38, 50):
+        cut = told_apart(names, width)
+        assert len(set(cut)) == len(names)
+        assert all(len(name) <= width for name in cut)
+    assert told_apart(names, 38)[0] == "...125km3_l100_pb_005yr__cl_000deg.sim"
+    assert told_apart(names, 100) == names
+    assert told_apart(names[:1], 20) == ["fsts_l01...00deg.sim"]
+    assert told_apart([], 5) == []
 
 
 def test_it_says_what_the_next_file_waits_for():

@@ -204,8 +204,8 @@ def test_lines_say_beginning_end_and_every_ten_seconds_at_most():
     show(Lines(stream))
     lines = stream.getvalue().splitlines()
     _, _events, makespan_s = simulated_run(1, files=30, workers=4)
-    assert lines[0].startswith("orcabatch: 0 of 30 files done")
-    assert "30 of 30 files done" in lines[-1]
+    assert lines[0].startswith("orcabatch: 0 of 30 files, 0% of the bytes")
+    assert "30 of 30 files, 100% of the bytes" in lines[-1]
     assert "finished after" in lines[-1]
     assert len(lines) <= makespan_s / 10 + 2
     assert "\x1b" not in stream.getvalue()
@@ -311,7 +311,10 @@ def test_a_notebook_gets_one_bar_that_is_replaced(monkeypatch):
 def test_the_bar_of_a_notebook_says_it_in_text_too():
     """Readable without colours."""
     shot = Snapshot(10.0, 4, 2, 1, 2, 400, 200, 20.0, 12.0, False, False)
-    assert "50% - 2 of 4 files done, 1 failed, 2 running, 200 B of 400 B, 20 B/s, about 12 s left" in bar_html(shot)
+    assert (
+        "50% - 2 of 4 files, 50% of the bytes, 1 failed, 2 running, 200 B of 400 B, 20 B/s, about 12 s left"
+        in bar_html(shot)
+    )
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,8 @@ def test_it_says_what_happened(batches):
     assert "Advice:" in said
     assert "It could not have been done in less than" in said
     assert "7 files: exception" in said
-    assert "<file>: no object named 'Line 7'" in said
+    assert "_0001.sim, fsts_l015_hwl_ncl_000deg_0075.sim" in said
+    assert "<file>" not in said
     assert "Free a licence seat" in said
     assert "the simulation is incomplete" in said
     assert "464 files in both runs" in said

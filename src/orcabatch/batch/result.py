@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.table import Row, beside, column_names, file_names, table
 from orcabatch.errors import BatchError, SourceError
-from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, without_file_name
+from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, with_names, without_file_name
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.text import shortened_list
 
@@ -56,7 +56,7 @@ class BatchResult:
     @property
     def failed(self) -> tuple[FileOutcome, ...]:
         """The outcomes without results: failed files, and those cancelled by an interruption."""
-        return tuple(outcome for outcome in self.outcomes if not outcome.ok)
+        return FailedFiles(outcome for outcome in self.outcomes if not outcome.ok)
 
     @property
     def values(self) -> list[Any]:
@@ -216,6 +216,17 @@ class BatchResult:
         return result_html(self.outcomes, self.notices)
 
 
+class FailedFiles(tuple[FileOutcome, ...]):
+    """Outcomes without results; in a notebook a table of them."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from orcabatch.monitor.notebook import failed_html
+
+        return failed_html(self)
+
+
 def last_attempts(outcomes: Iterable[FileOutcome]) -> tuple[FileOutcome, ...]:
     """The last attempt of every file and batch, in input order."""
     latest: dict[tuple[int, str], FileOutcome] = {}
@@ -237,7 +248,7 @@ def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) 
         names = [outcome.file.name for outcome in outcomes]
         said = reason if len(outcomes) > 1 else outcomes[0].error or reason
         said = said.removeprefix(f"{FILE_MARK}: ").removeprefix(f"{names[0]}: ")
-        lines.append(f"  {shortened_list(names, most=named)}: {said}")
+        lines.append(f"  {shortened_list(names, most=named)}: {with_names(said, names)}")
     return "\n".join(lines)
 
 
@@ -250,7 +261,7 @@ def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3, retries: b
         for reason in outcome.retried if retries else ():
             said = " ".join(without_file_name(reason, outcome.file).split()).removeprefix(f"{FILE_MARK}: ")
             about[f"tried again: {said}"].append(outcome.file.name)
-    return [f"{shortened_list(names, most=named)}: {warning}" for warning, names in about.items()]
+    return [f"{shortened_list(names, most=named)}: {with_names(warning, names)}" for warning, names in about.items()]
 
 
 def _spread(value: Any) -> Mapping[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable
-from orcabatch.text import utf8
+from orcabatch.text import duration, utf8
 
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences.",
@@ -29,6 +30,7 @@ _WHAT = {
 
 def main(words: list[str]) -> int:
     """Run the batch and say where everything is; 1 when files failed."""
+    began = time.perf_counter()
     arguments, files, overrides = understood("run", words)
     if arguments.verbose:
         logging.getLogger("orcabatch").setLevel(logging.DEBUG)
@@ -37,7 +39,7 @@ def main(words: list[str]) -> int:
     request = request_of(files, arguments, overrides)
     result = carry_out(request, progress=_progress(arguments))
     if not arguments.quiet:
-        print(summary(result))
+        print(summary(result, time.perf_counter() - began))
     else:
         for line in (*_suspicious(result), *_of_files(result, retries=False)):
             print(line, file=sys.stderr)
@@ -120,11 +122,11 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
     return read_request(list(files), options)
 
 
-def summary(result: BatchResult) -> str:
-    """What was done, what failed and why, and where everything is."""
+def summary(result: BatchResult, took_s: float) -> str:
+    """What was done, what failed and why, and where everything is; `took_s` is the wall time of the command."""
     done = sum(outcome.ok for outcome in result.outcomes)
     known = sum(outcome.status is Status.SKIPPED for outcome in result.outcomes)
-    lines = [f"{done} of {len(result.outcomes)} files done in {result.metrics['wall_s']:.1f} s."]
+    lines = [f"{done} of {len(result.outcomes)} files done in {duration(took_s)}."]
     lines += [f"{known} of them are unchanged since an earlier run (--fresh does them again)."] if known else []
     lines += _suspicious(result)
     lines += [f"note: {warning}" for warning in result.warnings if not warning.startswith(MARK)]

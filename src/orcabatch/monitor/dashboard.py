@@ -8,11 +8,12 @@ ones stand for them. Needs no colour.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from orcabatch.monitor.displays import Tracked, status_text, terminal
-from orcabatch.text import and_more, duration, printable, shortened, size
+from orcabatch.text import and_more, duration, printable, shortened, size, told_apart
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -78,9 +79,8 @@ def _memory(state: RunState, screen: Screen, cells: int) -> str:
         return f"{screen.gauge(0, cells)}   ?   memory not measured yet"
     used = state.memory_used_bytes / total
     cap = f", cap {state.cap_percent:g}%" if state.cap_percent else ""
-    return (
-        f"{screen.gauge(used, cells)} {used:4.0%}  memory of {size(total)}{cap}, {size(state.reserved_bytes)} reserved"
-    )
+    set_aside = f"{size(state.reserved_bytes)} for files in work"
+    return f"{screen.gauge(used, cells)} {used:4.0%}  memory of {size(total)}{cap}, {set_aside}"
 
 
 def _flow(state: RunState) -> str:
@@ -95,18 +95,23 @@ def _workers(state: RunState, space: int, screen: Screen) -> list[str]:
     if not running or space < 1:
         return []
     if len(running) <= space:
-        return [_worker(each, state.now_s, screen) for each in running]
+        return _lines_of(running, state.now_s, screen)
     shown, rest = running[: space - 1], running[space - 1 :]
     phases = Counter(each.phase for each in rest)
     phased = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
-    return [*(_worker(each, state.now_s, screen) for each in shown), f"{and_more(len(running), len(shown))}: {phased}"]
+    return [*_lines_of(shown, state.now_s, screen), f"{and_more(len(running), len(shown))}: {phased}"]
 
 
-def _worker(running: Running, now_s: float, screen: Screen) -> str:
-    who = shortened(running.worker, 12)
+def _lines_of(running: Sequence[Running], now_s: float, screen: Screen) -> list[str]:
+    starts = [_worker(each, now_s) for each in running]
+    room = screen.width - max(map(len, starts), default=0)
+    names = told_apart([printable(each.file) for each in running], max(room, 6))
+    return [start + name for start, name in zip(starts, names, strict=True)]
+
+
+def _worker(running: Running, now_s: float) -> str:
     had = duration(max(now_s - running.started_s, 0.0))
-    start = f"{who:<12} {running.phase:<8} {had:>11} {size(running.size_bytes):>8}  "
-    return start + shortened(printable(running.file), max(screen.width - len(start), 6))
+    return f"{shortened(running.worker, 12):<12} {running.phase:<8} {had:>11} {size(running.size_bytes):>8}  "
 
 
 class Dashboard(Tracked):

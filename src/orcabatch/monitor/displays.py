@@ -108,8 +108,10 @@ class Callback(Tracked):
 
 
 def status_text(shot: Snapshot, width: int | None = None) -> str:
-    """The run in one line of text; where the width is short, bytes and rate are left out first."""
-    counts = [f"{shot.done} of {plural(shot.total, 'file')} done"]
+    """The run in one line of text; where the width is short, size and rate are left out first."""
+    counts = [f"{shot.done:,} of {plural(shot.total, 'file')}"]
+    if shot.total_bytes:
+        counts.append(f"{shot.share:.0%} of the bytes")
     if shot.failed:
         counts.append(f"{shot.failed} failed")
     if shot.running:
@@ -126,7 +128,8 @@ def status_text(shot: Snapshot, width: int | None = None) -> str:
         times.append(f"about {duration(shot.remaining_s)} left")
     while amounts and width is not None and len(", ".join([*counts, *amounts, *times])) > width:
         amounts.pop()
-    return ", ".join([*counts, *amounts, *times])
+    said = ", ".join([*counts, *amounts, *times])
+    return said if width is None or len(said) <= width else said.replace(" of the bytes", "")
 
 
 class Lines(Tracked):

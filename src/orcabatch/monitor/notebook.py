@@ -55,10 +55,7 @@ def result_html(outcomes: Sequence[FileOutcome], notices: Sequence[Notice] = ())
     if notices:
         said = [(notice.text, notice.remedy) for notice in notices]
         parts.append(table_html(("what", "what to do"), said, caption="Done without a word, as digitalmodel does it"))
-    failures = grouped_failures(outcomes)
-    if failures:
-        rows = [(group["count"], group["cause"], group["message"]) for group in failures]
-        parts.append(table_html(("files", "cause", "what happened"), rows, caption="Files without results"))
+    parts.append(_failures_html(outcomes))
     body = table_html(
         ("file", "batch", "status", "size", "seconds", *(str(phase) for phase in Phase), "warnings"),
         (_row(outcome) for outcome in outcomes),
@@ -66,6 +63,19 @@ def result_html(outcomes: Sequence[FileOutcome], notices: Sequence[Notice] = ())
     )
     parts.append(f"<details><summary>Files</summary>{body}</details>")
     return "<div>" + "".join(parts) + "</div>"
+
+
+def failed_html(failed: Sequence[FileOutcome]) -> str:
+    """Files without results, equal reasons together, then each by its name."""
+    if not failed:
+        return "<div>Every file has its results.</div>"
+    rows = ((outcome.file.name, outcome.batch, outcome.cause or outcome.status, outcome.error) for outcome in failed)
+    return _failures_html(failed) + table_html(("file", "batch", "cause", "what happened"), rows)
+
+
+def _failures_html(outcomes: Sequence[FileOutcome]) -> str:
+    rows = [(group["count"], group["cause"], group["message"]) for group in grouped_failures(outcomes)]
+    return table_html(("files", "cause", "what happened"), rows, caption="Files without results") if rows else ""
 
 
 def _row(outcome: FileOutcome) -> tuple[object, ...]:
