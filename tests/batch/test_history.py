@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import runpy
 import shutil
 from pathlib import Path
@@ -141,19 +142,29 @@ def test_plan_write_refuses_the_users_own_file_and_another_folder(project):
             _only([source], target)
 
 
+COLUMNS = {"files": "a.sim", "sizes": np.array([9]), "seconds": np.array([1.0]), "factors": np.array([1.5])}
+STRANGE_COLUMNS = [np.array(one) for one in ([math.nan], [math.inf], [-1], [[0.0, 0.0]], [1j], ["x"])]
 STRANGE = [None, -1, 2**70, float("nan"), float("inf"), "text", b"\0", [], {}, [[1]], ["a", 0, 0.0, -1.0], np.zeros(3)]
 
 
-@pytest.mark.parametrize("place", ["records", "limit", "executor", "read_ahead", "processes_save", "record", "all"])
+@pytest.mark.parametrize("place", ["limit", "executor", "read_ahead", "processes_save", "records", "column", "all"])
 def test_a_strange_lesson_teaches_nothing_that_a_plan_could_not_follow(place):
     """Anybody may have written it, with the right checksum: what is no lesson is none."""
-    honest = {"records": [["a.sim", 9, 1.0, 1.5]], "limit": 4, "executor": "threads", "read_ahead": 2}
+    honest = {"records": COLUMNS, "limit": 4, "executor": "threads", "read_ahead": 2, "processes_save": 0.0}
     ledger = Lessons()
     cache = SimpleNamespace(ledger=ledger, batches=[], binding=SimpleNamespace(kind="simulated"))
     host = SimpleNamespace(logical_cpus=2, total_ram_bytes=1)
-    for strange in STRANGE:
-        inner = {place: strange} if place in honest else {"records": [["a.sim", strange, strange, strange]]}
-        ledger.content = encode(strange if place == "all" else honest | inner)
+    ledger.content = encode(honest)
+    assert recall(cache, host).records == (Record("a.sim", 9, 1.0, 1.5),)
+    if place == "all":
+        all_strange = STRANGE
+    elif place == "column":
+        columns = [COLUMNS | {name: strange} for name in COLUMNS for strange in (*STRANGE, *STRANGE_COLUMNS)]
+        all_strange = [honest | {"records": each} for each in columns]
+    else:
+        all_strange = [honest | {place: strange} for strange in STRANGE]
+    for each in all_strange:
+        ledger.content = encode(each)
         found = recall(cache, host)
         assert all(record.usable for record in found.records)
         assert found.limit is None or found.limit >= 1

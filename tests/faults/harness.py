@@ -9,6 +9,7 @@ import random
 import runpy
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -221,6 +222,15 @@ class Project:
                 if line.endswith(b"]"):
                     name = Path(json.loads(line)[0]).name
                     found[name] = found.get(name, 0) + 1
+        return found
+
+    def kept(self) -> set[str]:
+        """Names of the files whose results are in the ledger."""
+        ledgers = [sqlite3.connect(path) for path in (self.folder / "state").rglob("*.db")]
+        query = "SELECT file FROM entries WHERE kind = 'result'"
+        found = {Path(file).name for ledger in ledgers for (file,) in ledger.execute(query)}
+        for ledger in ledgers:
+            ledger.close()
         return found
 
     def outputs(self) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ every kill and at every end the rules of `Watch` must hold. The script prints wh
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import shutil
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from faults.harness import Child, Project, Server, moment
+from orcabatch.store.ledger.sqlite_ledger import GROUP_S
 
 PER_BATCH = 8
 AT_ONCE = 4
@@ -34,7 +36,8 @@ FUNCTION = "batch_functions:largest_tension"
 class Watch:
     """What must hold, whenever a batch is killed.
 
-    - no file that was reported as finished is loaded again (nothing lost, nothing done twice);
+    - what was reported as finished a second before is in the ledger, mostly also what was reported just now;
+    - no file that is there is loaded again (nothing lost, nothing done twice);
     - every output file that is there is whole: the bytes of the uninterrupted run;
     - a file that was finished is reported as skipped by the next run;
     - no more files are loaded again than were being worked on when the batch was killed.
@@ -62,11 +65,11 @@ class Watch:
         """Loads of each file since this batch began."""
         return {name: count - self._base.get(name, 0) for name, count in self.project.loads().items()}
 
-    def killed(self, child: Child) -> None:
-        """After a kill."""
+    def killed(self, child: Child, at: float) -> None:
+        """After a kill at that time."""
         self.project.gone()
         self.kills += 1
-        self._check(child)
+        self._check(child, at)
         self.finished_before_kill += len(self._finished)
 
     def ended(self, child: Child) -> None:
@@ -82,8 +85,8 @@ class Watch:
         assert again <= PER_BATCH * AT_ONCE
         self.again += again
 
-    def _check(self, child: Child) -> None:
-        loads = self.loads()
+    def _check(self, child: Child, killed_at: float = math.inf) -> None:
+        loads, kept = self.loads(), self.project.kept()
         for name, count in self._finished.items():
             assert loads[name] == count, f"{name} was finished and was loaded again"
         for line in child.said("outcome"):
@@ -91,7 +94,10 @@ class Watch:
                 assert line["status"] == "skipped", f"{line['outcome']} was finished, and done again"
             else:
                 assert line["status"] in {"ok", "skipped"}, line  # kept, and killed before it could be reported
-        self._finished |= {line["outcome"]: loads[line["outcome"]] for line in child.said("outcome")}
+            if line["at"] < killed_at - GROUP_S:
+                assert line["outcome"] in kept, f"{line['outcome']} was finished, and is not in the ledger"
+        said = [line["outcome"] for line in child.said("outcome")]
+        self._finished |= {name: loads[name] for name in said if name in kept}
         for name, content in self.project.outputs().items():
             assert content == self.expected[name], f"{name} is not whole"
             self.looked_at += 1
@@ -129,10 +135,11 @@ def kill_and_resume(project: Project, kills: int, what: dict[str, Any], seed: in
         for _ in range(min(PER_BATCH, kills - watch.kills)):
             child = project.start(**what)
             moment(draw, child, LINES)
+            killed_at = time.time()
             child.kill_tree()
             if child.code == 0:
                 break  # it was faster
-            watch.killed(child)
+            watch.killed(child, killed_at)
         watch.ended(project.run(**what))
     return watch
 

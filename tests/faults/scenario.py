@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def run_batch(job: dict[str, Any]) -> int:
 
 
 def _outcome(outcome: Any) -> None:
-    say(outcome=outcome.file.name, status=str(outcome.status), attempt=outcome.attempt)
+    say(outcome=outcome.file.name, status=str(outcome.status), attempt=outcome.attempt, at=time.time())
 
 
 def _event(snapshot: Any) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -19,6 +20,7 @@ from orcabatch.store.ledger import (
     FileHistory,
     NoLedger,
     describe_ledger,
+    flusher,
     ledger_file,
     network_share,
     open_ledger,
@@ -85,6 +87,51 @@ def test_what_waits_for_the_commit_answers_already(opened):
     book = opened()
     book.put(entry(1))
     assert book.get((1).to_bytes(16, "big")) == b"result 1"
+
+
+def test_results_that_come_in_a_burst_share_transactions_and_none_waits_for_the_next(opened, monkeypatch):
+    """The first is written at once, the rest by whoever is there first: the next one, the moment, or the end."""
+    monkeypatch.setattr(book_module, "COMMITTING", 1e-9)  # as if a commit took long: the longest group
+    monkeypatch.setattr(book_module, "GROUP_S", 0.3)
+    book, written = opened(), []
+    write = book._write
+    monkeypatch.setattr(book, "_write", lambda: written.append(len(book._entries)) or write())
+    for number in range(50):
+        book.put(entry(number))
+        book.commit_soon()
+    assert written[0] == 1
+    again = opened()
+    assert again.get(keys(1)[0]) == b"result 0"
+    waited = time.monotonic() + 10
+    while again.get(keys(50)[-1]) is None:  # nothing comes after it, and nobody commits
+        assert time.monotonic() < waited
+    assert len(written) <= 3
+
+
+def test_what_still_waits_for_its_group_is_written_at_the_end(opened, monkeypatch):
+    """Letting go of the ledger does not wait for the moment, nor for the thread that would have written it."""
+    monkeypatch.setattr(book_module, "COMMITTING", 1e-9)
+    book = opened()
+    for number in range(2):
+        book.put(entry(number))
+        book.commit_soon()
+    assert opened().get(keys(2)[1]) is None
+    book.close()
+    assert opened().get(keys(2)[1]) == b"result 1"
+
+
+def test_without_threads_each_result_is_written_as_it_comes(opened, monkeypatch):
+    """A machine that has no thread left: nobody would write it at its moment, nor flush it."""
+    monkeypatch.setattr(flusher.threading.Thread, "start", no_thread)
+    monkeypatch.setattr(book_module, "COMMITTING", 1e-9)
+    flushed = []
+    monkeypatch.setattr(flusher.os, "fsync", flushed.append)
+    book = opened()
+    for number in range(2):
+        book.put(entry(number))
+        book.commit_soon()
+    assert opened().get(keys(2)[1]) == b"result 1"
+    assert len(flushed) == 2
 
 
 def test_forgotten_keys_answer_nothing(opened):
@@ -592,6 +639,11 @@ def test_what_waits_when_damage_is_found_is_written_to_the_new_one(opened, monke
     book.close()
     assert opened().get((2).to_bytes(16, "big")) == b"result 2"
     assert ["a new one is begun" in text for text in warned] == [True]
+
+
+def no_thread(thread):
+    """As a machine answers whose threads are used up."""
+    raise RuntimeError("can't start new thread")
 
 
 def broken(then=None):

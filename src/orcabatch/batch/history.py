@@ -19,6 +19,8 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from orcabatch.engine.executors import facts_of
 from orcabatch.outcome import Phase, Status
 from orcabatch.plan.history import Learned, Record, held_limit, learn
@@ -104,7 +106,7 @@ def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:
     kept = [record for record in before.records if record.file not in again] + records
     telling = len(records) >= ENOUGH_FILES and not facts_of(ran.executor).elsewhere  # its counts may be other machines'
     content = {
-        "records": [[r.file, r.size_bytes, r.seconds, r.memory_factor] for r in kept[-MOST_RECORDS:]],
+        "records": _columns(kept[-MOST_RECORDS:]),
         "limit": (held_limit(ran.limits, ran.wall_s) if telling else None) or before.limit,
         "executor": ran.executor if telling else before.executor,
         "processes_save": ran.processes_save if telling else before.processes_save,
@@ -130,10 +132,9 @@ def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
 
 
 def _learned(content: Mapping[str, Any]) -> Learned:
-    records = [_record(*record) for record in checked(content["records"], list)]
     limit, depth = (checked(content[name], int, NoneType) for name in ("limit", "read_ahead"))
     return learn(
-        [record for record in records if record.usable],
+        _records(checked(content["records"], dict)),
         limit=None if limit is None else max(1, limit),
         executor=checked(content["executor"], str),
         read_ahead=None if depth is None else min(MOST_READ_AHEAD, max(1, depth)),
@@ -141,9 +142,28 @@ def _learned(content: Mapping[str, Any]) -> Learned:
     )
 
 
-def _record(file: Any, size: Any, seconds: Any, factor: Any) -> Record:
-    known = None if factor is None else _number(factor)
-    return Record(checked(file, str), checked(size, int), _number(seconds), known if known and known > 0 else None)
+def _columns(records: Sequence[Record]) -> dict[str, Any]:
+    """The records as they are kept: in columns, which take a tenth of the time to read back that rows do."""
+    return {
+        "files": "\0".join(record.file for record in records),
+        "sizes": np.array([record.size_bytes for record in records], np.int64),
+        "seconds": np.array([record.seconds for record in records], np.float64),
+        "factors": np.array([record.memory_factor or math.nan for record in records], np.float64),
+    }
+
+
+def _records(columns: Mapping[str, Any]) -> list[Record]:
+    """The records that `_columns` was given; those whose numbers nobody measures are left out."""
+    files = checked(columns["files"], str).split("\0")
+    sizes, seconds, factors = (
+        checked(columns[name], np.ndarray).astype(kind, casting="same_kind").tolist()
+        for name, kind in (("sizes", np.int64), ("seconds", np.float64), ("factors", np.float64))
+    )
+    records = [
+        Record(file, size, took, factor if factor > 0 and math.isfinite(factor) else None)
+        for file, size, took, factor in zip(files, sizes, seconds, factors, strict=True)
+    ]
+    return [record for record in records if record.usable]
 
 
 def _number(value: Any) -> float:

@@ -101,6 +101,7 @@ class ResultCache:
     _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
     _places: Places = field(default_factory=Places)
+    _place_of: dict[Path, str] = field(default_factory=dict)
     _begun: dict[int, tuple[int, int, int] | None] = field(default_factory=dict)
     _changes_itself: set[int] = field(default_factory=set)
     _by_another: set[tuple[int, str]] = field(default_factory=set)
@@ -191,7 +192,7 @@ class ResultCache:
         """What the history tells of a file: seconds over all batches that want it, and the greatest memory factor."""
         wanted = self._wanted.get(file, {})
         kind = self.binding.kind
-        pasts = [self.ledger.past(self._places.of(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
+        pasts = [self.ledger.past(self._place(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
         known = [past for past in pasts if past is not None and past.size_bytes == size_bytes]
         if not known or len(known) < len(pasts):
             return Expectation()
@@ -246,16 +247,16 @@ class ResultCache:
         if subject in batch.facts and self._may(batch) and self._unchanged(index):
             key = self._fact_key(index, subject)
             if key is not None:
-                file = self._places.of(self.shared_files[index].file)
+                file = self._place(self.shared_files[index].file)
                 self._keep(Entry(key, "fact", file, batch.label, encode(content)), batch)
-                self.ledger.commit()
+                self.ledger.commit_soon()
 
     def record(self, ended: Iterable[Ended]) -> None:
         """Keep the results of a task that ended, and its costs, in one transaction."""
         for end in ended:
             if end.outcome.status is Status.OK and self.ledger.remembers:
                 self._record(end)
-        self.ledger.commit()
+        self.ledger.commit_soon()
 
     def distrust(self, indices: Iterable[int]) -> None:
         """Forget what was kept for these files: it used an answer that turned out wrong."""
@@ -311,13 +312,19 @@ class ResultCache:
         """The file as it stands; None where it cannot be read."""
         file = self.shared_files[index].file
         seen = self._seen(file)
-        return None if seen is None else [self._places.of(file), seen.size, seen.mtime_ns, seen.head_tail_hash]
+        return None if seen is None else [self._place(file), seen.size, seen.mtime_ns, seen.head_tail_hash]
 
     def _conclusion_key(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> bytes | None:
         keys = [self._keys.get((batch.name, position)) for position in range(len(batch.files))]
         if len(outcomes) != len(keys) or not keys or None in keys or not all(outcome.ok for outcome in outcomes):
             return None
         return digest("conclusion", {"results": keys, "label": batch.label})
+
+    def _place(self, file: Path) -> str:
+        """Where the file lies; asked once as long as it stands unchanged."""
+        if file not in self._place_of:
+            self._place_of[file] = self._places.of(file)
+        return self._place_of[file]
 
     def _seen(self, file: Path) -> Fingerprint | None:
         if file not in self._fingerprints:
@@ -350,9 +357,7 @@ class ResultCache:
 
     def _read_fingerprints(self) -> None:
         labels = {batch.label for batch in self.batches}
-        files = [
-            shared.file for shared in self.shared_files if self.ledger.labels(self._places.of(shared.file)) & labels
-        ]
+        files = [shared.file for shared in self.shared_files if self.ledger.labels(self._place(shared.file)) & labels]
         with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
             self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
 
@@ -414,7 +419,7 @@ class ResultCache:
 
     def _record(self, end: Ended) -> None:
         outcome, index = end.outcome, end.outcome.index
-        batch, file = self._by_name[outcome.batch], self._places.of(self.shared_files[index].file)
+        batch, file = self._by_name[outcome.batch], self._place(self.shared_files[index].file)
         self.ledger.add_history(_history(outcome, file, f"{self.binding.kind}:{batch.label}"))
         if not self._may(batch) or (index, batch.name) in self._by_another or not self._unchanged(index):
             return
@@ -450,6 +455,7 @@ class ResultCache:
         seen = self._fingerprints.get(file)
         if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
             self._fingerprints.pop(file, None)
+            self._place_of.pop(file, None)
         if begun is None or begun == stands(file):
             return begun is not None
         if index in self._changes_itself:
@@ -465,7 +471,7 @@ class ResultCache:
         file = self.shared_files[index].file
         if file not in self._fingerprints or not self.ledger.remembers:
             return
-        before, now = self.ledger.latest(self._places.of(file), batch.label), self._depends(index, batch)
+        before, now = self.ledger.latest(self._place(file), batch.label), self._depends(index, batch)
         if before is None or now is None:
             return
         with suppress(Damaged, KeyError, TypeError, ValueError):

@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
 
 def jsonable(value: Any, non_finite: list[str] | None = None, where: str = "") -> Any:
     """The value as JSON types; NaN and infinities become None.
@@ -23,6 +25,8 @@ def jsonable(value: Any, non_finite: list[str] | None = None, where: str = "") -
         non_finite: gets the place of every NaN and infinity that was replaced.
         where: place of the value itself, for that list.
     """
+    if type(value) in _PLAIN:  # nearly all: a batch's metrics are some 160 values per file
+        return value
     if value is None or (isinstance(value, (bool, str, int)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, float):
@@ -49,7 +53,9 @@ def _container(value: Any, non_finite: list[str] | None, where: str) -> Any:
         value = {each.name: getattr(value, each.name) for each in fields(value) if not each.name.startswith("_")}
     if isinstance(value, Mapping):
         return {
-            str(jsonable(key)): jsonable(item, non_finite, f"{where}.{jsonable(key)}".lstrip("."))
+            key if type(key) is str else str(jsonable(key)): item
+            if type(item) in _PLAIN
+            else jsonable(item, non_finite, f"{where}.{jsonable(key)}".lstrip("."))
             for key, item in value.items()
         }
     if isinstance(value, Set):

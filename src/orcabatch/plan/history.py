@@ -43,6 +43,7 @@ that do differ are foretold alike. `python -m benchmarks prediction` shows what 
 ROOM = 2
 """A count that was found is a start, not an end: the search may go up to so many times it. Less: a count that was too
 low once stays. More: what was found bounds nothing."""
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Learned:
 
     def expect(self, file: Path, size_bytes: int) -> Expectation:
         """What is known about this file."""
-        name = Path(file).name
+        name = _name(str(file))
         same = [record for record in self.own.get(name, ()) if _near(record.size_bytes, size_bytes)]
         if same:
             factors = [record.memory_factor for record in same if record.memory_factor]
@@ -178,15 +179,16 @@ def learn(
         processes_save: share of its time that worker processes would have saved.
     """
     kept = tuple(record for record in records if record.usable)
+    names = [family(record.file) for record in kept]
     by_size = fit_by_size(kept)
     own: dict[str, list[Record]] = {}
     for record in kept:
-        own.setdefault(Path(record.file).name, []).append(record)
+        own.setdefault(_name(record.file), []).append(record)
     return Learned(
         records=kept,
         by_size=by_size,
-        families=_ratios(kept, by_size),
-        factors=_factors(kept),
+        families=_ratios(kept, names, by_size),
+        factors=_factors(kept, names),
         own={name: tuple(each[-5:]) for name, each in own.items()},
         limit=limit,
         executor=executor,
@@ -240,7 +242,12 @@ def held_limit(changes: Sequence[tuple[float, int, str]], end_s: float) -> int |
 
 def family(name: str) -> str:
     """A file's name without its digits: load cases differ by their numbers."""
-    return re.sub(r"\d+", "#", Path(name).stem)
+    return _DIGITS.sub("#", _name(name).rpartition(".")[0] or _name(name))
+
+
+def _name(path: str) -> str:
+    """The last part of a path, of either system; thousands are asked for before a run begins."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def fit_by_size(records: Sequence[Record]) -> BySize | None:
@@ -262,22 +269,22 @@ def fit_by_size(records: Sequence[Record]) -> BySize | None:
     return BySize(base, slope)
 
 
-def _ratios(records: Sequence[Record], by_size: BySize | None) -> dict[str, float]:
+def _ratios(records: Sequence[Record], names: Sequence[str], by_size: BySize | None) -> dict[str, float]:
     """By family: its seconds over the fit's, the median of logarithms drawn towards one where there are few."""
     if by_size is None:
         return {}
     logs: dict[str, list[float]] = {}
-    for record in records:
-        logs.setdefault(family(record.file), []).append(math.log(record.seconds / by_size.seconds(record.size_bytes)))
+    for record, name in zip(records, names, strict=True):
+        logs.setdefault(name, []).append(math.log(record.seconds / by_size.seconds(record.size_bytes)))
     return {name: math.exp(statistics.median(each) * len(each) / (len(each) + PRIOR)) for name, each in logs.items()}
 
 
-def _factors(records: Sequence[Record]) -> dict[str, float]:
+def _factors(records: Sequence[Record], names: Sequence[str]) -> dict[str, float]:
     """The highest memory factor by family, and of all under the empty name: what is loaded cannot be taken back."""
     highest: dict[str, float] = {}
-    for record in records:
+    for record, its in zip(records, names, strict=True):
         if record.memory_factor and math.isfinite(record.memory_factor):
-            for name in (family(record.file), ""):
+            for name in (its, ""):
                 highest[name] = max(highest.get(name, 0.0), record.memory_factor)
     return highest
 

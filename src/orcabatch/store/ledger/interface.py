@@ -98,6 +98,9 @@ class LedgerStore(Protocol):
     def commit(self) -> None:
         """Write what waits, in one transaction."""
 
+    def commit_soon(self) -> None:
+        """Write what waits within a second: at once, or together with what comes in the next moments."""
+
     def close(self) -> None:
         """Write what waits, make room, let go of the file."""
 
@@ -135,6 +138,9 @@ class NoLedger:
         return None
 
     def commit(self) -> None:
+        """Nothing waits."""
+
+    def commit_soon(self) -> None:
         """Nothing waits."""
 
     def close(self) -> None:

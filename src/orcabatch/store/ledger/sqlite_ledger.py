@@ -1,6 +1,7 @@
 """`LedgerStore`: results and facts by key, checked on reading, bounded in size; and the history of every file.
 
     put, add_history ──> waiting ── commit ──> one transaction ──> WAL ── flusher ──> disk
+                            └── commit_soon: files that end in a burst share a transaction
     get ──> checksum ──> payload, or None
 
 One connection, used by one run. Two runs may use one file: SQLite serialises their transactions, which last
@@ -54,6 +55,11 @@ ONE_OF = 4
 """One result may take this part of the ledger at most: more, and it would drive out most others."""
 ROW_BYTES_BESIDE = 200
 """What a row takes beside its content, about."""
+COMMITTING = 0.01
+"""Share of the time that commits may take, where files end faster than that one by one... More: files of milliseconds
+wait for them. Less: a kill costs more of what was just computed."""
+GROUP_S = 1.0
+"""... but no result waits longer, however slow the disk is: so much is what a kill may cost."""
 RETRY_S = 0.02
 """Between two tries to open a file whose log another run is making just now, which takes moments."""
 
@@ -125,6 +131,7 @@ class SqliteLedger:
         self._said: set[str] = set()
         self._identity: tuple[int, int] | None = None
         self._brief = False
+        self._group_ends = 0.0
         self._guarded(self._open)
         if self.remembers:
             self._make_room()
@@ -223,6 +230,26 @@ class SqliteLedger:
             elif done and self._written_bytes > max(LEAST_LOOK_BYTES, self._max_bytes // LOOKS):
                 self._make_room()
 
+    def commit_soon(self) -> None:
+        """Write what waits within a second: at once, or together with what comes in the next moments."""
+        with self._guard:
+            now, before = time.monotonic(), time.thread_time()
+            if now < self._group_ends and self._flusher is not None and self._flusher.commit_at(self._group_ends):
+                return
+            self.commit()
+            # In CPU time: on a busy machine a commit lasts longer, and results need not wait longer for that.
+            self._group_ends = time.monotonic() + min(GROUP_S, (time.thread_time() - before) / COMMITTING)
+
+    def _commit_group(self) -> bool:
+        """By the flusher's thread, which does not wait for who holds the ledger: he may be waiting for its end."""
+        if not self._guard.acquire(blocking=False):
+            return False
+        try:
+            self.commit()
+        finally:
+            self._guard.release()
+        return True
+
     def close(self) -> None:
         """Write what waits, let go of the file."""
         with self._guard:
@@ -244,7 +271,7 @@ class SqliteLedger:
         self._connection = _connected(self._file)
         # What stood there before counts: a file that another run put there since is noticed by `_replaced`.
         self._identity, self._brief = self._identity or _identity(self._file), False
-        self._flusher = Flusher(self._file.with_name(f"{self._file.name}-wal"))
+        self._flusher = Flusher(self._file.with_name(f"{self._file.name}-wal"), self._commit_group)
         return True
 
     def _disconnect(self) -> None:
