@@ -7,13 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.making import outcome
-from orcabatch.host.sampler import Contention
-from orcabatch.host.usage import cores_taken, most_lock_taken
+from orcabatch.engine.lock import LockUse
+from orcabatch.host.usage import cores_taken
 from orcabatch.monitor.file_costs import io_wait_percent
 from orcabatch.outcome import FileOutcome, Status, Usage
 
-FREE = Contention(0.0, 0.0, 100)
-TAKEN = Contention(1.0, 0.02, 100)
+FREE = LockUse(0.0, 0.0, 100)
+TAKEN = LockUse(1.0, 0.02, 100)
 
 
 def cost(
@@ -85,17 +85,10 @@ seconds = st.floats(0.0, 1e4)
 @given(st.tuples(seconds, seconds), st.tuples(seconds, seconds), st.floats(0, 1), st.floats(0, 10), st.floats(0, 1))
 def test_the_share_is_a_percentage_whatever_was_measured(load, extract, taken, wait, cores):
     """Clocks of different grain give odd numbers; the answer stays between 0 and 100."""
-    percent = io_wait_percent(cost(load, extract), Contention(taken, wait, 1), cores)
+    percent = io_wait_percent(cost(load, extract), LockUse(taken, wait, 1), cores)
     assert percent is None or 0.0 <= percent <= 100.0
 
 
 def test_cores_are_taken_only_where_hardly_any_is_idle():
     """Below 80% a thread that wants a core gets one."""
     assert (cores_taken(50.0), cores_taken(80.0), cores_taken(100.0)) == (0.0, 0.0, 1.0)
-
-
-def test_a_process_that_used_no_cpu_did_not_hold_its_lock():
-    """Its probe waited for a core on a crowded host; where a core was free, the holder would have used it."""
-    assert most_lock_taken(0.02, 100.0) == pytest.approx(0.08)
-    assert most_lock_taken(0.9, 30.0) == pytest.approx(0.9)
-    assert most_lock_taken(2.0, 30.0) == 1.0

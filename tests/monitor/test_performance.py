@@ -201,7 +201,7 @@ def device(seconds):
 
 
 SELDOM = 5.0
-"""Each reading of the system asks for the lock many times: while it is hard to get, that leaves no time to probe it."""
+"""Each reading of the system asks for the lock many times: while it is hard to get, that leaves no time to look."""
 
 
 def measured(work, *, files=12, threads=6, cpus=None, interval=0.1):
@@ -223,10 +223,13 @@ def test_a_batch_that_waits_for_its_disk_is_io_bound():
 def test_a_batch_held_by_the_interpreter_lock_is_never_io_bound(share):
     """Wherever the Python code stands, in the load or the extract phase: no I/O, no IO_BOUND."""
     work = Work(load=lambda: spin(0.08 * share), extract=lambda: spin(0.08 * (1 - share)))
+    cpu_s = time.process_time()
     monitor = measured(work, interval=SELDOM)
+    cpu_s = time.process_time() - cpu_s
     assert monitor.analyze_bottlenecks() != "IO_BOUND"
-    assert monitor._sampler.lock_between(0.0, math.inf).taken > 0.5
-    assert monitor._sampler.lock_between(0.0, math.inf).probes >= 5
+    # What other programs leave of the cores is no affair of the lock's: it was held while there was CPU.
+    assert monitor._sampler.lock_between(0.0, math.inf).held > 0.7 * min(1.0, cpu_s / monitor.wall_s)
+    assert monitor._sampler.lock_between(0.0, math.inf).looks >= 5
 
 
 def test_a_batch_of_tiny_loads_under_the_lock_is_not_io_bound():

@@ -25,6 +25,7 @@ from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import RunEvent, Task
 from orcabatch.engine.executors import AUTO, facts_of
+from orcabatch.engine.lock import METER
 from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
 from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
@@ -169,6 +170,7 @@ class Run:
             for folder, names in _folders(self.request).items():
                 held.enter_context(folder_lock(folder, names, warn=self._warn))
             held.enter_context(self.cache.opened())
+            held.enter_context(METER.looking())
             yield from self._run()
 
     def _run(self) -> Iterator[FileOutcome]:

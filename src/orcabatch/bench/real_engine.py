@@ -15,6 +15,7 @@ from orcabatch.batch.run import limits_of, options_of, plan_of, tasks_of
 from orcabatch.batch.sources import read_request
 from orcabatch.engine import run
 from orcabatch.engine.contract import SimpleJob
+from orcabatch.engine.lock import METER
 from orcabatch.host.sampler import host_probe
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.orcaflex.work import OrcaFlexRecipe
@@ -53,4 +54,5 @@ def outcomes(  # noqa: PLR0913 - what, how, and three things run_batch does not 
     postprocesses = {batch.name: FunctionPostProcess(function) for batch in request.batches}
     job = SimpleJob(OrcaFlexRecipe(postprocesses, request.settings.orcaflex))
     probe = host_probe(plan.host.logical_cpus)
-    return run(tasks_of(plan), job, options=options, limits=limits, probe=probe, listener=listener)
+    with METER.looking():
+        yield from run(tasks_of(plan), job, options=options, limits=limits, probe=probe, listener=listener)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orcabatch.engine.unlocked import UNLOCKED
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -60,7 +62,7 @@ class Compiled:
             self._count(values.size)
             return None
         out = np.empty(values.size * WIDEST, np.uint8)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), UNLOCKED.here():
             written = write(values, self._tiny, out)
         return None if written < 0 else out[:written].tobytes()
 

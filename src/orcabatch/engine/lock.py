@@ -1,8 +1,16 @@
-"""Whether the interpreter lock (the GIL) of a process is taken, found by asking for it.
+"""How much of the time Python's interpreter lock (the GIL) of a process is held.
 
-Waiting for the lock looks like waiting for a disk: wall time without CPU time. No operating system tells them apart,
-so one thread asks: it lets the lock go for an instant and sees how long it takes to have it back. Its waiting is a fair
-sample of what every worker thread of this process waits for each time a call into the DLL returns.
+Who holds the lock computes. So it is held for as long as the process uses CPU outside of what lets the lock go:
+
+    held = (CPU of the process - CPU with the lock let go) / wall          (`orcabatch.engine.unlocked` has the second)
+
+Other programs cannot fake this: they take CPU away and add none. Waiting for the lock, which no system tells from
+waiting for a core or a disk, is not what is asked for. What lets the lock go without our knowing (large NumPy calls of
+a user's function) counts as held, until it is more than one core's: then how often the lock was there at once
+decides, where a thread that slept wanted it back.
+
+    LockMeter (a thread, twenty times a second) ──> LockLog ──> LockUse of any stretch of time
+
 Does not cover what follows: see `concurrency` (how many files at once), `auto_decision`, `orcabatch.monitor`.
 """
 
@@ -10,63 +18,217 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-NOISE_S = 50e-6
-"""A wait this much longer than the shortest one seen means that the lock was taken. Less: a switch of threads counts as
-a taken lock. More: whoever holds it for moments only is not seen."""
+from orcabatch.engine.unlocked import UNLOCKED, UnlockedCpu
 
-LONGEST_ROUND_TRIP_S = 500e-6
-"""The probe itself never costs more than this; without a bound, a lock that is always taken would look free."""
+EVERY_S = 0.05
+"""Seconds between looks. Less: looking takes a share of the lock itself. More: short files fall between two looks."""
+MOMENT_S = 0.01
+"""How long calls are read that are read in moments only. Less: few calls fall into it. More: each of these moments
+slows down the work more, and the next one is later."""
+LATE_S = 200e-6
+"""Who slept and came back so much later than the quickest found the lock, or all cores, taken. Less: a timer's own
+error counts. More: a lock that is held for moments only looks free."""
+ONE_CORE = 1.05
+"""More CPU than this cannot all have held one lock; the rest is what the clocks differ by."""
+STEP_S = 0.1
+"""Looks closer than this are one entry of the log. Less: an hour is more than 36,000 of them. More: a sample of the
+engine is answered with the one before."""
+TELL_S = 0.5
+"""How often a worker process tells how much its lock is held. More often, each share rests on few looks; more seldom,
+the count of files follows late."""
 
-FAIR_SHARE = 0.25
-"""On a host whose cores are all in use, a thread that always wants to run gets at least this much of one. Less: waiting
-for a core passes for waiting for the lock. More: a lock that is taken counts as free on a full host."""
 
-ASK_S, TELL_S = 0.05, 0.5
-"""How often a worker process asks for its lock, and how often it tells what it found. Asking more often slows those who
-work under the lock; telling more often, each share rests on fewer than ten questions."""
+@dataclass(frozen=True, slots=True)
+class LockUse:
+    """What a process's interpreter lock was used for over a stretch of time.
+
+    Attributes:
+        held: share of the time that it was held, 0 to 1.
+        wait_s: mean seconds that a thread that had slept was late: it waited for the lock, or for a core.
+        looks: how many looks this stands on.
+    """
+
+    held: float = 0.0
+    wait_s: float = 0.0
+    looks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Running totals: looks, CPU seconds outside of what lets the lock go, seconds late, and how often that was."""
+
+    looks: int = 0
+    used_s: float = 0.0
+    waited_s: float = 0.0
+    late: int = 0
 
 
 @dataclass(slots=True)
-class LockProbe:
-    """Measures one acquisition of the interpreter lock at a time.
+class LockLog:
+    """Running totals over time, so that any stretch can be looked at afterwards."""
 
-    Attributes:
-        clock: seconds, monotonic.
-        let_go: gives up the lock for an instant and takes it back.
-        shortest_s: the shortest round trip seen so far, at most `LONGEST_ROUND_TRIP_S`: the cost of the probe itself.
+    step_s: float = STEP_S
+    _times: list[float] = field(default_factory=list)
+    _sums: list[_Sum] = field(default_factory=list)
+
+    def add(self, at_s: float, used_s: float, waited_s: float | None) -> None:
+        """One look.
+
+        Args:
+            at_s: when.
+            used_s: CPU seconds until then, outside of what lets the lock go.
+            waited_s: how late who looks came back from sleep; None: he did not sleep.
+        """
+        last, late_s = self._sums[-1] if self._sums else _Sum(), waited_s or 0.0
+        now = _Sum(last.looks + (waited_s is not None), used_s, last.waited_s + late_s, last.late + (late_s > LATE_S))
+        if len(self._times) > 1 and at_s - self._times[-2] < self.step_s:
+            self._times[-1], self._sums[-1] = at_s, now
+        else:
+            self._times.append(at_s)
+            self._sums.append(now)
+
+    def between(self, begin_s: float, end_s: float, least: int = 1) -> LockUse:
+        """Between two moments; from further back where fewer than `least` looks fell there."""
+        last = len(self._times) - 1
+        if last < 1:
+            return LockUse()
+        high = min(max(bisect_left(self._times, end_s), 1), last)
+        low = max(min(bisect_left(self._times, begin_s), high) - 1, 0)
+        while low > 0 and self._sums[high].looks - self._sums[low].looks < least:
+            low -= 1
+        before, after = self._sums[low], self._sums[high]
+        passed_s, looks = self._times[high] - self._times[low], after.looks - before.looks
+        if passed_s <= 0:
+            return LockUse()
+        held = max(0.0, (after.used_s - before.used_s) / passed_s)
+        if held > ONE_CORE and looks:
+            held = (after.late - before.late) / looks
+        return LockUse(min(1.0, held), (after.waited_s - before.waited_s) / max(1, looks), looks)
+
+
+class LockMeter:
+    """Looks at this process's lock, on a thread of its own, as long as somebody wants to know.
+
+    Args:
+        unlocked: CPU with the lock let go.
+        clock, cpu_s: seconds of wall (monotonic), and of this process's CPU.
     """
 
-    clock: Callable[[], float] = time.perf_counter
-    let_go: Callable[[], None] = field(default=lambda: time.sleep(0))
-    shortest_s: float = LONGEST_ROUND_TRIP_S
+    def __init__(
+        self,
+        unlocked: UnlockedCpu = UNLOCKED,
+        clock: Callable[[], float] = time.perf_counter,
+        cpu_s: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._unlocked, self._clock, self._cpu_s = unlocked, clock, cpu_s
+        self._log = LockLog()
+        self._guard = threading.Lock()
+        self._wanted = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._looked_s = 0.0
+        self._quickest_s = EVERY_S
 
-    def measure(self) -> tuple[bool, float]:
-        """Whether the lock was taken, and the seconds it took to get it back (without the probe's own cost)."""
-        began = self.clock()
-        self.let_go()
-        took_s = self.clock() - began
-        self.shortest_s = min(self.shortest_s, took_s)
-        waited_s = took_s - self.shortest_s
-        # Where a round trip takes long, what it varies by is more as well.
-        return waited_s > max(NOISE_S, self.shortest_s / 2), waited_s
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Look from here on; `between` knows everything since whoever came first, until the last one leaves."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def begin(self) -> None:
+        """As `looking`, where it ends elsewhere."""
+        with self._guard:
+            self._wanted += 1
+            if self._wanted > 1:
+                return
+            self._unlocked.start()
+            self._stop = threading.Event()
+            self._log, self._looked_s = LockLog(), self._clock()
+            self._log.add(self._looked_s, self._used_s(), None)
+            self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="orcabatch-lock", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """One who began does not want to know any more."""
+        with self._guard:
+            self._wanted -= 1
+            if self._wanted:
+                return
+            self._stop.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+        with self._guard:
+            if not self._wanted:
+                self._unlocked.stop()
+
+    def between(self, begin_s: float, end_s: float, least: int = 1) -> LockUse:
+        """Of a stretch of `time.perf_counter`."""
+        with self._guard:
+            return self._log.between(begin_s, end_s, least)
+
+    def since(self, begin_s: float) -> LockUse:
+        """Until now."""
+        with self._guard:
+            now_s = self._clock()
+            if self._wanted:
+                self._log.add(now_s, self._used_s(), None)
+            return self._log.between(begin_s, now_s)
+
+    def _watch(self, stop: threading.Event) -> None:
+        sleep_s = EVERY_S
+        while True:
+            began_s = self._clock()
+            if stop.wait(sleep_s):
+                return
+            late_s = self._clock() - began_s - sleep_s
+            with self._guard:
+                self._quickest_s = min(self._quickest_s, late_s)
+                sleep_s = MOMENT_S if self._look(late_s - self._quickest_s) else EVERY_S
+
+    def _look(self, late_s: float) -> bool:
+        now_s = self._clock()
+        passed_s, self._looked_s = now_s - self._looked_s, now_s
+        moment = passed_s > 0 and self._unlocked.adjust(now_s, passed_s)
+        self._log.add(now_s, self._used_s(), late_s)
+        return moment
+
+    def _used_s(self) -> float:
+        return self._cpu_s() - self._unlocked.seconds()
+
+
+METER = LockMeter()
+"""Of this process."""
 
 
 class LockWatch:
-    """Asks for the lock of a worker process while it works.
+    """Tells how much the lock of a worker process is held while it works.
 
     Args:
-        tell: takes the share of the time that the lock was found taken, twice a second; called on a thread of its own.
+        tell: takes the share of the time, twice a second; called on a thread of its own.
         is_busy: whether there is work; the lock of a process without work is free.
+        meter: measures.
+        every_s: seconds between two words.
     """
 
-    def __init__(self, tell: Callable[[float], None], is_busy: Callable[[], bool]) -> None:
-        self._tell = tell
-        self._is_busy = is_busy
+    def __init__(
+        self,
+        tell: Callable[[float], None],
+        is_busy: Callable[[], bool],
+        meter: LockMeter = METER,
+        every_s: float = TELL_S,
+    ) -> None:
+        self._tell, self._is_busy, self._meter, self._every_s = tell, is_busy, meter, every_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="orcabatch-lock", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="orcabatch-lock-told", daemon=True)
 
     def start(self) -> None:
         """Watch until stopped."""
@@ -78,28 +240,12 @@ class LockWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        probe, told = LockProbe(), 0.0
-        while not self._stop.is_set():
-            began, cpu, hits, probes = time.perf_counter(), time.process_time(), 0, 0
-            while (passed := time.perf_counter() - began) < TELL_S:
-                if self._stop.wait(ASK_S):
-                    return
-                hits, probes = hits + probe.measure()[0], probes + 1
-            share = hits / probes if self._is_busy() else 0.0
-            share = min(share, most_taken((time.process_time() - cpu) / passed))
-            if share or told:
-                told = share
-                self._tell(share)
-
-
-def most_taken(cpus_used: float, holder_gets: float = FAIR_SHARE) -> float:
-    """The most of the time that a process's interpreter lock can have been taken, 0 to 1.
-
-    Whoever holds it runs, or would if there were a free core. So a process that used hardly any CPU did not hold it,
-    and a probe that waited all the same waited for a core.
-
-    Args:
-        cpus_used: by the process.
-        holder_gets: the share of a core that who holds the lock gets.
-    """
-    return min(cpus_used / holder_gets, 1.0)
+        told = 0.0
+        with self._meter.looking():
+            began_s = time.perf_counter()
+            while not self._stop.wait(self._every_s):
+                share = self._meter.since(began_s).held if self._is_busy() else 0.0
+                began_s = time.perf_counter()
+                if share or told:
+                    told = share
+                    self._tell(share)

@@ -24,7 +24,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.engine.unlocked import UNLOCKED
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -188,7 +190,7 @@ class ReadAhead:
         with task.file.open("rb", buffering=0) as file:
             if sys.platform == "linux":
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-            while count := file.readinto(buffer):
+            while count := _read_into(file, buffer):
                 self._read_bytes += count
                 yield buffer[:count]
                 if task.index not in self._wished:
@@ -212,6 +214,11 @@ class ReadAhead:
                 copy.write(piece)
         shutil.copystat(task.file, target)
         return target
+
+
+def _read_into(file: Any, buffer: memoryview) -> int:
+    with UNLOCKED.here():  # what the system copies meanwhile is a core's work, and nobody's Python
+        return int(file.readinto(buffer) or 0)
 
 
 def _remove(folder: Path) -> None:

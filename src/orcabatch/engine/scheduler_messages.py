@@ -36,7 +36,7 @@ class Sample:
         work_loaded, work_extracted: the same for the two phases alone (a file half loaded counts half its size in the
             first). Both 0 where the phases are not told apart.
         loading, extracting, writing: workers in that phase now.
-        gil_taken: share of the time since the sample before that the GIL was found taken, 0 to 1 (mean of all the
+        gil_taken: share of the time since the sample before that the GIL was held, 0 to 1 (mean of all the
             processes that there may be); None: unknown.
         slots: files that the workers can take at once, where that changes while running; 0: it does not.
     """

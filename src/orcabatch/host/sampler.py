@@ -8,13 +8,13 @@ The monitor does not live on the engine's looks: the engine's thread is in a fil
 
 Covers when readings are taken and the rates they make. What is read is `orcabatch.host.usage`; what becomes of the
 readings is the engine's (`orcabatch.engine.scheduler_messages.Sample`) and the monitor's
-(`orcabatch.monitor.performance`). Both see the interpreter lock of this process only: worker processes with several
-threads tell of theirs themselves (`orcabatch.engine.executors.processes`), or are judged from their CPU use.
+(`orcabatch.monitor.performance`). Both see the interpreter lock of this process only (`orcabatch.engine.lock`): worker
+processes with several threads tell of theirs themselves (`orcabatch.engine.executors.processes`), or are judged from
+their CPU use.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from bisect import bisect_left, bisect_right
@@ -22,15 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orcabatch.engine import Probe, Sample
-from orcabatch.engine.lock import LockProbe
+from orcabatch.engine.lock import METER, LockUse
 from orcabatch.host.measure import memory_reading
-from orcabatch.host.usage import HostCpu, HostReaders, OwnProcesses, ProcessTotals, most_lock_taken
-
-LOCK_PROBES = 3
-"""How often each look of the engine asks for the lock: one always taken costs a look 15 ms, a free one nothing."""
-
-PROBE_EVERY_S = 0.05
-"""More often, and asking for the lock slows those who work under it; more seldom, and short files have no probe."""
+from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
 
 HOST_EVERY_S = 0.5
 """A file is judged by the readings that fell into it; one costs some system calls."""
@@ -38,8 +32,8 @@ HOST_EVERY_S = 0.5
 MOST_COST = 0.004
 """Looking at the processes takes no more than this share of the time, on hosts with thousands of them too."""
 
-FEW_PROBES = 4
-"""Fewer probes than these say little about a stretch of time: one of two may be chance."""
+FEW_LOOKS = 4
+"""Fewer looks at the lock than these say little about a stretch of time: one of two may be chance."""
 
 SHORTEST_S = 0.25
 """Rates over less than this (and less than half an interval) say nothing: a last reading that soon is left out."""
@@ -60,13 +54,11 @@ class _Look:
 
     cpus: int
     processes: OwnProcesses = field(default_factory=OwnProcesses)
-    host_cpu: HostCpu = field(default_factory=HostCpu)
-    lock: LockProbe = field(default_factory=LockProbe)
     before: ProcessTotals = field(default_factory=ProcessTotals)
     at_s: float = field(default_factory=time.perf_counter)
 
     def __call__(self, pids: tuple[int, ...]) -> Sample:
-        taken = sum(self.lock.measure()[0] for _ in range(LOCK_PROBES)) / LOCK_PROBES
+        lock = METER.since(self.at_s)
         memory = memory_reading()
         now, totals = time.perf_counter(), self.processes(pids)
         # A worker seen for the first time has used nothing yet: what its start cost is no load of this interval.
@@ -78,7 +70,7 @@ class _Look:
             own_bytes=totals.rss_bytes,
             cpu_percent=100 * sum(used.values()) / (passed * self.cpus),
             read_bytes=totals.read_bytes,
-            gil_taken=min(taken, most_lock_taken(used.get(os.getpid(), 0.0) / passed, self.host_cpu())),
+            gil_taken=lock.held,
         )
 
 
@@ -111,20 +103,20 @@ class HostReading:
     Attributes:
         rates: what was read.
         cpus_used: CPUs used by this process, then by each of its children; 1.0 for one core.
-        lock: how hard this process's interpreter lock was to get.
+        lock: what this process's interpreter lock was used for.
     """
 
     rates: HostRates
     cpus_used: tuple[float, ...]
-    lock: Contention
+    lock: LockUse
 
 
 class Sampler:
     """Reads the system in a thread of its own from `start` to `stop`.
 
-    The thread does three things: every 50 ms it probes the interpreter lock, every 500 ms the CPU use of the host and
-    of its processes, every `interval_s` it makes a reading; one more when it is stopped, so that a run shorter than an
-    interval has one. Worker processes have ended by then: what they used is what the look before saw.
+    The thread does two things: every 500 ms it looks at the CPU use of the host and of its processes, every
+    `interval_s` it makes a reading; one more when it is stopped, so that a run shorter than an interval has one. Worker
+    processes have ended by then: what they used is what the look before saw.
 
     Args:
         readers: what is read.
@@ -144,7 +136,6 @@ class Sampler:
         self._interval_s = interval_s
         self._on_reading = on_reading
         self._clock = clock
-        self._locks = ContentionLog()
         self._host: list[tuple[float, float]] = []
         self._guard = threading.Lock()
         self._stop = threading.Event()
@@ -154,20 +145,19 @@ class Sampler:
 
     def start(self) -> None:
         """Begin."""
+        METER.begin()
         self._thread.start()
 
     def stop(self) -> None:
         """Take a last reading and end the thread."""
         self._stop.set()
         self._thread.join()
+        METER.end()
 
-    def lock_between(self, begin_s: float, end_s: float) -> Contention:
-        """How hard the interpreter lock was to get between two moments, and before, where few probes fell there.
-
-        The probe itself waits for the lock: the harder it is to get, the fewer there are.
-        """
-        with self._guard:
-            return self._locks.between(begin_s, end_s, FEW_PROBES)
+    def lock_between(self, begin_s: float, end_s: float) -> LockUse:
+        """What the interpreter lock was used for between two moments, and before, where few looks fell there."""
+        began_s = time.perf_counter() - self._clock()
+        return METER.between(began_s + begin_s, began_s + end_s, FEW_LOOKS)
 
     def host_cpu_between(self, begin_s: float, end_s: float) -> float:
         """Mean CPU use of the host between two moments, percent; the nearest reading where there was none."""
@@ -180,14 +170,10 @@ class Sampler:
             return sum(percent for _, percent in window) / len(window)
 
     def _watch(self) -> None:
-        lock_probe = LockProbe()
         host_every_s = min(HOST_EVERY_S, self._interval_s)
         sample_due = time.perf_counter() + self._interval_s
         host_due = look_due = time.perf_counter() + host_every_s
-        while not self._stop.wait(min(PROBE_EVERY_S, self._interval_s)):
-            taken, waited_s = lock_probe.measure()
-            with self._guard:
-                self._locks.add(self._clock(), taken, waited_s)
+        while not self._stop.wait(max(0.0, min(sample_due, host_due, look_due) - time.perf_counter())):
             now = time.perf_counter()
             if now >= host_due:
                 self._read_host()
@@ -225,55 +211,3 @@ class Sampler:
             write_bytes_per_s=max(totals.write_bytes - before.write_bytes, 0) / passed,
         )
         self._on_reading(HostReading(rates, tuple(cpus), self.lock_between(then_s, now_s)))
-
-
-@dataclass(frozen=True, slots=True)
-class Contention:
-    """How hard this process's interpreter lock (GIL) was to get over a stretch of time.
-
-    Attributes:
-        taken: share of the probes that found it taken, 0 to 1.
-        wait_s: mean seconds until it was free.
-        probes: how many probes this stands on.
-    """
-
-    taken: float = 0.0
-    wait_s: float = 0.0
-    probes: int = 0
-
-
-class ContentionLog:
-    """Running totals of probes over time, so that any stretch of a run can be looked at afterwards.
-
-    Holds one entry for each `step_s` seconds (four a second: an hour is 14,000 small tuples).
-    """
-
-    def __init__(self, step_s: float = 0.25) -> None:
-        self._step_s = step_s
-        self._times: list[float] = [0.0]
-        self._totals: list[tuple[int, int, float]] = [(0, 0, 0.0)]
-
-    def add(self, at_s: float, taken: bool, waited_s: float) -> None:
-        """Record one probe made `at_s` seconds after the run began."""
-        probes, hits, seconds = self._totals[-1]
-        total = (probes + 1, hits + taken, seconds + waited_s)
-        if len(self._times) > 1 and at_s - self._times[-2] < self._step_s:
-            self._times[-1], self._totals[-1] = at_s, total
-        else:
-            self._times.append(at_s)
-            self._totals.append(total)
-
-    def between(self, begin_s: float, end_s: float, least: int = 0) -> Contention:
-        """What the probes between two moments found; the nearest ones where there was none in between.
-
-        Where there were fewer than `least`, it looks back further.
-        """
-        last = len(self._times) - 1
-        high = min(bisect_left(self._times, end_s), last)
-        low = max(min(bisect_left(self._times, begin_s), high) - 1, 0)
-        while low > 0 and self._totals[high][0] - self._totals[low][0] < least:
-            low -= 1
-        probes, hits, seconds = (b - a for a, b in zip(self._totals[low], self._totals[high], strict=True))
-        if probes <= 0:
-            return Contention()
-        return Contention(hits / probes, seconds / probes, int(probes))

@@ -12,7 +12,6 @@ from functools import cache
 
 import psutil
 
-from orcabatch.engine.lock import FAIR_SHARE, most_taken
 from orcabatch.host.measure import measure, memory_reading
 
 CORES_FREE_PERCENT, CORES_FULL_PERCENT = 80.0, 95.0
@@ -158,8 +157,3 @@ def cores_taken(cpu_percent: float) -> float:
     """How surely a thread that wanted a core had to wait for one, 0 to 1, at this CPU use of the host."""
     share = (cpu_percent - CORES_FREE_PERCENT) / (CORES_FULL_PERCENT - CORES_FREE_PERCENT)
     return min(max(share, 0.0), 1.0)
-
-
-def most_lock_taken(cpus_used: float, host_cpu_percent: float) -> float:
-    """The most of the time that a process's interpreter lock can have been taken, 0 to 1, on a host as busy as this."""
-    return most_taken(cpus_used, 1.0 - (1.0 - FAIR_SHARE) * cores_taken(host_cpu_percent))

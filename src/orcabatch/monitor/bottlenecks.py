@@ -97,7 +97,7 @@ class Evidence:
         wall_s: wall seconds so far.
         busy_s, cpu_s: worker seconds with a file, and CPU seconds used in them.
         extract_idle_s: seconds of extracting that used no CPU.
-        lock_taken: share of the time the interpreter lock was found taken, 0 to 1.
+        lock_taken: share of the time the interpreter lock was held, 0 to 1.
         executor: threads, processes, ...; empty where nobody said.
         threads_per_process: files that each worker process works on at once; 0 where nobody said.
         processes_save: share of the time that worker processes would have saved, where files might not go there.

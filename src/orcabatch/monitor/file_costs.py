@@ -5,12 +5,12 @@ Covers one file's share of waiting, and the lower bound over all files. Does not
 
 Time in `load` and `write` that used no CPU is waiting. Not all of it is for a disk: a thread also waits for the
 interpreter lock and for a free core. That kind of waiting comes with the thread's own CPU use (it waits to compute), at
-a rate that its other phases show, and only while the lock or the cores are found taken. It is taken out:
+a rate that its other phases show, and only while the lock is held or the cores are taken. It is taken out:
 
     waiting      = wall - CPU of load and write
     not I/O      = taken x (CPU of load and write x rate + calls x wait per call)
     rate         = waiting per CPU second of the extract phase (of the whole file where extracting used hardly any)
-    taken        = the larger of: share of probes that found the lock taken; how full the cores were
+    taken        = the larger of: share of the time that the lock was held; how full the cores were
 
 A batch is bound by the largest of: its longest file; its CPU work over the cores; its bytes over the disk's bandwidth;
 its memory-seconds over the memory budget. Quote `lower bound / time taken` as the efficiency of a run. A bound whose
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from orcabatch.outcome import FileOutcome, Phase
 
 if TYPE_CHECKING:
-    from orcabatch.host.sampler import Contention
+    from orcabatch.engine.lock import LockUse
 
 CALLS_PER_LOAD = 16
 """About as many times does loading and writing one file come back from a call and want the interpreter lock again.
@@ -42,19 +42,19 @@ CLOCK_S = 1e-9
 IO_PHASES = (Phase.LOAD, Phase.WRITE)
 
 
-def io_wait_percent(outcome: FileOutcome, lock: Contention, cores_taken: float) -> float | None:
+def io_wait_percent(outcome: FileOutcome, lock: LockUse, cores_taken: float) -> float | None:
     """Percent of the file's worker time spent waiting on input and output; None where it was not measured.
 
     Args:
         outcome: what became of the file.
-        lock: how hard the interpreter lock was to get while the file ran.
+        lock: what the interpreter lock was used for while the file ran.
         cores_taken: how full the cores were, 0 (one free all the time) to 1 (none ever free).
     """
     if not outcome.usage.cpu_s or outcome.busy_s <= 0:
         return None
     cpu_s = sum(outcome.usage.cpu_s.get(phase, 0.0) for phase in IO_PHASES)
     waiting_s = sum(outcome.idle_s(phase) for phase in IO_PHASES)
-    taken = max(lock.taken, cores_taken)
+    taken = max(lock.held, cores_taken)
     other_s = taken * (cpu_s * _waiting_rate(outcome) + CALLS_PER_LOAD * lock.wait_s)
     return min(100.0 * max(waiting_s - other_s, 0.0) / outcome.busy_s, 100.0)
 

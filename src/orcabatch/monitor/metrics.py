@@ -42,7 +42,7 @@ class SeriesPoint(HostRates):
     """One line of the time series: what the host gave, and what the workers did.
 
     Attributes:
-        lock_taken: share of the time the interpreter lock was found taken, 0 to 1.
+        lock_taken: share of the time the interpreter lock was held, 0 to 1.
         busy_workers: workers that have a file now.
         limit: how many may have one; 0 where nobody said.
         efficiency: busy worker seconds / (limit x wall) since the sample before; None where nobody said.

@@ -24,8 +24,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.engine.executors import facts_of
-from orcabatch.host.sampler import Contention, HostReading, Sampler
-from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken, most_lock_taken
+from orcabatch.engine.lock import LockUse
+from orcabatch.host.sampler import HostReading, Sampler
+from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken
 from orcabatch.monitor import bottlenecks, file_costs
 from orcabatch.monitor.bottlenecks import IO_THRESHOLD_PERCENT, Bottleneck, Evidence
 from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, write_metrics
@@ -191,13 +192,13 @@ class PerformanceMonitor:
         self._places[key] = at, wait_at
 
     def _io_wait_percent(self, outcome: FileOutcome) -> float | None:
-        lock, host = Contention(), 0.0
+        lock, host = LockUse(), 0.0
         if self._sampler is not None:
             lock = self._sampler.lock_between(outcome.started_s, outcome.finished_s)
             host = self._sampler.host_cpu_between(outcome.started_s, outcome.finished_s)
         during = [sample for sample in self.samples[-NEWEST:] if outcome.started_s <= sample.at_s]
         if not facts_of(self.state.executor).in_process:
-            lock = Contention(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
+            lock = LockUse(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
         own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0
         return file_costs.io_wait_percent(outcome, lock, cores_taken(max(own, host)))
 
@@ -219,9 +220,9 @@ class PerformanceMonitor:
                 self.metrics["thread_efficiency"].append(sample.efficiency)
 
     def _lock_taken(self, reading: HostReading) -> float:
-        """Share of the time the workers' interpreter lock was taken; a worker process's is judged by its CPU use."""
+        """Share of the time the workers' interpreter lock was held; a worker process's is judged by its CPU use."""
         if facts_of(self.state.executor).in_process:
-            return min(reading.lock.taken, most_lock_taken(sum(reading.cpus_used), reading.rates.host_cpu_percent))
+            return reading.lock.held
         if self.state.threads_per_process <= 1:
             return 0.0
         return bottlenecks.mean([cores_taken(100.0 * cpus) for cpus in reading.cpus_used[1:]]) or 0.0

@@ -25,6 +25,7 @@ from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions, Question, ResultBroker
+from orcabatch.orcaflex.dll_calls import count_unlocked
 from orcabatch.orcaflex.incomplete import simulation_warnings
 from orcabatch.orcaflex.owners import Shells
 from orcabatch.orcaflex.session import Session
@@ -162,6 +163,7 @@ class _Shared:
     @classmethod
     def opened(cls, recipe: OrcaFlexRecipe) -> _Shared:
         binding = find_binding(recipe.orcaflex)
+        count_unlocked(binding)
         for postprocess in recipe.postprocesses.values():
             postprocess.prepare()
         options = recipe.broker

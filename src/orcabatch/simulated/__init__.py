@@ -22,6 +22,7 @@ from orcabatch.simulated.counter_totals import (
     lose_licence,
     release_hang,
     reset_counters,
+    unlocked_cpu_s,
 )
 from orcabatch.simulated.dll import configure, install, is_simulated, uninstall
 from orcabatch.simulated.generated import generate_batch
@@ -49,5 +50,6 @@ __all__ = [
     "release_hang",
     "reset_counters",
     "uninstall",
+    "unlocked_cpu_s",
     "write_sim",
 ]

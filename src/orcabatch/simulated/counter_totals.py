@@ -205,3 +205,8 @@ def lose_licence(seconds: float) -> None:
 def release_hang(name: str) -> None:
     """Let the loads of the file called `name`, which `Costs.hang_loads` holds up, go on."""
     (world.shared.folder / f"hang-{name}.released").touch()
+
+
+def unlocked_cpu_s() -> float:
+    """CPU seconds that this process spent here so far with the GIL let go: declared costs, and reading files."""
+    return world.unlocked_ns * 1e-9

@@ -179,6 +179,7 @@ class World:
         self.others: dict[int, Any] = {}
         self.tokens: weakref.WeakSet[Token] = weakref.WeakSet()
         self.licence_handler = 0
+        self.unlocked_ns = 0
         self.costs = Costs()
         self._counter_file: CounterFile | None = None
         self._shared: Shared | None = None

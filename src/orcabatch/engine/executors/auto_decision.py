@@ -5,7 +5,7 @@
 Covers the decision. Does not cover how it is carried out (`auto`, beside this module) nor whether functions and data
 can travel (`transport`): that is asked only once moving is worth it.
 
-Threads share one interpreter. Where its lock is found taken nearly all the time, `n` threads do the work of one, and
+Threads share one interpreter. Where its lock is held nearly all the time, `n` threads do the work of one, and
 `p` processes do that of `p`:
 
     gain = time that the files not yet started will take x share of it that the lock was taken x (1 - cores used / p)
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 HELD = 0.75
-"""The lock is what holds the work back when it is found taken at least this share of the time. Less: work that mostly
+"""The lock is what holds the work back when it is held at least this share of the time. Less: work that mostly
 waits is judged by a lock that few wait for. More: work that the lock does hold back stays on threads."""
 
 LEAST_WATCHED_S = 1.0
@@ -67,7 +67,7 @@ class Look:
     Attributes:
         now_s: seconds since the run began.
         busy: files that threads have now.
-        lock_taken: share of the time since the look before that the lock was found taken; None: not measured.
+        lock_taken: share of the time since the look before that the lock was held; None: not measured.
         cores: CPU cores that this process used since the look before.
         done_bytes, running_bytes: size of the files that ended, and of those being worked on.
         done: files that ended.

@@ -69,7 +69,7 @@ class Rested:
 
 @dataclass(frozen=True, slots=True)
 class LockTaken:
-    """The share of the time that the child's interpreter lock was found taken of late, 0 to 1."""
+    """The share of the time that the child's interpreter lock was held of late, 0 to 1."""
 
     share: float
 

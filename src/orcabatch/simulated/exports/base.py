@@ -99,6 +99,7 @@ class Genuine:
         self._token.genuine_ns += spent
         if self._slot is not None:
             self._token.block[self._slot] += spent
+            world.unlocked_ns += spent  # declared costs and reading: neither holds the GIL
 
 
 def misuse(token: Token, handle: int | None, missing: StatusCode) -> Refusal:

@@ -1,0 +1,259 @@
+"""CPU seconds of this process during which Python's interpreter lock (the GIL) was let go: mostly inside the DLL.
+
+    function of the DLL ── its class is one that reads the thread's CPU clock around the call ──> an account per thread
+    code of ours that lets the lock go ── `with UNLOCKED.here()` ──────────────────────────────┘
+
+Reading the clock twice costs more than the smallest calls take. So functions that are called often and are short are
+read in moments only (`adjust`), and what they took then stands for the time between: all that is read costs a thread
+less than `MOST_COST`. Only the class of such a function object changes: it stays the object that OrcFxAPI has, and
+what compares it finds it unchanged.
+
+Does not cover what follows from it: see `orcabatch.engine.lock`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import get_ident
+from typing import Any
+
+EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
+"""The class of every function of a DLL."""
+
+MOST_COST = 0.004
+"""Share of the time that reading the clock around calls may take. Less: short calls are read so seldom that what they
+take is chance. More: work that consists of short calls is slowed down by being watched."""
+LONG_NS = 100_000
+"""Calls that take so long are all read: two clock readings are not a hundredth of them. Less: what all of them cost is
+no longer small. More: long calls are judged by the few that fall into a moment of reading."""
+SHORT_NS = 20_000
+"""Where calls are shorter than this, taking the lock back can cost as much CPU as the call: it is left out, by what
+the quickest took. Less: waiting for the lock passes for work of the DLL. More: calls that differ are all taken for
+the quickest."""
+OFTEN_AS_LONG = 2
+"""A short call counts at most this many times the quickest of its function."""
+CALIBRATING = 200
+"""Calls by which the cost of reading is known."""
+
+_call = EXPORT.__call__
+_clock = time.thread_time_ns
+
+
+class _Account:
+    """One thread's: nanoseconds of CPU with the lock let go, and since when it is in such a call (-1: it is not)."""
+
+    __slots__ = ("began_ns", "calls", "ns")
+
+    def __init__(self) -> None:
+        self.ns, self.calls, self.began_ns = 0, 0, -1
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    """A function of the DLL.
+
+    Attributes:
+        plain, reading: its class as it comes, and the one that reads the clock.
+        calls, ns, least_ns: seen so far; the quickest call.
+        seen_calls, seen_ns: of those, what was there at the last look.
+        until_s: not read before; 0: it is being read. `rate`: what it took meanwhile, CPU seconds per second.
+    """
+
+    function: Any
+    plain: type
+    reading: type
+    calls: int = 0
+    ns: int = 0
+    least_ns: int = sys.maxsize
+    seen_calls: int = 0
+    seen_ns: int = 0
+    until_s: float = 0.0
+    rate: float = 0.0
+
+    def read(self, *, on: bool) -> None:
+        """Read the clock around its calls from now on, or no more."""
+        self.function.__class__ = self.reading if on else self.plain
+        self.seen_calls, self.seen_ns = self.calls, self.ns
+
+    def since_last(self) -> tuple[int, int]:
+        """Calls and nanoseconds since the last look."""
+        calls, ns = self.calls - self.seen_calls, self.ns - self.seen_ns
+        self.seen_calls, self.seen_ns = self.calls, self.ns
+        return calls, ns
+
+
+@dataclass(slots=True)
+class UnlockedCpu:
+    """The account of a process."""
+
+    _accounts: dict[int, _Account] = field(default_factory=dict)
+    _watched: dict[int, _Watched] = field(default_factory=dict)
+    _sources: set[Callable[[], float]] = field(default_factory=set)
+    _between_s: float = 0.0
+    _reading_ns: int = -1
+    _on: bool = False
+
+    def watch(self, functions: Iterable[Any]) -> None:
+        """Count the CPU of calls of these functions of a DLL; those that call back are left out: they run Python."""
+        classes: dict[type, type] = {}
+        for function in functions:
+            plain = type(function)
+            if id(function) in self._watched or _calls_back(function):
+                continue
+            reading = classes.get(plain) or classes.setdefault(plain, self._reading_class(plain))
+            self._watched[id(function)] = watched = _Watched(function, plain, reading)
+            if self._on:
+                watched.read(on=True)
+
+    def add(self, source: Callable[[], float]) -> None:
+        """Count what this says too: CPU seconds so far."""
+        self._sources.add(source)
+
+    def start(self) -> None:
+        """Read from now on."""
+        if self._reading_ns < 0:
+            self._reading_ns = _cost_of_reading_ns()
+        self._on = True
+        for watched in list(self._watched.values()):
+            watched.read(on=True)
+            watched.until_s = 0.0
+
+    def stop(self) -> None:
+        """Leave the functions as they were."""
+        self._on = False
+        for watched in list(self._watched.values()):
+            watched.read(on=False)
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """What the calling thread does inside lets the lock go."""
+        account, began_ns = self._mine(), _clock()
+        account.began_ns = began_ns
+        try:
+            yield
+        finally:
+            account.ns += _clock() - began_ns
+            account.began_ns = -1
+
+    def seconds(self) -> float:
+        """CPU seconds so far with the lock let go; calls that still run count as far as they are."""
+        done_ns = sum(account.ns - account.calls * self._reading_ns for account in list(self._accounts.values()))
+        return (done_ns + self._running_ns()) / 1e9 + self._between_s + sum(source() for source in list(self._sources))
+
+    def adjust(self, now_s: float, passed_s: float) -> bool:
+        """Read the clock less where calls are many and short; whether some are read for this moment only.
+
+        Args:
+            now_s: seconds, monotonic.
+            passed_s: since the last call of this.
+        """
+        cost_ns, short, moment = 0, [], False
+        for watched in list(self._watched.values()):
+            if watched.until_s:
+                self._between_s += watched.rate * passed_s
+                if now_s >= watched.until_s:
+                    watched.until_s, moment = 0.0, True
+                    watched.read(on=True)
+                continue
+            calls, ns = watched.since_last()
+            cost_ns += calls * self._reading_ns
+            if ns < calls * LONG_NS:
+                short.append((watched, calls, ns))
+        if cost_ns > MOST_COST * passed_s * 1e9:
+            for watched, calls, ns in short:
+                watched.until_s = now_s + cost_ns / (MOST_COST * 1e9)
+                watched.rate = max(0, ns - calls * self._reading_ns) / (passed_s * 1e9)
+                watched.read(on=False)
+        return moment
+
+    def _mine(self) -> _Account:
+        account = self._accounts.get(get_ident())
+        if account is None:
+            account = self._accounts[get_ident()] = _Account()
+        return account
+
+    def _running_ns(self) -> int:
+        running = [(ident, each) for ident, each in list(self._accounts.items()) if each.began_ns >= 0]
+        if not running:
+            return 0
+        numbers = {thread.ident: thread.native_id for thread in threading.enumerate()}
+        cpu_ns = _cpu_of_threads([number for ident, _ in running if (number := numbers.get(ident)) is not None])
+        return sum(max(0, cpu_ns.get(numbers.get(ident) or 0, 0) - each.began_ns) for ident, each in running)
+
+    def _reading_class(self, plain: Any) -> type:
+        watched, accounts, mine = self._watched, self._accounts, self._mine
+
+        def call(function: Any, *arguments: Any) -> Any:
+            account = accounts.get(get_ident()) or mine()
+            seen = watched[id(function)]
+            began_ns = account.began_ns = _clock()
+            try:
+                return _call(function, *arguments)
+            finally:
+                spent_ns = _clock() - began_ns
+                account.began_ns = -1
+                seen.least_ns = min(seen.least_ns, spent_ns)
+                # On a clock of 16 ms ticks the quickest call takes none: there only the sum over many says something.
+                if spent_ns < SHORT_NS and spent_ns > OFTEN_AS_LONG * seen.least_ns > 0:
+                    spent_ns = OFTEN_AS_LONG * seen.least_ns
+                account.ns += spent_ns
+                account.calls += 1
+                seen.ns += spent_ns
+                seen.calls += 1
+
+        members = {"_flags_": plain._flags_, "_restype_": plain._restype_, "__call__": call}
+        return type(plain.__name__, (plain,), members)
+
+
+UNLOCKED = UnlockedCpu()
+"""Of this process."""
+
+
+def _calls_back(function: Any) -> bool:
+    return any(isinstance(each, type) and issubclass(each, EXPORT) for each in function.argtypes or ())
+
+
+def _cpu_of_threads(numbers: list[int]) -> dict[int, int]:
+    """Nanoseconds of CPU by a thread's number in the system, for threads of this process that are still there."""
+    if sys.platform == "linux":
+        found = {}
+        for number in numbers:
+            try:
+                # How Linux names the CPU clock of a thread: no library offers it for threads that may have ended.
+                found[number] = time.clock_gettime_ns((~number << 3) | 6)
+            except OSError:
+                continue
+        return found
+    import psutil
+
+    try:
+        threads = psutil.Process().threads()
+    except (psutil.Error, OSError):
+        return {}
+    return {each.id: int(1e9 * (each.user_time + each.system_time)) for each in threads}
+
+
+def _cost_of_reading_ns() -> int:
+    """What the two readings and the call itself put between them, around a call that does nothing."""
+    nothing = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memcmp
+    nothing.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+    place, clock = ctypes.create_string_buffer(8), time.perf_counter_ns
+    around, alone = [], []
+    for _ in range(CALIBRATING):
+        began = clock()
+        _clock()
+        _call(nothing, place, place, 8)
+        _clock()
+        middle = clock()
+        _clock()
+        around.append(middle - began)
+        alone.append(clock() - middle)
+    # The quicker ones: what others on the machine add is no cost of ours.
+    fast = CALIBRATING // 10
+    return max(0, sorted(around)[fast] - sorted(alone)[fast])

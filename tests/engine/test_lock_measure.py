@@ -1,0 +1,245 @@
+"""How much of the time the interpreter lock was held: the sums, and what of the CPU they leave out."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orcabatch.engine.lock import LockLog, LockMeter, LockUse
+from orcabatch.engine.unlocked import EXPORT, LONG_NS, MOST_COST, UnlockedCpu
+
+ROOM = ctypes.create_string_buffer(1 << 24)
+
+
+@pytest.fixture
+def library() -> Any:
+    """The C library: `memchr` over much memory is CPU without the lock, over none it is a tiny call."""
+    loaded = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+    loaded.memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
+    loaded.memchr.restype = ctypes.c_void_p
+    return loaded
+
+
+def cpu_of(work: Callable[[], object], seconds: float) -> float:
+    """Do this until the calling thread has used so much CPU; how much it was."""
+    began = time.thread_time()
+    while time.thread_time() < began + seconds:
+        work()
+    return time.thread_time() - began
+
+
+# --- CPU with the lock let go ---
+
+
+def test_cpu_in_the_dll_is_told_from_cpu_in_python(library: Any) -> None:
+    """Long calls: all of their CPU and nothing of Python's, on two threads at once."""
+    account = UnlockedCpu()
+    account.watch([library.memchr])
+    account.start()
+    spent = []
+
+    def both() -> None:
+        spent.append(cpu_of(lambda: library.memchr(ROOM, 1, len(ROOM)), 0.2))
+        cpu_of(lambda: sum(range(1000)), 0.2)
+
+    threads = [threading.Thread(target=both) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    account.stop()
+    assert account.seconds() == pytest.approx(sum(spent), rel=0.1)
+
+
+def test_a_call_that_still_runs_counts_as_far_as_it_is() -> None:
+    """A load of minutes is no Python until it ends."""
+    account = UnlockedCpu()
+    account.start()
+    go_on, used = threading.Event(), threading.Event()
+
+    def load() -> None:
+        with account.here():
+            cpu_of(lambda: None, 0.1)
+            used.set()
+            go_on.wait()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    used.wait()
+    meanwhile = account.seconds()
+    go_on.set()
+    thread.join()
+    assert meanwhile == pytest.approx(account.seconds(), abs=0.05)
+    assert meanwhile >= 0.1 - 0.02  # psutil's clocks tick
+
+
+def test_functions_stay_what_they_are_but_for_their_class(library: Any) -> None:
+    """What compares, or asks for its types, finds OrcFxAPI as it was; afterwards its class is the old one too."""
+    before, kind = library.memchr, type(library.memchr)
+    account = UnlockedCpu()
+    account.watch([library.memchr])
+    account.start()
+    assert library.memchr is before
+    assert isinstance(before, EXPORT)
+    assert (before.argtypes, before.restype) == ((ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t), ctypes.c_void_p)
+    assert before(ROOM, 1, 8) is None
+    with pytest.raises(ctypes.ArgumentError):
+        before("text", [], 8)
+    account.stop()
+    assert type(before) is kind
+
+
+def test_what_calls_back_is_python(library: Any) -> None:
+    """The time inside `qsort` is that of the function it is given."""
+    order = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    library.qsort.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, order)
+    account = UnlockedCpu()
+    account.watch([library.qsort])
+    account.start()
+    compare = order(lambda *_: cpu_of(lambda: None, 0.001) and 0)
+    cpu_of(lambda: library.qsort(ROOM, 16, 1, compare), 0.1)
+    account.stop()
+    assert account.seconds() == 0.0
+
+
+def test_many_short_calls_are_read_in_moments_only(library: Any) -> None:
+    """So many that reading each would cost more than may be: then none, until what it cost is paid for."""
+    account = UnlockedCpu()
+    account.watch([library.memchr])
+    account.start()
+    account.adjust(0.0, 0.05)
+    for _ in range(20_000):
+        library.memchr(ROOM, 1, 8)
+    assert not account.adjust(0.05, 0.05)
+    watched = account._watched[id(library.memchr)]
+    plain = type(library.memchr)
+    assert plain is watched.plain
+    assert watched.until_s - 0.05 == pytest.approx(20_000 * account._reading_ns / 1e9 / MOST_COST)
+    assert not account.adjust(watched.until_s - 0.01, 0.05)
+    moment = account.adjust(watched.until_s, 0.01)
+    assert moment
+    assert type(library.memchr) is watched.reading
+    account.stop()
+
+
+def test_what_is_not_read_counts_as_it_did_when_it_was() -> None:
+    """A function took 10 us of CPU a call, 1,000 times in a second: as much again in each second without reading."""
+    nothing = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).abs
+    account = UnlockedCpu()
+    account.watch([nothing])
+    account.start()
+    account._reading_ns = 10_000  # so that a thousand calls are too dear
+    watched = account._watched[id(nothing)]
+    watched.calls, watched.ns = 1000, 1000 * 20_000
+    account.adjust(1.0, 1.0)
+    assert type(nothing) is watched.plain
+    before = account.seconds()
+    account.adjust(2.0, 1.0)
+    account.stop()
+    assert account.seconds() - before == pytest.approx(0.01)
+
+
+def test_long_calls_are_always_read() -> None:
+    """However many there are: reading costs them next to nothing."""
+    nothing = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).abs
+    account = UnlockedCpu()
+    account.watch([nothing])
+    account.start()
+    watched = account._watched[id(nothing)]
+    watched.calls, watched.ns = 100_000, 100_000 * LONG_NS
+    account.adjust(1.0, 1.0)
+    assert type(nothing) is watched.reading
+    account.stop()
+
+
+# --- the share ---
+
+
+def looks(*used_s: float, waited_s: float = 0.0, step_s: float = 0.1) -> LockLog:
+    """A log of looks in equal steps, with the CPU seconds used until each."""
+    log = LockLog()
+    for number, used in enumerate(used_s):
+        log.add(number * step_s, used, waited_s)
+    return log
+
+
+def test_the_lock_is_held_as_long_as_python_computes() -> None:
+    """Forty milliseconds of CPU outside the DLL in each tenth of a second."""
+    assert looks(*(0.04 * number for number in range(21))).between(0.0, 2.0).held == pytest.approx(0.4)
+
+
+def test_more_than_a_core_cannot_all_have_held_it() -> None:
+    """Large NumPy calls let the lock go too: then those who were late say how often it was taken."""
+    used = [0.3 * number for number in range(21)]
+    assert looks(*used).between(0.0, 2.0).held == 0.0
+    assert looks(*used, waited_s=0.005).between(0.0, 2.0).held == 1.0
+
+
+def test_a_stretch_of_the_log_holds_the_looks_in_it() -> None:
+    """Ten seconds free, then ten seconds held, and each look in them late by ten milliseconds."""
+    log = LockLog()
+    for step in range(201):
+        log.add(step / 10, max(0.0, step / 10 - 10), 0.01 if step > 100 else 0.0)
+    assert log.between(0.0, 9.0).held == 0.0
+    assert log.between(12.0, 19.0).held == pytest.approx(1.0)
+    assert log.between(0.0, math.inf) == LockUse(pytest.approx(0.5), pytest.approx(0.005), 200)
+
+
+def test_a_stretch_between_two_looks_takes_the_nearest() -> None:
+    """A file shorter than the step is judged by what was seen around it."""
+    log = looks(*(0.1 * number for number in range(40)))
+    assert log.between(1.11, 1.12).held == pytest.approx(1.0)
+    assert log.between(1000.0, 1001.0).held == pytest.approx(1.0)
+
+
+def test_few_looks_of_a_stretch_are_seen_with_those_before() -> None:
+    """One look of a short file says nothing alone; what was long before says nothing about it either."""
+    log = LockLog()
+    for at_s in range(41):
+        log.add(float(at_s), sum(each > 30 and each != 37 for each in range(at_s + 1)), 0.01)
+    assert log.between(36.5, 37.0).held == pytest.approx(0.0)
+    assert log.between(36.5, 37.0, 4).held == pytest.approx(0.75)
+
+
+def test_nothing_looked_at_is_nothing_held() -> None:
+    """A monitor that never ran has no evidence."""
+    assert LockLog().between(0.0, 10.0) == LockUse()
+    assert LockMeter().since(0.0) == LockUse()
+
+
+def test_the_log_stays_small() -> None:
+    """Twenty looks a second for an hour make some ten entries a second."""
+    log = looks(*(0.0 for _ in range(20 * 3600)), step_s=0.05)
+    assert len(log._times) <= 14 * 3600
+
+
+# --- looking ---
+
+
+class FakeUnlocked(UnlockedCpu):
+    """Everything but a tenth of a core is the DLL's."""
+
+    def seconds(self) -> float:
+        return 0.9 * time.perf_counter()
+
+
+def test_who_comes_later_and_who_stays_longer_see_all_of_it() -> None:
+    """The thread runs from the first that wants to know to the last, and the functions are as before afterwards."""
+    meter = LockMeter(FakeUnlocked(), cpu_s=time.perf_counter)
+    began_s = time.perf_counter()
+    with meter.looking():
+        meter.begin()
+    while meter.between(began_s, math.inf).looks < 2:
+        time.sleep(0)
+    assert meter.since(began_s).held == pytest.approx(0.1, abs=0.02)
+    thread = meter._thread
+    meter.end()
+    assert thread is not None
+    assert not thread.is_alive()
