@@ -363,7 +363,29 @@ def test_the_own_search_finds_what_digitalmodel_finds(section: dict[str, Any], t
     analysis = {"analysis_root_folder": str(tmp_path), "result_folder": str(tmp_path / "results")}
     cfg = AttributeDict(file_management=management, Analysis=analysis)
     folder = input_files.input_directory(cfg)
-    assert input_files.search(folder, filename) == input_files.find_input_files(cfg)
+    pytest.importorskip("assetutilities", reason="compares with assetutilities itself: install orcabatch[digitalmodel]")
+    assert input_files.search(folder, filename) == input_files._as_installed(cfg, folder)
+
+
+ASKING = """
+import json, sys
+from pathlib import Path
+from orcabatch.digitalmodel import input_files
+before = input_files._follows_the_installed()
+seen = sorted({"assetutilities", "pandas", "matplotlib", "plotly"} & set(sys.modules))
+input_files.FOLLOWED = frozenset()
+other = input_files._follows_the_installed()
+input_files.FOLLOWED = frozenset({"b9b98b7a4af40dff1bac2a1e9ade84f087386178e390d9d7a50871bdcab38486"})
+import assetutilities.common.file_management
+print(json.dumps([before, seen, other, input_files._follows_the_installed()]))
+"""
+
+
+def test_a_known_file_management_is_not_imported_to_list_files() -> None:
+    """Its sources are told by their digest; another one, or one that is there already, is asked itself."""
+    pytest.importorskip("assetutilities", reason="looks at assetutilities itself: install orcabatch[digitalmodel]")
+    asked = subprocess.run([sys.executable, "-c", ASKING], capture_output=True, text=True, check=True)
+    assert json.loads(asked.stdout) == [True, [], False, False]
 
 
 VALUES = st.recursive(

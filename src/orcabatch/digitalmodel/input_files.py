@@ -1,19 +1,22 @@
 """Which `.sim` files a digitalmodel YAML means, and in which order.
 
 The order of the files is the order of the rows in every summary, and the first file may settle the configuration for
-all others, so it has to be digitalmodel's own: the unsorted order in which the file system lists the folder. Where
-digitalmodel is installed its own file management (assetutilities) is asked, because its rules changed between versions
-and the installed one decides what digitalmodel would write. Elsewhere the rules of assetutilities 0.1.0 are followed.
+all others, so it has to be digitalmodel's own: the unsorted order in which the file system lists the folder. The rules
+followed here are those of assetutilities 0.1.0. Where another one is installed, it is asked itself, because its rules
+changed between versions and the installed one decides what digitalmodel would write; that imports most of what
+digitalmodel imports, seconds before a batch that has nothing to do could say so.
 Covers `file_management` of the YAML. Does not cover output folders (`orcabatch.digitalmodel.configuration`).
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib.util
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,10 @@ from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import SourceError
 
 logger = logging.getLogger(__name__)
+
+FOLLOWED = frozenset({"b9b98b7a4af40dff1bac2a1e9ade84f087386178e390d9d7a50871bdcab38486"})
+"""Digests of the sources of file managements whose rules `search` follows (assetutilities 0.1.0)."""
+_MANAGEMENT = "assetutilities.common.file_management"
 
 
 def find_input_files(cfg: MutableMapping[str, Any]) -> dict[str, list[Path]]:
@@ -45,13 +52,29 @@ def find_input_files(cfg: MutableMapping[str, Any]) -> dict[str, list[Path]]:
 
 
 def _found_in(folder: Path, cfg: MutableMapping[str, Any]) -> dict[str, list[Path]]:
-    if importlib.util.find_spec("assetutilities") is None:
+    if _follows_the_installed():
         return search(folder, cfg["file_management"]["filename"])
     try:
         return _as_installed(cfg, folder)
     except OSError as error:  # a link to nowhere ends digitalmodel's search; here that one file fails, loudly, later
         logger.info("digitalmodel's own file search gave up (%s); searched without it", error)
         return search(folder, cfg["file_management"]["filename"])
+
+
+def _follows_the_installed() -> bool:
+    """Whether `search` does what the installed file management would, or there is none; imports nothing of it."""
+    found = importlib.util.find_spec("assetutilities")
+    if found is None:
+        return True
+    if _MANAGEMENT in sys.modules:
+        return False  # nothing is saved, and somebody may have changed it
+    for folder in found.submodule_search_locations or ():
+        try:
+            source = Path(folder, *_MANAGEMENT.split(".")[1:]).with_suffix(".py").read_bytes()
+        except OSError:
+            continue
+        return hashlib.sha256(source.replace(b"\r\n", b"\n")).hexdigest() in FOLLOWED
+    return False
 
 
 def _as_installed(cfg: Mapping[str, Any], folder: Path) -> dict[str, list[Path]]:
