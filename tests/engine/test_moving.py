@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcabatch.engine.executors.auto_decision import LEAST_WATCHED_S, Decision, Look, Prospects, Watch
+from orcabatch.engine.executors.auto_decision import LEAST_WATCHED_S, WORSE, Decision, Look, Prospects, Trial, Watch
 
 GB = 10**9
 PROSPECTS = Prospects(processes=8, cpus=8, start_s=3.0, total_files=100, total_bytes=100 * GB)
@@ -140,3 +140,70 @@ def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int
     assert len(said) <= 1
     assert watch.decided == bool(said)
     assert watch.closing(prospects).why
+
+
+# --- a move is watched ---
+
+
+def moved(files_per_s: float = 2.0) -> Trial:
+    """After ten seconds in which threads got through so many of a hundred files, and have two left."""
+    watch = Watch()
+    for tick in range(1, 41):
+        done = int(tick / 4 * files_per_s)
+        watch, _ = watch.step(Look(tick / 4, 2, 0.5, 1.0, done * GB, 2 * GB, done), PROSPECTS)
+    return watch.trial(PROSPECTS)
+
+
+MOVED_S = 10.0
+
+
+def after(trial: Trial, files_per_s: float, *, start_s: float = 3.0) -> tuple[float, str]:
+    """When it went back, and why; the processes get through so many once they have started."""
+    for tick in range(1, 400):
+        now_s = MOVED_S + tick / 4
+        threads = 2 if tick < 4 else 0
+        ended = max(0, int((tick / 4 - start_s) * files_per_s))
+        done = trial.done - threads + ended
+        trial, why = trial.step(Look(now_s, threads, 0.0, 1.0, done * GB, 0, done), PROSPECTS)
+        if why:
+            return now_s - MOVED_S, why
+    return 0.0, ""
+
+
+@pytest.mark.parametrize(("speed", "back"), [(4.0, False), (2.0, False), (2.0 * WORSE * 0.95, True), (0.5, True)])
+def test_a_move_is_taken_back_where_processes_get_through_less(speed: float, back: bool) -> None:
+    """Threads did two files a second. The start of the processes counts neither way."""
+    when_s, why = after(moved(), speed)
+    assert bool(why) == back
+    assert not back or "of what threads did" in why
+    # Sixteen files, two for each process, are enough to know.
+    assert when_s <= 3.0 + 20 / speed
+
+
+def test_a_move_is_taken_back_where_nothing_comes() -> None:
+    """Three times what starting costs, and two files' time: then threads go on."""
+    when_s, why = after(moved(), 0.0)
+    assert "no file was done" in why
+    assert when_s == pytest.approx(3 * PROSPECTS.start_s + 2.0, abs=1.0)
+
+
+def test_threads_are_measured_by_their_best() -> None:
+    """A count that only just came to where it is makes the first half of a run slower than threads are."""
+    watch = Watch()
+    for tick in range(1, 41):
+        done = max(0, (tick - 20) // 2)
+        watch, _ = watch.step(Look(tick / 4, 2, 0.5, 1.0, done * GB, 2 * GB, done), PROSPECTS)
+    assert watch.trial(PROSPECTS).speed == pytest.approx(2.0 / 100, rel=0.1)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 5.0), st.integers(0, 9), st.integers(0, 3)), max_size=60))
+def test_whatever_is_seen_after_a_move_it_goes_back_at_most_once(ticks: list[tuple[float, int, int]]) -> None:
+    """And never after it has settled."""
+    trial, now_s, done, said = moved(), 10.0, 20, list[str]()
+    for seconds, busy, more in ticks:
+        now_s, done = now_s + seconds, done + more
+        before = trial
+        trial, why = trial.step(Look(now_s, busy, 0.0, 1.0, done * GB, 0, done), PROSPECTS)
+        said += [why] if why else []
+        assert not (before.settled and why)
+    assert len(said) <= 1

@@ -12,6 +12,7 @@ import pytest
 from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
+from orcabatch.engine.executors import auto_decision
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
@@ -116,6 +117,18 @@ def test_a_payload_that_does_not_travel_is_done_on_a_thread() -> None:
     assert [each.ok for each in outcomes] == [True] * 60
     assert next(each for each in outcomes if each.index == 30).worker.startswith("worker")
     assert [each["executor"] for each in said] == ["processes"]
+
+
+def test_processes_that_get_through_less_are_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is as fast as these threads were said to be: after some files in processes the others go on here."""
+    monkeypatch.setattr(auto_decision, "WORSE", 1e9)
+    outcomes, said = go(tasks(400))
+    assert len({each.index for each in outcomes}) == len(outcomes) == 400
+    assert all(each.ok for each in outcomes)
+    assert [each["executor"] for each in said] == ["processes", "threads"]
+    assert "of what threads did in the same time" in said[1]["why"]
+    ordered = sorted(outcomes, key=lambda each: each.finished_s)
+    assert [ordered[0].worker[:6], ordered[-1].worker[:6]] == ["worker", "worker"]
 
 
 def test_a_file_that_kills_its_process_costs_itself() -> None:

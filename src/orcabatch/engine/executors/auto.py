@@ -2,7 +2,7 @@
 
     submit ──> threads                          until the verdict of `auto_decision`
     submit ──> processes, threads run dry       afterwards
-    submit ──> threads again                    if recipe or results turn out not to travel
+    submit ──> threads again                    if recipe or results do not travel, or processes get through less
 
 Covers carrying out the decision, both ways, without losing a task. Does not cover the decision itself
 (`auto_decision`). A file that a thread has is never taken from it. What cannot be sent to a process, or back from it,
@@ -64,6 +64,7 @@ class SwitchingExecutor(Executor):
         self._threads = ThreadExecutor(recipe, sizes, self._bell.wake, scope, options.initializer)
         self._processes: ProcessExecutor | None = None
         self._watch = auto_decision.Watch()
+        self._trial: auto_decision.Trial | None = None
         self._chosen: Chosen | None = None
         self._said: list[Message] = []
         self._here: dict[int, Task] = {}
@@ -228,6 +229,7 @@ class SwitchingExecutor(Executor):
             self._again_here(index)
 
     def _stop_sending(self, why: str) -> None:
+        self._trial = None
         if self._sending:
             self.name = "threads"
             self._choose(f"back to threads: {why}")
@@ -251,7 +253,7 @@ class SwitchingExecutor(Executor):
         return seen
 
     def _look(self, sample: Sample) -> None:
-        if self._chosen is not None or self._began_s is None:
+        if self._began_s is None or (self._chosen is not None and self._trial is None):
             return
         look = auto_decision.Look(
             now_s=time.perf_counter() - self._began_s,
@@ -262,12 +264,23 @@ class SwitchingExecutor(Executor):
             running_bytes=sum(task.size_bytes for task in self._busy_here),
             done=self._ended,
         )
+        if self._trial is None:
+            self._decide(look)
+            return
+        self._trial, worse = self._trial.step(look, self._prospects)
+        if worse:
+            self._stop_sending(worse)
+            self._share_seats()
+            self._bell.wake()
+
+    def _decide(self, look: auto_decision.Look) -> None:
         self._watch, verdict = self._watch.step(look, self._prospects)
         if verdict is None:
             return
         # Packing all that would travel is dear, so it is only tried once moving is worth it.
         hindrance = self._hindrance() if verdict.do == "move" or verdict.saves else None
         if verdict.do == "move" and hindrance is None:
+            self._trial = self._watch.trial(self._prospects)
             self._go()
         self._choose(f"{verdict.why}; {hindrance}" if hindrance else verdict.why, verdict.saves)
         self._bell.wake()

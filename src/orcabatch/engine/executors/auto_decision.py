@@ -1,8 +1,9 @@
 """Whether a run that began on threads goes on in worker processes: the pure half of `executor: auto`.
 
     Look, Look, ... ──> Watch.step ──> Decision (move, stay, or nothing yet) with its reason
+    after a move:       Trial.step ──> why it goes back, once processes were seen to get through less
 
-Covers the decision. Does not cover how it is carried out (`auto`, beside this module) nor whether functions and data
+Covers the decisions. Does not cover how it is carried out (`auto`, beside this module) nor whether functions and data
 can travel (`transport`): that is asked only once moving is worth it.
 
 Threads share one interpreter. Where its lock is held nearly all the time, `n` threads do the work of one, and
@@ -10,7 +11,9 @@ Threads share one interpreter. Where its lock is held nearly all the time, `n` t
 
     gain = time that the files not yet started will take x share of it that the lock was taken x (1 - cores used / p)
 
-Moving pays where the gain is well above what starting processes costs. What others do on the machine is left out.
+Moving pays where the gain is well above what starting processes costs. What others do on the machine is left out: they
+cannot make the lock look held (`orcabatch.engine.lock`). What is not foreseen (memory, a cold cache, a resource of the
+DLL's own) is seen by what the processes get through.
 """
 
 from __future__ import annotations
@@ -35,9 +38,24 @@ WORTH = 0.1
 """Less than this share of the time that is left is not worth another kind of worker: on a long run the cost of starting
 is soon outweighed, while memory for imports, and what cannot travel, stay for its whole length."""
 
+REMEMBERED = 256
+"""Looks by which it is known what threads got through of late: a minute of them. Fewer: on long runs a lump of files
+that end together counts as their speed. More: each look copies more."""
+
 MEMORY_S = 4.0
 """Older looks fade: what the work was like before the last seconds tells little about what remains. Longer: a batch
 that changes is noticed late. Shorter: the phase that one file is in decides."""
+
+
+WORSE = 0.85
+"""Processes that get through less than this share of what threads did are left again. Less: a run is slower than it
+would have been by more than the fifth that a wrong move may cost. More: files that happen to be long send it back."""
+LEAST_TRIED = 2
+"""Files that each process has done before it is judged. Fewer: the first, with its imports and a cold cache, speaks for
+all. More: a wrong move is noticed late."""
+LATE_STARTS, LATE_FILES = 3.0, 2.0
+"""No file has ended after so many times the expected start and so many files' time on threads: the processes do not get
+through. Less: a machine that is busy for a moment sends the run back. More: so much longer nothing may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,8 @@ class Watch:
         looks, watched_s: how many looks with work going on, and the seconds they cover.
         taken, cores: mean share of the time that the lock was taken, and cores used, of late.
         lock_seen_s, lock_taken_s: over the whole run.
+        busy_s: seconds that threads had files, summed.
+        passed: (seconds, share of the batch that had ended) at the latest looks.
         decided: the verdict was given; nothing changes any more.
     """
 
@@ -117,13 +137,15 @@ class Watch:
     cores: float = 0.0
     lock_seen_s: float = 0.0
     lock_taken_s: float = 0.0
+    busy_s: float = 0.0
+    passed: tuple[tuple[float, float], ...] = ()
     decided: bool = False
 
     def step(self, look: Look, prospects: Prospects) -> tuple[Watch, Decision | None]:
         """Take in one look; a verdict comes at most once."""
         if self.decided:
             return self, None
-        watch = self._taken_in(look)
+        watch = self._taken_in(look, prospects)
         verdict = watch._verdict(look, prospects)
         return replace(watch, decided=verdict is not None), verdict
 
@@ -136,7 +158,17 @@ class Watch:
         share = 100 * self.lock_taken_s / self.lock_seen_s
         return Decision("stay", f"Python's lock was taken {share:.0f}% of the time: threads are not held back by it")
 
-    def _taken_in(self, look: Look) -> Watch:
+    def trial(self, prospects: Prospects) -> Trial:
+        """What a move now is to be measured by: what threads got through of late, or on the whole, if that was more."""
+        look = self.last or Look(0.0, 0, None, 0.0, 0, 0, 0)
+        now = (look.now_s, _share_done(look, prospects))
+        half = next((each for each in self.passed if each[0] >= now[0] / 2), now)
+        speed = max(_speed((0.0, 0.0), now), _speed(half, now))
+        file_s = self.busy_s / look.done if look.done else 0.0
+        late_s = look.now_s + LATE_STARTS * prospects.start_s + LATE_FILES * file_s
+        return Trial(speed, late_s, look.done + look.busy)
+
+    def _taken_in(self, look: Look, prospects: Prospects) -> Watch:
         last, seconds = self.last, 0.0 if self.last is None else look.now_s - self.last.now_s
         if last is None or seconds <= 0 or not last.busy or look.lock_taken is None:
             return replace(self, last=look)
@@ -151,6 +183,8 @@ class Watch:
             cores=self.cores + weight * (look.cores - self.cores),
             lock_seen_s=self.lock_seen_s + seconds,
             lock_taken_s=self.lock_taken_s + seconds * look.lock_taken,
+            busy_s=self.busy_s + seconds * (last.busy + look.busy) / 2,
+            passed=(*self.passed, (look.now_s, _share_done(look, prospects)))[-REMEMBERED:],
         )
 
     def _verdict(self, look: Look, prospects: Prospects) -> Decision | None:
@@ -184,3 +218,49 @@ class Watch:
         by_bytes = left_bytes / (look.done_bytes + look.running_bytes / 2)
         by_files = left / max(1.0, look.done + look.busy / 2)
         return look.now_s * (by_bytes + by_files) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A move that is watched.
+
+    Attributes:
+        speed: share of the batch per second that threads got through.
+        late_s: when a file of the processes must have ended.
+        done: files that had ended when it moved, and those that threads had: theirs to the end.
+        since: (seconds, share of the batch, files) when the first file of the processes ended; None: none has yet.
+        settled: the processes have shown that they get through as much; nothing changes any more.
+    """
+
+    speed: float
+    late_s: float
+    done: int
+    since: tuple[float, float, int] | None = None
+    settled: bool = False
+
+    def step(self, look: Look, prospects: Prospects) -> tuple[Trial, str]:
+        """Take in one look after the move; why files go back to threads, once, else nothing."""
+        if self.settled:
+            return self, ""
+        if self.since is None and (look.busy or look.done <= self.done):
+            late = look.now_s > self.late_s and not look.busy
+            return replace(self, settled=late), "no file was done in them for too long" if late else ""
+        now = (look.now_s, _share_done(look, prospects))
+        if self.since is None:
+            return replace(self, since=(*now, look.done)), ""
+        if look.done - self.since[2] < LEAST_TRIED * prospects.processes or now[0] <= self.since[0]:
+            return self, ""
+        share = _speed(self.since[:2], now) / self.speed if self.speed else 1.0
+        why = f"they got through {100 * share:.0f}% of what threads did in the same time" if share < WORSE else ""
+        return replace(self, settled=True), why
+
+
+def _share_done(look: Look, prospects: Prospects) -> float:
+    """How much of the batch has ended: half-way between what bytes and what files say."""
+    by_bytes = look.done_bytes / prospects.total_bytes if prospects.total_bytes else 0.0
+    return (by_bytes + look.done / max(1, prospects.total_files)) / 2
+
+
+def _speed(before: tuple[float, float], after: tuple[float, float]) -> float:
+    seconds = after[0] - before[0]
+    return (after[1] - before[1]) / seconds if seconds > 0 else 0.0
