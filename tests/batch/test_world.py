@@ -19,6 +19,7 @@ import orcabatch
 import world_functions as world
 from engine import dask_cluster
 from engine.fakes import locked
+from orcabatch.batch import for_engine
 from orcabatch.batch import run as running
 from orcabatch.batch.result import warnings_text
 from orcabatch.engine.executors import auto_decision
@@ -146,7 +147,7 @@ def test_a_run_that_moves_sets_every_process_up(orcaflex, sims, tmp_path, monkey
     for name, value in changes.items():
         monkeypatch.setattr(auto_decision, name, value)
     monkeypatch.setattr(running, "host_probe", lambda cpus: locked)
-    monkeypatch.setattr(running, "SAMPLE_INTERVAL_S", 1e-3)
+    monkeypatch.setattr(for_engine, "SAMPLE_INTERVAL_S", 1e-3)
     monkeypatch.setattr(running.Run, "_stays", lambda self: "")
     book = tmp_path / "book"
     performance = {"process_count": 2, "threading": {"max_threads": 2}}
@@ -163,7 +164,7 @@ def test_a_run_that_moves_sets_every_process_up(orcaflex, sims, tmp_path, monkey
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize(("set_up", "said"), [(world.fails, "LookupError: no case"), (world.leaves, "SystemExit(4)")])
+@pytest.mark.parametrize(("set_up", "said"), [(world.fails, "LookupError: no case"), (world.leaves, "SystemExit: 4")])
 def test_an_initializer_that_fails_ends_the_run_before_the_first_file(orcaflex, sims, name, set_up, said):
     """Nothing is loaded; the error names the function, what it raised and where."""
     args = ("no case",) if set_up is world.fails else ()

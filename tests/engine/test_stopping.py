@@ -191,7 +191,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     """Under nohup or in a background shell job, where SIGINT is ignored, it stays so."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        stop = StopSignal(lambda: None)
+        stop = StopSignal()
         stop.install()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         stop.restore()
@@ -214,7 +214,7 @@ def test_overlapping_runs_give_the_signals_back() -> None:
 
 def test_asking_never_lowers() -> None:
     """A level that was asked for once stays, whatever is asked for later."""
-    stop = StopSignal(lambda: None)
+    stop = StopSignal()
     stop.ask(2)
     stop.ask(1)
     assert stop.level == 2

@@ -15,7 +15,7 @@ from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_setti
 from orcabatch.batch.sources import Given, Source
 from orcabatch.errors import OutputError
 from orcabatch.orcaflex.user_function import FunctionPostProcess
-from orcabatch.store.atomic import check_writable
+from orcabatch.store.atomic import check_writable, why
 from orcabatch.store.code import AsHere, Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.values import NotStorable, encode
@@ -195,9 +195,9 @@ def usable_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_writable(folder)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:
         raise OutputError(
-            f"The result folder {folder} cannot be written to: {error.strerror or error}. "
+            f"The result folder {folder} cannot be written to: {why(error)}. "
             "Give another one (`output_dir=`, or `file_management.output_directory` in the YAML)."
         ) from error
     return folder

@@ -255,7 +255,11 @@ class ResultCache:
         """Keep the results of a task that ended, and its costs, in one transaction."""
         for end in ended:
             if end.outcome.status is Status.OK and self.ledger.remembers:
-                self._record(end)
+                try:
+                    self._record(end)
+                except Exception as error:  # noqa: BLE001 - out of memory for a copy, a table that pandas cannot take apart
+                    kept = f"Results of {end.outcome.batch} are not kept for the next run"
+                    self.warn(f"{kept}: {type(error).__name__}: {error}.")
         self.ledger.commit_soon()
 
     def distrust(self, indices: Iterable[int]) -> None:
@@ -284,6 +288,10 @@ class ResultCache:
             with suppress(Damaged):
                 return decode(content)
         return None
+
+    def keeps(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> bool:
+        """Whether the next run finds all the results that there are; `outcomes` are numbered as in the batch."""
+        return self._may(batch) and all((batch.name, each.index) in self._keys for each in outcomes if each.ok)
 
     # --- keys
 

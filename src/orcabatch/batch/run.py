@@ -11,30 +11,32 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, in_own_order, write_account
+from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
 from orcabatch.batch.history import Nearest, Ran, keep, recall
 from orcabatch.batch.job import BatchJob
 from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.batch.result_cache import NO_BINDING, ResultCache, result_cache
 from orcabatch.batch.shared_files import SharedFile, shared_files
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
-from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine import run as run_engine
-from orcabatch.engine.contract import RunEvent, Task
-from orcabatch.engine.executors import AUTO, facts_of
+from orcabatch.engine.contract import RunEvent
+from orcabatch.engine.executors import facts_of
+from orcabatch.engine.foreign import ordinarily, words_of
+from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.lock import METER
-from orcabatch.errors import BatchError, BatchInterrupted, OrcaFlexUnavailable, OutputError, SettingsError
-from orcabatch.host import ORCAFLEX_OVERHEAD, HostResources, sim_sizes
+from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, OrcaFlexUnavailable, SettingsError
+from orcabatch.host import HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import BindingKind, find_binding
-from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
-from orcabatch.plan import BatchPlan, SizedFile, as_processes, make_plan
+from orcabatch.plan import BatchPlan, SizedFile, make_plan
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of
@@ -42,18 +44,22 @@ from orcabatch.store.paths import place_of
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
     from orcabatch.batch.request import Request
+    from orcabatch.engine.contract import Task
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan.history import Learned
-    from orcabatch.plan.workers import WorkerLayout
-    from orcabatch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-SAMPLE_INTERVAL_S = 0.25
-"""How often the engine looks at the host. One look takes about a millisecond."""
+OUTPUTS_LOST = "Mend that and run the same command again{kept}. What was computed is in the error's `result`."
+STILL_KEPT = ": what was computed is kept, only this is written"
 
-OUTPUTS_LOST = "Mend that and run the same command again: what was computed is kept, only this is written."
+CONCLUDING = "stopping: all files have ended; what stands for all of them is being written (Ctrl-C once more leaves it)"
+CONCLUDED = "interrupted when all files had ended; everything is written"
+TORN = (
+    "interrupted while what stands for all files was being written: common outputs of {} are missing, or those of an "
+    "earlier run; run the batch again"
+)
 
 FUNCTION_STAYS = (
     "a function of yours goes there only where you say so (`executor: processes`), because what it leaves in this "
@@ -143,6 +149,8 @@ class Run:
     _orcaflex: str = ""
     _display: Display | None = None
     _complete: bool = False
+    _stop: StopSignal = field(default_factory=StopSignal)
+    _unsaid: list[str] | None = None
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
@@ -187,10 +195,12 @@ class Run:
             limits=limits_of(self.plan),
             probe=host_probe(self.plan.host.logical_cpus),
             listener=self._listen,
+            stop=self._stop,
         )
         self._display = make_display(self.progress, monitor=self.monitor, state=self.monitor.state)
         self._expect(tasks)
         self.monitor.start()
+        self._stop.install()
         try:
             with temporary_files_in(temporary):
                 yield from self._taken(running)
@@ -198,12 +208,26 @@ class Run:
         except BatchInterrupted as interruption:
             self.interrupted = interruption
         finally:
+            try:
+                self._end(running, job)
+            finally:
+                self._stop.restore()
+
+    def _end(self, running: Iterator[FileOutcome], job: BatchJob) -> None:
+        """What follows after the last file, however it came; with all of it still to be done, the run is broken off."""
+        self.monitor.state.broken, self._unsaid, self._stop.wake = True, [], self._say_concluding
+        try:
             if isinstance(running, Generator):
                 running.close()
             self._take_drained(job)
-            self._show(lambda display: display.close())
             self.monitor.stop()
             self._conclude()
+        finally:
+            # A display draws over what is printed beside it: first its last word, then ours.
+            self._show(lambda display: display.close())
+            unsaid, self._unsaid = self._unsaid or (), None
+            for text in unsaid:
+                _log.warning("%s", text)
 
     def _taken(self, running: Iterator[FileOutcome]) -> Iterator[FileOutcome]:
         for outcome in running:
@@ -271,8 +295,14 @@ class Run:
 
     def _warn(self, text: str) -> None:
         if text and text not in self.warnings:
-            _log.warning("%s", text)
+            self._log(text)
             self.warnings.append(text)
+
+    def _log(self, text: str) -> None:
+        if self._unsaid is None:
+            _log.warning("%s", text)
+        else:
+            self._unsaid.append(text)
 
     def _listen(self, event: RunEvent) -> None:
         self.monitor.listener(event)  # first: the display shows the state that the monitor has just brought up to date
@@ -286,31 +316,71 @@ class Run:
         if display is None:
             return
         try:
-            step(display)
+            ordinarily(lambda: step(display))
         except Exception as error:  # noqa: BLE001 - a batch does not end because of how it is shown
             self._display = None
-            self._warn(f"progress raised {error!r} and is switched off; the batch goes on without it.")
+            self._warn(f"progress raised {words_of(error)} and is switched off; the batch goes on without it.")
+
+    def _say_concluding(self) -> None:
+        """Ctrl-C while outputs of all files are written: somebody who sees nothing presses it again, and loses them."""
+        if self._stop.level == 1:
+            said = RunEvent("warning", self.monitor.wall_s, -1, {"text": CONCLUDING, "stopping": True})
+            self._show(lambda display: display.listener(said))
 
     def _conclude(self) -> None:
         """Have every batch write what it has, then the metrics, whatever happened before.
 
         Raises:
-            BatchError: common outputs of a batch could not be written; those of the others are, and all that was
-                computed is kept.
+            BatchError: common outputs of a batch could not be written; those of the others are.
         """
-        outcomes, lost = last_attempts(self._outcomes), []
+        outcomes, stopped, lost = last_attempts(self._outcomes), self._stop.level, []
         try:
-            for batch in self.request.batches:
-                try:
-                    self._conclude_batch(batch, in_own_order(batch, self.request, outcomes))
-                except OutputError as error:
-                    lost.append(f"{batch.name}: {error}")
-        finally:
+            try:
+                lost = self._conclude_batches(outcomes)
+            except KeyboardInterrupt:
+                self._torn()
+            if self._stop.level > stopped and self.interrupted is None:
+                self._interrupt(CONCLUDED)
+            self.monitor.state.broken = bool(lost) or not self._complete
             self._aside("which files were done again", self.cache.say_again)
             self._aside("what this run taught", lambda: keep(self.cache, self.plan.host, self._ran(outcomes)))
             self._aside("the metrics", self._account)
-        if lost:
-            raise BatchError("\n".join([*lost, OUTPUTS_LOST]), self.result())
+        except KeyboardInterrupt:
+            self._interrupt(TORN.format("the run"))
+        if lost and self.interrupted is None:
+            errors = [error for _, error in lost]
+            said = [f"{batch.name}: {_reason(error)}" for batch, error in lost]
+            kept = STILL_KEPT if all(self.cache.keeps(batch, self._own(batch, outcomes)) for batch, _ in lost) else ""
+            raise BatchError("\n".join([*said, OUTPUTS_LOST.format(kept=kept)]), self.result()) from errors[0]
+        for batch, error in lost:
+            self._warn(f"{batch.name}: {_reason(error)}")
+
+    def _conclude_batches(self, outcomes: Sequence[FileOutcome]) -> list[tuple[Batch, Exception]]:
+        """Those whose common outputs could not be written, with the reason."""
+        lost: list[tuple[Batch, Exception]] = []
+        self._stop.foreign = True
+        try:
+            for batch in self.request.batches:
+                try:
+                    ordinarily(partial(self._conclude_batch, batch, self._own(batch, outcomes)))
+                except Exception as error:  # noqa: BLE001 - foreign code writes them, and the other batches have theirs
+                    lost.append((batch, error))
+        finally:
+            self._stop.foreign = False
+        return lost
+
+    def _own(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
+        return in_own_order(batch, self.request, outcomes)
+
+    def _torn(self) -> None:
+        """Ctrl-C left the writing of what stands for all files."""
+        self._complete = False
+        self._interrupt(TORN.format(", ".join(batch.name for batch in self.request.batches)))
+
+    def _interrupt(self, text: str) -> None:
+        self.interrupted = BatchInterrupted(text, self._stop.signum)
+        self.monitor.state.interrupted = True
+        self._warn(f"The run was {text}.")
 
     def _aside(self, what: str, step: Callable[[], None]) -> None:
         """Do a step that comes after the results: where it fails, that costs nothing but itself."""
@@ -326,11 +396,11 @@ class Run:
         for warning in conclusion.warnings:
             self._warn(warning)
         for notice in conclusion.notices:
-            _log.warning("%s: %s", batch.name, notice)
+            self._log(f"{batch.name}: {notice}")
         self.notices += conclusion.notices
         if self._complete:
             batch.pass_on()
-            self.cache.conclude(batch, outcomes, conclusion.outputs)
+            self._aside("what stands for all files", lambda: self.cache.conclude(batch, outcomes, conclusion.outputs))
 
     def _account(self) -> None:
         said = Said(tuple(self.warnings), tuple(self.notices))
@@ -352,6 +422,11 @@ class Run:
         )
 
 
+def _reason(error: Exception) -> str:
+    """An error of ours is in words for the engineer; what foreign code raised has its name."""
+    return str(error) if isinstance(error, OrcabatchError) else words_of(error)
+
+
 def _folders(request: Request) -> dict[Path, str]:
     """The result folders, and the names of the batches that write to each."""
     folders: dict[str, tuple[Path, str]] = {}
@@ -360,87 +435,3 @@ def _folders(request: Request) -> dict[Path, str]:
             folder, names = folders.get(place_of(batch.result_folder), (batch.result_folder, ""))
             folders[place_of(folder)] = folder, f"{names}, {batch.name}" if names else batch.name
     return dict(folders.values())
-
-
-def tasks_of(plan: BatchPlan) -> list[Task]:
-    """The plan's files as the engine takes them; those to be skipped too, whose results the job knows."""
-    return [
-        Task(
-            index=file.index,
-            file=file.file,
-            batches=file.batches,
-            size_bytes=file.size_bytes,
-            memory_bytes=file.memory_bytes,
-            rank=file.rank,
-            tier=file.tier,
-        )
-        for file in plan.files
-    ]
-
-
-def limits_of(plan: BatchPlan) -> Limits:
-    """The plan's limits as the engine takes them."""
-    settings, static = plan.settings, plan.mode == "static"
-    licences = settings.licences
-    return Limits(
-        mode="static" if static else "dynamic",
-        tiers={tier.name: tier.limit if static else tier.ceiling for tier in plan.tiers},
-        max_limit=plan.limit if static else plan.ceiling,
-        start_limit=plan.start_limit,
-        min_limit=plan.min_limit,
-        memory_total_bytes=plan.host.total_ram_bytes,
-        max_usage_percent=settings.memory.max_usage_percent,
-        gc_threshold_percent=settings.memory.gc_percent,
-        overhead=ORCAFLEX_OVERHEAD,
-        seats=SeatLimits(
-            max=licences.max,
-            scope=licences.scope,
-            wait_s=licences.wait,
-            ramp_per_s=licences.ramp_up,
-            processes=max(1, plan.processes),
-            threads_per_process=max(1, plan.threads_per_process),
-        ),
-        cpus=plan.host.logical_cpus,
-        in_order=facts_of(plan.executor).in_order,
-        max_writing=plan.ceiling if settings.io.async_enabled else 0,
-    )
-
-
-def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -> EngineOptions:
-    """How the plan is carried out, as the engine takes it.
-
-    Args:
-        plan: what to do.
-        stage_in: where copies of the next files go, which are loaded instead; None: no copies.
-        stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
-    """
-    settings, io = plan.settings, plan.settings.io
-    auto = settings.executor == AUTO and plan.mode == "dynamic"
-    layout: WorkerLayout | BatchPlan = as_processes(settings, plan.host, plan.ceiling, plan.min_limit) if auto else plan
-    return EngineOptions(
-        executor=AUTO if auto else plan.executor,
-        threads=max(1, plan.ceiling),
-        processes=max(1, layout.processes),
-        threads_per_process=max(1, layout.threads_per_process),
-        stays=stays,
-        address=settings.dask.address,
-        retries=settings.retries,
-        timeout_s=settings.timeout,
-        sample_interval_s=SAMPLE_INTERVAL_S,
-        priority=settings.priority,
-        numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
-        asked="threading.mode: hybrid" if plan.mode == "hybrid" else "executor: processes",
-        read_ahead=io.read_ahead if io.async_enabled and settings.dask.address is None else 0,
-        stage_in=stage_in,
-    )
-
-
-def broker_options(settings: Settings) -> BrokerOptions:
-    """The broker's settings as the broker takes them."""
-    asked = settings.broker
-    return BrokerOptions(
-        enabled=asked.enabled,
-        prefetch=asked.prefetch,
-        self_check=asked.self_check,
-        chunk_bytes=settings.memory.chunk_size,
-    )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.request import together
 from orcabatch.errors import SourceError
+from orcabatch.store.paths import check_working_folder
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Options, ReadBatch, Request
@@ -93,4 +94,7 @@ def _files(source: Any) -> list[Path]:
         )
     if not items:
         raise SourceError("run_batch was given an empty list: no files match. Check the folder and the pattern.")
-    return [Path(item) for item in items]
+    files = [Path(item) for item in items]
+    if not all(file.is_absolute() for file in files):
+        check_working_folder()
+    return files

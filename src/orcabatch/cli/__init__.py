@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 
 from orcabatch.console import survive_code_pages
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
+from orcabatch.store.atomic import why
+from orcabatch.store.paths import check_working_folder
 
 OK, SOME_FAILED, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 130
 READER_GONE = 141
@@ -52,6 +54,7 @@ def _carry_out(command: str, words: list[str]) -> int:
     words = [word for word in words if word != "--debug"]
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     try:
+        check_working_folder()
         code = _module(command)(words)
         sys.stdout.flush()
         return code
@@ -66,6 +69,10 @@ def _carry_out(command: str, words: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"orcabatch {command}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except UnicodeEncodeError as error:
+        # A name of the user's, in a locale that has not its letters: every room would have to know of it.
+        print(f"orcabatch {command}: {error.object!a} cannot be spelled: {why(error)}", file=sys.stderr)
+        return NOTHING_RAN
     except BrokenPipeError:  # `orcabatch plan x.yml | head`: whoever read it has what he wanted
         # The interpreter flushes the stream once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,9 +17,10 @@ from orcabatch.batch.sources import read_request, sources
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.digitalmodel.check.verdict import MARK
 from orcabatch.digitalmodel.overrides import parse_overrides
-from orcabatch.errors import OutputError, SourceError
+from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SourceError
+from orcabatch.monitor.report import render_report
 from orcabatch.outcome import Cause, Status
-from orcabatch.store.atomic import check_writable
+from orcabatch.store.atomic import check_writable, write_bytes
 from orcabatch.text import duration, utf8
 
 _WHAT = {
@@ -37,7 +38,11 @@ def main(words: list[str]) -> int:
     if arguments.report:
         check_place(arguments.report)
     request = request_of(files, arguments, overrides)
-    result = carry_out(request, progress=_progress(arguments))
+    try:
+        result = carry_out(request, progress=_progress(arguments))
+    except (BatchError, BatchInterrupted) as error:
+        _report(arguments.report, error.result)
+        raise
     if not arguments.quiet:
         print(summary(result, time.perf_counter() - began))
     else:
@@ -45,9 +50,20 @@ def main(words: list[str]) -> int:
             print(line, file=sys.stderr)
         if result.failed:
             print(failure_text(result.failed, len(result.outcomes)), file=sys.stderr)
-    if arguments.report:
-        write_report(arguments.report, result.metrics)
-    return exit_code(result)
+    return exit_code(result) if _report(arguments.report, result) else max(exit_code(result), SOME_FAILED)
+
+
+def _report(target: Path | None, result: BatchResult | None) -> bool:
+    """Write the report that was asked for, however the run ended; False where it could not be, which is said."""
+    if target is None or result is None:
+        return True
+    try:
+        write_report(target, result.metrics)
+    except Exception as error:  # noqa: BLE001 - the results are there, and what is shown of them costs only itself
+        said = f"{type(error).__name__}: {error}"
+        print(f"orcabatch run: the report is not written: {said}. The results are not concerned.", file=sys.stderr)
+        return False
+    return True
 
 
 def exit_code(result: BatchResult) -> int:
@@ -166,8 +182,5 @@ def check_place(target: Path) -> None:
 
 def write_report(target: Path, metrics: dict[str, Any]) -> None:
     """Write the HTML report and say where it is."""
-    from orcabatch.monitor.report import render_report
-    from orcabatch.store.atomic import write_bytes
-
     write_bytes(target, utf8(render_report(metrics)))
     print(f"report: {target.absolute()}")

@@ -60,6 +60,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     probe: scheduler_messages.Probe | None = None,
     listener: Listener | None = None,
     recorder: Recorder | None = None,
+    stop: StopSignal | None = None,
 ) -> Iterator[FileOutcome]:
     """Run the tasks; outcomes come as files finish.
 
@@ -71,6 +72,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
         probe: measures the host at every `sample_interval_s`; None: nothing is sampled.
         listener: gets the event log. One that raises is switched off.
         recorder: gets the scheduler's events and instructions. One that raises is switched off.
+        stop: of a caller that listens to signals beyond the last outcome; None: nobody does.
 
     Raises:
         SettingsError: the recipe cannot be sent to worker processes (at once, before anything is started).
@@ -84,7 +86,8 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     limits = replace(limits, max_limit=most, fixed_limit=fixed)
     # The first that is offered may start before the scheduler has heard of the others: it has to be the right one.
     ordered = in_plan_order(tasks)
-    return Dispatcher(ordered, job, options, limits, workers, EventLog(listener, recorder), probe).outcomes()
+    event_log = EventLog(listener, recorder)
+    return Dispatcher(ordered, job, options, limits, workers, event_log, probe, stop or StopSignal()).outcomes()
 
 
 class Dispatcher:
@@ -99,6 +102,7 @@ class Dispatcher:
         workers: executor.Executor,
         event_log: EventLog,
         probe: scheduler_messages.Probe | None,
+        stop: StopSignal,
     ) -> None:
         self._tasks = {task.index: task for task in tasks}
         self._job = job
@@ -108,7 +112,7 @@ class Dispatcher:
         self._event_log = event_log
         self._probe = probe
         self._scheduler = Scheduler(tasks, limits)
-        self._stop = StopSignal(workers.wake)
+        self._stop = stop
         self._stop_level = 0
         self._held_by: str | None = None
         self._left = False
@@ -139,6 +143,7 @@ class Dispatcher:
         # Until the end is reached: an error on the way must not wait for files that may take hours.
         now = True
         self._stop.install()
+        self._stop.wake = self._workers.wake
         try:
             self._begin()
             while not self._over():
@@ -205,8 +210,9 @@ class Dispatcher:
         try:
             return self._workers.poll(self._patience_s())
         except KeyboardInterrupt:
-            # It tore apart the file that this thread itself works on, or is the third: there is nothing to finish.
-            self._stop.ask(2)
+            # It tore apart the file that this thread itself works on, or is the third. Where no signal came, the
+            # post-process raised it: that stops the run as one Ctrl-C does, and its worker says what became of it.
+            self._stop.ask(1)
             return ()
         finally:
             self._stop.foreign = False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import scheduler_messages
 from orcabatch.engine.contract import Listener, RunEvent
+from orcabatch.engine.foreign import ordinarily
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -47,7 +48,7 @@ class EventLog:
             return
         event = RunEvent(kind, at_s, index, data)
         try:
-            listener(event)
+            ordinarily(lambda: listener(event))
         except Exception as error:  # noqa: BLE001 - a run does not end because of who watches it
             self._listener = None
             _log.warning("a listener raised %r and is switched off; the batch goes on without it", error)
@@ -83,7 +84,7 @@ class EventLog:
         if recorder is None:
             return
         try:
-            recorder(event, instructions)
+            ordinarily(lambda: recorder(event, instructions))
         except Exception as error:  # noqa: BLE001 - a run does not end because of who writes it down
             self._recorder = None
             _log.warning("the recorder raised %r and is switched off; this run cannot be replayed", error)

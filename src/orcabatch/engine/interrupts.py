@@ -1,8 +1,8 @@
 """Ctrl-C: once to finish what is loaded, twice to leave.
 
 Covers SIGINT, SIGTERM, SIGHUP (a terminal that is closed) and Ctrl-Break while a batch runs in the main thread, and
-giving them back afterwards. Does not cover what the dispatcher does about it. In any other thread no handler can be
-set: there a batch is stopped by closing its iterator.
+giving them back afterwards. Does not cover what the dispatcher, and who concludes a run after it, do about it. In any
+other thread no handler can be set: there a batch is stopped by closing its iterator.
 
 The first signal raises nothing, so that the caller's own code between two outcomes is not torn apart either. The second
 raises KeyboardInterrupt where somebody else's code holds the thread (the post-process of a serial run, or the caller's
@@ -26,21 +26,20 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 class StopSignal:
     """How urgently a run is asked to stop.
 
-    Args:
-        wake: lets the dispatcher look up.
-
     Attributes:
         level: 0 not asked, 1 finish what runs, 2 and more leave now.
         signum: the first signal that came; 0 where it was not a signal.
-        foreign: whether code that is not the dispatcher's holds its thread now. Kept by the dispatcher.
+        foreign: whether code that is not the dispatcher's holds its thread now. Kept by whoever hands the thread over.
+        wake: lets whoever waits look up; called by the handler.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.level = 0
         self.signum = 0
         self.foreign = False
-        self._wake = wake
+        self.wake: Callable[[], None] = _nobody_waits
         self._listening = False
+        self._holders = 0
         self._before: dict[int, Any] = {}
 
     @property
@@ -53,8 +52,12 @@ class StopSignal:
         self.level = max(self.level, level)
 
     def install(self) -> None:
-        """Listen to the signals, where this is the main thread; an ignored signal stays ignored."""
-        if threading.current_thread() is not threading.main_thread():
+        """Listen to the signals, where this is the main thread; an ignored signal stays ignored.
+
+        Whoever concludes a run holds it around the dispatcher, which holds it too: no signal falls between the two.
+        """
+        self._holders += 1
+        if self._holders > 1 or threading.current_thread() is not threading.main_thread():
             return
         for name in _NAMES:
             number: signal.Signals | None = getattr(signal, name, None)
@@ -64,7 +67,13 @@ class StopSignal:
         _installed.add(self)
 
     def restore(self) -> None:
-        """Give the signals back to whoever had them."""
+        """Give the signals back to whoever had them, once nobody holds it any more."""
+        self._holders -= 1
+        if self._holders == 0:
+            self.step_aside()
+
+    def step_aside(self) -> None:
+        """Give the signals back, whoever holds it."""
         self._listening = False
         _installed.discard(self)
         if threading.current_thread() is not threading.main_thread():
@@ -79,7 +88,7 @@ class StopSignal:
             return
         self.level += 1
         self.signum = self.signum or signum
-        self._wake()
+        self.wake()
         if self.level > 2 or (self.level == 2 and self.foreign):
             raise KeyboardInterrupt
 
@@ -87,6 +96,10 @@ class StopSignal:
         """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""
         signal.signal(signum, self._before.get(signum, signal.SIG_DFL))
         signal.raise_signal(signum)
+
+
+def _nobody_waits() -> None:
+    """There is nothing to wake."""
 
 
 _installed: weakref.WeakSet[StopSignal] = weakref.WeakSet()
@@ -111,7 +124,7 @@ if sys.platform != "win32":  # where nothing forks
         It inherits the run's handlers, but no run: SIGTERM would be heard by nobody, and nobody could end it.
         """
         for stop in list(_installed):
-            stop.restore()
+            stop.step_aside()
         _let_signals_come()
 
     os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_step_aside)

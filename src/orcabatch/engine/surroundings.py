@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from orcabatch.engine.foreign import AskedToEndError, ordinarily, words_of
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -98,10 +99,6 @@ class Surroundings:
         return step()
 
 
-class AskedToEndError(Exception):
-    """The set-up function raised `SystemExit`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Initializer:
     """As in `concurrent.futures`.
@@ -116,10 +113,8 @@ class Initializer:
 
     def __call__(self) -> None:
         """Call it; what it returns is of no use."""
-        try:
-            self.function(*self.args)
-        except SystemExit as error:  # in a worker process it would pass for a crash, file after file
-            raise AskedToEndError(f"it asked for the end of the process, with {error!r}") from error
+        # In a worker process `SystemExit` would pass for a crash, file after file.
+        ordinarily(lambda: self.function(*self.args))
 
     @property
     def name(self) -> str:
@@ -131,7 +126,7 @@ class Initializer:
         origin = error.__cause__ if isinstance(error, AskedToEndError) and error.__cause__ else error
         frames = traceback.extract_tb(origin.__traceback__)
         at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-        return f"the initializer {self.name} raised {type(origin).__name__}: {error}{at}"
+        return f"the initializer {self.name} raised {words_of(origin)}{at}"
 
 
 def begin_here(initializer: Initializer | None) -> None:

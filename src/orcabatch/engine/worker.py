@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
 from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, thread_read_bytes
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
 
@@ -347,12 +348,7 @@ def _drop(sheet: _Sheet) -> None:
 
 def _ordinary(write: Callable[[], None]) -> None:
     """Write where there is no worker to be ended: whatever is raised fails the file, and the run hears of its end."""
-    try:
-        write()
-    except Exception:
-        raise
-    except BaseException as error:
-        raise RuntimeError(f"writing its outputs was ended with {error!r}") from error
+    ordinarily(write)
 
 
 def _finished(sheet: _Sheet, worker: str) -> Finished:

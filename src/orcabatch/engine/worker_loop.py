@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.executor import Closed, Died, Finished, Post
+from orcabatch.engine.foreign import words_of
 from orcabatch.engine.worker import TaskRunner, WriteBehind
 
 if TYPE_CHECKING:
@@ -140,7 +141,6 @@ class WorkerLoop:
 def death(worker: str, index: int) -> Died:
     """What is said of a thread that the exception now being handled has ended."""
     error = sys.exception()
-    what = type(error).__name__ if error is not None else "an unknown error"
-    detail = f" ({error})" if error is not None and str(error) else ""
-    text = f"the post-process ended its worker with {what}{detail}; raise an ordinary exception instead"
+    what = words_of(error) if error is not None else "an unknown error"
+    text = f"the post-process ended its worker with {what}; raise an ordinary exception instead"
     return Died(worker, (index,), text, final=True)

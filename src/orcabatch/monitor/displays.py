@@ -123,7 +123,8 @@ def status_text(shot: Snapshot, width: int | None = None) -> str:
         amounts.append(f"{size(shot.bytes_per_s)}/s")
     times = []
     if shot.finished:
-        times.append(f"{'interrupted' if shot.interrupted else 'finished'} after {duration(shot.elapsed_s)}")
+        ending = "interrupted" if shot.interrupted else "broken off" if shot.broken else "finished"
+        times.append(f"{ending} after {duration(shot.elapsed_s)}")
     elif shot.remaining_s is not None:
         times.append(f"about {duration(shot.remaining_s)} left")
     while amounts and width is not None and len(", ".join([*counts, *amounts, *times])) > width:

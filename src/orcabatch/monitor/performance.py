@@ -295,7 +295,7 @@ class PerformanceMonitor:
             "limits": list(state.limits),
             "started_at": self.started_at,
             "wall_s": self.wall_s,
-            "state": "interrupted" if state.interrupted else "running" if self.running else "finished",
+            "state": "running" if self.running and not state.interrupted else state.ending,
             "warnings": list(state.warnings),
             "executor_why": state.executor_why,
         }

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orcabatch.engine.waiting import in_plan_order
 
@@ -87,6 +87,7 @@ class RunState:
         warnings: what the engine warned of.
         now_s: time of the last event or `advance`.
         finished, interrupted: whether the run ended, and by a signal.
+        broken: whether something broke it off, or its last steps; with them still to come, it counts as that.
     """
 
     total_files: int = 0
@@ -120,6 +121,7 @@ class RunState:
     now_s: float = 0.0
     finished: bool = False
     interrupted: bool = False
+    broken: bool = False
     _tasks: dict[int, Task] = field(default_factory=dict)
     _endings: dict[int, dict[str, str]] = field(default_factory=dict)
     _held_by: str = ""
@@ -137,6 +139,11 @@ class RunState:
     def task(self, index: int) -> Task | None:
         """What was expected under this index; None where nobody said."""
         return self._tasks.get(index)
+
+    @property
+    def ending(self) -> Literal["interrupted", "failed", "finished"]:
+        """How the run ended, in one word for the metrics, the report and the displays."""
+        return "interrupted" if self.interrupted else "failed" if self.broken else "finished"
 
     @property
     def done_files(self) -> int:

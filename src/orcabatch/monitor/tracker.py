@@ -41,6 +41,7 @@ class Snapshot:
         bytes_per_s: bytes of ended files per second of the run.
         remaining_s: seconds that the rest takes; None before the first file has ended.
         finished, interrupted: whether the run is over, and by a signal.
+        broken: whether something broke it off: no file, but the run itself, or what is written at its end.
     """
 
     elapsed_s: float
@@ -54,6 +55,7 @@ class Snapshot:
     remaining_s: float | None
     finished: bool
     interrupted: bool
+    broken: bool = False
 
     @property
     def share(self) -> float:
@@ -106,6 +108,7 @@ class Tracker:
             remaining_s=self._remaining_s(),
             finished=state.finished,
             interrupted=state.interrupted,
+            broken=state.broken,
         )
 
     def _remaining_s(self) -> float | None:

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from orcabatch.engine.foreign import is_ctrl_c
+
 MOST_VISITED = 200_000
 DEEPEST = 12
 
@@ -57,7 +59,9 @@ def held(value: Any) -> Step | None:
 def _quietly(steps: Iterator[Step]) -> Iterator[Step]:
     try:
         yield from steps
-    except Exception:  # noqa: BLE001 - what a foreign value does when it is looked at is no fault of the function's
+    except BaseException as error:  # what a foreign value does when it is looked at is no fault of the function's
+        if is_ctrl_c(error):
+            raise
         return
 
 

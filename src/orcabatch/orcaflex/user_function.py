@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orcabatch.engine.contract import Extracted
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import FileReleased
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import BindingKind
@@ -95,7 +96,7 @@ class FunctionPostProcess:
         changed = before != stands(context.file)
         if changed:
             context.note(CHANGED_INPUT, None)
-        warnings = (non_finite_warning(non_finite(_named(value))), CHANGES_ITS_INPUT if changed else "")
+        warnings = (_not_finite(value), CHANGES_ITS_INPUT if changed else "")
         return Extracted(value, tuple(filter(None, warnings)))
 
     @property
@@ -199,6 +200,13 @@ def _described(kept: Any) -> str:
 
 def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _not_finite(value: Any) -> str:
+    try:
+        return ordinarily(lambda: non_finite_warning(non_finite(_named(value))))
+    except Exception:  # noqa: BLE001 - as where it is looked through: a plain loop would not have looked at all
+        return ""
 
 
 def _named(value: Any) -> Mapping[str, Any]:

@@ -65,8 +65,18 @@ def write_bytes(target: Path, content: bytes, *, durable: bool = True) -> None:
     try:
         with atomic_path(target, durable=durable) as temporary:
             temporary.write_bytes(content)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+    except (OSError, UnicodeEncodeError) as error:
+        raise OutputError(f"{target} cannot be written: {why(error)}") from error
+
+
+def why(error: OSError | UnicodeEncodeError) -> str:
+    """What the system says of a file that it refuses, or that this program has no letters for."""
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"the name holds letters that the locale of this program ({error.encoding}) has not; start it with "
+            "PYTHONUTF8=1, or under a UTF-8 locale"
+        )
+    return error.strerror or str(error)
 
 
 def replace(temporary: Path, target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -85,8 +95,8 @@ def replace(temporary: Path, target: Path, *, wait: Callable[[float], None] = ti
                     "Close it (Excel?) and run the same command again: what is finished is kept."
                 ) from error
             wait(pause)
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+        except (OSError, UnicodeEncodeError) as error:
+            raise OutputError(f"{target} cannot be written: {why(error)}") from error
         else:
             return
 

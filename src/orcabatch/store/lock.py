@@ -33,7 +33,9 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 @contextmanager
 def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Hold the folder while the block runs, and clear it of what killed runs left.
+    """Hold the folder while the block runs; clear it before and after of what nobody writes any more.
+
+    A run that is left at once does not wait for its threads: what they were writing then is nobody's any more.
 
     Args:
         folder: a result folder, which exists.
@@ -51,6 +53,8 @@ def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambd
         yield
     finally:
         if held is not None:
+            with suppress(OSError):  # one that is still open, on Windows: the next run finds it
+                remove_leftovers(folder)
             _release(held, folder / NAME)
 
 

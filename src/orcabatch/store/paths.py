@@ -12,6 +12,8 @@ import os
 from os.path import normcase, realpath
 from pathlib import Path
 
+from orcabatch.errors import SourceError
+
 
 def place_of(path: str | os.PathLike[str]) -> str:
     """One text for all spellings that lead to one place: links followed, in the case that the system compares in."""
@@ -46,3 +48,17 @@ def _real(path: str | os.PathLike[str]) -> str:
         return os.fspath(realpath(path))
     except (OSError, ValueError):  # a drive that is gone, a name that no file has: another spelling is another place
         return os.path.abspath(path)  # noqa: PTH100 - text, not a path
+
+
+def check_working_folder() -> None:
+    """See that there is one: every relative name would fail in words that name no file.
+
+    Raises:
+        SourceError: it was removed.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise SourceError(
+            f"The folder that this program works in is not there any more ({error.strerror}). Change into another one."
+        ) from error

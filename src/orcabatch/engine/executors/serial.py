@@ -57,11 +57,11 @@ class SerialExecutor(Executor):
     def _do(self, task: Task) -> None:
         try:
             self._mailbox.post(self._bench.do(task))
-        except KeyboardInterrupt:  # the caller's own
-            raise
-        except BaseException:  # noqa: BLE001 - as where a thread ends; GeneratorExit would pass for the consumer's
-            self._bench.close()
+        except BaseException as error:  # as where a thread ends; GeneratorExit would pass for the consumer's
             self._mailbox.post(death("serial", task.index))
+            self._bench.close()
+            if isinstance(error, KeyboardInterrupt):  # the caller's own, which stops the run as well
+                raise
 
     def wake(self) -> None:
         """Let a waiting `poll` return."""

@@ -290,7 +290,7 @@ class SqliteLedger:
             return action()
         except schema.NewerLedger as error:
             self._say(f"The ledger {self._file} was made by a newer orcabatch (version {error}). {_HINT}")
-        except (sqlite3.Error, sqlite3.Warning, OverflowError, MemoryError, UnicodeDecodeError) as error:
+        except (sqlite3.Error, sqlite3.Warning, ArithmeticError, MemoryError, OSError, ValueError) as error:
             self._roll_back()
             trouble = _trouble(error)
             if trouble is _Trouble.ROW and self._connection is not None:
@@ -534,7 +534,8 @@ def _past(row: tuple[Any, ...]) -> Past | None:
 
 
 def _trouble(error: BaseException) -> _Trouble:
-    if isinstance(error, MemoryError):
+    # What cannot be spelled for SQLite, or not be reached, is no damage.
+    if isinstance(error, ValueError | OSError | MemoryError) and not isinstance(error, UnicodeDecodeError):
         return _Trouble.UNUSABLE
     if isinstance(error, OverflowError):
         return _Trouble.ROW

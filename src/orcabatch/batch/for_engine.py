@@ -1,0 +1,104 @@
+"""The plan as the engine takes it: tasks, what may never be exceeded, how it is carried out. Values into values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orcabatch.engine import EngineOptions, Limits, SeatLimits
+from orcabatch.engine.contract import Task
+from orcabatch.engine.executors import AUTO, facts_of
+from orcabatch.host import ORCAFLEX_OVERHEAD
+from orcabatch.orcaflex.broker import BrokerOptions
+from orcabatch.plan import BatchPlan, as_processes
+
+if TYPE_CHECKING:
+    from orcabatch.plan.workers import WorkerLayout
+    from orcabatch.settings import Settings
+
+SAMPLE_INTERVAL_S = 0.25
+"""How often the engine looks at the host. One look takes about a millisecond."""
+
+
+def tasks_of(plan: BatchPlan) -> list[Task]:
+    """The plan's files as the engine takes them; those to be skipped too, whose results the job knows."""
+    return [
+        Task(
+            index=file.index,
+            file=file.file,
+            batches=file.batches,
+            size_bytes=file.size_bytes,
+            memory_bytes=file.memory_bytes,
+            rank=file.rank,
+            tier=file.tier,
+        )
+        for file in plan.files
+    ]
+
+
+def limits_of(plan: BatchPlan) -> Limits:
+    """The plan's limits as the engine takes them."""
+    settings, static = plan.settings, plan.mode == "static"
+    licences = settings.licences
+    return Limits(
+        mode="static" if static else "dynamic",
+        tiers={tier.name: tier.limit if static else tier.ceiling for tier in plan.tiers},
+        max_limit=plan.limit if static else plan.ceiling,
+        start_limit=plan.start_limit,
+        min_limit=plan.min_limit,
+        memory_total_bytes=plan.host.total_ram_bytes,
+        max_usage_percent=settings.memory.max_usage_percent,
+        gc_threshold_percent=settings.memory.gc_percent,
+        overhead=ORCAFLEX_OVERHEAD,
+        seats=SeatLimits(
+            max=licences.max,
+            scope=licences.scope,
+            wait_s=licences.wait,
+            ramp_per_s=licences.ramp_up,
+            processes=max(1, plan.processes),
+            threads_per_process=max(1, plan.threads_per_process),
+        ),
+        cpus=plan.host.logical_cpus,
+        in_order=facts_of(plan.executor).in_order,
+        max_writing=plan.ceiling if settings.io.async_enabled else 0,
+    )
+
+
+def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -> EngineOptions:
+    """How the plan is carried out, as the engine takes it.
+
+    Args:
+        plan: what to do.
+        stage_in: where copies of the next files go, which are loaded instead; None: no copies.
+        stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
+    """
+    settings, io = plan.settings, plan.settings.io
+    auto = settings.executor == AUTO and plan.mode == "dynamic"
+    layout: WorkerLayout | BatchPlan = as_processes(settings, plan.host, plan.ceiling, plan.min_limit) if auto else plan
+    return EngineOptions(
+        executor=AUTO if auto else plan.executor,
+        threads=max(1, plan.ceiling),
+        processes=max(1, layout.processes),
+        threads_per_process=max(1, layout.threads_per_process),
+        stays=stays,
+        address=settings.dask.address,
+        retries=settings.retries,
+        timeout_s=settings.timeout,
+        sample_interval_s=SAMPLE_INTERVAL_S,
+        priority=settings.priority,
+        numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),
+        asked="threading.mode: hybrid" if plan.mode == "hybrid" else "executor: processes",
+        read_ahead=io.read_ahead if io.async_enabled and settings.dask.address is None else 0,
+        stage_in=stage_in,
+    )
+
+
+def broker_options(settings: Settings) -> BrokerOptions:
+    """The broker's settings as the broker takes them."""
+    asked = settings.broker
+    return BrokerOptions(
+        enabled=asked.enabled,
+        prefetch=asked.prefetch,
+        self_check=asked.self_check,
+        chunk_bytes=settings.memory.chunk_size,
+    )

@@ -1,0 +1,52 @@
+"""The border to foreign code: whatever it raises is an ordinary exception on this side, and can be said in words.
+
+Foreign is what others wrote and we call: a post-process, an initializer, a display, what a batch does at its end. Some
+exceptions are no `Exception`: `SystemExit`, `GeneratorExit`, `asyncio.CancelledError`, classes of the user's. Each asks
+for the end of something, and what would end here is never what was meant: a whole batch for one file. Where a worker's
+thread is ended by one, its executor says so (`worker_loop.death`); everywhere else such code is called through here.
+
+`KeyboardInterrupt` in the main thread is Ctrl-C, and stays that: Python raises it nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class AskedToEndError(Exception):
+    """Foreign code raised something that is no `Exception`, which is the cause of this."""
+
+
+def ordinarily(step: Callable[[], T]) -> T:
+    """Do the step.
+
+    Raises:
+        AskedToEndError: in the place of what is no `Exception`.
+        KeyboardInterrupt: in the main thread.
+    """
+    try:
+        return step()
+    except Exception:
+        raise
+    except BaseException as error:
+        if is_ctrl_c(error):
+            raise
+        raise AskedToEndError(f"it asked for the end of more than itself, with {words_of(error)}") from error
+
+
+def is_ctrl_c(error: BaseException) -> bool:
+    """Whether it may be the user's, and is nobody's else to keep."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
+def words_of(error: BaseException) -> str:
+    """The exception in one line, also where its own `str` raises."""
+    try:
+        text = " ".join(str(error).split())
+    except BaseException:  # noqa: BLE001 - it is in hand already, and how it is said may not matter more
+        text = "what it says cannot be had"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,191 @@
+"""What follows after the last file: it costs only itself where it fails; how a run ended is said alike everywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import orcabatch
+from batch_functions import largest_tension
+from cli_batches import configuration
+from orcabatch.batch import functions
+from orcabatch.batch.batch import Conclusion
+from orcabatch.errors import BatchError, BatchInterrupted
+
+OUT = "out"
+
+
+@pytest.fixture
+def concluding(monkeypatch):
+    """Puts a step of the test's own in the place of what a batch does at its end."""
+
+    def put(step):
+        def conclude(batch, outcomes, *, complete=True):
+            step()
+            return Conclusion()
+
+        monkeypatch.setattr(functions.FunctionBatch, "conclude", conclude)
+
+    return put
+
+
+@pytest.fixture
+def lines():
+    """For what the default progress writes into a file."""
+    return io.StringIO()
+
+
+def run(sims, tmp_path, *, seen=None, **arguments):
+    """A serial run with outputs; what is shown of it goes to `seen`."""
+    known = {"postprocess": largest_tension, "orcaflex": "simulated", "output_dir": tmp_path / OUT}
+    with contextlib.redirect_stderr(seen or io.StringIO()):
+        return orcabatch.run_batch(sims, **{"performance": {"executor": "serial"}} | known | arguments)
+
+
+def metrics(tmp_path):
+    return json.loads((tmp_path / OUT / "performance_metrics.json").read_text("utf-8"))
+
+
+def interrupt(times):
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_while_outputs_are_written_lets_them_be_written(orcaflex, sims, tmp_path, concluding, lines):
+    """Error, metrics, report and progress agree that the run was interrupted; the terminal says so at once."""
+    written = []
+    concluding(lambda: (interrupt(1), written.append(lines.getvalue())))
+    with pytest.raises(BatchInterrupted, match="everything is written") as stopped:
+        run(sims, tmp_path, seen=lines)
+    assert len(written) == 1
+    assert "Ctrl-C once more" in written[0]
+    assert (stopped.value.signum, len(stopped.value.result.values)) == (signal.SIGINT, len(sims))
+    assert metrics(tmp_path)["state"] == stopped.value.result.metrics["state"] == "interrupted"
+    assert "interrupted after" in lines.getvalue().splitlines()[-1]
+    assert "finished after" not in lines.getvalue()
+    from orcabatch.monitor.report import render_report
+
+    assert "The run was interrupted" in render_report(stopped.value.result.metrics)
+
+
+def test_twice_leaves_the_writing_and_says_what_is_missing(orcaflex, sims, tmp_path, concluding):
+    """The second Ctrl-C is answered where it meets; the values, and a warning with the batch's name, are there."""
+    concluding(lambda: interrupt(2))
+    with pytest.raises(BatchInterrupted, match="largest_tension are missing") as stopped:
+        run(sims, tmp_path)
+    assert all(outcome.ok for outcome in stopped.value.result.outcomes)
+    assert any("largest_tension are missing" in warning for warning in metrics(tmp_path)["warnings"])
+    assert metrics(tmp_path)["state"] == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_in_the_run_counts_in_its_conclusion(orcaflex, sims, tmp_path, concluding):
+    """The second of two leaves, wherever the first one came."""
+    left = [1]
+    concluding(lambda: interrupt(1))
+    with pytest.raises(BatchInterrupted, match="are missing"):
+        run(sims, tmp_path, on_outcome=lambda _: interrupt(left.pop()) if left else None)
+
+
+def test_a_third_signal_leaves_no_temporary_file(orcaflex, sims, tmp_path, monkeypatch):
+    """Whatever was half written when the run was left goes with the lock of its folder."""
+    from orcabatch.store import atomic
+
+    def torn(path):
+        interrupt(3)
+
+    monkeypatch.setattr(atomic, "_flush", torn)
+    half = tmp_path / OUT / f"{atomic.TEMPORARY_PREFIX}half.tmp"
+    with pytest.raises(BatchInterrupted):
+        run(sims, tmp_path, on_outcome=lambda _: half.write_text("of a thread that was left"))
+    assert [path.name for path in (tmp_path / OUT).iterdir() if path.name.startswith(".orcabatch")] == []
+
+
+def test_what_cannot_be_concluded_costs_only_itself(orcaflex, sims, tmp_path, concluding, lines):
+    """Whatever foreign code raises at the end: a `BatchError` with all values; nobody says that the run finished."""
+
+    def ends():
+        raise SystemExit(3)
+
+    concluding(ends)
+    with pytest.raises(BatchError, match=r"largest_tension: .*SystemExit: 3") as failed:
+        run(sims, tmp_path, seen=lines)
+    assert all(outcome.ok for outcome in failed.value.result.outcomes)
+    assert "is kept" not in str(failed.value)  # without a version nothing is
+    assert metrics(tmp_path)["state"] == "failed"
+    assert "broken off after" in lines.getvalue().splitlines()[-1]
+    with pytest.raises(BatchError, match="what was computed is kept"):
+        run(sims, tmp_path, version="1")
+
+
+def test_an_initializer_that_fails_leaves_no_finished_run(orcaflex, sims, tmp_path):
+    """What breaks the run itself is no end of it."""
+
+    def set_up():
+        raise ValueError("no such unit system")
+
+    with pytest.raises(orcabatch.SettingsError, match="no such unit system"):
+        run(sims, tmp_path, initializer=set_up, progress=False)
+    assert metrics(tmp_path)["state"] == "failed"
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import orcabatch
+from batch_functions import largest_tension
+
+class NoImports:
+    def __init__(self, files):
+        self.left = files
+
+    def __call__(self, _outcome):
+        self.left -= 1
+        if self.left == 0:
+            sys.meta_path.insert(0, self)
+
+    def find_spec(self, name, path=None, target=None):
+        raise ImportError(f"no more descriptors for {name}")
+
+def fails_on_one(model):
+    if model.latestFileName.endswith(sys.argv[-1]):
+        raise ValueError("no such heading")
+    return largest_tension(model)
+
+yamls = [name for name in sys.argv[1:] if name.endswith(".yml")]
+arguments = {} if yamls else {"postprocess": fails_on_one, "version": "1", "output_dir": "out"}
+files = yamls or sys.argv[1:]
+ends = NoImports(3 if yamls else len(files))
+result = orcabatch.run_batch(files, orcaflex="simulated", on_outcome=ends, progress=False, **arguments)
+said = [text for text in result.warnings if "descriptors" in text]
+print(ends.left, said, result.metrics["state"], len(result.failed), len(result.outputs) >= 2)
+"""
+
+
+@pytest.mark.parametrize("kind", ["function", "digitalmodel"])
+def test_nothing_is_imported_after_the_last_file(sims, tmp_path, kind):
+    """A process that has used up its descriptors can import nothing, and needs nothing more."""
+    words = [str(sim) for sim in sims]
+    if kind == "digitalmodel":
+        (tmp_path / "sims").mkdir(exist_ok=True)
+        for number, sim in enumerate(sims[:3]):
+            os.link(sim, tmp_path / "sims" / f"a{number}.sim")
+        (tmp_path / "b.yml").write_text(yaml.safe_dump(configuration(), sort_keys=False))
+        words = ["b.yml"]
+    tests = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(tests), os.environ.get("PYTHONPATH"))))},
+    )  # fmt: skip
+    failed = 1 if kind == "function" else 0
+    assert done.stdout.strip() == f"0 [] finished {failed} True", done.stderr

@@ -1,0 +1,67 @@
+"""Commands where something around them is not as it should be: one sentence and a code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from cli_batches import summary_column
+from orcabatch.cli import run
+
+
+def command(*words, cwd, **environment):
+    """`python -m orcabatch WORDS` in a process of its own, whose working folder goes away where that is asked."""
+    gone = "import os, runpy, sys; os.rmdir(os.getcwd()) if os.environ.get('GONE') else None; "
+    return subprocess.run(
+        [sys.executable, "-c", f"{gone}runpy.run_module('orcabatch', run_name='__main__')", *map(str, words)],
+        capture_output=True, text=True, encoding="utf-8", errors="replace", check=False, cwd=cwd, timeout=300,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder that is worked in cannot be removed there")
+@pytest.mark.parametrize("name", ["run", "doctor"])
+def test_a_working_folder_that_is_gone_is_said(batch, name):
+    """Whatever the command would have done there."""
+    (batch.folder / "gone").mkdir()
+    words = [batch.folder / "b.yml"] if name == "run" else []
+    done = command(name, *words, cwd=batch.folder / "gone", GONE="1")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "is not there any more" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there, whatever the locale")
+def test_letters_that_the_locale_lacks_are_said(batch):
+    """A label's table cannot be named: that is said with the remedy, and costs no other."""
+    label = "gr\N{LATIN SMALL LETTER O WITH DIAERESIS}ssen"
+    batch.write(summary_settings={"groups": [{"Label": label, "Columns": [summary_column()]}]})
+    done = command("run", "b.yml", cwd=batch.folder, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, "Traceback" in done.stderr, "PYTHONUTF8=1" in done.stderr) == (1, False, True), done.stderr
+    assert len(list((batch.folder / "results").glob("a*_ten.csv"))) == 3
+
+
+def test_a_report_that_cannot_be_made_costs_only_itself(batch, orcabatch, monkeypatch):
+    """The results are there, and the exit code says that something is missing."""
+
+    def fails(_):
+        raise ValueError("no such chart")
+
+    monkeypatch.setattr(run, "render_report", fails)
+    said = orcabatch("run", "b.yml", "--report", batch.folder / "r.html")
+    assert (said.code, "no such chart" in said.err, "3 of 3 files done" in said.out) == (1, True, True), said
+    assert not (batch.folder / "r.html").exists()
+
+
+def test_metrics_that_could_not_be_made_cost_only_themselves(batch, orcabatch, monkeypatch):
+    """What the command says of the run does without them."""
+    from orcabatch.batch import run as running
+
+    def fails(*_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(running, "write_account", fails)
+    said = orcabatch("run", "b.yml")
+    assert (said.code, "3 of 3 files done" in said.out, "Too many open files" in said.out) == (0, True, True), said
