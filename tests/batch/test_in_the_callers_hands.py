@@ -148,6 +148,23 @@ def test_a_step_after_the_results_costs_only_itself(orcaflex, sims, monkeypatch)
     assert len(said) == 2
 
 
+@pytest.mark.parametrize("reason", [MemoryError(), OSError(24, "Too many open files")])
+def test_a_result_that_cannot_be_kept_is_a_result(orcaflex, sims, monkeypatch, reason):
+    """A process that is short of memory or descriptors says so once; the values are in hand."""
+    from orcabatch.batch import result_cache
+
+    def fails(_):
+        raise reason
+
+    monkeypatch.setattr(result_cache, "encode", fails)
+    result = orcabatch.run_batch(
+        sims, postprocess=largest_tension, orcaflex="simulated", progress=False, version="1",
+        performance={"executor": "serial"},
+    )  # fmt: skip
+    assert len(result.values) == len(sims)
+    assert sum(type(reason).__name__ in warning for warning in result.warnings) == 1
+
+
 class Heavy:
     """Something large that a function has in hand."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import runpy
 import shutil
 import signal
@@ -13,16 +12,19 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import yaml
 
 from orcabatch import simulated
 from orcabatch.store.atomic import TEMPORARY_PREFIX
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"

@@ -12,7 +12,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -25,6 +28,10 @@ def say(**what: Any) -> None:
 def run(job: dict[str, Any]) -> int:
     """Do the job; returns the exit code."""
     os.environ.update(job.get("environ", {}))
+    if "entry" in job:
+        module, function = job["entry"].split(":")
+        entry: Callable[[dict[str, Any]], int] = getattr(importlib.import_module(module), function)
+        return entry(job)
     if "cli" in job:
         from orcabatch.cli import main
 

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +23,9 @@ from orcabatch.simulated import counter_totals
 from orcabatch.simulated.shared import Shared
 from orcabatch.store.ledger import describe_ledger
 from orcabatch.store.lock import folder_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXECUTORS = ["serial", "threads", "processes"]
 LONG_ON_PROCESSES = ["serial", "threads", pytest.param("processes", marks=pytest.mark.long)]

@@ -67,6 +67,7 @@ class CounterFile:
         """Creates the files in `folder` (which is created too); OSError where that is not possible."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._loads = -1
         self._stem, descriptor = self._create(folder)
         size = BLOCKS * BLOCK_SLOTS * 8
         os.ftruncate(descriptor, size)
@@ -78,7 +79,8 @@ class CounterFile:
         self._loads = os.open(self._stem.with_suffix(".loads"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def __del__(self) -> None:
-        os.close(self._loads)
+        if self._loads >= 0:
+            os.close(self._loads)
 
     @staticmethod
     def _create(folder: Path) -> tuple[Path, int]:

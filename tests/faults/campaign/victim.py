@@ -1,0 +1,143 @@
+"""The process that a case's faults meet: one run, and at its end what it has left in this process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import importlib
+import os
+import resource
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from faults.scenario import say
+
+RECORDS_OF_ORCAFLEX = "/counters/"
+"""The simulated OrcaFlex keeps its counters open as long as its process."""
+
+
+def run(job: dict[str, Any]) -> int:
+    """Do the job; returns the exit code."""
+    os.environ["ORCABATCH_CAMPAIGN_PARENT"] = str(os.getpid())
+    faulthandler.register(signal.SIGUSR2)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # whoever runs the campaign may ignore them
+        default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+        signal.signal(getattr(signal, name), default)
+    from orcabatch.cli import run as command  # what it needs itself is there before the harm
+
+    assert command
+    if "words" not in job:
+        module, name = job["function"].split(":") if "function" in job else ("", "")
+        function = getattr(importlib.import_module(module), name) if module else None
+    threads, descriptors, memory = set(threading.enumerate()), _descriptors(), dict(os.environ)
+    if job["threads"] is not None:
+        few_threads(job["threads"])
+    say(begun=os.getpid())
+    try:
+        code = _command(job["words"]) if "words" in job else _call(job, function)
+    finally:
+        for which in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):
+            hard = resource.getrlimit(which)[1]
+            resource.setrlimit(which, (hard if which != resource.RLIMIT_NOFILE else min(hard, 4096), hard))
+        say(
+            threads=[each.name for each in threading.enumerate() if each not in threads and each.name != "left"],
+            descriptors=[name for name in _descriptors() if name not in descriptors],
+            variables=sorted(name for name in {*memory, *os.environ} if memory.get(name) != os.environ.get(name)),
+        )
+    # As the interpreter does at its end; a process that was forked off a server must not go on to its own.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    say(exits=code)
+    return code
+
+
+def _command(words: list[str]) -> int:
+    from orcabatch.cli import main
+
+    try:
+        return main(words)
+    except KeyboardInterrupt:
+        say(end="interrupted", error="KeyboardInterrupt")
+        return 130
+
+
+def _call(job: dict[str, Any], function: Any) -> int:
+    """By the facade, with the exit code that the command would have."""
+    import orcabatch
+    from orcabatch.cli.run import exit_code
+    from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
+
+    arguments = job["arguments"] | ({"postprocess": function} if function else {})
+    try:
+        result = orcabatch.run_batch(
+            job["source"], orcaflex="simulated", progress=False, on_outcome=_outcome, **arguments
+        )
+    except BatchInterrupted as stop:
+        _hand_over("interrupted", str(stop), stop.result, job)
+        return 128 + stop.signum if stop.signum else 130
+    except KeyboardInterrupt as stop:
+        say(end="interrupted", error=repr(stop))
+        return 130
+    except OrcabatchError as error:
+        _hand_over(type(error).__name__, str(error), getattr(error, "result", None), job)
+        return 1 if isinstance(error, BatchError) else 2
+    _hand_over("done", "", result, job)
+    return exit_code(result)
+
+
+def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
+    """Say what the caller has in hand."""
+    said: dict[str, Any] = {"end": end, "error": error}
+    if result is not None:
+        said["outcomes"] = [[each.file.name, str(each.status), str(each.cause), each.error] for each in result.outcomes]
+        said["values"] = {each.file.name: plain(each.value) for each in result.outcomes if each.ok}
+        said["warnings"] = list(result.warnings)
+        said["state"] = result.metrics.get("state")
+        with contextlib.suppress(OSError):
+            from orcabatch.monitor.report import render_report
+
+            report = render_report(result.metrics)
+            (Path(job["notes"]) / "report.html").write_text(report, "utf-8", "backslashreplace")
+    say(**said)
+
+
+def plain(value: Any) -> Any:
+    """A function's value bit by bit, without what only makes it large."""
+    if not isinstance(value, dict):
+        return None
+    return {key: item.hex() for key, item in value.items() if isinstance(item, float)}
+
+
+def _outcome(outcome: Any) -> None:
+    say(outcome=outcome.file.name, status=str(outcome.status), at=time.monotonic())
+
+
+def _descriptors() -> list[str]:
+    """What is open, by what it leads to."""
+    found = []
+    for opened in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):
+            found.append(f"{opened.name} {opened.readlink()}")
+    return [name for name in found if RECORDS_OF_ORCAFLEX not in name and not name.endswith("/fd")]
+
+
+def few_threads(most: int) -> None:
+    """From now on the system gives so many threads more and then none, as where a user's processes are limited.
+
+    Root has no such limit, so it is injected where Python asks the system.
+    """
+    import _thread
+
+    real, left = _thread.start_new_thread, [most]
+
+    def start(*arguments: Any) -> int:
+        if left[0] <= 0:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        return real(*arguments)
+
+    _thread.start_new_thread = threading._start_new_thread = start  # type: ignore[assignment,attr-defined]
