@@ -40,12 +40,14 @@ class Source(ABC):
         suffixes: of the files that it reads, for the command line.
         packages: distributions whose versions decide what a result is, beside `orcabatch.versions.DECISIVE`.
         code: packages of modules whose source decides what a result is, our own: an edited clone has no new version.
+        row_key: columns of its tables of which the first that is filled names a row, for comparing tables.
         reasons: why a file is done again, by the key of `Batch.determinants` that changed; `{first}` is the first file.
     """
 
     suffixes: frozenset[str] = frozenset()
     packages: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    row_key: tuple[str, ...] = ()
     reasons: Mapping[str, str] = {}
 
     @abstractmethod
@@ -64,6 +66,11 @@ class Source(ABC):
 def sources() -> list[Source]:
     """All that are known, in the order in which they are asked."""
     return [import_module(name).SOURCE for name in SOURCES]
+
+
+def row_keys() -> list[tuple[str, ...]]:
+    """The columns that name the rows of tables, whichever source wrote them."""
+    return [source.row_key for source in sources() if source.row_key]
 
 
 def read_request(source: Any, options: Options) -> Request:

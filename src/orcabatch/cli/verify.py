@@ -59,6 +59,7 @@ def _proof(arguments: argparse.Namespace) -> Compared:
 
 
 def _comparison(arguments: argparse.Namespace) -> Compared:
+    from orcabatch.batch.sources import row_keys
     from orcabatch.store.compare import compare_folders
     from orcabatch.store.paths import place_of
 
@@ -67,4 +68,4 @@ def _comparison(arguments: argparse.Namespace) -> Compared:
     first, second = arguments.folders
     if place_of(first) == place_of(second):
         raise SourceError(f"{first} and {second} are one folder, which always equals itself: name two")
-    return compare_folders(first, second, rtol=arguments.rtol, atol=arguments.atol)
+    return compare_folders(first, second, rtol=arguments.rtol, atol=arguments.atol, row_keys=row_keys())

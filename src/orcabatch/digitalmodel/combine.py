@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.csv_output import ToCsv, Writer, folder_named, frame_class, written_by
+from orcabatch.digitalmodel.outputs import FILE, FILE_STEM
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
 from orcabatch.store.compare_tables import read_rows
@@ -149,8 +150,8 @@ def _records(text: str) -> list[str]:
 
 def _failed_row(outcome: FileOutcome, columns: Sequence[str], header: str) -> str:
     known = {
-        "fe_filename": str(outcome.file).replace("\\", "/"),
-        "fe_filename_stem": outcome.file.stem,
+        FILE: str(outcome.file).replace("\\", "/"),
+        FILE_STEM: outcome.file.stem,
         "run_status": f"{outcome.status}: {outcome.error or 'no reason known'}",
     }
     line_end = "\r\n" if header.endswith("\r\n") else "\n"

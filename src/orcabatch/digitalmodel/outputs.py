@@ -10,6 +10,10 @@ from typing import Any
 
 OUTPUTS = ("summary", "linked_statistics", "time_series", "RangeGraph", "cummulative_histograms", "visualization")
 """What digitalmodel can be asked for, each with a flag."""
+FILE, FILE_STEM, STATISTIC = "fe_filename", "fe_filename_stem", "statistic"
+"""Columns that say which `.sim` file a row is about (its stem in summaries only), or what a row sums up."""
+ROW_KEY = (FILE, STATISTIC)
+"""What names a row: rows of statistics are of no file."""
 STATISTICS = ("Minimum", "Maximum", "Mean", "StdDev")
 """The switches below a summary's `statistics`."""
 SETTINGS_OF = {

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, ROW_KEY
 from orcabatch.store.compare import FileDifference, compare_files
-from orcabatch.store.compare_tables import KEY, Tolerance, compare_tables, read_rows
+from orcabatch.store.compare_tables import Tolerance, compare_tables, read_rows
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile
-
-STEM = "fe_filename_stem"
-"""The column that summaries have and linked statistics have not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,8 @@ class ProofFindings:
             written = _written(results, table.name)
             if written is None:
                 self.differences.append(FileDifference(table.name, f"missing in {results}"))
-            elif KEY in (heading := _heading(table)):
-                self._compare_rows(table, written, "summary" if STEM in heading else "linked_statistics")
+            elif FILE in (heading := _heading(table)):
+                self._compare_rows(table, written, "summary" if FILE_STEM in heading else "linked_statistics")
             else:
                 self._compare_series(table, written)
         for name in sorted(set(_expected(self._batch.cfg, files))):
@@ -76,10 +74,12 @@ class ProofFindings:
     def _compare_rows(self, table: Path, written: Path, output: str) -> None:
         with table.open(encoding="utf-8", newline="\n") as stream:
             heading, *lines = read_rows(stream)
-        rows = {line[heading.index(KEY)] for line in lines} - {""}
+        rows = {line[heading.index(FILE)] for line in lines} - {""}
         settings = self._batch.cfg["orcaflex"]["postprocess"].get(output, {})
         same_number = SameNumber(int(settings.get("csv_decimal", 6)))
-        found = compare_tables(table, written, same_number, wanted=lambda row: row.get(KEY) in rows)
+        found = compare_tables(
+            table, written, same_number, row_keys=[ROW_KEY], wanted=lambda row: row.get(FILE) in rows
+        )
         self.rewritten += found.tolerated
         if found:
             self.differences.append(FileDifference(table.name, "differs in the rows of the chosen files", found))

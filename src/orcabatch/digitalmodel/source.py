@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.batch.functions import function_batch
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.batch.sources import Given, Source
+from orcabatch.digitalmodel.outputs import ROW_KEY
 from orcabatch.errors import SourceError
 from orcabatch.orcaflex.binding import find_binding
 
@@ -30,6 +31,7 @@ class DigitalModelSource(Source):
 
     suffixes = frozenset({".yml", ".yaml"})
     code = ("orcabatch.digitalmodel",)
+    row_key = ROW_KEY
     reasons: Mapping[str, str] = {
         "configuration": "the configuration changed",
         "merged": "the configuration changed",

@@ -19,7 +19,7 @@ from typing import Any
 
 from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
-from orcabatch.store.compare_tables import TableDifference, Tolerance, compare_tables, open_bytes
+from orcabatch.store.compare_tables import RowKey, TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
 from orcabatch.text import and_more
 
@@ -152,8 +152,14 @@ def _missing(files: Sequence[str], there: Path, absent: Path) -> list[str]:
     return [*named, f"  {more}"] if more else named
 
 
-def compare_folders(
-    a: str | Path, b: str | Path, *, rtol: float = 0.0, atol: float = 0.0, ignore: Iterable[str] = NOT_RESULTS
+def compare_folders(  # noqa: PLR0913 - what counts as equal
+    a: str | Path,
+    b: str | Path,
+    *,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    ignore: Iterable[str] = NOT_RESULTS,
+    row_keys: Sequence[RowKey] = (),
 ) -> Comparison:
     """Compare the result files of two folders.
 
@@ -163,6 +169,7 @@ def compare_folders(
         rtol: two numbers count as equal up to `atol + rtol x the larger magnitude`.
         atol: see `rtol`; with both zero every byte has to be the same.
         ignore: patterns of files that are no results, on the name or the path below the folder.
+        row_keys: columns that name the rows of tables, see `orcabatch.batch.sources.row_keys`.
 
     Raises:
         SourceError: a folder does not exist, or neither holds a result.
@@ -174,7 +181,7 @@ def compare_folders(
     tolerance = Tolerance(relative=rtol, absolute=atol)
     counts, differing = {"identical": 0, "same_content": 0, "tolerated": 0}, []
     for name in sorted(in_left.keys() & in_right.keys()):
-        verdict = compare_files(in_left[name], in_right[name], tolerance, name=name)
+        verdict = compare_files(in_left[name], in_right[name], tolerance, name=name, row_keys=row_keys)
         if isinstance(verdict, str):
             counts[verdict] += 1
         else:
@@ -208,7 +215,9 @@ def _ignored(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) or fnmatchcase(last, pattern) for pattern in patterns)
 
 
-def compare_files(left: Path, right: Path, tolerance: Tolerance, *, name: str = "") -> str | FileDifference:
+def compare_files(
+    left: Path, right: Path, tolerance: Tolerance, *, name: str = "", row_keys: Sequence[RowKey] = ()
+) -> str | FileDifference:
     """How two result files compare: `identical`, `same_content`, `tolerated`, or what differs."""
     name = name or left.name
     try:
@@ -216,16 +225,18 @@ def compare_files(left: Path, right: Path, tolerance: Tolerance, *, name: str = 
             return "identical"
         if ".gz" in {left.suffix, right.suffix} and _same_bytes(left, right, open_bytes):
             return "same_content"
-        return _compare_content(left, right, tolerance, name)
+        return _compare_content(left, right, tolerance, name, row_keys)
     except (OSError, EOFError) as error:
         return FileDifference(name, f"cannot be read: {error}")
 
 
-def _compare_content(left: Path, right: Path, tolerance: Tolerance, name: str) -> str | FileDifference:
+def _compare_content(
+    left: Path, right: Path, tolerance: Tolerance, name: str, row_keys: Sequence[RowKey]
+) -> str | FileDifference:
     if not name.removesuffix(".gz").lower().endswith(".csv"):
         return FileDifference(name, f"differs, in {left.stat().st_size} and {right.stat().st_size} bytes")
     try:
-        table = compare_tables(left, right, tolerance)
+        table = compare_tables(left, right, tolerance, row_keys=row_keys)
     except csv.Error as error:
         return FileDifference(name, f"differs, and is not a table ({error})")
     if table:

@@ -1,7 +1,7 @@
 """Where two CSV tables differ: columns, rows, and the cells, with the largest difference and its place.
 
 Covers tables as text: cells are compared as they are written, and as numbers only where the texts differ. Rows are
-matched by their `fe_filename` where there is that column (one missing row does not shift all others), else by
+matched by the columns that name them where those are known (one missing row does not shift all others), else by
 position, and then the tables are read as streams. No pandas. See also `orcabatch.store.compare`.
 """
 
@@ -19,12 +19,12 @@ from typing import Any, Protocol, TextIO
 
 from orcabatch.text import shortened_list
 
-KEY = "fe_filename"
-"""The column that says which `.sim` file a row of a summary is about."""
-
 Row = Sequence[str]
+RowKey = Sequence[str]
+"""Columns of which the first that is filled names a row: the file it is about, else what it sums up."""
 Pair = tuple[str, int, Row | None, Row | None]
 """Name of the row, its line in the first file, and the row in both tables."""
+Keyed = dict[tuple[str, int], Row]
 
 
 class Forgiving(Protocol):
@@ -145,6 +145,7 @@ def compare_tables(
     right: Path,
     tolerance: Forgiving,
     *,
+    row_keys: Iterable[RowKey] = (),
     wanted: Callable[[Mapping[str, str]], bool] | None = None,
 ) -> TableDifference:
     """Compare two CSV files cell by cell.
@@ -153,6 +154,7 @@ def compare_tables(
         left: a `.csv` or `.csv.gz`.
         right: another.
         tolerance: how far numbers may differ.
+        row_keys: what may name the rows; that counts of which both tables have the first column.
         wanted: whether a row, given by column, takes part; None: all do.
 
     Raises:
@@ -160,14 +162,17 @@ def compare_tables(
         csv.Error: a file is not a table.
     """
     with _open_text(left) as left_file, _open_text(right) as right_file:
-        left_rows, right_rows = read_rows(left_file), read_rows(right_file)
-        left_head, right_head = next(left_rows, []), next(right_rows, [])
+        left_lines, right_lines = read_rows(left_file), read_rows(right_file)
+        left_head, right_head = next(left_lines, []), next(right_lines, [])
         found = _compared_headings(left_head, right_head)
         here, there = _places(left_head), _places(right_head)
         common = [(column[0], place, there[column]) for column, place in here.items() if column in there]
-        pairs = _pairs(
-            _kept(left_rows, left_head, wanted), left_head, _kept(right_rows, right_head, wanted), right_head, found
-        )
+        left_rows, right_rows = _kept(left_lines, left_head, wanted), _kept(right_lines, right_head, wanted)
+        row_key = next((key for key in row_keys if key[0] in left_head and key[0] in right_head), ())
+        if row_key:
+            pairs = _named_pairs(_keyed(left_rows, left_head, row_key), _keyed(right_rows, right_head, row_key), found)
+        else:
+            pairs = _numbered_pairs(left_rows, right_rows)
         for pair in pairs:
             _compare_rows(pair, common, tolerance, found)
     return found
@@ -195,14 +200,12 @@ def _kept(rows: Iterable[Row], head: Row, wanted: Callable[[Mapping[str, str]], 
     return (row for row in rows if wanted is None or wanted(dict(zip(head, row, strict=False))))
 
 
-def _pairs(
-    left: Iterator[Row], left_head: Row, right: Iterator[Row], right_head: Row, found: TableDifference
-) -> Iterator[Pair]:
-    if KEY not in left_head or KEY not in right_head:
-        for number, (one, other) in enumerate(zip_longest(left, right), start=1):
-            yield str(number), number + 1, one, other
-        return
-    in_left, in_right = _keyed(left, left_head), _keyed(right, right_head)
+def _numbered_pairs(left: Iterator[Row], right: Iterator[Row]) -> Iterator[Pair]:
+    for number, (one, other) in enumerate(zip_longest(left, right), start=1):
+        yield str(number), number + 1, one, other
+
+
+def _named_pairs(in_left: Keyed, in_right: Keyed, found: TableDifference) -> Iterator[Pair]:
     lines = {key: line for line, key in enumerate(in_left, start=2)}
     both = zip((key for key in in_left if key in in_right), (key for key in in_right if key in in_left), strict=True)
     found.moved_row = next((_named(here) for here, there in both if here != there), "")
@@ -214,13 +217,12 @@ def _named(key: tuple[str, int]) -> str:
     return key[0] + (f" ({key[1]})" if key[1] > 1 else "")
 
 
-def _keyed(rows: Iterable[Row], head: Row) -> dict[tuple[str, int], Row]:
-    """Rows by `.sim` file and occurrence; rows of statistics have no file and are told by their statistic."""
-    statistic = head.index("statistic") if "statistic" in head else None
-    at, found, seen = head.index(KEY), dict[tuple[str, int], Row](), dict[str, int]()
+def _keyed(rows: Iterable[Row], head: Row, row_key: RowKey) -> Keyed:
+    """Rows by what names them, and the occurrence of that name."""
+    places = [head.index(column) for column in row_key if column in head]
+    found, seen = dict[tuple[str, int], Row](), dict[str, int]()
     for row in rows:
-        file = row[at] if len(row) > at else ""
-        name = file or (row[statistic] if statistic is not None and len(row) > statistic else "") or "(no file)"
+        name = next((row[at] for at in places if len(row) > at and row[at]), "(no file)")
         seen[name] = seen.get(name, 0) + 1
         found[name, seen[name]] = row
     return found

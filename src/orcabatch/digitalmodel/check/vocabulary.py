@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.digitalmodel.outputs import OUTPUTS, SETTINGS_OF, STATISTICS
+from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, OUTPUTS, SETTINGS_OF, STATISTIC, STATISTICS
 from orcabatch.digitalmodel.overrides import SECTIONS
 
 HISTORY, RANGE = "TimeHistory", "Range Graph"
@@ -26,13 +26,13 @@ RADIAL = ("Inner", "Outer")
 
 OWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "summary": (
-        "fe_filename",
-        "fe_filename_stem",
+        FILE,
+        FILE_STEM,
         "run_status",
         "start_time",
         "stop_time",
         "description",
-        "statistic",
+        STATISTIC,
     ),
     "linked_statistics": (),  # a label is a row's there
     "time_series": ("time",),
