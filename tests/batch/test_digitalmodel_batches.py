@@ -7,6 +7,7 @@ import runpy
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -222,3 +223,9 @@ def test_what_was_written_is_read_back_as_tables(orcaflex, project, tmp_path):
         series = result.time_series(label)
         assert list(series["file"].unique()) == [outcome.file.name for outcome in result.outcomes]
         assert list(series.columns[:3]) == ["file", "heading", "time"]
+    pytest.importorskip("xarray", reason="the extra `xarray` is not installed")
+    array = result.to_xarray(label)
+    for file, rows in series.groupby("file"):
+        own = array.sel(case=file).to_numpy()[:, : len(rows)]
+        assert np.array_equal(own, rows[array["name"].to_numpy()].to_numpy().T, equal_nan=True)
+        assert np.array_equal(array["time"].sel(case=file).to_numpy()[: len(rows)], rows["time"])

@@ -487,6 +487,24 @@ def _cases(bench: Bench) -> None:
     assert set(cased.table().columns) - set(plain.table().columns) == {"loading"}
 
 
+def opened_by_path(path):
+    """The shape of a script that was written for a pool."""
+    import OrcFxAPI
+
+    model = OrcFxAPI.Model(path)
+    history = model["Line01"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
+    return {"tension": float(history.max())}
+
+
+@key("loads")
+def _loads(bench: Bench) -> None:
+    """The function opens each file once itself, nobody else does, and the values are those of loaded models."""
+    own = bench.run({"loads": False}, opened_by_path)
+    assert simulated.counters().loads_by_file == {str(file): 1 for file in bench.sims}
+    assert own.values == bench.run({}).values
+    assert all(outcome.status == "failed" for outcome in bench.run({}, opened_by_path).outcomes)
+
+
 @key("process_count")
 def _process_count(bench: Bench) -> None:
     """So many processes, each with a model of its own."""

@@ -21,7 +21,7 @@ from orcabatch import simulated
 from orcabatch.digitalmodel import OrcaFlexPostProcess
 from orcabatch.digitalmodel.installed import find_installation
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.errors import BatchError, OrcaFlexUnavailable
+from orcabatch.errors import BatchError, OrcaFlexUnavailable, SourceError
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 
@@ -216,6 +216,34 @@ def test_installed_digitalmodels_own_engine_runs_in_parallel(
     left = as_digitalmodel_leaves_it(reference, case(files, tmp_path), tmp_path / "theirs")
     assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")
     assert str({key: back.get(key) for key in left}).replace("ours", "theirs") == str(left)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_engine_that_cannot_start_says_what_to_do(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published package has no base configuration: its error stays, and names what reads the YAML all the same."""
+    from digitalmodel.engine import engine
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["digitalmodel"])
+    with pytest.raises(FileNotFoundError, match="Application input file") as error:
+        engine(cfg=AttributeDict(case(files, tmp_path)))
+    assert "orcabatch run file.yml" in " ".join(error.value.__notes__)
+    orcabatch.digitalmodel.uninstall()
+    with pytest.raises(FileNotFoundError) as error:
+        engine(cfg=AttributeDict(case(files, tmp_path)))
+    assert not hasattr(error.value, "__notes__")
+
+
+@pytest.mark.parametrize("lacking", [{"Analysis"}, {"Analysis", "file_management"}, {"Analysis", "orcaflex"}])
+def test_a_yaml_as_it_was_read_is_answered_with_what_makes_a_configuration_of_it(
+    files: list[Path], tmp_path: Path, lacking: set[str]
+) -> None:
+    """Not with the key that digitalmodel happens to miss first."""
+    cfg = {key: value for key, value in case(files, tmp_path).items() if key not in lacking}
+    with pytest.raises(SourceError, match="load_configuration"):
+        OrcaFlexPostProcess().post_process_router(cfg)
 
 
 def test_install_can_be_done_twice_and_undone(files: list[Path], tmp_path: Path) -> None:

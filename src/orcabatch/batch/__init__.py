@@ -17,6 +17,7 @@ from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import BatchResult, failure_text
 from orcabatch.batch.run import Run, plan_of
 from orcabatch.batch.sources import read_request
+from orcabatch.batch.streamed import table_file
 from orcabatch.errors import BatchError, BatchInterrupted
 from orcabatch.settings import Settings
 
@@ -107,21 +108,31 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
 
 
 def carry_out(
-    request: Request, *, progress: Any = None, on_outcome: Callable[[FileOutcome], None] | None = None
+    request: Request,
+    *,
+    progress: Any = None,
+    on_outcome: Callable[[FileOutcome], None] | None = None,
+    save: Path | None = None,
 ) -> BatchResult:
     """Plan and run a request that has been read.
 
+    With `save`, the table of the results is written there. Values of functions go to the disk as their files end, and
+    the result's outcomes have none: memory does not grow with the number of files.
+
     Raises:
-        BatchError: files failed and one of the batches asks to raise.
+        OutputError: `save` has no format's ending, or nothing can be written there; nothing was run.
+        BatchError: files failed and one of the batches asks to raise, or the table could not be written.
         BatchInterrupted: the run was stopped; what was finished is written, and in its `result`.
     """
-    run = Run.of(request, progress)
+    run = Run.of(request, progress, None if save is None else table_file(save, request))
     for outcome in run.outcomes():
         if on_outcome is not None:
             on_outcome(outcome)
     if run.interrupted is not None:
         raise BatchInterrupted(str(run.interrupted), run.interrupted.signum, run.result())
     result = run.result()
+    if save is not None and run.table is None:
+        result = replace(result, outputs=(*result.outputs, *result.save_summaries(save)))
     strict = {name for name, settings in request.own.items() if settings.on_failure == "raise"}
     loud = [outcome for outcome in result.failed if outcome.batch in strict]
     if loud:

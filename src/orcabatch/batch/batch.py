@@ -88,6 +88,9 @@ class Batch(ABC):
     moves_unasked: bool = False
     """Whether `executor: auto` may go on in worker processes: nobody looks for what it leaves in this one."""
 
+    values_are_rows: bool = False
+    """Whether its table is made of its files' values, for which nobody else asks: they may be put away as files end."""
+
     # --- files that depend on each other
 
     def ready(self, position: int) -> bool:

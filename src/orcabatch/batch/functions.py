@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orcabatch.batch.cases import Case
     from orcabatch.engine.surroundings import Initializer
     from orcabatch.outcome import FileOutcome
+    from orcabatch.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +49,26 @@ class FunctionBatch(Batch):
     set_up: Described | None = None
     caveats: tuple[str, ...] = ()
 
+    values_are_rows = True
     # `reads_copies` and `moves_unasked` stay False: a function may ask the model for its path, write beside its input,
     # and append to a list of this process, where whoever called it looks.
 
     @classmethod
-    def over(
+    def over(  # noqa: PLR0913 - what a function's batch is made of
         cls,
         files: Iterable[Path],
         function: Callable[..., Any],
         result_folder: Path | None,
         version: str | None = None,
         cases: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        path_as: type[str] | type[Path] | None = None,
     ) -> FunctionBatch:
-        """A batch named after the function."""
+        """A batch named after the function, which opens the files itself where `path_as` says what it does that by."""
         named = innermost(function)
         name = getattr(named, "__name__", type(named).__name__).strip("<>")
         absolute = tuple(Path(file).absolute() for file in files)
-        post = FunctionPostProcess(function, cases or {}, AsHere(function))
+        post = FunctionPostProcess(function, cases or {}, AsHere(function), path_as)
         batch = cls(name, absolute, post, result_folder, version)
         return batch if version is None else batch._looked_at()
 
@@ -119,6 +123,8 @@ class FunctionBatch(Batch):
         case = self.postprocess.case_of(self.files[position])
         if self.initializer is not None and self.set_up is not None:
             by["initializer"] = [_label(self.initializer.function), self.set_up.code, dict(self.set_up.uses)]
+        if self.postprocess.path_as is not None:
+            by["opens by"] = self.postprocess.path_as.__name__
         return by | {"case": encode(case)} if case else by
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
@@ -129,14 +135,15 @@ class FunctionBatch(Batch):
 
 
 def function_batch(
-    files: Iterable[Path], function: Callable[..., Any], options: Options, cases: Mapping[str, Case]
+    files: Iterable[Path], function: Callable[..., Any], options: Options, settings: Settings, cases: Mapping[str, Case]
 ) -> FunctionBatch:
     """The batch of a function over files that were named, by themselves or by a YAML.
 
     Raises:
         OutputError: its result folder cannot be used.
     """
-    batch = FunctionBatch.over(files, function, _folder(options), options.version, cases)
+    path_as = None if settings.loads else str if options.paths_as_text else Path
+    batch = FunctionBatch.over(files, function, _folder(options), options.version, cases, path_as=path_as)
     return batch.set_up_by(options.setup)
 
 
@@ -148,6 +155,7 @@ class FunctionSource(Source):
         "initializer": "another initializer",
         "code": "the function's code changed, or a constant, default or enclosed value of it",
         "case": "its load case changed",
+        "opens by": "another value of performance.loads, or files named in another way",
         "path": "its path is spelled in another way, which a function can see",
     }
 
@@ -165,7 +173,7 @@ class FunctionSource(Source):
             )
         settings = parsed_settings(None, options, "performance")
         cases, notes = load_cases(files, settings, options)
-        return [ReadBatch(function_batch(files, options.postprocess, options, cases), settings, notes, cases)]
+        return [ReadBatch(function_batch(files, options.postprocess, options, settings, cases), settings, notes, cases)]
 
 
 SOURCE = FunctionSource()

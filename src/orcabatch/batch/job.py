@@ -30,6 +30,7 @@ class BatchJob:
         recipe: what workers are made from.
         warn: told, once each, what the engineer should know about the whole run.
         cache: what earlier runs knew, and what later ones will.
+        sink: gets every outcome as its file ends, and keeps the value in place of the run; None: the run keeps values.
         ended: every outcome so far, those of an earlier attempt included.
     """
 
@@ -38,6 +39,7 @@ class BatchJob:
     shared_files: Sequence[SharedFile]
     warn: Callable[[str], None]
     cache: ResultCache
+    sink: Callable[[FileOutcome], None] | None = None
     prefetch: bool = True
     ended: list[FileOutcome] = field(default_factory=list)
     _prefetched: set[int] = field(default_factory=set)
@@ -96,7 +98,7 @@ class BatchJob:
 
     def finished(self, outcomes: tuple[FileOutcome, ...]) -> Iterable[int]:
         """Tell each batch about its outcome, and have what stands remembered."""
-        self.ended += outcomes
+        self.ended += map(self.kept, outcomes)
         again, stands, self._due = self._due, [], []
         for outcome in outcomes:
             position = self.shared_files[outcome.index].positions[outcome.batch]
@@ -105,7 +107,14 @@ class BatchJob:
                 stands.append(Ended(outcome, joint=outcome.index in self._prefetched))
             again += redo
         self.cache.record(stands)
+        if self.sink is not None:
+            for outcome in outcomes:
+                self.sink(outcome)
         return dict.fromkeys(again)
+
+    def kept(self, outcome: FileOutcome) -> FileOutcome:
+        """The outcome as the run remembers it."""
+        return outcome if self.sink is None else replace(outcome, value=None)
 
     def _positions(self, index: int) -> Iterable[tuple[str, int]]:
         return self.shared_files[index].positions.items()

@@ -82,6 +82,8 @@ class Options:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     planning: bool = False
     """Nothing will run: no folder is made, nothing heavy is imported."""
+    paths_as_text: bool = False
+    """All files were named by text: a function that takes a path gets text too, as from a pool."""
     check: str = "warn"
     """What `performance: check` means where it is not set."""
 

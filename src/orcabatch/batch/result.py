@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.table import Row, beside, column_names, file_names, table
+from orcabatch.batch.table import Row, beside, column_names, file_names, frame_of, table
 from orcabatch.errors import BatchError, SourceError
 from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, with_names, without_file_name
 from orcabatch.store.failed_files import SUFFIX
@@ -19,6 +19,7 @@ from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray
 
     from orcabatch.notice import Notice
     from orcabatch.plan import BatchPlan
@@ -136,20 +137,73 @@ class BatchResult:
         """
         import pandas as pd
 
+        wanted = self._series(label)
+        frames = [self._frame(path) for *_, path in wanted]
+        tracks: list[Row] = [{"file": name} for _, name, _ in wanted]
+        files, lengths = [file for file, *_ in wanted], [len(frame) for frame in frames]
+        return beside(tracks, files, self.cases, lengths, pd.concat(frames, ignore_index=True))
+
+    def to_xarray(
+        self, label: str | None = None, *, by: str | Sequence[str] = (), time: str | None = None
+    ) -> xarray.DataArray:
+        """Numbers as one array: case x name x time, each file with its own time axis. Needs xarray.
+
+        Where all files have the same times, `time` is a dimension; else `sample` is, and `time` a coordinate over
+        case and sample, NaN beyond a file's end. Columns of the load cases are coordinates of `case`. Single values
+        (a number or a mapping of such from each file) have no time.
+
+        Args:
+            label: of a digitalmodel batch: the time series of this label; without it the summary, where there is one.
+            by: columns of the load cases that become dimensions in place of `case`; together they tell files apart.
+            time: the column of times; None: the one called `time` or `t`.
+
+        Raises:
+            ImportError: xarray is not installed.
+            SourceError: there are no such time series, no numbers, no such column, or two files are one case by `by`.
+
+        Warns:
+            UserWarning: columns that hold no numbers are left out; names them.
+        """
+        from orcabatch.batch.arrays import array_of
+
+        if label is not None:
+            rows = [(file, name, self._frame(path)) for file, name, path in self._series(label)]
+        elif self._common:
+            frame = self._frame(next(iter(self._common.values())))
+            files = [Path(str(path)) for path in frame["fe_filename"]]
+            numbers = frame.select_dtypes("number")
+            rows = [
+                (file, name, numbers.iloc[[place]])
+                for place, (file, name) in enumerate(zip(files, file_names(files), strict=True))
+            ]
+        else:
+            done = [outcome for outcome in self.outcomes if outcome.ok]
+            rows = [(file, name, frame_of(o.value)) for (file, name), o in zip(self._done, done, strict=True)]
+        if not rows:
+            raise SourceError("No file has results, so there is no array of them.")
+        dimensions = (by,) if isinstance(by, str) else tuple(by)
+        cases = [self.cases.get(file.name, {}) for file, *_ in rows]
+        return array_of([(name, frame) for _, name, frame in rows], cases, time, dimensions)
+
+    @property
+    def _done(self) -> list[tuple[Path, str]]:
+        """The files with results, and what they are called in tables."""
+        files = [outcome.file for outcome in self.outcomes if outcome.ok]
+        return list(zip(files, file_names(files), strict=True))
+
+    def _series(self, label: str) -> list[tuple[Path, str, Path]]:
+        """File, its name and the table of its time series of this label, of each file that has them."""
         done = [outcome for outcome in self.outcomes if outcome.ok]
         written = [
             (outcome.file, name, path, known)
-            for outcome, name in zip(done, file_names(outcome.file for outcome in done), strict=True)
+            for outcome, (_, name) in zip(done, self._done, strict=True)
             for known, path in getattr(outcome.value, "outputs", ())
         ]
         wanted = [(file, name, path) for file, name, path, known in written if known == label]
         if not wanted:
             labels = ", ".join(sorted({known for *_, known in written})) or "none was written"
             raise SourceError(f"The batch has no time series {label!r}. Its time series: {labels}.")
-        frames = [self._frame(path) for *_, path in wanted]
-        tracks: list[Row] = [{"file": name} for _, name, _ in wanted]
-        files, lengths = [file for file, *_ in wanted], [len(frame) for frame in frames]
-        return beside(tracks, files, self.cases, lengths, pd.concat(frames, ignore_index=True))
+        return wanted
 
     def save(self, path: str | Path, *, summary: str | None = None) -> Path:
         """Write `table()` as `.parquet`, `.xlsx` or `.csv`; returns where.
@@ -164,6 +218,20 @@ class BatchResult:
         from orcabatch.batch.save import save
 
         return save(self.table() if summary is None else self.summary(summary), Path(path))
+
+    def save_summaries(self, path: Path) -> tuple[Path, ...]:
+        """Write what a digitalmodel batch has: its summary, or each of several with its label in the name.
+
+        Raises:
+            SourceError: there is none.
+            OutputError: as `save`.
+        """
+        labels = tuple(self._common)
+        if not labels:
+            raise SourceError(f"{path.name} is not written: the batch has no summary. Ask for one in the YAML.")
+        if len(labels) == 1:
+            return (self.save(path),)
+        return tuple(self.save(path.with_stem(f"{path.stem}_{label}"), summary=label) for label in labels)
 
     def governing(self, column: str, by: str | Sequence[str] = (), *, summary: str | None = None) -> pd.DataFrame:
         """The governing file of each load case: where a column has its largest value.

@@ -44,6 +44,7 @@ from orcabatch.store.paths import place_of
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
     from orcabatch.batch.request import Request
+    from orcabatch.batch.streamed import TableFile
     from orcabatch.engine.contract import Task
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
@@ -130,6 +131,7 @@ class Run:
         plan: what will be done.
         cache: what earlier runs know of the files; must be the one the plan was made with.
         progress: how to show it (see `orcabatch.monitor.progress.make_display`).
+        table: takes the values, of which the run then keeps none; None: they stay in the outcomes.
         warnings: what the engineer should know about the run as a whole; grows while it runs.
         notices: what was done with the results without a word; known at the end.
         interrupted: set once the run was stopped by Ctrl-C or a signal.
@@ -139,6 +141,7 @@ class Run:
     plan: BatchPlan
     cache: ResultCache
     progress: Any = None
+    table: TableFile | None = None
     warnings: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     interrupted: BatchInterrupted | None = None
@@ -159,11 +162,11 @@ class Run:
             self._warn(note)
 
     @classmethod
-    def of(cls, request: Request, progress: Any = None) -> Self:
+    def of(cls, request: Request, progress: Any = None, table: TableFile | None = None) -> Self:
         """Plan the request, to be run."""
         said: list[str] = []
         plan, cache = planned(request, warn=said.append)
-        run = cls(request, plan, cache, progress)
+        run = cls(request, plan, cache, progress, table)
         for text in said:
             run._warn(text)
         return run
@@ -203,7 +206,7 @@ class Run:
         self._stop.install()
         try:
             with temporary_files_in(temporary):
-                yield from self._taken(running)
+                yield from self._taken(running, job)
             self._complete = True
         except BatchInterrupted as interruption:
             self.interrupted = interruption
@@ -229,10 +232,11 @@ class Run:
             for text in unsaid:
                 _log.warning("%s", text)
 
-    def _taken(self, running: Iterator[FileOutcome]) -> Iterator[FileOutcome]:
+    def _taken(self, running: Iterator[FileOutcome], job: BatchJob) -> Iterator[FileOutcome]:
         for outcome in running:
-            self._outcomes.append(outcome)
-            self.monitor.add_outcome(outcome)
+            kept = job.kept(outcome)
+            self._outcomes.append(kept)
+            self.monitor.add_outcome(kept)
             yield outcome
 
     def _take_drained(self, job: BatchJob) -> None:
@@ -270,9 +274,17 @@ class Run:
             settings.orcaflex,
             broker_options(settings),
             thread_count=self.plan.native_threads,
+            loads=settings.loads,
         )
         batches = {batch.name: batch for batch in self.request.batches}
-        return BatchJob(recipe, batches, shared_files(self.request.batches), self._warn, self.cache)
+        return BatchJob(
+            recipe,
+            batches,
+            shared_files(self.request.batches),
+            self._warn,
+            self.cache,
+            None if self.table is None else self.table.add,
+        )
 
     def _stays(self) -> str:
         """Why `executor: auto` may not take the batches to worker processes; empty: it may."""
@@ -333,15 +345,16 @@ class Run:
         Raises:
             BatchError: common outputs of a batch could not be written; those of the others are.
         """
-        outcomes, stopped, lost = last_attempts(self._outcomes), self._stop.level, []
+        outcomes, stopped, lost, unsaved = last_attempts(self._outcomes), self._stop.level, [], ""
         try:
             try:
                 lost = self._conclude_batches(outcomes)
+                unsaved = self._save_table()
             except KeyboardInterrupt:
                 self._torn()
             if self._stop.level > stopped and self.interrupted is None:
                 self._interrupt(CONCLUDED)
-            self.monitor.state.broken = bool(lost) or not self._complete
+            self.monitor.state.broken = bool(lost or unsaved) or not self._complete
             self._aside("which files were done again", self.cache.say_again)
             self._aside("what this run taught", lambda: keep(self.cache, self.plan.host, self._ran(outcomes)))
             self._aside("the metrics", self._account)
@@ -354,6 +367,8 @@ class Run:
             raise BatchError("\n".join([*said, OUTPUTS_LOST.format(kept=kept)]), self.result()) from errors[0]
         for batch, error in lost:
             self._warn(f"{batch.name}: {_reason(error)}")
+        if unsaved and self.interrupted is None:
+            raise BatchError(unsaved, self.result())
 
     def _conclude_batches(self, outcomes: Sequence[FileOutcome]) -> list[tuple[Batch, Exception]]:
         """Those whose common outputs could not be written, with the reason."""
@@ -381,6 +396,21 @@ class Run:
         self.interrupted = BatchInterrupted(text, self._stop.signum)
         self.monitor.state.interrupted = True
         self._warn(f"The run was {text}.")
+
+    def _save_table(self) -> str:
+        """Write the table that took the values; returns why it could not be written, else nothing."""
+        if self.table is None:
+            return ""
+        try:
+            path, notes = ordinarily(self.table.write)
+        except Exception as error:  # noqa: BLE001 - pandas makes it of the user's values, which may raise anything
+            said = f"{self.table.target.name}: {_reason(error)} The values are lost; mend that and run again."
+            self._warn(said)
+            return said
+        self._outputs.append(path)
+        for note in notes:
+            self._warn(note)
+        return ""
 
     def _aside(self, what: str, step: Callable[[], None]) -> None:
         """Do a step that comes after the results: where it fails, that costs nothing but itself."""

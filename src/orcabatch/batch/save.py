@@ -4,45 +4,95 @@
 |---|---|---|
 | `.parquet` | types, names, any number of rows | a column of mixed types is refused, by name |
 | `.csv` | numbers to the last bit, any number of rows | types: everything is text until it is read |
-| `.xlsx` | what a spreadsheet knows | more than 1,048,576 rows or 16,384 columns: refused; NaN: an empty cell |
-"""
+| `.xlsx` | what a spreadsheet knows | more than 1,048,576 rows or 16,384 columns, or 32,767 characters in a cell: refused; NaN: an empty cell |
+
+A table may come in pieces, of which one is in memory at a time (`orcabatch.batch.streamed`): what columns there are,
+and of what type, is known once all have been seen (`Shape`), and each is then written in that form.
+"""  # noqa: E501 - a row of a table cannot be broken
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime
+import math
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from orcabatch.errors import OutputError
-from orcabatch.store.atomic import atomic_path
+from orcabatch.store.atomic import TEMPORARY_PREFIX, atomic_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = (".parquet", ".csv", ".xlsx")
-EXCEL_ROWS, EXCEL_COLUMNS = 1_048_576, 16_384
+EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CHARACTERS = 1_048_576, 16_384, 32_767
+
+
+@dataclass(slots=True)
+class Shape:
+    """What a table is made of, learned piece by piece, as pandas would put them one below the other.
+
+    Attributes:
+        rows: how many.
+        columns: the type of each, in the order in which they were first met.
+        kinds: what the columns hold, by the names of Python's types.
+    """
+
+    rows: int = 0
+    columns: dict[Any, Any] = field(default_factory=dict)
+    kinds: dict[Any, set[str]] = field(default_factory=dict)
+
+    def widen(self, piece: pd.DataFrame) -> None:
+        """Take in another piece."""
+        for name, column in piece.items():
+            dtype = column.dtype if name in self.columns or not self.rows else _with_gaps(column.dtype)
+            self.columns[name] = _common(self.columns.get(name, dtype), dtype)
+            self.kinds.setdefault(name, set()).update(_kinds(column))
+        if len(piece):
+            for name in self.columns.keys() - set(piece.columns):
+                self.columns[name] = _with_gaps(self.columns[name])
+        self.rows += len(piece)
+
+    def conformed(self, piece: pd.DataFrame) -> pd.DataFrame:
+        """The piece with all columns, of their final types."""
+        whole = piece if list(piece.columns) == list(self.columns) else piece.reindex(columns=list(self.columns))
+        wrong = {name: dtype for name, dtype in self.columns.items() if whole[name].dtype != dtype}
+        return whole.astype(wrong) if wrong else whole
 
 
 def save(frame: pd.DataFrame, path: Path) -> Path:
-    """Write the frame, whole or not at all; returns where.
+    """Write the frame, whole or not at all; returns where. Raises as `save_pieces`."""
+    shape = Shape()
+    shape.widen(frame)
+    return save_pieces([frame], shape, path)
+
+
+def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path) -> Path:
+    """Write the pieces one below the other, whole or not at all; returns where.
+
+    Args:
+        pieces: iterated over once.
+        shape: of all of them.
+        path: its ending decides the format.
 
     Raises:
         OutputError: another format, a table that the format cannot hold, a library that is missing, or a folder that
             cannot be written to.
     """
     path = path.absolute()
-    if path.suffix.lower() not in FORMATS:
-        raise OutputError(f"{path.name}: results are saved as {', '.join(FORMATS)}. Give a name that ends so.")
-    if path.suffix.lower() == ".xlsx" and (len(frame) >= EXCEL_ROWS or len(frame.columns) > EXCEL_COLUMNS):
+    write = _WRITERS[checked_format(path)]
+    if path.suffix.lower() == ".xlsx" and (shape.rows >= EXCEL_ROWS or len(shape.columns) > EXCEL_COLUMNS):
         raise OutputError(
             f"{path.name}: a sheet holds {EXCEL_ROWS - 1:,} rows and {EXCEL_COLUMNS:,} columns, the results are "
-            f"{len(frame):,} x {len(frame.columns):,}. Save as .parquet or .csv."
+            f"{shape.rows:,} x {len(shape.columns):,}. Save as .parquet or .csv."
         )
     try:
         with atomic_path(path) as temporary:
-            _write(frame, temporary, path.suffix.lower())
+            write((shape.conformed(piece) for piece in pieces), shape, temporary)
     except ImportError as error:
         raise OutputError(f'{path.name}: {error}. Install it: pip install "orcabatch[results]".') from error
     except OSError as error:
@@ -52,42 +102,131 @@ def save(frame: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def _write(frame: pd.DataFrame, target: Path, suffix: str) -> None:
-    if suffix == ".csv":
-        frame.to_csv(target, index=False)
-    elif suffix == ".parquet":
-        _refuse_what_parquet_lacks(frame)
-        import polars
+def checked_format(path: Path) -> str:
+    """The ending that decides the format.
 
-        columns = {str(name): polars.Series(_column(column)) for name, column in frame.items()}
-        for name, column in columns.items():
-            if column.dtype == polars.Object:
-                _refuse(name, {type(item).__name__ for item in column if item is not None})
-        polars.DataFrame(columns).write_parquet(target)
-    else:
-        import pandas as pd
-
-        with target.open("wb") as stream, pd.ExcelWriter(stream, engine="openpyxl") as book:
-            frame.to_excel(book, sheet_name="results", index=False)
+    Raises:
+        OutputError: there is no such format.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise OutputError(f"{path.name}: results are saved as {', '.join(FORMATS)}. Give a name that ends so.")
+    return path.suffix.lower()
 
 
-def _column(column: pd.Series[Any]) -> Any:
-    """Numbers as they are; text as a list, whatever pandas keeps it in, with None where nothing is."""
+def _kinds(column: pd.Series[Any]) -> set[str]:
+    known = {"b": "bool", "i": "int", "u": "int", "f": "float"}.get(column.dtype.kind)
+    return {known} if known else {type(item).__name__ for item in column.dropna()}
+
+
+def _common(one: Any, other: Any) -> Any:
+    """The type of a column that has both."""
+    if one == other:
+        return one
+    numeric = isinstance(one, np.dtype) and isinstance(other, np.dtype)
+    if numeric and ({one.kind, other.kind} <= set("iuf") or (one.kind == other.kind and one.kind in "Mm")):
+        return np.promote_types(one, other)
+    return np.dtype(object)
+
+
+def _with_gaps(dtype: Any) -> Any:
+    """The type that can also say that a value is missing."""
+    if isinstance(dtype, np.dtype) and dtype.kind in "iu":
+        return np.dtype(float)
+    return np.dtype(object) if isinstance(dtype, np.dtype) and dtype.kind == "b" else dtype
+
+
+def _write_csv(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> None:
+    import pandas as pd
+
+    with target.open("w", encoding="utf-8", newline="") as stream:
+        pd.DataFrame(columns=list(shape.columns)).to_csv(stream, index=False)
+        for piece in pieces:
+            piece.to_csv(stream, index=False, header=False)
+
+
+def _write_excel(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)  # which keeps no cell in memory
+    sheet = book.create_sheet("results")
+    try:
+        sheet.append([str(name) for name in shape.columns])
+        for piece in pieces:
+            for row in piece.itertuples(index=False, name=None):
+                sheet.append([_cell(item) for item in row])
+    finally:
+        with target.open("wb") as stream:
+            book.save(stream)  # also what is not wanted any more: else its own temporary file stays
+
+
+def _cell(item: Any) -> Any:
+    """As a spreadsheet has it; of what it does not know, the text.
+
+    Raises:
+        ValueError: it would be cut.
+    """
+    if isinstance(item, bool | np.bool_ | int | np.integer):
+        return item
+    if isinstance(item, float | np.floating):
+        return None if math.isnan(item) else float(item) if math.isfinite(item) else str(float(item))
+    if item is None or getattr(item, "_is_nat", False) or type(item).__name__ in {"NaTType", "NAType"}:
+        return None
+    if isinstance(item, datetime.datetime) and item.tzinfo is not None:
+        raise ValueError("Excel does not support times with timezones.")
+    if isinstance(item, datetime.date | datetime.time | datetime.timedelta):
+        return item
+    text = str(item)
+    if len(text) > EXCEL_CHARACTERS:
+        raise ValueError(f"a text of {len(text):,} characters does not fit into a cell, which holds 32,767.")
+    return text
+
+
+def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> None:
+    _refuse_what_parquet_lacks(shape)
+    import polars
+
+    parts: list[Path] = []
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as folder:
+        try:
+            for piece in pieces:
+                parts.append(Path(folder) / f"{len(parts)}.parquet")
+                columns = {str(name): _series(str(name), column, shape.kinds[name]) for name, column in piece.items()}
+                polars.DataFrame(columns).write_parquet(parts[-1])
+            if len(parts) == 1:
+                parts[0].replace(target)
+            else:
+                polars.scan_parquet(parts).sink_parquet(target)
+        except polars.exceptions.PolarsError as error:
+            raise ValueError(f"{error}.") from error
+
+
+def _series(name: str, column: pd.Series[Any], kinds: set[str]) -> Any:
+    """A column as polars has it, of the same type in every piece.
+
+    Raises:
+        OutputError: there is no such type.
+    """
+    import polars
+
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufM":
-        return column.to_numpy()
-    return [None if missing else item for item, missing in zip(column.tolist(), column.isna(), strict=True)]
+        return polars.Series(name, column.to_numpy())
+    items = [None if missing else item for item, missing in zip(column.tolist(), column.isna(), strict=True)]
+    same = {"str": polars.String, "int": polars.Int64, "float": polars.Float64, "bool": polars.Boolean}
+    made = polars.Series(name, items, dtype=same.get(next(iter(kinds))) if kinds else polars.Null)
+    if made.dtype == polars.Object:
+        _refuse(name, {type(item).__name__ for item in items if item is not None})
+    return made
 
 
-def _refuse_what_parquet_lacks(frame: pd.DataFrame) -> None:
+def _refuse_what_parquet_lacks(shape: Shape) -> None:
     """Names are texts, and a column has one type: say which has not, before the library says it in its own words."""
-    names = [str(name) for name in frame.columns]
+    names = [str(name) for name in shape.columns]
     for name in names:
         if names.count(name) > 1:
             raise OutputError(f"two columns are called {name!r}; in Parquet names are texts, and no two are equal.")
-    for name, column in zip(names, (column for _, column in frame.items()), strict=True):
-        kinds = {type(item).__name__ for item in column.dropna()} if column.dtype.kind == "O" else set()
-        if len(kinds) > 1:
-            _refuse(name, kinds)
+    for name, kinds in shape.kinds.items():
+        if len(kinds) > 1 and shape.columns[name].kind == "O":
+            _refuse(str(name), kinds)
 
 
 def _refuse(column: str, kinds: Iterable[str]) -> NoReturn:
@@ -95,3 +234,6 @@ def _refuse(column: str, kinds: Iterable[str]) -> NoReturn:
         f"the column {column!r} holds {' and '.join(sorted(kinds))}; Parquet has one type in a column, of numbers, "
         "texts and times. Return such, or save as .csv."
     )
+
+
+_WRITERS = {".csv": _write_csv, ".parquet": _write_parquet, ".xlsx": _write_excel}

@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.batch.named_files import named_files
 from orcabatch.batch.request import together
 from orcabatch.errors import SourceError
 from orcabatch.store.paths import check_working_folder
@@ -78,20 +80,28 @@ def read_request(source: Any, options: Options) -> Request:
 
     Raises:
         TypeError: a mixture of kinds, or files without a function; says so.
-        SourceError: nothing to run, or not a YAML.
+        SourceError: nothing to run, a folder or pattern without files, or not a YAML.
         SettingsError: keys or values are wrong; lists all of them.
         OutputError: a result folder cannot be used.
     """
-    given = source if isinstance(source, MutableMapping) else _files(source)
+    if isinstance(source, MutableMapping):
+        given: Given = source
+    else:
+        items = _items(source)
+        options = replace(options, paths_as_text=all(isinstance(item, str) for item in items))
+        given = named_files(map(Path, items))
     reading = next(one for one in sources() if one.claims(given))
     return together(reading.read(given, options), options)
 
 
-def _files(source: Any) -> list[Path]:
+def _items(source: Any) -> list[str | os.PathLike[str]]:
     if isinstance(source, (str, os.PathLike)):
         source = [source]
     if not isinstance(source, Iterable):
-        raise TypeError(f"run_batch takes a YAML file, a cfg mapping or a list of files, not {type(source).__name__}.")
+        raise TypeError(
+            "run_batch takes a YAML file, a cfg mapping, a folder, a pattern or a list of files, not "
+            f"{type(source).__name__}."
+        )
     items = list(source)
     strange = [item for item in items if not isinstance(item, (str, os.PathLike))]
     if strange:
@@ -101,7 +111,6 @@ def _files(source: Any) -> list[Path]:
         )
     if not items:
         raise SourceError("run_batch was given an empty list: no files match. Check the folder and the pattern.")
-    files = [Path(item) for item in items]
-    if not all(file.is_absolute() for file in files):
+    if not all(Path(item).is_absolute() for item in items):
         check_working_folder()
-    return files
+    return items

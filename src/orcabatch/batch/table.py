@@ -46,7 +46,6 @@ def table(outcomes: Iterable[FileOutcome], cases: Mapping[str, Mapping[str, Any]
     import pandas as pd
 
     done = [outcome for outcome in outcomes if outcome.ok]
-    values = [frame_of(outcome.value) for outcome in done]
     if not done:
         return pd.DataFrame(columns=["file"])
     several = len({outcome.batch for outcome in done}) > 1
@@ -54,8 +53,17 @@ def table(outcomes: Iterable[FileOutcome], cases: Mapping[str, Mapping[str, Any]
         {"file": name} | ({"batch": outcome.batch} if several else {})
         for outcome, name in zip(done, file_names(outcome.file for outcome in done), strict=True)
     ]
-    files, lengths = [outcome.file for outcome in done], [len(frame) for frame in values]
-    return beside(tracks, files, cases, lengths, pd.concat(values, ignore_index=True))
+    return rows(tracks, [outcome.file for outcome in done], cases, [outcome.value for outcome in done])
+
+
+def rows(
+    tracks: Sequence[Row], files: Sequence[Path], cases: Mapping[str, Mapping[str, Any]], values: Sequence[Any]
+) -> pd.DataFrame:
+    """The rows of the values of some files, at least one, with what is known of each file before them (`beside`)."""
+    import pandas as pd
+
+    frames = [frame_of(value) for value in values]
+    return beside(tracks, files, cases, [len(frame) for frame in frames], pd.concat(frames, ignore_index=True))
 
 
 def beside(

@@ -1,30 +1,34 @@
-"""`orcabatch run FILE.yml [FILE2.yml ...] [key=value ...]`: run digitalmodel YAMLs."""
+"""`orcabatch run FILE.yml ... [key=value ...]`, or `orcabatch run --postprocess module:function FILES ...`."""
 
 from __future__ import annotations
 
 import argparse
+import glob
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from orcabatch.batch import BatchResult, carry_out
+from orcabatch.batch.named_files import SIM
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.batch.sources import read_request, sources
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
+from orcabatch.cli.named_function import named_function
 from orcabatch.digitalmodel.check.verdict import MARK
 from orcabatch.digitalmodel.overrides import parse_overrides
-from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SourceError
+from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SettingsError, SourceError
 from orcabatch.monitor.report import render_report
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable, write_bytes
 from orcabatch.text import duration, utf8
 
 _WHAT = {
-    "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences.",
+    "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences; or a function of yours "
+    "over .sim files, folders and patterns.",
     "plan": "Shows what `run` would do, and why; runs nothing and makes no folder.",
 }
 
@@ -35,16 +39,18 @@ def main(words: list[str]) -> int:
     arguments, files, overrides = understood("run", words)
     if arguments.verbose:
         logging.getLogger("orcabatch").setLevel(logging.DEBUG)
-    if arguments.report:
-        check_place(arguments.report)
+    for target in filter(None, (arguments.report, arguments.save)):
+        check_place(target)
     request = request_of(files, arguments, overrides)
     try:
-        result = carry_out(request, progress=_progress(arguments))
+        result = carry_out(request, progress=_progress(arguments), save=arguments.save)
     except (BatchError, BatchInterrupted) as error:
         _report(arguments.report, error.result)
         raise
     if not arguments.quiet:
         print(summary(result, time.perf_counter() - began))
+        if arguments.postprocess and not arguments.save and any(value is not None for value in result.values):
+            print("note: what the function returned is not kept; --save results.parquet (.csv, .xlsx) saves it")
     else:
         for line in (*_suspicious(result), *_of_files(result, retries=False)):
             print(line, file=sys.stderr)
@@ -81,24 +87,38 @@ def _progress(arguments: argparse.Namespace) -> bool | str | None:
 
 
 def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, list[Path], dict[str, Any]]:
-    """Our own options, the YAML files, and what the other words change in them.
+    """Our own options, the files, and what the other words change in their YAML.
 
     Raises:
         SettingsError: words that mean nothing.
-        SourceError: no YAML is named.
+        SourceError: no file is named.
     """
     parser = options_parser(command)
     arguments, rest = parser.parse_known_args(list(words))
     suffixes = {suffix for source in sources() for suffix in source.suffixes}
-    files = [Path(word) for word in rest if Path(word).suffix.lower() in suffixes and "=" not in word]
+    if arguments.postprocess:
+        suffixes |= {SIM}
+    files = [Path(word) for word in rest if "=" not in word and _names_files(word, suffixes, arguments.postprocess)]
     others = [word for word in rest if Path(word) not in files or "=" in word]
     ours = [option for action in parser._actions for option in action.option_strings]
     overrides = parse_overrides(others, options=ours)
     for note in overrides.notes:
         print(note)
+    if not files and arguments.postprocess:
+        raise SourceError(
+            f"name the .sim files, a folder of them, or a pattern: `orcabatch {command} --postprocess "
+            f"{arguments.postprocess} sims`"
+        )
     if not files:
         raise SourceError(f"name at least one YAML file: `orcabatch {command} dm_fsts.yml`")
     return arguments, files, dict(overrides.mapping)
+
+
+def _names_files(word: str, suffixes: Collection[str], postprocess: str | None) -> bool:
+    """Whether a word of the command line is a file; with a function, also a folder or a pattern."""
+    if Path(word).suffix.lower() in suffixes:
+        return True
+    return bool(postprocess) and (Path(word).is_dir() or glob.has_magic(word)) and not word.startswith(("{", "--"))
 
 
 def options_parser(command: str) -> argparse.ArgumentParser:
@@ -111,11 +131,20 @@ def options_parser(command: str) -> argparse.ArgumentParser:
         "performance.threading.max_threads=8, \"{'meta': {'label': '03c'}}\", --workers 30. --debug shows tracebacks.",
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--postprocess",
+        metavar="MODULE:FUNCTION",
+        help="a function of yours, f(model), over .sim files, folders, patterns",
+    )
+    cases = "load cases: a pattern with named groups over file names, or a .csv or .xlsx with a column `file`"
+    parser.add_argument("--cases", metavar="CASES", help=cases)
     parser.add_argument("--orcaflex", choices=["real", "simulated"], help="which OrcaFlex; default: what the YAML says")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results go; default: where the YAML says")
     if command == "run":
         parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
         parser.add_argument("--report", type=Path, metavar="HTML", help="write a report when done")
+        save = "write the results as one table as files end: .parquet, .csv or .xlsx"
+        parser.add_argument("--save", type=Path, metavar="FILE", help=save)
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
         quiet = "print nothing but errors, and what makes a number suspicious"
         parser.add_argument("--quiet", action="store_true", help=quiet)
@@ -126,8 +155,26 @@ def options_parser(command: str) -> argparse.ArgumentParser:
 
 
 def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: dict[str, Any]) -> Request:
-    """The request that the words make."""
+    """The request that the words make.
+
+    Raises:
+        SourceError: the function cannot be found.
+        SettingsError: key=value changes a YAML, and none is named.
+    """
+    performance = None
+    yaml = any(file.suffix.lower() != SIM and file.suffix for file in files)
+    if arguments.postprocess and not yaml:
+        performance = overrides.pop("performance", None)
+        if overrides:
+            raise SettingsError(
+                f"{', '.join(overrides)} would change a YAML, and none is named. With .sim files give "
+                "performance.KEY=VALUE only."
+            )
+    simulated = "simulated" in {arguments.orcaflex, (performance or {}).get("orcaflex")}
     options = Options(
+        postprocess=named_function(arguments.postprocess, simulated=simulated) if arguments.postprocess else None,
+        performance=performance,
+        cases=arguments.cases,
         orcaflex=arguments.orcaflex,
         output_dir=arguments.output,
         fresh=getattr(arguments, "fresh", False),

@@ -11,6 +11,7 @@ which it visits the files. Covers both ways in, and being loud about failed file
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import logging
 import warnings
@@ -22,7 +23,8 @@ from orcabatch.digitalmodel.installed import Installation, find_installation, op
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import inside_router, line_names
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.digitalmodel.source import NOT_CONFIGURED, is_configured
+from orcabatch.errors import OrcaFlexUnavailable, SourceError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import and_more
 
@@ -59,6 +61,7 @@ class OrcaFlexPostProcess:
         Raises:
             OrcaFlexUnavailable: no OrcFxAPI, or no licence.
             BatchError: files failed, and `on_failure` is `raise`.
+            SourceError: the configuration is a YAML as it was read; names what makes one of it.
         """
         own, view = self._own(cfg), AttributeDict(cfg)
         installation = _found(cfg)
@@ -66,6 +69,10 @@ class OrcaFlexPostProcess:
             with CapturedOutput(), inside_router(self):
                 _check_licence(installation)
                 own.post_process_router(view)
+        except (AttributeError, KeyError, TypeError) as error:
+            if is_configured(cfg):
+                raise
+            raise SourceError(NOT_CONFIGURED) from error
         finally:
             cfg.update(view)
         return cfg
@@ -114,6 +121,7 @@ def install() -> None:
 
     post_process._by_orcabatch = True  # type: ignore[attr-defined]
     theirs.post_process = post_process
+    _explain_engine()
 
 
 def uninstall() -> None:
@@ -121,6 +129,32 @@ def uninstall() -> None:
     theirs = _found({}).opp.OrcaFlexPostProcess
     if getattr(theirs.post_process, "_by_orcabatch", False):
         theirs.post_process = theirs.post_process.__wrapped__
+        _explain_engine(undo=True)
+
+
+def _explain_engine(*, undo: bool = False) -> None:
+    """Have `digitalmodel.engine` say what to do where it cannot start: the published package has no base configuration.
+
+    Its error stays as it is, and gets a note.
+    """
+    try:
+        manager = importlib.import_module("assetutilities.common.ApplicationManager").ConfigureApplicationInputs
+        original = manager.unify_application_and_default_and_custom_yamls
+    except (ImportError, AttributeError):
+        return  # a digitalmodel that starts in another way
+    if undo:
+        manager.unify_application_and_default_and_custom_yamls = getattr(original, "__wrapped__", original)
+        return
+
+    @functools.wraps(original)
+    def explained(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except FileNotFoundError as error:
+            error.add_note(NO_BASE)
+            raise
+
+    manager.unify_application_and_default_and_custom_yamls = explained
 
 
 def tell_failures(result: BatchResult, cfg: Mapping[str, Any]) -> None:
@@ -192,4 +226,9 @@ def _check_licence(installation: Installation) -> None:
         raise OrcaFlexUnavailable(_NO_LICENCE)
 
 
+NO_BASE = (
+    "orcabatch: this digitalmodel has no base configuration inside, so its engine cannot start. Use "
+    '`orcabatch.run_batch("file.yml")`, or the command `orcabatch run file.yml`, which bring the defaults; or a clone '
+    "of digitalmodel, which has them."
+)
 _NO_LICENCE = "No OrcaFlex licence is available: a model cannot be made. Free a seat, or check the licence manager."

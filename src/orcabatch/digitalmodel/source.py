@@ -7,7 +7,7 @@ batch of its files. Imports nothing of digitalmodel, nor the rooms that do, befo
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from orcabatch.batch.functions import function_batch
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.batch.sources import Given, Source
 from orcabatch.digitalmodel.outputs import ROW_KEY
-from orcabatch.errors import SourceError
+from orcabatch.errors import SettingsError, SourceError
 from orcabatch.orcaflex.binding import find_binding
 
 if TYPE_CHECKING:
@@ -63,6 +63,13 @@ class DigitalModelSource(Source):
 
 SOURCE = DigitalModelSource()
 
+NOT_CONFIGURED = (
+    "The cfg mapping is not one that digitalmodel has configured: it lacks Analysis or file_management. It may be a "
+    "YAML as it was read. Give run_batch the YAML file's name instead; for digitalmodel's own calls make the cfg with "
+    '`orcabatch.digitalmodel.configuration.load_configuration("file.yml").cfg`.'
+)
+"""What is said of a mapping that nobody can run."""
+
 
 def _is_yaml(path: Path) -> bool:
     return path.suffix.lower() in DigitalModelSource.suffixes
@@ -96,8 +103,11 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
     cases, notes = load_cases(configuration.files, settings, options, configuration.yaml_file.parent)
     notes = (*asked.notes, *notes)
     if options.postprocess is not None:
-        batch = function_batch(configuration.files, options.postprocess, options, cases)
+        batch = function_batch(
+            configuration.files, options.postprocess, replace(options, paths_as_text=False), settings, cases
+        )
         return ReadBatch(batch, settings, notes, cases)
+    _refuse_to_open(settings, str(configuration.yaml_file))
     if not options.planning:
         configuration.create_folders()
     found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
@@ -108,18 +118,29 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
 def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> ReadBatch:
     from orcabatch.digitalmodel.check.verdict import checked, refuse
 
-    if "Analysis" not in cfg or "file_management" not in cfg:
-        raise SourceError(
-            "The cfg mapping is not one that digitalmodel has configured: it lacks Analysis or file_management. Give "
-            "the YAML file's name instead, or the cfg that digitalmodel hands to its post-process."
-        )
+    if not is_configured(cfg):
+        raise SourceError(NOT_CONFIGURED)
     settings = parsed_settings(cfg.get("performance"), options, "cfg")
+    _refuse_to_open(settings, "cfg")
     batch = _digitalmodel(cfg, settings, options)
     check = checked(cfg, settings, options.check)
     refuse({"cfg": check})
     batch.findings = check.notes
     cases, notes = load_cases(batch.files, settings, options)
     return ReadBatch(batch, settings, (*check.notes, *notes), cases)
+
+
+def _refuse_to_open(settings: Settings, origin: str) -> None:
+    if not settings.loads:
+        raise SettingsError(
+            f"{origin}: performance.loads = false is for functions that take a path (postprocess=...); digitalmodel's "
+            "own post-process works on loaded models. Leave it out. Nothing was run."
+        )
+
+
+def is_configured(cfg: Mapping[str, Any]) -> bool:
+    """Whether digitalmodel has made its configuration of it, as it does before its post-process."""
+    return "Analysis" in cfg and "file_management" in cfg
 
 
 def _digitalmodel(

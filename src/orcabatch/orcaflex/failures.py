@@ -7,6 +7,7 @@ Works on values: OrcFxAPI's `DLLError` is recognised by its name and its status,
 from __future__ import annotations
 
 import errno
+import re
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,14 @@ FILE_READ = 7
 THREAD_AFFINITY = 68
 
 NOT_REPEATED = "not tried again inside the function: mark it with `orcabatch.repeatable` if that does no harm"
+
+GOT_THE_MODEL = (
+    "the function was given the loaded model, and uses it as a path: define it as f(model), or f(model, path), or give "
+    "`loads: false`, with which it gets the path and opens the file itself"
+)
+_MODEL_AS_PATH = re.compile(r"(not found|cannot find|no such file)[^\n]*Model object at|not '?Model'?$", re.IGNORECASE)
+
+_PACKAGE = Path(__file__).parents[1]
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TEMPORARY_WORDS = ("sharing violation", "used by another process", "network", "timed out", "timeout")
@@ -62,7 +71,9 @@ _REFUSED = _Meaning(Cause.EXCEPTION, "OrcaFlex refused")
 def explain(error: BaseException, file: Path, phase: Phase) -> Failure:
     """The failure that this exception is, for this file, in this phase."""
     status = status_of(error)
-    if status is not None:
+    if _names_the_model(error):
+        failure = Failure(Cause.EXCEPTION, _one_line(error), GOT_THE_MODEL)
+    elif status is not None:
         failure = _by_status(error, status, file)
     elif isinstance(error, InputError):
         failure = Failure(Cause.INPUT, error.message, error.remedy, error.may_heal)
@@ -128,9 +139,35 @@ def _by_type(error: BaseException) -> Failure:
         return Failure(Cause.MEMORY, "memory ran out", "lower max_threads or max_usage_percent", True)
     if isinstance(error, OrcabatchError):
         return Failure(Cause.EXCEPTION, str(error))
+    place = own_place(error)
     if isinstance(error, KeyError):
-        return Failure(Cause.EXCEPTION, _one_line(error), "if this is an object's name: the model has no such object")
+        return Failure(Cause.EXCEPTION, _one_line(error), _no_such_key(place))
+    if isinstance(error, UnboundLocalError) and place:
+        remedy = f"{place} reads a variable that nothing set before: an `if` that did not hold, a loop without a turn"
+        return Failure(Cause.EXCEPTION, _one_line(error), remedy)
     return Failure(Cause.EXCEPTION, _one_line(error))
+
+
+def _no_such_key(place: str) -> str:
+    if place:
+        return f"{place} asks a dictionary or table of its own for a key that is not in it; the model was not asked"
+    return "if this is an object's name: the model has no such object"
+
+
+def _names_the_model(error: BaseException) -> bool:
+    """Whether a path was expected and the loaded model came."""
+    return _MODEL_AS_PATH.search(str(getattr(error, "errorString", "") or error)) is not None
+
+
+def own_place(error: BaseException) -> str:
+    """The line of the engineer's code that raised it, or had a library do so; empty where OrcFxAPI or we did."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if file.name == "OrcFxAPI.py" or _PACKAGE in file.parents:
+            return ""
+        if not {"site-packages", "dist-packages"} & set(file.parts):
+            return f"line {frame.lineno} of {file.name}, in {frame.name},"
+    return ""
 
 
 def _one_line(error: BaseException) -> str:

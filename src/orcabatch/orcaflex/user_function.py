@@ -50,14 +50,15 @@ class FunctionPostProcess:
     """A user's function as a post-process.
 
     It is called as `f(model)`, or as `f(model, sim_file)` when two of its positional arguments have no default;
-    `sim_file` is the file's absolute `pathlib.Path`. What it returns must not hold objects of the model: they die with
-    the file.
+    `sim_file` is the file's absolute `pathlib.Path`. With `path_as` it is called as `f(path)`, and opens the file.
+    What it returns must not hold objects of the model: they die with the file.
 
     Attributes:
         function: importable (not a lambda or a local function) where workers are processes.
         cases: load cases by file name. Where there are any, a function with a keyword parameter `case` gets its file's,
             a mapping; an empty one where the file has none.
         as_here: tells in worker processes whether they have the function as the caller has it; None: nobody asks.
+        path_as: what the function opens the file by, `str` or `pathlib.Path`; None: it gets the loaded model.
 
     Raises:
         TypeError: it cannot be called with one or two positional arguments.
@@ -66,6 +67,7 @@ class FunctionPostProcess:
     function: Callable[..., Any]
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     as_here: Likeness | None = field(default=None, compare=False)
+    path_as: type[str] | type[Path] | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -74,6 +76,16 @@ class FunctionPostProcess:
             raise TypeError(
                 f"postprocess {_name(self.function)} takes no positional argument; it is called with the loaded model: "
                 "define it as f(model) or f(model, sim_file)"
+            )
+        if self.path_as is None and (parameter := _takes_a_path(self.function)):
+            raise TypeError(
+                f"postprocess {_name(self.function)} takes a path ({parameter}), but would be given the loaded model. "
+                'Define it as f(model), or give performance={"loads": False}: then it gets the path, and opens the file'
+            )
+        if self.path_as is not None and self._positional > 1:
+            raise TypeError(
+                f"postprocess {_name(self.function)} requires {self._positional} positional arguments; with `loads: "
+                "false` it is called with the path: give the others defaults, or use functools.partial"
             )
         if (count := self._positional) > 2:
             raise TypeError(
@@ -86,7 +98,8 @@ class FunctionPostProcess:
 
     def __call__(self, model: Any, context: FileContext) -> Extracted:
         """The function's value, with a warning where it is not finite."""
-        arguments = (model, context.file) if self._positional == 2 else (model,)
+        given = model if self.path_as is None else self.path_as(context.file)
+        arguments = (given, context.file) if self._positional == 2 else (given,)
         case = self.case_of(context.file)
         if self.as_here is not None and (differing := self.as_here.differing()):
             context.note(ANOTHER_FUNCTION, differing)
@@ -168,6 +181,16 @@ def _takes_an_argument(function: Callable[..., Any]) -> bool:
     except ValueError:
         return True  # a builtin that does not say
     return True
+
+
+def _takes_a_path(function: Callable[..., Any]) -> str:
+    """The first parameter with its annotation, where that says that it is a path; else empty."""
+    try:
+        first = next(iter(inspect.signature(function).parameters.values()), None)
+    except (TypeError, ValueError):
+        return ""  # a builtin that does not say
+    said = "" if first is None else getattr(first.annotation, "__name__", str(first.annotation)).rpartition(".")[2]
+    return f"{first.name}: {said}" if first is not None and said in {"str", "Path", "PathLike"} else ""
 
 
 def _required_arguments(function: Callable[..., Any]) -> set[str]:

@@ -29,6 +29,7 @@ from orcabatch.orcaflex.dll_calls import count_unlocked
 from orcabatch.orcaflex.incomplete import simulation_warnings
 from orcabatch.orcaflex.owners import Shells
 from orcabatch.orcaflex.session import Session
+from orcabatch.orcaflex.sim_files import check_readable
 from orcabatch.outcome import Phase
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class OrcaFlexRecipe:
         broker: None as well as `enabled=False`: OrcFxAPI is asked as the code asks.
         questions: time histories known to be asked for in every file.
         thread_count: native threads of each model.
+        loads: whether files are loaded before they are computed from; False: the post-process opens them itself.
     """
 
     postprocesses: Mapping[str, PostProcess]
@@ -102,6 +104,7 @@ class OrcaFlexRecipe:
     broker: BrokerOptions | None = field(default_factory=BrokerOptions)
     questions: tuple[Question, ...] = ()
     thread_count: int = 1
+    loads: bool = True
     token: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
 
     def open_worker(self, note: Callable[[Note], None]) -> OrcaFlexWorker:
@@ -110,7 +113,7 @@ class OrcaFlexRecipe:
         Raises:
             OrcaFlexUnavailable: OrcFxAPI cannot be imported.
         """
-        return OrcaFlexWorker(self.postprocesses, self._shared(), note, self.thread_count)
+        return OrcaFlexWorker(self.postprocesses, self._shared(), note, self.thread_count, loads=self.loads)
 
     def explain(self, error: BaseException, task: Task, phase: Phase) -> Failure:
         """What an exception of a worker means for the engineer; `task.batches` are those it concerns."""
@@ -167,7 +170,7 @@ class _Shared:
         for postprocess in recipe.postprocesses.values():
             postprocess.prepare()
         options = recipe.broker
-        if options is None or not options.enabled or not binding.is_genuine:
+        if options is None or not options.enabled or not binding.is_genuine or not recipe.loads:
             return cls(binding, None)
         return cls(binding, ResultBroker(binding.module, options, tuple(_foreseen(recipe))))
 
@@ -193,14 +196,20 @@ class OrcaFlexWorker:
         shared: _Shared,
         note: Callable[[Note], None],
         thread_count: int = 1,
+        *,
+        loads: bool = True,
     ) -> None:
+        self._loads = loads
         self._postprocesses, self._shared, self._note = postprocesses, shared, note
         self._session = Session(shared.binding, shared.broker, thread_count, shared.shells)
         self._warnings: tuple[str, ...] = ()
         self._joint_requests = 0
 
     def load(self, task: Task) -> None:
-        """Load the file into the session's model."""
+        """Load the file into the session's model, unless the post-process opens it: then only look that it is there."""
+        if not self._loads:
+            check_readable(task.file)
+            return
         model, self._joint_requests = self._loaded(task), 0
         if self._shared.broker is not None:
             prefetch = _may_prefetch(task.payload)

@@ -105,6 +105,11 @@ class Settings(Section):
         "real",
         "simulated",
     )
+    loads: Switch = switch(
+        True,
+        "Whether a function gets the loaded model. `false`: it gets the path, as from a pool, and opens the file "
+        "itself; how many at once, seats, memory and failed files stay orcabatch's. For functions only.",
+    )
     cpu_percent: Percent = key(
         90.0,
         "Share of the CPUs that workers x native threads may take. Percent.",

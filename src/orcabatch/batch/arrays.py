@@ -1,0 +1,120 @@
+"""Results as one labelled array: case x name x time, each file with its own time axis.
+
+| the files' times are | the array's dimensions |
+|---|---|
+| all the same | `case`, `name`, `time` |
+| each file's own | `case`, `name`, `sample`; `time` is a coordinate over case and sample, NaN beyond a file's end |
+| not there (single values) | `case`, `name` |
+
+Columns of load cases are coordinates of `case`, or dimensions in its place. Does not cover where rows come from
+(`orcabatch.batch.result`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orcabatch.batch.table import POSITION
+from orcabatch.errors import SourceError
+from orcabatch.text import nearest, shortened_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray
+
+TIMES = ("time", "Time", "TIME", "t")
+"""What a column of times is called; `T` is a tension, or a period."""
+
+
+def array_of(
+    files: Sequence[tuple[str, pd.DataFrame]], cases: Sequence[Mapping[str, Any]], time: str | None, by: Sequence[str]
+) -> xarray.DataArray:
+    """The rows of each file as one array.
+
+    Args:
+        files: each one's name and rows, a row for each time.
+        cases: each file's load case.
+        time: the column of times; None: the one that is called so.
+        by: columns of the load cases that become dimensions in place of `case`.
+
+    Raises:
+        ImportError: xarray is not installed.
+        SourceError: there is no number, no such column, or two files are one case by `by`.
+    """
+    try:
+        import xarray
+    except ImportError as error:
+        raise ImportError('to_xarray needs xarray: pip install "orcabatch[xarray]"') from error
+    frames = [frame for _, frame in files]
+    axes = [_time_column(frame, time) for frame in frames]
+    names = _names(frames, {*axes, POSITION})
+    most = max(map(len, frames))
+    values = np.full((len(frames), len(names), most), np.nan)
+    times = np.full((len(frames), most), np.nan)
+    for place, (frame, axis) in enumerate(zip(frames, axes, strict=True)):
+        values[place, :, : len(frame)] = frame.reindex(columns=names).to_numpy(dtype=float).T
+        times[place, : len(frame)] = np.arange(len(frame)) if axis is None else frame[axis]
+    coordinates: dict[str, Any] = {"case": [file for file, _ in files], "name": [str(name) for name in names]}
+    coordinates |= {key: ("case", [case.get(key) for case in cases]) for key in _keys(cases)}
+    if most == 1 and set(axes) == {None}:
+        made = xarray.DataArray(values[:, :, 0], coordinates, ("case", "name"))
+    elif (times == times[0]).all():
+        made = xarray.DataArray(values, coordinates | {"time": times[0]}, ("case", "name", "time"))
+    else:
+        coordinates["time"] = (("case", "sample"), times)
+        made = xarray.DataArray(values, coordinates, ("case", "name", "sample"))
+    return _by(made, cases, by) if by else made
+
+
+def _time_column(frame: pd.DataFrame, time: str | None) -> Any:
+    """The column of times; None where there is none."""
+    if time is not None and time not in frame.columns:
+        near = nearest(time, map(str, frame.columns), alike=0.5)
+        hint = (
+            f"Did you mean {near!r}?" if near else f"There are {shortened_list([*map(str, frame.columns)], most=12)}."
+        )
+        raise SourceError(f"The results have no column {time!r}. {hint}")
+    names = [name for name in frame.columns if name == time or (time is None and name in TIMES)]
+    return next(iter(names), None)
+
+
+def _names(frames: Sequence[pd.DataFrame], own: Set[Any]) -> list[Any]:
+    """The columns of numbers, in the order in which they are first met; what is left out is said."""
+    found: dict[Any, bool] = {}
+    for frame in frames:
+        for name, column in frame.items():
+            if name not in own:
+                found[name] = found.get(name, True) and (column.dtype.kind in "biuf" or bool(column.isna().all()))
+    left_out = [str(name) for name, numeric in found.items() if not numeric]
+    if left_out:
+        warnings.warn(f"not in the array, which holds numbers: {shortened_list(left_out)}", stacklevel=4)
+    names = [name for name, numeric in found.items() if numeric]
+    if not names:
+        raise SourceError("The results hold no numbers, so there is no array of them.")
+    return names
+
+
+def _keys(cases: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [key for key in dict.fromkeys(key for case in cases for key in case) if key not in {"case", "name", "time"}]
+
+
+def _by(made: xarray.DataArray, cases: Sequence[Mapping[str, Any]], by: Sequence[str]) -> xarray.DataArray:
+    for key in by:
+        if key not in _keys(cases):
+            raise SourceError(f"The load cases have no column {key!r}; there are {', '.join(_keys(cases)) or 'none'}.")
+    files: dict[tuple[Any, ...], str] = {}
+    for file, case in zip(made["case"].to_numpy(), cases, strict=True):
+        other = files.setdefault(tuple(case.get(key) for key in by), str(file))
+        if other != file:
+            raise SourceError(
+                f"{other} and {file} are one case by {', '.join(by)}, and an array has one place for it: name another "
+                "column that tells them apart (a seed, say)."
+            )
+    rest = [key for key in _keys(cases) if key not in by]
+    if len(by) == 1:
+        return made.swap_dims(case=by[0]).drop_vars([*rest, "case"])
+    return made.drop_vars([*rest, "case"]).set_index(case=list(by)).unstack("case")

@@ -1,0 +1,168 @@
+"""A batch's table, written as its files end: what is in memory does not grow with their number.
+
+    outcome ── add ──> its value, packed, on the disk           write ──> values in input order, a piece at a time
+                                                                            ──> shape of all pieces ──> the file
+
+A value goes to a nameless temporary file beside the target as it comes. In the end the values become rows in the order
+of the files, piece by piece, and the pieces one table: the one that `BatchResult.save` writes, whichever file finished
+first, and also where later files have columns that earlier ones lack. Does not cover formats (`orcabatch.batch.save`).
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from orcabatch.batch.save import Shape, checked_format, save_pieces
+from orcabatch.batch.table import Row, file_names, rows
+from orcabatch.errors import OutputError
+from orcabatch.store.atomic import check_writable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orcabatch.batch.batch import Batch
+    from orcabatch.batch.request import Request
+    from orcabatch.outcome import FileOutcome
+
+PIECE_FILES, PIECE_BYTES = 250, 8_000_000
+"""Values become rows so many files, or packed bytes, at a time. More: larger pieces in memory. Fewer: pandas makes and
+joins more small tables; with 50 files a piece 5,000 files take a third longer."""
+
+
+@dataclass(slots=True)
+class TableFile:
+    """A table that grows while a batch runs.
+
+    Attributes:
+        target: where it goes in the end; its ending decides the format.
+        batches: those whose values are its rows.
+        cases: load cases by file name.
+
+    Raises:
+        OutputError: there is no such format, or nothing can be written beside the target.
+    """
+
+    target: Path
+    batches: tuple[Batch, ...]
+    cases: Mapping[str, Mapping[str, Any]]
+    _spool: IO[bytes] | None = None
+    _places: dict[tuple[int, str], tuple[Path, int, int]] = field(default_factory=dict)
+    _unpacked: dict[str, str] = field(default_factory=dict)
+    _fault: OSError | None = None
+
+    def __post_init__(self) -> None:
+        checked_format(self.target)
+        try:
+            check_writable(self.target.absolute().parent)
+        except OSError as error:
+            raise OutputError(f"{self.target} cannot be written: {error.strerror or error}") from error
+
+    def add(self, outcome: FileOutcome) -> None:
+        """Take the value of a file that ended; of one that ended before, in place of the earlier one. Never raises."""
+        key = (outcome.index, outcome.batch)
+        self._places.pop(key, None)
+        self._unpacked.pop(outcome.file.name, None)
+        if not outcome.ok or self._fault is not None:
+            return
+        try:
+            packed = pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # noqa: BLE001 - the value is the user's, and may refuse in any way
+            self._unpacked[outcome.file.name] = f"{type(error).__name__}: {error}"
+            return
+        try:
+            self._spool = self._spool or self._temporary()
+            place = self._spool.seek(0, 2)
+            self._spool.write(packed)
+        except OSError as error:
+            self._fault = error
+            return
+        self._places[key] = (outcome.file, place, len(packed))
+
+    def write(self) -> tuple[Path, tuple[str, ...]]:
+        """Write the table; returns where, and what the engineer should know of it.
+
+        What the format cannot hold goes into a `.csv` beside it: the values are nowhere else.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        notes = [f"{self.target.name} lacks {name}: its value cannot be saved: {why}" for name, why in self._lost()]
+        with self._spool or self._temporary() as packed, self._temporary() as pieces:
+            shape, places = Shape(), []
+            for piece in self._pieces(packed):
+                shape.widen(piece)
+                places.append(pieces.tell())
+                pickle.dump(piece, pieces, pickle.HIGHEST_PROTOCOL)
+            try:
+                return save_pieces(_read(pieces, places), shape, self.target), tuple(notes)
+            except OutputError as error:
+                if self.target.suffix.lower() == ".csv":
+                    raise
+                instead = self.target.with_suffix(".csv")
+                notes.append(f"{error} The results are in {instead.name} instead.")
+                return save_pieces(_read(pieces, places), shape, instead), tuple(notes)
+
+    def _temporary(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=self.target.absolute().parent)  # closed by `write`
+
+    def _lost(self) -> Iterator[tuple[str, str]]:
+        yield from self._unpacked.items()
+        if self._fault is not None:
+            yield "the files that ended later", str(self._fault.strerror or self._fault)
+
+    def _pieces(self, packed: IO[bytes]) -> Iterator[pd.DataFrame]:
+        """The rows of all files in input order, some files at a time; an empty table where there are none."""
+        names = self._names()
+        several, waiting, size = len(self.batches) > 1, list[tuple[tuple[int, str], Any]](), 0
+        for key in sorted(self._places):
+            _, place, length = self._places[key]
+            packed.seek(place)
+            waiting.append((key, pickle.loads(packed.read(length))))  # noqa: S301 - written by this process
+            size += length
+            if len(waiting) >= PIECE_FILES or size >= PIECE_BYTES:
+                yield self._rows(waiting, names, several=several)
+                waiting, size = [], 0
+        if waiting:
+            yield self._rows(waiting, names, several=several)
+        elif not self._places:
+            yield self._rows([], names, several=several)
+
+    def _names(self) -> dict[Path, str]:
+        files = list(dict.fromkeys(file for batch in self.batches for file in batch.files))
+        return dict(zip(files, file_names(files), strict=True))
+
+    def _rows(
+        self, waiting: Iterable[tuple[tuple[int, str], Any]], names: Mapping[Path, str], *, several: bool
+    ) -> pd.DataFrame:
+        import pandas as pd
+
+        tracks, files, values = list[Row](), [], []
+        for (index, batch), value in waiting:
+            file = self._places[index, batch][0]
+            tracks.append({"file": names[file]} | ({"batch": batch} if several else {}))
+            files.append(file)
+            values.append(value)
+        return rows(tracks, files, self.cases, values) if files else pd.DataFrame(columns=["file"])
+
+
+def table_file(target: Path, request: Request) -> TableFile | None:
+    """The table of a request; None where its batches make their own, of which it is taken when they are done.
+
+    Raises:
+        OutputError: as `TableFile`.
+    """
+    if all(batch.values_are_rows for batch in request.batches):
+        return TableFile(target, request.batches, request.cases)
+    checked_format(target)
+    return None
+
+
+def _read(pieces: IO[bytes], places: Iterable[int]) -> Iterator[pd.DataFrame]:
+    for place in places:
+        pieces.seek(place)
+        yield pickle.load(pieces)  # noqa: S301 - written by this process

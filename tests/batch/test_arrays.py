@@ -1,0 +1,90 @@
+"""`result.to_xarray()`: case x name x time, each file with its own time axis."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from batch.test_table import outcome, result
+from orcabatch.errors import SourceError
+
+pytest.importorskip("xarray", reason="the extra `xarray` is not installed")
+
+CASES = {"a.sim": {"heading": 0, "seed": 1}, "b.sim": {"heading": 0, "seed": 2}, "c.sim": {"heading": 15, "seed": 1}}
+
+
+def series(times, factor=1.0):
+    return {"time": np.asarray(times, float), "T": factor * np.arange(len(times)), "M": np.ones(len(times))}
+
+
+def test_files_with_the_same_times_share_the_dimension():
+    """Load cases are coordinates of `case`, so that a heading is a selection and a mean over seeds a group."""
+    made = result(
+        outcome("a", series([0, 1])), outcome("b", series([0, 1], 3)), outcome("c", series([0, 1])), cases=CASES
+    )
+    array = made.to_xarray()
+    assert array.dims == ("case", "name", "time")
+    assert array.sel(case="b.sim", name="T", time=1) == 3.0
+    assert list(array["heading"].to_numpy()) == [0, 0, 15]
+    means = array.sel(name="T").groupby("heading").mean()
+    assert list(means.sel(heading=0).to_numpy()) == [0.0, 2.0]
+
+
+def test_each_file_keeps_its_own_times():
+    """Nothing is cut, stretched or interpolated: beyond a file's end there is nothing."""
+    array = result(outcome("a", series([0, 1, 2])), outcome("b", series([5, 5.5]))).to_xarray()
+    assert array.dims == ("case", "name", "sample")
+    assert list(array["time"].sel(case="b.sim").to_numpy()[:2]) == [5, 5.5]
+    assert np.isnan(array["time"].sel(case="b.sim").to_numpy()[2])
+    assert np.isnan(array.sel(case="b.sim", name="M").to_numpy()[2])
+    assert list(array.sel(case="a.sim", name="T").to_numpy()) == [0, 1, 2]
+
+
+def test_load_cases_may_be_dimensions():
+    """One, or several that together tell the files apart; a place without a file is NaN."""
+    outcomes = [outcome(name, series([0, 1], factor)) for name, factor in (("a", 1), ("b", 2), ("c", 3))]
+    made = result(*outcomes, cases=CASES)
+    array = made.to_xarray(by=["heading", "seed"])
+    assert set(array.dims) == {"name", "time", "heading", "seed"}
+    assert array.sel(heading=15, seed=1, name="T", time=1) == 3.0
+    assert np.isnan(array.sel(heading=15, seed=2, name="T", time=1))
+    two = result(outcomes[0], outcomes[2], cases=CASES)
+    assert two.to_xarray(by="heading").sel(heading=15, name="T", time=1) == 3.0
+    with pytest.raises(SourceError, match=r"a\.sim and b\.sim are one case by heading"):
+        made.to_xarray(by="heading")
+    with pytest.raises(SourceError, match="no column 'hading'; there are heading, seed"):
+        made.to_xarray(by="hading")
+
+
+def test_single_values_have_no_time_and_arrays_without_times_are_counted():
+    """A mapping of numbers is case x name; an array has the numbers of its samples."""
+    assert result(outcome("a", {"T": 1.0}), outcome("b", {"T": 2.0})).to_xarray().dims == ("case", "name")
+    array = result(outcome("a", np.array([3.0, 4.0]))).to_xarray()
+    assert array.dims == ("case", "name", "time")
+    assert list(array["name"].to_numpy()) == ["value"]
+    assert list(array["time"].to_numpy()) == [0, 1]
+
+
+def test_the_column_of_times_may_be_named_and_text_is_left_out_with_a_word():
+    """Of a DataFrame, say."""
+    frame = pd.DataFrame({"seconds": [0.0, 2.0], "T": [1.0, 5.0], "state": ["p", "q"]})
+    made = result(outcome("a", frame))
+    with pytest.warns(UserWarning, match="not in the array, which holds numbers: state"):
+        array = made.to_xarray(time="seconds")
+    assert array.sel(case="a.sim", name="T", time=2.0) == 5.0
+    with pytest.raises(SourceError, match=r"no column 'second'\. Did you mean 'seconds'"):
+        made.to_xarray(time="second")
+
+
+def test_what_holds_no_numbers_or_no_results_says_so(monkeypatch):
+    """And a missing xarray how to get it."""
+    with pytest.raises(SourceError, match="no numbers"), pytest.warns(UserWarning, match="value"):
+        result(outcome("a", "text")).to_xarray()
+    with pytest.raises(SourceError, match="No file has results"):
+        result().to_xarray()
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ImportError, match=r"orcabatch\[xarray\]"):
+        result(outcome("a", 1.0)).to_xarray()

@@ -1,0 +1,162 @@
+"""A folder, a pattern and a path as source; functions that take a path; what is said where that goes wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import orcabatch
+from batch_functions import largest_tension
+from orcabatch.batch.named_files import named_files
+from orcabatch.errors import SettingsError, SourceError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.sim", "a.SIM", "c.dat", "below/d.sim", "empty/e.txt"):
+        (tmp_path / "sims" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sims" / name).write_text("")
+    return tmp_path / "sims"
+
+
+def names(*items):
+    return [file.name for file in named_files(items)]
+
+
+def test_a_folder_is_its_sim_files_by_name(folder):
+    """Those below it are not in it."""
+    assert names(folder) == ["a.SIM", "b.sim"]
+    assert names(folder, folder / "below") == ["a.SIM", "b.sim", "d.sim"]
+
+
+def test_a_pattern_is_what_matches_by_name(folder):
+    """With `**` in folders below; a file that is called like a pattern is itself."""
+    assert names(folder / "*.sim") == ["b.sim"]
+    assert names(folder / "**" / "*.sim") == ["b.sim", "d.sim"]
+    (folder / "x[1].sim").write_text("")
+    assert names(folder / "x[1].sim") == ["x[1].sim"]
+
+
+def test_a_name_is_itself_whether_it_is_there_or_not(folder):
+    """A missing file fails by itself."""
+    assert names(folder / "zzz.sim") == ["zzz.sim"]
+
+
+def test_what_holds_nothing_is_said_with_what_is_there(folder):
+    """Folder and pattern, a folder too many, a folder that is not there."""
+    with pytest.raises(SourceError, match=r"holds no \.sim file\. It holds e\.txt"):
+        named_files([folder / "empty"])
+    with pytest.raises(SourceError, match=r"No file matches .*zz\*\.sim.*holds 2 \.sim files: a\.SIM, b\.sim"):
+        named_files([folder / "zz*.sim"])
+    with pytest.raises(SourceError, match=r"Folders below it do: .*sims"):
+        named_files([folder.parent])
+    with pytest.raises(SourceError, match="There is no folder"):
+        named_files([folder / "none" / "*.sim"])
+
+
+def test_run_batch_takes_a_folder_and_a_pattern(orcaflex, sims):
+    """The values are those of the list."""
+    listed = orcabatch.run_batch(sorted(sims), postprocess=largest_tension, orcaflex="simulated", progress=False)
+    for source in (sims[0].parent, str(sims[0].parent / "*.sim")):
+        result = orcabatch.run_batch(source, postprocess=largest_tension, orcaflex="simulated", progress=False)
+        assert result.values == listed.values
+
+
+# --- functions that take a path
+
+
+def annotated(path: str):
+    return path
+
+
+def positional(path, _more):
+    return path
+
+
+def kind_and_case(path, case=None):
+    return type(path).__name__, case
+
+
+def test_a_function_opens_by_what_the_files_were_named_by(orcaflex, sims):
+    """Text where the list holds text, as from a pool; a load case comes along; a missing file fails as ever."""
+    calls = {"orcaflex": "simulated", "progress": False, "performance": {"loads": False}}
+    paths = orcabatch.run_batch(sims, postprocess=kind_and_case, **calls)
+    text = orcabatch.run_batch([*map(str, sims), "none.sim"], postprocess=kind_and_case, cases=r"_l(?P<l>\d+)", **calls)
+    assert {value[0] for value in paths.values} <= {"PosixPath", "WindowsPath"}
+    assert text.values[0] == ("str", {"l": 15})
+    assert "none.sim" in text.failed[0].error
+    assert not orcaflex.counters.loads_by_file
+
+
+def test_a_function_that_says_it_takes_a_path_is_refused_with_the_remedy(sims):
+    """Before anything runs; with `loads: false` it is taken, and one that wants more than the path is not."""
+    with pytest.raises(TypeError, match=r"annotated takes a path \(path: str\).*\"loads\": False"):
+        orcabatch.plan_batch(sims, postprocess=annotated)
+    assert orcabatch.plan_batch(sims, postprocess=annotated, performance={"loads": False}).files
+    with pytest.raises(TypeError, match="called with the path"):
+        orcabatch.plan_batch(sims, postprocess=positional, performance={"loads": False})
+
+
+def test_digitalmodels_own_post_process_works_on_loaded_models(tmp_path):
+    """`loads: false` beside it would mean nothing."""
+    with pytest.raises(SettingsError, match="for functions that take a path"):
+        orcabatch.plan_batch({"Analysis": {}, "file_management": {}, "performance": {"loads": False}})
+
+
+# --- what a failure says
+
+
+def opens_again(path):
+    import OrcFxAPI
+
+    return OrcFxAPI.Model(path)
+
+
+def basename(path):
+    return os.path.basename(path)  # noqa: PTH119 - as scripts have it
+
+
+def as_path(path):
+    return Path(path).stem
+
+
+def own_key(model):
+    return {"Line01": 1.0}["Line1"]
+
+
+def frame_key(model):
+    import pandas as pd
+
+    return pd.DataFrame({"a": [1]})["b"]
+
+
+def own_variable(model):
+    if model is None:
+        found = 1
+    return found
+
+
+def no_object(model):
+    return model["Nobody"]
+
+
+OWN = r"line \d+ of test_named_files\.py, in {},"
+SAID = {
+    opens_again: "was given the loaded model, and uses it as a path.*`loads: false`",
+    basename: "was given the loaded model, and uses it as a path",
+    as_path: "was given the loaded model, and uses it as a path",
+    own_key: OWN.format("own_key") + " asks a dictionary or table of its own",
+    frame_key: OWN.format("frame_key") + " asks a dictionary or table of its own",
+    own_variable: OWN.format("own_variable") + " reads a variable that nothing set before",
+    no_object: "the model has no such object",
+}
+
+
+@pytest.mark.parametrize("function", SAID, ids=lambda function: function.__name__)
+def test_a_failure_says_what_the_function_did(orcaflex, sims, function):
+    """Not what Python or OrcaFlex made of it."""
+    result = orcabatch.run_batch(sims[:1], postprocess=function, orcaflex="simulated", progress=False)
+    assert re.search(SAID[function], result.failed[0].error)

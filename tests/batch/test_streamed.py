@@ -1,0 +1,164 @@
+"""`--save`: the table of a batch, written as its files end."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+
+import orcabatch
+from batch_functions import largest_tension
+from orcabatch.batch import carry_out, streamed
+from orcabatch.batch.request import Options
+from orcabatch.batch.result import BatchResult
+from orcabatch.batch.sources import read_request
+from orcabatch.batch.streamed import PIECE_FILES, TableFile
+from orcabatch.errors import BatchError, OutputError
+from orcabatch.outcome import FileOutcome, Status
+
+
+class Files:
+    """What a table asks of a batch."""
+
+    def __init__(self, count: int) -> None:
+        self.name, self.files = "f", tuple(Path(f"/sims/a{n}.sim") for n in range(count))
+
+    def outcomes(self, values) -> list[FileOutcome]:
+        pairs = zip(self.files, values, strict=True)
+        return [FileOutcome(file, "f", Status.OK, value, index=n) for n, (file, value) in enumerate(pairs)]
+
+
+def saved(target: Path, outcomes, count: int, cases=None) -> tuple[Path, tuple[str, ...]]:
+    growing = TableFile(target, (Files(count),), cases or {})
+    for outcome in outcomes:
+        growing.add(outcome)
+    return growing.write()
+
+
+def read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.DataFrame(polars.read_parquet(path).to_dict(as_series=False))
+    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_excel(path)
+
+
+WIDENING = [
+    {"n": 1, "x": 0.1 + 0.2},
+    {"n": 2, "x": 1e-300, "late": 7},
+    {"n": 3.5, "x": None, "text": "p"},
+]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".xlsx"])
+def test_it_is_the_table_that_the_result_would_save(tmp_path, ending):
+    """Whichever file ended first, over several pieces, with columns and types that only later files have."""
+    count = 2 * PIECE_FILES + 3
+    values = [WIDENING[0]] * (2 * PIECE_FILES) + WIDENING
+    outcomes = Files(count).outcomes(values)
+    cases = {"a1.sim": {"heading": 15}}
+    written, notes = saved(tmp_path / f"streamed{ending}", reversed(outcomes), count, cases)
+    whole = BatchResult(tuple(outcomes), None, cases=cases).save(tmp_path / f"whole{ending}")  # type: ignore[arg-type]
+    assert notes == ()
+    pd.testing.assert_frame_equal(read(written), read(whole), check_exact=True)
+    assert list(read(written).columns) == ["file", "heading", "n", "x", "late", "text"]
+    if ending == ".csv":
+        assert written.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([written.name, whole.name])
+
+
+def test_a_file_that_is_done_again_stands_once(tmp_path):
+    """The last time counts; where it failed then, it has no row."""
+    first, second = Files(2).outcomes([{"x": 1}, {"x": 2}])
+    again = [FileOutcome(first.file, "f", Status.OK, {"x": 5}, index=0, attempt=2)]
+    again += [FileOutcome(second.file, "f", Status.FAILED, None, index=1, attempt=2)]
+    where, _ = saved(tmp_path / "r.csv", [first, second, *again], 2)
+    assert read(where).to_dict("records") == [{"file": "a0.sim", "x": 5}]
+
+
+def test_what_the_format_cannot_hold_is_saved_as_csv_and_said(tmp_path):
+    """Hours of work are not thrown away for a column of mixed types."""
+    where, notes = saved(tmp_path / "r.parquet", Files(2).outcomes([{"x": [{}, 1]}, {"x": "p"}]), 2)
+    assert where == tmp_path / "r.csv"
+    assert "'x' holds list and str" in notes[0]
+    assert "in r.csv instead" in notes[0]
+    assert len(read(where)) == 2
+
+
+def test_a_value_that_cannot_be_packed_costs_its_own_row(tmp_path):
+    """And is named."""
+    where, notes = saved(tmp_path / "r.csv", Files(2).outcomes([{"x": lambda: 0}, {"x": 2}]), 2)
+    assert list(read(where)["file"]) == ["a1.sim"]
+    assert "r.csv lacks a0.sim" in notes[0]
+
+
+def test_no_results_are_an_empty_table(tmp_path):
+    """With its one column."""
+    where, _ = saved(tmp_path / "r.parquet", [], 0)
+    assert list(read(where).columns) == ["file"]
+
+
+def test_another_ending_and_a_folder_that_is_not_there_are_refused_at_once(tmp_path):
+    """Before anything runs."""
+    with pytest.raises(OutputError, match=r"saved as \.parquet, \.csv, \.xlsx"):
+        TableFile(tmp_path / "r.mat", (), {})
+    with pytest.raises(OutputError, match="cannot be written"):
+        TableFile(tmp_path / "none" / "r.csv", (), {})
+
+
+class Value(dict):
+    """A value whose life can be followed."""
+
+
+ALIVE: weakref.WeakSet = weakref.WeakSet()
+MOST = [0]
+
+
+class Followed:
+    """Hashable by itself, held by a value."""
+
+    def __init__(self) -> None:
+        ALIVE.add(self)
+        MOST[0] = max(MOST[0], len(ALIVE))
+
+    def __reduce__(self):
+        return (str, ("followed",))
+
+
+def with_a_follower(model):
+    return {"x": 1.5, "held": Followed()}
+
+
+def test_values_are_let_go_of_as_their_files_end(orcaflex, sims, tmp_path):
+    """So memory does not grow with the number of files: of 40 values only those of files in work are there at once."""
+    files = sims * 5
+    request = read_request(files, Options(postprocess=with_a_follower, orcaflex="simulated"))
+    result = carry_out(request, progress=False, save=tmp_path / "r.csv")
+    assert len(read(tmp_path / "r.csv")) == len(files) == 40
+    assert MOST[0] < 20
+    assert len(ALIVE) <= 1  # the frame of the last call may hold one
+    assert tmp_path / "r.csv" in result.outputs
+    assert set(result.values) == {None}
+
+
+def test_a_table_that_cannot_be_written_is_an_error_with_the_result(orcaflex, sims, tmp_path, monkeypatch):
+    """Nothing is lost without a word."""
+    request = read_request(sims, Options(postprocess=largest_tension, orcaflex="simulated"))
+
+    def held_open(*_):
+        raise OutputError("r.csv is held open")
+
+    monkeypatch.setattr(streamed, "save_pieces", held_open)
+    with pytest.raises(BatchError, match="held open") as error:
+        carry_out(request, progress=False, save=tmp_path / "r.csv")
+    assert len(error.value.result.outcomes) == len(sims)
+
+
+def test_it_is_what_run_batch_returns(orcaflex, sims, tmp_path):
+    """The same numbers in the same order."""
+    request = read_request(sims, Options(postprocess=largest_tension, orcaflex="simulated"))
+    carry_out(request, progress=False, save=tmp_path / "r.parquet")
+    table = orcabatch.run_batch(sims, postprocess=largest_tension, orcaflex="simulated", progress=False).table()
+    assert np.array_equal(read(tmp_path / "r.parquet")["tension"], table["tension"])

@@ -1,0 +1,110 @@
+"""`orcabatch run --postprocess module:function FILES ... --save FILE`, and `--save` for YAMLs."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+import polars
+import pytest
+
+from cli_batches import configuration, summary_column
+
+MODULE = """
+import OrcFxAPI
+
+
+def largest(model):
+    history = model["Line01"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
+    return {"tension": float(history.max())}
+
+
+def fails(model):
+    raise ValueError("no")
+
+
+class Deeper:
+    largest = staticmethod(largest)
+
+
+NUMBER = 3
+"""
+
+
+@pytest.fixture
+def module(batch, monkeypatch):
+    """`mine.py` in the working folder, imported anew."""
+    (batch.folder / "mine.py").write_text(MODULE)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield "mine"
+    sys.modules.pop("mine", None)
+
+
+def run(orcabatch, *words):
+    return orcabatch("run", "--orcaflex", "simulated", *words)
+
+
+@pytest.mark.parametrize("files", [["sims"], ["sims/*.sim"], ["sims/a0.sim", "sims/a1.sim", "sims/a2.sim"], ["b.yml"]])
+def test_a_function_runs_over_what_is_named_and_its_table_is_saved(orcabatch, batch, module, files):
+    """A folder, a pattern, files, the files of a YAML; load cases and settings from the command line."""
+    words = ["--postprocess", "mine:largest", "--cases", r"a(?P<number>\d+)", "performance.threading.max_threads=2"]
+    said = run(orcabatch, *words, *files, "--save", "out.parquet")
+    assert said.code == 0
+    table = polars.read_parquet("out.parquet").to_dict(as_series=False)
+    assert sorted(zip(table["file"], table["number"], strict=True)) == [("a0.sim", 0), ("a1.sim", 1), ("a2.sim", 2)]
+    assert all(value > 0 for value in table["tension"])
+    assert "3 of 3 files done" in said.out
+    assert str(batch.folder) in said.out
+
+
+def test_plan_takes_a_function_too_and_what_is_not_saved_is_said(orcabatch, batch, module):
+    """A plan runs nothing; values without a place are named."""
+    assert "OrcFxAPI" in orcabatch("plan", "--postprocess", "mine:largest", "sims").err
+    words = ("--postprocess", "mine:Deeper.largest", "sims", "--orcaflex", "simulated")
+    assert "3 of 3 files to run" in orcabatch("plan", *words).out
+    assert "--save results.parquet" in run(orcabatch, "--postprocess", "mine:largest", "sims").out
+    said = run(orcabatch, "--postprocess", "mine:fails", "sims", "--save", "out.csv")
+    assert said.code == 1
+    assert list(pd.read_csv("out.csv").columns) == ["file"]
+
+
+NOTHING_RUNS = {
+    "no function": (["mine", "sims"], "write module:function, such as mine:largest_tension"),
+    "a file": (["mine.py:largest", "sims"], "write module:function, such as mine:largest"),
+    "no such module": (["mien:largest", "sims"], "there is no module mien in"),
+    "no such function": (["mine:largst", "sims"], "mine has no function largst; did you mean largest?"),
+    "no function at all": (["mine:NUMBER", "sims"], "NUMBER is no function, but int"),
+    "a module that fails": (["broken:f", "sims"], "importing broken raises ZeroDivisionError"),
+    "a module that lacks another": (["lacking:f", "sims"], "lacking imports nowhere_to_be_found, which is not there"),
+    "no files": (["mine:largest"], "name the .sim files, a folder of them, or a pattern"),
+    "an empty pattern": (["mine:largest", "sims/zz*.sim"], "No file matches sims/zz*.sim"),
+    "a change of no YAML": (["mine:largest", "sims", "meta.label=x"], "meta would change a YAML, and none is named"),
+    "another format": (["mine:largest", "sims", "--save", "out.mat"], "saved as .parquet, .csv, .xlsx"),
+    "no place": (["mine:largest", "sims", "--save", "none/out.csv"], "could not be written"),
+}
+
+
+@pytest.mark.parametrize("what", NOTHING_RUNS)
+def test_what_cannot_run_is_said_in_one_message(orcabatch, batch, module, what):
+    """Exit code 2, and what to do."""
+    (batch.folder / "broken.py").write_text("1 / 0")
+    (batch.folder / "lacking.py").write_text("import nowhere_to_be_found")
+    words, message = NOTHING_RUNS[what]
+    said = run(orcabatch, "--postprocess", *words)
+    assert said.code == 2
+    assert message in said.text
+
+
+def test_the_summaries_of_a_yaml_are_saved(orcabatch, batch):
+    """One under the name that is given; of several each under its label; a batch that has none says so."""
+    assert orcabatch("run", "b.yml", "--save", "out.csv").code == 0
+    assert sorted(pd.read_csv("out.csv")["file"]) == ["a0.sim", "a1.sim", "a2.sim"]
+    groups = [{"Label": label, "Columns": [summary_column()]} for label in ("dyn", "two")]
+    batch.write(summary_settings={"groups": groups})
+    said = orcabatch("run", "b.yml", "--save", "all.csv")
+    assert said.code == 0
+    assert sorted(path.name for path in batch.folder.glob("all*")) == ["all_dyn.csv", "all_two.csv"]
+    outputs = configuration()["orcaflex"]
+    outputs["postprocess"]["summary"]["flag"] = False
+    batch.write(orcaflex=outputs)
+    assert "has no summary" in orcabatch("run", "b.yml", "--save", "none.csv").text
