@@ -38,15 +38,15 @@ HOMES = {
     r"OVERHEAD = |\b1\.5 \*? ?size": {"engine/scheduler_messages.py"},
     r"\.wall_s - ": set(),
     r"MOST_PROCESSES = ": {"plan/workers.py"},
-    r"cpu_times\(": {"host/usage.py", "bench/side/contender.py"},
+    r"cpu_times\(": {"host/usage.py", "bench/side/contender.py", "engine/executors/starting.py"},
     r"RunState\(\)": {"monitor/performance.py", "monitor/tracker.py"},
     r"""["']<file>["']""": {"outcome.py"},
     r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/models.py", "plan/history.py"},
 }
 """A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more
-there are, the reference run stays free of orcabatch, as the measured side of `bench` does, a display folds events
-itself where no monitor does, errors are values in the worker's entry only, and what is true of an executor is asked of
-its facts, but for which ones a mode or `auto` takes."""
+there are, the reference run stays free of orcabatch, as the measured side of `bench` does, `starting` asks whether a
+process moves at all, a display folds events itself where no monitor does, errors are values in the worker's entry only,
+and what is true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""
 
 
 @pytest.mark.parametrize("rule", HOMES)

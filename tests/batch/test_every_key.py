@@ -7,6 +7,7 @@ files, samples, processes. The ledger's keys are counted where the ledger is tes
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import threading
@@ -23,12 +24,23 @@ from batch_functions import largest_tension, process_and_priority
 from orcabatch import simulated
 from orcabatch.digitalmodel import csv_text
 from orcabatch.engine import prefetch
+from orcabatch.engine.executors import starting
 from orcabatch.errors import BatchError, OrcaFlexUnavailable, SettingsError
 from orcabatch.host import HostResources
 from orcabatch.outcome import Cause
 from orcabatch.settings import Settings
 
 GB = 10**9
+SLOW_TO_IMPORT = """
+import sys, time
+if "-c" in sys.argv[:1]:
+    time.sleep(5)
+from batch_functions import largest_tension
+def tension(model):
+    return largest_tension(model)
+"""
+"""A module that takes a while in worker processes, and does nothing then."""
+
 BIG = HostResources(64, 256 * GB)
 SMALL = HostResources(8, 2 * GB, available_ram_bytes=2 * GB)
 
@@ -600,6 +612,19 @@ def _timeout(bench: Bench) -> None:
         for thread in threading.enumerate():  # the one that hung was written off, and closes its model when it is back
             if thread.name.startswith("orcabatch"):
                 thread.join()
+        assert [outcome.cause for outcome in result.failed] == [Cause.TIMEOUT] * failed
+
+
+@key("start_timeout")
+def _start_timeout(bench: Bench) -> None:
+    """Worker processes that hang while they import the function's module are given up; a longer one has patience."""
+    (bench.folder / "slow_to_import.py").write_text(SLOW_TO_IMPORT, "utf-8")
+    bench.monkeypatch.syspath_prepend(str(bench.folder))
+    bench.monkeypatch.setattr(starting, "FIRST_PAUSE_S", 0.01)
+    tension = importlib.import_module("slow_to_import").tension
+    for limit, failed in ((1, 1), (60, 0)):
+        performance = {"executor": "processes", "process_count": 1, "start_timeout": limit}
+        result = bench.run(performance, tension, files=bench.sims[:1])
         assert [outcome.cause for outcome in result.failed] == [Cause.TIMEOUT] * failed
 
 

@@ -67,7 +67,7 @@ class Say:
         hog: bytes to keep for ever.
         late: leave something to be written when the file is released (`fail="late"` raises then).
         late_gate: wait for this file to appear before writing it.
-        late_mark: create this file when it is written.
+        late_mark: create this file when it is written, and `late_mark dropped` when that is not wanted any more.
         late_kill: end the process then, below `until_attempt`.
         late_exit: raise this then, which is no `Exception`.
     """
@@ -133,6 +133,8 @@ class FakeLater:
 
     def drop(self) -> None:
         self.dropped = True
+        if late_mark := self.worker._say(self.task).late_mark:
+            Path(f"{late_mark} dropped").touch()
         if self.worker.book is not None:
             self.worker.book.entries.append(("drop", self.task.index, threading.get_ident()))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task
+from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, wait_for
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.executor import Finished
 from orcabatch.engine.executors.build import build_executor
@@ -101,6 +101,7 @@ def test_a_folder_that_never_answers_costs_its_file_alone(name: str, tmp_path: P
     for outcome in running:
         found[outcome.index] = outcome
         if len(found) == 3:
+            wait_for(f"{mark} dropped")  # a worker process hears of it a moment later
             gate.touch()
     assert found[0].cause is Cause.TIMEOUT
     assert found[0].failed_phase is Phase.WRITE

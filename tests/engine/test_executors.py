@@ -16,6 +16,7 @@ import pytest
 
 from engine import dask_cluster
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, OwnBaseError, Say, locked, quick_to_move, task, tasks
+from engine.travellers import RAISING, Maker, MakingRecipe
 from orcabatch.engine import EngineOptions, Limits, executors, run
 from orcabatch.engine.executors import ExecutorFacts
 from orcabatch.errors import SettingsError
@@ -125,6 +126,18 @@ def test_what_is_no_exception_costs_one_file(name: str, error: BaseException) ->
     assert [(each.index, each.cause, each.attempt) for each in bad] == [(3, Cause.CRASH, 1)]
     assert f"{type(error).__name__} (3)" in str(bad[0].error)
     assert len(outcomes) == 8
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_value_that_raises_on_its_way_costs_its_file(name: str) -> None:
+    """Whatever a result raises when it is packed or unpacked, no `Exception` included: that file fails, no other."""
+    work = [task(index, say=Say(value=Maker(kind))) for index, kind in enumerate(RAISING)]
+    outcomes = go(name, [*work, *tasks(12)[len(RAISING) :]], FakeJob(MakingRecipe()))
+    assert len(outcomes) == 12
+    bad = {each.index: each for each in outcomes if not each.ok}
+    # Threads hand a result on as it is, and what `auto` cannot send back is done on one.
+    assert bad.keys() == (set(range(len(RAISING))) if name in {"processes", "hybrid", "dask"} else set())
+    assert all(each.cause is Cause.OUTPUT and "the result ca" in str(each.error) for each in bad.values())
 
 
 @pytest.mark.parametrize("name", ["serial", "threads", "auto"])

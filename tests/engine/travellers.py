@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import sys
+import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from engine.fakes import FakeRecipe, Stubborn, Trap
 
@@ -15,7 +23,75 @@ class Maker:
     kind: str
 
     def make(self) -> Any:
-        return {"Stubborn": Stubborn, "Trap": Trap}[self.kind]()
+        return MAKES[self.kind]()
+
+
+@dataclass(frozen=True)
+class Raises:
+    """A value that raises what is no `Exception`: when it is packed, or when it is unpacked."""
+
+    error: type[BaseException]
+    when: str
+
+    def __reduce__(self) -> Any:
+        if self.when == "packed":
+            raise self.error("of the value's own")
+        return _raise, (self.error,)
+
+
+def _raise(error: type[BaseException]) -> Any:
+    raise error("of the value's own")
+
+
+def _large_at_the_limit() -> bytes:
+    """What leaves its process no memory to send it."""
+    import resource
+
+    value = bytes(100_000_000)
+    limit = psutil.Process().memory_info().vms + 20_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return value
+
+
+def _all_closed() -> str:
+    os.closerange(3, 256)
+    return "nobody will hear of it"
+
+
+def _died_with_a_child(fork: Any) -> None:
+    """The process is gone; what it forked lives on, and has all its descriptors."""
+    if fork() == 0:
+        threading.Event().wait(60)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _unwound_in_a_child() -> str:
+    """A child that was forked leaves the function as its parent does, by `sys.exit`."""
+    child = os.fork()
+    if child == 0:
+        sys.exit(0)
+    os.waitpid(child, 0)
+    return "told by the parent"
+
+
+MAKES: dict[str, Any] = {
+    "Stubborn": Stubborn,
+    "Trap": Trap,
+    "packing exits": lambda: Raises(SystemExit, "packed"),
+    "packing interrupts": lambda: Raises(KeyboardInterrupt, "packed"),
+    "packing ends": lambda: Raises(GeneratorExit, "packed"),
+    "packing has no memory": lambda: Raises(MemoryError, "packed"),
+    "unpacking exits": lambda: Raises(SystemExit, "unpacked"),
+    "unpacking interrupts": lambda: Raises(KeyboardInterrupt, "unpacked"),
+    "unpacking ends": lambda: Raises(GeneratorExit, "unpacked"),
+    "at the limit": _large_at_the_limit,
+    "closed": _all_closed,
+    "forked": lambda: _died_with_a_child(os.fork),
+    "forked in C": lambda: _died_with_a_child(ctypes.CDLL(None).fork),
+    "unwound in a child": _unwound_in_a_child,
+    "stopped": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+}
 
 
 @dataclass(frozen=True)
@@ -51,3 +127,37 @@ class Unwelcome(FakeRecipe):
 
     def __reduce__(self) -> Any:
         return (int, ("not a number",))
+
+
+RAISING = tuple(kind for kind in MAKES if "packing" in kind)
+"""Results that raise what is no `Exception`, or have no memory."""
+
+
+@dataclass(frozen=True)
+class BadStart(FakeRecipe):
+    """Writes down that it was unpacked, and does what a bad import does, as often as is said."""
+
+    log: str = ""
+    kind: str = ""
+    times: int = 1_000_000
+
+    def __reduce__(self) -> Any:
+        return _unpacked, (self.log, self.kind, self.times)
+
+
+def _unpacked(log: str, kind: str, times: int) -> FakeRecipe:
+    with Path(log).open("a", encoding="utf-8") as lines:
+        lines.write(f"{os.getpid()}\n")
+    if len(Path(log).read_text("utf-8").split()) <= times:
+        match kind:
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "hangs":
+                threading.Event().wait(120)
+            case "stops":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case "exits":
+                sys.exit("by an import")
+            case _:
+                raise AssertionError(kind)
+    return FakeRecipe()

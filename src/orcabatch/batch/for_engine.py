@@ -84,6 +84,7 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
         address=settings.dask.address,
         retries=settings.retries,
         timeout_s=settings.timeout,
+        start_timeout_s=settings.start_timeout,
         sample_interval_s=SAMPLE_INTERVAL_S,
         priority=settings.priority,
         numa_cpus=plan.host.numa_cpus if plan.mode == "hybrid" else (),

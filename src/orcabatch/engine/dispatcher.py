@@ -359,7 +359,7 @@ class Dispatcher:
             # Where its process was killed because of another file, that was no crash of its own.
             history.crashes += message.guilty
             if message.final or history.crashes > self._options.retries:
-                self._fail(run, task_state.crashed(message.message, max(1, history.crashes)))
+                self._fail(run, message.failure or task_state.crashed(message.message, max(1, history.crashes)))
                 continue
             self._warn(f"{run.task.file.name}: {message.message}; trying again elsewhere", index)
             self._note_retry(index, dict.fromkeys(run.task.batches, message.message))
@@ -389,7 +389,8 @@ class Dispatcher:
             return
         now = self._now()
         for index, run in list(self._running.items()):
-            if run.started_s is not None and now - run.started_s > timeout_s:
+            since_s = self._has_since_s(run)
+            if since_s is not None and now - since_s > timeout_s:
                 # A thread cannot be killed: what it holds is free when its call returns, and it may still be writing.
                 freed = self._workers.abandon(index)
                 del self._running[index]
@@ -397,6 +398,13 @@ class Dispatcher:
                     self._written_off.add(index)
                 failure = task_state.timed_out(timeout_s, killed=freed, writing=run.released)
                 self._fail(run, failure, slot_lost=not (freed or run.released))
+
+    def _has_since_s(self, run: task_state.RunningTask) -> float | None:
+        """Since when a worker has the task, also one that does not get as far as to say so."""
+        if run.given_s is None:
+            given_s = self._workers.given_s(run.task.index) if run.started_s is None else None
+            run.given_s = run.started_s if given_s is None else given_s - self._epoch_s
+        return run.given_s
 
     def _stop_if_asked(self) -> None:
         level = min(self._stop.level, 2)
@@ -589,8 +597,8 @@ class Dispatcher:
         if self._probe is not None:
             instants.append(self._sample_at)
         if self._options.timeout_s is not None:
-            started = [run.started_s for run in self._running.values() if run.started_s is not None]
-            instants += [min(started) + self._options.timeout_s] if started else []
+            since = [since_s for run in self._running.values() if (since_s := self._has_since_s(run)) is not None]
+            instants += [min(since) + self._options.timeout_s] if since else []
         return max(0.0, min(instants) - self._now()) if instants else None
 
     def _forget(self, index: int) -> None:

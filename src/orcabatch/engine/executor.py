@@ -26,7 +26,7 @@ from orcabatch.engine.memory_meter import give_back
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Note, Task
     from orcabatch.engine.scheduler_messages import Limits, Probe
-    from orcabatch.outcome import FileOutcome, Phase
+    from orcabatch.outcome import Failure, FileOutcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,7 @@ class Died:
         message: how it ended, one line.
         guilty: whether these tasks are to blame or suspected; false for the bystanders of one that was killed.
         final: whether trying again would end the same way.
+        failure: what is said of these tasks where that is no crash of theirs; None: a crash.
     """
 
     worker: str
@@ -119,6 +120,7 @@ class Died:
     message: str
     guilty: bool = True
     final: bool = False
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,13 @@ class Executor(ABC):
     def pids(self) -> tuple[int, ...]:
         """The worker processes that live now; empty where the workers are threads of this process."""
         return ()
+
+    def given_s(self, index: int) -> float | None:
+        """Since when a worker that takes files has the task (`time.perf_counter`); None: it waits for one, or it began.
+
+        Asked only where files have a time limit, and until the task has `Started`.
+        """
+        return None
 
     @property
     def held(self) -> Held | None:

@@ -103,17 +103,24 @@ class MemoryMeter:
     def released(self) -> None:
         """Something was given back: forget what that freed, so that it is nobody's negative growth."""
         with self._lock:
-            self._last = min(self._last, self._resident())
+            self._last = min(self._last, self._now())
 
     def give_back(self) -> None:
         """Give memory back to the system; that too is nobody's negative growth."""
         with self._lock:
             self._share_out()
             give_back()
-            self._last = self._resident()
+            self._last = self._now()
+
+    def _now(self) -> int:
+        """Resident memory; what it was before where a process that has no descriptor left cannot ask."""
+        try:
+            return self._resident()
+        except OSError:
+            return self._last
 
     def _share_out(self) -> None:
-        now = self._resident()
+        now = self._now()
         grown, self._last = now - self._last, now
         if not self._weights:
             return

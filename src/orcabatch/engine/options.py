@@ -35,6 +35,7 @@ class EngineOptions:
         retries: how often a file is tried again after a failure that may heal, or after its process died.
         retry_delay_s: before the first of these; it doubles each time, and varies by half at random.
         timeout_s: how long a worker may have one file; None: for ever.
+        start_timeout_s: how long neither CPU nor I/O of a worker process that starts may stand still.
         priority: of worker processes. A thread's is that of the caller's own process, and is never touched.
         numa_cpus: the CPUs of each NUMA node; with two or more, processes are pinned to them in turn.
         sample_interval_s: between two calls of the probe, at most; shorter where files are short.
@@ -57,6 +58,7 @@ class EngineOptions:
     retries: int = 2
     retry_delay_s: float = 1.0
     timeout_s: float | None = None
+    start_timeout_s: float = 60.0
     priority: Literal["normal", "low"] = "normal"
     numa_cpus: tuple[tuple[int, ...], ...] = ()
     sample_interval_s: float = 1.0
@@ -84,6 +86,8 @@ class EngineOptions:
         ]
         if self.timeout_s is not None and self.timeout_s <= 0:
             faults.append(f"timeout_s is {self.timeout_s}, but must be positive or None")
+        if self.start_timeout_s <= 0:
+            faults.append(f"start_timeout_s is {self.start_timeout_s}, but must be positive")
         if self.sample_interval_s <= 0:
             faults.append(f"sample_interval_s is {self.sample_interval_s}, but must be positive")
         if faults:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from orcabatch.engine import task_state
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
 from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
 from orcabatch.engine.foreign import ordinarily
@@ -333,6 +334,12 @@ class WriteBehind:
                     pass
             part.later, part.written, part.behind = None, sheet.clock.lap(), behind
         return _finished(sheet, self._worker)
+
+    def lost(self, error: BaseException) -> Written:
+        """What became of it cannot be told."""
+        task, now = self._sheet.task, time.perf_counter()
+        failure = Failure(Cause.OUTPUT, f"how its outputs were written cannot be told: {error!r}")
+        return Written(task.index, task_state.failed(task, failure, now, Phase.WRITE), frozenset(), now)
 
     def drop(self) -> None:
         """Nobody wants it any more: what has not been written is not, also while another thread writes."""

@@ -118,7 +118,10 @@ class WorkerLoop:
     def _write(self, behind: WriteBehind) -> None:
         """Be free, and have the rest written on another thread; on this one where the system gives none."""
         thread = threading.Thread(
-            target=lambda: self._post(behind.write()), name=f"orcabatch-{self.name}-writes-{behind.index}", daemon=True
+            target=self._write_and_tell,
+            args=(behind,),
+            name=f"orcabatch-{self.name}-writes-{behind.index}",
+            daemon=True,
         )
         # On the list before anybody hears of it: whoever drops it from then on finds it there.
         self._writing = [each for each in self._writing if each[0].is_alive()] + [(thread, behind)]
@@ -129,7 +132,15 @@ class WorkerLoop:
         try:
             thread.start()
         except RuntimeError:
-            self._post(behind.write())
+            self._write_and_tell(behind)
+
+    def _write_and_tell(self, behind: WriteBehind) -> None:
+        """Whatever ends this thread, the run hears of the file's end."""
+        try:
+            written = behind.write()
+        except BaseException as error:  # noqa: BLE001 - no memory for its outcome: it gets a small one
+            written = behind.lost(error)
+        self._post(written)
 
     def _tidy(self) -> None:
         deadline = time.monotonic() + TIDY_S

@@ -120,9 +120,18 @@ class Settings(Section):
     licences: Licences = Licences()
     timeout: Seconds | None = key(
         None,
-        "A file that takes longer is reported as hung and counts as failed; in process mode it is killed. Seconds.",
+        "A file that takes longer is reported as hung and counts as failed; in process mode it is killed. Its time "
+        "begins when a worker has it; the start of that worker is limited too (`start_timeout`). Seconds.",
         units.DURATION_ALLOWED + ", above 0",
         shown="none",
+        gt=0,
+    )
+    start_timeout: Seconds = key(
+        60.0,
+        "How long neither CPU nor I/O of a worker process may stand still while it starts and imports what is needed. "
+        "One that hangs there is ended, and another is tried. Seconds.",
+        units.DURATION_ALLOWED + ", above 0",
+        shown="1 min",
         gt=0,
     )
     retries: Whole = count(

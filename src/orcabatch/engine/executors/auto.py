@@ -202,7 +202,8 @@ class SwitchingExecutor(Executor):
     def _from_processes(self, messages: Sequence[Message]) -> list[Message]:
         heard: list[Message] = []
         for message in messages:
-            if isinstance(message, Broken):
+            # Dead without a worker: no process comes up any more.
+            if isinstance(message, Broken) or (isinstance(message, Died) and not message.worker):
                 self._come_back(message.message)
                 break
             if isinstance(message, Finished | Written) and any(map(packing.did_not_travel, message.outcomes)):

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import io
 import pickle
+import time
 from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import task_state
+from orcabatch.engine.executor import Finished
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Recipe
+    from orcabatch.engine.contract import Recipe, Task
     from orcabatch.engine.surroundings import Initializer
 
 _OF_THE_SCRIPT = frozenset({"__main__", "__mp_main__"})
@@ -52,6 +54,17 @@ def pack(work: Recipe | Initializer, asked: str = "executor: processes") -> byte
     return buffer.getvalue()
 
 
+def pack_task(task: Task) -> bytes | Finished:
+    """The task for another process; its end, where it cannot be packed."""
+    try:
+        return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
+        said = f"what goes with the file cannot be sent to a worker process: {type(error).__name__}: {error}"
+    now = time.perf_counter()
+    outcomes = task_state.failed(task, Failure(Cause.EXCEPTION, said, ON_THREADS), now)
+    return Finished(task.index, outcomes, frozenset(), now)
+
+
 def stays_because(*works: Recipe | Initializer | None) -> str | None:
     """Why what the workers need cannot go to worker processes; None if it can."""
     try:
@@ -69,20 +82,29 @@ def pack_value(outcome: FileOutcome) -> tuple[FileOutcome, bytes]:
         return outcome, b""
     try:
         packed = pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - packing runs the code of whatever a function returned
+    except BaseException as error:  # noqa: BLE001 - packing runs the code of whatever a function returned
         return _unfit(outcome, "cannot be sent back from its worker process", error), b""
     return replace(outcome, value=None), packed
 
 
-def unpack_value(outcome: FileOutcome, packed: bytes) -> FileOutcome:
-    """The outcome with its value again; it has failed if the value cannot be unpacked here."""
+def unpack_value(outcome: FileOutcome, packed: bytes | bytearray | None) -> FileOutcome:
+    """The outcome with its value again; it has failed if the value cannot be unpacked here, or found no memory."""
+    if packed is None:
+        return _unfit(outcome, "came back from its worker process and found no room in this one", MemoryError())
     if not packed:
         return outcome
     try:
         value = pickle.loads(packed)  # noqa: S301 - from our own child, over a pipe nobody else has
-    except Exception as error:  # noqa: BLE001 - unpacking runs the code of whatever a function returned
+    # Of Ctrl-C the run knows by its signal: one that is raised here ends the run all the same.
+    except BaseException as error:  # noqa: BLE001 - unpacking runs the code of whatever a function returned
         return _unfit(outcome, "came back from its worker process but cannot be unpacked", error)
     return replace(outcome, value=value)
+
+
+def unsent(outcome: FileOutcome, error: BaseException) -> FileOutcome:
+    """The outcome as it is told where its own could not be sent: with little in it, and failed."""
+    bare = replace(outcome, value=None, traceback=None, warnings=())
+    return bare if not outcome.ok else _unfit(bare, "cannot be sent back from its worker process", error)
 
 
 def did_not_travel(outcome: FileOutcome) -> bool:
@@ -96,13 +118,21 @@ def returns(outcome: FileOutcome) -> bool:
     return not did_not_travel(unpack_value(bare, packed))
 
 
-def _unfit(outcome: FileOutcome, what: str, error: Exception) -> FileOutcome:
+def _unfit(outcome: FileOutcome, what: str, error: BaseException) -> FileOutcome:
     failure = Failure(
         Cause.OUTPUT,
-        f"the result {what}: {type(error).__name__}: {error}",
+        f"the result {what}: {_told(error)}",
         f"return plain values, arrays or tables, or {ON_THREADS}",
     )
     return task_state.overruled(outcome, failure)
+
+
+def _told(error: BaseException) -> str:
+    """What was raised; its own text may be code of the user's too."""
+    try:
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    except BaseException:  # noqa: BLE001 - as above
+        return type(error).__name__
 
 
 def _reason(error: Exception, asked: str) -> str:

@@ -4,7 +4,11 @@ Covers the life of the process. Does not cover the parent's side (`processes`). 
 the parent starts `python -c` with `BOOTSTRAP`, gives it its own `sys.path`, and everything else by way of the pipe.
 
 Standard output belongs to the wire; whatever user code prints goes to standard error, and standard input is empty. The
-process ignores Ctrl-C and Ctrl-Break: its parent decides what they mean, and it ends with its parent.
+process ignores Ctrl-C and Ctrl-Break: its parent decides what they mean, and it ends with its parent, also while its
+main thread hangs in somebody's import.
+
+What cannot be said (no memory for it, a value that raises when it is packed) is said shorter; where that fails too the
+process ends, which its parent notices. So nobody waits for a file that nobody will tell of.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ import os
 import pickle
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
@@ -21,7 +27,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine.echo import Speaker
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message, Written
-from orcabatch.engine.executors.packing import pack_value
+from orcabatch.engine.executors.packing import pack_value, unsent
 from orcabatch.engine.executors.transport import (
     Close,
     Collect,
@@ -30,12 +36,13 @@ from orcabatch.engine.executors.transport import (
     Hello,
     LockTaken,
     ProcessSetup,
+    Ready,
+    Refused,
     Report,
     Rest,
     Rested,
     Wire,
     Word,
-    unpack,
 )
 from orcabatch.engine.lock import LockWatch
 from orcabatch.engine.memory_meter import MemoryMeter, resident_bytes
@@ -53,21 +60,61 @@ BOOTSTRAP = (
 )
 
 
+PARENT_LOOK_S = 2.0
+"""How often a worker process looks whether its parent lives. More often: its start looks alive while it hangs. More
+seldom: one that hangs holds its memory and its licence seat for longer after its parent was killed."""
+
+CANNOT_REPORT = 81
+"""The exit code of a worker process that could not say what became of a file."""
+
+
 def main(orders: BinaryIO) -> None:
     """Live as a worker process; `orders` comes from the parent. Never returns."""
+    code = 1
+    try:
+        code = _live(orders)
+    except BaseException:  # noqa: BLE001 - said, and then it ends: the interpreter's own end waits for others' threads
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)  # no thread of a hung file, and no exit hook of user code, may keep the process
+
+
+def _live(orders: BinaryIO) -> int:
     leave_the_terminal_to_the_parent()
     wire = Wire(orders, _take_output())
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=wire.forget)
     survive_code_pages()
     first = wire.receive()
-    code = 1
-    if first is not None:
-        setup = unpack(first)
-        if isinstance(setup, ProcessSetup):
-            code = WorkerProcess(wire, setup).live()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)  # no thread of a hung file, and no exit hook of user code, may keep the process
+    setup = first.unpack() if first is not None else None
+    if not isinstance(setup, ProcessSetup):
+        return 1
+    _end_with(setup.parent)
+    return WorkerProcess(wire, setup).live()
+
+
+def _end_with(parent: int) -> None:
+    """End when the parent has, whatever the main thread does then; without a thread for it the pipe's end must do."""
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=_watch, args=(parent,), name="orcabatch-parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    if sys.platform == "win32":
+        import psutil
+
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(parent).wait()
+        os._exit(1)
+    # A launcher may stand between the two: then it is the pipe's end alone that tells.
+    if os.getppid() != parent:
+        return
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_S)
+    os._exit(1)
 
 
 def _take_output() -> BinaryIO:
@@ -99,17 +146,17 @@ class WorkerProcess:
 
     def live(self) -> int:
         """Do what the parent says until it says `Close` (0) or is gone (1)."""
+        self._send(Hello(os.getpid()))
         Speaker(self._setup.name, self._say).install()
         self._setup.inherited.levels.take_over()
         for text in _settle_in(self._setup):
             self._say(Complaint(text))
         try:
             recipe = pickle.loads(self._setup.recipe)  # noqa: S301 - from our own parent
-        except Exception as error:  # noqa: BLE001 - unpacking imports the user's modules
+        except BaseException as error:  # noqa: BLE001 - unpacking imports the user's modules
             text = f"worker processes cannot unpack what they need: {type(error).__name__}: {error}"
             self._say(Broken(f"{text}; {ON_THREADS}, or make its module importable"))
             return 1
-        self._wire.send(Hello(os.getpid()))
         # The filters come after the imports: those of the caller's process were done before it had its filters.
         self._setup.inherited.take_over()
         try:
@@ -120,14 +167,23 @@ class WorkerProcess:
         watch = SharedStateWatch(self._say) if self._setup.threads > 1 else None
         self._surroundings = replace(surroundings, watch=watch)
         if self._setup.threads > 1:
-            LockWatch(lambda share: self._send(LockTaken(share)), lambda: bool(self._busy)).start()
+            self._watch_lock()
+        self._send(Ready())
         return self._obey(recipe)
 
+    def _watch_lock(self) -> None:
+        """Where there is no thread for it the parent takes the lock to be free."""
+        try:
+            LockWatch(lambda share: self._send(LockTaken(share)), lambda: bool(self._busy)).start()
+        except RuntimeError as error:
+            text = f"how much worker processes hold Python's lock is not watched: {error}"
+            self._say(Complaint(text, once="no lock watch"))
+
     def _obey(self, recipe: Recipe) -> int:
-        while (packed := self._wire.receive()) is not None:
-            match unpack(packed):
-                case Give(slot, task):
-                    self._give(recipe, slot, pickle.loads(task))  # noqa: S301 - from our own parent
+        while (received := self._wire.receive()) is not None:
+            match received.unpack():
+                case Give(slot, index, task):
+                    self._give(recipe, slot, index, task)
                 case Rest(slot):
                     self._rest(slot)
                 case Drop(index):
@@ -141,21 +197,39 @@ class WorkerProcess:
                     continue
         return 1
 
-    def _give(self, recipe: Recipe, slot: int, task: Task) -> None:
-        session = self._sessions.get(slot)
-        if session is None:
-            name = f"{self._setup.name}-{slot + 1}"
-            session = self._sessions[slot] = WorkerLoop(
-                recipe,
-                lambda message: self._heard(slot, session, message),
-                name,
-                self._meter,
-                self._surroundings or Surroundings.here(),
-                behind=True,
-            )
+    def _give(self, recipe: Recipe, slot: int, index: int, packed: bytes) -> None:
+        try:
+            task: Task = pickle.loads(packed)  # noqa: S301 - from our own parent
+        except BaseException as error:  # noqa: BLE001 - unpacking runs the code of whatever goes along
+            text = f"what goes with the file cannot be unpacked in its worker process: {type(error).__name__}: {error}"
+            # A death is the end of its worker, too.
+            if (session := self._sessions.pop(slot, None)) is not None:
+                session.end()
+            self._say(Died(f"{self._setup.name}-{slot + 1}", (index,), text, final=True))
+            return
+        session = self._sessions.get(slot) or self._opened(recipe, slot, index)
+        if session is not None:
+            self._busy.add(slot)
+            session.give(task)
+
+    def _opened(self, recipe: Recipe, slot: int, index: int) -> WorkerLoop | None:
+        """A worker for the slot; None where the system gives no thread."""
+        name = f"{self._setup.name}-{slot + 1}"
+        session = WorkerLoop(
+            recipe,
+            lambda message: self._heard(slot, session, message),
+            name,
+            self._meter,
+            self._surroundings or Surroundings.here(),
+            behind=True,
+        )
+        try:
             threading.Thread(target=session.run, name=name, daemon=True).start()
-        self._busy.add(slot)
-        session.give(task)
+        except RuntimeError as error:
+            self._send(Refused(slot, index, str(error)))
+            return None
+        self._sessions[slot] = session
+        return session
 
     def _rest(self, slot: int) -> None:
         session = self._sessions.get(slot)
@@ -194,11 +268,34 @@ class WorkerProcess:
             self._send(Rested(slot))
 
     def _say(self, message: Message) -> None:
-        self._send(report(message))
+        """Say it; what cannot be said is said shorter, and what cannot be said shorter ends the process."""
+        try:
+            self._send(report(message))
+        except BaseException as error:  # noqa: BLE001 - no memory, or the code of what is packed: a file waits for this
+            if not self._wire.is_whole:
+                os._exit(CANNOT_REPORT)
+            self._say_less(message, error)
+
+    def _say_less(self, message: Message, error: BaseException) -> None:
+        try:
+            self._send(Report(shorter(message, error, f"worker process {self._setup.name}")))
+        except BaseException:  # noqa: BLE001 - its parent will notice the end
+            os._exit(CANNOT_REPORT)
 
     def _send(self, word: Word) -> None:
         with contextlib.suppress(BrokenPipeError):  # the parent is gone; the main thread is about to notice
             self._wire.send(word)
+
+
+def shorter(message: Message, error: BaseException, who: str) -> Message:
+    """What is said where a message cannot be: with little in it."""
+    match message:
+        case Finished() | Written():
+            return replace(message, outcomes=tuple(unsent(each, error) for each in message.outcomes))
+        case Died():
+            return replace(message, message="its worker ended, and could not say how")
+        case _:
+            return Complaint(f"{who} could not say something: {type(error).__name__}")
 
 
 def report(message: Message) -> Report:
@@ -207,7 +304,15 @@ def report(message: Message) -> Report:
         return Report(message)
     pairs = [pack_value(outcome) for outcome in message.outcomes]
     bare = replace(message, outcomes=tuple(outcome for outcome, _ in pairs))
-    return Report(bare, tuple(packed for _, packed in pairs), resident_bytes())
+    return Report(bare, tuple(packed for _, packed in pairs), _held_bytes())
+
+
+def _held_bytes() -> int:
+    """Memory of this process; 0 where it cannot be asked: it may have no descriptor left for that."""
+    try:
+        return resident_bytes()
+    except Exception:  # noqa: BLE001 - a result is not lost for want of this number
+        return 0
 
 
 def _settle_in(setup: ProcessSetup) -> list[str]:

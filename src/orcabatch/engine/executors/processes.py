@@ -1,13 +1,14 @@
 """The processes executor: worker processes, each with its own worker threads.
 
-    dispatcher ── Give ──> child process 1: worker 1-1, 1-2      a reader thread per child posts what comes back
+    dispatcher ── Give ──> child process 1: worker 1-1, 1-2      each behind its `ProcessHandle`
                            child process 2: worker 2-1, 2-2
 
 Covers starting, filling, killing, replacing and ending worker processes. Does not cover what happens in them
-(`process_main`).
+(`process_main`), nor talking to one (`process_handle`).
 
 A process that dies costs the tasks it held, and nothing else: they are reported (`Died`), and the next task starts a
-new one. Tasks that are suspected of having killed a process run alone in theirs (`alone`), so that a file that kills
+new one. One that dies before it takes files is no fault of theirs: how often that is tried is decided by `starting`.
+Tasks that are suspected of having killed a process run alone in theirs (`alone`), so that a file that kills
 every process it meets does not take the same neighbours with it each time. Which process gets a task is decided by
 `placing`.
 
@@ -18,26 +19,34 @@ A worker keeps its model between files, and with it what holds a licence seat: a
 from __future__ import annotations
 
 import logging
-import pickle
-import signal
+import os
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from multiprocessing.spawn import get_executable
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from orcabatch.console import exit_code_text
 from orcabatch.engine import task_state
 from orcabatch.engine.echo import echo
-from orcabatch.engine.executor import Complaint, Died, Executor, Finished, Held, Logged, Message, Warned, Written
+from orcabatch.engine.executor import (
+    Complaint,
+    Died,
+    Executor,
+    Finished,
+    Held,
+    Logged,
+    Message,
+    Started,
+    Warned,
+    Written,
+)
 from orcabatch.engine.executors import packing, placing, transport
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Mailbox
-from orcabatch.engine.executors.process_main import BOOTSTRAP
+from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, Told
+from orcabatch.engine.executors.starting import LOOK_S, RestartPolicy, used_by
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
@@ -50,12 +59,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Ending = TypeVar("Ending", Finished, Written)
-
-ORPHAN_S = 10.0
-"""How long a process that user code forked in a worker process may hold its pipe open after that is gone. Longer: every
-other process's messages wait meanwhile. Shorter: a pipe is left open that was about to close."""
-
 FIRST_FILES = 3
 """After this many files a process is taken to have reached its usual size. Fewer: what it fills once, buffers and
 caches, looks like growth. More: what the first files leak passes for usual."""
@@ -63,132 +66,6 @@ caches, looks like growth. More: what the first files leak passes for usual."""
 GROWN = 1.5
 """A process is replaced above this many times its usual size, and what the settings allow for growth. Less: it starts
 anew, with all its imports, for what its files differ by. More: memory that nobody uses is held for longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Something came from a child."""
-
-    child: _Child
-    word: transport.Word
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """A child ended."""
-
-    child: _Child
-
-
-class _Child:
-    """The parent's side of one worker process.
-
-    Args:
-        number: counted from 1, never used again.
-        node: where it is pinned, see `placing`.
-        setup: said to it first.
-        post: takes `_Told` and `_Gone`, from a thread of its own.
-
-    Attributes:
-        tasks: by slot.
-        writing: tasks whose slot is free, and whose outputs are still being written.
-        open: slots whose worker is there, and may have a model.
-        resting: slots whose worker is closing.
-        lock_taken: share of the time that its interpreter lock was taken of late.
-        refused: a model was refused its licence seat here, since a file went well.
-    """
-
-    def __init__(
-        self, number: int, node: int, setup: transport.ProcessSetup, post: Callable[[_Told | _Gone], None]
-    ) -> None:
-        self.number = number
-        self.node = node
-        self.name = setup.name
-        self.tasks: dict[int, int] = {}
-        self.writing: set[int] = set()
-        self.open: set[int] = set()
-        self.resting: set[int] = set()
-        self.refused = False
-        self.lock_taken = 0.0
-        self.alone = False
-        self.leaving = False
-        self.killed = False
-        self.files = 0
-        self.usual_bytes = 0
-        self._post = post
-        command = [get_executable(), "-P", "-c", BOOTSTRAP]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            **_apart(),  # type: ignore[call-overload]
-        )
-        self.pid: int = self.process.pid
-        self._wire = transport.Wire(self.process.stdout, self.process.stdin)
-        self.reader = threading.Thread(target=self._read, name=f"orcabatch-{self.name}-reader", daemon=True)
-        self.reader.start()
-        self._begin(setup)
-
-    def say(self, word: transport.Word) -> None:
-        """Tell it something; if it is gone, `_Gone` will say so."""
-        try:
-            self._wire.send(word)
-        except OSError:
-            _log.debug("worker process %s is gone and did not hear %s", self.name, type(word).__name__)
-
-    def free_slots(self, slots: int) -> list[int]:
-        """The slots that take a task, those with a worker first."""
-        if self.leaving or self.alone:
-            return []
-        free = [slot for slot in range(slots) if slot not in self.tasks and slot not in self.resting]
-        return sorted(free, key=lambda slot: slot not in self.open)
-
-    @property
-    def idle(self) -> list[int]:
-        """The slots whose worker has nothing to do."""
-        return [] if self.leaving else sorted(self.open - self.tasks.keys())
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has nothing to do, nor to write: only then may it end."""
-        return not (self.tasks or self.writing)
-
-    def rest(self, slot: int) -> None:
-        """Close the worker of the slot."""
-        self.open.discard(slot)
-        self.resting.add(slot)
-        self.say(transport.Rest(slot))
-
-    def leave(self) -> None:
-        """Let it end when its tasks are done."""
-        self.leaving = True
-        self.say(transport.Close())
-
-    def kill(self) -> None:
-        """End it now."""
-        self.leaving = self.killed = True
-        self.process.kill()
-
-    def reap(self) -> None:
-        """Give back what it held in this process, once it is gone."""
-        self.process.wait()
-        self.reader.join(ORPHAN_S)
-        if not self.reader.is_alive():
-            self._wire.close()
-
-    def _begin(self, setup: transport.ProcessSetup) -> None:
-        try:
-            self.process.stdin.write(pickle.dumps(sys.path))
-            self.process.stdin.flush()
-        except OSError:
-            _log.debug("worker process %s was gone before it began", self.name)
-        self.say(setup)
-
-    def _read(self) -> None:
-        while (packed := self._wire.receive()) is not None:
-            self._post(_Told(self, _unpacked(self.name, packed)))
-        self.process.wait()
-        self._post(_Gone(self))
 
 
 class ProcessExecutor(Executor):
@@ -219,15 +96,18 @@ class ProcessExecutor(Executor):
         self._slots = options.threads_per_process
         self._most = options.processes
         self.capacity = self._most * self._slots
-        self._mailbox: Mailbox[_Told | _Gone | Finished] = Mailbox(ring)
-        self._children: list[_Child] = []
-        self._where: dict[int, _Child] = {}
+        self._mailbox: Mailbox[Told | Gone | Finished] = Mailbox(ring)
+        self._children: list[ProcessHandle] = []
+        self._where: dict[int, ProcessHandle] = {}
         self._waiting: deque[tuple[Task, bytes, bool]] = deque()
         self._numbers = 0
         self._nodes = placing.nodes_for(options.numa_cpus, self._most)
         self._scope = scope
         self._allowed = sys.maxsize
-        self._leaving: Leaving[tuple[_Child, int | None]] = Leaving()
+        self._leaving: Leaving[tuple[ProcessHandle, int | None]] = Leaving()
+        self._restarts = RestartPolicy()
+        self._came_up = False
+        self._last_end = ""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -245,7 +125,7 @@ class ProcessExecutor(Executor):
             units = sum(len(child.open) for child in there)
             return Held(units + waiting, sum(len(child.idle) for child in there if not child.alone))
         held = [child for child in there if not child.refused]
-        room = sum(len(child.free_slots(self._slots)) for child in held)
+        room = sum(len(child.free_slots()) for child in held)
         return Held(min(self._most, len(held) + waiting), max(0, room - waiting))
 
     @property
@@ -280,7 +160,7 @@ class ProcessExecutor(Executor):
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
-        packed = packed_task(task)
+        packed = packing.pack_task(task)
         if isinstance(packed, Finished):
             self._mailbox.post(packed)
             return
@@ -290,19 +170,25 @@ class ProcessExecutor(Executor):
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened in the children, and to them."""
         messages: list[Message] = []
-        for item in self._mailbox.take(self._leaving.patience_s(timeout_s)):
+        for item in self._mailbox.take(self._patience_s(timeout_s)):
             match item:
-                case _Told(child, word):
+                case Told(child, word):
                     messages += self._told(child, word)
-                case _Gone(child):
-                    messages += self._gone(child)
+                case Gone(child, is_read):
+                    messages += self._gone(child, is_read=is_read)
                 case Finished():
                     messages.append(item)
         for child, _ in self._leaving.overdue():
             _log.warning("worker process %s does not close what it has, and is killed", child.name)
-            child.kill()
+            child.kill("it does not close what it has")
+        self._look_at_starts()
         self._place()
-        return messages
+        return messages + self._given_up()
+
+    def given_s(self, index: int) -> float | None:
+        """Since when a process that takes files has it."""
+        child = self._where.get(index)
+        return None if child is None else child.has_since_s(index)
 
     def wake(self) -> None:
         """Let a waiting `poll` return."""
@@ -319,8 +205,8 @@ class ProcessExecutor(Executor):
         if child is None:
             self._waiting = deque(entry for entry in self._waiting if entry[0].index != index)
             return True
-        child.tasks = {slot: held for slot, held in child.tasks.items() if held != index}
-        child.kill()
+        child.take(index)
+        child.kill(task_state.FOR_ANOTHER)
         return True
 
     def set_limit(self, limit: int) -> None:
@@ -363,7 +249,7 @@ class ProcessExecutor(Executor):
         self._children.clear()
         self._where.clear()
         for item in self._mailbox.take(0):
-            if isinstance(item, _Told) and isinstance(item.word, transport.Report):
+            if isinstance(item, Told) and isinstance(item.word, transport.Report):
                 self._last_word(item.word.message)
 
     def _last_word(self, message: Message) -> None:
@@ -376,7 +262,7 @@ class ProcessExecutor(Executor):
             case _:
                 pass
 
-    def _await(self, child: _Child, deadline: float | None) -> None:
+    def _await(self, child: ProcessHandle, deadline: float | None) -> None:
         try:
             child.process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -408,15 +294,17 @@ class ProcessExecutor(Executor):
     def _choose(self, reserved: set[int], spare: int, *, alone: bool) -> placing.ProcessPlace | None:
         """Where a task goes, if so many seats more may be taken."""
         places = [
-            self._as_place(child, spare, is_free=child.number not in reserved and bool(child.free_slots(self._slots)))
+            self._as_place(child, spare, is_free=child.number not in reserved and bool(child.free_slots()))
             for child in self._children
         ]
-        if len(self._children) < self._most and (spare > 0 or self._scope == "host"):
+        starting = sum(child.ready_s is None for child in self._children)
+        may_start = len(self._children) < self._most and self._restarts.may_start(time.monotonic(), starting)
+        if may_start and (spare > 0 or self._scope == "host"):
             node = placing.node_for_new(places, self._nodes)
             places.append(placing.ProcessPlace(placing.NEW, node, 0, asks=self._scope == "model"))
         return placing.choose(places, self._nodes, alone=alone)
 
-    def _as_place(self, child: _Child, spare: int, *, is_free: bool) -> placing.ProcessPlace:
+    def _as_place(self, child: ProcessHandle, spare: int, *, is_free: bool) -> placing.ProcessPlace:
         asks = self._scope == "model" and not child.idle
         # A process that was refused holds no seat: a file there takes one, for which it is in `taken` already.
         if asks or (self._scope == "process" and child.refused):
@@ -429,11 +317,12 @@ class ProcessExecutor(Executor):
             return False
         there = next((child for child in self._children if child.number == place.number), None)
         child = there or self._new(place.node)
-        # The system gives no further process: those that are there do the rest.
         if child is None:
-            self._most = len(self._children)
             return False
-        self._give(child, entry)
+        task, packed, alone = entry
+        self._where[task.index] = child
+        child.give(child.free_slots()[0], task.index, packed)
+        child.alone = alone
         return True
 
     def _reserve(self, reserved: set[int]) -> None:
@@ -447,16 +336,16 @@ class ProcessExecutor(Executor):
         if child is not None:
             self._rest(child, child.idle[-1])
 
-    def _rest(self, child: _Child, slot: int) -> None:
+    def _rest(self, child: ProcessHandle, slot: int) -> None:
         child.rest(slot)
         self._leaving.add((child, slot))
 
-    def _dismiss(self, child: _Child) -> None:
+    def _dismiss(self, child: ProcessHandle) -> None:
         """Let the process end when its tasks are done."""
         child.leave()
         self._leaving.add((child, None))
 
-    def _new(self, node: int) -> _Child | None:
+    def _new(self, node: int) -> ProcessHandle | None:
         self._numbers += 1
         setup = transport.ProcessSetup(
             self._recipe,
@@ -465,55 +354,119 @@ class ProcessExecutor(Executor):
             self._nodes[node],
             self._options.priority == "low",
             self._slots,
+            os.getpid(),
         )
+        began_s = time.monotonic()
         try:
-            child = _Child(self._numbers, node, setup, self._mailbox.post)
-        except OSError as error:
-            if not self._children:
-                text = f"no worker process can be started: {error}; {ON_THREADS}"
-                raise SettingsError(text) from error
-            _log.warning("no further worker process can be started, going on with %d: %s", len(self._children), error)
+            child = ProcessHandle(self._numbers, node, setup, self._mailbox.post)
+        except (OSError, RuntimeError) as error:
+            self._not_given(error, began_s)
             return None
         self._children.append(child)
         return child
 
-    def _give(self, child: _Child, entry: tuple[Task, bytes, bool]) -> None:
-        task, packed, alone = entry
-        slot = child.free_slots(self._slots)[0]
-        child.tasks[slot] = task.index
-        child.open.add(slot)
-        child.alone, child.refused = alone, False
-        self._where[task.index] = child
-        child.say(transport.Give(slot, packed))
+    # --- starting ---
+
+    def _not_given(self, error: Exception, began_s: float) -> None:
+        """The system gives no further process, or no thread for one: those that are there do the rest."""
+        if not self._children and not self._came_up:
+            raise SettingsError(f"no worker process can be started: {error}; {ON_THREADS}") from error
+        if self._children:
+            self._most = len(self._children)
+            _log.warning("no further worker process can be started, going on with %d: %s", self._most, error)
+            return
+        self._last_end = f"the system gives no process: {error}"
+        self._restarts = self._restarts.failed(time.monotonic(), began_s)
+
+    def _patience_s(self, timeout_s: float | None) -> float | None:
+        """How long nothing needs to be done by ourselves."""
+        waits = [timeout_s, self._leaving.patience_s(None)]
+        waits += [LOOK_S] if any(child.ready_s is None for child in self._children) else []
+        if self._waiting:
+            at_once = self._restarts.gave_up and not self._children
+            waits.append(0.0 if at_once else self._restarts.pause_s(time.monotonic()))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _look_at_starts(self) -> None:
+        """End what hangs while it starts."""
+        now = time.monotonic()
+        for child in self._children:
+            if child.ready_s is not None or child.killed or not child.start.is_due(now):
+                continue
+            child.start = child.start.look(now, used_by(child.pid))
+            if why := child.start.overdue(now, self._options.start_timeout_s, self._options.timeout_s):
+                self._restarts = self._restarts.failed(now, child.start.began_s, hung=True)
+                child.kill(f"while it started, {why}")
+
+    def _stillborn(self, child: ProcessHandle, held: tuple[int, ...]) -> list[Message]:
+        """It ended before it took files, which is not their fault."""
+        self._last_end = child.how_it_ended
+        self._restarts = self._restarts.failed(time.monotonic(), child.start.began_s)
+        if not held:
+            return []
+        return [Died(child.name, held, f"its worker {self._last_end}", guilty=False)]
+
+    def _works(self, child: ProcessHandle) -> None:
+        """A file has begun in it: it has come up."""
+        if not child.has_worked:
+            child.has_worked = self._came_up = True
+            self._restarts = self._restarts.came_up()
+
+    def _given_up(self) -> list[Message]:
+        """Where no process comes up, those that are there do the rest; without any the files that wait have failed."""
+        if not self._restarts.gave_up or not self._waiting:
+            return []
+        if staying := sum(not child.leaving for child in self._children):
+            self._most, self._restarts = staying, RestartPolicy()
+            return [Complaint(f"no further worker process comes up, going on with {staying}: {self._last_end}")]
+        if self._children:
+            return []  # being closed, or killed: what they have comes back first
+        indices = tuple(entry[0].index for entry in self._waiting)
+        self._waiting.clear()
+        cause = Cause.TIMEOUT if self._restarts.hangs else Cause.CRASH
+        said = f"no worker process comes up; the last one, {self._last_end}"
+        return [Died("", indices, said, final=True, failure=Failure(cause, said, NOT_UP))]
 
     # --- what came back ---
 
-    def _told(self, child: _Child, word: transport.Word) -> list[Message]:
+    def _told(self, child: ProcessHandle, word: transport.Word) -> list[Message]:
         match word:
             case transport.Hello(pid):
                 child.pid = pid
                 return []
+            case transport.Ready():
+                child.ready_s = time.perf_counter()
+            case transport.Refused(slot, index, text):
+                return self._refused(child, slot, index, text)
             case transport.LockTaken(share):
                 child.lock_taken = share
             case transport.Rested(slot):
                 child.resting.discard(slot)
                 self._leaving.discard((child, slot))
-            case transport.Report(Finished() as finished, values, resident):
-                return self._finished(child, finished, values, resident)
-            case transport.Report(Written() as written, values, resident):
-                return self._written(child, written, values, resident)
-            case transport.Report(Died(indices=(index,)) as died):
-                left = self._take(index, child)
-                if left is not None:
-                    child.open.discard(left)
-                    return [died]
-            case transport.Report(message):
-                return [message]
+            case transport.Report(message, _, resident):
+                return self._reported(child, message, resident)
             case _:
                 pass
         return []
 
-    def _finished(self, child: _Child, finished: Finished, values: Sequence[bytes], resident: int) -> list[Message]:
+    def _reported(self, child: ProcessHandle, message: Message, resident: int) -> list[Message]:
+        match message:
+            case Finished():
+                return self._finished(child, message, resident)
+            case Written():
+                return self._written(child, message, resident)
+            case Died(indices=(index,)):
+                left = self._take(index, child)
+                if left is None:
+                    return []
+                child.open.discard(left)
+            case Started():
+                self._works(child)
+            case _:
+                pass
+        return [message]
+
+    def _finished(self, child: ProcessHandle, finished: Finished, resident: int) -> list[Message]:
         slot = self._take(finished.index, child)
         if slot is None:
             return []
@@ -521,26 +474,40 @@ class ProcessExecutor(Executor):
             child.writing.add(finished.index)
         self._watch_seat(child, slot, refused=task_state.refused(finished.outcomes))
         self._watch_size(child, resident)
-        return [_with_values(finished, values)]
+        return [finished]
 
-    def _written(self, child: _Child, written: Written, values: Sequence[bytes], resident: int) -> list[Message]:
+    def _written(self, child: ProcessHandle, written: Written, resident: int) -> list[Message]:
         if written.index not in child.writing:
             return []  # it was given up meanwhile
         child.writing.discard(written.index)
         self._watch_size(child, resident)
-        return [_with_values(written, values)]
+        return [written]
 
-    def _take(self, index: int, child: _Child) -> int | None:
+    def _take(self, index: int, child: ProcessHandle) -> int | None:
         """The task has left the child, and this slot; None if it was not there any more."""
         if self._where.get(index) is not child:
             return None
         del self._where[index]
-        child.alone = False
-        (slot,) = [slot for slot, held in child.tasks.items() if held == index]
-        del child.tasks[slot]
-        return slot
+        return child.take(index)
 
-    def _watch_seat(self, child: _Child, slot: int, *, refused: bool) -> None:
+    def _refused(self, child: ProcessHandle, slot: int, index: int, text: str) -> list[Message]:
+        """The process has no thread for another worker: it takes fewer files; one that has none at all is of no use."""
+        left = self._take(index, child)
+        child.open.discard(slot)
+        said: list[Message] = []
+        if child.open:
+            child.usable.discard(slot)
+            going_on = f"{child.name} gets no further thread, going on with {len(child.usable)}: {text}"
+            said.append(Complaint(going_on, once="no further thread"))
+        else:
+            self._last_end = f"process {child.name} (pid {child.pid}), gets no thread: {text}"
+            self._restarts = self._restarts.failed(time.monotonic(), child.start.began_s)
+            child.kill(task_state.FOR_ANOTHER)
+        if left is not None:
+            said.append(Died(child.name, (index,), f"its worker process has no thread for it: {text}", guilty=False))
+        return said
+
+    def _watch_seat(self, child: ProcessHandle, slot: int, *, refused: bool) -> None:
         """A worker that was refused a seat has no model; a process in which none has a model ends."""
         child.refused = refused
         if not refused or child.leaving:
@@ -550,22 +517,25 @@ class ProcessExecutor(Executor):
         elif child.is_idle:
             self._dismiss(child)
 
-    def _gone(self, child: _Child) -> list[Message]:
+    def _gone(self, child: ProcessHandle, *, is_read: bool) -> list[Message]:
         if child not in self._children:
             return []
         self._children.remove(child)
         for slot in (None, *child.resting):
             self._leaving.discard((child, slot))
-        child.reap()
+        child.reap(is_read=is_read)
         for index in child.tasks.values():
             del self._where[index]
-        held = (*child.tasks.values(), *sorted(child.writing))
+        held = child.held
+        if child.ready_s is None and (not child.leaving or child.killed) and child.fault != task_state.FOR_ANOTHER:
+            return self._stillborn(child, held)
         if not held:
-            return [] if child.leaving else [Complaint(f"idle worker {_how_it_ended(child)}")]
-        text = task_state.FOR_ANOTHER if child.killed else f"its worker {_how_it_ended(child)}"
-        return [Died(child.name, held, text, guilty=not child.killed)]
+            return [] if child.leaving else [Complaint(f"idle worker {child.how_it_ended}")]
+        bystanders = child.killed and child.fault == task_state.FOR_ANOTHER
+        text = task_state.FOR_ANOTHER if bystanders else f"its worker {child.how_it_ended}"
+        return [Died(child.name, held, text, guilty=not bystanders)]
 
-    def _watch_size(self, child: _Child, resident_bytes: int) -> None:
+    def _watch_size(self, child: ProcessHandle, resident_bytes: int) -> None:
         """Replace an idle process that does not give its memory back."""
         if not child.is_idle or child.leaving or not self._options.recycle_growth_bytes:
             return
@@ -577,42 +547,7 @@ class ProcessExecutor(Executor):
             self._dismiss(child)
 
 
-def _with_values(done: Ending, values: Sequence[bytes]) -> Ending:
-    return replace(done, outcomes=tuple(map(packing.unpack_value, done.outcomes, values)))
-
-
-def _unpacked(name: str, packed: bytes) -> transport.Word:
-    try:
-        return transport.unpack(packed)
-    except Exception as error:  # noqa: BLE001 - a note's content may be the user's own, and runs its code
-        return transport.Report(Complaint(f"something that worker process {name} said cannot be unpacked: {error!r}"))
-
-
-def packed_task(task: Task) -> bytes | Finished:
-    """The task for another process; its end, where it cannot be packed."""
-    try:
-        return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
-        said = f"what goes with the file cannot be sent to a worker process: {type(error).__name__}: {error}"
-    now = time.perf_counter()
-    outcomes = task_state.failed(task, Failure(Cause.EXCEPTION, said, ON_THREADS), now)
-    return Finished(task.index, outcomes, frozenset(), now)
-
-
-def _how_it_ended(child: _Child) -> str:
-    code = child.process.returncode
-    if code < 0:
-        name = signal.Signals(-code).name if -code in {number.value for number in signal.Signals} else "unknown"
-        memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
-        return f"process {child.name} (pid {child.pid}) was killed by signal {-code} ({name}{memory})"
-    return f"process {child.name} (pid {child.pid}) ended with exit code {exit_code_text(code)}"
-
-
-def _apart() -> dict[str, object]:
-    """A child out of reach of the terminal's Ctrl-C: what that means is decided here."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+NOT_UP = f"look at what the post-process imports and at the host's memory, or {ON_THREADS}"
 
 
 def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> ProcessExecutor:

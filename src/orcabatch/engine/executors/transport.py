@@ -1,27 +1,42 @@
 """The pipe between the dispatcher's process and a worker process: whole messages, in order.
 
     parent ── ProcessSetup, Give, Rest, Drop, Collect, Close ──> child's standard input
-    parent <── Hello, Report, Rested, LockTaken ─── child's standard output, which it takes away from everybody else
+    parent <── Hello, Ready, Report, Refused, Rested, LockTaken ─── child's standard output, which it takes away
 
 Covers framing and the words. Does not cover who says what when (`processes`, `process_main`), nor packing (`packing`).
 Pipes that a process inherits need no address and no password, work from notebooks and on Windows alike, and end when
-either side ends: that is how each learns of the other's death.
+either side ends.
+
+Results follow their word unpacked among its bytes, each in a frame of its own: they are not copied once more, and one
+that finds no memory at its arrival is skipped, and costs only its file.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
+from orcabatch.engine.executor import Complaint, Logged, Noted, PhaseEntered, Warned
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orcabatch.engine.executor import Message
     from orcabatch.engine.inherited import Inherited
 
 
+_HEAD = struct.Struct("<QI?")
+"""Length of the word, number of results, and whether losing it costs no file."""
+
 _LENGTH = struct.Struct("<Q")
+
+PIECE_BYTES = 1 << 20
+"""A result is read in pieces of this size. Smaller: more turns of Python's lock for a large one. Larger: whoever looks
+whether anything still comes sees less often that it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,7 @@ class ProcessSetup:
         cpus: those it is pinned to; empty: all.
         low_priority: whether it gives way to other programs.
         threads: how many files it may have at once.
+        parent: the process id of the parent, with which it ends.
     """
 
     recipe: bytes
@@ -43,6 +59,7 @@ class ProcessSetup:
     cpus: tuple[int, ...]
     low_priority: bool
     threads: int
+    parent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,17 @@ class Give:
     """A packed task for one of the child's workers, that has none now."""
 
     slot: int
+    index: int
     task: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The system gives the child no thread for the worker of this slot; the task was not touched."""
+
+    slot: int
+    index: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +120,14 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The child has its recipe. Its own process id: a launcher may stand between it and its parent."""
+    """The child is there. Its own process id: a launcher may stand between it and its parent."""
 
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The child has its recipe, its initializer was called: it has started, and takes files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +136,43 @@ class Report:
 
     Attributes:
         message: what the worker said; the outcomes of a `Finished` without their values.
-        values: these, packed each by itself.
+        values: these, packed each by itself; None: there was no memory for it where it arrived.
         resident_bytes: memory of the process afterwards; 0 unless the message is a `Finished`.
     """
 
     message: Message
-    values: tuple[bytes, ...] = ()
+    values: tuple[Packed | None, ...] = ()
     resident_bytes: int = 0
 
 
-Word = ProcessSetup | Give | Rest | Rested | LockTaken | Drop | Collect | Close | Hello | Report
+Word = ProcessSetup | Give | Rest | Rested | LockTaken | Drop | Collect | Close | Hello | Ready | Refused | Report
+Packed = bytes | bytearray
+
+_MAY_BE_LOST = Noted | Complaint | Logged | Warned | PhaseEntered
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A word as it arrived.
+
+    Attributes:
+        word: packed, without the results.
+        values: the results, as `Report.values`.
+        may_be_lost: whether no file waits for it.
+    """
+
+    word: Packed
+    values: tuple[Packed | None, ...]
+    may_be_lost: bool
+
+    def unpack(self) -> Word:
+        """The word that was said.
+
+        Raises:
+            BaseException: something in it cannot be unpacked in this process: it may be the user's own code.
+        """
+        word: Word = pickle.loads(self.word)  # noqa: S301 - our own parent or child, over a pipe nobody else has
+        return replace(word, values=self.values) if isinstance(word, Report) and self.values else word
 
 
 class Wire:
@@ -121,33 +180,72 @@ class Wire:
 
     Args:
         reader, writer: binary files; closed by `close`.
+
+    Attributes:
+        is_whole: whether nothing was left half said; what follows would not be understood.
+        arrived_bytes: read so far.
     """
 
     def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
         self._reader = reader
         self._writer = writer
         self._lock = threading.Lock()
+        self._place = _place_of(writer)
+        self.is_whole = True
+        self.arrived_bytes = 0
 
     def send(self, word: Word) -> None:
         """Say it; from any thread.
 
         Raises:
-            OSError: the other side is gone.
-            Exception: the word cannot be packed; nothing was sent.
+            OSError: the other side is gone, or somebody has closed the pipe.
+            BaseException: the word cannot be packed, or there is no memory; `is_whole` says whether nothing was sent.
         """
+        values: Sequence[Packed] = ()
+        may_be_lost = False
+        if isinstance(word, Report):
+            values = [value or b"" for value in word.values]
+            may_be_lost = isinstance(word.message, _MAY_BE_LOST)
+            word = replace(word, values=())
         packed = pickle.dumps(word, pickle.HIGHEST_PROTOCOL)
+        head = _HEAD.pack(len(packed), len(values), may_be_lost)
+        lengths = [_LENGTH.pack(len(value)) for value in values]
         with self._lock:
-            self._writer.write(_LENGTH.pack(len(packed)) + packed)
+            # A function may close every descriptor; its next file would get this number, and our words.
+            if _place_of(self._writer) != self._place:
+                raise OSError("the pipe was closed by other code of this process")
+            self.is_whole = False
+            self._writer.write(head)
+            self._writer.write(packed)
+            for length, value in zip(lengths, values, strict=True):
+                self._writer.write(length)
+                self._writer.write(value)
             self._writer.flush()
+            self.is_whole = True
 
-    def receive(self) -> bytes | None:
-        """The next word, packed; None when the other side is gone."""
-        head = self._reader.read(_LENGTH.size)
-        if len(head) < _LENGTH.size:
+    def receive(self) -> Received | None:
+        """The next word; None when the other side is gone.
+
+        Raises:
+            BaseException: there is no memory for it.
+        """
+        head = self._reader.read(_HEAD.size)
+        if len(head) < _HEAD.size:
             return None
-        length = _LENGTH.unpack(head)[0]
-        packed = self._reader.read(length)
-        return packed if len(packed) == length else None
+        length, count, may_be_lost = _HEAD.unpack(head)
+        word = bytearray(length)
+        if not self._fill(word):
+            return None
+        values: list[bytearray | None] = []
+        for _ in range(count):
+            size = self._reader.read(_LENGTH.size)
+            if len(size) < _LENGTH.size:
+                return None
+            value = _room(_LENGTH.unpack(size)[0])
+            if not (self._skip(_LENGTH.unpack(size)[0]) if value is None else self._fill(value)):
+                return None
+            values.append(value)
+        return Received(word, tuple(values), may_be_lost)
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -157,12 +255,44 @@ class Wire:
             except OSError:
                 continue  # the other side is gone, and with it what was still to be flushed
 
+    def forget(self) -> None:
+        """In a process that was forked: let go of the pipe, which is its maker's, without a word.
 
-def unpack(packed: bytes) -> Word:
-    """The word that was said.
+        The numbers stay taken: what is in the buffers would else go to whatever gets them next.
+        """
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for file in (self._writer, self._reader):
+            os.dup2(nowhere, file.fileno(), inheritable=False)
+        os.close(nowhere)
 
-    Raises:
-        Exception: something in it cannot be unpacked in this process.
-    """
-    word: Word = pickle.loads(packed)  # noqa: S301 - from our own parent or child, over a pipe nobody else has
-    return word
+    def _fill(self, buffer: bytearray) -> bool:
+        """Whether all of it came."""
+        view, at = memoryview(buffer), 0
+        while at < len(buffer):
+            count = self._reader.readinto(view[at : at + PIECE_BYTES])  # type: ignore[attr-defined]
+            if not count:
+                return False
+            at += count
+            self.arrived_bytes += count
+        return True
+
+    def _skip(self, length: int) -> bool:
+        while length:
+            piece = self._reader.read(min(length, PIECE_BYTES))
+            if not piece:
+                return False
+            length -= len(piece)
+            self.arrived_bytes += len(piece)
+        return True
+
+
+def _place_of(file: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino
+
+
+def _room(length: int) -> bytearray | None:
+    try:
+        return bytearray(length)
+    except MemoryError:
+        return None

@@ -32,7 +32,6 @@ from orcabatch.engine.executors.dask.cluster import Cluster
 from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorkerSlots, Seen
 from orcabatch.engine.executors.dask.worker import WorkOrder, versions
 from orcabatch.engine.executors.mailbox import Mailbox
-from orcabatch.engine.executors.processes import packed_task
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.scheduler_messages import Sample
@@ -156,7 +155,7 @@ class DaskExecutor(Executor):
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Pack the task and place it; one that cannot be packed has failed."""
-        packed = packed_task(task)
+        packed = packing.pack_task(task)
         if isinstance(packed, Finished):
             self._mailbox.post(packed)
             return

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
-from orcabatch.engine.executors.process_main import give_way, report
+from orcabatch.engine.executors.process_main import give_way, report, shorter
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.memory_meter import MemoryMeter
@@ -96,7 +96,11 @@ def work(order: WorkOrder, packed: bytes) -> bytes:
                 crew = _crews[order.run] = made
                 hand = crew.take()
     try:
-        return pickle.dumps(crew.do(hand, packed), pickle.HIGHEST_PROTOCOL)
+        done = crew.do(hand, packed)
+        try:
+            return pickle.dumps(done, pickle.HIGHEST_PROTOCOL)
+        except BaseException as error:  # noqa: BLE001 - no memory for it: the file has failed, and the worker has not
+            return pickle.dumps(Report(shorter(done.message, error, crew.name)), pickle.HIGHEST_PROTOCOL)
     finally:
         with _lock:
             crew.give_back(hand)
@@ -153,7 +157,11 @@ def _hire(order: WorkOrder) -> Crew | str:
             give_way()
     except Exception as error:  # noqa: BLE001 - whatever a system answers, files can be worked on all the same
         crew.tell(Complaint(f"worker {name}: the system refused its priority: {error!r}"))
-    threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
+    try:
+        threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
+    except RuntimeError as error:
+        text = f"worker {name} keeps what it has until the run has ended: it gets no thread to look whether it idles"
+        crew.tell(Complaint(f"{text}: {error}"))
     return crew
 
 

@@ -1,0 +1,355 @@
+"""The parent's side of one worker process: its life, its pipe, and what it has in hand.
+
+    executor ── say ──> writer thread ──> pipe ──> the process       reader thread ──> Told, and once Gone
+
+Covers talking to it and noticing its end. Does not cover which file it gets (`processes`, `placing`), nor what happens
+in it (`process_main`).
+
+Nobody who waits for it holds up the others: a process that is stopped does not read, so a thread of its own writes to
+it what its pipe does not take at once. Its end is that of the process, not of the pipe: something that it forked may
+hold the pipe open, and it may have closed the pipe and live. Whatever ends one of the two threads ends the process, and
+is said with the files that it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from multiprocessing.spawn import get_executable
+from queue import Empty, SimpleQueue
+
+from orcabatch.console import exit_code_text
+from orcabatch.engine.executor import Complaint, Finished, Written
+from orcabatch.engine.executors import packing, transport
+from orcabatch.engine.executors.process_main import BOOTSTRAP, CANNOT_REPORT
+from orcabatch.engine.executors.starting import StartWatch
+
+_log = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+"""How often it is looked whether a process has ended whose pipe is held open. More often: it is looked in vain, for
+each process. More seldom: what was lost with it is done again later."""
+
+DRAIN_S = 1.0
+"""So long nothing may come any more before what a dead process said last is taken to be read. Shorter: on a busy host
+the last results are done again. Longer: files wait for a process that is gone."""
+
+SMALL_BYTES = 300
+"""No word but that of a task is larger, packed. More: tasks go by way of the other thread that need not. Less: a word
+may meet a full pipe, and the dispatcher a process that does not read."""
+
+CLOSED_S = 5.0
+"""How long a process may live on that has closed its pipe. Shorter: one that takes its time to end passes for killed.
+Longer: its files wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something came from a process."""
+
+    process: ProcessHandle
+    word: transport.Word
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A process ended, and all that it said is told.
+
+    Attributes:
+        process: which.
+        is_read: whether nobody reads its pipe any more.
+    """
+
+    process: ProcessHandle
+    is_read: bool
+
+
+Post = Callable[[Told | Gone], None]
+
+
+class ProcessHandle:
+    """One worker process.
+
+    Args:
+        number: counted from 1, never used again.
+        node: where it is pinned, see `placing`.
+        setup: said to it first.
+        post: takes `Told` and `Gone`, from threads of its own.
+
+    Attributes:
+        tasks: by slot.
+        writing: tasks whose slot is free, and whose outputs are still being written.
+        open: slots whose worker is there, and may have a model.
+        resting: slots whose worker is closing.
+        usable: slots that take files.
+        given_s: when each task was given to it, `time.perf_counter`.
+        ready_s: since when it takes files; None: it is starting.
+        has_worked: whether a file has begun in it.
+        start: how its start goes on, until then.
+        lock_taken: share of the time that its interpreter lock was taken of late.
+        refused: a model was refused its licence seat here, since a file went well.
+        fault: what made its end necessary; empty: nothing that is known.
+
+    Raises:
+        OSError: the system gives no process.
+        RuntimeError: the system gives no thread to talk to it.
+    """
+
+    def __init__(self, number: int, node: int, setup: transport.ProcessSetup, post: Post) -> None:
+        self.number = number
+        self.node = node
+        self.name = setup.name
+        self.usable = set(range(setup.threads))
+        self.tasks: dict[int, int] = {}
+        self.writing: set[int] = set()
+        self.open: set[int] = set()
+        self.resting: set[int] = set()
+        self.given_s: dict[int, float] = {}
+        self.refused = False
+        self.lock_taken = 0.0
+        self.alone = False
+        self.leaving = False
+        self.killed = False
+        self.fault = ""
+        self.ready_s: float | None = None
+        self.has_worked = False
+        self.files = 0
+        self.usual_bytes = 0
+        self._post = post
+        self._outbox: SimpleQueue[transport.Word | None] = SimpleQueue()
+        self._saying = threading.Lock()
+        self._unsent = 1  # the setup
+        command = [get_executable(), "-P", "-c", BOOTSTRAP]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            **_apart(),  # type: ignore[call-overload]
+        )
+        self.pid: int = self.process.pid
+        self.start = StartWatch.begun(time.monotonic())
+        self._wire = transport.Wire(self.process.stdout, self.process.stdin)
+        self._outbox.put(setup)
+        self._reader = threading.Thread(target=self._read, name=f"orcabatch-{self.name}-reader", daemon=True)
+        self._writer = threading.Thread(target=self._write, name=f"orcabatch-{self.name}-writer", daemon=True)
+        self._begin()
+
+    def say(self, word: transport.Word) -> None:
+        """Tell it something; if it is gone, `Gone` will say so."""
+        with self._saying:
+            if self._unsent or not self._has_room_for(word):
+                self._unsent += 1
+                self._outbox.put(word)
+                return
+            try:
+                self._wire.send(word)
+            except OSError:
+                _log.debug("worker process %s is gone and does not hear", self.name)
+
+    def free_slots(self) -> list[int]:
+        """The slots that take a task, those with a worker first."""
+        if self.leaving or self.alone:
+            return []
+        free = self.usable - self.tasks.keys() - self.resting
+        return sorted(free, key=lambda slot: (slot not in self.open, slot))
+
+    @property
+    def idle(self) -> list[int]:
+        """The slots whose worker has nothing to do."""
+        return [] if self.leaving else sorted(self.open - self.tasks.keys())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do, nor to write: only then may it end."""
+        return not (self.tasks or self.writing)
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """The tasks that it has, those that are only being written too."""
+        return (*self.tasks.values(), *sorted(self.writing))
+
+    def give(self, slot: int, index: int, packed: bytes) -> None:
+        """Give a task to the worker of the slot."""
+        self.tasks[slot] = index
+        self.open.add(slot)
+        self.refused = False
+        self.given_s[index] = time.perf_counter()
+        self.say(transport.Give(slot, index, packed))
+
+    def take(self, index: int) -> int:
+        """The task has left its worker, and this slot."""
+        self.alone = False
+        self.given_s.pop(index, None)
+        (slot,) = [slot for slot, held in self.tasks.items() if held == index]
+        del self.tasks[slot]
+        return slot
+
+    def has_since_s(self, index: int) -> float | None:
+        """Since when it could work on the task; None: it is still starting."""
+        return None if self.ready_s is None else max(self.ready_s, self.given_s[index])
+
+    def rest(self, slot: int) -> None:
+        """Close the worker of the slot."""
+        self.open.discard(slot)
+        self.resting.add(slot)
+        self.say(transport.Rest(slot))
+
+    def leave(self) -> None:
+        """Let it end when its tasks are done."""
+        self.leaving = True
+        self.say(transport.Close())
+
+    def kill(self, fault: str = "") -> None:
+        """End it now, with all that it started."""
+        self.leaving = self.killed = True
+        self.fault = self.fault or fault
+        self._end()
+
+    def reap(self, *, is_read: bool = True) -> None:
+        """Give back what it held in this process, once it is gone."""
+        self.process.wait()
+        self._outbox.put(None)
+        for thread, ended in ((self._writer, True), (self._reader, is_read)):
+            if thread.ident is not None:
+                thread.join(DRAIN_S if ended else 0)
+        # A thread that still reads or writes has something in hand that this process forked: it keeps its descriptor.
+        if not (self._reader.is_alive() or self._writer.is_alive()):
+            self._wire.close()
+
+    @property
+    def how_it_ended(self) -> str:
+        """In one line, beginning with `process`."""
+        who = f"process {self.name} (pid {self.pid})"
+        if self.fault:
+            return f"{who} was ended: {self.fault}"
+        code = self.process.returncode
+        if code == CANNOT_REPORT:
+            return f"{who} could not report what became of its files, perhaps for want of memory, and ended"
+        if code < 0:
+            name = signal.Signals(-code).name if -code in {number.value for number in signal.Signals} else "unknown"
+            memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
+            return f"{who} was killed by signal {-code} ({name}{memory})"
+        return f"{who} ended with exit code {exit_code_text(code)}"
+
+    def _has_room_for(self, word: transport.Word) -> bool:
+        """Whether its pipe takes the word at once, for sure: then it hears of it before whoever is told next."""
+        if sys.platform == "win32":
+            return False
+        size = SMALL_BYTES + (len(word.task) if isinstance(word, transport.Give) else 0)
+        pipe = select.poll()
+        pipe.register(self.process.stdin.fileno(), select.POLLOUT)
+        return size <= select.PIPE_BUF and any(event == select.POLLOUT for _, event in pipe.poll(0))
+
+    def _begin(self) -> None:
+        try:
+            self._reader.start()
+            self._writer.start()
+        except RuntimeError:
+            self._end()
+            self.reap()
+            raise
+
+    def _end(self) -> None:
+        self._end_group()
+        self.process.kill()
+
+    def _end_group(self) -> None:
+        """It leads a group of its own: what a function started in it is nobody's any more."""
+        if sys.platform != "win32":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    # --- on the two threads ---
+
+    def _read(self) -> None:
+        try:
+            while (received := self._wire.receive()) is not None:
+                self._post(Told(self, self._unpacked(received)))
+        except BaseException as error:  # noqa: BLE001 - no memory for what it said; nobody else would hear of it
+            self._fail(f"what it said could not be received: {type(error).__name__}: {error}")
+        self._await_end("it has closed the pipe to its parent")
+        self._post(Gone(self, is_read=True))
+
+    def _unpacked(self, received: transport.Received) -> transport.Word:
+        try:
+            return _with_values(received.unpack())
+        except BaseException as error:
+            if not received.may_be_lost:
+                raise
+            text = f"something that worker process {self.name} said cannot be unpacked: {error!r}"
+            return transport.Report(Complaint(text))
+
+    def _write(self) -> None:
+        try:
+            self.process.stdin.write(pickle.dumps(sys.path))
+            self.process.stdin.flush()
+            while (word := self._next()) is not None:
+                self._wire.send(word)
+                with self._saying:
+                    self._unsent -= 1
+        except OSError:
+            _log.debug("worker process %s is gone and does not hear", self.name)
+        except BaseException as error:  # noqa: BLE001 - no memory for what it was to be told: it would wait for ever
+            self._fail(f"it could not be told something: {type(error).__name__}: {error}")
+        self._await_end("it does not listen any more")
+        self._say_gone()
+
+    def _next(self) -> transport.Word | None:
+        """What it is told next; None: nothing any more."""
+        while True:
+            try:
+                return self._outbox.get(timeout=LOOK_S)
+            except Empty:
+                if self.process.poll() is not None:
+                    return None
+
+    def _say_gone(self) -> None:
+        """Where its pipe is held open by something that it forked, its reader does not notice its end."""
+        before = -1
+        while self._reader.is_alive():
+            if self._wire.arrived_bytes == before:
+                self._post(Gone(self, is_read=False))
+                return
+            before = self._wire.arrived_bytes
+            self._reader.join(DRAIN_S)
+
+    def _await_end(self, fault: str) -> None:
+        """The pipe has ended, and so should the process."""
+        try:
+            self.process.wait(CLOSED_S)
+        except subprocess.TimeoutExpired:
+            self._fail(fault)
+            self.process.wait()
+        if self.process.returncode:
+            self._end_group()
+
+    def _fail(self, fault: str) -> None:
+        self.fault = self.fault or fault
+        self._end()
+
+
+def _with_values(word: transport.Word) -> transport.Word:
+    """The results as they are here: unpacking runs code of the user's, on this thread and not on the dispatcher's."""
+    match word:
+        case transport.Report(Finished() | Written() as done, values, _):
+            outcomes = tuple(map(packing.unpack_value, done.outcomes, values)) if values else done.outcomes
+            return replace(word, message=replace(done, outcomes=outcomes), values=())
+        case _:
+            return word
+
+
+def _apart() -> dict[str, object]:
+    """A child out of reach of the terminal's Ctrl-C: what that means is decided here."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}

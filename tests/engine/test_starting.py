@@ -1,0 +1,143 @@
+"""Starting worker processes: those that die at their birth, those that hang there, and when that is given up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.fakes import MOVING, FakeJob, locked, quick_to_move, tasks
+from engine.travellers import BadStart
+from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.executors import starting
+from orcabatch.engine.executors.starting import RestartPolicy, StartWatch, Used
+from orcabatch.outcome import Cause, FileOutcome
+
+LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4)
+MOMENTS = st.lists(st.tuples(st.floats(0.01, 30.0), st.sampled_from(["died", "hung", "came up"])), max_size=40)
+
+
+@given(MOMENTS)
+def test_starts_are_paced_and_end(moments: list[tuple[float, str]]) -> None:
+    """After a failure one starts at a time, each after a longer pause; never more than so many in a row."""
+    now, policy, in_a_row, pauses = 0.0, RestartPolicy(), 0, list[float]()
+    for wait_s, end in moments:
+        if policy.gave_up:
+            assert not policy.may_start(now + 1e9, 0)
+            assert policy.pause_s(now) is None
+            break
+        now += policy.pause_s(now) or 0.0
+        assert policy.may_start(now, 0)
+        assert policy.may_start(now, 1) == (not policy.failures)
+        began, now = now, now + wait_s
+        if end == "came up":
+            policy, in_a_row, pauses = policy.came_up(), 0, []
+            continue
+        policy, in_a_row = policy.failed(now, began, hung=end == "hung"), in_a_row + 1
+        assert not policy.may_start(now, 0)
+        pauses.append(policy.not_before_s - now)
+        assert pauses == sorted(pauses)
+    assert in_a_row <= starting.FAILURES
+
+
+@given(st.integers(1, 60), st.floats(0.0, 100.0))
+def test_those_that_started_together_fail_once(together: int, now: float) -> None:
+    """Sixty processes that are started at once and all die are one failure, not the end."""
+    policy = RestartPolicy()
+    for number in range(together):
+        policy = policy.failed(now + 1.0 + number / 100, began_s=now)
+    assert (policy.failures, policy.gave_up) == (1, False)
+
+
+@given(st.lists(st.booleans(), max_size=200), st.floats(0.5, 90.0))
+def test_what_moves_is_never_given_up(moves: list[bool], quiet_s: float) -> None:
+    """A start is given up exactly when it did not move for as long as is allowed; without `timeout` however long."""
+    watch, used, still = StartWatch.begun(0.0), Used(), 0
+    for second, moved in enumerate(moves, start=1):
+        used, still = (Used(used.cpu_s, used.moved_bytes + 1), 0) if moved else (used, still + 1)
+        watch = watch.look(float(second), used)
+        assert bool(watch.overdue(float(second), quiet_s, None)) == (still >= quiet_s)
+
+
+def test_a_little_cpu_is_no_movement_but_adds_up() -> None:
+    """A thread that wakes now and then is not work; the same CPU all the time is, some day."""
+    watch = StartWatch.begun(0.0).look(1.0, Used(0.01, 0)).look(2.0, Used(0.02, 0))
+    assert watch.moved_s == 0.0
+    assert watch.look(3.0, Used(0.06, 0)).moved_s == 3.0
+    # Where the system does not say there is no proof.
+    assert watch.look(3.0, None).moved_s == 3.0
+
+
+def test_with_a_timeout_a_start_has_an_end_in_any_case() -> None:
+    """Where a file's time is limited an import that computes for ever is given up too; without, it is not."""
+    busy = StartWatch.begun(0.0).look(99.0, Used(99.0, 0))
+    assert busy.overdue(100.0, 60.0, None) == ""
+    assert "within 70 s" in busy.overdue(100.0, 60.0, 10.0)
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(starting, "LEAST_QUIET_S", 1.0)
+
+
+def go(log: Path, kind: str, times: int = 1_000_000, **options: Any) -> list[FileOutcome]:
+    recipe = BadStart(None, str(log), kind, times)
+    settings = EngineOptions(**{"executor": "processes", "processes": 2, "retry_delay_s": 0.001, **options})
+    return list(run(tasks(6), FakeJob(recipe), options=settings, limits=LIMITS))
+
+
+def starts(log: Path) -> int:
+    return len(log.read_text("utf-8").split())
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_processes_that_die_at_birth_are_not_started_for_ever(threads: int, tmp_path: Path) -> None:
+    """Of processes that are killed while they import a few are started, whatever the number of files and tries."""
+    outcomes = go(tmp_path / "log", "killed", threads_per_process=threads, retries=5)
+    assert [each.cause for each in outcomes] == [Cause.CRASH] * 6
+    assert all("no worker process comes up" in str(each.error) for each in outcomes)
+    assert all("signal 9" in str(each.error) and "executor: threads" in str(each.error) for each in outcomes)
+    assert starts(tmp_path / "log") <= 2 + starting.FAILURES - 1
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_bad_moment_at_birth_costs_nothing(tmp_path: Path) -> None:
+    """Processes that come up after some that died do all files, and none of these is blamed for it."""
+    outcomes = go(tmp_path / "log", "killed", 3, retries=0)
+    assert [each.status.value for each in outcomes] == ["ok"] * 6
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize(("kind", "limit"), [("hangs", {"start_timeout_s": 1.0}), ("stops", {"timeout_s": 0.5})])
+def test_a_start_that_hangs_is_given_up(kind: str, limit: dict[str, float], tmp_path: Path) -> None:
+    """An import that hangs, and a process that is stopped before it began, end: by `start_timeout`, or by `timeout`."""
+    before = set(psutil.Process().children())
+    outcomes = go(tmp_path / "log", kind, **limit)
+    assert [each.cause for each in outcomes] == [Cause.TIMEOUT] * 6
+    assert all("neither its CPU nor its I/O moved for 1 s" in str(each.error) for each in outcomes)
+    assert starts(tmp_path / "log") <= 2 + starting.HANGS
+    assert set(psutil.Process().children()) <= before
+
+
+@pytest.mark.usefixtures("_quick")
+def test_auto_goes_back_to_threads_where_no_process_comes_up(tmp_path: Path) -> None:
+    """`executor: auto` fails no file that threads would have done: it does them there."""
+    said: list[str] = []
+    options = EngineOptions(**{"retry_delay_s": 0.001, **MOVING})
+    job = FakeJob(BadStart(None, str(tmp_path / "log"), "killed"))
+    with quick_to_move():
+        running = run(tasks(300), job, options=options, limits=LIMITS, probe=locked, listener=_why(said))
+        outcomes = list(running)
+    assert len(outcomes) == 300
+    assert all(each.ok for each in outcomes)
+    assert any("back to threads: no worker process comes up" in why for why in said)
+
+
+def _why(said: list[str]) -> Any:
+    return lambda event: said.append(str(event.data.get("why", "")))
