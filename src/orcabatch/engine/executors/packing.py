@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import task_state
 from orcabatch.engine.executor import Finished
+from orcabatch.engine.foreign import words_of
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome
@@ -121,18 +122,10 @@ def returns(outcome: FileOutcome) -> bool:
 def _unfit(outcome: FileOutcome, what: str, error: BaseException) -> FileOutcome:
     failure = Failure(
         Cause.OUTPUT,
-        f"the result {what}: {_told(error)}",
+        f"the result {what}: {words_of(error)}",
         f"return plain values, arrays or tables, or {ON_THREADS}",
     )
     return task_state.overruled(outcome, failure)
-
-
-def _told(error: BaseException) -> str:
-    """What was raised; its own text may be code of the user's too."""
-    try:
-        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    except BaseException:  # noqa: BLE001 - as above
-        return type(error).__name__
 
 
 def _reason(error: Exception, asked: str) -> str:
