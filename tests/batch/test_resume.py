@@ -20,6 +20,7 @@ import yaml
 import batch_functions
 import orcabatch
 from orcabatch import simulated
+from orcabatch.batch import result_cache
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
@@ -536,6 +537,20 @@ def test_a_finished_batch_does_not_import_digitalmodel(orcaflex, project, state_
     batch(project)
     said = in_a_new_process(project, state_folder, tmp_path_factory.mktemp("counters"))
     assert said == f"{['skipped'] * 6} 0 False"
+
+
+def test_a_file_is_looked_at_once_to_see_what_is_to_be_done(orcaflex, project, monkeypatch):
+    """Its head and tail are read over a network: by a finished batch once, and once where a file came to it."""
+    looked, look = [], result_cache.fingerprint_of
+    batch(project)
+    monkeypatch.setattr(result_cache, "fingerprint_of", lambda file: looked.append(file.name) or look(file))
+    assert {str(outcome.status) for outcome in batch(project).outcomes} == {"skipped"}
+    assert len(looked) == len(set(looked)) == 6
+    looked.clear()
+    first = min((project / "sims").glob("*.sim"))
+    shutil.copyfile(first, first.with_name(f"{first.stem}_more.sim"))
+    assert sum(str(outcome.status) == "ok" for outcome in batch(project).outcomes) >= 1
+    assert len(looked) == len(set(looked)) == 7
 
 
 def test_a_damaged_ledger_is_said_whoever_finds_it(orcaflex, project):

@@ -146,8 +146,9 @@ class ResultCache:
                 self.warn(caveat)
             self._exchange_hints(batch)
         if not self.fresh and self.ledger.remembers:
-            self._read_fingerprints()
-            for batch in self.batches:
+            open_batches = [batch for batch in self.batches if not batch.known]
+            self._read_fingerprints(self._met(open_batches))
+            for batch in open_batches:
                 self._look_at(batch)
         return {
             index: UNCHANGED
@@ -363,9 +364,18 @@ class ResultCache:
             with suppress(Damaged, TypeError):
                 batch.take_hints(checked(decode(kept), dict))
 
-    def _read_fingerprints(self) -> None:
-        labels = {batch.label for batch in self.batches}
-        files = [shared.file for shared in self.shared_files if self.ledger.labels(self._place(shared.file)) & labels]
+    def met_all(self) -> bool:
+        """Whether earlier runs kept something for every file, whatever it depended on; reads none of them."""
+        return self.ledger.remembers and len(self._met(self.batches)) == len(self.shared_files)
+
+    def _met(self, batches: Iterable[Batch]) -> list[Path]:
+        labels = {batch.name: batch.label for batch in batches}
+        wanted = (
+            (shared.file, {labels[name] for name in shared.positions if name in labels}) for shared in self.shared_files
+        )
+        return [file for file, its in wanted if its and self.ledger.labels(self._place(file)) & its]
+
+    def _read_fingerprints(self, files: Sequence[Path]) -> None:
         with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
             self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
 

@@ -146,6 +146,8 @@ def finished_batch(
     own = {batch.name: settings}
     cache = result_cache([batch], shared_files([batch]), own, settings, binding, fresh=False, warn=warn)
     with cache.opened():
+        if not cache.met_all():  # a file more than last time: the run that comes looks at the others, once
+            return None
         cache.look()
         known = cache.known(batch)
         conclusion = None if known is None else cache.conclusion(batch, known)
