@@ -20,8 +20,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orcabatch.digitalmodel.base_config import BASENAMES, asked_beyond_post_process, base_configuration
 from orcabatch.digitalmodel.check.lines import YamlLines, lines_of
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory, origin
@@ -29,6 +27,7 @@ from orcabatch.digitalmodel.input_files import faults as file_faults
 from orcabatch.digitalmodel.mappings import AttributeDict, merged
 from orcabatch.digitalmodel.outputs import OUTPUTS
 from orcabatch.digitalmodel.spelling import check_performance
+from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.text import nearest
 
@@ -143,8 +142,8 @@ def _read_yaml(yaml_name: str) -> tuple[dict[str, Any], YamlLines]:
 def _lines(text: str, yaml_name: str) -> YamlLines:
     """The lines of a YAML that is read as a part of another one; none where it cannot be read alone."""
     try:
-        return lines_of(yaml.compose(text, Loader=yaml.SafeLoader), yaml_name)
-    except yaml.YAMLError:
+        return lines_of(parse_yaml(text)[1], yaml_name)
+    except UnreadableYaml:
         return YamlLines(yaml_name)
 
 
@@ -160,22 +159,13 @@ def _text(yaml_name: str) -> str:
 
 
 def _parsed(text: str, yaml_name: str) -> tuple[dict[str, Any], YamlLines]:
-    loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
-        lines = lines_of(node, yaml_name)
-        asked = None if node is None else loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise SourceError(f"{yaml_name} is not valid YAML{_place_of(error)}. Correct it there.") from error
+        asked, node = parse_yaml(text)
+    except UnreadableYaml as error:
+        raise SourceError(f"{yaml_name} is not valid YAML{error}. Correct it there.") from error
     if not isinstance(asked, dict):
         raise SourceError(f"{yaml_name} is not a digitalmodel YAML: it holds {_kind(asked)}, not sections with keys.")
-    return asked, lines
-
-
-def _place_of(error: yaml.YAMLError) -> str:
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-    return f"{where}: {problem or error}"
+    return asked, lines_of(node, yaml_name)
 
 
 def _kind(value: object) -> str:

@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
-import yaml
-
 from orcabatch.digitalmodel.mappings import merged
+from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import SettingsError
-from orcabatch.text import nearest
+from orcabatch.text import nearest, shortened
 
 _GROUPED = ("summary_settings", "time_series_settings", "linked_statistics_settings")
 _PLAIN = """
@@ -158,9 +157,10 @@ def read_value(text: str) -> Any:
 
 def _bracketed(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{text}: not a list or section in brackets, such as [a, b] ({error}).") from error
+        return parse_yaml(text)[0]
+    except UnreadableYaml as error:
+        shown = shortened(text, 80)
+        raise SettingsError(f"{shown}: not a list or section in brackets, such as [a, b]{error}.") from error
 
 
 def _understood(mapping: Mapping[str, Any]) -> Overrides:

@@ -118,7 +118,7 @@ class ProofInput:
             files = tuple(ProvenFile(**file) for file in stored["files"])
             findings = tuple(str(finding) for finding in stored.get("findings", ()))
             return cls(**{**stored, "files": files, "findings": findings})
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, ValueError) as error:
             raise SourceError(f"The proof data is damaged ({error}). Run the batch again.") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _content(file: Path) -> Mapping[str, Any] | None:
     """The metrics of a batch that can be proven."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get(KEY), dict) else None
 

@@ -51,7 +51,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}. Give a batch's metrics file.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not JSON ({error}). Give a batch's metrics file.") from error
     return _checked(metrics, str(path))
 
@@ -75,9 +75,19 @@ def render_report(metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | No
         earlier: those of an earlier run to compare with; None: no comparison.
 
     Raises:
-        SourceError: one of them is not of a version that is known.
+        SourceError: one of them is not of a version that is known, or not what was written.
     """
     metrics = _checked(metrics, "the metrics")
+    earlier = None if earlier is None else _checked(earlier, "the earlier run")
+    try:
+        return _rendered(metrics, earlier)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # A file that somebody may have changed: of 200 values each may be anything, in every section.
+        said = f"{type(error).__name__}: {error}"
+        raise SourceError(f"The metrics are not as orcabatch wrote them ({said}). Give the file as it was.") from error
+
+
+def _rendered(metrics: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> str:
     ids = Ids()
     parts = [
         ("verdict", "Verdict", sections.verdict(metrics)),
@@ -91,9 +101,7 @@ def render_report(metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | No
         ("provenance", "Settings", _provenance(metrics)),
     ]
     if earlier is not None:
-        parts.insert(
-            2, ("comparison", "Earlier run", comparison.comparison(metrics, _checked(earlier, "the earlier run")))
-        )
+        parts.insert(2, ("comparison", "Earlier run", comparison.comparison(metrics, earlier)))
     if (said_first := sections.notices(metrics)) is not None:
         parts.insert(0, ("notices", "Look at this first", said_first))
     links = tag("ul", *(tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in parts))
