@@ -71,10 +71,11 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """A history that asks the file's own past first, then what was learned of its kind."""
+    """A history that asks the file's own past first, then what was learned of its kind, then the doctor's figure."""
 
     own: History
     learned: Learned
+    memory_factor: float | None = None
 
     def expect(self, file: Path, size_bytes: int) -> Expectation:
         """What is known about this file."""
@@ -83,7 +84,7 @@ class Nearest:
             return own
         kind = self.learned.expect(file, size_bytes)
         seconds = kind.seconds if own.seconds is None else own.seconds
-        return Expectation(seconds, own.memory_factor or kind.memory_factor)
+        return Expectation(seconds, own.memory_factor or kind.memory_factor or self.memory_factor)
 
 
 def recall(cache: ResultCache, host: HostResources) -> Learned:

@@ -121,6 +121,7 @@ class Request:
         planning: nothing will run.
         deciders: what groups, counts and caps.
         cases: load cases by file name.
+        memory_factor: what a loaded file takes over its size where nothing else is known of it; None: as usual.
     """
 
     batches: tuple[Batch, ...]
@@ -133,6 +134,7 @@ class Request:
     planning: bool = False
     deciders: Deciders = field(default_factory=Deciders)
     cases: Mapping[str, Case] = field(default_factory=dict)
+    memory_factor: float | None = None
 
     @property
     def stages(self) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, in_own_order, write_account
+from orcabatch.batch.careful import careful
 from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
 from orcabatch.batch.history import Nearest, Ran, keep, recall
 from orcabatch.batch.job import BatchJob
@@ -73,7 +74,7 @@ FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this proces
 def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
     """The plan for a request on this host, or on another one given as values."""
     said: list[str] = []
-    plan, _ = planned(request, host, warn=said.append)
+    plan, _ = planned(careful(request), host, warn=said.append)
     return replace(plan, notes=(*plan.notes, *said))
 
 
@@ -94,7 +95,7 @@ def planned(
             request.settings,
             here,
             batches=[tuple(shared.positions) for shared in wanted],
-            history=Nearest(cache, learned),
+            history=Nearest(cache, learned, request.memory_factor),
             skipped=cache.look(),
             learned=learned,
             deciders=request.deciders,
@@ -165,6 +166,7 @@ class Run:
     def of(cls, request: Request, progress: Any = None, table: TableFile | None = None) -> Self:
         """Plan the request, to be run."""
         said: list[str] = []
+        request = careful(request)
         plan, cache = planned(request, warn=said.append)
         run = cls(request, plan, cache, progress, table)
         for text in said:
@@ -275,6 +277,7 @@ class Run:
             broker_options(settings),
             thread_count=self.plan.native_threads,
             loads=settings.loads,
+            reuse_models=settings.reuse_models,
         )
         batches = {batch.name: batch for batch in self.request.batches}
         return BatchJob(

@@ -223,7 +223,7 @@ def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
     Args:
         name: `engine` or `real`.
         folder: for generated files.
-        arguments: with `rounds`, `quick`, `only`, `orcaflex`, `files`.
+        arguments: with `rounds`, `quick`, `only`, `orcaflex`, `files`, `costs` (measured ones, or None).
 
     Raises:
         SourceError: `real` without files, or no batch's name holds `only`.
@@ -232,13 +232,15 @@ def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
         yield _own_files(arguments)
         return
     rounds, quick = max(1, arguments.rounds), bool(arguments.quick)
-    kinds = [replace(kind, files=kind.files // 5) for kind in KINDS] if quick else KINDS
+    costs = getattr(arguments, "costs", None)
+    known = KINDS if costs is None else (Kind("measured here", real_work.one_history, costs, 200),)
+    kinds = [replace(kind, files=kind.files // 5) for kind in known] if quick else known
     chosen = [kind for kind in kinds if arguments.only in kind.name]
     if not chosen:
         raise SourceError(f"no batch's name holds {arguments.only!r}: {', '.join(kind.name for kind in kinds)}")
     results = [regret(kind, folder, rounds=rounds) for kind in chosen]
     yield _finding("engine: regret", [_regret_row(each) for each in results], results)
-    if arguments.only:
+    if arguments.only or costs is not None:
         return
     scaled = scaling(folder, files=90 if quick else 450)
     yield _finding("engine: scaling", [scaled], scaled)

@@ -33,9 +33,20 @@ HOSTS: dict[str, dict[str, Any]] = {
     "latency": {"load_latency_s": 0.5, "log_pass_s": 0.01},
     "disk": {"load_latency_s": 0.002, "bandwidth_bytes_per_s": 10e6, "log_pass_s": 0.001},
     "cpu": {"cpu_s_per_pass": 0.02},
+    "measured": {},
 }
 """What limits a host: nothing but Python, an SSD, waiting for a share, a slow disk that all share, cores."""
+MEASURED = "measured"
+"""The host whose costs were measured (`calibrate`); it takes the place of all others."""
 LINE_VARIABLES = ("Effective tension", "Bend moment", "Curvature", "Wall tension")
+
+
+def calibrate(costs: simulated.Costs) -> None:
+    """From now on every host costs this, measured over files of full size."""
+    measured = json.loads(costs.to_json())
+    if costs.bandwidth_bytes_per_s:
+        measured["bandwidth_bytes_per_s"] = costs.bandwidth_bytes_per_s / SCALE
+    HOSTS[MEASURED] = measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class Workload:
     @property
     def costs(self) -> dict[str, Any]:
         """What `simulated.Costs` takes."""
-        return {**HOSTS[self.host], "joint_passes": self.joint}
+        return {**HOSTS[self.host], "joint_passes": self.joint, **HOSTS[MEASURED]}
 
     @property
     def tiers(self) -> list[str]:

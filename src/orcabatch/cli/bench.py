@@ -26,6 +26,7 @@ def main(words: list[str]) -> int:
         return _regression(arguments, words)
     from orcabatch.bench.measure import provenance, temporary_folder
 
+    arguments.costs = _calibrated(arguments)
     with temporary_folder() as folder:
         content: dict[str, Any] = {"provenance": provenance(words), "suites": {}}
         for found in _findings(arguments, arguments.folder or folder):
@@ -58,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         default="simulated",
         help="for `engine`, `real`; default simulated",
     )
+    parser.add_argument(
+        "--calibrated", type=Path, metavar="JSON", help="costs of OrcaFlex as `doctor --sim --write` measured them"
+    )
     parser.add_argument("--files", nargs="+", type=Path, default=[], metavar="SIM", help="for `real`: your own files")
     return parser
 
@@ -85,6 +89,21 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
     made = suites.tour(setup) if arguments.suite == "tour" else [suites.SUITES[arguments.suite](setup)]
     for found in made:
         yield _mapping(found)
+
+
+def _calibrated(arguments: argparse.Namespace) -> Any:
+    """The measured costs, in force for every suite from now on; None where none are given."""
+    if arguments.calibrated is None:
+        return None
+    from orcabatch import simulated
+    from orcabatch.bench.workloads import calibrate
+
+    try:
+        costs = simulated.Costs.calibrated(arguments.calibrated)
+    except (OSError, ValueError, TypeError) as error:
+        raise SourceError(f"--calibrated: {error}") from error
+    calibrate(costs)
+    return costs
 
 
 def _mapping(found: Any) -> dict[str, Any]:

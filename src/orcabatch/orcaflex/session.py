@@ -35,6 +35,7 @@ class Session:
         broker: makes the models; None for OrcFxAPI's own. Not used with a foreign module.
         thread_count: native threads of the model.
         shells: what is left of earlier files' models; shared by the sessions of a run.
+        reuse: False: each file gets a native model of its own, made from its path as a plain loop makes it.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Session:
         broker: ResultBroker | None = None,
         thread_count: int = 1,
         shells: Shells | None = None,
+        *,
+        reuse: bool = True,
     ) -> None:
-        self.binding = binding
+        self.binding, self._reuse = binding, reuse
         self._broker = broker if binding.is_genuine else None
         self._thread_count = thread_count
         self._shells = Shells() if shells is None else shells
@@ -78,8 +81,9 @@ class Session:
         loaded = False
         try:
             if self._native is None:
-                self._make_native()
-            self._native.LoadSimulation(str(file))
+                self._make_native(*([] if self._reuse else [str(file)]))
+            if self._reuse:
+                self._native.LoadSimulation(str(file))
             self._model = self._opened_model(file)
             loaded = True
         finally:
@@ -100,7 +104,7 @@ class Session:
             return
         outlasting = self._opened is not None and self._opened.outlasting
         self._leave()
-        if outlasting or not self._cleared():
+        if outlasting or not self._reuse or not self._cleared():
             self._discard()
         Owners.of(self.binding.module).take_back()
 
@@ -135,9 +139,9 @@ class Session:
             return False  # what cannot be cleared is destroyed: the memory comes back all the same
         return True
 
-    def _make_native(self) -> None:
+    def _make_native(self, *path: str) -> None:
         module = self.binding.module
-        self._native = module.Model(threadCount=self._thread_count)
+        self._native = module.Model(*path, threadCount=self._thread_count)
         Owners.of(module).own(self._native)
         if self._broker is not None:
             self._broker.attach(self._native)

@@ -97,6 +97,7 @@ class OrcaFlexRecipe:
         questions: time histories known to be asked for in every file.
         thread_count: native threads of each model.
         loads: whether files are loaded before they are computed from; False: the post-process opens them itself.
+        reuse_models: False: each file gets a native model of its own.
     """
 
     postprocesses: Mapping[str, PostProcess]
@@ -105,6 +106,7 @@ class OrcaFlexRecipe:
     questions: tuple[Question, ...] = ()
     thread_count: int = 1
     loads: bool = True
+    reuse_models: bool = True
     token: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
 
     def open_worker(self, note: Callable[[Note], None]) -> OrcaFlexWorker:
@@ -113,7 +115,7 @@ class OrcaFlexRecipe:
         Raises:
             OrcaFlexUnavailable: OrcFxAPI cannot be imported.
         """
-        return OrcaFlexWorker(self.postprocesses, self._shared(), note, self.thread_count, loads=self.loads)
+        return OrcaFlexWorker(self, self._shared(), note)
 
     def explain(self, error: BaseException, task: Task, phase: Phase) -> Failure:
         """What an exception of a worker means for the engineer; `task.batches` are those it concerns."""
@@ -190,18 +192,12 @@ _SHARING = threading.Lock()
 class OrcaFlexWorker:
     """The engine's `Worker`: one session, on the thread that opened it."""
 
-    def __init__(
-        self,
-        postprocesses: Mapping[str, PostProcess],
-        shared: _Shared,
-        note: Callable[[Note], None],
-        thread_count: int = 1,
-        *,
-        loads: bool = True,
-    ) -> None:
-        self._loads = loads
-        self._postprocesses, self._shared, self._note = postprocesses, shared, note
-        self._session = Session(shared.binding, shared.broker, thread_count, shared.shells)
+    def __init__(self, recipe: OrcaFlexRecipe, shared: _Shared, note: Callable[[Note], None]) -> None:
+        self._loads, self._postprocesses = recipe.loads, recipe.postprocesses
+        self._shared, self._note = shared, note
+        self._session = Session(
+            shared.binding, shared.broker, recipe.thread_count, shared.shells, reuse=recipe.reuse_models
+        )
         self._warnings: tuple[str, ...] = ()
         self._joint_requests = 0
 

@@ -140,6 +140,11 @@ class Settings(Section):
         "loaded, in digitalmodel's batches, and in functions marked with `orcabatch.repeatable`.",
         least=0,
     )
+    reuse_models: Switch = switch(
+        True,
+        "Whether a worker's native model is cleared and loads the next file. False: each file gets a model of its own, "
+        "as in a plain loop.",
+    )
     broker: Broker = Broker()
     ledger: Ledger = Ledger()
     priority: Literal["normal", "low"] = choice(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ class Costs:
     """File name -> seconds its load hangs; None: until `simulated.release_hang(name)`."""
     crash_loads: Mapping[str, int] = field(default_factory=dict)
     """File name -> how many loads of it kill the process (SIGKILL), counted over all processes."""
+    quirks: tuple[str, ...] = ()
+    """Ways in which this DLL differs from what is assumed of OrcaFlex (see `quirks`)."""
     ulp: tuple[str, str, str] | None = None
     """(file name, object, variable) whose joint answer differs from the single one by one unit in the last place."""
 
     def to_json(self) -> str:
         """The same value as JSON text."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value not in (None, {})})
+        return json.dumps({name: value for name, value in asdict(self).items() if value not in (None, {}, ())})
 
     @classmethod
     def from_json(cls, text: str) -> Costs:
@@ -66,9 +69,19 @@ class Costs:
         values: dict[str, Any] = json.loads(text)
         if "fail_loads" in values:
             values["fail_loads"] = {name: (int(pair[0]), int(pair[1])) for name, pair in values["fail_loads"].items()}
+        if "quirks" in values:
+            values["quirks"] = tuple(values["quirks"])
         if values.get("ulp") is not None:
             values["ulp"] = tuple(values["ulp"])
         return cls(**values)
+
+    @classmethod
+    def calibrated(cls, file: str | os.PathLike[str]) -> Costs:
+        """What `orcabatch doctor --sim --write` measured; ValueError or TypeError when the file is not such a one."""
+        content = json.loads(Path(file).read_text("utf-8"))
+        if not isinstance(content, dict) or not isinstance(content.get("costs"), dict):
+            raise ValueError(f"{file} is no file of `orcabatch doctor --sim --write`: it has no costs")
+        return cls.from_json(json.dumps(content["costs"]))
 
     def to_env(self, environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
         """Write the value into `environ` (default: a new mapping) and return what was written."""

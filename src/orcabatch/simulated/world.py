@@ -81,7 +81,7 @@ class _Local(threading.local):
 class Item:
     """An object of a model. `place` in the file decides nothing; results depend on its name and type."""
 
-    __slots__ = ("handle", "info", "model", "name", "schema", "seeds", "spec", "type", "values", "variables")
+    __slots__ = ("asked", "handle", "info", "model", "name", "schema", "seeds", "spec", "type", "values", "variables")
 
     def __init__(self, model: Model, spec: ObjectSpec) -> None:
         self.handle = new_handle()
@@ -93,6 +93,7 @@ class Item:
         self.variables = BY_TYPE[self.type]
         self.values: dict[str, Any] = {name.lower(): value for name, value in spec.data.items()}
         self.seeds: dict[tuple[int, str], ResultSeed] = {}
+        self.asked: dict[Any, Any] = {}
         self.info = bytes(ObjectInfo(self.handle, self.type, self.name[: NAME_CHARACTERS - 1]))
 
 
@@ -108,6 +109,8 @@ class Model:
         "general",
         "handle",
         "items",
+        "kept",
+        "loads",
         "log",
         "model",
         "name",
@@ -119,6 +122,7 @@ class Model:
         "state",
         "thread_count",
         "type",
+        "unread",
         "values",
         "variables",
     )
@@ -136,20 +140,24 @@ class Model:
         self.environment = Item(self, ObjectSpec("Environment", ObjectType.Environment))
         self.items: list[Item] = []
         self.by_name: dict[str, Item] = {}
+        self.loads = 0
+        self.kept: list[Any] = []
         self.clear()
 
-    def clear(self) -> None:
+    def clear(self, *, keep_handles: bool = False) -> None:
         """Forget what was loaded: objects, log, memory. General and Environment keep their handles."""
-        for item in self.items[2:]:
+        for item in self.items[2:] if not keep_handles else ():
             world.holders.pop(item.handle, None)
+        while self.kept:
+            self.kept.pop().close()
         for item in (self.general, self.environment):
-            item.values, item.seeds = {}, {}
+            item.values, item.seeds, item.asked = {}, {}, {}
         self.values.clear()
         self.periods: dict[tuple[int, float, float], slice] = {}
         self.log: Log | None = None
         self.ballast: object = None
         self.spec = SimSpec()
-        self.state, self.file = RESET, ""
+        self.state, self.file, self.unread = RESET, "", ""
         self._adopt([self.general, self.environment])
 
     def _adopt(self, items: list[Item]) -> None:

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.simulated.counter_file import Slot, export_slot
+from orcabatch.simulated.quirks import Quirk, has, owns
 from orcabatch.simulated.status import Refusal, StatusCode
 from orcabatch.simulated.structures import INTS
 from orcabatch.simulated.world import Item, Model, Token, local, world
@@ -31,6 +32,8 @@ FUNCTIONS: dict[str, Any] = {}
 PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...], Callable[..., Any]]] = {}
 """Return type, argument types and Python function of each."""
 _OWN, _VIOLATIONS = int(Slot.OWN_NS), int(Slot.AFFINITY_VIOLATIONS)
+
+_NOT_THERE = (StatusCode.FILE_NOT_FOUND, StatusCode.NO_SUCH_OBJECT, StatusCode.UNRECOGNISED_VARIABLE_NAME)
 
 AFFINITY_TEXT = (
     "Thread affinity error: the model belongs to another thread. A model may only be used by the thread that created "
@@ -115,6 +118,8 @@ def failed(token: Token, status: int, error: Exception) -> None:
     """Write the status of what went wrong at the address `status`, and keep its text: 20 unless it is a Refusal."""
     if isinstance(error, Refusal):
         token.last_error, code = error.text, error.status
+        if code in _NOT_THERE and has(Quirk.OTHER_STATUSES):
+            code = int(StatusCode.UNEXPECTED)
     else:
         token.last_error, code = f"Unexpected error: {type(error).__name__}: {error}", int(StatusCode.UNEXPECTED)
     INTS[status >> 2] = code
@@ -123,7 +128,7 @@ def failed(token: Token, status: int, error: Exception) -> None:
 def model_of(token: Token, handle: int | None) -> Model:
     """The model with this handle; Refusal 3 or 68."""
     model = world.models.get(handle)  # type: ignore[arg-type]
-    if model is None or model.owner is not token:
+    if model is None or not owns(model, token, Quirk.FOREIGN_CALLS):
         raise misuse(token, handle if model else None, StatusCode.MODEL_HANDLE)
     return model
 

@@ -16,11 +16,20 @@ import numpy as np
 from orcabatch.simulated.counter_file import Slot
 from orcabatch.simulated.exports.base import ADDRESS, INT, REAL, Genuine, export, item_of, misuse, model_of
 from orcabatch.simulated.exports.models import file_name, refuse_without_licence
-from orcabatch.simulated.exports.wanted import STATIC, period_of, place_of, sample_total, variable_of
+from orcabatch.simulated.exports.wanted import (
+    STATIC,
+    WHOLE,
+    period_of,
+    place_of,
+    sample_total,
+    samples_of,
+    variable_of,
+)
+from orcabatch.simulated.quirks import Quirk, bent, bent_jointly, read_late, use
 from orcabatch.simulated.results import Floats, Log, ResultPlace, ResultSeed, history, result_seed, static_value
 from orcabatch.simulated.spec import SimFault
 from orcabatch.simulated.status import Refusal, StatusCode
-from orcabatch.simulated.structures import DOUBLES, INTS, POINTERS, HistorySpecification, floats_at
+from orcabatch.simulated.structures import DOUBLES, INTS, POINTERS, HistorySpecification, ObjectExtra, floats_at
 from orcabatch.simulated.world import Item, Model, Token, new_handle, world
 
 if TYPE_CHECKING:
@@ -60,6 +69,7 @@ def readable_log(item: Item, variable: Variable, at: slice, broken: StatusCode) 
     """The log of the object's model; refuses what is not logged (55) or corrupt (`broken`), and a lost licence (25)."""
     refuse_without_licence()
     model = item.model
+    read_late(model)
     log, spec = model.log, model.spec
     if log is None:
         raise Refusal(StatusCode.INVALID_MODEL_STATE, "Results are not available: the model is in Reset state.")
@@ -75,6 +85,7 @@ def readable_log(item: Item, variable: Variable, at: slice, broken: StatusCode) 
 def values_of(item: Item, number: int, extra: int | None, at: slice) -> Floats:
     """One result over the samples `at` (or the static state), float64, shape (samples,)."""
     variable = variable_of(item, number)
+    use(item, number, at)
     place = place_of(item, variable, extra)
     log = readable_log(item, variable, at, StatusCode.TIME_HISTORY)
     drawn = seed_of(item, variable, place, log)
@@ -85,7 +96,7 @@ def values_of(item: Item, number: int, extra: int | None, at: slice) -> Floats:
     values = history(log, variable, drawn, place, at)
     if has_nan(item, variable):
         values[len(values) // 2] = np.nan
-    return values
+    return bent(item, values, ("history", variable.id, place, at.start, at.stop), Quirk.HISTORIES_VARY)
 
 
 def has_nan(item: Item, variable: Variable) -> bool:
@@ -116,9 +127,17 @@ def get_multiple_time_histories(token: Token, count: int, specifications: int, p
     at = period_of(items[0].model, period)
     log_passes(token, count if world.costs.joint_passes == "many" else 1)
     table = floats_at(out, count * sample_total(at)).reshape(-1, count)
+    whole = samples_of(items[0].model, WHOLE, 0.0, 0.0) if at is not STATIC else None
     for column, (item, each) in enumerate(zip(items, wanted, strict=True)):
         values = values_of(item, each.variable, each.extra, at)
+        if world.costs.quirks:
+            values = bent_jointly(values, whole=at == whole, elsewhere=_elsewhere(each.extra))
         table[:, column] = np.nextafter(values, np.inf) if _differs(item, each.variable) else values
+
+
+def _elsewhere(extra: int | None) -> bool:
+    """Whether there is an extra that does not mean End A."""
+    return bool(extra) and ObjectExtra.from_address(extra or 0).line_point != 0
 
 
 def _differs(item: Item, number: int) -> bool:

@@ -17,6 +17,7 @@ from orcabatch.simulated.counter_file import export_slot
 from orcabatch.simulated.dataitems import DataItem, DataType, find, row_of
 from orcabatch.simulated.exports.base import ADDRESS, INT, TEXT, bare, failed, misuse
 from orcabatch.simulated.exports.wanted import sample_total, samples_of
+from orcabatch.simulated.quirks import Quirk, has, numbered
 from orcabatch.simulated.status import Refusal, StatusCode
 from orcabatch.simulated.structures import DOUBLES, INTS, POINTERS, ObjectInfo
 from orcabatch.simulated.world import Model, local, world
@@ -35,6 +36,10 @@ _VERSION_WORDS = [int.from_bytes(_VERSION_BYTES[at : at + 8], "little") for at i
 
 def _text_type(length: int) -> Any:
     return _TEXTS.setdefault(length, ctypes.c_wchar * length)
+
+
+def _misspelt(name: str, own: str) -> bool:
+    return name != own and has(Quirk.CASE_MATTERS)
 
 
 def _wrong_kind(item: DataItem) -> Refusal:
@@ -157,11 +162,11 @@ def get_var_id(handle: int, name: str, out: int, status: int, n: int = export_sl
             raise misuse(token, handle, StatusCode.OBJECT_HANDLE)
         variables = holder.variables
         variable = variables.get(name) or variables.get(name.lower())
-        if variable is None:
+        if variable is None or (world.costs.quirks and _misspelt(name, variable.name)):
             raise Refusal(
                 StatusCode.UNRECOGNISED_VARIABLE_NAME, f"Unrecognised variable name: {name} (object {holder.name})."
             )
-        INTS[out >> 2] = variable.id
+        INTS[out >> 2] = numbered(holder, variable.id) if world.costs.quirks else variable.id
         INTS[status >> 2] = 0
     except Exception as error:
         failed(token, status, error)
@@ -178,7 +183,7 @@ def object_called(handle: int, name: str, out: int, status: int, n: int = export
         if model is None or model.owner is not token:
             raise misuse(token, handle, StatusCode.MODEL_HANDLE)
         item = model.by_name.get(name) or model.by_name.get(name.lower())
-        if item is None:
+        if item is None or (world.costs.quirks and _misspelt(name, item.name)):
             raise Refusal(StatusCode.NO_SUCH_OBJECT, f"There is no object called '{name}' in the model.")
         _INFO.from_address(out).raw = item.info
         INTS[status >> 2] = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import mmap
 import os
 import signal
 import time
@@ -25,6 +26,7 @@ from orcabatch.simulated.exports.base import (
     misuse,
     model_of,
 )  # fmt: skip
+from orcabatch.simulated.quirks import KeptMemory, Quirk, before_load, has, keep_open, owns, wait
 from orcabatch.simulated.results import Log, reached
 from orcabatch.simulated.shared import SERVER_LOST
 from orcabatch.simulated.simfile import SimHeader, from_system, open_sim, read_header, read_log
@@ -72,7 +74,7 @@ def destroy_model(token: Token, handle: int) -> None:
     known = world.models.get(handle)
     if known is not None and known.owner is not token and known.counter_file is token.counter_file:
         token.block[Slot.DESTROYED_ON_WRONG_THREAD] += 1
-    model = model_of(token, handle)
+    model = known if known is not None and owns(known, token, Quirk.FOREIGN_DESTROY) else model_of(token, handle)
     model.clear()
     for item in model.items:
         world.holders.pop(item.handle, None)
@@ -98,7 +100,8 @@ def attach_to_thread(token: Token, handle: int) -> None:
 
 @export("C_GetModelThreadCount", ADDRESS, returns=INT)
 def get_thread_count(token: Token, handle: int) -> int:
-    return model_of(token, handle).thread_count
+    own = model_of(token, handle).thread_count
+    return (os.cpu_count() or 1) + 1 if has(Quirk.THREADS_IGNORED) else own
 
 
 @export("C_SetModelThreadCount", ADDRESS, INT)
@@ -116,8 +119,14 @@ def get_binary_file_type(token: Token, path: str, out: int) -> None:
 @export("C_LoadSimulationW", ADDRESS, TEXT)
 def load_simulation(token: Token, handle: int, path: str) -> None:
     model = _emptied(token, handle, path)
-    with open_sim(path) as stream:
-        _load(token, model, stream, path)
+    with before_load(model, path), open_sim(path) as stream:
+        if not has(Quirk.LAZY_LOADS):
+            _load(token, model, stream, path)
+        else:
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped, io.BytesIO(mapped) as unread:
+                _load(token, model, unread, path)
+            model.unread = path
+    keep_open(model, path)
 
 
 @export("C_LoadDataW", ADDRESS, TEXT)
@@ -139,7 +148,7 @@ def load_simulation_mem(token: Token, handle: int, address: int, count: int) -> 
 def _emptied(token: Token, handle: int, path: str) -> Model:
     """The model, without what it held before; refuses or fails as is planned for the file that it is to load."""
     model = model_of(token, handle)
-    model.clear()
+    model.clear(keep_handles=has(Quirk.OLD_HANDLES))
     refuse_without_licence()
     _play_planned_failures(path)
     return model
@@ -147,7 +156,7 @@ def _emptied(token: Token, handle: int, path: str) -> Model:
 
 def _load(token: Token, model: Model, stream: BinaryIO, path: str) -> None:
     costs, shared = world.costs, world.shared
-    _sleep(costs.load_latency_s)
+    wait(costs.load_latency_s)
 
     def pay(count: int) -> None:
         if costs.bandwidth_bytes_per_s:
@@ -180,11 +189,6 @@ def _refuse_broken(header: SimHeader, path: str) -> None:
         raise Refusal(
             StatusCode.UNEXPECTED, f"Error reading file: {path}.\nAccess violation reading the simulation log."
         )
-
-
-def _sleep(seconds: float) -> None:
-    if seconds > 0:
-        time.sleep(seconds)
 
 
 def _play_planned_failures(path: str) -> None:
@@ -244,7 +248,11 @@ def register_licence_handler(token: Token, handler: int | None) -> None:
 
 @export("C_ClearModel", ADDRESS)
 def clear_model(token: Token, handle: int) -> None:
-    model_of(token, handle).clear()
+    model = model_of(token, handle)
+    held = KeptMemory(model.log, model.ballast)
+    model.clear(keep_handles=has(Quirk.OLD_HANDLES))
+    if has(Quirk.CLEAR_KEEPS):
+        model.kept.append(held)
 
 
 @export("C_ResetModel", ADDRESS)
@@ -257,7 +265,8 @@ def reset_model(token: Token, handle: int) -> None:
 def get_simulation_complete(token: Token, handle: int, out: int) -> None:
     model = model_of(token, handle)
     log = model.log
-    INTS[out >> 2] = bool(log and model.state == STOPPED and reached(log.header) >= model.spec.stop_time_s)
+    complete = bool(log and model.state == STOPPED and reached(log.header) >= model.spec.stop_time_s)
+    INTS[out >> 2] = complete or has(Quirk.ALWAYS_COMPLETE)
 
 
 @export("C_GetSimulationTimeStatus", ADDRESS, ADDRESS)

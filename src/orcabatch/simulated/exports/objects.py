@@ -18,8 +18,17 @@ from orcabatch.simulated.exports.base import (
     item_of,
     model_of,
 )  # fmt: skip
+from orcabatch.simulated.quirks import Quirk, has
 from orcabatch.simulated.status import Refusal, StatusCode
-from orcabatch.simulated.structures import DOUBLES, INTS, ObjectInfo, VariableInfo, floats_at, write_text
+from orcabatch.simulated.structures import (
+    DOUBLES,
+    INTS,
+    NAME_CHARACTERS,
+    ObjectInfo,
+    VariableInfo,
+    floats_at,
+    write_text,
+)
 from orcabatch.simulated.world import Item, Token
 
 _ObjectCallback = ctypes.CFUNCTYPE(None, ADDRESS, ADDRESS)
@@ -35,7 +44,12 @@ def enumerate_objects(token: Token, handle: int, callback: int | None, count: in
     if not callback:
         return
     report, size = _ObjectCallback(callback), ctypes.sizeof(ObjectInfo)
-    table = ctypes.create_string_buffer(b"".join([item.info for item in model.items]))
+    infos = [item.info for item in model.items]
+    if has(Quirk.ENUMERATED_NAMES):
+        infos = [
+            bytes(ObjectInfo(item.handle, item.type, item.name[: NAME_CHARACTERS - 1].upper())) for item in model.items
+        ]
+    table = ctypes.create_string_buffer(b"".join(infos))
     start = ctypes.addressof(table)
     with Genuine(token):
         for at in range(start, start + size * len(model.items), size):

@@ -11,6 +11,7 @@ from orcabatch.simulated.exports.base import ADDRESS, INT, export, item_of
 from orcabatch.simulated.exports.histories import has_nan, log_passes, readable_log, seed_of
 from orcabatch.simulated.exports.objects import arc_lengths
 from orcabatch.simulated.exports.wanted import STATIC, period_of, variable_of
+from orcabatch.simulated.quirks import Quirk, bent, use
 from orcabatch.simulated.results import Floats, Log, RangeCurves, ResultPlace, ResultSeed, range_curves, static_value
 from orcabatch.simulated.status import Refusal, StatusCode
 from orcabatch.simulated.structures import ArclengthRange, CurveNames, floats_at
@@ -112,13 +113,18 @@ def _range_graph(
     item = item_of(token, handle)
     variable = _range_variable(item, number)
     at = period_of(item.model, period)
+    use(item, number, at)
     points = points_of(item, arc_range)
     log = readable_log(item, variable, at, StatusCode.RANGE_GRAPH)
     drawn = seed_of(item, variable, ResultPlace(), log)
     answers: list[Floats] = [np.array(points)]
     if any(curves[1:]):
         log_passes(token, 1)
-        answers += _statistics(log, variable, drawn, [point / item.spec.length_m for point in points], at)
+        curves_of = _statistics(log, variable, drawn, [point / item.spec.length_m for point in points], at)
+        question = ("graph", variable.id, tuple(points), at.start, at.stop)
+        answers += [
+            bent(item, values, (*question, place), Quirk.RANGE_GRAPHS_VARY) for place, values in enumerate(curves_of)
+        ]
         if has_nan(item, variable) and at is not STATIC:
             answers[1:] = [np.full(len(points), np.nan)] * len(answers[1:])
         answers += [np.full(len(points), NO_VALUE if limit is None else limit) for limit in _limits(variable)]

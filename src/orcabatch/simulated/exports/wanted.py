@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orcabatch.simulated.catalogue import VARIABLES, Variable
+from orcabatch.simulated.quirks import own_number
 from orcabatch.simulated.results import ResultPlace, reached
 from orcabatch.simulated.status import Refusal, StatusCode
 from orcabatch.simulated.structures import ObjectExtra, Period, read_text
@@ -33,7 +34,7 @@ STATIC = slice(-1, 0)
 
 def variable_of(item: Item, number: int) -> Variable:
     """The variable with this id, which must be the object's; Refusal 13."""
-    variable = VARIABLES.get(number)
+    variable = VARIABLES.get(own_number(number))
     if variable is None or variable.type != item.type:
         raise Refusal(StatusCode.INVALID_VARIABLE, f"Invalid variable number {number} for object {item.name}.")
     return variable

@@ -1,0 +1,238 @@
+"""Every assumption about OrcaFlex's DLL, once, as data: its name, what relies on it, its check, what is switched off.
+
+What a run switches off are settings (`off`), so that they can be pasted into a YAML as well, and `apart`: that no
+process has two models, which is `executor: processes` with one thread each where a batch may go there, else `serial`.
+`docs/how-to/first-contact.md` shows the table to users; a test compares it with the list of facts about OrcFxAPI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from orcabatch.doctor import answers, models, threads
+
+if TYPE_CHECKING:
+    from orcabatch.doctor.contact import Answer, Contact
+
+Apart = Literal["", "faster", "needed"]
+"""Whether no process should have two models: no; where that costs a batch nothing; in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """One assumption.
+
+    Attributes:
+        name: how verdicts and files call it.
+        says: what is assumed.
+        relied_on: what relies on it.
+        check: asks OrcaFlex.
+        off: settings that a run takes over where it does not hold.
+        apart: whether models are kept apart there.
+        loaded: the check asks the model that its neighbours with this mark ask; else it has a child of its own.
+        seats: licence seats that the check takes at once.
+        disturbs: it could disturb the DLL or colleagues, so that it is only done where asked.
+    """
+
+    name: str
+    says: str
+    relied_on: str
+    check: Callable[[Contact], Answer]
+    off: Mapping[str, Any] = field(default_factory=dict)
+    apart: Apart = ""
+    loaded: bool = False
+    seats: int = 1
+    disturbs: bool = False
+
+
+ASSUMPTIONS = (
+    Assumption(
+        "file_loads",
+        "a .sim file loads into an empty model",
+        "everything",
+        answers.can_be_loaded,
+        loaded=True,
+    ),
+    Assumption(
+        "joint_bits",
+        "GetMultipleTimeHistories gives the bits of the single time histories",
+        "joint requests",
+        answers.joint_bits,
+        {"broker.prefetch": False},
+        loaded=True,
+    ),
+    Assumption(
+        "joint_cheaper",
+        "one joint call costs less than the single calls that it replaces",
+        "joint requests",
+        answers.joint_cost,
+        {"broker.prefetch": False},
+        loaded=True,
+    ),
+    Assumption(
+        "histories_repeat",
+        "a time history, a static result and linked statistics are the same when asked again, in whichever order",
+        "answers from memory, kept results, every proof",
+        answers.histories_repeat,
+        {"broker.enabled": False},
+        loaded=True,
+    ),
+    Assumption(
+        "range_graphs_repeat",
+        "a range graph is the same when asked again",
+        "answers from memory, kept results, every proof",
+        answers.range_graphs_repeat,
+        {"broker.enabled": False},
+        loaded=True,
+    ),
+    Assumption(
+        "numbers_last",
+        "a variable's number lasts as long as its file is loaded",
+        "answers from memory ask for it once",
+        answers.numbers_last,
+        {"broker.enabled": False},
+        loaded=True,
+    ),
+    Assumption(
+        "enumeration_names",
+        "one enumeration gives all objects with their types and own names",
+        "objects and names from memory",
+        answers.enumeration,
+        {"broker.enabled": False},
+        loaded=True,
+    ),
+    Assumption(
+        "case_ignored",
+        "names of objects and variables ignore case",
+        "the simulated OrcaFlex, and what the check of a YAML calls misspelt",
+        answers.case_is_ignored,
+        loaded=True,
+    ),
+    Assumption(
+        "small_calls",
+        "a small call takes microseconds",
+        "what the documentation says of the cost of many calls",
+        answers.small_calls,
+        loaded=True,
+    ),
+    Assumption(
+        "thread_count",
+        "a model keeps to the threads that were asked for",
+        "the count of files at once: workers x native threads stay within cpu_percent",
+        answers.own_thread_count,
+        loaded=True,
+    ),
+    Assumption(
+        "completeness",
+        "a simulation calls itself complete where it reached its end, and only there",
+        "warnings of partial simulations",
+        answers.completeness,
+    ),
+    Assumption(
+        "statuses",
+        "what is not there is refused with the known status numbers",
+        "what an error is called, and whether trying again may help",
+        answers.statuses,
+        {"retries": 0},
+    ),
+    Assumption(
+        "loads_again",
+        "a model that has held a file before answers as Model(path) does",
+        "a worker's native model is used for file after file",
+        models.loads_again,
+        {"reuse_models": False},
+    ),
+    Assumption(
+        "memory_loaded",
+        "a loaded file takes at most 1.5 times its size",
+        "what memory is reserved for a file that was never run",
+        models.memory_loaded,
+    ),
+    Assumption(
+        "memory_cleared",
+        "clearing a model gives its memory back",
+        "a cleared model waits for the next file without a reservation",
+        models.memory_cleared,
+        {"reuse_models": False},
+    ),
+    Assumption(
+        "reads_at_once",
+        "a load reads the whole file, results read nothing more",
+        "reading the next files ahead",
+        models.reads_at_once,
+        {"io.read_ahead": 0},
+    ),
+    Assumption(
+        "lets_file_go",
+        "a file is closed once it is loaded",
+        "copies of inputs are deleted, outputs beside inputs renamed",
+        models.lets_the_file_go,
+        {"io.stage_inputs": False},
+    ),
+    Assumption(
+        "shares_file",
+        "a file loads while somebody reads it",
+        "reading the next files ahead",
+        models.shares_the_file,
+        {"io.read_ahead": 0},
+    ),
+    Assumption(
+        "lets_python_run",
+        "other threads run while a file is loaded",
+        "threads as workers",
+        threads.lets_python_run,
+        apart="faster",
+    ),
+    Assumption(
+        "models_independent",
+        "models on different threads answer as each would alone",
+        "threads as workers",
+        threads.two_models,
+        apart="needed",
+        seats=2,
+    ),
+    Assumption(
+        "models_parallel",
+        "files on different threads load beside each other",
+        "threads as workers",
+        threads.grows,
+        apart="faster",
+        seats=2,
+    ),
+    Assumption(
+        "seat_per_process",
+        "one licence seat is enough for all models of a process",
+        "licences.max counts processes (licences.scope: process)",
+        models.seats,
+        {"licences.scope": "model"},
+        seats=2,
+        disturbs=True,
+    ),
+    Assumption(
+        "old_handles",
+        "objects of an earlier file are refused after the next load",
+        "a model that holds another file cannot be asked by mistake",
+        models.old_handles,
+        {"reuse_models": False},
+        disturbs=True,
+    ),
+    Assumption(
+        "foreign_calls",
+        "a call from another thread than the model's is refused with status 68",
+        "what a function's own threads are told",
+        threads.foreign_calls,
+        disturbs=True,
+    ),
+    Assumption(
+        "foreign_destroy",
+        "a model cannot be destroyed from another thread, and stays usable",
+        "models that a function leaves behind are destroyed on their own thread only",
+        threads.foreign_destroy,
+        apart="needed",
+        disturbs=True,
+    ),
+)
+
+BY_NAME = {each.name: each for each in ASSUMPTIONS}

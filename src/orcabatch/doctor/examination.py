@@ -1,0 +1,192 @@
+"""Having the checks done, each in a child process with a timeout: a crash and a hang are findings, not an end.
+
+examine(files) ── checks that may be done ──> children (`child`) ──> one Finding for each assumption
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+from orcabatch.console import exit_code_text
+from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption
+from orcabatch.doctor.child import MARK
+from orcabatch.doctor.contact import Verdict
+
+TIMEOUT_S = 120.0
+"""For one check. A large file on a slow share takes longer to load: there, `--timeout`."""
+_LEAVES_S = 10.0
+_WORDS = 300
+COMMAND = [sys.executable, "-P", "-c", "from orcabatch.doctor.child import main; main()"]
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is to be examined, and how far it may go.
+
+    Attributes:
+        files: the user's files; the first is asked.
+        orcaflex: real or simulated.
+        seats: licence seats that may be held at once.
+        everything: also what could disturb the DLL or colleagues.
+        timeout_s: for one check.
+    """
+
+    files: tuple[Path, ...]
+    orcaflex: str = "real"
+    seats: int = 1
+    everything: bool = False
+    timeout_s: float = TIMEOUT_S
+
+    def hindrance(self, assumption: Assumption) -> str:
+        """Why its check is not done; empty where it is."""
+        asked = ["--all"] if assumption.disturbs and not self.everything else []
+        asked += [f"--seats {assumption.seats}"] if assumption.seats > self.seats else []
+        return f"not asked: that needs {' '.join(asked)}" if asked else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of one assumption.
+
+    Attributes:
+        name: of the assumption.
+        verdict, said, figures: see `Answer`.
+        seconds: that the check took.
+    """
+
+    name: str
+    verdict: Verdict
+    said: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def examine(asked: Examination, tell: Callable[[str], None] = lambda _: None) -> list[Found]:
+    """One finding for each assumption, in their order. `tell`: hears the name of each check as it begins."""
+    found: dict[str, Found] = {}
+    for names in _sittings(asked):
+        waiting = list(names)
+        while waiting:
+            for each in _child(asked, waiting, tell):
+                found[each.name] = each
+            done = [name for name in waiting if name in found]
+            waiting = [name for name in waiting if name not in found] if done else []
+        if found["file_loads"].verdict is not Verdict.HOLDS:
+            break
+    return [found.get(each.name) or _not_done(asked, each) for each in ASSUMPTIONS]
+
+
+def _sittings(asked: Examination) -> Iterator[list[str]]:
+    """Which checks share a child: those that ask one loaded model, those with own models, each that disturbs."""
+    wanted = [each for each in ASSUMPTIONS if not asked.hindrance(each)]
+    yield [each.name for each in wanted if each.loaded]
+    yield [each.name for each in wanted if not each.loaded and not each.disturbs]
+    yield from ([each.name] for each in wanted if each.disturbs)
+
+
+def _not_done(asked: Examination, assumption: Assumption) -> Found:
+    said = asked.hindrance(assumption) or "not asked: the file does not load"
+    return Found(assumption.name, Verdict.UNTOLD, said)
+
+
+def _child(asked: Examination, names: Sequence[str], tell: Callable[[str], None]) -> Iterator[Found]:
+    """What a child finds until it ends, however it does: the check that it had begun by then is its last."""
+    begun, since = names[0], time.monotonic()
+    with _Child(asked, names) as child:
+        while True:
+            try:
+                said = child.hears(since + asked.timeout_s)
+            except queue.Empty:
+                child.kill()
+                words = f"no answer within {asked.timeout_s:g} s; the process was ended"
+                yield Found(begun, Verdict.BROKEN, words, {"timeout_s": asked.timeout_s}, asked.timeout_s)
+                return
+            if said is None:
+                break
+            if "begins" in said:
+                begun, since = said["begins"], time.monotonic()
+                tell(begun)
+                continue
+            seconds = time.monotonic() - since
+            yield Found(begun, Verdict(said["verdict"]), said["said"], said["figures"], seconds)
+            if begun == names[-1]:
+                return  # all was said; what it cannot tear down is of no use to anybody
+        words, code = child.how_it_ended()
+        yield Found(begun, Verdict.BROKEN, words, {"exit_code": code}, time.monotonic() - since)
+
+
+class _Child:
+    """A child process that was asked; it is gone at the end of the block."""
+
+    def __init__(self, asked: Examination, names: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._words: list[str] = []
+        streams = ((self._process.stdout, self._lines.put), (self._process.stderr, self._words.append))
+        self._readers = [threading.Thread(target=_read, args=each, daemon=True) for each in streams]
+        for reader in self._readers:
+            reader.start()
+        files = [str(file) for file in asked.files]
+        question = {"orcaflex": asked.orcaflex, "files": files, "seats": asked.seats, "names": list(names)}
+        if self._process.stdin is not None:
+            with suppress(OSError):  # it is gone already; how it ended says more
+                self._process.stdin.write(json.dumps(question))
+                self._process.stdin.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEAVES_S)
+        self._process.kill()
+        self._process.wait()
+        for reader in self._readers:
+            reader.join(_LEAVES_S)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def kill(self) -> None:
+        """End it now."""
+        self._process.kill()
+
+    def hears(self, until: float) -> dict[str, Any] | None:
+        """What it says next; None: it is done or gone. Raises queue.Empty once that time is over."""
+        while (line := self._lines.get(timeout=max(0.0, until - time.monotonic()))) is not None:
+            if line.startswith(MARK):
+                said: dict[str, Any] = json.loads(line.removeprefix(MARK))
+                return said
+        return None
+
+    def how_it_ended(self) -> tuple[str, int]:
+        """In words, and the exit code."""
+        code = self._process.wait()
+        self._readers[1].join()
+        last = " ".join(line.strip() for line in self._words if line and line.strip())
+        named = f"exit code {exit_code_text(code)}" if code >= 0 else f"signal {-code}"
+        return f"the process ended in the middle ({named}){f': {last[:_WORDS]}' if last else ''}", code
+
+
+def _read(stream: IO[str], put: Callable[[Any], None]) -> None:
+    with suppress(ValueError):  # closed meanwhile
+        for line in stream:
+            put(line.rstrip("\n"))
+    put(None)
