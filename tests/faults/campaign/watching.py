@@ -16,8 +16,10 @@ from faults.harness import Child, alive
 if TYPE_CHECKING:
     from faults.campaign.faults import Fault
 
-LOOK_S = 0.003
+LOOK_S = 0.005
 """Between two looks at a run. Longer: moments are missed. Shorter: watching takes the CPU that the run needs."""
+PROGRESS_S = 0.25
+"""Between two looks at what moved, which cost more."""
 NO_PROGRESS_S = 60.0
 """A run in which nothing moves for so long hangs."""
 
@@ -28,7 +30,7 @@ class Watch:
     def __init__(self, arena: Arena, child: Child) -> None:
         self._arena, self._child = arena, child
         self._seen: Any = None
-        self._moved_s = time.monotonic()
+        self._moved_s = self._looked_s = time.monotonic()
         self.longest_s = 0.0
 
     def until(self, fault: Fault) -> bool:
@@ -45,8 +47,8 @@ class Watch:
         while alive(self._child.pid):
             if self._stands_still():
                 return self._given_up()
-            time.sleep(0.01)
-        self._stands_still()
+            time.sleep(LOOK_S)
+        self._stands_still(now=True)
         return ""
 
     def _due(self, fault: Fault) -> bool:
@@ -56,14 +58,16 @@ class Watch:
             return sum("outcome" in line for line in heard_of(self._child)) >= fault.count
         return self._arena.loads().total() >= fault.count
 
-    def _stands_still(self) -> bool:
+    def _stands_still(self, *, now: bool = False) -> bool:
+        if not now and time.monotonic() - self._looked_s < PROGRESS_S:
+            return False
+        self._looked_s = time.monotonic()
         files = (self._child.stdout, self._child.stderr, self._arena.folder / "notes" / "calls")
         seen = [path.stat().st_size if path.exists() else 0 for path in files], self._arena.loads().total()
-        now = time.monotonic()
-        self.longest_s = max(self.longest_s, now - self._moved_s)
+        self.longest_s = max(self.longest_s, self._looked_s - self._moved_s)
         if seen != self._seen:
-            self._seen, self._moved_s = seen, now
-        return now - self._moved_s > NO_PROGRESS_S
+            self._seen, self._moved_s = seen, self._looked_s
+        return self._looked_s - self._moved_s > NO_PROGRESS_S
 
     def _given_up(self) -> str:
         tree = [described(process) for process in workers(self._child.pid)]
