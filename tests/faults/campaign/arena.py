@@ -31,6 +31,7 @@ ROOM_BYTES = 8_000_000
 EVERY = 100
 """So many loads of a file go wrong: all that there are."""
 BALLAST = "ballast"
+VICTIM = "faults.campaign.victim"
 TENSION = "faults.campaign.hostile:tension"
 
 
@@ -69,7 +70,7 @@ class Arena:
         self.killed: set[int] = set()
         self.killed_s = 0.0
 
-    def start(self, executor: str, faults: tuple[Fault, ...]) -> Child:
+    def start(self, executor: str, faults: tuple[Fault, ...], *, entry: str = "run") -> Child:
         """Begin a run that is to meet these faults, or none."""
         self._order(faults)
         (self.folder / "notes" / "report.html").unlink(missing_ok=True)
@@ -78,7 +79,7 @@ class Arena:
             FOLDER: str(self.folder / "notes"),
             "TMPDIR": str(self.places["temporary"]),
         }
-        return self.project.start(**self._job(executor, faults), environ=environ)
+        return self.project.start(**self._job(executor, faults), environ=environ, entry=f"{VICTIM}:{entry}")
 
     def _job(self, executor: str, faults: tuple[Fault, ...]) -> dict[str, Any]:
         """The run as `victim.run` takes it."""
@@ -92,7 +93,7 @@ class Arena:
             performance |= {"threading": {"mode": "hybrid", "max_threads": 4}, "threads_per_process": 2}
         if any(fault.what.timeout for fault in faults):
             performance["timeout"] = TIMEOUT_S
-        job: dict[str, Any] = {"entry": "faults.campaign.victim:run", "notes": str(self.folder / "notes")}
+        job: dict[str, Any] = {"notes": str(self.folder / "notes")}
         job["threads"] = next((int(each.detail) for each in faults if each.kind == "no-threads"), None)
         if self.case.work == "command":
             job["words"] = self._words(performance)

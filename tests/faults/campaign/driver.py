@@ -56,14 +56,16 @@ class Stage:
         return cls(made_template(folder, server))
 
     def expects(self, case: Case) -> Expected:
-        """What a plain loop over the files makes of them: a run without faults on `serial`."""
+        """What a plain loop over the files makes of them; with digitalmodel, a run on `serial` that meets no fault."""
         function = case.work == "function"
         if function not in self.expected:
             undisturbed = Case(-1, "serial", "function" if function else "call", (), "serial")
-            run = self._played(undisturbed)[0]
-            if run.code:
-                raise AssertionError(f"a run without faults ends with {run.code}: {run.said} {run.error}")
-            self.expected[function] = Expected(tuple(sorted(run.statuses)), run.values, run.outputs)
+            with tempfile.TemporaryDirectory(prefix="orcabatch-campaign-loop-") as folder:
+                arena = Arena(Path(folder), self.template, undisturbed)
+                run = observe(arena, "serial", plain_loop=function)
+                if run.code:
+                    raise AssertionError(f"a run without faults ends with {run.code}: {run.said} {run.error}")
+                self.expected[function] = Expected(arena.names, run.values, run.outputs)
         return self.expected[function]
 
     def carry_out(self, case: Case) -> Verdict:
@@ -79,19 +81,17 @@ class Stage:
         with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
             arena = Arena(Path(folder), self.template, case)
             try:
-                harmed = run(arena, case.executor, case.faults)
-                if not case.faults:
-                    return harmed, harmed, ()
+                harmed = observe(arena, case.executor, case.faults)
                 arena.heal()
-                return harmed, run(arena, case.healed_on), tuple(arena.met)
+                return harmed, observe(arena, case.healed_on), tuple(arena.met)
             finally:
                 arena.close()
 
 
-def run(arena: Arena, executor: str, faults: tuple[Fault, ...] = ()) -> Observed:
+def observe(arena: Arena, executor: str, faults: tuple[Fault, ...] = (), *, plain_loop: bool = False) -> Observed:
     """One run to its end, with these faults or none."""
     before = Before(arena)
-    child = arena.start(executor, faults)
+    child = arena.start(executor, faults, entry="plain_loop" if plain_loop else "run")
     watch = Watch(arena, child)
     for fault in faults:
         if fault.what.way is Way.OUTSIDE and inject(fault, arena, child, watch):

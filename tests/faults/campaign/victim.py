@@ -55,6 +55,17 @@ def run(job: dict[str, Any]) -> int:
     return code
 
 
+def plain_loop(job: dict[str, Any]) -> int:
+    """What is expected of a function: its values in a loop over the files, without orcabatch."""
+    from orcabatch import simulated
+
+    OrcFxAPI = simulated.install()  # noqa: N806 - as everybody calls it
+    module, name = job["function"].split(":")
+    function = getattr(importlib.import_module(module), name)
+    say(values={Path(sim).name: plain(function(OrcFxAPI.Model(sim), Path(sim))) for sim in job["source"]})
+    return 0
+
+
 def _command(words: list[str]) -> int:
     from orcabatch.cli import main
 
