@@ -240,6 +240,12 @@ class Case:
         return own or self.any("stops")
 
     @property
+    def hurried(self) -> bool:
+        """Whether so many signals come that the run leaves at once, whatever it has in hand."""
+        signals = [fault.what.details.index(fault.detail) + 1 for fault in self.faults if fault.what.stops]
+        return sum(signals) > 2 or (self.executor == "serial" and sum(signals) > 1)
+
+    @property
     def spared(self) -> frozenset[int]:
         """The files that no fault may cost their results."""
         if any(fault.what.harms is Harms.ANY for fault in self.faults):

@@ -283,7 +283,7 @@ def _clean(case: Case | None, run: Observed) -> Iterator[str]:
         left = getattr(run, what)
         if left:
             yield f"left {what}: {', '.join(left)}"
-    lasting = case is not None and case.any("lasting")
+    lasting = case is not None and (case.any("lasting") or case.hurried)
     if run.threads and not lasting:
         yield f"left threads: {', '.join(run.threads)}"
     if run.models and not (case is not None and (lasting or case.any("workers"))):

@@ -108,6 +108,7 @@ def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
         said["values"] = {each.file.name: plain(each.value) for each in result.outcomes if each.ok}
         said["warnings"] = list(result.warnings)
         said["state"] = result.metrics.get("state")
+    if result is not None and result.metrics:
         with contextlib.suppress(OSError):
             from orcabatch.monitor.report import render_report
 
