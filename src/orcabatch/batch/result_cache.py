@@ -156,6 +156,10 @@ class ResultCache:
             if all((index, name) in self._looked for name in shared.positions)
         }
 
+    def met_all(self) -> bool:
+        """Whether earlier runs kept something for every file, whatever it depended on; reads none of them."""
+        return self.ledger.remembers and len(self._met(self.batches)) == len(self.shared_files)
+
     def known(self, batch: Batch) -> list[FileOutcome] | None:
         """What `look` found for every file of the batch, in the batch's order; None where anything is missing."""
         at = {
@@ -364,16 +368,14 @@ class ResultCache:
             with suppress(Damaged, TypeError):
                 batch.take_hints(checked(decode(kept), dict))
 
-    def met_all(self) -> bool:
-        """Whether earlier runs kept something for every file, whatever it depended on; reads none of them."""
-        return self.ledger.remembers and len(self._met(self.batches)) == len(self.shared_files)
-
     def _met(self, batches: Iterable[Batch]) -> list[Path]:
+        """The files for which one of the batches, or another of its kind, was run before."""
         labels = {batch.name: batch.label for batch in batches}
-        wanted = (
-            (shared.file, {labels[name] for name in shared.positions if name in labels}) for shared in self.shared_files
-        )
-        return [file for file, its in wanted if its and self.ledger.labels(self._place(file)) & its]
+        return [
+            shared.file
+            for shared in self.shared_files
+            if self.ledger.labels(self._place(shared.file)) & {labels.get(name) for name in shared.positions}
+        ]
 
     def _read_fingerprints(self, files: Sequence[Path]) -> None:
         with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
