@@ -24,6 +24,7 @@ from orcabatch.store.ledger import (
     ledger_file,
     network_share,
     open_ledger,
+    rows,
     schema,
 )
 from orcabatch.store.ledger import sqlite_ledger as book_module
@@ -228,7 +229,7 @@ def planted(file, packed):
     """Replace what is packed in every row, with a checksum that is right: anybody can work that out."""
     with sqlite3.connect(file) as connection:
         for key, *words in connection.execute("SELECT key, kind, file, label FROM entries").fetchall():
-            values = (packed, book_module._checksum(key, words, packed), key)
+            values = (packed, rows._checksum(key, words, packed), key)
             connection.execute("UPDATE entries SET payload = ?, checksum = ? WHERE key = ?", values)
     connection.close()
 

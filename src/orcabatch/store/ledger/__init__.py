@@ -1,7 +1,7 @@
 """The ledger: what runs before this one found out, kept in one SQLite file of the user's.
 
     location       where it is (the state folder of the user, never a network share), and how it looks from outside
-    schema         its tables, their version, and how older ones are brought up to date
+    schema         its tables, their version, and how older ones are brought up to date; rows: what one row holds
     interface      what goes in and comes out; `LedgerStore`, what a run asks of one
     sqlite_ledger  `open_ledger`: results, facts and history, checked on reading, bounded in size
     flusher        flushing it to the disk, many commits at a time

@@ -13,13 +13,10 @@ row that is larger than any that is written, or unpacks to more, answers nothing
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from enum import Enum
@@ -31,7 +28,7 @@ from orcabatch.store.ledger import schema
 from orcabatch.store.ledger.flusher import Flusher
 from orcabatch.store.ledger.interface import Entry, FileHistory, NoLedger, Past
 from orcabatch.store.ledger.location import DAMAGED, network_share
-from orcabatch.text import utf8
+from orcabatch.store.ledger.rows import entry_row, history_row, past_of, payload_of, sqlite_values
 
 if TYPE_CHECKING:
     from orcabatch.store.ledger.interface import LedgerStore
@@ -152,7 +149,7 @@ class SqliteLedger:
             row = self._guarded(
                 lambda: self._one("SELECT kind, file, label, payload, checksum FROM entries WHERE key = ?", key)
             )
-        return None if row is None else _checked(key, row)
+        return None if row is None else payload_of(key, row)
 
     def labels(self, file: str) -> frozenset[str]:
         """What was computed for the file at some time."""
@@ -169,7 +166,7 @@ class SqliteLedger:
         )
         with self._guard:
             row = self._guarded(lambda: self._one(query, file, label))
-        return None if row is None else _checked(row[0], row[1:])
+        return None if row is None else payload_of(row[0], row[1:])
 
     def past(self, file: str, labels: Sequence[str]) -> Past | None:
         """What the history tells about the file, for the first of the labels that it knows."""
@@ -179,7 +176,7 @@ class SqliteLedger:
         with self._guard:
             for label in labels:
                 row = self._guarded(partial(self._one, query, file, label))
-                past = None if row is None else _past(row)
+                past = None if row is None else past_of(row)
                 if past is not None:
                     return past
         return None
@@ -381,18 +378,18 @@ class SqliteLedger:
         return self._connection
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
-        with closing(self._cursor().execute(query, _texts(values))) as rows:
+        with closing(self._cursor().execute(query, sqlite_values(values))) as rows:
             row: tuple[Any, ...] | None = rows.fetchone()
             return row
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(self._cursor().execute(query, _texts(values))) as rows:
+        with closing(self._cursor().execute(query, sqlite_values(values))) as rows:
             return list(rows)
 
     def _written(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> bool:
         connection = self._cursor()
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(statement, map(_texts, rows))
+        connection.executemany(statement, map(sqlite_values, rows))
         connection.execute("COMMIT")
         self._flush()
         return True
@@ -400,8 +397,8 @@ class SqliteLedger:
     def _write(self) -> bool:
         now, connection = time.time(), self._cursor()
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_PUT, [_texts(_row(entry, now)) for entry in self._entries.values()])
-        connection.executemany(_ADD, [_texts(_history_row(run, now)) for run in self._runs])
+        connection.executemany(_PUT, [sqlite_values(entry_row(entry, now)) for entry in self._entries.values()])
+        connection.executemany(_ADD, [sqlite_values(history_row(run, now)) for run in self._runs])
         # Written, so nobody holds the file any more.
         connection.execute("COMMIT")
         self._wait_briefly(False)
@@ -479,58 +476,6 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _texts(values: Iterable[Any]) -> tuple[Any, ...]:
-    """The values as SQLite takes them: no half letters, which the name of a file may have."""
-    return tuple(utf8(value).decode() if isinstance(value, str) else value for value in values)
-
-
-def _row(entry: Entry, now: float) -> tuple[Any, ...]:
-    packed = zlib.compress(entry.payload, 1)
-    digest = _checksum(entry.key, (entry.kind, entry.file, entry.label), packed)
-    return (entry.key, entry.kind, entry.file, entry.label, now, packed, digest)
-
-
-def _history_row(run: FileHistory, now: float) -> tuple[Any, ...]:
-    return (run.file, run.label, now, run.size_bytes, run.seconds, run.memory_factor)
-
-
-def _checked(key: bytes, row: tuple[Any, ...]) -> bytes | None:
-    """The payload of a row that is what was written."""
-    *words, packed, checksum = row
-    if not isinstance(packed, bytes) or not isinstance(key, bytes) or _checksum(key, words, packed) != checksum:
-        return None
-    return _unpacked(packed)
-
-
-def _unpacked(packed: bytes) -> bytes | None:
-    """What was packed; None where it is nothing that was, or larger than a row's content ever is."""
-    unpacking = zlib.decompressobj()
-    try:
-        # One byte more than allowed is enough to know: a few bytes can unpack to gigabytes.
-        payload = unpacking.decompress(packed, schema.ROW_BYTES + 1)
-    except zlib.error:
-        return None
-    return payload if unpacking.eof and not unpacking.unused_data and len(payload) <= schema.ROW_BYTES else None
-
-
-def _checksum(key: bytes, words: Sequence[Any], packed: bytes) -> bytes:
-    digest = hashlib.blake2b(key, digest_size=16)
-    # A file's name on Linux need not be text.
-    digest.update(utf8("\0".join(map(str, words))))
-    digest.update(packed)
-    return digest.digest()
-
-
-def _past(row: tuple[Any, ...]) -> Past | None:
-    """The history as it can be used; None where its numbers make no sense."""
-    seconds, least, factor, size, runs = row
-    numbers = (seconds, least, size, runs)
-    if not all(isinstance(number, int | float) and math.isfinite(number) and number >= 0 for number in numbers):
-        return None
-    known = isinstance(factor, int | float) and math.isfinite(factor) and factor > 0
-    return Past(float(seconds), float(least), float(factor) if known else None, int(size), int(runs))
 
 
 def _trouble(error: BaseException) -> _Trouble:

@@ -1,0 +1,76 @@
+"""What a row of the ledger is: content packed, with a checksum over all that it says, and how it is read back.
+
+    Entry ── entry_row ──> (key, kind, file, label, at, packed, checksum) ── payload_of ──> payload, or None
+
+Anybody may have written a row: one that is not what was written, or that unpacks to more than a row ever holds, is no
+answer. Does not cover which rows there are (`orcabatch.store.ledger.schema`), nor when they are written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.store.ledger import schema
+from orcabatch.store.ledger.interface import Past
+from orcabatch.text import utf8
+
+if TYPE_CHECKING:
+    from orcabatch.store.ledger.interface import Entry, FileHistory
+
+
+def entry_row(entry: Entry, now: float) -> tuple[Any, ...]:
+    """The row of an entry that is written now, seconds since 1970."""
+    packed = zlib.compress(entry.payload, 1)
+    digest = _checksum(entry.key, (entry.kind, entry.file, entry.label), packed)
+    return (entry.key, entry.kind, entry.file, entry.label, now, packed, digest)
+
+
+def history_row(run: FileHistory, now: float) -> tuple[Any, ...]:
+    """What the history is told of a run."""
+    return (run.file, run.label, now, run.size_bytes, run.seconds, run.memory_factor)
+
+
+def sqlite_values(values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values as SQLite takes them: no half letters, which the name of a file may have."""
+    return tuple(utf8(value).decode() if isinstance(value, str) else value for value in values)
+
+
+def payload_of(key: bytes, row: tuple[Any, ...]) -> bytes | None:
+    """The payload of a row that is what was written."""
+    *words, packed, checksum = row
+    if not isinstance(packed, bytes) or not isinstance(key, bytes) or _checksum(key, words, packed) != checksum:
+        return None
+    return _unpacked(packed)
+
+
+def past_of(row: tuple[Any, ...]) -> Past | None:
+    """The history as it can be used; None where its numbers make no sense."""
+    seconds, least, factor, size, runs = row
+    numbers = (seconds, least, size, runs)
+    if not all(isinstance(number, int | float) and math.isfinite(number) and number >= 0 for number in numbers):
+        return None
+    known = isinstance(factor, int | float) and math.isfinite(factor) and factor > 0
+    return Past(float(seconds), float(least), float(factor) if known else None, int(size), int(runs))
+
+
+def _unpacked(packed: bytes) -> bytes | None:
+    """What was packed; None where it is nothing that was, or larger than a row's content ever is."""
+    unpacking = zlib.decompressobj()
+    try:
+        # One byte more than allowed is enough to know: a few bytes can unpack to gigabytes.
+        payload = unpacking.decompress(packed, schema.ROW_BYTES + 1)
+    except zlib.error:
+        return None
+    return payload if unpacking.eof and not unpacking.unused_data and len(payload) <= schema.ROW_BYTES else None
+
+
+def _checksum(key: bytes, words: Sequence[Any], packed: bytes) -> bytes:
+    digest = hashlib.blake2b(key, digest_size=16)
+    # A file's name on Linux need not be text.
+    digest.update(utf8("\0".join(map(str, words))))
+    digest.update(packed)
+    return digest.digest()
