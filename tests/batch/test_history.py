@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import runpy
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +15,10 @@ import yaml
 
 import orcabatch
 from batch_functions import largest_tension, name_and_tension
-from orcabatch.batch.history import recall
+from orcabatch.batch.history import Ran, by_hand, recall
 from orcabatch.cli import main
 from orcabatch.errors import SourceError
+from orcabatch.host import HostResources
 from orcabatch.plan.history import Learned, Record, learn, tuned_section
 from orcabatch.settings import parse_settings
 from orcabatch.store.values import encode
@@ -114,10 +116,10 @@ def project(tmp_path, orcaflex):
     return tmp_path
 
 
-def test_plan_write_makes_a_new_yaml_that_runs_and_never_touches_the_users(project, capsys, monkeypatch):
+def test_plan_write_makes_the_section_alone_and_never_touches_the_users_yaml(project, capsys, monkeypatch):
     """Before a run there is nothing to write; after it there is; an existing file is never overwritten."""
     monkeypatch.chdir(project)
-    source, target = project / "dm_fsts.yml", project / "dm_fsts_tuned.yml"
+    source, target = project / "dm_fsts.yml", project / "tuned.yml"
     before = source.read_bytes()
     words = ["plan", str(source), "--orcaflex", "simulated", "--write", str(target)]
     assert main(words) == 2
@@ -126,20 +128,46 @@ def test_plan_write_makes_a_new_yaml_that_runs_and_never_touches_the_users(proje
     capsys.readouterr()
     assert main(words) == 0
     assert "learned from 5 files" in " ".join(capsys.readouterr().out.split())
-    assert "read_ahead" in yaml.safe_load(target.read_text(encoding="utf-8"))["performance"]["io"]
-    assert main(["run", str(target), "--orcaflex", "simulated", "--quiet"]) == 0
+    section = yaml.safe_load(target.read_text(encoding="utf-8"))
+    assert list(section) == ["performance"]
+    assert "read_ahead" in section["performance"]["io"]
+    assert main(["run", str(source), str(section), "--orcaflex", "simulated", "--quiet"]) == 0
     assert main(words) == 2
     assert source.read_bytes() == before
 
 
-def test_plan_write_refuses_the_users_own_file_and_another_folder(project):
+def test_plan_write_refuses_a_file_that_is_there_and_several_yamls(project):
     """Said before anything is written."""
     from orcabatch.cli.plan import _only
 
     source = project / "dm_fsts.yml"
-    for target in (source, project / "elsewhere" / "new.yml"):
+    for files, target in (([source], source), ([source, source], project / "new.yml")):
         with pytest.raises(SourceError):
-            _only([source], target)
+            _only(files, target)
+
+
+def test_a_run_whose_limits_were_set_by_hand_teaches_seconds_but_no_counts(orcaflex, sims):
+    """Two at once because somebody wrote so is nothing that was found out; nor are his workers."""
+    assert run(sims, performance={"threading": {"max_threads": 2}, "executor": "threads"}).ok
+    taught = " ".join(learned_notes(plan(sims)))
+    assert taught.startswith(f"learned from {len(sims)} files")
+    assert "ended with" not in taught
+    assert run(sims).ok
+    assert "the last run ended with" in " ".join(learned_notes(plan(sims)))
+
+
+def test_counts_that_a_written_limit_did_not_hold_are_learned():
+    """Somebody wrote 40 and the run found 6; where it stayed at a limit that was written, it found nothing."""
+    ran = Ran([], [(0.0, 6, "start")], 10.0, "threads", by_hand=frozenset({1, 40}))
+    assert ran.limit == 6
+    assert replace(ran, limits=[(0.0, 40, "start")]).limit is None
+    here = HostResources(64, 256 * 10**9)
+    wrote = orcabatch.plan_batch(["a.sim"] * 60, postprocess=largest_tension, host=here, performance=HAND)
+    assert by_hand(wrote) == (frozenset({1, 9}), True)
+    assert by_hand(orcabatch.plan_batch(["a.sim"], postprocess=largest_tension, host=here)) == (frozenset(), False)
+
+
+HAND = {"executor": "threads", "threading": {"max_threads": 9}}
 
 
 COLUMNS = {"files": "a.sim", "sizes": np.array([9]), "seconds": np.array([1.0]), "factors": np.array([1.5])}

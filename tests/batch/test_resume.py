@@ -503,9 +503,16 @@ def test_the_plan_says_what_will_be_skipped(orcaflex, project):
     batch(project)
     assert len(plan().skipped) == 6
     assert "skipped: 6 (unchanged since an earlier run)" in plan().to_text()
+    assert plan().again == ()
     sim = sorted((project / "sims").glob("*.sim"))[-1]
     os.utime(sim)
-    assert len(plan().skipped) == 5
+    changed = plan()
+    assert len(changed.skipped) == 5
+    (again,) = changed.again
+    assert again.startswith(f"{sim.name}: ")
+    assert f"again: {again}" in changed.to_text(1000)
+    assert f"writes: {project / 'results' / 'fsts'}: summary " in changed.to_text(1000)
+    assert "time series tension, vessel of each of 6 files" in changed.to_text(1000)
     assert set(loads().values()) == {1}
 
 

@@ -357,6 +357,28 @@ def test_the_table_fits_its_width_and_says_what_bound(width: int) -> None:
     flat = re.sub(r"\s+", " ", text)
     assert "medium: 30 at once, bound by optimization.thread_allocation.medium = 30." in flat
     assert "memory: 205 GB may be filled" in flat
+    asked, _, decided = flat.partition("How that was decided:")
+    assert "at once: 4 to begin with, more while that pays, at most 45 (limit: threading.max_threads = 45)" in asked
+    assert "medium: 30" in decided
+
+
+def test_how_many_at_once_is_one_number_to_begin_with_and_one_at_most() -> None:
+    """Static: one for all; where memory decides by prediction, what it may turn out to be as well."""
+    static = plan(files(60), {"threading": {"mode": "static"}}).to_text(200)
+    assert "at once: 45 all along (limit: optimization.thread_allocation.small = 45)" in static
+    tight = plan(files(0, 0, 60), host=HostResources(64, 8 * 10**9)).to_text(1000)
+    assert re.search(r"at most \d+ \(limit: .*\), or 15 where they take less memory than predicted", tight)
+
+
+def test_what_is_written_where_and_done_again_stands_before_how_it_was_decided() -> None:
+    """Beside what is suspicious; also in a notebook, where the rest is folded."""
+    made = replace(plan(files(3)), writes=("/out: summary dyn",), again=("a.sim: its code changed",))
+    text = made.to_text(200)
+    assert (
+        text.index("again: a.sim: its code changed") < text.index("writes: /out: summary dyn") < text.index("How that")
+    )
+    html = made._repr_html_()
+    assert html.index("writes: /out") < html.index("<details><summary>How that was decided</summary>")
 
 
 class Balanced(HTMLParser):

@@ -168,6 +168,11 @@ class Batch(ABC):
 
     # --- what is said of it
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """What it will write to its result folder, in words, beside the metrics."""
+        return ()
+
     def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
         """What will be done without a word, as far as that is known before it runs.
 

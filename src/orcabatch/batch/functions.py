@@ -101,6 +101,11 @@ class FunctionBatch(Batch):
         return replace(self, seen=seen, set_up=set_up, caveats=(said,) if unsure else ())
 
     @property
+    def writes(self) -> tuple[str, ...]:
+        """Nothing of its values."""
+        return (f"{self.name}{SUFFIX} where files fail",)
+
+    @property
     def label(self) -> str:
         """The function with its module."""
         return _label(self.postprocess.function)

@@ -25,6 +25,7 @@ from orcabatch.engine.executors import facts_of
 from orcabatch.outcome import Phase, Status
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 from orcabatch.plan.predict import Expectation, History
+from orcabatch.settings import was_set
 from orcabatch.store.ledger import Entry
 from orcabatch.store.values import Damaged, checked, decode, encode
 
@@ -32,9 +33,24 @@ if TYPE_CHECKING:
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.host import HostResources
     from orcabatch.outcome import FileOutcome
+    from orcabatch.plan import BatchPlan
 
 MOST_RECORDS = 2_000
 MOST_READ_AHEAD = 4
+LIMITS_BY_HAND = (
+    "threading.mode",
+    "threading.min_threads",
+    "threading.max_threads",
+    "threading.threads_per_gb",
+    "optimization.thread_allocation.small",
+    "optimization.thread_allocation.medium",
+    "optimization.thread_allocation.large",
+    "process_count",
+    "threads_per_process",
+    "licences.max",
+)
+"""Where one of these is written, a run that ended at its limit found out nothing about how many at once are good."""
+
 ENOUGH_FILES = 4
 """A run of fewer files says nothing about how many at once are good."""
 
@@ -49,6 +65,8 @@ class Ran:
         wall_s: seconds it took.
         executor: what its workers were at the end.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
+        by_hand: counts at which limits held that the user wrote: how many at once are good was not found out there.
+        executor_by_hand: the user said what the workers are.
     """
 
     outcomes: Sequence[FileOutcome]
@@ -56,6 +74,14 @@ class Ran:
     wall_s: float
     executor: str
     processes_save: float = 0.0
+    by_hand: frozenset[int] = frozenset()
+    executor_by_hand: bool = False
+
+    @property
+    def limit(self) -> int | None:
+        """The count of files at once that it found to be good; None where it found none, or was not free to."""
+        held = held_limit(self.limits, self.wall_s)
+        return None if held in self.by_hand else held
 
     @property
     def read_ahead(self) -> int:
@@ -87,6 +113,14 @@ class Nearest:
         return Expectation(seconds, own.memory_factor or kind.memory_factor or self.memory_factor)
 
 
+def by_hand(plan: BatchPlan) -> tuple[frozenset[int], bool]:
+    """The counts at which a limit that the user wrote may have held a run, and whether he wrote its executor."""
+    executor = was_set(plan.settings, "executor")
+    if not any(was_set(plan.settings, key) for key in LIMITS_BY_HAND):
+        return frozenset(), executor
+    return frozenset({plan.limit, plan.ceiling, plan.min_limit, *(tier.limit for tier in plan.tiers)}), executor
+
+
 def recall(cache: ResultCache, host: HostResources) -> Learned:
     """What earlier runs of this kind taught; empty where there were none."""
     payload = cache.ledger.get(_key(cache, host)) if cache.ledger.remembers else None
@@ -108,8 +142,8 @@ def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:
     telling = len(records) >= ENOUGH_FILES and not facts_of(ran.executor).elsewhere  # its counts may be other machines'
     content = {
         "records": _columns(kept[-MOST_RECORDS:]),
-        "limit": (held_limit(ran.limits, ran.wall_s) if telling else None) or before.limit,
-        "executor": ran.executor if telling else before.executor,
+        "limit": (ran.limit if telling else None) or before.limit,
+        "executor": before.executor if ran.executor_by_hand or not telling else ran.executor,
         "processes_save": ran.processes_save if telling else before.processes_save,
         "read_ahead": ran.read_ahead if telling else before.read_ahead,
     }

@@ -138,8 +138,17 @@ class ResultCache:
 
     # --- before the run
 
-    def look(self) -> dict[int, str]:
-        """Why files need not be done, by index: those that are known for every batch that wants them."""
+    def again(self) -> tuple[str, ...]:
+        """Which files that had results will be done again, and why, where `look` was asked for reasons."""
+        said = tuple(f"{shortened_list(names)}: {reason}" for reason, names in self._again.items())
+        self._again.clear()
+        return said
+
+    def look(self, *, why: bool = False) -> dict[int, str]:
+        """Why files need not be done, by index: those that are known for every batch that wants them.
+
+        With `why` the reasons are found out for which others will be done again.
+        """
         self._take_known()
         for batch in self.batches:
             for caveat in batch.caveats if self._may(batch) else ():
@@ -149,7 +158,7 @@ class ResultCache:
             open_batches = [batch for batch in self.batches if not batch.known]
             self._read_fingerprints(self._met(open_batches))
             for batch in open_batches:
-                self._look_at(batch)
+                self._look_at(batch, why=why)
         return {
             index: UNCHANGED
             for index, shared in enumerate(self.shared_files)
@@ -381,7 +390,7 @@ class ResultCache:
         with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
             self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
 
-    def _look_at(self, batch: Batch) -> None:
+    def _look_at(self, batch: Batch, *, why: bool) -> None:
         """Ask for every file as the job would, on a copy of the batch, until nothing new is learnt."""
         trial = copy.copy(batch)
         at = {
@@ -393,20 +402,23 @@ class ResultCache:
         while ready := [position for position in waiting if trial.ready(position)]:
             for position in ready:
                 del waiting[position]
-                self._try(trial, position, at)
+                if not self._try(trial, position, at) and why:
+                    self._note_why(at[position], trial)
 
-    def _try(self, trial: Batch, position: int, at: Mapping[int, int]) -> None:
+    def _try(self, trial: Batch, position: int, at: Mapping[int, int]) -> bool:
+        """Look for the file's result, and have the batch learn from it; returns whether it is there."""
         index = at[position]
         key = self._key(index, trial)
         known = None if key is None or not self._may(trial) else self._stored(index, trial, key)
         if known is None:
             for subject, content in self.facts(index, trial.name):
                 trial.noted(position, subject, content)
-            return
+            return False
         self._looked[index, trial.name] = known
         trial.payload(position)  # it is done as it would be now
         for other in trial.finished(position, known.outcome):
             self._looked.pop((at[other], trial.name), None)
+        return True
 
     def _stored(self, index: int, batch: Batch, key: bytes) -> Known | None:
         """The result under the key, if it can be read and its output files stand as they were written."""

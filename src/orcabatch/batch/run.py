@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.batch.account import Said, in_own_order, write_account
 from orcabatch.batch.careful import careful
 from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
-from orcabatch.batch.history import Nearest, Ran, keep, recall
+from orcabatch.batch.history import Nearest, Ran, by_hand, keep, recall
 from orcabatch.batch.job import BatchJob
 from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.batch.result_cache import NO_BINDING, ResultCache, result_cache
@@ -96,12 +96,23 @@ def planned(
             here,
             batches=[tuple(shared.positions) for shared in wanted],
             history=Nearest(cache, learned, request.memory_factor),
-            skipped=cache.look(),
+            skipped=cache.look(why=request.planning),
             learned=learned,
             deciders=request.deciders,
         )
         notices = cache.notices()
-    return replace(plan, notes=(*request.notes, *plan.notes), notices=notices), cache
+        again = cache.again()
+    writes = tuple(_writes(batch) for batch in request.batches) if request.planning else ()
+    notes = (*request.notes, *plan.notes)
+    return replace(plan, notes=notes, notices=notices, writes=writes, again=again), cache
+
+
+def _writes(batch: Batch) -> str:
+    """What a batch will write where."""
+    if batch.result_folder is None:
+        return "nothing; values are handed over in memory (`result.table()`, `result.save`)"
+    what = ", ".join(batch.writes)
+    return f"{batch.result_folder}: {what}" if what else str(batch.result_folder)
 
 
 def learned_for(request: Request, host: HostResources) -> Learned:
@@ -452,6 +463,7 @@ class Run:
             self.monitor.wall_s,
             state.executor or self.plan.executor,
             state.processes_save,
+            *by_hand(self.plan),
         )
 
 

@@ -1,28 +1,28 @@
-"""`orcabatch plan FILE.yml ... [--write NEW.yml]`: what `run` would do, and why."""
+"""`orcabatch plan FILE.yml ... [--write SECTION.yml]`: what `run` would do, and why."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from orcabatch.batch.named_files import SIM
 from orcabatch.batch.run import plan_of
 from orcabatch.cli.run import request_of, understood
 from orcabatch.errors import SourceError
-from orcabatch.store.paths import place_of
 from orcabatch.text import utf8
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
 
 HEAD = (
-    "# Written by `orcabatch plan --write` from {source}, with what earlier runs taught on this host:\n{said}"
-    "# Comments of the original are not in here.\n"
+    "# Written by `orcabatch plan --write` for {source}, with what earlier runs taught on this host:\n{said}"
+    "# It takes the place of the section `performance:` there.\n"
 )
 
 
 def main(words: list[str]) -> int:
-    """Print the plan; runs nothing, and writes nothing but the YAML that `--write` names."""
+    """Print the plan; runs nothing, and writes nothing but the section that `--write` names."""
     arguments, files, overrides = understood("plan", words)
     request = request_of(files, arguments, overrides)
     plan = plan_of(request)
@@ -33,10 +33,10 @@ def main(words: list[str]) -> int:
 
 
 def write_tuned(files: list[Path], target: Path, request: Request) -> str:
-    """Write the YAML anew with what was learned; says what changed.
+    """Write the `performance:` section with what was learned; says what changed. The YAML stays as it is.
 
     Raises:
-        SourceError: the target exists or lies elsewhere, several YAMLs are named, or nothing was learned.
+        SourceError: the target exists, several YAMLs are named, or nothing was learned.
     """
     import yaml
 
@@ -49,11 +49,13 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
     learned = learned_for(request, ResourceManager().measure())
     if not learned.records:
         raise SourceError(f"nothing was learned yet of {source.name} on this host: run it once, then write its plan")
-    content: dict[str, Any] = yaml.safe_load(source.read_text(encoding="utf-8"))
+    is_yaml = source.is_file() and source.suffix.lower() != SIM
+    content = (yaml.safe_load(source.read_text(encoding="utf-8")) if is_yaml else None) or {}
     section, said = tuned_section(content.get("performance"), request.settings, learned)
-    content["performance"] = section
     lines = "".join(f"#   {line}\n" for line in said or ["nothing that the YAML does not say already"])
-    text = HEAD.format(source=source.name, said=lines) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text = HEAD.format(source=source.name, said=lines) + yaml.safe_dump(
+        {"performance": section}, sort_keys=False, allow_unicode=True
+    )
     write_bytes(target, utf8(text))
     return "\n".join([f"written: {target.absolute()}", *(f"- {line}" for line in said)])
 
@@ -61,13 +63,7 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
 def _only(files: list[Path], target: Path) -> Path:
     """The one YAML to start from."""
     if len(files) != 1:
-        raise SourceError("name one YAML file with --write: each gets a file of its own")
-    source = files[0]
+        raise SourceError("name one YAML file with --write: each gets a section of its own")
     if target.exists():
         raise SourceError(f"{target} exists already, and --write never changes a file: name a new one")
-    if place_of(target.parent) != place_of(source.parent):
-        raise SourceError(
-            f"{target} must lie beside {source.name}, whose folders may be given relative to it: "
-            f"--write {source.with_stem(f'{source.stem}_tuned')}"
-        )
-    return source
+    return files[0]

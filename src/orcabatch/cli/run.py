@@ -150,7 +150,9 @@ def options_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--quiet", action="store_true", help=quiet)
         parser.add_argument("--verbose", action="store_true", help="show what digitalmodel prints and logs")
     if command == "plan":
-        parser.add_argument("--write", type=Path, metavar="YML", help="write the YAML anew, with what was learned")
+        parser.add_argument(
+            "--write", type=Path, metavar="YML", help="write the section performance: with what was learned"
+        )
     return parser
 
 

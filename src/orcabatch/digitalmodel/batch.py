@@ -42,7 +42,7 @@ from orcabatch.digitalmodel.notices import (
     notices_of_run,
 )
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.outputs import visits_files, writes_series
+from orcabatch.digitalmodel.outputs import visits_files, writes, writes_series
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult
 from orcabatch.digitalmodel.preconditions import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
@@ -331,6 +331,11 @@ class DigitalModelBatch(Batch):
     def written(self, value: FileResult) -> tuple[Path, ...]:
         """The files that belong to a file's result."""
         return tuple(path for _, path in value.outputs)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Its summaries, series and other outputs."""
+        return tuple(writes(self._cfg, len(self.files)))
 
     @property
     def tables(self) -> tuple[Path, ...]:

@@ -25,6 +25,15 @@ SETTINGS_OF = {
 DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
 """The flags that make digitalmodel visit the files."""
 
+_WRITTEN = {
+    "summary": "summary {labels}",
+    "linked_statistics": "linked statistics {labels}",
+    "time_series": "time series {labels} of each of {files} files",
+    "RangeGraph": "range graphs",
+    "cummulative_histograms": "cumulative histograms",
+    "visualization": "views",
+}
+
 
 def writes_series(cfg: Mapping[str, Any]) -> bool:
     """Whether digitalmodel writes time series for this configuration."""
@@ -62,3 +71,12 @@ def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:
 def labels(cfg: Mapping[str, Any], settings: str) -> frozenset[str]:
     """The labels of all columns of a settings section."""
     return frozenset(str(column.get("Label")) for column in columns(cfg, settings))
+
+
+def writes(cfg: Mapping[str, Any], files: int) -> Iterator[str]:
+    """What a configuration asks digitalmodel to write, in words."""
+    for output, words in _WRITTEN.items():
+        if not is_asked(cfg, output):
+            continue
+        named = [str(group.get("Label")) for group in groups(cfg, SETTINGS_OF[output])] if output in SETTINGS_OF else []
+        yield words.format(labels=", ".join(named) or "without groups", files=files)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orcabatch.plan.tiers import PlannedFile, Tier
 
 _TIER_HEAD = ("tier", "files", "size", "count", "at once", "advised")
+DECIDED = "How that was decided:"
 _NARROWEST = 40
 _FIRST_FILES = 5
 
@@ -57,6 +58,8 @@ class BatchPlan:
         advising: the rules of thumb that bind nothing here, each with its number and whether it was written.
         notes: what the engineer should know before starting.
         notices: what will be done with the results without a word, as far as is known.
+        writes: what will be written where, a line for each batch; of a batch that is only planned.
+        again: which files that had results will be done again, and why; of a batch that is only planned.
         host, settings: what the plan was made for and from.
     """
 
@@ -82,6 +85,8 @@ class BatchPlan:
     host: HostResources
     settings: Settings = field(default_factory=Settings)
     notices: tuple[Notice, ...] = ()
+    writes: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
     @property
     def skipped(self) -> tuple[PlannedFile, ...]:
@@ -105,17 +110,21 @@ class BatchPlan:
 
 
 def plan_text(plan: BatchPlan, width: int) -> str:
-    """The plan for a terminal of that many columns; nothing is wider, but for a file name that cannot be broken."""
+    """The plan for a terminal of that many columns; nothing is wider, but for a file name that cannot be broken.
+
+    First what a person asks, then what is suspicious, then how the numbers came about.
+    """
     width = max(_NARROWEST, width)
     lines = [_wrap(line, width) for line in _summary(plan)]
     lines += [_wrap(f"! {notice}", width) for notice in plan.notices]
+    lines += [_wrap(f"- {note}", width) for note in plan.notes]
+    lines += ["", DECIDED, *(_wrap(line, width) for line in _details(plan))]
     if plan.tiers:
         lines += ["", *_table(_TIER_HEAD, [_tier_row(tier) for tier in plan.tiers], width), ""]
         for tier in plan.tiers:
             lines += [_wrap(f"{tier.name}: {tier.limit} at once, bound by {tier.bound_by}.", width)]
             lines += [_wrap(f"  advice: {tier.advice}.", width)]
     lines += [_wrap(line, width) for line in _named_lines(plan)]
-    lines += [_wrap(f"- {note}", width) for note in plan.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -123,15 +132,16 @@ def plan_html(plan: BatchPlan) -> str:
     """The plan as static HTML: no scripts, no styles of the page touched, everything escaped."""
     head = (*_TIER_HEAD, "bound by", "advice")
     rows = [(*_tier_row(tier), tier.bound_by, tier.advice) for tier in plan.tiers]
-    summary = (*_summary(plan), *_named_lines(plan))
-    parts = [f"<p>{'<br>'.join(escape(line) for line in summary)}</p>", _html_table(head, rows)]
+    parts = [_html_lines(_summary(plan))]
     if plan.notices:
         said = "".join(
             f"<li><strong>{escape(notice.text)}.</strong> {escape(notice.remedy)}.</li>" for notice in plan.notices
         )
-        parts.insert(1, f"<ul>{said}</ul>")
+        parts.append(f"<ul>{said}</ul>")
     if plan.notes:
         parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in plan.notes) + "</ul>")
+    decided = _html_lines((*_details(plan), *_named_lines(plan))) + _html_table(head, rows)
+    parts.append(f"<details><summary>{escape(DECIDED.rstrip(':'))}</summary>{decided}</details>")
     places = {index: place for place, index in enumerate(plan.order, start=1)}
     files = [_file_row(file, places) for file in plan.files]
     table = _html_table(("file", "batch", "size", "tier", "memory", "seconds", "place"), files)
@@ -148,19 +158,29 @@ def plan_dict(plan: BatchPlan) -> dict[str, Any]:
 
 
 def _summary(plan: BatchPlan) -> Iterator[str]:
+    """What a person asks: how much, what again and why, what is written where, how many at once, how long."""
     running = [file for file in plan.files if file.skip is None]
     size = format_size(sum(file.size_bytes for file in running))
     yield f"{len(running)} of {format_count(len(plan.files), 'file')} to run, {size}"
+    yield from _skip_lines(plan.skipped)
+    yield from (f"again: {again}" for again in plan.again)
+    yield from (f"writes: {written}" for written in plan.writes)
+    if running:
+        yield _at_once_line(plan)
+        yield _time_line(plan, running)
+
+
+def _details(plan: BatchPlan) -> Iterator[str]:
+    running = [file for file in plan.files if file.skip is None]
     yield f"{plan.mode} on {plan.executor}: {plan.executor_why}"
     yield _host_line(plan)
     yield f"memory: {format_size(plan.memory_budget_bytes)} may be filled ({_memory_line(running)})"
     memory = plan.settings.memory
     yield f"garbage is collected above {memory.gc_percent:g}% of the memory; the cap is {memory.max_usage_percent:g}%"
     if running:
-        yield from _running_lines(plan, running)
+        yield from _running_lines(plan)
         yield _temporary_line(plan)
         yield _metrics_line(plan)
-    yield from _skip_lines(plan.skipped)
 
 
 def _named_lines(plan: BatchPlan) -> Iterator[str]:
@@ -170,14 +190,20 @@ def _named_lines(plan: BatchPlan) -> Iterator[str]:
         yield f"advice only: {'; '.join(plan.advising)}."
 
 
-def _running_lines(plan: BatchPlan, running: Sequence[PlannedFile]) -> Iterator[str]:
-    at_once = format_count(plan.limit, "file")
-    yield f"at once: {at_once}, bound by {plan.bound_by}; starts with {plan.start_limit}"
+def _at_once_line(plan: BatchPlan) -> str:
+    """One number to begin with, one at most, and what sets it."""
+    if plan.limit == plan.start_limit == plan.ceiling:
+        return f"at once: {plan.limit} all along (limit: {plan.bound_by})"
+    most = f"at most {plan.limit} (limit: {plan.bound_by})"
+    further = f", or {plan.ceiling} where they take less memory than predicted" if plan.ceiling > plan.limit else ""
+    return f"at once: {plan.start_limit} to begin with, more while that pays, {most}{further}"
+
+
+def _running_lines(plan: BatchPlan) -> Iterator[str]:
     if plan.processes:
         yield f"processes: at most {plan.processes}, each with {format_count(plan.threads_per_process, 'file')} at once"
     if plan.native_threads > 1:
         yield f"native threads: up to {plan.native_threads} in each loaded model"
-    yield _time_line(plan, running)
     yield _order_line(plan)
 
 
@@ -238,6 +264,10 @@ def _file_row(file: PlannedFile, places: Mapping[int, int]) -> tuple[str, ...]:
     seconds = "" if file.seconds is None else f"{file.seconds:.1f}"
     sizes = (format_size(file.size_bytes), file.tier, format_size(file.memory_bytes))
     return (str(file.file), ", ".join(file.batches), *sizes, seconds, place)
+
+
+def _html_lines(lines: Iterable[str]) -> str:
+    return f"<p>{'<br>'.join(escape(line) for line in lines)}</p>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
