@@ -34,6 +34,7 @@ from orcabatch.batch.cache_keys import (
     key_of,
     output_print,
 )
+from orcabatch.host.lookout import Lookout
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.orcaflex.sim_files import stands
 from orcabatch.outcome import FileOutcome, Status
@@ -99,6 +100,7 @@ class ResultCache:
     _by_name: dict[str, Batch] = field(init=False)
     _wanted: dict[Path, Mapping[str, int]] = field(init=False)
     _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
+    _lookout: Lookout = field(init=False)
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
     _places: Places = field(default_factory=Places)
     _place_of: dict[Path, str] = field(default_factory=dict)
@@ -110,6 +112,7 @@ class ResultCache:
     _again: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._lookout = Lookout(self._say_silent)
         self._by_name = {batch.name: batch for batch in self.batches}
         self._wanted = {shared.file: shared.positions for shared in self.shared_files}
 
@@ -129,6 +132,7 @@ class ResultCache:
         finally:
             self.ledger.close()
             self.ledger = NoLedger()
+            self._lookout.close()
 
     def say_again(self) -> None:
         """Say which files that had results were done again, and why."""
@@ -245,7 +249,8 @@ class ResultCache:
         """A worker is about to get the file: remember what it looks like now."""
         if self.ledger.remembers:
             self._seen(self.shared_files[index].file)
-            self._begun[index] = stands(self.shared_files[index].file)
+            file = self.shared_files[index].file
+            self._begun[index] = self._lookout.at(file, stands, None)
 
     def changed_by_its_function(self, index: int) -> None:
         """A function changed its own input, and its outcome says so: doing it again would not help."""
@@ -348,9 +353,15 @@ class ResultCache:
             self._place_of[file] = self._places.of(file)
         return self._place_of[file]
 
+    def _say_silent(self, folder: Path) -> None:
+        self.warn(
+            f"{folder} does not answer when its files are looked at: what this run computes from them is not kept for "
+            "the next one. Look whether the share is there."
+        )
+
     def _seen(self, file: Path) -> Fingerprint | None:
         if file not in self._fingerprints:
-            self._fingerprints[file] = fingerprint_of(file)
+            self._fingerprints[file] = self._lookout.at(file, fingerprint_of, None)
         return self._fingerprints[file]
 
     # --- looking
@@ -387,8 +398,11 @@ class ResultCache:
         ]
 
     def _read_fingerprints(self, files: Sequence[Path]) -> None:
-        with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
-            self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
+        try:
+            with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
+                self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
+        except RuntimeError:  # the system gives no thread: one after the other
+            self._fingerprints |= zip(files, map(fingerprint_of, files), strict=True)
 
     def _look_at(self, batch: Batch, *, why: bool) -> None:
         """Ask for every file as the job would, on a copy of the batch, until nothing new is learnt."""
@@ -488,7 +502,7 @@ class ResultCache:
         if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
             self._fingerprints.pop(file, None)
             self._place_of.pop(file, None)
-        if begun is None or begun == stands(file):
+        if begun is None or begun == self._lookout.at(file, stands, None):
             return begun is not None
         if index in self._changes_itself:
             return False

@@ -39,6 +39,7 @@ from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.prefetch import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
+from orcabatch.engine.stragglers import Stragglers
 from orcabatch.engine.waiting import HeldTasks, in_plan_order
 from orcabatch.engine.work_counter import WorkCounter
 from orcabatch.errors import BatchInterrupted, SettingsError
@@ -117,12 +118,13 @@ class Dispatcher:
         self._held_by: str | None = None
         self._left = False
         self._progress = WorkCounter()
+        self._stragglers = Stragglers()
         self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
         self._events: deque[scheduler_messages.Event] = deque()
         self._ready: deque[FileOutcome] = deque()
         self._held_tasks = HeldTasks(job, tasks)
         wanted = options.read_ahead or options.stage_in
-        self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in) if wanted else None
+        self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in, self._say_once) if wanted else None
         self._running: dict[int, task_state.RunningTask] = {}
         self._written_off: set[int] = set()
         self._cancelled: set[int] = set()
@@ -323,6 +325,7 @@ class Dispatcher:
         else:
             self._events.append(task_state.finished_event(self._now(), outcomes))
             self._forget(message.index)
+            self._stragglers = self._stragglers.end(sum(each.busy_s for each in outcomes), run.task.size_bytes)
         if outcomes:
             self._hand_on(outcomes)
 
@@ -588,6 +591,15 @@ class Dispatcher:
         sample = self._progress.fill(self._probe(self._workers.pids))
         self._events.append(scheduler_messages.Sampled(now, sample))
         self._event_log.sampled(now, sample)
+        self._report_stragglers(now)
+
+    def _report_stragglers(self, now: float) -> None:
+        for index, run in self._running.items():
+            took_s = 0.0 if run.started_s is None else now - run.started_s
+            if self._stragglers.is_far_beyond(index, took_s, run.task.size_bytes):
+                self._stragglers = self._stragglers.report(index)
+                text = task_state.far_beyond(run.task, took_s, self._stragglers.longest_s, self._options.timeout_s)
+                self._tell("warning", index, text=text, lasting=True)
 
     # --- small things ---
 
@@ -616,6 +628,9 @@ class Dispatcher:
 
     def _tell(self, kind: str, index: int = -1, **data: object) -> None:
         self._event_log.tell(kind, self._now(), index, **data)
+
+    def _say_once(self, text: str) -> None:
+        self._tell("warning", text=text, lasting=True)
 
     def _warn(self, text: str, index: int = -1, **data: object) -> None:
         _log.info(text)

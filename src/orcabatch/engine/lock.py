@@ -154,7 +154,10 @@ class LockMeter:
             self._log, self._looked_s = LockLog(), self._clock()
             self._log.add(self._looked_s, self._used_s(), None)
             self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="orcabatch-lock", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:  # no thread for it: what CPU was used is known all the same
+                self._thread = None
 
     def end(self) -> None:
         """One who began does not want to know any more."""

@@ -17,11 +17,12 @@ import itertools
 import logging
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,9 @@ TOGETHER_FILES = 64
 """But no more of them than this: each costs an opening, however small it is."""
 LOOK_THROUGH = 4 * TOGETHER_FILES
 """Of the tasks in plan order so many are looked at, those that have started out of turn included."""
+ENDING_S = 2.0
+"""How long the thread may take to end. Shorter: a copy that it is about to make stays. Longer: the end of a run waits
+for a share that is gone."""
 ROOM_FOR_COPIES = 2
 """A file is copied where this many times its size is free: the folder is others' too, and must not be filled."""
 
@@ -72,11 +76,13 @@ class ReadAhead:
     Args:
         depth: how many files to be ahead; small ones count together.
         stage_in: where copies go; None: files are read, not copied.
+        say: told, once, where files are not read ahead and why.
     """
 
-    def __init__(self, depth: int, stage_in: Path | None = None) -> None:
+    def __init__(self, depth: int, stage_in: Path | None = None, say: Callable[[str], None] = _log.warning) -> None:
         self._depth = depth
         self._stage_in = stage_in
+        self._say = say
         self._folder: Path | None = None
         self._order: deque[Task] = deque()
         self._waiting: dict[int, Task] = {}
@@ -115,13 +121,24 @@ class ReadAhead:
 
     def walk(self) -> None:
         """Look at what comes next; starts the thread at the first call that finds something."""
+        if self._closed:
+            return
         wished = {task.index: task for task in self._upcoming()}
         with self._changed:
             self._wished = wished
             self._changed.notify()
         if wished and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="orcabatch-read-ahead", daemon=True)
-            self._thread.start()
+            self._begin()
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._run, name="orcabatch-read-ahead", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._closed = True
+            self._say(f"files are not read ahead: {error}")
+            return
+        self._thread = thread
 
     def close(self) -> None:
         """End the thread and remove all copies."""
@@ -130,7 +147,8 @@ class ReadAhead:
             self._wished = {}
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join()
+            # It may hang in a share that is gone. Nothing of it is needed any more.
+            self._thread.join(ENDING_S)
         if self._folder is not None:
             _remove(self._folder)
 
@@ -156,7 +174,8 @@ class ReadAhead:
                 path = self._fetch(task)
             except _DroppedError:
                 continue
-            except OSError as error:  # the worker will meet it too, and say so; a full disk only means no copy
+            # The worker will meet it too, and say so; a full disk only means no copy.
+            except (OSError, MemoryError) as error:
                 _log.info("%s was not read ahead: %s", task.file, error)
                 path = None
             self._keep(task, path)
@@ -186,6 +205,9 @@ class ReadAhead:
             _DroppedError: it is no longer wished for.
             OSError: it cannot be read.
         """
+        # Opening a named pipe waits for somebody to write to it, who never comes.
+        if not stat.S_ISREG(task.file.stat().st_mode):
+            raise OSError("it is no ordinary file")
         buffer = memoryview(bytearray(PIECE_BYTES))
         with task.file.open("rb", buffering=0) as file:
             if sys.platform == "linux":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,9 @@ def fingerprint(path: str | os.PathLike[str]) -> Fingerprint:
         OSError: the file is missing or cannot be read.
     """
     file = Path(path).absolute()
+    # Opening a named pipe waits for somebody to write to it, who never comes.
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(f"{file} is no ordinary file")
     with file.open("rb") as stream:
         status = os.fstat(stream.fileno())
         digest = hashlib.blake2b(str(status.st_size).encode(), digest_size=16)

@@ -143,15 +143,23 @@ class Sampler:
         self._before: tuple[float, ProcessTotals] = (clock(), readers.processes())
         self._thread = threading.Thread(target=self._watch, name="orcabatch-monitor", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self) -> str:
+        """Begin. Returns why there will be one reading only, at the end; empty: there will be all."""
         METER.begin()
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            return str(error)
+        return ""
 
     def stop(self) -> None:
         """Take a last reading and end the thread."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is None:
+            self._read_host()
+            self._read()
+        else:
+            self._thread.join()
         METER.end()
 
     def lock_between(self, begin_s: float, end_s: float) -> LockUse:

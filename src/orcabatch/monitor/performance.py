@@ -14,6 +14,7 @@ Does not cover the sampling thread (`orcabatch.host.sampler`), how the verdict i
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,8 @@ from orcabatch.settings import Monitoring
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent, Task
+
+_log = logging.getLogger(__name__)
 
 SERIES = ("file_processing_times", "memory_usage", "cpu_utilization", "io_wait_time", "thread_efficiency")
 
@@ -112,7 +115,9 @@ class PerformanceMonitor:
         if self._enabled:
             self._probes = self._probes or HostReaders()
             self._sampler = Sampler(self._probes, self._interval_s, self._add_reading, self._now)
-            self._sampler.start()
+            if why := self._sampler.start():
+                self.state.warnings.append(f"CPU, memory and I/O are read once, at the end of the run: {why}.")
+                _log.warning("%s", self.state.warnings[-1])
         return self
 
     def stop(self) -> None:

@@ -84,6 +84,8 @@ class _Pool:
         starter.start()
         starter.join()
         if refused:
+            # The pool keeps what it had no thread for: the next thread that is free would live it, and never end.
+            session.end()
             raise refused[0]
 
     def retire(self) -> None:

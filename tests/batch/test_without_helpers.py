@@ -1,0 +1,87 @@
+"""Helpers are no workers: where the system gives them no thread, or they hang, the run does without."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import orcabatch
+from batch_functions import largest_tension
+from orcabatch.batch import result_cache
+from orcabatch.host import lookout
+from orcabatch.outcome import Cause
+
+HELPERS = ("read-ahead", "monitor", "lock", "lock-told", "ledger", "lookout", "look", "parent")
+
+
+def run(sims: list[Path], executor: str, **more: Any) -> Any:
+    performance = {"executor": executor, "process_count": 1, **more}
+    return orcabatch.run_batch(
+        sims, postprocess=largest_tension, version="1", orcaflex="simulated", progress=False, performance=performance
+    )
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_without_threads_for_helpers_everything_is_done(
+    executor: str, sims: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of threads, reading ahead, sampling, the lock's meter, the ledger's flushes: a run has its values."""
+    refused: list[str] = []
+    original = threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        if self.name.startswith("orcabatch-") and self.name.removeprefix("orcabatch-") in HELPERS:
+            refused.append(self.name)
+            raise RuntimeError("can't start new thread")
+        original(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    result = run(sims, executor)
+    assert result.ok
+    assert {f"orcabatch-{name}" for name in ("read-ahead", "monitor", "lock", "ledger", "lookout")} <= set(refused)
+    assert sum("files are not read ahead" in text for text in result.warnings) == 1
+    assert result.metrics["samples"]
+    again = run(sims, executor)
+    assert [outcome.status.value for outcome in again.outcomes] == ["skipped"] * len(sims)
+
+
+def test_a_share_that_is_gone_does_not_hold_up_the_run(sims: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where looking at a file hangs, the others are done, nothing of its folder is kept, and that is said once."""
+    monkeypatch.setattr(lookout, "SILENT_S", 0.1)
+    back, original = threading.Event(), result_cache.stands
+
+    def hangs(file: Path) -> Any:
+        back.wait()
+        return original(file)
+
+    monkeypatch.setattr(result_cache, "stands", hangs)
+    before = set(threading.enumerate())
+    result = run(sims, "threads")
+    back.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert result.ok
+    assert sum("does not answer" in text for text in result.warnings) == 1
+    monkeypatch.setattr(result_cache, "stands", original)
+    assert [outcome.status.value for outcome in run(sims, "threads").outcomes] == ["ok"] * len(sims)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders")
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_a_named_pipe_costs_itself(executor: str, sims: list[Path], tmp_path: Path) -> None:
+    """In the place of a file, read ahead, fingerprinted and loaded: with `timeout` the others are done."""
+    pipe = tmp_path / "pipe.sim"
+    os.mkfifo(pipe)
+    before = set(threading.enumerate())
+    result = run([*sims[:2], pipe], executor, timeout=2)
+    if left := set(threading.enumerate()) - before:
+        os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))  # whoever waits for a writer waits no longer
+        for thread in left:
+            thread.join()
+    assert [outcome.file.name for outcome in result.failed] == ["pipe.sim"]
+    assert result.failed[0].cause in {Cause.TIMEOUT, Cause.INPUT}
