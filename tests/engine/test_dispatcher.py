@@ -248,6 +248,20 @@ def test_the_probe_is_asked_and_told_what_is_done() -> None:
     assert [sample["work"] for sample in samples][:3] == [0, 100, 200]
 
 
+@pytest.mark.parametrize("reason", [OSError(24, "Too many open files"), MemoryError()])
+def test_a_run_goes_on_where_nothing_can_be_measured(reason: Exception) -> None:
+    """A process that is short of descriptors or memory has one sample less, which is said; no file is lost."""
+
+    def probe(_: tuple[int, ...]) -> Sample:
+        raise reason
+
+    seen: list[RunEvent] = []
+    options = EngineOptions(executor="serial", sample_interval_s=1e-9)
+    outcomes = list(run(tasks(3), FakeJob(), options=options, limits=LIMITS, probe=probe, listener=seen.append))
+    assert all(outcome.ok for outcome in outcomes)
+    assert any("cannot be read" in str(event.data.get("text")) for event in seen if event.kind == "warning")
+
+
 def test_the_recorder_gets_what_the_scheduler_was_told() -> None:
     """Every event and its instructions are recorded, so that a run can be replayed."""
     steps: list[tuple[Any, Any]] = []

@@ -78,3 +78,25 @@ def test_what_a_process_used_counts_though_it_ended_before_the_sample(interval_s
     spans = [after - before for before, after in itertools.pairwise(times)]
     counted = sum(span * sum(reading.cpus_used) for span, reading in zip(spans, readings, strict=True))
     assert counted >= 0.9 * used_s >= 0.18
+
+
+def test_a_reading_that_fails_is_left_out() -> None:
+    """Out of descriptors for a moment: the thread goes on, and its last reading is there."""
+    own, readings, fails, enough = OwnProcesses(), [], itertools.cycle([True, False]), threading.Event()
+
+    def processes() -> ProcessTotals:
+        if started and next(fails):
+            enough.set()
+            raise OSError(24, "Too many open files")
+        return own()
+
+    started = False
+    sampler = Sampler(HostReaders(processes=processes), 0.01, readings.append, time.perf_counter)
+    started = True
+    sampler.start()
+    assert enough.wait(60)
+    while not readings:
+        time.sleep(0.001)
+    sampler.stop()
+    assert not any(thread.name == "orcabatch-monitor" for thread in threading.enumerate())
+    assert readings

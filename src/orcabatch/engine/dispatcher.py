@@ -588,7 +588,13 @@ class Dispatcher:
             return
         # Counted from now: samples that a busy dispatcher missed are not made up for.
         self._sample_at = now + min(self._options.sample_interval_s, self._scheduler.sample_interval_s)
-        sample = self._progress.fill(self._probe(self._workers.pids))
+        try:
+            read = self._probe(self._workers.pids)
+        except (OSError, MemoryError) as error:
+            text = f"The use of CPU and memory cannot be read ({error}): the run goes on by what was read before."
+            self._tell("warning", text=text, lasting=True)
+            return
+        sample = self._progress.fill(read)
         self._events.append(scheduler_messages.Sampled(now, sample))
         self._event_log.sampled(now, sample)
         self._report_stragglers(now)

@@ -15,6 +15,7 @@ their CPU use.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from bisect import bisect_left, bisect_right
@@ -25,6 +26,8 @@ from orcabatch.engine import Probe, Sample
 from orcabatch.engine.lock import METER, LockUse
 from orcabatch.host.measure import memory_reading
 from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
+
+_log = logging.getLogger(__name__)
 
 HOST_EVERY_S = 0.5
 """A file is judged by the readings that fell into it; one costs some system calls."""
@@ -184,19 +187,26 @@ class Sampler:
         while not self._stop.wait(max(0.0, min(sample_due, host_due, look_due) - time.perf_counter())):
             now = time.perf_counter()
             if now >= host_due:
-                self._read_host()
+                self._try(self._read_host)
                 host_due = now + host_every_s
             if now >= look_due:
-                self.readers.processes()
+                self._try(self.readers.processes)
                 looked = time.perf_counter()
                 look_due = looked + max(host_every_s, (looked - now) / MOST_COST)
             if now >= sample_due:
-                self._read()
+                self._try(self._read)
                 sample_due = now + self._interval_s
         since_s = self._clock() - self._before[0]
         if not self._made or since_s >= min(SHORTEST_S, self._interval_s / 2):
-            self._read_host()
-            self._read()
+            self._try(self._read_host)
+            self._try(self._read)
+
+    def _try(self, look: Callable[[], object]) -> None:
+        """Look; where the process is short of descriptors or memory there is one reading less."""
+        try:
+            look()
+        except (OSError, MemoryError):
+            _log.debug("a reading is left out", exc_info=True)
 
     def _read_host(self) -> None:
         percent = self.readers.host_cpu_percent()

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "settings": record.settings,
         "plan": record.plan,
         "host": record.host,
-        "versions": _versions() | dict(record.versions),
+        "versions": versions_in_use() | dict(record.versions),
         "orcaflex": record.orcaflex,
         "workers": {"executor": record.evidence.executor, "why": record.executor_why},
         "events": [[event.at_s, event.kind, event.index, event.data] for event in _kept(record.events)],
@@ -266,7 +267,8 @@ def _kept(events: Sequence[RunEvent]) -> list[RunEvent]:
     ]
 
 
-def _versions() -> dict[str, str]:
-    """Versions of Python, the system and the packages that were installed when the file was written."""
+@cache
+def versions_in_use() -> dict[str, str]:
+    """Versions of Python, the system and the packages; asked as a run begins, when they can still be read."""
     system = {"python": platform.python_version(), "system": platform.platform()}
     return system | installed_versions(("orcabatch", "orcfxapi", *DECISIVE, "pydantic", "psutil"))

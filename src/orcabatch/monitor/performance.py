@@ -30,7 +30,7 @@ from orcabatch.host.sampler import HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken
 from orcabatch.monitor import bottlenecks, file_costs
 from orcabatch.monitor.bottlenecks import IO_THRESHOLD_PERCENT, Bottleneck, Evidence
-from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, write_metrics
+from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, versions_in_use, write_metrics
 from orcabatch.monitor.state import RunState
 from orcabatch.outcome import FileOutcome, Phase
 from orcabatch.settings import Monitoring
@@ -109,6 +109,7 @@ class PerformanceMonitor:
         if self.running:
             return self
         self.running = True
+        versions_in_use()
         if self.started_at is None:
             self.started_at = datetime.now(UTC)
             self._origin = time.perf_counter()
