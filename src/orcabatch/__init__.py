@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome, Status
     from orcabatch.plan import BatchOptimizer, BatchPlan
     from orcabatch.settings import Settings
+    from orcabatch.store.kept_values import read_values
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ _HOMES = {
     "Status": "outcome",
     "iter_batch": "batch",
     "plan_batch": "batch",
+    "read_values": "store.kept_values",
     "repeatable": "orcaflex.user_function",
     "run_batch": "batch",
 }
@@ -68,6 +70,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "run_batch",
     "plan_batch",
     "iter_batch",
+    "read_values",
     "repeatable",
     "BatchResult",
     "FileOutcome",

@@ -726,6 +726,17 @@ def _check(bench: Bench) -> None:
     assert simulated.counters().loads_by_file == {}
 
 
+@key("keep_values")
+def _keep_values(bench: Bench) -> None:
+    """On: what the files returned stands in the folder, whatever becomes of the run."""
+    kept = []
+    for switch in (False, True):
+        result = bench.run({"keep_values": switch}, output_dir=bench.folder / f"kept-{switch}")
+        files = list((bench.folder / f"kept-{switch}").glob("*_values.bin"))
+        kept.append(sum(len(orcabatch.read_values(file)) for file in files))
+    assert kept == [0, len(result.values)]
+
+
 @key("failed_rows")
 def _failed_rows(bench: Bench) -> None:
     """On: the file that failed has a row as well."""

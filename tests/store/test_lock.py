@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from orcabatch.errors import BatchLocked, OutputError
-from orcabatch.store.atomic import TEMPORARY_PREFIX
+from orcabatch.store import lock
+from orcabatch.store.atomic import TEMPORARY_PREFIX, check_writable, remove_leftovers
 from orcabatch.store.lock import NAME, folder_lock
 
 HOLDER = textwrap.dedent(
@@ -134,10 +137,46 @@ def test_a_link_that_somebody_planted_is_not_followed(tmp_path):
     assert ours.read_text() == "kept"
 
 
-def test_a_file_of_that_name_that_is_not_ours_keeps_its_content(tmp_path):
+def test_a_file_of_that_name_that_is_not_ours_keeps_its_content(tmp_path, monkeypatch):
     """It serves as a lock all the same, while it is held."""
+    monkeypatch.setattr(lock, "_PAUSE_S", 0.0)  # it never says by whom
     (tmp_path / ".orcabatch.lock").write_text("a note")
     with folder_lock(tmp_path, "b"):
         assert (tmp_path / ".orcabatch.lock").read_text() == "a note"
         with pytest.raises(BatchLocked), folder_lock(tmp_path, "c"):
             pass
+
+
+def test_two_starts_at_one_moment_know_of_each_other(tmp_path, monkeypatch):
+    """The first has the lock and has not said who it is: the second waits for that, and names it."""
+    file = (tmp_path / NAME).open("w+b", buffering=0)
+    lock._lock(file)
+    said = {"batch": "dm_first", "pid": 7, "host": "here", "started": "now"}
+    monkeypatch.setattr(
+        lock.time, "sleep", lambda _: file.write(json.dumps(said).encode()) if not file.tell() else None
+    )
+    with file, pytest.raises(BatchLocked, match="dm_first"), folder_lock(tmp_path, "second"):
+        pass
+
+
+def test_trying_a_folder_does_not_mind_that_it_is_cleared(tmp_path, monkeypatch):
+    """A second start tries whether it can write while the first, which has the lock, clears what looks left over."""
+    opened = Path.open
+
+    def opens(path, *args, **kwargs):
+        stream = opened(path, *args, **kwargs)
+        monkeypatch.setattr(Path, "open", opened)
+        if os.name != "nt":  # there an open file cannot be removed, and is left
+            assert remove_leftovers(tmp_path) == 1
+        return stream
+
+    monkeypatch.setattr(Path, "open", opens)
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_left_unfinished_goes_with_its_lock(tmp_path):
+    """A thread that was left while it wrote has nobody else to clear up after it."""
+    with folder_lock(tmp_path, "one"):
+        (tmp_path / f"{TEMPORARY_PREFIX}half.tmp").write_text("half")
+    assert list(tmp_path.iterdir()) == []

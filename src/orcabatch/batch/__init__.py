@@ -8,6 +8,7 @@ given is understood in `orcabatch.batch.sources`, the order of the rooms stands 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from orcabatch.host import HostResources, ResourceManager
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchOptimizer, BatchPlan
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["BatchResult", "iter_batch", "plan_batch", "run_batch"]
 
@@ -104,7 +107,7 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
             initargs=initargs,
         ),
     )
-    return carry_out(request, progress=progress, on_outcome=on_outcome)
+    return carry_out(request, progress=progress, on_outcome=on_outcome, tell_failures=True)
 
 
 def carry_out(
@@ -113,8 +116,11 @@ def carry_out(
     progress: Any = None,
     on_outcome: Callable[[FileOutcome], None] | None = None,
     save: Path | None = None,
+    tell_failures: bool = False,
 ) -> BatchResult:
     """Plan and run a request that has been read.
+
+    With `tell_failures`, files that failed are one warning in the log, unless the display has named them already.
 
     With `save`, the table of the results is written there. Values of functions go to the disk as their files end, and
     the result's outcomes have none: memory does not grow with the number of files.
@@ -137,6 +143,8 @@ def carry_out(
     loud = [outcome for outcome in result.failed if outcome.batch in strict]
     if loud:
         raise BatchError(failure_text(loud, len(result.outcomes)), result)
+    if tell_failures and result.failed and not run.named_failures:
+        _log.warning("%s", failure_text(result.failed, len(result.outcomes)))
     return result
 
 

@@ -67,6 +67,9 @@ class Batch(ABC):
     def result_folder(self) -> Path | None:
         """Where outputs go; None where the batch leaves none."""
 
+    values_file: Path | None = None
+    """Where values are kept as files end (`keep_values`); None: nowhere."""
+
     @abstractmethod
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
         """Make the batch's common outputs from the outcomes, one per file in input order.

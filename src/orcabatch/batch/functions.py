@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.batch.batch import Batch, Conclusion
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.batch.sources import Given, Source
-from orcabatch.errors import OutputError
+from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.store.atomic import check_writable, why
 from orcabatch.store.code import AsHere, Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
+from orcabatch.store.kept_values import SUFFIX as VALUES
 from orcabatch.store.values import NotStorable, encode
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class FunctionBatch(Batch):
         seen: the function's exact form, looked at before the first file; None where it has none, or none is needed.
         set_up: the initializer's, likewise.
         caveats: what the engineer should know of how its results are kept.
+        values_file: where its values are kept as files end.
     """
 
     name: str
@@ -48,6 +50,7 @@ class FunctionBatch(Batch):
     seen: Described | None = None
     set_up: Described | None = None
     caveats: tuple[str, ...] = ()
+    values_file: Path | None = None
 
     values_are_rows = True
     # `reads_copies` and `moves_unasked` stay False: a function may ask the model for its path, write beside its input,
@@ -146,9 +149,16 @@ def function_batch(
 
     Raises:
         OutputError: its result folder cannot be used.
+        SettingsError: values are to be kept, and there is none.
     """
+    if settings.keep_values and options.output_dir is None:
+        raise SettingsError(
+            "keep_values: true keeps values in a folder, and none is given. Give output_dir=, or leave it out."
+        )
     path_as = None if settings.loads else str if options.paths_as_text else Path
     batch = FunctionBatch.over(files, function, _folder(options), options.version, cases, path_as=path_as)
+    if settings.keep_values and batch.result_folder is not None:
+        batch = replace(batch, values_file=batch.result_folder / f"{batch.name}{VALUES}")
     return batch.set_up_by(options.setup)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.engine.contract import Note, Recipe, Task
     from orcabatch.outcome import FileOutcome
+    from orcabatch.store.kept_values import ValuesFile
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class BatchJob:
         warn: told, once each, what the engineer should know about the whole run.
         cache: what earlier runs knew, and what later ones will.
         sink: gets every outcome as its file ends, and keeps the value in place of the run; None: the run keeps values.
+        values_files: keep values as files end, by the name of their batch.
         ended: every outcome so far, those of an earlier attempt included.
     """
 
@@ -40,6 +42,7 @@ class BatchJob:
     warn: Callable[[str], None]
     cache: ResultCache
     sink: Callable[[FileOutcome], None] | None = None
+    values_files: Mapping[str, ValuesFile] = field(default_factory=dict)
     prefetch: bool = True
     ended: list[FileOutcome] = field(default_factory=list)
     _prefetched: set[int] = field(default_factory=set)
@@ -107,9 +110,11 @@ class BatchJob:
                 stands.append(Ended(outcome, joint=outcome.index in self._prefetched))
             again += redo
         self.cache.record(stands)
-        if self.sink is not None:
-            for outcome in outcomes:
+        for outcome in outcomes:
+            if self.sink is not None:
                 self.sink(outcome)
+            if (values := self.values_files.get(outcome.batch)) is not None:
+                values.add(outcome, self.shared_files[outcome.index].positions[outcome.batch])
         return dict.fromkeys(again)
 
     def kept(self, outcome: FileOutcome) -> FileOutcome:

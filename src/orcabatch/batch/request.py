@@ -46,6 +46,7 @@ PER_BATCH = (
     "check",
     "consistency",
     "failed_rows",
+    "keep_values",
     "on_failure",
     "monitoring.",
     "io.use_compression",

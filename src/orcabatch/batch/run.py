@@ -38,6 +38,7 @@ from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.plan import BatchPlan, SizedFile, make_plan
+from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of
@@ -166,6 +167,7 @@ class Run:
     _complete: bool = False
     _stop: StopSignal = field(default_factory=StopSignal)
     _unsaid: list[str] | None = None
+    _values_files: dict[str, ValuesFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
@@ -195,6 +197,10 @@ class Run:
                 held.enter_context(folder_lock(folder, names, warn=self._warn))
             held.enter_context(self.cache.opened())
             held.enter_context(METER.looking())
+            for batch in self.request.batches:
+                if batch.values_file is not None:
+                    self._values_files[batch.name] = held.enter_context(ValuesFile(batch.values_file, self._warn))
+                    self._outputs.append(batch.values_file)
             yield from self._run()
 
     def _run(self) -> Iterator[FileOutcome]:
@@ -260,6 +266,11 @@ class Run:
                 self._outcomes.append(outcome)
                 self.monitor.add_outcome(outcome)
 
+    @property
+    def named_failures(self) -> bool:
+        """Whether whoever watched the run has read which files failed, and why."""
+        return self._display is not None and self._display.names_failures
+
     def result(self) -> BatchResult:
         """What the run ended with."""
         return BatchResult(
@@ -298,6 +309,7 @@ class Run:
             self._warn,
             self.cache,
             None if self.table is None else self.table.add,
+            self._values_files,
         )
 
     def _stays(self) -> str:

@@ -198,9 +198,11 @@ def _callers_frame() -> FrameType:
 
 
 def _run(cfg: MutableMapping[str, Any]) -> BatchResult:
-    from orcabatch.batch import run_batch
+    from orcabatch.batch import carry_out
+    from orcabatch.batch.request import Options
+    from orcabatch.batch.sources import read_request
 
-    return run_batch(cfg, on_failure="continue")
+    return carry_out(read_request(cfg, Options(on_failure="continue")))  # failures are said here, where they are seen
 
 
 def _found(cfg: Mapping[str, Any]) -> Installation:

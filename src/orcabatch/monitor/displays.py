@@ -32,6 +32,8 @@ NOTEBOOK_EVERY_S = 0.5
 class NoDisplay:
     """Shows nothing."""
 
+    names_failures = False
+
     def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
         """Nothing is kept."""
 
@@ -46,6 +48,7 @@ class Tracked:
     """A display on a tracker: draws on events, at most every `every_s` seconds of the run, and once at the end."""
 
     every_s = 0.0
+    names_failures = False
 
     def __init__(self) -> None:
         self.tracker = Tracker()
@@ -137,6 +140,7 @@ class Lines(Tracked):
     """Plain lines for files and CI: the beginning, every ten seconds, each failure, the end."""
 
     every_s = LINE_EVERY_S
+    names_failures = True
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()

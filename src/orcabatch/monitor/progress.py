@@ -29,7 +29,13 @@ CHOICES = ("auto", "bar", "lines", "live", "notebook")
 
 
 class Display(Protocol):
-    """Shows a run. Told of the tasks before it, of every event during it, and closed after it."""
+    """Shows a run. Told of the tasks before it, of every event during it, and closed after it.
+
+    Attributes:
+        names_failures: whether it says which files failed, and why.
+    """
+
+    names_failures: bool
 
     def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
         """Say what is to be done; without it, sizes and names are not shown."""

@@ -93,6 +93,11 @@ class Settings(Section):
     failed_rows: Switch = switch(
         False, "Whether failed files also stand as rows of the summaries (`run_status` says why, values empty)."
     )
+    keep_values: Switch = switch(
+        False,
+        "Whether what functions return is also kept in `output_dir` as files end, so that a run that is killed leaves "
+        "it (`NAME_values.bin`, for `orcabatch.read_values`). Values without an exact form are left out, and said.",
+    )
     on_failure: Literal["continue", "raise"] = choice(
         "continue",
         "What happens once all files are done and some failed: a warning (`continue`), or an error (`raise`).",

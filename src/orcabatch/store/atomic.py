@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PureWindowsPath
 
 from orcabatch.errors import OutputError
@@ -123,7 +123,7 @@ def check_writable(folder: Path) -> None:
     probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp"
     with probe.open("xb"):
         pass
-    probe.unlink()
+    probe.unlink(missing_ok=True)  # whoever got the folder's lock meanwhile has cleared it of what looks left over
 
 
 def remove_leftovers(folder: Path) -> int:
@@ -133,7 +133,8 @@ def remove_leftovers(folder: Path) -> int:
     """
     leftovers = [path for path in folder.glob(f"{TEMPORARY_PREFIX}*.tmp") if path.is_file()]
     for path in leftovers:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows: one that somebody has open is no leftover yet
+            path.unlink(missing_ok=True)
     return len(leftovers)
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ NAME = ".orcabatch.lock"
 _PLACE = 1 << 30
 """The byte that is locked on Windows, far behind the text, which others must be able to read."""
 _TRIES = 20
+_PAUSE_S = 0.05
+"""A second in all. Shorter: of two starts at one moment, on a slow share, the second does not hear who refuses it.
+Longer: it waits where the holder's disk is full, so that nobody ever says."""
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 """Whoever may write to a shared folder may plant a link there: what it leads to is none of ours, and is not emptied."""
 
@@ -53,8 +57,7 @@ def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambd
         yield
     finally:
         if held is not None:
-            with suppress(OSError):  # one that is still open, on Windows: the next run finds it
-                remove_leftovers(folder)
+            remove_leftovers(folder)
             _release(held, folder / NAME)
 
 
@@ -64,6 +67,9 @@ def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes]
         try:
             stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666), "r+b", buffering=0)
         except OSError as error:
+            if sys.platform == "win32" and isinstance(error, PermissionError) and path.exists():
+                time.sleep(_PAUSE_S)  # its last holder is removing it
+                continue
             raise OutputError(f"The result folder {folder} cannot be written to: {error.strerror or error}.") from error
         try:
             _lock(stream)
@@ -120,15 +126,25 @@ def _is_ours(content: bytes) -> bool:
 
 
 def _refusal(folder: Path, stream: IO[bytes]) -> str:
+    who = _holder(stream)
+    for _ in range(_TRIES if not who else 0):
+        time.sleep(_PAUSE_S)  # it has the lock since this moment, and is about to say who it is
+        if who := _holder(stream):
+            break
+    return (
+        f"{folder} is being written to by {who or 'another batch'}. Wait until it is finished or stop it, or give "
+        "another result folder."
+    )
+
+
+def _holder(stream: IO[bytes]) -> str:
+    """Who has the lock; empty where nobody says so (yet)."""
     try:
         stream.seek(0)
         said = json.loads(stream.read(4096))
-        who = f"{said['batch']} (process {said['pid']} on {said['host']}, started {said['started']})"
+        return f"{said['batch']} (process {said['pid']} on {said['host']}, started {said['started']})"
     except (OSError, ValueError, KeyError, TypeError):
-        who = "another batch"
-    return (
-        f"{folder} is being written to by {who}. Wait until it is finished or stop it, or give another result folder."
-    )
+        return ""
 
 
 if sys.platform == "win32":
