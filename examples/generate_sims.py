@@ -35,6 +35,25 @@ def generate_sims(folder: Path, *, lngc: int = 4, standard: int = 12, scale: flo
     return written
 
 
+def generate_headings(folder: Path, *, headings: range = range(0, 90, 15), seeds: int = 8) -> list[Path]:
+    """Write a small file for each heading and wave seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = [(heading, seed) for heading in headings for seed in range(1, seeds + 1)]
+    return [
+        simulated.write_sim(
+            folder / f"fsts_l015_hwl_ncl_{heading:03d}deg_seed{seed:02d}.sim",
+            simulated.SimSpec(
+                objects=simulated.mooring_objects(10),
+                stop_time_s=30.0,
+                size_bytes=100_000,
+                seed=100 * heading + seed,
+                wave_height_m=3.0 + heading / 30,
+            ),
+        )
+        for heading, seed in cases
+    ]
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "sims"
     print(f"{len(generate_sims(target))} simulated .sim files in {target}")
