@@ -11,9 +11,10 @@ from docs_pages import ROOT
 from doctor_facts import FACTS
 from orcabatch import run_batch, simulated
 from orcabatch.doctor.assumptions import ASSUMPTIONS, BY_NAME
-from orcabatch.doctor.contact import Verdict
+from orcabatch.doctor.contact import Answer, Verdict
 from orcabatch.doctor.follow import followed
 from orcabatch.doctor.verdicts import BrokenAssumption
+from orcabatch.outcome import Status
 from orcabatch.settings import Settings, parse_settings
 from orcabatch.simulated.quirks import Quirk
 
@@ -176,6 +177,24 @@ def test_more_memory_than_predicted_is_reserved(broken, tmp_path):
     factors = [file.memory_bytes / file.size_bytes for file in result.plan.files]
     assert factors == pytest.approx([answer.figures["memory_factor"]] * 2, rel=1e-3)
     assert answer.figures["memory_factor"] == pytest.approx(3.0, rel=0.1)
+
+
+def test_results_from_before_a_verdict_are_not_used(broken, tmp_path):
+    """They may be wrong; the file is done again, with the reason. What decides no number changes nothing of it."""
+    files = [written(tmp_path)]
+    broken(quirks=(Quirk.RANGE_GRAPHS_VARY,))
+
+    def again():
+        result = run_batch(files, postprocess=everything, version="1", orcaflex="simulated", progress=False)
+        return result.outcomes[0].status, result.outcomes[0].value
+
+    assert again()[0] is Status.OK
+    assert again()[0] is Status.SKIPPED
+    kept("small_calls", Answer(Verdict.BROKEN, ""))
+    assert again()[0] is Status.SKIPPED
+    kept("range_graphs_repeat", asked("range_graphs_repeat", *files))
+    assert again() == (Status.OK, in_a_plain_loop(files)[0])
+    assert again()[0] is Status.SKIPPED
 
 
 NEEDED, FASTER = BrokenAssumption("models_independent", "2026-01-01"), BrokenAssumption("models_parallel", "2026-01-01")

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.sources import sources
+from orcabatch.doctor.assumptions import BY_NAME
+from orcabatch.doctor.verdicts import broken_assumptions
 from orcabatch.host import Fingerprint, fingerprint
 from orcabatch.store.values import encode
 from orcabatch.versions import DECISIVE, installed_version, installed_versions
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
 
 VERSION_OF = "version of "
+DOUBTS = "doubts"
+"""Results that were computed before the doctor found out what does not hold are not used after it."""
 AGAIN = "Done before, and done again: {files}: {reason}."
 
 COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
@@ -36,9 +40,11 @@ def _versions() -> dict[str, str]:
 
 
 def environment(binding: Binding) -> dict[str, Any]:
-    """The versions of all that computes."""
+    """The versions of all that computes, and what is known not to hold of them."""
     kind = {"orcaflex": str(binding.kind), "OrcFxAPI": binding.version, "OrcaFlex": binding.dll_version}
-    return {f"{VERSION_OF}{name}": version for name, version in (kind | _versions()).items()}
+    versions: dict[str, Any] = {f"{VERSION_OF}{name}": version for name, version in (kind | _versions()).items()}
+    doubts = sorted(each.name for each in broken_assumptions(binding) if BY_NAME[each.name].decides)
+    return versions | ({DOUBTS: doubts} if doubts else {})
 
 
 def _own_sources() -> str:
@@ -93,7 +99,9 @@ def changed(before: Any, now: Mapping[str, Any], first: str) -> str:
     """
     if not isinstance(before, Mapping):
         return ""
-    known = {"file": "the .sim file changed"} | {key: said for one in sources() for key, said in one.reasons.items()}
+    known = {"file": "the .sim file changed", DOUBTS: "the doctor found out what does not hold"} | {
+        key: said for one in sources() for key, said in one.reasons.items()
+    }
     differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     words = [known[key].format(first=first) for key in differing if key in known]
     if "uses" in differing:

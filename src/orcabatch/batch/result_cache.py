@@ -98,6 +98,7 @@ class ResultCache:
     warn: Callable[[str], None] = lambda _: None
     ledger: LedgerStore = field(default_factory=NoLedger)
     _by_name: dict[str, Batch] = field(init=False)
+    _environment: dict[str, Any] = field(init=False)
     _wanted: dict[Path, Mapping[str, int]] = field(init=False)
     _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
     _lookout: Lookout = field(init=False)
@@ -115,6 +116,7 @@ class ResultCache:
         self._lookout = Lookout(self._say_silent)
         self._by_name = {batch.name: batch for batch in self.batches}
         self._wanted = {shared.file: shared.positions for shared in self.shared_files}
+        self._environment = environment(self.binding)
 
     @property
     def active(self) -> bool:
@@ -327,13 +329,13 @@ class ResultCache:
         determinants, file = batch.determinants(position), self._file(index)
         if determinants is None or file is None:
             return None
-        return {"file": file, **determinants, **environment(self.binding)}
+        return {"file": file, **determinants, **self._environment}
 
     def _fact_key(self, index: int, subject: str) -> bytes | None:
         file = self._file(index)
         if file is None:
             return None
-        return digest("fact", {"subject": subject, "file": file, **environment(self.binding)})
+        return digest("fact", {"subject": subject, "file": file, **self._environment})
 
     def _file(self, index: int) -> list[Any] | None:
         """The file as it stands; None where it cannot be read."""
@@ -379,7 +381,7 @@ class ResultCache:
         depend_on, hints = batch.hints_depend_on, batch.planning_hints
         if depend_on is None or not self._may(batch):
             return
-        key = digest("hints", {**depend_on, **environment(self.binding)})
+        key = digest("hints", {**depend_on, **self._environment})
         kept = self.ledger.get(key)
         if hints is not None and kept is None:
             self._keep(Entry(key, "hints", "", batch.label, encode(dict(hints))), batch)

@@ -31,6 +31,7 @@ class Assumption:
         check: asks OrcaFlex.
         off: settings that a run takes over where it does not hold.
         apart: whether models are kept apart there.
+        decides: numbers may be wrong where it does not hold: results that were kept before are not used.
         loaded: the check asks the model that its neighbours with this mark ask; else it has a child of its own.
         seats: licence seats that the check takes at once.
         disturbs: it could disturb the DLL or colleagues, so that it is only done where asked.
@@ -42,6 +43,7 @@ class Assumption:
     check: Callable[[Contact], Answer]
     off: Mapping[str, Any] = field(default_factory=dict)
     apart: Apart = ""
+    decides: bool = False
     loaded: bool = False
     seats: int = 1
     disturbs: bool = False
@@ -61,6 +63,7 @@ ASSUMPTIONS = (
         "joint requests",
         answers.joint_bits,
         {"broker.prefetch": False},
+        decides=True,
         loaded=True,
     ),
     Assumption(
@@ -77,6 +80,7 @@ ASSUMPTIONS = (
         "answers from memory, kept results, every proof",
         answers.histories_repeat,
         {"broker.enabled": False},
+        decides=True,
         loaded=True,
     ),
     Assumption(
@@ -85,6 +89,7 @@ ASSUMPTIONS = (
         "answers from memory, kept results, every proof",
         answers.range_graphs_repeat,
         {"broker.enabled": False},
+        decides=True,
         loaded=True,
     ),
     Assumption(
@@ -93,6 +98,7 @@ ASSUMPTIONS = (
         "answers from memory ask for it once",
         answers.numbers_last,
         {"broker.enabled": False},
+        decides=True,
         loaded=True,
     ),
     Assumption(
@@ -101,6 +107,7 @@ ASSUMPTIONS = (
         "objects and names from memory",
         answers.enumeration,
         {"broker.enabled": False},
+        decides=True,
         loaded=True,
     ),
     Assumption(
@@ -143,6 +150,7 @@ ASSUMPTIONS = (
         "a worker's native model is used for file after file",
         models.loads_again,
         {"reuse_models": False},
+        decides=True,
     ),
     Assumption(
         "memory_loaded",
@@ -191,6 +199,7 @@ ASSUMPTIONS = (
         "threads as workers",
         threads.two_models,
         apart="needed",
+        decides=True,
         seats=2,
     ),
     Assumption(
@@ -216,6 +225,7 @@ ASSUMPTIONS = (
         "a model that holds another file cannot be asked by mistake",
         models.old_handles,
         {"reuse_models": False},
+        decides=True,
         disturbs=True,
     ),
     Assumption(
