@@ -7,12 +7,11 @@ import io
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import orcabatch
@@ -23,20 +22,15 @@ from orcabatch import cli, simulated
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.errors import OrcabatchError
 
-SECONDS = 60
-"""A bound for hangs on a loaded machine, far above what any of them takes."""
-
 
 def command(*words):
     """Its exit code and what it said; argparse ends what it cannot read."""
     out = io.StringIO()
-    began = time.monotonic()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
             code = cli.main([str(word) for word in words])
         except SystemExit as end:
             code = end.code
-    assert time.monotonic() - began < SECONDS
     assert "Traceback" not in out.getvalue()
     return code, out.getvalue()
 
@@ -71,6 +65,7 @@ def metrics(place):
 
 @drawn(60, 3000)
 @given(content=changed(configuration(), STRANGE | st.dates() | st.sampled_from(["*", "a", "Line01", [], {}])))
+@example(content=configuration(meta={"basename": []}))
 def test_a_yaml_of_any_content(place, content):
     """Sections that are none, keys that are no texts, numbers that nobody meant."""
     (place / "f.yml").write_text(yaml.dump(content), encoding="utf-8", errors="surrogatepass")
@@ -143,7 +138,6 @@ WORDS = st.sampled_from(
         "[",
         "performance.executor=serial",
         "performance.timeout=nan",
-        "--debug",
         "0",
         "-o",
         "performance.threading.max_threads=0",

@@ -6,7 +6,8 @@ batch of its files. Imports nothing of digitalmodel, nor the rooms that do, befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,29 @@ def _configured(path: Path, options: Options) -> _Configured:
     from orcabatch.digitalmodel.check.verdict import checked
     from orcabatch.digitalmodel.configuration import load_configuration
 
-    found = load_configuration(path, options.overrides, output_dir=options.output_dir)
-    settings = parsed_settings(found.performance, options, str(path))
-    check = checked(found.cfg, settings, options.check, read=found, only_files=options.postprocess is not None)
+    with _of_its_shape(path):
+        found = load_configuration(path, options.overrides, output_dir=options.output_dir)
+        settings = parsed_settings(found.performance, options, str(path))
+        check = checked(found.cfg, settings, options.check, read=found, only_files=options.postprocess is not None)
     return _Configured(found, settings, check)
+
+
+@contextmanager
+def _of_its_shape(yaml_file: Path) -> Iterator[None]:
+    """What is read of a YAML has any shape that YAML has: a list where a name stands is found where it is used.
+
+    Raises:
+        SourceError: in the place of what Python says of it.
+    """
+    try:
+        yield
+    except UnicodeEncodeError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise SourceError(
+            f"{yaml_file}: a value in it is of another kind than what is read there ({type(error).__name__}: {error}). "
+            "Look for a list, a section or a number in the place of a word."
+        ) from error
 
 
 def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
@@ -110,7 +130,8 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
     _refuse_to_open(settings, str(configuration.yaml_file))
     if not options.planning:
         configuration.create_folders()
-    found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
+    with _of_its_shape(configuration.yaml_file):
+        found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
     found.findings = asked.checked.notes
     return ReadBatch(found, settings, notes, cases)
 
