@@ -16,6 +16,7 @@ import pytest
 
 from engine import dask_cluster
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
+from engine.travellers import BadStart
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.executor import Died, Finished
 from orcabatch.engine.executors.dask import cluster as connection
@@ -293,3 +294,14 @@ def test_a_scheduler_that_dies_ends_the_run(growing: dask_cluster.Cluster, monke
 
     with pytest.raises(SettingsError, match="the dask scheduler is gone"):
         list(run(work, FakeJob(), options=options, limits=Limits(), listener=watch))
+
+
+@pytest.mark.slow
+@dask_cluster.NEEDED
+def test_a_worker_that_never_begins_is_given_up(tmp_path: Path) -> None:
+    """An import that hangs on a dask worker, before it said that it began: with `timeout` the run ends."""
+    recipe = BadStart(None, str(tmp_path / "log"), "hangs")
+    with dask_cluster.cluster("one") as there:
+        options = EngineOptions(executor="dask", address=there.address, timeout_s=0.5, start_timeout_s=1.0)
+        outcomes = list(run(tasks(1), FakeJob(recipe), options=options, limits=Limits()))
+    assert [each.cause for each in outcomes] == [Cause.TIMEOUT]

@@ -76,6 +76,10 @@ class SwitchingExecutor(Executor):
         self._sample: FileOutcome | None = None
         self.capacity = self._threads.capacity
 
+    def given_s(self, index: int) -> float | None:
+        """Since when a worker process that takes files has it; a thread begins at once."""
+        return None if self._processes is None or index not in self._away else self._processes.given_s(index)
+
     @property
     def _sending(self) -> bool:
         return self.name == "processes"

@@ -78,6 +78,7 @@ class _Given:
     place: DaskWorkerSlot
     key: str
     future: Future[bytes]
+    at_s: float
 
 
 class DaskExecutor(Executor):
@@ -180,6 +181,11 @@ class DaskExecutor(Executor):
         self._place()
         return messages
 
+    def given_s(self, index: int) -> float | None:
+        """Since when its worker should have begun: the first file imports what is needed there, and nobody tells."""
+        given = self._where.get(index)
+        return None if given is None else given.at_s + self._options.start_timeout_s
+
     def wake(self) -> None:
         """Let a waiting `poll` return."""
         self._mailbox.wake()
@@ -259,7 +265,7 @@ class DaskExecutor(Executor):
         self._places.take(place, entry.task, alone=entry.alone)
         key = f"{self._run}-{self._given}"
         future = cluster.give(key, place.seen.address, self._order, entry.packed)
-        self._where[index] = _Given(place, key, future)
+        self._where[index] = _Given(place, key, future, time.perf_counter())
         future.add_done_callback(lambda done: self._mailbox.post(_Back(index, done)))
 
     def _take(self, index: int, measured_bytes: int = 0) -> DaskWorkerSlot:
