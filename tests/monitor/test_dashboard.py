@@ -221,7 +221,7 @@ def test_it_says_what_the_next_file_waits_for():
     tracker = tracker_with(12)
     flow = [dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4]]
     for cause in ("memory", "seat", ""):
-        tracker.apply(RunEvent("admission", 44.0, -1, {"waiting_for": cause}))
+        tracker.apply(RunEvent("admission", 44.0, -1, {"held_by": cause}))
         flow.append(dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4])
     assert [line.partition(". ")[0] for line in flow] == [
         "168 waiting",

@@ -268,8 +268,8 @@ def test_empty_slots_are_explained_by_memory():
     monitor.listener(RunEvent("run_started", 0.0, -1, {"files": 40, "limit": 30, "executor": "threads"}))
     for index in range(12):
         monitor.listener(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
-    monitor.listener(RunEvent("admission", 0.0, -1, {"waiting_for": "memory"}))
-    monitor.listener(RunEvent("admission", 10.0, -1, {"waiting_for": ""}))
+    monitor.listener(RunEvent("admission", 0.0, -1, {"held_by": "memory"}))
+    monitor.listener(RunEvent("admission", 10.0, -1, {"held_by": ""}))
     evidence = monitor.evidence()
     assert evidence.idle_s == {"memory": pytest.approx(180.0)}
     assert evidence.idle_wall_s == {"memory": pytest.approx(10.0)}

@@ -115,7 +115,7 @@ class Dispatcher:
         self._scheduler = Scheduler(tasks, limits)
         self._stop = stop
         self._stop_level = 0
-        self._held_by: str | None = None
+        self._held_by: scheduler_messages.HeldBy | None = None
         self._left = False
         self._progress = WorkCounter()
         self._stragglers = Stragglers()
@@ -451,7 +451,7 @@ class Dispatcher:
                 self._carry_out(instruction)
         if self._held_by != (held_by := self._scheduler.held_by):
             self._held_by = held_by
-            self._tell("admission", waiting_for=held_by)
+            self._tell("admission", held_by=held_by.value)
         if self._ahead is not None:
             self._ahead.walk()
 

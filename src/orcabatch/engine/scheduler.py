@@ -36,10 +36,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import concurrency, licences, memory_admission, task_state
+from orcabatch.engine.plan_queue import PlanQueue
 from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
     GiveUp,
+    HeldBy,
     Holding,
     Instruction,
     Limits,
@@ -49,7 +51,6 @@ from orcabatch.engine.scheduler_messages import (
     Sample,
     Sampled,
     Say,
-    SeatLimits,
     SlotBack,
     SlotLost,
     Start,
@@ -59,36 +60,11 @@ from orcabatch.engine.scheduler_messages import (
     Woken,
     event_from_dict,
 )
-from orcabatch.engine.waiting import NOWHERE, Waiting, in_plan_order
+from orcabatch.engine.waiting import NOWHERE, Waiting
 from orcabatch.text import size
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
-
-__all__ = [
-    "CollectGarbage",
-    "Event",
-    "GiveUp",
-    "Holding",
-    "Instruction",
-    "LimitSet",
-    "Limits",
-    "Offered",
-    "Redone",
-    "Sample",
-    "Sampled",
-    "Say",
-    "Scheduler",
-    "SeatLimits",
-    "SlotBack",
-    "SlotLost",
-    "Start",
-    "StopAsked",
-    "TaskFinished",
-    "Wake",
-    "Woken",
-    "replay",
-]
 
 GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones. Fewer: workers idle early, until there is
@@ -111,11 +87,7 @@ class Scheduler:
 
     def __init__(self, tasks: Sequence[Task], limits: Limits) -> None:
         self._limits = limits
-        self._order = in_plan_order(tasks)
-        self._position = {task.index: position for position, task in enumerate(self._order)}
-        tiers = dict.fromkeys(task.tier for task in self._order)  # `static` goes through them in this order
-        self._queues = {tier: Waiting(len(self._order)) for tier in tiers or ["small"]}
-        self._per_tier = dict.fromkeys(self._queues, 0)
+        self._queue = PlanQueue(tasks, limits)
         self._hung_since: float | None = None
         self._running_bytes = 0
         self._waiting: set[int] = set()
@@ -137,7 +109,7 @@ class Scheduler:
         self._walls = (0, 0.0)
         self._warned: set[int] = set()
         self._said_limit = self._limit_now()
-        self._blocked_by = ""
+        self._held_by = HeldBy.NOTHING
 
     def step(self, event: Event) -> list[Instruction]:
         """What is to be done after this event, in order.
@@ -151,7 +123,7 @@ class Scheduler:
         if isinstance(event, Holding):
             return said
         # A task that is offered next may rank before this one: nothing starts before all that are ready were told.
-        if isinstance(event, Offered) and len(self._offered) < len(self._order):
+        if isinstance(event, Offered) and len(self._offered) < len(self._queue):
             return [Wake(event.now_s)]
         return said + self._start_what_fits(event.now_s)
 
@@ -184,12 +156,7 @@ class Scheduler:
             return
         self._offered.add(index)
         self._waiting.add(index)
-        self._put(index)
-
-    def _put(self, index: int) -> None:
-        position = self._position[index]
-        task = self._order[position]
-        self._queues[task.tier].put(position, task.memory_bytes)
+        self._queue.put(index)
 
     def _redo(self, index: int) -> None:
         if index in self._running or index in self._writing:
@@ -202,8 +169,7 @@ class Scheduler:
         if index not in self._running:
             raise ValueError(f"task {index} came back, but it was not running")
         del self._running[index]
-        task = self._task(index)
-        self._per_tier[task.tier] -= 1
+        task = self._queue.ended(index)
         self._running_bytes -= task.size_bytes
         return task
 
@@ -263,7 +229,7 @@ class Scheduler:
             self._lost.discard(index)
             if self._limits.seats.scope == "model":
                 self._seats = licences.came_back(self._seats)
-            self._memory = memory_admission.unload(self._memory, self._task(index).memory_bytes)
+            self._memory = memory_admission.unload(self._memory, self._queue.task(index).memory_bytes)
 
     def _sampled(self, now_s: float, sample: Sample) -> list[Instruction]:
         self._memory = memory_admission.observe(self._memory, self._limits, sample)
@@ -303,7 +269,7 @@ class Scheduler:
 
     def _start_what_fits(self, now_s: float) -> list[Instruction]:
         while self._delayed and self._delayed[0][0] <= now_s:
-            self._put(heapq.heappop(self._delayed)[1])
+            self._queue.put(heapq.heappop(self._delayed)[1])
         said: list[Instruction] = []
         while self.waiting > len(self._delayed) and (index := self._next(now_s, said)) is not None:
             said.append(Start(index, licences.allowed(self._seats, now_s)))
@@ -324,40 +290,27 @@ class Scheduler:
 
     def _next(self, now_s: float, said: list[Instruction]) -> int | None:
         """The task to start now; None: none."""
-        self._blocked_by = "limit"
+        self._held_by = HeldBy.LIMIT
         # Files that are only written hold no slot; where the folder is slower than the workers they would pile up.
         too_many_writing = max(0, len(self._writing) - self._limits.max_writing)
         if len(self._running) + too_many_writing >= max(1, self._limit_now() - len(self._lost)):
             return None
         if self._limits.in_order and self._delayed:
             return None  # nor may any pass one that waits for its next try
-        self._blocked_by = "seats"
+        self._held_by = HeldBy.SEAT
         if not licences.may_start(self._seats, now_s, len(self._running)):
             return None
-        self._blocked_by = "tier"
-        queues = self._open_queues()
+        self._held_by = HeldBy.TIER
+        queues = self._queue.open()
         if not queues:
             return None
-        self._blocked_by = "memory"
+        self._held_by = HeldBy.MEMORY
         position = self._first_that_fits(queues, now_s)
         if self._limits.in_order and position != min(queue.first() for queue in queues):
             position = NOWHERE  # a smaller one may not pass it: it runs alone
         if position == NOWHERE and not self._running:
             position = self._alone(queues, now_s, said)
-        return None if position == NOWHERE else self._order[position].index
-
-    def _open_queues(self) -> list[Waiting]:
-        """The queues whose tier may start another file."""
-        if self._limits.mode == "static":
-            # The first tier in which anything runs or waits is the only one that is open.
-            for tier, queue in self._queues.items():
-                if self._per_tier[tier] or queue.first() != NOWHERE:
-                    return [queue] if self._per_tier[tier] < self._tier_ceiling(tier) else []
-            return []
-        return [queue for tier, queue in self._queues.items() if self._per_tier[tier] < self._tier_ceiling(tier)]
-
-    def _tier_ceiling(self, tier: str) -> int:
-        return max(1, self._limits.tiers.get(tier, self._limits.max_limit))
+        return None if position == NOWHERE else self._queue.at(position).index
 
     def _first_that_fits(self, queues: Iterable[Waiting], now_s: float) -> int:
         state = self._memory
@@ -387,7 +340,7 @@ class Scheduler:
         first = min(queue.first() for queue in queues)
         if first == NOWHERE:
             return NOWHERE
-        task = self._order[first]
+        task = self._queue.at(first)
         needs = task.memory_bytes * self._memory.correction
         if not self._memory.overfull:
             self._memory = memory_admission.starving(self._memory, now_s)
@@ -412,12 +365,9 @@ class Scheduler:
         )
 
     def _start(self, index: int, now_s: float) -> None:
-        position = self._position[index]
-        task = self._order[position]
-        self._queues[task.tier].take(position)
+        task = self._queue.started(index)
         self._waiting.discard(index)
         self._running[index] = now_s
-        self._per_tier[task.tier] += 1
         self._running_bytes += task.size_bytes
         self._memory = memory_admission.load(self._memory, task.memory_bytes)
         self._seats = licences.started(self._seats, now_s)
@@ -425,8 +375,7 @@ class Scheduler:
     def _give_up_all(self, reason: str) -> list[Instruction]:
         given_up = sorted(self._waiting)
         for index in given_up:
-            position = self._position[index]
-            self._queues[self._order[position].tier].take(position)
+            self._queue.take(index)
         self._ended.update(given_up)
         self._waiting.clear()
         self._delayed.clear()
@@ -439,18 +388,15 @@ class Scheduler:
         times = [self._delayed[0][0]] if self._delayed else []
         if self.waiting > len(self._delayed):
             seat = licences.wake_s(self._seats, len(self._running))
-            if self._blocked_by == "seats" and seat is not None:
+            if self._held_by is HeldBy.SEAT and seat is not None:
                 times.append(seat)
-            if self._blocked_by == "memory" and not self._running and self._memory.starved_s is not None:
+            if self._held_by is HeldBy.MEMORY and not self._running and self._memory.starved_s is not None:
                 times.append(memory_admission.patience_ends_s(self._memory))
             if self._hung_since is not None:
                 times.append(self._hung_since + self._limits.seats.wait_s)
         return [Wake(max(now_s, min(times)))] if times else []
 
     # --- what can be seen ---------------------------------------------------------------------------------------
-
-    def _task(self, index: int) -> Task:
-        return self._order[self._position[index]]
 
     def _limit_now(self) -> int:
         limit = self._limits.max_limit if self._limits.mode == "static" else self._concurrency.limit
@@ -486,10 +432,10 @@ class Scheduler:
         return self._limit_now()
 
     @property
-    def held_by(self) -> str:
-        """What keeps the next file from an empty slot: `memory`, `seat`; empty where neither does."""
+    def held_by(self) -> HeldBy:
+        """What keeps the next file from an empty slot; `NOTHING` where none waits, or that is no news."""
         waits = self.waiting > len(self._delayed)
-        return {"memory": "memory", "seats": "seat"}.get(self._blocked_by, "") if waits else ""
+        return self._held_by if waits and self._held_by.words else HeldBy.NOTHING
 
     @property
     def seats_held(self) -> tuple[int, float]:

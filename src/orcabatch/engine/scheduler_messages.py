@@ -10,7 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+
+class HeldBy(StrEnum):
+    """What keeps the next file that waits from starting: every reason there is, in the order in which they are asked.
+
+    Another reason is a member here, and the branch in `Scheduler._next` that finds it.
+
+    Attributes:
+        words: as they follow "waiting" on a display; empty where slots are never empty for it, or that is no news.
+    """
+
+    LIMIT = "limit", ""
+    SEAT = "seat", "for a licence seat"
+    TIER = "tier", ""
+    MEMORY = "memory", "for memory"
+    NOTHING = "", ""
+
+    words: str
+
+    def __new__(cls, value: str, words: str = "") -> Self:
+        """A member with its words."""
+        member = str.__new__(cls, value)
+        member._value_, member.words = value, words
+        return member
+
 
 Verdict = Literal["done", "released", "retry", "seat_denied", "lost"]
 Mode = Literal["static", "dynamic"]

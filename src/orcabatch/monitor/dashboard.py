@@ -28,8 +28,6 @@ MOST_ROWS = 16
 EVERY_S = 1.0
 """Sixteen lines cost more to draw than a bar: under two hundredths of the run (`tests/monitor/test_own_cost.py`)."""
 
-WAITING_FOR = {"memory": " for memory", "seat": " for a licence seat"}
-
 
 @dataclass(frozen=True, slots=True)
 class Screen:
@@ -85,7 +83,7 @@ def _memory(state: RunState, screen: Screen, cells: int) -> str:
 
 def _flow(state: RunState) -> str:
     seats = f"Seats for {state.seats} at once" if state.seats else "No limit of seats known"
-    why = WAITING_FOR.get(state.waiting_for, "") if len(state.running) < state.limit else ""
+    why = f" {state.held_by.words}" if state.held_by.words and len(state.running) < state.limit else ""
     return f"{state.waiting_files} waiting{why}. {seats}. Disk {size(state.read_bytes_per_s)}/s read"
 
 

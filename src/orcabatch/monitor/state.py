@@ -10,7 +10,7 @@ rest from events, every key optional (an engine that says less is shown with les
     released      (its worker is free, its outputs are still being written)
     finished      status, batch (once for each batch of a file)
     limit         limit, reason
-    admission     reserved_bytes, waiting_for (memory, seat; empty: neither)
+    admission     reserved_bytes, held_by (see `HeldBy`; empty: nothing that is told)
     sample        total_bytes, available_bytes, own_bytes, cpu_percent, read_bytes
     warning       text
     executor      executor, why, saves (where it is chosen while running)
@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from orcabatch.engine.scheduler_messages import HeldBy
 from orcabatch.engine.waiting import in_plan_order
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class RunState:
         idle_wall_s: wall seconds in which at least one slot was without a file, by the same reasons.
         seats_full_s: wall seconds in which every seat was in use and files waited.
         warnings: what the engine warned of.
+        held_by: what keeps the next file from an empty slot.
         now_s: time of the last event or `advance`.
         finished, interrupted: whether the run ended, and by a signal.
         broken: whether something broke it off, or its last steps; with them still to come, it counts as that.
@@ -118,13 +120,13 @@ class RunState:
     idle_wall_s: dict[str, float] = field(default_factory=dict)
     seats_full_s: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    held_by: HeldBy = HeldBy.NOTHING
     now_s: float = 0.0
     finished: bool = False
     interrupted: bool = False
     broken: bool = False
     _tasks: dict[int, Task] = field(default_factory=dict)
     _endings: dict[int, dict[str, str]] = field(default_factory=dict)
-    _held_by: str = ""
     _read_at: tuple[float, int] | None = None
 
     def expect(
@@ -164,9 +166,9 @@ class RunState:
         return [task.size_bytes for index, task in self._tasks.items() if index not in gone]
 
     @property
-    def waiting_for(self) -> str:
-        """What the next file waits for while slots are empty: memory, seat, drain (there is none), other."""
-        return self._held_by or "other" if self.waiting_files else "drain"
+    def idle_reason(self) -> str:
+        """Why slots are empty: what holds the next file (`HeldBy`), other, drain (there is no next one)."""
+        return self.held_by.value or "other" if self.waiting_files else "drain"
 
     def advance(self, at_s: float) -> None:
         """Let time pass until `at_s`, adding up who was busy and why the others were not."""
@@ -182,7 +184,7 @@ class RunState:
         self.busy_s += busy * passed
         self.capacity_s += max(self.limit, busy) * passed
         if self.limit > busy:
-            reason = self.waiting_for
+            reason = self.idle_reason
             self.idle_s[reason] = self.idle_s.get(reason, 0.0) + (self.limit - busy) * passed
             self.idle_wall_s[reason] = self.idle_wall_s.get(reason, 0.0) + passed
 
@@ -260,8 +262,8 @@ class RunState:
 
     def _admit(self, event: RunEvent) -> None:
         self.reserved_bytes = int(event.data.get("reserved_bytes", self.reserved_bytes))
-        if "waiting_for" in event.data:
-            self._held_by = str(event.data["waiting_for"])
+        if "held_by" in event.data:
+            self.held_by = HeldBy(event.data["held_by"])
 
     def _sample(self, event: RunEvent) -> None:
         data = event.data
