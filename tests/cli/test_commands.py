@@ -63,6 +63,16 @@ def test_quiet_still_says_what_failed(orcabatch, batch):
     assert "a1.sim is empty" in said.err
 
 
+def test_a_run_that_ends_in_an_error_says_the_rest_too(orcabatch, batch):
+    """Tables of all files that cannot be written end it; that the metrics are missing as well is said beside it."""
+    for name in ("b_t_dyn.csv", "performance_metrics.json"):
+        (batch.folder / "results" / name).mkdir(parents=True)
+    said = orcabatch("run", "b.yml")
+    assert said.code == 1
+    assert "b_t_dyn.csv" in said.err
+    assert "metrics are not written" in said.out
+
+
 def test_a_repeated_command_says_that_nothing_was_computed(orcabatch, batch):
     """Else a rate of gigabytes per second would be believed."""
     batch.write(performance={"orcaflex": "simulated", "ledger": {"path": str(batch.folder / "ledger.db")}})

@@ -17,6 +17,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 pd = pytest.importorskip("pandas", reason="the reference text is pandas'")
 
 from orcabatch.digitalmodel import csv_compiled, csv_text  # noqa: E402 - after the check that pandas is there
+from orcabatch.digitalmodel.csv_output import folder_named  # noqa: E402
+from orcabatch.errors import OutputError  # noqa: E402
 
 STRANGE = [0.0, -0.0, 1e-6, 9.9e-5, 1e-4, -1.2e-5, 999999999.999999, 1e9, 1e16, 1e300, 5e-324, 0.1 + 0.2, 2.0**53]
 NUMBERS = st.one_of(
@@ -217,3 +219,10 @@ def test_a_disk_that_takes_only_a_part_is_asked_to_take_the_rest(tmp_path, monke
     csv_text.write_csv(frame, tmp_path / "part.csv", block_bytes=300)
     monkeypatch.undo()
     assert bytes(reluctant.taken) == whole.read_bytes()
+
+
+@pytest.mark.parametrize(("label", "said"), [("tension", "Make it"), ("a/tension", "the Label 'a/tension'")])
+def test_a_table_without_a_folder_says_who_leads_there(label, said, tmp_path):
+    """A Label with a separator, or nobody: then the result folder was removed."""
+    with pytest.raises(OutputError, match=said), folder_named(tmp_path / "gone" / f"case_{label}.csv", "case"):
+        raise FileNotFoundError(2, "No such file or directory")

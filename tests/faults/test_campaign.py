@@ -23,8 +23,10 @@ SHARE = [
     (11, "raises", "threads", "function"),
     (12, "hangs", "threads", "function"),
     (13, "cut-input", "auto", "command"),
-    (14, "deep-value", "hybrid", "function"),
     (15, "forks-and-keeps-pipes", "serial", "function"),
+    (16, "packing-raises", "processes", "function"),
+    (17, "descriptor-limit", "serial", "function"),
+    (18, "no-threads", "threads", "function"),
 ]
 
 

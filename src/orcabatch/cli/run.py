@@ -45,6 +45,8 @@ def main(words: list[str]) -> int:
     try:
         result = carry_out(request, progress=_progress(arguments), save=arguments.save)
     except (BatchError, BatchInterrupted) as error:
+        if error.result is not None and not arguments.quiet:
+            print(*_of_the_run(error.result), sep="\n")
         _report(arguments.report, error.result)
         raise
     if not arguments.quiet:
@@ -193,8 +195,7 @@ def summary(result: BatchResult, took_s: float) -> str:
     known = sum(outcome.status is Status.SKIPPED for outcome in result.outcomes)
     lines = [f"{done} of {len(result.outcomes)} files done in {duration(took_s)}."]
     lines += [f"{known} of them are unchanged since an earlier run (--fresh does them again)."] if known else []
-    lines += _suspicious(result)
-    lines += [f"note: {warning}" for warning in result.warnings if not warning.startswith(MARK)]
+    lines += _of_the_run(result)
     lines += _of_files(result)
     if result.failed:
         lines.append(failure_text(result.failed, len(result.outcomes)))
@@ -207,6 +208,10 @@ def _suspicious(result: BatchResult) -> list[str]:
     """What makes a number suspicious, of the run as a whole: what digitalmodel did silently, what the check found."""
     findings = (warning for warning in result.warnings if warning.startswith(MARK))
     return [f"! {said}" for said in (*result.notices, *findings)]
+
+
+def _of_the_run(result: BatchResult) -> list[str]:
+    return [*_suspicious(result), *(f"note: {warning}" for warning in result.warnings if not warning.startswith(MARK))]
 
 
 def _of_files(result: BatchResult, *, retries: bool = True) -> list[str]:

@@ -123,7 +123,7 @@ class Writing:
 
 @contextmanager
 def folder_named(target: Path, stem: str = "") -> Iterator[None]:
-    """Say of a table whose folder is not there which Label puts it there, not which temporary file could not be made.
+    """Say of a table that its folder is not there, and which Label puts it there, not that a temporary file failed.
 
     Raises:
         OutputError: the folder of `target` is not there.
@@ -133,11 +133,13 @@ def folder_named(target: Path, stem: str = "") -> Iterator[None]:
     except OSError as error:  # pandas says this without its number
         if target.parent.is_dir():
             raise
+        missing = f"{target} cannot be written: the folder {target.parent} is not there."
+        if target.name.startswith(f"{stem}_"):  # no Label leads there: somebody has removed it
+            raise OutputError(f"{missing} Make it, and run the same command again.") from error
         label = str(target).rpartition(f"{stem}_")[2].removesuffix(GZ).removesuffix(".csv") if stem else ""
         raise OutputError(
-            f"{target} cannot be written: the folder {target.parent} is not there. What stands before a separator in a "
-            f"group's Label is a folder: take the separator out of the Label{f' {label!r}' if label else ''}, or make "
-            "the folder."
+            f"{missing} What stands before a separator in a group's Label is a folder: take the separator out of the "
+            f"Label{f' {label!r}' if label else ''}, or make the folder."
         ) from error
 
 

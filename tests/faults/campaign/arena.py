@@ -107,7 +107,7 @@ class Arena:
         return job
 
     def _words(self, performance: Mapping[str, Any]) -> list[str]:
-        words = ["run", str(self.folder / "dm_fsts.yml"), "--orcaflex", "simulated", "--quiet"]
+        words = ["run", str(self.folder / "dm_fsts.yml"), "--orcaflex", "simulated"]
         for key, value in performance.items():
             deeper = value.items() if isinstance(value, dict) else [("", value)]
             words += [f"performance.{key}{'.' if below else ''}{below}={what}" for below, what in deeper]

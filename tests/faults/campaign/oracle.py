@@ -150,7 +150,7 @@ def _of_harmed(case: Case, expected: Expected, run: Observed) -> Iterator[str]:
 
 def _before_or_after(case: Case, run: Observed) -> bool:
     """Whether a signal came when no run listened to it: it ends the process, as it does any other."""
-    return case.stops and (run.end is not None or not run.loads)
+    return case.stops and (run.end is not None or bool(run.metrics) or not run.loads)
 
 
 def _of_healed(case: Case, expected: Expected, before: Observed, run: Observed) -> Iterator[str]:
@@ -316,8 +316,9 @@ def _lost(case: Case, expected: Expected, run: Observed) -> Iterator[str]:
         name = expected.files[index]
         if name not in run.finished and "timeout" not in run.causes.get(name, ""):
             yield f"{name} has no results, and no fault was about it: {run.errors.get(name)}"
+    others = {expected.files[fault.file] for fault in case.faults if fault.what.unkept}
     for name, value in run.values.items():
-        if expected.values and value is not None and value != expected.values[name]:
+        if expected.values and name not in others and value != expected.values[name]:
             yield f"the value of {name} is another than a plain loop's"
 
 

@@ -70,7 +70,7 @@ class Before:
             state=said.get("state"),
             metrics=_metrics(results / "performance_metrics.json"),
             report=report.read_text("utf-8") if report.exists() else "",
-            said=child.stderr.read_text(errors="replace"),
+            said=child.stderr.read_text(errors="replace") + _for_people(child),
             begun=Counter(name for what, name, _ in calls if what == "begin"),
             done=Counter(name for what, name, _ in calls if what == "end"),
             loads=arena.loads() - self._loads,
@@ -84,6 +84,12 @@ class Before:
             models=arena.models() - self._models,
             idle_s=idle_s,
         )
+
+
+def _for_people(child: Child) -> str:
+    """What a command printed, without our own lines."""
+    lines = child.stdout.read_text(errors="replace").splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("{"))
 
 
 def _inside(folder: Path) -> set[str]:

@@ -101,20 +101,22 @@ def _call(job: dict[str, Any], function: Any) -> int:
 
 
 def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
-    """Say what the caller has in hand."""
-    said: dict[str, Any] = {"end": end, "error": error}
-    if result is not None:
-        said["outcomes"] = [[each.file.name, str(each.status), str(each.cause), each.error] for each in result.outcomes]
-        said["values"] = {each.file.name: plain(each.value) for each in result.outcomes if each.ok}
-        said["warnings"] = list(result.warnings)
-        said["state"] = result.metrics.get("state")
-    if result is not None and result.metrics:
+    """Say what the caller has in hand; at once that he has it, since a signal may follow."""
+    say(end=end, error=error)
+    if result is None:
+        return
+    say(
+        outcomes=[[each.file.name, str(each.status), str(each.cause), each.error] for each in result.outcomes],
+        values={each.file.name: plain(each.value) for each in result.outcomes if each.ok},
+        warnings=list(result.warnings),
+        state=result.metrics.get("state"),
+    )
+    if result.metrics:
         with contextlib.suppress(OSError):
             from orcabatch.monitor.report import render_report
 
             report = render_report(result.metrics)
             (Path(job["notes"]) / "report.html").write_text(report, "utf-8", "backslashreplace")
-    say(**said)
 
 
 def plain(value: Any) -> Any:

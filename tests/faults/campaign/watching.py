@@ -21,7 +21,11 @@ LOOK_S = 0.005
 PROGRESS_S = 0.25
 """Between two looks at what moved, which cost more."""
 NO_PROGRESS_S = 60.0
-"""A run in which nothing moves for so long hangs."""
+"""A run in which nothing moves for so long hangs, ..."""
+BUSY_S = 2.0
+"""... if its processes used less CPU meanwhile: on a busy machine a worker process takes its time to begin. But ..."""
+MOST_S = 240.0
+"""... one that computes for so long without a word hangs as well."""
 
 
 class Watch:
@@ -30,6 +34,7 @@ class Watch:
     def __init__(self, arena: Arena, child: Child) -> None:
         self._arena, self._child = arena, child
         self._seen: Any = None
+        self._used_s = 0.0
         self._moved_s = self._looked_s = time.monotonic()
         self.longest_s = 0.0
 
@@ -66,8 +71,9 @@ class Watch:
         seen = [path.stat().st_size if path.exists() else 0 for path in files], self._arena.loads().total()
         self.longest_s = max(self.longest_s, self._looked_s - self._moved_s)
         if seen != self._seen:
-            self._seen, self._moved_s = seen, self._looked_s
-        return self._looked_s - self._moved_s > NO_PROGRESS_S
+            self._seen, self._moved_s, self._used_s = seen, self._looked_s, cpu_s(self._child.pid)
+        still_s = self._looked_s - self._moved_s
+        return still_s > MOST_S or (still_s > NO_PROGRESS_S and cpu_s(self._child.pid) - self._used_s < BUSY_S)
 
     def _given_up(self) -> str:
         tree = [described(process) for process in workers(self._child.pid)]
@@ -79,6 +85,15 @@ class Watch:
         self._arena.killed |= tree_of(self._child.pid)
         self._child.kill_tree()
         return "\n".join([*tree, shortened(stacks)])
+
+
+def cpu_s(pid: int) -> float:
+    """What a run and its processes have used."""
+    used = 0.0
+    for each in tree_of(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            used += sum(psutil.Process(each).cpu_times()[:2])
+    return used
 
 
 def shortened(stacks: str, most: int = 4) -> str:
