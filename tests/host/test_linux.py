@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.host import Partition, Probes, measure, memory_reading
+from orcabatch.host import Probes, measure, memory_reading
 from orcabatch.host.linux import parse_cpu_list
+from orcabatch.network import Partition
 
 GB = 10**9
 V2_MOUNT = "31 23 0:28 {root} /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n"

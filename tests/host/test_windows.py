@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from orcabatch.host import Partition, Probes, measure, memory_reading
+from orcabatch.host import Probes, measure, memory_reading
 from orcabatch.host.windows import ExtendedLimits, GroupAffinity, Kernel, SeekPenalty, StorageQuery, usable_cpus
+from orcabatch.network import Partition
 
 GB = 10**9
 WINDOWS_10, WINDOWS_11 = 19045, 22631

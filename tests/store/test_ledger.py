@@ -690,7 +690,9 @@ def test_network_shares_are_told_by_their_mount(monkeypatch):
     import psutil
 
     mounts = [("/", "ext4", "rw"), ("/home", "nfs4", "rw"), ("/home/me/disk", "xfs", "rw"), ("/z", "NTFS", "rw,remote")]
-    partitions = [SimpleNamespace(mountpoint=place, fstype=kind, opts=options) for place, kind, options in mounts]
+    partitions = [
+        SimpleNamespace(device=place, mountpoint=place, fstype=kind, opts=options) for place, kind, options in mounts
+    ]
     monkeypatch.setattr(psutil, "disk_partitions", lambda **_: partitions)
     found = [bool(network_share(Path(p))) for p in ("/srv/a", "/home/me/a", "/home/me/disk/a", "/z/a", "//server/a")]
     assert found == [False, True, False, True, True]

@@ -20,7 +20,8 @@ from typing import BinaryIO
 from orcabatch import __version__
 from orcabatch.cli.checks import Check, Level
 from orcabatch.host import HostResources, ResourceManager
-from orcabatch.orcaflex.sim_files import InputError, check_readable, is_on_network
+from orcabatch.network import is_on_network
+from orcabatch.orcaflex.sim_files import InputError, check_readable
 from orcabatch.settings import format_count, format_size
 from orcabatch.store.atomic import check_writable
 from orcabatch.store.ledger import describe_ledger

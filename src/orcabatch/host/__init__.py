@@ -9,7 +9,6 @@ from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
 from orcabatch.host.files import Fingerprint, fingerprint, full_hash, sim_sizes
 from orcabatch.host.measure import (
     CPU_SHARE,
-    Partition,
     Probes,
     ResourceManager,
     measure,
@@ -26,7 +25,6 @@ __all__ = [
     "Fingerprint",
     "HostResources",
     "MemoryReading",
-    "Partition",
     "Probes",
     "ResourceManager",
     "fingerprint",

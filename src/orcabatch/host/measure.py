@@ -26,23 +26,13 @@ from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
 from orcabatch.host import linux, windows
 from orcabatch.host.files import sim_sizes
 from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
-from orcabatch.network import is_network_share
+from orcabatch.network import Partition, is_network_share, mounts
 
 CPU_SHARE = 0.75
 """Share of the logical CPUs that the formula uses, the specification's; the rest is left to the system."""
 
 _LARGEST = 1e30
 """Sizes that are no sizes (infinity) are cut here, so that a mean of them stays a number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """A mounted file system as the system lists it: device, mount point, type, options."""
-
-    device: str
-    mount: str
-    fstype: str = ""
-    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +248,7 @@ def _ram() -> tuple[int, int]:
 
 
 def _partitions() -> tuple[Partition, ...]:
-    listed = (Partition(p.device, p.mountpoint, p.fstype, p.opts) for p in psutil.disk_partitions(all=True))
-    return tuple(p for p in listed if _is_storage(p))
+    return tuple(partition for partition in mounts() if _is_storage(partition))
 
 
 def _is_storage(partition: Partition) -> bool:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orcabatch.errors import OrcabatchError
-from orcabatch.orcaflex.sim_files import InputError, is_on_network, unreadable
+from orcabatch.network import is_on_network
+from orcabatch.orcaflex.sim_files import InputError, unreadable
 from orcabatch.outcome import Cause, Failure, Phase
 
 LICENCE = 25

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from orcabatch.errors import OrcabatchError
+from orcabatch.network import is_on_network
 
 _WINDOWS_NETWORK = frozenset({51, 53, 54, 55, 59, 64, 65, 67, 121, 1231, 1232})
 _WINDOWS_SHARING = frozenset({32, 33})
@@ -75,8 +76,3 @@ def unreadable(file: Path, error: OSError) -> InputError:
     if isinstance(error, PermissionError):
         return InputError(f"{file} may not be read: {error.strerror}", "ask for read permission on this file")
     return InputError(f"{file} cannot be read: {error.strerror or error}", "check the drive it lies on", True)
-
-
-def is_on_network(file: Path) -> bool:
-    r"""Whether the path is a UNC path (`\\server\share\...`); a mapped drive letter is not recognised."""
-    return str(file).startswith(("\\\\", "//"))

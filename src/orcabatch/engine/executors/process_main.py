@@ -54,6 +54,9 @@ from orcabatch.engine.worker_loop import WorkerLoop
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
 
+_MASK_BITS = 64
+"""CPUs that Windows puts in one processor group; with more than one it numbers them from 0 in each."""
+
 BOOTSTRAP = (
     "import os, pickle, sys; f = os.fdopen(os.dup(0), 'rb'); sys.path[:] = pickle.load(f); "
     "from orcabatch.engine.executors.process_main import main; main(f)"
@@ -328,9 +331,12 @@ def _settle_in(setup: ProcessSetup) -> list[str]:
     return said
 
 
-def _pin(cpus: tuple[int, ...]) -> None:
+def _pin(cpus: tuple[int, ...], platform: str = sys.platform) -> None:
     import psutil
 
+    if platform == "win32" and max(cpus) >= _MASK_BITS:
+        # A mask means CPUs of the process's own group; the bits of another group's would pin it to the wrong ones.
+        raise OSError(f"CPUs {min(cpus)} to {max(cpus)} are not all of one processor group; it is not pinned")
     psutil.Process().cpu_affinity(list(cpus))
 
 

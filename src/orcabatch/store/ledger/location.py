@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.network import is_network_share
+from orcabatch.network import is_network_share, is_unc, mounts
 from orcabatch.store.ledger import schema
 
 FILE_NAME = "ledger.db"
@@ -49,17 +49,14 @@ def state_folder() -> Path:
 
 def network_share(path: Path) -> str:
     """What kind of network share the path is on; empty where it is on a local disk or nobody can say."""
-    import psutil
-
-    text = str(path)
-    if text.startswith(("\\\\", "//")):
+    if is_unc(path):
         return "UNC path"
     best, found = "", ""
-    for mount in psutil.disk_partitions(all=True):
-        inside = path == Path(mount.mountpoint) or Path(mount.mountpoint) in path.parents
-        if inside and len(mount.mountpoint) >= len(best):
-            remote = is_network_share(mount.fstype, mount.opts)
-            best, found = mount.mountpoint, (mount.fstype or "network drive") if remote else ""
+    for partition in mounts():
+        inside = path == Path(partition.mount) or Path(partition.mount) in path.parents
+        if inside and len(partition.mount) >= len(best):
+            remote = is_network_share(partition.fstype, partition.options)
+            best, found = partition.mount, (partition.fstype or "network drive") if remote else ""
     return found
 
 
