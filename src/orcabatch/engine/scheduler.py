@@ -66,6 +66,8 @@ from orcabatch.text import size
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
 
+__all__ = ["Scheduler", "replay"]
+
 GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones. Fewer: workers idle early, until there is
 memory for it. More: it starts late, and at the end the others wait for it."""
