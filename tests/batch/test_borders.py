@@ -19,7 +19,6 @@ ENDING = [kind for kind in KINDS if not issubclass(kind, Exception)]
 FEW = [*[kind for kind in ENDING if kind is not KeyboardInterrupt], StopIteration, OSError, MemoryError]
 CTRL_C = exceptions.name_of(KeyboardInterrupt)
 TRAVEL = {exceptions.packing, exceptions.unpacking}
-NAMES_OF_TRAVEL = {border.__name__ for border in TRAVEL}
 LONG = "ORCABATCH_LONG" in os.environ
 KEPT = {exceptions.looking, exceptions.listing, exceptions.mapping}
 """Borders at which a plain loop would have gone on, because it does not look."""
@@ -52,20 +51,23 @@ def test_the_standard_library_is_walked():
     assert len(KINDS) > 80
 
 
-@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes", *(["dask"] if LONG else [])])
 def test_each_ends_exactly_one_file(orcaflex, files, executor):
     """Every file has its end, once, with the name of what was raised; what a plain loop would not have met stays."""
     wanted = [file for file in files if executor != "serial" or file.stem != CTRL_C]
-    if executor == "processes":
+    travels = executor in {"processes", "dask"}
+    if travels:
         some = {exceptions.name_of(kind) for kind in (KINDS if LONG else [*FEW, KeyboardInterrupt])}
-        wanted = [file for file in wanted if file.stem in some and file.parent.name not in NAMES_OF_TRAVEL]
+        wanted = [file for file in wanted if file.stem in some]
     told = []
     result = run(wanted, executor, on_outcome=lambda outcome: told.append(outcome.file))
     assert sorted(told) == sorted(wanted)
     for outcome in result.outcomes:
         border, kind = getattr(exceptions, outcome.file.parent.name), exceptions.by_name(outcome.file.stem)
-        if border in TRAVEL | KEPT:
+        if border in KEPT or (border in TRAVEL and not travels):
             assert outcome.ok, (border, kind, outcome.error)
+        elif border in TRAVEL:
+            assert (outcome.cause, kind.__name__ in outcome.error) == (Cause.OUTPUT, True), (border, kind, outcome)
         else:
             assert outcome.status is Status.FAILED, (border, kind)
             assert (outcome.cause is Cause.CRASH) is (kind in ENDING), (border, kind, outcome.error)

@@ -168,7 +168,7 @@ def test_one_bad_file_is_named_and_the_others_are_written(orcabatch, batch, how)
     said = orcabatch("run", "b.yml")
     assert said.code == 1
     assert BAD_FILES[how] in said.text
-    assert "1 of 3 files have no results; the others are written" in said.text
+    assert "1 of 3 files have no results; the others have theirs" in said.text
     assert "a1.sim: a1.sim" not in said.text
     assert "Traceback" not in said.text
     written = sorted(path.name for path in (batch.folder / "results").glob("*.csv"))

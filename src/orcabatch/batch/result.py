@@ -310,7 +310,7 @@ def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) 
     by_reason: dict[str, list[FileOutcome]] = defaultdict(list)
     for outcome in failed:
         by_reason[general_message(outcome)].append(outcome)
-    some = f"{len(failed)} of {total} files have no results; the others are written."
+    some = f"{len(failed)} of {total} files have no results; the others have theirs."
     lines = [some if len(failed) < total else "No file has results."]
     for reason, outcomes in by_reason.items():
         names = [outcome.file.name for outcome in outcomes]

@@ -57,6 +57,9 @@ _log = logging.getLogger(__name__)
 OUTPUTS_LOST = "Mend that and run the same command again{kept}. What was computed is in the error's `result`."
 STILL_KEPT = ": what was computed is kept, only this is written"
 
+WRITTEN = "what was finished is written"
+HANDED_OVER = "what was computed is in the error's `result`"
+
 CONCLUDING = "stopping: all files have ended; what stands for all of them is being written (Ctrl-C once more leaves it)"
 CONCLUDED = "interrupted when all files had ended; everything is written"
 TORN = (
@@ -228,7 +231,8 @@ class Run:
                 yield from self._taken(running, job)
             self._complete = True
         except BatchInterrupted as interruption:
-            self.interrupted = interruption
+            kept = WRITTEN if all(batch.result_folder for batch in self.request.batches) else HANDED_OVER
+            self.interrupted = BatchInterrupted(f"{interruption}; {kept}", interruption.signum)
         finally:
             try:
                 self._end(running, job)

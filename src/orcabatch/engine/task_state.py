@@ -205,16 +205,14 @@ def far_beyond(task: Task, took_s: float, longest_s: float, timeout_s: float | N
 def draining(running: int) -> str:
     """What is said as soon as the run is asked to stop, while so many files are worked on."""
     what = f"{plural(running, 'file')} still being worked on" if running else "nothing runs any more"
-    return (
-        f"stopping: {what}; what runs is finished and written, nothing new is started (Ctrl-C once more leaves at once)"
-    )
+    return f"stopping: {what}; what runs is finished, nothing new is started (Ctrl-C once more leaves at once)"
 
 
 def interrupted(left: bool) -> str:
     """What is said when all outcomes were handed on."""
     if left:
-        return "interrupted twice and left at once; what was finished is written, run the batch again for the rest"
-    return "interrupted; what was running is finished and written, run the batch again for the rest"
+        return "interrupted twice and left at once; run the batch again for the rest"
+    return "interrupted; what was running is finished, run the batch again for the rest"
 
 
 def backoff_s(first_s: float, tries: int, chance: random.Random) -> float:
