@@ -68,9 +68,9 @@ class ExtremesBatch(Batch):
     label = property(lambda self: f"extremes of {self.name}")
     result_folder = property(lambda self: self._folder)
 
-    def written(self, value):
+    def outputs_of(self, value):
         """The file's table."""
-        return (self._folder / value["table"],)
+        return (("extremes", self._folder / value["table"]),)
 
     def determinants(self, position):
         """The objects asked for."""

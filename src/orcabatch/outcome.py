@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from orcabatch.text import shortened_list
@@ -216,7 +216,7 @@ def general_message(outcome: FileOutcome) -> str:
     return without_file_name(outcome.error or f"{outcome.status} without a reason", outcome.file)
 
 
-def without_file_name(text: str, file: Path) -> str:
+def without_file_name(text: str, file: PurePath) -> str:
     """The text with this file's path and name replaced by `<file>`."""
     for own in (str(file), file.as_posix(), file.name, file.stem):
         if len(own) > 2:

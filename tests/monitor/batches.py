@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from monitor.making import outcome, still_probes
+from orcabatch.batch.figures import figures
 from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import SeriesPoint, build_metrics
@@ -21,6 +23,30 @@ HOSTILE_NAMES = (
     "&lt;already escaped&gt; ü 波浪 \udcff.sim",
     "javascript:alert(1)" + "long" * 60 + ".sim",
 )
+
+
+def name_of(index: int) -> str:
+    """A name as the specification's batches have them, told from the others by its load case and its seed."""
+    heading, years, level = index * 15 % 360, (5, 100)[index // 24 % 2], ("hwl", "lwl")[index // 48 % 2]
+    return f"fsts_l015_{level}_125km3_l100_pb_{years:03d}yr__cl_{heading:03d}deg_s{index // 96:02d}"
+
+
+def case_of(file: Path) -> dict[str, Any]:
+    """The load case that such a name stands for; none for other names."""
+    parts = file.stem.split("_")
+    if len(parts) != 11:
+        return {}
+    return {"level": parts[2], "years": int(parts[6][:3]), "heading": int(parts[9][:3]), "seed": int(parts[10][1:])}
+
+
+COLUMNS = tuple(f"{line} Effective Tension {end}" for line in ("Line1", "Line2", "Line3", "Line4") for end in "AB")
+
+
+def tables_of(file: FileOutcome) -> dict[str, dict[str, float]]:
+    """What its summaries say: tensions that grow with the return period and turn with the heading."""
+    chance, case = random.Random(file.index), case_of(file.file)
+    most = 900 + 4 * case.get("years", 5) + 300 * math.sin(math.radians(case.get("heading", 0)))
+    return {"tension": {name: most * (1 + n / 20) * chance.uniform(0.95, 1.05) for n, name in enumerate(COLUMNS)}}
 
 
 def laid_out(count: int, *, seed: int, slower: float, workers: int) -> list[FileOutcome]:
@@ -38,7 +64,7 @@ def laid_out(count: int, *, seed: int, slower: float, workers: int) -> list[File
         made.append(
             outcome(
                 index,
-                file=Path(f"D:/production/fsts_l015_hwl_ncl_000deg_{index:04d}.sim"),
+                file=Path(f"/production/sims/{name_of(index)}.sim"),
                 phases=phases,
                 size_bytes=size,
                 tier="small" if size < 1e8 else "medium" if size < 5e8 else "large",
@@ -68,6 +94,18 @@ def with_failures(outcomes: list[FileOutcome]) -> list[FileOutcome]:
             traceback="Traceback (most recent call last):\n  ...\nDLLError: <no object>",
         )
     return made
+
+
+def results_of(outcomes: list[FileOutcome], folder: Path = Path("/production/results")) -> dict[str, Any]:
+    """What a run knows of its results, as fields of its record."""
+    cases = {each.file.name: case_of(each.file) for each in outcomes}
+    return {
+        "cases": cases,
+        "results": figures(outcomes, tables_of, cases),
+        "result_folder": folder,
+        "outputs": [folder / "standard_tension.csv", folder / "performance_metrics.json"],
+        "outputs_of": lambda each: [("lines", folder / f"standard_lines_{each.file.stem}.csv")] if each.ok else [],
+    }
 
 
 def batch_metrics(
@@ -119,5 +157,6 @@ def batch_metrics(
         host={"logical_cpus": 64, "total_ram_bytes": 256 * 10**9},
         orcaflex="simulated",
         memory_budget_bytes=200 * 10**9,
+        **results_of(outcomes),
     )
     return build_metrics(record)

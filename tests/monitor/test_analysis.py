@@ -34,7 +34,7 @@ def test_memory_that_holds_slots_empty_is_said_in_slots_and_time():
         wall_s=100.0, limit=30, capacity_s=3000.0, idle_s={"memory": 18 * 63.0}, idle_wall_s={"memory": 63.0}
     )
     (finding,) = findings(evidence)
-    assert finding.evidence == "memory held 18 of 30 slots empty for 63% of the time"
+    assert finding.evidence == "memory left 18 of 30 slots empty for 63% of the time"
     assert "raise `max_usage_percent`" in finding.advice
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.batch.figures import figures
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.errors import OutputError
-from orcabatch.monitor.metrics import build_metrics, write_metrics
+from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.settings import to_section
 from orcabatch.store.paths import place_of
 
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the engineer should know about a run: about it as a whole, and what was done without a word."""
+    """What there is to be said of a run besides what was measured.
+
+    Attributes:
+        warnings: what the engineer should know about it as a whole.
+        notices: what was done with the results without a word.
+        outputs: the output files that each batch wrote, by its name; under none those of the call.
+    """
 
     warnings: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    outputs: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
 def write_account(
@@ -38,21 +46,13 @@ def write_account(
     With several batches the metrics of the call hold all of them; each batch's own file holds its own. Metrics are no
     results: a file that cannot be written is said, and costs nothing else.
     """
-    shared = {
-        "plan": plan.to_dict(),
-        "host": plan.host,
-        "settings": to_section(request.settings),
-        "memory_budget_bytes": plan.memory_budget_bytes,
-        "warnings": list(said.warnings),
-        "orcaflex": orcaflex,
-        "executor_why": monitor.state.executor_why or plan.executor_why,
-    }
+    shared = known_of(request, plan, monitor, said, orcaflex)
     written, complaints = [], []
     metrics: dict[str, Any] = {}
     for batch in request.batches:
         notices = [notice for notice in said.notices if notice.batch == batch.name]
         own = shared | {"settings": to_section(request.own[batch.name]), "notices": notices}
-        metrics = build_metrics(monitor.record(batch=batch.name, **own))
+        metrics = build_metrics(with_results(monitor.record(batch=batch.name, **own), request, said))
         proof = batch.proof(in_own_order(batch, request, monitor.outcomes), orcaflex)
         if proof is not None:
             metrics["proof"] = proof
@@ -64,8 +64,49 @@ def write_account(
             except OutputError as error:
                 complaints.append(f"The metrics are not written: {error}. The results are not concerned.")
     if len(request.batches) > 1:
-        metrics = build_metrics(monitor.record(**shared, notices=said.notices))
+        record = monitor.record(**shared, notices=said.notices)
+        metrics = build_metrics(with_results(record, request, said))
     return metrics, written, complaints
+
+
+def known_of(
+    request: Request, plan: BatchPlan, monitor: PerformanceMonitor, said: Said, orcaflex: str
+) -> dict[str, Any]:
+    """What every record of the call has beside what was measured, as fields of `RunRecord`."""
+    return {
+        "plan": plan.to_dict(),
+        "host": plan.host,
+        "settings": to_section(request.settings),
+        "memory_budget_bytes": plan.memory_budget_bytes,
+        "warnings": list(said.warnings),
+        "orcaflex": orcaflex,
+        "executor_why": monitor.state.executor_why or plan.executor_why,
+        "cases": request.cases,
+    }
+
+
+def with_results(record: RunRecord, request: Request, said: Said) -> RunRecord:
+    """The record with what its batches made: figures of the results, and which output files there are."""
+    batches = {batch.name: batch for batch in request.batches if record.batch in {"", batch.name}}
+
+    def tables_of(outcome: FileOutcome) -> Mapping[str, Any]:
+        return batches[outcome.batch].tables_of(outcome.value)
+
+    def outputs_of(outcome: FileOutcome) -> tuple[tuple[str, Path], ...]:
+        return batches[outcome.batch].outputs_of(outcome.value) if outcome.ok else ()
+
+    folders = {batch.result_folder for batch in batches.values()}
+    folder = folders.pop() if len(folders) == 1 else None
+    of_files = {path for outcome in record.outcomes for _, path in outputs_of(outcome)}
+    common = [path for name in ("", *batches) for path in said.outputs.get(name, ()) if path not in of_files]
+    metrics_files = [path for batch in batches.values() if (path := metrics_file(batch, request)) is not None]
+    return replace(
+        record,
+        results=figures(record.outcomes, tables_of, request.cases),
+        result_folder=folder.absolute() if folder is not None else None,
+        outputs=[path.absolute() for path in (*common, *metrics_files)],
+        outputs_of=outputs_of,
+    )
 
 
 def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:

@@ -143,9 +143,13 @@ class Batch(ABC):
         """
         return stored
 
-    def written(self, value: Any) -> tuple[Path, ...]:
-        """The output files that belong to one file's result."""
+    def outputs_of(self, value: Any) -> tuple[tuple[str, Path], ...]:
+        """The output files that belong to one file's result, each with its label."""
         return ()
+
+    def tables_of(self, value: Any) -> Mapping[str, Any]:
+        """A file's result as tables by label: mappings, frames, arrays or numbers. The default: one, without label."""
+        return {"": value}
 
     @property
     def tables(self) -> tuple[Path, ...]:

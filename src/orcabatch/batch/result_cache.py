@@ -455,7 +455,7 @@ class ResultCache:
                 size_bytes=checked(stored["size"], int),
             )
             known = Known(outcome, key, checked(stored["joint"], bool))
-            stand = checked(stored["outputs"], list) == [output_print(path) for path in batch.written(value)]
+            stand = checked(stored["outputs"], list) == [output_print(path) for _, path in batch.outputs_of(value)]
         except (Damaged, KeyError, TypeError, ValueError):
             return None
         if not stand:
@@ -472,7 +472,7 @@ class ResultCache:
         if not self._may(batch) or (index, batch.name) in self._by_another or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
-        outputs = [output_print(path) for path in batch.written(outcome.value)]
+        outputs = [output_print(path) for _, path in batch.outputs_of(outcome.value)]
         if depends is None or None in outputs:
             return  # an output that has vanished by now would later stand as it was written: not there
         made_of = encoded_by_key(depends)

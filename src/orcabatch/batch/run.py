@@ -163,7 +163,8 @@ class Run:
     interrupted: BatchInterrupted | None = None
     monitor: PerformanceMonitor = field(init=False)
     _outcomes: list[FileOutcome] = field(default_factory=list)
-    _outputs: list[Path] = field(default_factory=list)
+    _outputs: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    _accounts: list[Path] = field(default_factory=list)
     _metrics: dict[str, Any] = field(default_factory=dict)
     _orcaflex: str = ""
     _display: Display | None = None
@@ -203,7 +204,7 @@ class Run:
             for batch in self.request.batches:
                 if batch.values_file is not None:
                     self._values_files[batch.name] = held.enter_context(ValuesFile(batch.values_file, self._warn))
-                    self._outputs.append(batch.values_file)
+                    self._outputs[batch.name] = (batch.values_file,)
             yield from self._run()
 
     def _run(self) -> Iterator[FileOutcome]:
@@ -281,7 +282,7 @@ class Run:
             outcomes=last_attempts(self._outcomes),
             plan=self.plan,
             metrics=self._metrics,
-            outputs=tuple(self._outputs),
+            outputs=(*(path for paths in self._outputs.values() for path in paths), *self._accounts),
             warnings=tuple(self.warnings),
             notices=tuple(self.notices),
             cases=self.request.cases,
@@ -437,7 +438,7 @@ class Run:
             said = f"{self.table.target.name}: {_reason(error)} The values are lost; mend that and run again."
             self._warn(said)
             return said
-        self._outputs.append(path)
+        self._outputs[""] = (path,)
         for note in notes:
             self._warn(note)
         return ""
@@ -452,7 +453,7 @@ class Run:
 
     def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
         conclusion = batch.conclude(outcomes, complete=self._complete)
-        self._outputs += conclusion.outputs
+        self._outputs[batch.name] = (*self._outputs.get(batch.name, ()), *conclusion.outputs)
         for warning in conclusion.warnings:
             self._warn(warning)
         for notice in conclusion.notices:
@@ -463,10 +464,10 @@ class Run:
             self._aside("what stands for all files", lambda: self.cache.conclude(batch, outcomes, conclusion.outputs))
 
     def _account(self) -> None:
-        said = Said(tuple(self.warnings), tuple(self.notices))
+        said = Said(tuple(self.warnings), tuple(self.notices), self._outputs)
         account = write_account(self.request, self.plan, self.monitor, said, self._orcaflex)
         self._metrics, written, complaints = account
-        self._outputs += written
+        self._accounts += written
         for complaint in complaints:
             self._warn(complaint)
 

@@ -110,7 +110,7 @@ def frame_of(value: Any) -> pd.DataFrame:
     if isinstance(value, pd.Series):
         return _renamed(pd.DataFrame([value.tolist()], columns=value.index))
     if isinstance(value, Mapping):
-        return _of_mapping(_flat(value))
+        return _of_mapping(flat(value))
     if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
         return pd.concat([frame_of(item) for item in value], ignore_index=True)
     return _of_places(value)
@@ -154,12 +154,12 @@ def _free(name: Any, taken: Mapping[Any, Any]) -> Any:
     return name
 
 
-def _flat(value: Mapping[Any, Any], before: str = "") -> Row:
+def flat(value: Mapping[Any, Any], before: str = "") -> Row:
     """Mappings in the mapping spread, their keys joined by dots."""
     found: Row = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
-            inner = _flat(item, f"{before}{key}.")
+            inner = flat(item, f"{before}{key}.")
         else:
             inner = {f"{before}{key}" if before else key: item}
         for name, single in inner.items():

@@ -198,9 +198,7 @@ class DigitalModelBatch(Batch):
         failed_files = self.result_folder / f"{self.name}{SUFFIX}"
         if not complete:
             outcomes = [self._standing(outcome) for outcome in outcomes]
-        outputs = list(
-            dict.fromkeys(path for outcome in outcomes if outcome.ok for path in self.written(outcome.value))
-        )
+        outputs = list(dict.fromkeys(path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs))
         self._take_back(outcomes)
         _keep_log(outcomes)
         left = AttributeDict(self._cfg)  # a record may take the place of a section that is still read here
@@ -328,9 +326,13 @@ class DigitalModelBatch(Batch):
                 dict(frames or {})
         return result
 
-    def written(self, value: FileResult) -> tuple[Path, ...]:
-        """The files that belong to a file's result."""
-        return tuple(path for _, path in value.outputs)
+    def outputs_of(self, value: FileResult) -> tuple[tuple[str, Path], ...]:
+        """The time series of a file, each with the label of its group."""
+        return value.outputs
+
+    def tables_of(self, value: FileResult) -> dict[str, Any]:
+        """A file's rows of the summaries and of the linked statistics, by the labels of their groups."""
+        return {**(value.summary or {}), **(value.linked or {})}
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -346,7 +348,7 @@ class DigitalModelBatch(Batch):
         """What a later run needs to write the common outputs again; None where there is more to be done than that."""
         if self._installation is None or self._installation.missing or self._in_router or asks_beyond(self._cfg):
             return None
-        own = {path for outcome in outcomes for path in self.written(outcome.value)}
+        own = {path for outcome in outcomes for _, path in outcome.value.outputs}
         common = common_outputs([path for path in outputs if path not in own], self.result_folder, self.name)
         if common is None:
             return None
@@ -382,7 +384,7 @@ class DigitalModelBatch(Batch):
 
     def _take_back(self, outcomes: Sequence[FileOutcome]) -> None:
         """Remove what files wrote that failed when they were done again; a table of one that stands stays."""
-        stand = {path for outcome in outcomes if outcome.ok for path in self.written(outcome.value)}
+        stand = {path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs}
         for outcome in outcomes:
             for path in () if outcome.ok else set(self._written.get(outcome.index, ())) - stand:
                 path.unlink(missing_ok=True)

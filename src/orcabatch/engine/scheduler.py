@@ -257,7 +257,7 @@ class Scheduler:
         if self._ceiling is not None and self._memory.room_bytes >= 0:
             # All at once: what starts then is bounded by the room there is.
             self._ceiling = None
-            return f"{used} again: files are no longer held back by memory"
+            return f"{used} again: memory no longer keeps files waiting"
         return ""
 
     def _limit_changed(self, reason: str) -> list[Instruction]:

@@ -222,7 +222,7 @@ def _admission(seen: Evidence) -> Iterator[Diagnosis]:
         yield Diagnosis(
             "admission",
             share * _slot_share(seen, HeldBy.MEMORY),
-            f"memory held {empty:.0f} of {seen.limit} slots empty for {share:.0%} of the time",
+            f"memory left {empty:.0f} of {seen.limit} slots empty for {share:.0%} of the time",
             "raise `max_usage_percent`, close other programs, or run on a machine with more memory",
         )
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -24,8 +24,9 @@ from orcabatch.engine.contract import RunEvent
 from orcabatch.host.sampler import HostRates
 from orcabatch.monitor import bottlenecks
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
-from orcabatch.monitor.file_costs import Machine, lower_bound
+from orcabatch.monitor.file_costs import LowerBound, Machine, lower_bound
 from orcabatch.monitor.jsonable import jsonable
+from orcabatch.monitor.totals import by_tier, by_worker
 from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.store.atomic import write_bytes
 from orcabatch.text import utf8
@@ -76,6 +77,12 @@ class RunRecord:
         notices: what was done with the results without a word.
         executor_why: why the workers were what they were; empty where nobody said.
         memory_budget_bytes: the most memory that may be in use, for the lower bound; 0: not known.
+        results: what the results say, table by table (`orcabatch.batch.figures`).
+        result_folder: where outputs are; None: there are none, or several folders.
+        outputs: every output file; those in the result folder are written down relative to it.
+        outputs_of: label and path of each output file that belongs to one file.
+        cases: load cases by file name.
+        progress: how far a run is that still goes on; None: it does not.
     """
 
     batch: str = ""
@@ -98,6 +105,17 @@ class RunRecord:
     notices: Sequence[Notice] = ()
     executor_why: str = ""
     memory_budget_bytes: int = 0
+    results: Sequence[Mapping[str, Any]] = ()
+    result_folder: Path | None = None
+    outputs: Sequence[Path] = ()
+    outputs_of: Callable[[FileOutcome], Sequence[tuple[str, Path]]] = lambda _: ()
+    cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    progress: Any = None
+
+    def named(self, output: Path) -> str:
+        """An output as it is written down."""
+        folder = self.result_folder
+        return output.relative_to(folder).as_posix() if folder and output.is_relative_to(folder) else str(output)
 
 
 def build_metrics(record: RunRecord) -> dict[str, Any]:
@@ -122,8 +140,12 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "summary": _summary(record, worked),
         "metrics": dict(record.series),
         "bottleneck": _bottleneck(record),
-        "lower_bound": least,
-        "files": [_file(outcome) for outcome in record.outcomes],
+        "lower_bound": {**asdict(least), "share": _shares(least, record.wall_s)},
+        "tiers": by_tier(worked),
+        "files": [_file(outcome, record) for outcome in record.outcomes],
+        "results": list(record.results),
+        "result_folder": record.result_folder,
+        "outputs": [record.named(output) for output in record.outputs],
         "failures": grouped_failures(record.outcomes),
         "samples": _columns(record.samples),
         "limits": [{"at_s": at_s, "limit": limit, "reason": reason} for at_s, limit, reason in record.limits],
@@ -134,7 +156,12 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "host": record.host,
         "versions": versions_in_use() | dict(record.versions),
         "orcaflex": record.orcaflex,
-        "workers": {"executor": record.evidence.executor, "why": record.executor_why},
+        "workers": {
+            "executor": record.evidence.executor,
+            "why": record.executor_why,
+            "each": by_worker(worked, record.wall_s),
+        },
+        "progress": record.progress,
         "events": [[event.at_s, event.kind, event.index, event.data] for event in _kept(record.events)],
     }
     made: dict[str, Any] = jsonable(content, non_finite)
@@ -156,7 +183,7 @@ def _one_line_per_item(text: str, metrics: Mapping[str, Any]) -> str:
     """The same JSON with one line per key, and one per file, so that it can be looked at and compared."""
     lines = []
     for key, value in metrics.items():
-        if key in {"files", "events", "failures", "limits", "notices"} and value:
+        if key in {"files", "events", "failures", "limits", "notices", "results", "tiers", "outputs"} and value:
             items = ",\n".join(_compact(item) for item in value)
             lines.append(f"{json.dumps(key)}: [\n{items}\n]")
         else:
@@ -201,6 +228,12 @@ def _work(record: RunRecord) -> dict[str, int]:
     return dict(+done)
 
 
+def _shares(least: LowerBound, wall_s: float) -> dict[str, float | None]:
+    """Each bound as a share of the time taken."""
+    known = {**least.bounds, "same_workers": least.same_workers_s, "largest": least.seconds}
+    return {name: None if value is None or wall_s <= 0 else value / wall_s for name, value in known.items()}
+
+
 def _bandwidth(record: RunRecord) -> float:
     """What the disk can give, bytes per second: the best that was seen, where the run waited for it; else 0."""
     if record.verdict is not Bottleneck.IO_BOUND:
@@ -217,7 +250,7 @@ def _bottleneck(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _file(outcome: FileOutcome) -> dict[str, Any]:
+def _file(outcome: FileOutcome, record: RunRecord) -> dict[str, Any]:
     """One row: flat, so that it makes a table."""
     cpu_s = outcome.usage.cpu_s
     return {
@@ -240,9 +273,12 @@ def _file(outcome: FileOutcome) -> dict[str, Any]:
         "behind_s": outcome.usage.behind_s,
         "cpu_s": outcome.cpu_s if cpu_s else None,
         **{f"{phase}_cpu_s": cpu_s.get(phase, 0.0) if cpu_s else None for phase in Phase},
+        "busy_s": outcome.busy_s,
         "read_bytes": outcome.usage.read_bytes,
         "peak_memory_bytes": outcome.usage.peak_memory_bytes,
         "warnings": list(outcome.warnings),
+        "case": dict(record.cases.get(outcome.file.name, {})),
+        "outputs": [[label, record.named(path)] for label, path in record.outputs_of(outcome)],
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.monitor.report.html import LIGHT
+from orcabatch.monitor.report.style import LIGHT
 from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.text import and_more, natural, plural, size
 

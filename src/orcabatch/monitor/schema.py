@@ -125,6 +125,90 @@ class LowerBoundPart(_Part):
     binding: Literal["longest_file", "cpu", "disk", "memory", ""]
     bounds: dict[str, Seconds]
     same_workers_s: Seconds | None = Field(description="the same work on the same workers without a gap")
+    share: dict[str, Finite | None] = Field(
+        default={}, description="of the time taken: each bound, same_workers, and the largest"
+    )
+
+
+class TierTotals(_Part):
+    """The files of one size tier that were worked on in this run."""
+
+    tier: str
+    files: Count
+    bytes: Count
+    mean_s: Seconds
+    longest_s: Seconds
+    phases: Phases
+    shares: dict[str, Share] = Field(description="of the worker time, by phase")
+    peak_memory_bytes: Count
+
+
+class WorkerTotals(_Part):
+    """What one worker did."""
+
+    worker: str
+    files: Count
+    busy: Finite = Field(description="share of the run in which it had a file")
+    phases: Phases
+
+
+class ColumnFigures(_Part):
+    """One column of the results over all files; a file stands for its place in `files`."""
+
+    name: str
+    files: Count = Field(description="how many have a number in it")
+    minimum: Finite | None
+    minimum_file: Count
+    maximum: Finite | None
+    maximum_file: Count = Field(description="the governing file")
+    mean: Finite | None = Field(description="of all numbers")
+    values: list[Finite | None] | None = Field(description="the largest of each file, for the columns with a chart")
+
+
+class Largest(_Part):
+    """The largest value of a column among the files of a load case, and the file that has it."""
+
+    column: str
+    maximum: Finite | None
+    file: Count
+
+
+class CaseFigures(_Part):
+    """The files that agree in one column of the load cases."""
+
+    case: str = Field(description="the column")
+    value: JsonValue
+    files: Count
+    maxima: list[Largest]
+
+
+class ResultFigures(_Part):
+    """What one table of the results says."""
+
+    batch: str
+    label: str = Field(description="of the group in the YAML; empty for a function's results")
+    columns: list[ColumnFigures]
+    cases: list[CaseFigures]
+
+
+class ProgressPart(_Part):
+    """How far a run was when the file was written."""
+
+    elapsed_s: Seconds
+    total: Count
+    done: Count
+    failed: Count
+    running: Count
+    total_bytes: Count
+    done_bytes: Count
+    bytes_per_s: Finite
+    remaining_s: Finite | None
+    finished: bool
+    interrupted: bool
+    share: Share
+    files: list[str] = Field(description="those being worked on")
+    written_at: AwareDatetime
+    again_s: Seconds = Field(description="seconds until it is written anew, at least")
 
 
 class File(_Part):
@@ -151,6 +235,7 @@ class File(_Part):
     write_s: Seconds
     clean_up_s: Seconds
     behind_s: Seconds = Field(default=0.0, description="the part of write_s in which no worker was held")
+    busy_s: Seconds = Field(default=0.0, description="seconds a worker had it")
     cpu_s: Seconds | None
     wait_cpu_s: Seconds | None
     load_cpu_s: Seconds | None
@@ -160,6 +245,8 @@ class File(_Part):
     read_bytes: Count
     peak_memory_bytes: Count
     warnings: list[str]
+    case: dict[str, JsonValue] = Field(default={}, description="its load case")
+    outputs: list[tuple[str, str]] = Field(default=[], description="label and name of each output file of its own")
 
 
 class FailureGroup(_Part):
@@ -212,6 +299,7 @@ class WorkersPart(_Part):
 
     executor: str
     why: str
+    each: list[WorkerTotals] = []
 
 
 class Metrics(_Part):
@@ -226,7 +314,11 @@ class Metrics(_Part):
     metrics: Series
     bottleneck: BottleneckPart
     lower_bound: LowerBoundPart
+    tiers: list[TierTotals] = []
     files: list[File]
+    results: list[ResultFigures] = Field(default=[], description="minimum, maximum, mean, governing file by column")
+    result_folder: str | None = None
+    outputs: list[str] = Field(default=[], description="every output file, relative to the result folder")
     failures: list[FailureGroup]
     samples: Samples
     limits: list[LimitChange]
@@ -238,6 +330,7 @@ class Metrics(_Part):
     versions: dict[str, str]
     orcaflex: str = Field(description="real, simulated or foreign; empty where nobody said")
     workers: WorkersPart
+    progress: ProgressPart | None = Field(default=None, description="of a run that still goes on")
     proof: JsonValue = Field(default=None, description="what `orcabatch verify --prove` needs; null where it cannot be")
     events: list[tuple[Finite, str, int, dict[str, JsonValue]]] = Field(description="seconds, kind, index, data")
     non_finite: list[str] = Field(description="places where a NaN or an infinity was replaced by null")

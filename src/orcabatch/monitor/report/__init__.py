@@ -2,8 +2,9 @@
 
     metrics (and an earlier run's) ──> sections ──> page ──> text
 
-Covers reading metrics, putting the sections in order and writing the file; the sections are in `sections`, `machine`
-and `compare`. Does not cover what is measured (`orcabatch.monitor.metrics`) nor how a verdict is reached
+The batch comes first (what has results, what they say, every file), the run and its machine second. Covers reading
+metrics, putting the sections in order and writing the file; the sections are in `sections`, `results`, `files`,
+`machine` and `comparison`. Does not cover what is measured (`orcabatch.monitor.metrics`) nor how a verdict is reached
 (`orcabatch.monitor.bottlenecks`). Built from Python functions that escape every text they are given, instead of a
 template language: that needs no further dependency, and there is no place where escaping can be forgotten.
 """
@@ -18,17 +19,20 @@ from typing import Any
 from orcabatch.errors import SourceError
 from orcabatch.monitor.jsonable import flattened
 from orcabatch.monitor.metrics import SCHEMA_VERSION
-from orcabatch.monitor.report import comparison, machine, sections
-from orcabatch.monitor.report.html import Html, Ids, folded, join, section, style, table, tag
+from orcabatch.monitor.report import comparison, files, machine, results, sections
+from orcabatch.monitor.report.html import Html, Ids, folded, join, named, section, table, tag
+from orcabatch.monitor.report.links import Links
+from orcabatch.monitor.report.script import DIGEST, SCRIPT
 from orcabatch.monitor.report.sections import moment
+from orcabatch.monitor.report.style import stacked, style
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
 from orcabatch.text import and_more, shortened, shortened_list, utf8
 
 __all__ = ["read_metrics", "render_report", "write_report"]
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""The browser itself refuses scripts and anything from a network, whatever a file name may hold."""
+POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{DIGEST}'"
+"""The browser itself refuses any other script and anything from a network, whatever a file name may hold."""
 
 STATES = {
     "finished": "The run finished.",
@@ -67,12 +71,15 @@ def _checked(metrics: Any, name: str) -> dict[str, Any]:
     return dict(metrics)
 
 
-def render_report(metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | None = None) -> str:
+def render_report(
+    metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | None = None, page: Path | None = None
+) -> str:
     """The report as one self-contained HTML page.
 
     Args:
         metrics: the metrics of a batch.
         earlier: those of an earlier run to compare with; None: no comparison.
+        page: the folder that the page will stand in, so that its links to outputs lead from there; None: not known.
 
     Raises:
         SourceError: one of them is not of a version that is known, or not what was written.
@@ -80,37 +87,44 @@ def render_report(metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | No
     metrics = _checked(metrics, "the metrics")
     earlier = None if earlier is None else _checked(earlier, "the earlier run")
     try:
-        return _rendered(metrics, earlier)
+        return _rendered(metrics, earlier, Links.of(metrics, page))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         # A file that somebody may have changed: of 200 values each may be anything, in every section.
         said = f"{type(error).__name__}: {error}"
         raise SourceError(f"The metrics are not as orcabatch wrote them ({said}). Give the file as it was.") from error
 
 
-def _rendered(metrics: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> str:
+def _rendered(metrics: Mapping[str, Any], earlier: Mapping[str, Any] | None, links: Links) -> str:
     ids = Ids()
-    parts = [
-        ("verdict", "Verdict", sections.verdict(metrics)),
-        ("bound", "Lower bound", sections.lower_bound(metrics, ids)),
-        ("failures", "Failures", sections.failures(metrics)),
+    first = [
+        ("failures", "Without results", sections.failures(metrics)),
+        ("results", "Results", results.results(metrics, ids)),
+        ("warnings", "Warnings", sections.warnings(metrics)),
+        ("outputs", "Outputs", results.outputs(metrics, links)),
+        ("files", "All files", files.files(metrics, links, results.governing_rows(metrics))),
+    ]
+    if (said_first := sections.notices(metrics)) is not None:
+        first.insert(0, ("notices", "Look at this first", said_first))
+    second = [
+        ("verdict", "What took the time", sections.verdict(metrics)),
+        ("bound", "Least time possible", sections.lower_bound(metrics)),
         ("workers", "Workers", machine.workers(metrics, ids)),
         ("resources", "Machine", machine.resources(metrics, ids)),
-        ("tiers", "Tiers", machine.tiers(metrics, ids)),
+        ("tiers", "Sizes", machine.tiers(metrics, ids)),
         ("slowest", "Slowest files", sections.slowest(metrics)),
-        ("warnings", "Warnings", sections.warnings(metrics)),
         ("provenance", "Settings", _provenance(metrics)),
     ]
     if earlier is not None:
-        parts.insert(2, ("comparison", "Earlier run", comparison.comparison(metrics, earlier)))
-    if (said_first := sections.notices(metrics)) is not None:
-        parts.insert(0, ("notices", "Look at this first", said_first))
-    links = tag("ul", *(tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in parts))
+        second.insert(2, ("comparison", "Earlier run", comparison.comparison(metrics, earlier)))
+    parts = first + second
+    contents = tag("ul", *(tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in parts))
     return _page(
-        f"Batch {metrics['batch']}" if metrics["batch"] else "Batch",
+        metrics,
         tag("header", *_head(metrics), sections.tiles(metrics)),
-        tag("nav", links, aria_label="Sections"),
+        tag("nav", contents, aria_label="Sections"),
         tag("main", *(content for _, _, content in parts), id="main"),
         tag("footer", tag("p", f"Made by orcabatch {metrics['versions'].get('orcabatch', '')}.")),
+        Html(f"<script>{SCRIPT}</script>"),
     )
 
 
@@ -121,32 +135,39 @@ def write_report(path: Path, metrics: Mapping[str, Any], *, earlier: Mapping[str
         SourceError: the metrics are not of a version that is known.
         OutputError: the file cannot be written.
     """
-    write_bytes(path, utf8(render_report(metrics, earlier=earlier)))
+    write_bytes(path, utf8(render_report(metrics, earlier=earlier, page=path.absolute().parent)))
 
 
-def _page(title: str, *body: Html) -> str:
+def _page(metrics: Mapping[str, Any], *body: Html) -> str:
+    progress = metrics.get("progress")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", f"{title} - orcabatch report"),
-        Html(f"<style>{style()}</style>"),
+        tag("meta", http_equiv="refresh", content=f"{max(progress['again_s'], 1):.0f}") if progress else "",
+        tag("title", f"{_title(metrics)} - orcabatch report"),
+        Html(f"<style>{style()}{stacked(files.TABLE, files.Head.of(metrics).titles)}</style>"),
     )
     skip = tag("a", "Skip to the content", href="#main", class_="skip")
     return "<!DOCTYPE html>\n" + tag("html", head, tag("body", skip, *body), lang="en") + "\n"
 
 
+def _title(metrics: Mapping[str, Any]) -> str:
+    """With the names of all batches of the call."""
+    names = [metrics["batch"]] if metrics["batch"] else list(dict.fromkeys(each["batch"] for each in metrics["files"]))
+    return f"Batch{'es' if len(names) > 1 else ''} {' and '.join(filter(None, names))}".rstrip()
+
+
 def _head(metrics: Mapping[str, Any]) -> list[Html]:
-    name = f": {metrics['batch']}" if metrics["batch"] else ""
     simulated = " OrcaFlex was simulated." if metrics["orcaflex"] == "simulated" else ""
+    began = f"Batch report. Began {moment(metrics['started_at'])}. {STATES[metrics['state']]}{simulated}"
+    progress = metrics.get("progress")
     return [
-        tag("h1", f"Batch report{name}"),
-        tag(
-            "p",
-            f"Began {moment(metrics['started_at'])}. {STATES[metrics['state']]}{simulated}",
-            class_="muted",
-        ),
+        tag("h1", named(_title(metrics))),
+        *sections.truth(metrics),
+        tag("p", began, class_="muted"),
+        *([sections.going_on(progress)] if progress else []),
     ]
 
 

@@ -68,7 +68,7 @@ class ChartLine:
     values: Sequence[float | None]
 
 
-def svg(ids: Ids, title: str, description: str, height: float, *content: object) -> Html:
+def svg(ids: Ids, title: str, description: str, height: float, *content: object, width: int = WIDTH) -> Html:
     """A drawing that a screen reader can announce."""
     name, told = ids.new("title"), ids.new("desc")
     return tag(
@@ -76,7 +76,7 @@ def svg(ids: Ids, title: str, description: str, height: float, *content: object)
         tag("title", title, id=name),
         tag("desc", description, id=told),
         *content,
-        viewBox=f"0 0 {WIDTH} {height:g}",
+        viewBox=f"0 0 {width} {height:g}",
         role="img",
         aria_labelledby=f"{name} {told}",
     )
@@ -95,10 +95,11 @@ def ticks(highest: float, most: int = 8) -> list[float]:
 def time_axis(wall_s: float, top: float, height: float) -> Html:
     """Vertical lines and seconds below them."""
     parts = []
-    for at_s in moments(wall_s):
+    for n, at_s in enumerate(moments(wall_s)):
         x = across(at_s, wall_s)
         parts.append(tag("path", d=f"M{x:g} {top:g}v{height:g}", class_="grid"))
-        parts.append(tag("text", clock(at_s), x=f"{x:g}", y=f"{top + height + 16:g}", text_anchor="middle"))
+        place = {"x": f"{x:g}", "y": f"{top + height + 18:g}", "text_anchor": "middle"}
+        parts.append(tag("text", clock(at_s), **place, class_="alt" if n % 4 else None))  # a narrow page has no room
     parts.append(tag("path", d=f"M{LEFT} {top + height:g}H{WIDTH - RIGHT}", class_="axis"))
     return join(parts)
 
@@ -129,7 +130,7 @@ def timeline(ids: Ids, workers: Sequence[str], bars: Sequence[PhaseBar], wall_s:
     height = len(workers) * ROW
     shapes = _cells(bars, wall_s)
     names = [
-        tag("text", shortened(worker, 16), x=f"{LEFT - 6}", y=f"{row * ROW + 11:g}", text_anchor="end")
+        tag("text", shortened(worker, 16), x=f"{LEFT - 6}", y=f"{row * ROW + 11:g}", text_anchor="end", class_="row")
         for row, worker in enumerate(workers)
     ]
     description = (
@@ -140,7 +141,7 @@ def timeline(ids: Ids, workers: Sequence[str], bars: Sequence[PhaseBar], wall_s:
         ids,
         "Workers over time",
         description,
-        height + 24,
+        height + 30,
         time_axis(wall_s, 0, height),
         *names,
         *(tag("path", d=shape, class_=f"f-{phase}") for phase, shape in shapes.items()),
@@ -229,7 +230,7 @@ def curves(ids: Ids, title: str, at_s: Sequence[float], lines: Sequence[ChartLin
     drawn = [tag("path", d=_curve(at_s, line, scale), class_=f"curve s-{line.colour}") for line in lines]
     told = "; ".join(f"{line.name}: {_range(line.values, scale)}" for line in lines)
     axis = time_axis(scale.wall_s, CURVE_TOP, CURVE_HEIGHT)
-    return svg(ids, title, told, CURVE_TOP + CURVE_HEIGHT + 24, axis, *marks, *drawn)
+    return svg(ids, title, told, CURVE_TOP + CURVE_HEIGHT + 30, axis, *marks, *drawn)
 
 
 def _range(values: Sequence[float | None], scale: Scale) -> str:
@@ -278,21 +279,62 @@ def share_bar(ids: Ids, title: str, shares: Mapping[str, float]) -> Html:
     return svg(ids, title, told, 22, *parts)
 
 
-def bound_bars(ids: Ids, bounds: Mapping[str, float], wall_s: float) -> Html:
-    """The time taken and each bound, one bar below the other."""
-    rows = [("time taken", wall_s, "link"), *((name, seconds, "load") for name, seconds in bounds.items())]
-    longest = max((seconds for _, seconds, _ in rows), default=0.0) or 1.0
-    parts = []
-    for n, (name, seconds, colour) in enumerate(rows):
-        width = (WIDTH - LEFT - 90) * seconds / longest
-        y = n * 24
-        parts += [
-            tag("text", name, x=f"{LEFT - 6}", y=y + 16, text_anchor="end"),
-            tag("rect", x=LEFT, y=y + 3, width=f"{max(width, 1):.1f}", height=18, class_=f"f-{colour}"),
-            tag("text", duration(seconds), x=f"{LEFT + width + 6:.1f}", y=y + 16),
-        ]
-    described = ", ".join(f"{name} {duration(seconds)}" for name, seconds, _ in rows)
-    return svg(ids, "Time taken and lower bounds", described, len(rows) * 24, *parts)
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One number of each file, over a number of its load case or in the order of the files.
+
+    Attributes:
+        title: what the number is.
+        told: the same for a screen reader.
+        across: what lies across; empty: the order of the files.
+        places: where each file lies.
+        values: its number; None where it has none.
+        governing: the place in `values` that stands out.
+    """
+
+    title: str
+    told: str
+    across: str
+    places: Sequence[float]
+    values: Sequence[float | None]
+    governing: int
+
+    def points(self) -> list[tuple[float, float]]:
+        """Place and number of each file that has one."""
+        return [(float(at), n) for at, n in zip(self.places, self.values, strict=True) if n is not None]
+
+
+def dots(ids: Ids, cloud: Cloud) -> Html:
+    """One dot per file; the governing one stands out."""
+    points = cloud.points()
+    left, right = min(at for at, _ in points), max(at for at, _ in points)
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    wide, tall, edge, top = 420, 150, 8, 20
+
+    def spot(at: float, value: float) -> tuple[str, str]:
+        x = edge + (wide - 2 * edge) * ((at - left) / (right - left) if right > left else 0.5)
+        y = top + (tall - 2 * top) * (1 - ((value - low) / (high - low) if high > low else 0.5))
+        return f"{x:.0f}", f"{y:.0f}"
+
+    # A file that falls on another one's dot is not drawn again: 5,000 files are some hundred dots.
+    drawn = dict.fromkeys(spot(at, value) for at, value in points)
+    x, y = spot(float(cloud.places[cloud.governing]), cloud.values[cloud.governing] or 0.0)
+    ends = (f"{left:g}", cloud.across, f"{right:g}") if cloud.across else ("first file", "", "last")
+    return svg(
+        ids,
+        cloud.title,
+        cloud.told,
+        tall,
+        tag("path", d=f"M{edge} {tall - top + 6}H{wide - edge}", class_="axis"),
+        tag("path", d="".join(f"M{x} {y}h0" for x, y in drawn), class_="dots s-load"),
+        tag("circle", cx=x, cy=y, r=5, class_="most"),
+        tag("text", f"{high:.4g}", x=edge, y=12),
+        tag("text", f"{low:.4g}", x=edge, y=tall - top - 4) if high > low else "",
+        tag("text", ends[0], x=edge, y=tall - 1),
+        tag("text", ends[1], x=wide / 2, y=tall - 1, text_anchor="middle"),
+        tag("text", ends[2], x=wide - edge, y=tall - 1, text_anchor="end"),
+        width=wide,
+    )
 
 
 def legend(names: Mapping[str, str]) -> Html:

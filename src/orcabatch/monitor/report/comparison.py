@@ -7,8 +7,9 @@ from typing import Any
 
 from orcabatch.monitor.jsonable import flattened, jsonable
 from orcabatch.monitor.report.charts import PHASES
-from orcabatch.monitor.report.html import Html, section, table, tag
-from orcabatch.monitor.report.sections import PHASE_NAMES, Metrics, busy_s, moment, short, worked
+from orcabatch.monitor.report.html import Html, named, section, table, tag
+from orcabatch.monitor.report.sections import PHASE_NAMES, Metrics, busy_s, moment, worked
+from orcabatch.outcome import name_in
 from orcabatch.text import duration, plural, size
 
 MOST_ROWS = 15
@@ -72,17 +73,17 @@ def _row(name: str, then: float | None, now: float | None, show: Show) -> tuple[
 
 def _files(metrics: Metrics, earlier: Metrics) -> Html:
     """Files that both runs worked on, those that changed most first."""
-    then = {(short(file["file"]), file["batch"]): busy_s(file) for file in worked(earlier)}
+    then = {(name_in(file["file"]), file["batch"]): busy_s(file) for file in worked(earlier)}
     changed = []
     for file in worked(metrics):
-        before_s = then.get((short(file["file"]), file["batch"]), 0.0)
+        before_s = then.get((name_in(file["file"]), file["batch"]), 0.0)
         if before_s > 0:
             changed.append((busy_s(file) - before_s, before_s, file))
     if not changed:
         return tag("p", "No file was worked on in both runs.")
     slower = sum(gain > 0 for gain, _, _ in changed)
     rows = [
-        (short(file["file"]), duration(before_s), duration(busy_s(file)), f"{busy_s(file) / before_s:.2f}")
+        (named(name_in(file["file"])), duration(before_s), duration(busy_s(file)), f"{busy_s(file) / before_s:.2f}")
         for _, before_s, file in sorted(changed, key=lambda each: -abs(each[0]))[:MOST_ROWS]
     ]
     told = f"{plural(len(changed), 'file')} in both runs: {slower:,} slower, {len(changed) - slower:,} not."

@@ -13,8 +13,8 @@ from typing import Any
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES, ChartLine, PhaseBar, Scale
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, section, table, tag
-from orcabatch.monitor.report.sections import MOST_NAMED, PHASE_NAMES, Metrics, busy_s, short, worked
-from orcabatch.settings import TIERS
+from orcabatch.monitor.report.sections import MOST_NAMED, PHASE_NAMES, Metrics, worked
+from orcabatch.outcome import name_in
 from orcabatch.text import and_more, duration, natural, plural, size
 
 
@@ -45,7 +45,7 @@ def workers(metrics: Metrics, ids: Ids) -> Html:
             charts.timeline(ids, shown, bars, wall_s, boxes),
             f"One row per worker; an empty stretch is a worker without a file.{hidden}",
         ),
-        folded("Workers as a table", _worker_table(by_worker, names, wall_s)),
+        folded("Workers as a table", _worker_table(metrics)),
     )
 
 
@@ -61,16 +61,19 @@ def _bars(row: int, file: Mapping[str, Any]) -> list[PhaseBar]:
 
 def _told(file: Mapping[str, Any]) -> str:
     phases = ", ".join(f"{phase.replace('_', ' ')} {duration(file[f'{phase}_s'])}" for phase in PHASES[1:])
-    return f"{short(file['file'])} ({size(file['size_bytes'])}, {file['status']}): {phases}"
+    return f"{name_in(file['file'])} ({size(file['size_bytes'])}, {file['status']}): {phases}"
 
 
-def _worker_table(by_worker: Mapping[str, list[dict[str, Any]]], names: Sequence[str], wall_s: float) -> Html:
-    rows = []
-    for name in names:
-        files = by_worker[name]
-        busy = sum(map(busy_s, files))
-        phases = [duration(sum(file[f"{phase}_s"] for file in files)) for phase in PHASES[1:]]
-        rows.append((name, f"{len(files):,}", f"{busy / wall_s:.0%}" if wall_s else "", *phases))
+def _worker_table(metrics: Metrics) -> Html:
+    rows = [
+        (
+            each["worker"],
+            f"{each['files']:,}",
+            f"{each['busy']:.0%}",
+            *(duration(each["phases"][phase]) for phase in PHASES[1:]),
+        )
+        for each in metrics["workers"].get("each", ())
+    ]
     head = ("Worker", "Files", "Busy", "Load", "Extract", "Write", "Clean up")
     return table("Workers", head, rows, numbers=range(1, 7))
 
@@ -86,7 +89,7 @@ def resources(metrics: Metrics, ids: Ids) -> Html:
     percent = [
         ChartLine("memory in use", "extract", samples["memory_percent"]),
         ChartLine("CPU of the batch", "load", samples["cpu_percent"]),
-        ChartLine("interpreter lock taken", "write", [100 * share for share in samples["lock_taken"]]),
+        ChartLine("Python's lock taken", "write", [100 * share for share in samples["lock_taken"]]),
     ]
     disk = [
         ChartLine("read", "load", samples["read_bytes_per_s"]),
@@ -152,34 +155,29 @@ def _limits(limits: Sequence[Mapping[str, Any]]) -> Html:
 
 def tiers(metrics: Metrics, ids: Ids) -> Html:
     """Size tiers: how many files, how long, where the time went."""
-    by_tier: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for file in worked(metrics):
-        by_tier[file["tier"] or "all"].append(file)
     rows, bars = [], []
-    for tier in sorted(by_tier, key=lambda name: TIERS.index(name) if name in TIERS else len(TIERS)):
-        files = by_tier[tier]
-        busy = [busy_s(file) for file in files]
-        phases = {phase: sum(file[f"{phase}_s"] for file in files) for phase in PHASES[1:]}
+    for each in metrics.get("tiers", ()):
         rows.append(
             (
-                tier,
-                f"{len(files):,}",
-                size(sum(file["size_bytes"] for file in files)),
-                duration(sum(busy) / len(busy)),
-                duration(max(busy)),
-                *(
-                    f"{seconds / sum(phases.values()):.0%}" if sum(phases.values()) else ""
-                    for seconds in phases.values()
-                ),
-                size(max(file["peak_memory_bytes"] for file in files)),
+                each["tier"],
+                f"{each['files']:,}",
+                size(each["bytes"]),
+                duration(each["mean_s"]),
+                duration(each["longest_s"]),
+                *(f"{each['shares'][phase]:.0%}" for phase in PHASES[1:]),
+                size(each["peak_memory_bytes"]),
             )
         )
-        bars += [tag("h3", f"{tier}: where the time of its files went"), charts.share_bar(ids, f"Tier {tier}", phases)]
+        shares = {phase: each["shares"][phase] for phase in PHASES[1:]}
+        bars += [
+            tag("h3", f"{each['tier']}: where the time of its files went"),
+            charts.share_bar(ids, f"Tier {each['tier']}", shares),
+        ]
     head = ("Tier", "Files", "Size", "Mean time", "Longest", "Load", "Extract", "Write", "Clean up", "Most memory")
     return section(
         "tiers",
-        "Size tiers",
-        table("Files by size tier, times of one file", head, rows, numbers=range(1, 10)),
+        "Small, medium and large files",
+        table("Files by size, times of one file", head, rows, numbers=range(1, 10)),
         charts.legend({phase: PHASE_NAMES[phase] for phase in PHASES[1:]}) if bars else "",
         *bars,
     )

@@ -1,22 +1,21 @@
-"""The sections of a report about the batch: what was done silently, verdict, bound, slowest files, failures, warnings.
+"""The sections of a report that are sentences: how it stands, what to look at first, failures, warnings; the verdict.
 
 Each takes the metrics of a batch (`docs/metrics.schema.json`) and gives a section of HTML. Pure. Below them, what all
-sections use: names in words, and files of a batch. See also `orcabatch.monitor.report.machine` (workers, resources,
-tiers) and `orcabatch.monitor.report.comparison`.
+sections use: names in words, and files of a batch. See also `results` and `files` (what came out), `machine` (workers,
+resources, tiers) and `comparison`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from pathlib import PureWindowsPath
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
-from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.charts import PHASES
-from orcabatch.monitor.report.html import Html, Ids, figure, folded, prose, section, table, tag
-from orcabatch.outcome import FILE_MARK
-from orcabatch.text import and_more, duration, plural, size
+from orcabatch.monitor.report.html import Html, bar, folded, join, named, prose, section, table, tag
+from orcabatch.outcome import name_in, with_names, without_file_name
+from orcabatch.text import and_more, duration, plural, shortened_list, size
 
 Metrics = Mapping[str, Any]
 
@@ -24,10 +23,12 @@ Metrics = Mapping[str, Any]
 SLOWEST = 20
 MOST_GROUPS = 50
 MOST_NAMED = 100
+MOST_RUNNING = 40
 IN_METRICS = "(all of them stand in the metrics file)"
+IN_TABLE = "(all of them stand in the table of all files)"
 
 PHASE_NAMES = {
-    "wait": "wait (for a slot, memory or a seat)",
+    "wait": "wait (for its turn, memory or a licence seat)",
     "load": "load",
     "extract": "extract",
     "write": "write",
@@ -45,7 +46,7 @@ BOUND_WORDS = {
     "longest_file": "The longest file alone takes this long, whatever the machine.",
     "cpu": "The CPU seconds of all files, spread over every CPU that the batch may use.",
     "disk": "The bytes of all files at the best rate that was seen in this run, which waited for its disk.",
-    "memory": "The memory of each file times how long it was held, in the memory that may be used.",
+    "memory": "The memory of each file times how long it was in use, in the memory that may be used.",
 }
 
 REMEDIES = {
@@ -54,39 +55,112 @@ REMEDIES = {
     "timeout": "Raise `timeout`, or look at what the post-process does with these files.",
     "memory": "Close other programs, lower `max_threads`, or use a machine with more memory.",
     "crash": "Run these files alone with `executor: processes`, so that a crash costs only its own file.",
-    "output": "Close programs that hold the result files open (Excel does), and check the rights of the result folder.",
+    "output": "Close programs that have the result files open (Excel does), and check the rights of the result folder.",
     "exception": "The message comes from the post-process or from OrcaFlex: check the names in the configuration.",
     "cancelled": "Run the batch again: it does the rest.",
 }
 
 VERDICT_WORDS = {
-    "IO_BOUND": "Input and output held the batch back.",
-    "CPU_BOUND": "The CPUs held the batch back.",
-    "MEMORY_BOUND": "Memory held the batch back.",
-    "BALANCED": "None of I/O, CPU and memory was at its limit.",
+    "IO_BOUND": "Reading and writing files took the time.",
+    "CPU_BOUND": "Computing took the time: the CPUs were busy.",
+    "MEMORY_BOUND": "Memory was short: files waited for it.",
+    "BALANCED": "Nothing was at its limit: neither the disk, nor the CPUs, nor memory.",
 }
 
 
-def tiles(metrics: Metrics) -> Html:
-    """The run in a few numbers."""
+def truth(metrics: Metrics) -> list[Html]:
+    """How many files have results, and what is suspicious: what is read first, and often all that is read."""
     summary = metrics["summary"]
-    share = metrics["lower_bound"]["seconds"] / metrics["wall_s"] if metrics["wall_s"] > 0 else 0.0
-    efficiency = summary["thread_efficiency"]
-    peak = summary["peak_memory_percent"]
+    without, known = summary["failed"] + summary["cancelled"], summary["skipped"]
+    there = summary["ok"] + known
+    if metrics.get("progress"):
+        said = _standing(metrics["progress"])
+    elif without:
+        said = f"{there:,} of {plural(summary['files'], 'file')} have results, {without:,} {_have(without)} not."
+    else:
+        said = f"All {plural(there, 'file')} have results." if there > 1 else f"{plural(there, 'file')}, with results."
+    if known:
+        said += f" {known:,} of them {'is' if known == 1 else 'are'} unchanged since an earlier run."
+    return [tag("p", tag("strong", said, class_="bad" if without else None), class_="truth"), _suspicious(metrics)]
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _standing(progress: Mapping[str, Any]) -> str:
+    said = f"Running: {progress['done']:,} of {plural(progress['total'], 'file')} have ended"
+    if progress["total_bytes"]:
+        said += f", {progress['share']:.0%} of the bytes"
+    said += f"; {progress['failed']:,} failed." if progress["failed"] else "."
+    if progress["remaining_s"] is not None:
+        said += f" About {duration(progress['remaining_s'])} left."
+    return said
+
+
+def _suspicious(metrics: Metrics) -> Html:
+    """What may make a number suspicious, each with a link to where it stands."""
+    warned = sum(bool(file["warnings"]) for file in metrics["files"])
+    silent, notes = len(metrics.get("notices", ())), len(metrics["warnings"])
+    found = [
+        (silent, f"{plural(silent, 'thing')} done without a word", "notices"),
+        (warned, f"{plural(warned, 'file')} with warnings", "warnings"),
+        (notes, f"{plural(notes, 'note')} about the run", "warnings"),
+    ]
+    links = [tag("a", words, href=f"#{where}") for count, words, where in found if count]
+    if not links:
+        return tag("p", "Nothing was found that makes a number suspicious.", class_="muted")
+    parts = [part for link in links for part in (", ", link)][1:]
+    return tag("p", "To be looked at before the numbers are used: ", *parts, ".")
+
+
+def going_on(progress: Mapping[str, Any]) -> Html:
+    """When the page of a run that goes on was written, and what is being worked on."""
+    again = duration(progress["again_s"])
+    working = [name for file in progress["files"][:MOST_RUNNING] for name in (", ", named(file))][1:]
+    more = and_more(len(progress["files"]), MOST_RUNNING)
+    return join(
+        [
+            tag(
+                "p",
+                f"Written {moment(progress['written_at'])}; written anew about every {again}, and this page follows "
+                "by itself. Where that time is long past, the run was ended from outside.",
+                class_="muted",
+            ),
+            tag("p", "In work now: ", *working, f" {more}." if more else ".") if working else "",
+        ]
+    )
+
+
+def tiles(metrics: Metrics) -> Html:
+    """The batch in a few numbers."""
+    summary = metrics["summary"]
+    without = summary["failed"] + summary["cancelled"]
     numbers: list[tuple[str, object]] = [
         ("Files", f"{summary['files']:,}"),
-        ("Without results", tag("span", f"{summary['failed'] + summary['cancelled']:,}", class_=_colour(summary))),
+        ("Without results", tag("span", f"{without:,}", class_="bad" if without else "good")),
         ("Time taken", duration(metrics["wall_s"])),
         ("Size of all files", size(summary["bytes"])),
-        ("Efficiency", f"{share:.0%}" if metrics["lower_bound"]["binding"] else "not measured"),
-        ("Workers busy", f"{efficiency:.0%}" if efficiency is not None else "not measured"),
-        ("Highest memory", f"{peak:.0f}%" if peak is not None else "not measured"),
     ]
+    return _tiles(numbers)
+
+
+def _tiles(numbers: Sequence[tuple[str, object]]) -> Html:
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in numbers), class_="tiles")
 
 
-def _colour(summary: Mapping[str, Any]) -> str:
-    return "bad" if summary["failed"] + summary["cancelled"] else "good"
+def _machine_tiles(metrics: Metrics) -> Html:
+    summary, least = metrics["summary"], metrics["lower_bound"]
+    share = least.get("share", {}).get("largest")
+    busy, peak = summary["thread_efficiency"], summary["peak_memory_percent"]
+    return _tiles(
+        [
+            ("Least time possible", duration(least["seconds"]) if least["binding"] else "not measured"),
+            ("Of the time taken", f"{share:.0%}" if least["binding"] and share is not None else "not measured"),
+            ("Workers busy", f"{busy:.0%}" if busy is not None else "not measured"),
+            ("Highest memory", f"{peak:.0f}%" if peak is not None else "not measured"),
+        ]
+    )
 
 
 def notices(metrics: Metrics) -> Html | None:
@@ -101,6 +175,9 @@ def notices(metrics: Metrics) -> Html | None:
     for notice in said:
         of = f"{notice['batch']}: " if several else ""
         parts.append(tag("p", of, prose(f"{notice['text']}."), class_="bad"))
+        if notice["files"]:
+            names = [name_in(file) for file in notice["files"]]
+            parts.append(tag("p", "Files: ", named(shortened_list(names, most=10))))
         parts.append(tag("p", tag("strong", "Where it is not meant: "), prose(f"{notice['remedy']}.")))
         if notice["details"]:
             shown = [tag("li", detail) for detail in notice["details"][:MOST_NAMED]]
@@ -111,7 +188,7 @@ def notices(metrics: Metrics) -> Html | None:
 
 
 def verdict(metrics: Metrics) -> Html:
-    """What held the batch back, with evidence and advice."""
+    """What took the time, with evidence and advice."""
     bottleneck = metrics["bottleneck"]
     said = bottleneck["explanation"].splitlines()[0].partition(": ")[2]
     items = [
@@ -123,49 +200,50 @@ def verdict(metrics: Metrics) -> Html:
         )
         for finding in bottleneck["findings"]
     ]
+    why = f" ({bottleneck['verdict']}: {said.rstrip('.')})"
     body = tag(
         "div",
-        tag("p", tag("strong", bottleneck["verdict"]), f" {VERDICT_WORDS[bottleneck['verdict']]}"),
-        tag("p", said[:1].upper() + said[1:]),
+        tag("p", tag("strong", VERDICT_WORDS[bottleneck["verdict"]]), why),
         tag("ul", *items) if items else tag("p", "Nothing stands out that a setting would change."),
         class_="verdict",
     )
-    return section("verdict", "What held it back", body)
+    return section("verdict", "The run: what took the time", body, _machine_tiles(metrics), half=True)
 
 
-def lower_bound(metrics: Metrics, ids: Ids) -> Html:
+def lower_bound(metrics: Metrics) -> Html:
     """The time taken against the least time possible, and which bound that is."""
     bound = metrics["lower_bound"]
     if not bound["binding"]:
-        return section("bound", "Time against the lower bound", tag("p", "No file was worked on in this run."))
-    name, wall_s = BOUND_NAMES[bound["binding"]], metrics["wall_s"]
-    share = bound["seconds"] / wall_s if wall_s > 0 else 0.0
+        return section("bound", "The least time possible", tag("p", "No file was worked on in this run."))
+    wall_s, shares = metrics["wall_s"], bound.get("share", {})
+    largest = shares.get("largest") or 0.0
     told = tag(
         "p",
         f"The batch took {duration(wall_s)}. It could not have been done in less than "
-        f"{duration(bound['seconds'])} on what it had: that is {share:.0%} of the time taken. "
-        f"What binds: {name}. ",
+        f"{duration(bound['seconds'])} on what it had: that is {largest:.0%} of the time taken. "
+        f"What decides: {BOUND_NAMES[bound['binding']]}. ",
         BOUND_WORDS[bound["binding"]],
-        _same_workers(bound["same_workers_s"], wall_s),
+        _same_workers(bound["same_workers_s"], shares.get("same_workers")),
     )
-    ordered = dict(sorted(bound["bounds"].items(), key=lambda item: -item[1]))
-    chart = charts.bound_bars(ids, {BOUND_NAMES[key]: seconds for key, seconds in ordered.items()}, wall_s)
-    rows = [(BOUND_NAMES[key], duration(seconds), BOUND_WORDS[key]) for key, seconds in ordered.items()]
+    ordered = sorted(bound["bounds"].items(), key=lambda item: -item[1])
+    rows = [
+        (BOUND_NAMES[key], duration(seconds), bar(shares.get(key) or 0.0), BOUND_WORDS[key]) for key, seconds in ordered
+    ]
+    head = ("Bound", "Time", "Beside the time taken", "Meaning")
     return section(
         "bound",
-        "Time against the lower bound",
+        "The least time possible",
         told,
-        figure(chart),
-        table("Lower bounds; the largest binds", ("Bound", "Time", "Meaning"), rows, numbers=(1,)),
+        table("What the batch could not be faster than; the largest decides", head, rows, numbers=(1,)),
     )
 
 
-def _same_workers(seconds: float | None, wall_s: float) -> str:
-    if seconds is None or wall_s <= 0:
+def _same_workers(seconds: float | None, share: float | None) -> str:
+    if seconds is None or share is None:
         return ""
     return (
         f" The same work on the same number of workers, without a gap between files, takes {duration(seconds)} "
-        f"({seconds / wall_s:.0%} of the time taken)."
+        f"({share:.0%} of the time taken)."
     )
 
 
@@ -174,7 +252,7 @@ def slowest(metrics: Metrics) -> Html:
     files = sorted(worked(metrics), key=busy_s, reverse=True)[:SLOWEST]
     rows = [
         (
-            short(file["file"]),
+            named(name_in(file["file"])),
             file["batch"],
             size(file["size_bytes"]),
             duration(busy_s(file)),
@@ -195,47 +273,43 @@ def failures(metrics: Metrics) -> Html:
     """Files without results: equal reasons together, each with its remedy."""
     groups = metrics["failures"]
     if not groups:
-        return section("failures", "Failures", tag("p", "Every file has its results.", class_="good"))
+        return section("failures", "Files without results", tag("p", "Every file has its results.", class_="good"))
     parts: list[object] = []
     for group in groups[:MOST_GROUPS]:
-        names = [short(file) for file in group["files"]]
-        more = and_more(len(names), MOST_NAMED, IN_METRICS)
+        names = [named(name_in(file)) for file in group["files"]]
+        more = and_more(len(names), MOST_NAMED, IN_TABLE)
+        listed = [part for name in names[:MOST_NAMED] for part in (", ", name)][1:]
         parts += [
             tag("h3", f"{plural(group['count'], 'file')}: {group['cause']}"),
-            tag("p", group["message"], class_="bad"),
+            tag("p", named(group["message"]), class_="bad"),
             tag("p", tag("strong", "What to do: "), prose(REMEDIES.get(group["cause"], "Look at the traceback."))),
-            folded("Files", tag("p", ", ".join(names[:MOST_NAMED]), f" {more}" if more else "")),
+            tag("p", tag("strong", "Files: "), *listed, f" {more}" if more else ""),
         ]
         if group["traceback"]:
             parts.append(folded("Traceback of the first", tag("pre", group["traceback"][-8000:])))
     more = and_more(len(groups), MOST_GROUPS, "kinds of failure; all stand in the metrics file")
     parts += [tag("p", more)] if more else []
-    return section("failures", "Failures", *parts)
+    return section("failures", "Files without results", *parts)
 
 
 def warnings(metrics: Metrics) -> Html:
     """What the engineer should know although files have results; equal ones together."""
-    counted: Counter[str] = Counter()
-    first: dict[str, str] = {}
+    about: dict[str, list[str]] = defaultdict(list)
     for file in metrics["files"]:
-        name = short(file["file"])
         for warning in (*file["warnings"], *(f"tried again: {why}" for why in file.get("retried", ()))):
-            general = warning.replace(file["file"], FILE_MARK).replace(name, FILE_MARK)
-            counted[general] += 1
-            first.setdefault(general, name)
-    if not counted and not metrics["warnings"]:
+            about[without_file_name(warning, PurePosixPath(file["file"]))].append(name_in(file["file"]))
+    if not about and not metrics["warnings"]:
         return section("warnings", "Warnings", tag("p", "None."))
-    rows = [(warning, "the batch", "") for warning in metrics["warnings"][:MOST_NAMED]]
-    rows += [(text, plural(n, "file"), first[text]) for text, n in counted.most_common(MOST_NAMED)]
-    return section("warnings", "Warnings", table("Warnings", ("Warning", "Where", "First file"), rows))
+    rows: list[tuple[object, ...]] = [(named(said), "the run", "") for said in metrics["warnings"][:MOST_NAMED]]
+    ordered = sorted(about.items(), key=lambda item: -len(item[1]))
+    rows += [
+        (named(with_names(said, names)), plural(len(names), "file"), named(shortened_list(names, most=MOST_NAMED)))
+        for said, names in ordered[:MOST_NAMED]
+    ]
+    return section("warnings", "Warnings", table("Warnings", ("Warning", "About", "Files"), rows))
 
 
 # -- what all sections use
-
-
-def short(path: str) -> str:
-    """The name of a file; paths of Windows and others alike."""
-    return PureWindowsPath(path).name or path
 
 
 def moment(stamp: str) -> str:

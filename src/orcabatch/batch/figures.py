@@ -1,0 +1,226 @@
+"""What the results say in figures: of each column the smallest and largest value with their files, and the mean.
+
+    values, by label ── columns of each file ──> minimum, maximum, mean, governing file; the largest by load case
+
+Made of what the files returned, not of tables that were written, so it is there while the batch runs and needs no
+pandas where a function gives plain numbers. Only numbers count; an empty cell is none. Does not cover the table itself
+(`orcabatch.batch.table`) nor how figures are shown (`orcabatch.monitor.report.results`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orcabatch.batch.table import VALUE, flat
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from orcabatch.outcome import FileOutcome
+
+_log = logging.getLogger(__name__)
+
+MOST_CHARTED = 6
+"""Columns of a table whose value of each file is kept, for a chart: more make a page that nobody reads to its end."""
+
+MOST_CASES = 40
+"""Different values of a load case's column; with more of them it does not group, it names."""
+
+Cells = tuple[float, float, float, int]
+"""Of one column of one file: the smallest number, the largest, their sum, how many."""
+
+Tables = Callable[["FileOutcome"], Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The columns of one table over all files.
+
+    Attributes:
+        single: rows of files that have one each, by the names of the columns: cells as they come.
+        reduced: of files with several rows, what is left of each column.
+    """
+
+    single: dict[tuple[Any, ...], tuple[list[list[Any]], list[int]]] = field(default_factory=dict)
+    reduced: dict[str, tuple[list[Cells], list[int]]] = field(default_factory=dict)
+
+    def add(self, row: int, value: Any) -> None:
+        """Take in the value of the file that stands in this row."""
+        if _is_frame(value) and len(value) == 1:  # a summary's, of 900 columns perhaps, in a batch of 5,000 files
+            rows, owners = self.single.setdefault(tuple(value.columns), ([], []))
+            rows.append(value.to_numpy(dtype=object)[0].tolist())
+            owners.append(row)
+            return
+        for name, cells in _columns(value):
+            four = _reduced(cells)
+            if four[3]:
+                kept, owners = self.reduced.setdefault(name, ([], []))
+                kept.append(four)
+                owners.append(row)
+
+    def columns(self) -> dict[str, tuple[NDArray[np.float64], list[int]]]:
+        """Of each column an array of shape (4, files) - smallest, largest, sum, count -, and the files' rows."""
+        parts: dict[str, list[tuple[NDArray[np.float64], list[int]]]] = {}
+        for raw, (rows, owners) in self.single.items():
+            for name, cells in zip(map(_name, raw), zip(*rows, strict=True), strict=True):
+                numbers = _numbers(cells)
+                parts.setdefault(name, []).append((np.array([numbers, numbers, numbers, ~np.isnan(numbers)]), owners))
+        for name, (kept, owners) in self.reduced.items():
+            parts.setdefault(name, []).append((np.array(kept, dtype=float).T, owners))
+        return {
+            name: (np.concatenate([cells for cells, _ in each], axis=1), [row for _, rows in each for row in rows])
+            for name, each in parts.items()
+        }
+
+
+def figures(
+    outcomes: Sequence[FileOutcome], tables: Tables, cases: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One entry for each table: batch, label, its columns' figures, the largest values by load case.
+
+    Args:
+        outcomes: files are referred to by their place in it.
+        tables: a file's result as tables by label.
+        cases: load cases by file name.
+    """
+    gathered: dict[tuple[str, str], Gathered] = {}
+    for row, outcome in enumerate(outcomes):
+        if outcome.ok:
+            for label, value in tables(outcome).items():
+                _add(gathered.setdefault((outcome.batch, str(label)), Gathered()), row, value)
+    own = [cases.get(outcome.file.name, {}) for outcome in outcomes]
+    return [
+        {"batch": batch, "label": label, **_of_table(columns, own)}
+        for (batch, label), table in gathered.items()
+        if (columns := table.columns())
+    ]
+
+
+def _add(table: Gathered, row: int, value: Any) -> None:
+    try:
+        table.add(row, value)
+    except Exception:  # noqa: BLE001 - a function may return any object, and none of them may cost a batch its metrics
+        _log.debug("no figures of the value in row %d", row, exc_info=True)
+
+
+def _of_table(
+    columns: Mapping[str, tuple[NDArray[np.float64], list[int]]], cases: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    made = [one for name, (cells, rows) in columns.items() if (one := _of_column(name, cells, rows)) is not None]
+    varied = [one for one in made if np.nanmin(columns[one["name"]][0][1]) < one["maximum"]][:MOST_CHARTED]
+    for one in varied:
+        cells, rows = columns[one["name"]]
+        largest = dict(zip(rows, cells[1].tolist(), strict=True))
+        one["values"] = [None if np.isnan(value := largest.get(row, np.nan)) else value for row in range(len(cases))]
+    return {"columns": made, "cases": [group for name in _grouping(cases) for group in _by(name, cases, varied)]}
+
+
+def _of_column(name: str, cells: NDArray[np.float64], rows: Sequence[int]) -> dict[str, Any] | None:
+    low, high, total, count = cells
+    if not count.sum():
+        return None
+    smallest, largest = int(np.nanargmin(low)), int(np.nanargmax(high))
+    with np.errstate(invalid="ignore"):  # of both infinities there is no mean
+        mean = float(np.nansum(total) / count.sum())
+    return {
+        "name": name,
+        "files": int((count > 0).sum()),
+        "minimum": float(low[smallest]),
+        "minimum_file": rows[smallest],
+        "maximum": float(high[largest]),
+        "maximum_file": rows[largest],
+        "mean": mean,
+        "values": None,
+    }
+
+
+def _grouping(cases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns of the load cases that group files."""
+    names = dict.fromkeys(name for case in cases for name in case)
+    return [name for name in names if 1 < len({_shown(case.get(name)) for case in cases}) <= MOST_CASES]
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _by(name: str, cases: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    groups: dict[str, list[int]] = {}
+    for row, case in enumerate(cases):
+        groups.setdefault(_shown(case.get(name)), []).append(row)
+    made = []
+    for rows in groups.values():
+        maxima = []
+        for column in columns:
+            known = [row for row in rows if column["values"][row] is not None]
+            if known:
+                largest = max(known, key=column["values"].__getitem__)
+                maxima.append({"column": column["name"], "maximum": column["values"][largest], "file": largest})
+        made.append({"case": name, "value": cases[rows[0]].get(name), "files": len(rows), "maxima": maxima})
+    return made
+
+
+def _columns(value: Any) -> Iterable[tuple[str, Any]]:
+    """Names and cells: of a frame, a mapping, rows of mappings, an array, a number."""
+    if _is_frame(value):
+        return ((name, value.iloc[:, place].to_numpy()) for place, name in enumerate(map(_name, value.columns)))
+    if hasattr(value, "to_dict") and hasattr(value, "iloc"):  # a Series
+        value = value.to_dict()
+    if isinstance(value, Mapping):
+        return ((str(name), cells if _is_many(cells) else [cells]) for name, cells in flat(value).items())
+    if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+        rows = [flat(item) for item in value]
+        names = dict.fromkeys(str(name) for row in rows for name in row)
+        return ((name, [row.get(name) for row in rows]) for name in names)
+    if isinstance(value, np.ndarray):
+        return _of_array(value)
+    return [(VALUE, value if _is_many(value) else [value])]
+
+
+def _is_frame(value: Any) -> bool:
+    """A DataFrame, told without importing pandas."""
+    return hasattr(value, "columns") and hasattr(value, "iloc")
+
+
+def _name(raw: Any) -> str:
+    return ".".join(map(str, raw)) if isinstance(raw, tuple) else str(raw)
+
+
+def _of_array(values: NDArray[Any]) -> Iterable[tuple[str, Any]]:
+    if values.dtype.names:
+        return ((name, values[name].ravel()) for name in values.dtype.names)
+    if values.ndim == 2:
+        return ((f"{VALUE}_{place}", values[:, place]) for place in range(values.shape[1]))
+    return [(VALUE, values.ravel())]
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+
+
+def _reduced(cells: Sequence[Any]) -> Cells:
+    """Smallest, largest, sum and count of the numbers among the cells."""
+    numbers = _numbers(cells)
+    numbers = numbers[~np.isnan(numbers)]
+    if not len(numbers):
+        return np.nan, np.nan, 0.0, 0
+    with np.errstate(invalid="ignore"):
+        return float(numbers.min()), float(numbers.max()), float(numbers.sum()), len(numbers)
+
+
+def _numbers(cells: Sequence[Any]) -> NDArray[np.float64]:
+    """The cells as numbers; NaN for whatever is none."""
+    if isinstance(cells, np.ndarray) and cells.dtype.kind in "iuf":
+        return cells.astype(float)
+    if set(map(type, cells)) <= {float, int, np.float64, np.int64, type(None)}:
+        return np.array(cells, dtype=float)
+    return np.array([float(cell) if _is_number(cell) else np.nan for cell in cells], dtype=float)
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, (float, int, np.floating, np.integer)) and not isinstance(cell, bool)

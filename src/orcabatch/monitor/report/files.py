@@ -1,0 +1,99 @@
+"""The table of all files: outcome, load case, time, size, outputs. Found by the browser's own search, script or not.
+
+A batch may have 5,000 files: a row is kept short, and a page has at most `MOST_LINKS` links to outputs of single files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.monitor.report.html import Html, join, named, section, tag, text
+from orcabatch.outcome import name_in
+from orcabatch.text import duration, plural, size
+
+if TYPE_CHECKING:
+    from orcabatch.monitor.report.links import Links
+
+TABLE = "all"
+
+MOST_LINKS = 8000
+"""About a megabyte: with more of them each file says how many outputs it has, and the folder is linked."""
+
+OUTCOMES = {"ok": "done", "skipped": "unchanged", "failed": "failed", "cancelled": "not done"}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Which columns the table has.
+
+    Attributes:
+        several: whether each file's batch is said.
+        cases: columns of the load cases.
+        lean: outputs are counted, not linked one by one.
+    """
+
+    several: bool
+    cases: tuple[str, ...]
+    lean: bool
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Any]) -> Head:
+        """What these metrics need."""
+        files = metrics["files"]
+        cases = dict.fromkeys(name for file in files for name in file.get("case", {}))
+        lean = sum(len(file.get("outputs", ())) for file in files) > MOST_LINKS
+        return cls(not metrics["batch"], tuple(cases), lean)
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the columns."""
+        return ["File", *(["Batch"] if self.several else []), "Outcome", *self.cases, "Time", "Size", "Outputs"]
+
+
+def files(metrics: Mapping[str, Any], links: Links, linked: Iterable[int]) -> Html:
+    """The section; rows in `linked` can be linked to."""
+    each = metrics["files"]
+    if not each:
+        return section("files", "All files", tag("p", "No file has ended yet."))
+    head, targets = Head.of(metrics), set(linked)
+    rows = [_row(file, head, links, f' id="{row_id(n)}"' if n in targets else "") for n, file in enumerate(each)]
+    numbers = {"Time", "Size"}
+    thead = tag(
+        "tr", *(tag("th", title, scope="col", class_="n" if title in numbers else None) for title in head.titles)
+    )
+    caption = f"{plural(len(each), 'file')}; time is what a worker had the file for."
+    table = tag("table", tag("caption", caption), tag("thead", thead), tag("tbody", join(rows)), id=TABLE)
+    where = (
+        tag("p", "The outputs of single files are in ", links.to_folder(), ".") if head.lean and links.folder else ""
+    )
+    return section("files", "All files", where, tag("div", table, class_="scroll"))
+
+
+def _row(file: Mapping[str, Any], head: Head, links: Links, row: str) -> Html:
+    """Written out, not made of elements: 5,000 of them take less than half the time so."""
+    bad = file["status"] not in {"ok", "skipped"}
+    outcome = OUTCOMES[file["status"]] + (f": {file['cause']}" if bad and file["cause"] else "")
+    seconds, case = file.get("busy_s", 0.0), file.get("case", {})
+    cases = "".join(f"<td>{'' if case.get(name) is None else text(case[name])}</td>" for name in head.cases)
+    return Html(
+        f'<tr{row}><th scope="row">{named(name_in(file["file"]))}</th>'
+        + (f"<td>{text(file['batch'])}</td>" if head.several else "")
+        + (f'<td class="bad">{text(outcome)}</td>' if bad else f"<td>{outcome}</td>")
+        + cases
+        + f'<td class="n" data-v="{seconds:g}">{duration(seconds) if seconds else ""}</td>'
+        + f'<td class="n" data-v="{file["size_bytes"]}">{size(file["size_bytes"])}</td>'
+        + f"<td>{_outputs(file.get('outputs', ()), links, lean=head.lean)}</td></tr>"
+    )
+
+
+def _outputs(outputs: Sequence[Sequence[str]], links: Links, *, lean: bool) -> Html:
+    if lean and outputs:
+        return text(plural(len(outputs), "file"))
+    return Html(", ".join(links.to(name, label) for label, name in outputs))
+
+
+def row_id(n: int) -> str:
+    """What a row is linked by."""
+    return f"file-{n}"

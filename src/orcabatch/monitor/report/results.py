@@ -1,0 +1,156 @@
+"""What the results say: of each table and column the extremes with their files, charts over load cases, the outputs.
+
+Each takes the metrics of a batch and gives a section of HTML. Pure. How the figures are made is
+`orcabatch.batch.figures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.monitor.report import charts
+from orcabatch.monitor.report.files import row_id
+from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, named, section, table, tag
+from orcabatch.outcome import name_in
+from orcabatch.text import and_more, plural
+
+if TYPE_CHECKING:
+    from orcabatch.monitor.report.links import Links
+
+Metrics = Mapping[str, Any]
+
+MOST_COLUMNS = 40
+"""Rows of a table's figures that stand open; the others are unfolded."""
+
+MOST_FIGURES = 2000
+"""Of one table: a page of 5,000 files and 900 columns stays below 3 MB."""
+
+
+def results(metrics: Metrics, ids: Ids) -> Html:
+    """Each table: a chart for its first columns, then minimum, maximum, governing file and mean of all."""
+    tables = metrics.get("results") or ()
+    if not tables:
+        return section("results", "Results", tag("p", "The files returned no numbers that could be summed up here."))
+    return section("results", "Results", *(_table(metrics, each, ids) for each in tables))
+
+
+def governing_rows(metrics: Metrics) -> set[int]:
+    """Places of the files that some figure names."""
+    return {
+        place
+        for each in metrics.get("results") or ()
+        for column in each["columns"]
+        for place in (column["maximum_file"], column["minimum_file"])
+    } | {one["file"] for each in metrics.get("results") or () for group in each["cases"] for one in group["maxima"]}
+
+
+def number(value: float | None) -> str:
+    """A result as text: six digits."""
+    return "not finite" if value is None else f"{value:.6g}"
+
+
+def _table(metrics: Metrics, each: Mapping[str, Any], ids: Ids) -> Html:
+    title = each["label"] or "What the function returned"
+    of = f" ({each['batch']})" if not metrics["batch"] else ""
+    columns = each["columns"]
+    drawn = [_chart(metrics, column, ids) for column in columns if column["values"]]
+    head = ("Column", "Maximum", "Governing file", "Minimum", "In file", "Mean", "Files")
+    rows = [
+        (
+            column["name"],
+            number(column["maximum"]),
+            _file(metrics, column["maximum_file"]),
+            number(column["minimum"]),
+            _file(metrics, column["minimum_file"]),
+            number(column["mean"]),
+            f"{column['files']:,}",
+        )
+        for column in columns[:MOST_FIGURES]
+    ]
+    shown = [table(f"{title}: every column over all files", head, rows[:MOST_COLUMNS], numbers=(1, 3, 5, 6))]
+    if rows[MOST_COLUMNS:]:
+        rest = table(f"{title}: the other columns", head, rows[MOST_COLUMNS:], numbers=(1, 3, 5, 6))
+        more = and_more(len(columns), MOST_FIGURES, "in the metrics file")
+        shown.append(folded(f"{plural(len(rows) - MOST_COLUMNS, 'more column')}", rest, tag("p", more) if more else ""))
+    return join(
+        [
+            tag("h3", f"{title}{of}"),
+            tag("div", *drawn, class_="charts") if drawn else "",
+            *shown,
+            *_by_case(metrics, each["cases"]),
+        ]
+    )
+
+
+def _file(metrics: Metrics, place: int) -> Html:
+    return tag("a", named(name_in(metrics["files"][place]["file"])), href=f"#{row_id(place)}")
+
+
+def _chart(metrics: Metrics, column: Mapping[str, Any], ids: Ids) -> Html:
+    """The column's value of each file: over the load case that varies most, or in the order of the files."""
+    values, name = column["values"], ""
+    places: Sequence[float] = range(len(values))
+    numeric = _numeric_cases(metrics)
+    if numeric:
+        name = max(numeric, key=lambda case: len(set(numeric[case])))
+        places = numeric[name]
+    governing = metrics["files"][column["maximum_file"]]["file"]
+    told = f"Largest {number(column['maximum'])} in {name_in(governing)}, smallest {number(column['minimum'])}."
+    cloud = charts.Cloud(column["name"], told, name, places, values, column["maximum_file"])
+    return figure(charts.dots(ids, cloud), column["name"])
+
+
+def _numeric_cases(metrics: Metrics) -> dict[str, list[float]]:
+    """Columns of the load cases with a number for every file, and three different ones at least."""
+    files = metrics["files"]
+    names = dict.fromkeys(name for file in files for name in file.get("case", {}))
+    found = {name: [file.get("case", {}).get(name) for file in files] for name in names}
+    return {
+        name: values
+        for name, values in found.items()
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        and len(set(values)) > 2
+    }
+
+
+def _by_case(metrics: Metrics, groups: Sequence[Mapping[str, Any]]) -> list[Html]:
+    made = []
+    for case in dict.fromkeys(group["case"] for group in groups):
+        own = [group for group in groups if group["case"] == case]
+        columns = list(dict.fromkeys(one["column"] for group in own for one in group["maxima"]))
+        rows = [
+            (
+                "none" if group["value"] is None else group["value"],
+                f"{group['files']:,}",
+                *(_maximum(metrics, group["maxima"], column) for column in columns),
+            )
+            for group in sorted(own, key=_case_order)
+        ]
+        caption = f"The largest value and its file for each {case}"
+        made.append(folded(f"By {case}", table(caption, (case, "Files", *columns), rows, numbers=(1,))))
+    return made
+
+
+def _case_order(group: Mapping[str, Any]) -> tuple[bool, float, str]:
+    value = group["value"]
+    numeric = isinstance(value, int | float)
+    return (not numeric, value if numeric else 0.0, str(value))
+
+
+def _maximum(metrics: Metrics, maxima: Sequence[Mapping[str, Any]], column: str) -> Html:
+    for one in maxima:
+        if one["column"] == column:
+            return tag("span", tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]))
+    return Html("")
+
+
+def outputs(metrics: Metrics, links: Links) -> Html:
+    """The outputs that stand for all files, and the folder that has them all."""
+    common = metrics.get("outputs") or ()
+    if not common:
+        return section("outputs", "Outputs", tag("p", "No output files were written yet."))
+    parts = [tag("p", "All in ", links.to_folder(), ".")] if links.folder else []
+    listed = tag("ul", *(tag("li", links.to(output)) for output in common))
+    told = tag("p", "Outputs of single files stand beside them in the table of all files.")
+    return section("outputs", "Outputs", *parts, listed, told)
