@@ -119,13 +119,16 @@ def test_gating(name: str) -> None:
     "error", [SystemExit(3), GeneratorExit(3), OwnBaseError(3)], ids=lambda error: type(error).__name__
 )
 @pytest.mark.parametrize("name", ALL)
-def test_what_is_no_exception_costs_one_file(name: str, error: BaseException) -> None:
-    """sys.exit and its like cost their file, which is not tried again, and a new worker does the rest."""
+def test_what_is_no_exception_costs_one_file(
+    name: str, error: BaseException, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """sys.exit and its like cost their file, which is not tried again; a new worker does the rest, without a word."""
     outcomes = go(name, [task(index, say=Say(exit=error) if index == 3 else None) for index in range(8)])
     bad = [each for each in outcomes if not each.ok]
     assert [(each.index, each.cause, each.attempt) for each in bad] == [(3, Cause.CRASH, 1)]
-    assert f"{type(error).__name__} (3)" in str(bad[0].error)
+    assert f"{type(error).__name__}: 3" in str(bad[0].error)
     assert len(outcomes) == 8
+    assert "Exception in thread" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ALL)

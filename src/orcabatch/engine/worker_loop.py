@@ -95,6 +95,7 @@ class WorkerLoop:
         """Live. Ends by `end`, or by whatever is not an `Exception`, which costs the task in hand."""
         self.thread = threading.current_thread()
         self.began.set()
+        died = None
         try:
             while (task := self._inbox.get()) is not None:
                 self._busy = task
@@ -106,12 +107,18 @@ class WorkerLoop:
                 else:
                     self._write(done)
                 del task, done
+        except BaseException as error:
+            if self._busy is not None:
+                died = death(self.name, self._busy.index)
+            if died is None or isinstance(error, Exception):
+                raise
+            # The function's own, and told as the end of its file: Python would print it among the user's words.
         finally:
             try:
                 self._bench.close()
             finally:
-                if self._busy is not None:
-                    self._post(death(self.name, self._busy.index))
+                if died is not None:
+                    self._post(died)
                 self._post(Closed(self.name))
                 self._tidy()
 
