@@ -108,10 +108,6 @@ def test_another_ending_and_a_folder_that_is_not_there_are_refused_at_once(tmp_p
         TableFile(tmp_path / "none" / "r.csv", (), {})
 
 
-class Value(dict):
-    """A value whose life can be followed."""
-
-
 ALIVE: weakref.WeakSet = weakref.WeakSet()
 MOST = [0]
 
@@ -134,10 +130,11 @@ def with_a_follower(model):
 def test_values_are_let_go_of_as_their_files_end(orcaflex, sims, tmp_path):
     """So memory does not grow with the number of files: of 40 values only those of files in work are there at once."""
     files = sims * 5
-    request = read_request(files, Options(postprocess=with_a_follower, orcaflex="simulated"))
+    serial = {"executor": "serial"}  # threads may be ahead of who takes their values by as many as the machine is busy
+    request = read_request(files, Options(postprocess=with_a_follower, orcaflex="simulated", performance=serial))
     result = carry_out(request, progress=False, save=tmp_path / "r.csv")
     assert len(read(tmp_path / "r.csv")) == len(files) == 40
-    assert MOST[0] < 20
+    assert MOST[0] <= 3
     assert len(ALIVE) <= 1  # the frame of the last call may hold one
     assert tmp_path / "r.csv" in result.outputs
     assert set(result.values) == {None}

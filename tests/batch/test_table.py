@@ -197,6 +197,18 @@ def test_a_column_without_numbers_governs_nothing():
         result(outcome("a", {"T": "12,5"})).governing("T")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("headings", [(90, 0, 45), ("lwl", "hwl", "mwl"), (30, "hwl", None), (1.5, None, 0)])
+def test_cases_stand_in_their_order_whatever_they_are(headings):
+    """Numbers by size, texts by the alphabet; of a mixture none is lost."""
+    cases = {f"{n}.sim": {"heading": heading} for n, heading in enumerate(headings)}
+    made = result(*(outcome(str(n), {"T": float(n)}) for n in range(3)), cases=cases)
+    found = list(made.governing("T", "heading")["heading"])
+    assert len(found) == 3
+    if None not in headings:
+        assert found == sorted(headings)
+
+
 def test_cases_may_be_one_name_and_files_themselves():
     """`by="heading"` is a column, not seven letters; `by=["file"]` has a row for each file."""
     made = result(outcome("a", {"T": 1.0}), outcome("b", {"T": 2.0}), cases={"a.sim": {"h": 0}, "b.sim": {"h": 0}})

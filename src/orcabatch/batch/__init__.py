@@ -56,10 +56,11 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
     """Post-process a batch of `.sim` files as fast as this machine allows, with the output of the serial run.
 
     Args:
-        source: a digitalmodel YAML, its cfg mapping, a list of YAMLs (several batches under one budget), or a list of
-            `.sim` files together with `postprocess`.
+        source: a digitalmodel YAML, its cfg mapping, a list of YAMLs (several batches under one budget), or, together
+            with `postprocess`, `.sim` files: a list, a folder, a pattern (`"sims/*_hwl*.sim"`, `**` for folders below).
         postprocess: a function `f(model)`, or `f(model, sim_file)` when it requires two positional arguments, called
-            with the loaded `OrcFxAPI.Model`. With a YAML, it is applied to the files that the YAML names.
+            with the loaded `OrcFxAPI.Model`; `f(path)` with `performance={"loads": False}`. With a YAML, it is applied
+            to the files that the YAML names.
         performance: merged over the YAML's `performance:` section, key by key; a mapping or a `Settings`.
         orcaflex: `simulated` uses the simulated OrcaFlex; None: what the YAML says, else the real one.
         output_dir: where results go; None: where the YAML says. Without it, a plain function leaves no files.

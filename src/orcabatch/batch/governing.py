@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataFrame:
-    """One row a case, see `BatchResult.governing`."""
+    """One row a case, in the order of the cases; see `BatchResult.governing`."""
     import pandas as pd
 
     for name in (column, *by):
@@ -35,7 +35,7 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataF
     _warn_of(nothing, f"no number in {column!r} and do not count")
     _warn_of(frame["file"][np.isinf(values)], f"infinity in {column!r}, so maximum, mean or P90 may say nothing")
     own = of_files.dropna().reset_index(name="maximum")
-    groups = own.groupby(list(by), sort=False, dropna=False) if by else [((), own)]
+    groups = own.groupby(list(by), dropna=False) if by else [((), own)]
     rows: list[dict[str, Any]] = []
     for case, files in groups:
         largest = files.iloc[int(files["maximum"].to_numpy().argmax())]

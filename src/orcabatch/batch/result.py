@@ -242,8 +242,8 @@ class BatchResult:
             summary: of a digitalmodel batch: the label of the summary that has the column.
 
         Returns:
-            One row a case: those of `by`, `maximum`, `file` (which has it), `files` (how many there are), `mean` and
-            `p90` of the files' own maxima (numpy's linear percentile); empty where a case has one file only.
+            One row a case, sorted: those of `by`, `maximum`, `file` (which has it), `files` (how many there are),
+            `mean` and `p90` of the files' own maxima (numpy's linear percentile); empty where a case has one file only.
 
         Raises:
             SourceError: there is no such column (names the nearest), or no number in it.

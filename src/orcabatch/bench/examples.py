@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import runpy
-import shutil
 from pathlib import Path
 
 import orcabatch
 
 BATCHES = ("dm_fsts.yml", "dm_fsts_lngc.yml")
 _MAKE_SIMS = "generate_sims.py"
+_SECTION = "\nperformance:\n"
+_SIMULATED = "  orcaflex: simulated  # the files are invented; with your own leave this line out\n"
 
 
 def examples() -> Path:
@@ -28,9 +29,10 @@ def make_sims(folder: Path, *, lngc: int, standard: int) -> list[Path]:
 
 
 def prepare(folder: Path, *, quick: bool = False) -> list[Path]:
-    """Copy the example YAMLs to `folder` and generate their files in its `sims`."""
+    """Copy the example YAMLs to `folder`, for the simulated OrcaFlex, and generate their files in its `sims`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in BATCHES:
-        shutil.copyfile(examples() / name, folder / name)
+        text = (examples() / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace(_SECTION, f"{_SECTION}{_SIMULATED}"), encoding="utf-8")
     lngc, standard = (2, 4) if quick else (4, 12)
     return make_sims(folder / "sims", lngc=lngc, standard=standard)
