@@ -7,7 +7,7 @@ Effects: `dispatcher` owns the state and the loop, `executors` hold the workers,
 `interrupts` is Ctrl-C. `contract` is what the rest of the house gives to the engine and gets from it.
 """
 
-from orcabatch.engine.dispatcher import run
+from orcabatch.engine.entry import run
 from orcabatch.engine.options import EngineOptions
 from orcabatch.engine.scheduler_messages import Limits, Probe, Sample, SeatLimits
 

@@ -25,74 +25,34 @@ Promises:
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import executor, scheduler_messages, task_state
+from orcabatch.engine.attempts import Attempts, Retry
 from orcabatch.engine.echo import echo
-from orcabatch.engine.event_log import EventLog, Recorder
-from orcabatch.engine.executors.build import build_executor
-from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.prefetch import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stragglers import Stragglers
-from orcabatch.engine.waiting import HeldTasks, in_plan_order
+from orcabatch.engine.waiting import HeldTasks
 from orcabatch.engine.work_counter import WorkCounter
 from orcabatch.errors import BatchInterrupted, SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Job, Listener, Note, Task
+    from orcabatch.engine.contract import Job, Note, Task
+    from orcabatch.engine.event_log import EventLog
+    from orcabatch.engine.interrupts import StopSignal
     from orcabatch.engine.options import EngineOptions
 
 _log = logging.getLogger(__name__)
 
 
-def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
-    tasks: Sequence[Task],
-    job: Job,
-    *,
-    options: EngineOptions,
-    limits: scheduler_messages.Limits,
-    probe: scheduler_messages.Probe | None = None,
-    listener: Listener | None = None,
-    recorder: Recorder | None = None,
-    stop: StopSignal | None = None,
-) -> Iterator[FileOutcome]:
-    """Run the tasks; outcomes come as files finish.
-
-    Args:
-        tasks: what to do; indices are unique. Offered in the order of their ranks.
-        job: what the work is, and what follows from it.
-        options: how to run.
-        limits: what may never be exceeded; `max_limit` is lowered to what the executor can hold.
-        probe: measures the host at every `sample_interval_s`; None: nothing is sampled.
-        listener: gets the event log. One that raises is switched off.
-        recorder: gets the scheduler's events and instructions. One that raises is switched off.
-        stop: of a caller that listens to signals beyond the last outcome; None: nobody does.
-
-    Raises:
-        SettingsError: the recipe cannot be sent to worker processes (at once, before anything is started).
-        BatchInterrupted: from the iterator, after the last outcome, when the run was stopped by a signal.
-    """
-    workers = build_executor(job.recipe, options, limits, tasks)
-    probe = workers.watched(probe)
-    limits = workers.limits_of_all(limits, len(tasks))
-    most = max(1, min(limits.max_limit, workers.capacity))
-    fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
-    limits = replace(limits, max_limit=most, fixed_limit=fixed)
-    # The first that is offered may start before the scheduler has heard of the others: it has to be the right one.
-    ordered = in_plan_order(tasks)
-    event_log = EventLog(listener, recorder)
-    return Dispatcher(ordered, job, options, limits, workers, event_log, probe, stop or StopSignal()).outcomes()
-
-
 class Dispatcher:
-    """One run. Use `run`."""
+    """One run. Use `orcabatch.engine.run`."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the one place where all parts of a run meet
         self,
@@ -119,7 +79,7 @@ class Dispatcher:
         self._left = False
         self._progress = WorkCounter()
         self._stragglers = Stragglers()
-        self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
+        self._attempts = Attempts(options)
         self._events: deque[scheduler_messages.Event] = deque()
         self._ready: deque[FileOutcome] = deque()
         self._held_tasks = HeldTasks(job, tasks)
@@ -128,9 +88,6 @@ class Dispatcher:
         self._running: dict[int, task_state.RunningTask] = {}
         self._written_off: set[int] = set()
         self._cancelled: set[int] = set()
-        self._startable: dict[int, float] = {}
-        self._history: dict[int, task_state.RetryState] = {}
-        self._retried: dict[tuple[int, str], tuple[str, ...]] = {}
         # Who works in order is not interrupted: it is noticed afterwards that a file took too long.
         self._late_after_s = options.timeout_s if workers.facts.in_order else None
         self._said: set[str] = set()
@@ -314,42 +271,24 @@ class Dispatcher:
         if not run.released:
             self._copy_used(message.index)
             self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
-        again = tuple(each for each in outcomes if each.batch in message.may_heal)
-        # Without a seat nothing was tried, so it counts neither as an attempt nor as a retry, however often it happens.
-        denied = len(again) == len(run.task.batches) and all(map(task_state.seat_denied, again))
-        history = self._history.get(message.index) or task_state.RetryState(attempts=1)
-        if again and (denied or history.retries < self._options.retries):
-            self._history[message.index] = history
-            self._try_again(run, history, again, outcomes, denied=denied)
-            outcomes = tuple(each for each in outcomes if each not in again)
+        retry = self._attempts.retry(run.task, outcomes, message.may_heal, self._now())
+        if retry is not None:
+            self._try_again(run.task, retry, outcomes)
+            outcomes = tuple(each for each in outcomes if each not in retry.outcomes)
         else:
             self._events.append(task_state.finished_event(self._now(), outcomes))
-            self._forget(message.index)
+            self._attempts.forget(message.index)
             self._stragglers = self._stragglers.end(sum(each.busy_s for each in outcomes), run.task.size_bytes)
         if outcomes:
             self._hand_on(outcomes)
 
-    def _try_again(
-        self,
-        run: task_state.RunningTask,
-        history: task_state.RetryState,
-        again: tuple[FileOutcome, ...],
-        outcomes: tuple[FileOutcome, ...],
-        *,
-        denied: bool,
-    ) -> None:
-        history.failed, history.batches = again, tuple(each.batch for each in again)
-        delay_s = 0.0
-        if denied:
-            history.attempts -= 1
-        else:
-            history.retries += 1
-            delay_s = task_state.backoff_s(self._options.retry_delay_s, history.retries, self._chance)
-            self._warn(f"{run.task.file.name}: trying again in {delay_s:.1f} s: {again[0].error}", run.task.index)
-            self._note_retry(run.task.index, {each.batch: str(each.error) for each in again})
-        self._startable[run.task.index] = self._now() + delay_s
+    def _try_again(self, task: Task, retry: Retry, outcomes: tuple[FileOutcome, ...]) -> None:
+        if not retry.denied:
+            why = retry.outcomes[0].error
+            self._warn(f"{task.file.name}: trying again in {retry.delay_s:.1f} s: {why}", task.index)
         event = task_state.finished_event(self._now(), outcomes)
-        self._events.append(replace(event, verdict="seat_denied" if denied else "retry", retry_delay_s=delay_s))
+        verdict: scheduler_messages.Verdict = "seat_denied" if retry.denied else "retry"
+        self._events.append(replace(event, verdict=verdict, retry_delay_s=retry.delay_s))
 
     def _died(self, message: executor.Died) -> None:
         for index in message.indices:
@@ -358,22 +297,16 @@ class Dispatcher:
                 continue
             self._progress.stopped(index)
             self._copy_used(index)
-            history = self._history.setdefault(index, task_state.RetryState(attempts=1))
-            # Where its process was killed because of another file, that was no crash of its own.
-            history.crashes += message.guilty
-            if message.final or history.crashes > self._options.retries:
-                self._fail(run, message.failure or task_state.crashed(message.message, max(1, history.crashes)))
+            may_retry = self._attempts.died(index, guilty=message.guilty)
+            if message.final or not may_retry:
+                tries = max(1, self._attempts.crashes(index))
+                self._fail(run, message.failure or task_state.crashed(message.message, tries))
                 continue
             self._warn(f"{run.task.file.name}: {message.message}; trying again elsewhere", index)
-            self._note_retry(index, dict.fromkeys(run.task.batches, message.message))
-            self._startable[index] = self._now()
+            self._attempts.note(index, dict.fromkeys(run.task.batches, message.message))
+            self._attempts.offered(index, self._now())
             self._events.append(scheduler_messages.TaskFinished(self._now(), index, "lost"))
             self._events.append(scheduler_messages.Redone(self._now(), index))
-
-    def _note_retry(self, index: int, why: Mapping[str, str]) -> None:
-        """Remember by batch why a task is tried again, for its outcome."""
-        for batch, text in why.items():
-            self._retried[index, batch] = (*self._retried.get((index, batch), ()), text)
 
     def _fail(self, run: task_state.RunningTask, failure: Failure, *, slot_lost: bool = False) -> None:
         """End a task whose worker cannot report it; it is no longer among the running."""
@@ -382,7 +315,7 @@ class Dispatcher:
             self._progress.finished(index, run.task.size_bytes, {})
         ended = scheduler_messages.SlotLost(now, index) if slot_lost else scheduler_messages.TaskFinished(now, index)
         self._events.append(ended)
-        self._forget(index)
+        self._attempts.forget(index)
         phase = Phase.WRITE if run.released else None
         self._hand_on(task_state.ended(run, task_state.failed(run.task, failure, now, phase)))
 
@@ -487,35 +420,27 @@ class Dispatcher:
                     self._warn(text, index)
 
     def _start(self, index: int) -> None:
-        task = self._tasks[index]
-        history = self._history.get(index)
-        startable_s = self._startable.pop(index, self._now())
-        if history is not None:
-            history.attempts += 1
-            task = replace(task, attempt=history.attempts, batches=history.batches or task.batches)
+        run = self._attempts.handed(self._tasks[index], self._now())
+        task = run.task
         payload = self._job.payload(task)
         if payload is not None:
             task = replace(task, payload=payload)
         if self._ahead is not None:
             task = self._ahead.started(task)
-        self._running[index] = task_state.RunningTask(task, startable_s)
+        run.task = task
+        self._running[index] = run
         if self._event_log.wanted:
             self._tell(
                 "admission", index, memory_bytes=task.memory_bytes, reserved_bytes=self._scheduler.reserved_bytes
             )
         # It may be what killed its process: alone, it takes no neighbours with it the next time.
-        self._workers.submit(task, alone=history is not None and history.crashes > 0)
+        self._workers.submit(task, alone=self._attempts.crashes(index) > 0)
 
     def _give_up(self, index: int, reason: str) -> None:
         # It was recalled from its worker, and has its outcome.
         if index in self._cancelled:
             return
-        task, now = self._tasks[index], self._now()
-        self._startable.pop(index, None)
-        history = self._history.pop(index, None)
-        failed = history.failed if history is not None else ()
-        if history is not None:
-            task = replace(task, attempt=history.attempts + 1, batches=history.batches or task.batches)
+        (task, failed), now = self._attempts.give_up(self._tasks[index]), self._now()
         # What went wrong before says more than that there was no other try.
         if failed and not all(map(task_state.seat_denied, failed)):
             self._hand_on(failed)
@@ -526,12 +451,7 @@ class Dispatcher:
 
     def _hand_on(self, outcomes: tuple[FileOutcome, ...]) -> None:
         """Give a task's outcomes to the job and, in their turn, to the caller."""
-        outcomes = tuple(
-            replace(each, retried=self._retried[each.index, each.batch])
-            if (each.index, each.batch) in self._retried
-            else each
-            for each in outcomes
-        )
+        outcomes = tuple(map(self._attempts.told, outcomes))
         for outcome in outcomes:
             self._ready.append(outcome)
             if outcome.status is Status.CANCELLED:
@@ -545,9 +465,7 @@ class Dispatcher:
             # One may still be in work on a thread that hangs, the other has its last outcome.
             if index in self._written_off or index in self._cancelled:
                 continue
-            history = self._history.setdefault(index, task_state.RetryState(attempts=1))
-            history.batches, history.failed, history.retries = (), (), 0
-            self._startable[index] = self._now()
+            self._attempts.redo(index, self._now())
             self._events.append(scheduler_messages.Redone(self._now(), index))
 
     def _offer_ready(self, *, ask_all: bool = False) -> None:
@@ -563,11 +481,9 @@ class Dispatcher:
                 self._answered(known)
 
     def _offer(self, task: Task, known: tuple[FileOutcome, ...]) -> None:
-        if known:
-            answered = {outcome.batch for outcome in known}
-            rest = tuple(batch for batch in task.batches if batch not in answered)
-            self._history[task.index] = task_state.RetryState(batches=rest)
-        self._startable[task.index] = self._now()
+        answered = {outcome.batch for outcome in known}
+        rest = tuple(batch for batch in task.batches if batch not in answered)
+        self._attempts.offered(task.index, self._now(), rest if known else ())
         self._events.append(scheduler_messages.Offered(self._now(), task.index))
         if self._ahead is not None:
             self._ahead.offered(task)
@@ -618,12 +534,6 @@ class Dispatcher:
             since = [since_s for run in self._running.values() if (since_s := self._has_since_s(run)) is not None]
             instants += [min(since) + self._options.timeout_s] if since else []
         return max(0.0, min(instants) - self._now()) if instants else None
-
-    def _forget(self, index: int) -> None:
-        """The task ended: keep only how often it was handed on."""
-        self._startable.pop(index, None)
-        if index in self._history:
-            self._history[index] = task_state.RetryState(attempts=self._history[index].attempts)
 
     def _copy_used(self, index: int) -> None:
         if self._ahead is not None:

@@ -45,25 +45,6 @@ class RunningTask:
     released: bool = False
 
 
-@dataclass(slots=True)
-class RetryState:
-    """What has happened to a task that did not simply end well the first time.
-
-    Attributes:
-        attempts: how often it was started.
-        retries: how often it was tried again after a failure that may heal.
-        crashes: how often its worker died with it.
-        batches: those that are still to be done; empty: all of its own.
-        failed: their failures so far.
-    """
-
-    attempts: int = 0
-    retries: int = 0
-    crashes: int = 0
-    batches: tuple[str, ...] = ()
-    failed: tuple[FileOutcome, ...] = ()
-
-
 def on_run_clock(
     run: RunningTask, outcomes: tuple[FileOutcome, ...], epoch_s: float, late_after_s: float | None
 ) -> tuple[FileOutcome, ...]:

@@ -1,0 +1,61 @@
+"""The engine's door: tasks, a job, options and limits in, outcomes out.
+
+Covers putting a run together: its executor, what that may hold, its event log. Does not cover the run (`dispatcher`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orcabatch.engine.dispatcher import Dispatcher
+from orcabatch.engine.event_log import EventLog, Recorder
+from orcabatch.engine.executors.build import build_executor
+from orcabatch.engine.interrupts import StopSignal
+from orcabatch.engine.waiting import in_plan_order
+
+if TYPE_CHECKING:
+    from orcabatch.engine import scheduler_messages
+    from orcabatch.engine.contract import Job, Listener, Task
+    from orcabatch.engine.options import EngineOptions
+    from orcabatch.outcome import FileOutcome
+
+
+def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
+    tasks: Sequence[Task],
+    job: Job,
+    *,
+    options: EngineOptions,
+    limits: scheduler_messages.Limits,
+    probe: scheduler_messages.Probe | None = None,
+    listener: Listener | None = None,
+    recorder: Recorder | None = None,
+    stop: StopSignal | None = None,
+) -> Iterator[FileOutcome]:
+    """Run the tasks; outcomes come as files finish.
+
+    Args:
+        tasks: what to do; indices are unique. Offered in the order of their ranks.
+        job: what the work is, and what follows from it.
+        options: how to run.
+        limits: what may never be exceeded; `max_limit` is lowered to what the executor can hold.
+        probe: measures the host at every `sample_interval_s`; None: nothing is sampled.
+        listener: gets the event log. One that raises is switched off.
+        recorder: gets the scheduler's events and instructions. One that raises is switched off.
+        stop: of a caller that listens to signals beyond the last outcome; None: nobody does.
+
+    Raises:
+        SettingsError: the recipe cannot be sent to worker processes (at once, before anything is started).
+        BatchInterrupted: from the iterator, after the last outcome, when the run was stopped by a signal.
+    """
+    workers = build_executor(job.recipe, options, limits, tasks)
+    probe = workers.watched(probe)
+    limits = workers.limits_of_all(limits, len(tasks))
+    most = max(1, min(limits.max_limit, workers.capacity))
+    fixed = None if limits.fixed_limit is None else min(limits.fixed_limit, most)
+    limits = replace(limits, max_limit=most, fixed_limit=fixed)
+    # The first that is offered may start before the scheduler has heard of the others: it has to be the right one.
+    ordered = in_plan_order(tasks)
+    event_log = EventLog(listener, recorder)
+    return Dispatcher(ordered, job, options, limits, workers, event_log, probe, stop or StopSignal()).outcomes()
