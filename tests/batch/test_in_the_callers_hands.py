@@ -18,10 +18,11 @@ import pytest
 
 import orcabatch
 from batch_functions import largest_tension
+from capabilities import needs
 from orcabatch.batch.temporary import temporary_files_in
 from orcabatch.errors import BatchError, BatchInterrupted
 
-HANG_UP = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs terminals that hang up")
+HANG_UP = needs("SIGHUP")
 FORKS = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that fork")
 
 
@@ -262,7 +263,7 @@ def test_a_program_without_a_console_runs(sims):
     assert (done.stdout.split(), done.returncode) == ([str(len(sims))], 0), done.stderr
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs pipes whose reader may go")
+@needs("pipes whose reader may go")
 def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path):
     """`orcabatch doctor | head -1`."""
     reader, writer = os.pipe()

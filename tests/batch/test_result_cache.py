@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import batch_functions
+from capabilities import needs
 from orcabatch.batch.cache_keys import changed, environment
 from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.result_cache import NO_BINDING, result_cache
@@ -123,6 +124,7 @@ def test_a_file_replaced_by_one_of_its_size_and_time_is_not_kept(files, fresh):
         assert known(later, 0) is None
 
 
+@needs("symbolic links")
 def test_a_link_in_the_place_of_a_file_is_done_again(files):
     """digitalmodel writes where a file really lies into its tables."""
     with memory(files).opened() as first:

@@ -13,6 +13,7 @@ import yaml
 
 import batch_functions
 import orcabatch
+from capabilities import needs, require
 from orcabatch import simulated
 from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.result_cache import result_cache
@@ -42,6 +43,7 @@ def where(model, file):
     return str(file)
 
 
+@needs("symbolic links")
 def test_a_function_is_asked_again_for_another_spelling_and_that_is_said(orcaflex, sims):
     """It may look at the path: a result of one spelling never answers for another one; each has its own."""
     link = sims[0].parent.with_name("link")
@@ -84,6 +86,7 @@ def memory(files):
 @pytest.fixture
 def spelled(tmp_path, monkeypatch):
     """One file in two spellings: through a link, and in another case where that counts for nothing."""
+    require("symbolic links")
     monkeypatch.setattr(paths, "normcase", str.lower)
     (tmp_path / "runs").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "runs")
@@ -117,6 +120,7 @@ def test_what_is_known_of_a_file_holds_for_each_of_its_spellings(spelled):
 # --- result folders
 
 
+@needs("symbolic links")
 def test_a_folder_is_locked_whatever_its_spelling(tmp_path):
     """The lock belongs to the folder, not to its name."""
     link = tmp_path.with_name(f"{tmp_path.name}_link")
@@ -133,6 +137,7 @@ def project(tmp_path):
     folder.mkdir()
     shutil.copyfile(EXAMPLES / "dm_fsts.yml", folder / "dm_fsts.yml")
     runpy.run_path(str(EXAMPLES / "generate_sims.py"))["generate_sims"](folder / "sims", lngc=0, standard=3, scale=0.1)
+    require("symbolic links")
     (tmp_path / "link").symlink_to(folder)
     return folder
 

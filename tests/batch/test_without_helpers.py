@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 import orcabatch
 from batch_functions import largest_tension
+from capabilities import needs
 from orcabatch.batch import result_cache
 from orcabatch.host import lookout
 from orcabatch.outcome import Cause
@@ -71,7 +71,7 @@ def test_a_share_that_is_gone_does_not_hold_up_the_run(sims: list[Path], monkeyp
     assert [outcome.status.value for outcome in run(sims, "threads").outcomes] == ["ok"] * len(sims)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders")
+@needs("named pipes")
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_a_named_pipe_costs_itself(executor: str, sims: list[Path], tmp_path: Path) -> None:
     """In the place of a file, read ahead, fingerprinted and loaded: with `timeout` the others are done."""

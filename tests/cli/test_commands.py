@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from capabilities import require
 from cli_batches import management, summary_column
 from orcabatch import simulated
 
@@ -154,6 +155,8 @@ def spoil(file, how):
         file.write_bytes(file.read_bytes()[:9000])
         return
     file.unlink()
+    if how in {"missing", "unreadable"}:
+        require("symbolic links")
     if how == "missing":
         file.symlink_to(file.with_name("nowhere"))
     elif how == "unreadable":
@@ -288,8 +291,8 @@ NOTHING_RUNS = {
     "same stem twice": (same_stem, ["sims/a0.sim and", "more/a0.sim would both write", "a0_ten.csv", "Rename one"]),
     "the result folder is a file": (folder_is_a_file, ["results cannot be made", "output_directory"]),
     "the result folder cannot be made": (
-        lambda batch: ("run", "b.yml", "--output", "/proc/orcabatch"),
-        ["The folder /proc/orcabatch cannot be made", "give another output folder"],
+        lambda batch: ("run", "b.yml", "--output", "b.yml/results"),
+        ["results cannot be made: ", "Correct file_management.output_directory", "give another output folder"],
     ),
     "not YAML": (text_file(b": : [\n x"), ["b.yml is not valid YAML at line 1, column 1", "Correct it there"]),
     "text": (text_file(b"just words"), ["b.yml is not a digitalmodel YAML: it holds text"]),

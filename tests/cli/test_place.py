@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from capabilities import needs
 from cli_batches import summary_column
 from orcabatch.cli import run
 
@@ -22,7 +23,7 @@ def command(*words, cwd, **environment):
     )  # fmt: skip
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a folder that is worked in cannot be removed there")
+@needs("folders that are removed while somebody works in them")
 @pytest.mark.parametrize("name", ["run", "doctor"])
 def test_a_working_folder_that_is_gone_is_said(batch, name):
     """Whatever the command would have done there."""
@@ -33,7 +34,7 @@ def test_a_working_folder_that_is_gone_is_said(batch, name):
     assert "is not there any more" in done.stderr
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there, whatever the locale")
+@needs("names that are bytes")
 def test_letters_that_the_locale_lacks_are_said(batch):
     """A label's table cannot be named: that is said with the remedy, and costs no other."""
     label = "gr\N{LATIN SMALL LETTER O WITH DIAERESIS}ssen"

@@ -20,6 +20,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from capabilities import needs
 from orcabatch.digitalmodel import base_config, input_files
 from orcabatch.digitalmodel.base_config import builtin_configuration
 from orcabatch.digitalmodel.configuration import AttributeDict, Configuration, load_configuration
@@ -326,6 +327,7 @@ def test_a_result_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         configuration.create_folders()
 
 
+@needs("symbolic links")
 def test_a_link_to_nowhere_stays_in_the_list(tmp_path: Path) -> None:
     """Digitalmodel's search dies of a dangling link; here the file stays in the batch and fails on its own."""
     yaml_file = _batch(tmp_path, {"file_management": {"input_directory": "sims"}})

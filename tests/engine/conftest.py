@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
+from capabilities import HAS
 from engine import dask_cluster
 
 
 def descriptors() -> int:
     """Open descriptors of this process; 0 where the system does not say."""
-    return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208 - the listing itself counts
+    return len(os.listdir("/proc/self/fd")) if HAS["/proc"]() else 0  # noqa: PTH208 - the listing itself counts
 
 
 @pytest.fixture(scope="session")

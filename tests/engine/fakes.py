@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from capabilities import die
 from orcabatch.engine import Sample
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Recipe, Task, Worker
 from orcabatch.engine.executors import auto_decision
@@ -120,7 +120,7 @@ class FakeLater:
         if say.late_gate:
             wait_for(say.late_gate)
         if say.late_kill and self.task.attempt < say.until_attempt:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         if say.late_exit is not None:
             raise say.late_exit
         self.worker._maybe_raise(self.task, "late")
@@ -162,7 +162,7 @@ class FakeWorker:
         if say.gate:
             wait_for(say.gate)
         if say.kill and task.attempt < say.until_attempt:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         if say.exit is not None:
             raise say.exit
         if say.hog:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from capabilities import needs
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
@@ -172,6 +173,7 @@ def test_what_lives_in_the_script_is_refused_with_advice(tmp_path: Path) -> None
     assert "Mine is defined in the script or notebook itself" in done.stdout
 
 
+@needs("SIGKILL")
 def test_children_end_with_their_parent(tmp_path: Path) -> None:
     """When the parent is killed its worker processes end, also with a file that hangs."""
     body = """

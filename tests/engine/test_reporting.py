@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import Any
 
 import psutil
 import pytest
 
+from capabilities import needs
 from engine.fakes import FakeJob, Say, task, tasks
 from engine.travellers import Maker, MakingRecipe
 from orcabatch.engine import EngineOptions, Limits, run
@@ -36,6 +36,7 @@ def failed(outcomes: list[FileOutcome]) -> dict[int, Cause | None]:
     return {each.index: each.cause for each in outcomes if not each.ok}
 
 
+@needs("resource")
 @pytest.mark.parametrize("name", PROCESSES)
 def test_what_cannot_be_sent_is_reported(name: str) -> None:
     """A worker process at its memory limit, and one without descriptors, cost the files they have: the run ends."""
@@ -47,6 +48,7 @@ def test_what_cannot_be_sent_is_reported(name: str) -> None:
     assert "could not report what became of its files" in str(next(each.error for each in outcomes if each.index == 1))
 
 
+@needs("fork")
 @pytest.mark.parametrize("name", PROCESSES)
 def test_what_was_forked_does_not_hide_a_death(name: str) -> None:
     """A process that dies while something it forked holds its pipe open is heard of, however that was forked."""
@@ -85,13 +87,14 @@ def test_a_reader_that_ends_is_a_death_of_its_worker(monkeypatch: pytest.MonkeyP
     assert "could not be received: MemoryError" in again.retried[0]
 
 
+@needs("SIGSTOP")
 def test_a_stopped_process_with_a_timeout_costs_its_file() -> None:
     """A worker process that was stopped is killed at its file's `timeout`, and what waited to be told to it with it."""
     outcomes = go("processes", [made(0, "stopped"), *tasks(4)[1:]], timeout_s=2.0)
     assert failed(outcomes) == {0: Cause.TIMEOUT}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@needs("SIGSTOP")
 def test_a_process_that_was_stopped_before_it_began_a_file_is_given_up() -> None:
     """With `timeout` a file's time counts from when its worker has it, not from when that says so."""
     stopped: list[int] = []

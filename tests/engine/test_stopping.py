@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from capabilities import require
 from engine import dask_cluster
 from engine.fakes import FakeJob, tasks
 from orcabatch.engine import EngineOptions, Limits, run
@@ -41,6 +42,7 @@ class Interruptee:
     """The script in a process of its own, and what it says."""
 
     def __init__(self, name: str, count: int, gate: str = "", again: str = "") -> None:
+        require("process groups")
         executor, threads = EXECUTORS[name]
         command = [sys.executable, str(SCRIPT), executor, str(threads), str(count), gate, again]
         self.process = subprocess.Popen(

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from capabilities import die
 from engine.fakes import FakeRecipe, Stubborn, Trap
 
 
@@ -63,7 +64,7 @@ def _died_with_a_child(fork: Any) -> None:
     if fork() == 0:
         threading.Event().wait(60)
         os._exit(0)
-    os.kill(os.getpid(), signal.SIGKILL)
+    die()
 
 
 def _unwound_in_a_child() -> str:
@@ -151,7 +152,7 @@ def _unpacked(log: str, kind: str, times: int) -> FakeRecipe:
     if len(Path(log).read_text("utf-8").split()) <= times:
         match kind:
             case "killed":
-                os.kill(os.getpid(), signal.SIGKILL)
+                die()
             case "hangs":
                 threading.Event().wait(120)
             case "stops":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from capabilities import needs
 from orcabatch.host import fingerprint, lookout
 from orcabatch.host.lookout import Lookout
 
@@ -57,7 +57,7 @@ def test_without_a_thread_the_caller_looks(tmp_path: Path, monkeypatch: pytest.M
     assert Lookout(lambda folder: None).at(tmp_path, lambda file: 2, 0) == 2
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders")
+@needs("named pipes")
 def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """Its fingerprint is refused at once: opening it would wait for somebody who writes."""
     os.mkfifo(tmp_path / "pipe.sim")

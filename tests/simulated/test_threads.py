@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from capabilities import needs
 from orcabatch import simulated
 from orcabatch.simulated import Costs, SimSpec
 from orcabatch.simulated.calibration import own_cost_s
@@ -199,7 +200,7 @@ def load_and_leave(path: str) -> None:
 
 
 @pytest.mark.parametrize("method", [
-    pytest.param("fork", marks=pytest.mark.skipif(os.name == "nt", reason="there is no fork on Windows")), "spawn",
+    pytest.param("fork", marks=needs("fork")), "spawn",
 ])  # fmt: skip
 def test_worker_processes_add_up(orcfxapi: ModuleType, sim: Path, method: str) -> None:
     """Forked and spawned workers count for themselves; what they left behind is not alive, but was never destroyed."""

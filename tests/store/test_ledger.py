@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from capabilities import needs
 from orcabatch.store.ledger import (
     Entry,
     FileHistory,
@@ -411,12 +412,13 @@ INTERRUPTED = textwrap.dedent(
     import os, signal, sqlite3, sys
     from orcabatch.store.ledger import schema
     connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-    connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    connection.create_function("die", 0, lambda: os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM)))
     schema.prepare(connection, steps=(*schema.STEPS, ("CREATE TABLE newest (a)", "SELECT die()")))
     """
 )
 
 
+@needs("SIGKILL")
 def test_a_migration_that_is_killed_leaves_the_version_before(opened, tmp_path, warned):
     """It is one transaction; the next run does it again."""
     old_version(tmp_path / "ledger.db")
@@ -473,6 +475,7 @@ def test_four_runs_on_one_new_ledger_lose_nothing(opened, tmp_path):
             assert book.get(f"{me} {number}".encode()) == f"{me} {number}".encode() * 50
 
 
+@needs("SIGKILL")
 def test_whatever_was_committed_survives_a_kill(opened, tmp_path):
     """Ten writers killed in the middle: every result that one had reported is there."""
     reported = {}

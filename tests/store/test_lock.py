@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from capabilities import needs
 from orcabatch.errors import BatchLocked, OutputError
 from orcabatch.store import lock
 from orcabatch.store.atomic import TEMPORARY_PREFIX, check_writable, remove_leftovers
@@ -66,6 +67,7 @@ def test_a_finished_batch_leaves_nothing_and_lets_the_next_one_in(tmp_path, hold
     assert list(tmp_path.iterdir()) == []
 
 
+@needs("SIGKILL")
 def test_a_killed_batch_is_taken_over_and_its_temporary_files_removed(tmp_path, holder):
     """Its lock's file is still there, its lock is not; other files are left alone."""
     holder.send_signal(signal.SIGKILL)
@@ -126,6 +128,7 @@ def test_a_file_system_without_locks_is_said_and_used(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs links that may be refused when a file is opened")
+@needs("symbolic links")
 def test_a_link_that_somebody_planted_is_not_followed(tmp_path):
     """Whoever may write to a shared folder may let the lock's name lead to a file of ours: it keeps its content."""
     ours = tmp_path / "ours.txt"

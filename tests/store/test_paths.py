@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from capabilities import needs
 from orcabatch.store import paths
 from orcabatch.store.paths import Places, place_of
 
 
+@needs("symbolic links")
 def test_spellings_of_one_place_are_one(tmp_path, monkeypatch):
     """Absolute and relative, with and without dots, through a linked folder and a linked file."""
     (tmp_path / "runs").mkdir()
@@ -25,6 +27,7 @@ def test_spellings_of_one_place_are_one(tmp_path, monkeypatch):
     assert {places.of(Path(spelling)) for spelling in spellings} == {place_of("runs/a.sim")}
 
 
+@needs("symbolic links")
 def test_what_is_written_goes_by_its_name_and_the_place_of_its_folder(tmp_path):
     """A link of that name is replaced: what it leads to is another place."""
     (tmp_path / "link").symlink_to(tmp_path)
