@@ -277,6 +277,25 @@ def test_fewer_threads_than_asked_are_enough(monkeypatch: pytest.MonkeyPatch) ->
         go("threads", tasks(2))
 
 
+def test_a_tier_waits_for_the_threads_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In static mode, where the system gives no thread while a tier's sessions still close, the next one has theirs."""
+    refused: list[str] = []
+
+    def submit(self: Any, *args: Any) -> Any:
+        if "large" in self._thread_name_prefix and not refused:
+            refused.append("large")
+            raise RuntimeError("can't start new thread")
+        return original(self, *args)
+
+    original = ThreadPoolExecutor.submit
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    work = [task(index, tier=("small", "large")[index // 3], rank=index) for index in range(6)]
+    limits = Limits(mode="static", tiers={"small": 1, "large": 1}, max_limit=2)
+    outcomes = list(run(work, FakeJob(), options=EngineOptions(), limits=limits))
+    assert (len(outcomes), refused) == (6, ["large"])
+    assert all(each.ok for each in outcomes)
+
+
 def test_fewer_processes_than_asked_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system starts no further process the run goes on with those it has; without any it says so."""
     given = [1]

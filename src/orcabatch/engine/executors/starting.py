@@ -38,9 +38,9 @@ MOVED_CPU_S = 0.05
 """Less CPU than this is no movement. Less: a thread that only looks whether the parent lives passes for work. More: a
 start on a host whose cores are all taken passes for a hang."""
 
-LEAST_QUIET_S = 5.0
-"""A start is never taken for hanging before this, however short a file's `timeout`. Less: on a busy host a process that
-gets no core passes for one that hangs. More: files wait longer for one that does."""
+LEAST_QUIET_S = 15.0
+"""A start is never taken for hanging before this, however short a file's `timeout`. Less: on a busy host, or with its
+modules on a share that pauses, one that waits passes for one that hangs. More: files wait longer for one that does."""
 
 
 @dataclass(frozen=True, slots=True)

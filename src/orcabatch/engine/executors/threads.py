@@ -308,8 +308,11 @@ class ThreadExecutor(Executor):
         try:
             pool.start(session)
         except RuntimeError as error:
-            if not pool.opened:
+            if not (self._open or self._leaving):
                 raise SettingsError(f"no worker thread can be started: {error}") from error
+            if not pool.opened:
+                _log.warning("no worker thread for %s yet, waiting for those of others to end: %s", pool.name, error)
+                return None
             _log.warning("no further worker thread can be started, going on with %d: %s", pool.opened, error)
             pool.size = pool.opened
             return None
