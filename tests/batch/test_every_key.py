@@ -385,8 +385,8 @@ def _monitoring_enabled(bench: Bench) -> None:
 
 @key("monitoring.interval")
 def _interval(bench: Bench) -> None:
-    """Shorter means more samples."""
-    often, seldom = (samples(bench, {"interval": seconds}) for seconds in (0.1, 60))
+    """Shorter means more samples; short files are sampled four times a second at most, whatever is longer."""
+    often, seldom = (samples(bench, {"interval": seconds}) for seconds in (0.02, 60))
     assert often > 3 * seldom
 
 

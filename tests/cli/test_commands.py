@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from capabilities import require
 from cli_batches import management, summary_column
 from orcabatch import simulated
+from orcabatch.monitor import live_report
 
 SECTION = {"orcaflex": "simulated", "ledger": {"enabled": False}}
 
@@ -114,9 +116,19 @@ def test_a_plan_runs_nothing(orcabatch, batch):
     assert not (batch.folder / "results").exists()
 
 
-def test_a_report_is_written_from_the_metrics_and_at_the_end_of_a_run(orcabatch, batch):
-    """Both ways give a page."""
+def test_a_report_is_written_from_the_metrics_and_through_a_run(orcabatch, batch, monkeypatch):
+    """Both ways give a page; that of a run is there from its start, and follows until the last one."""
+    pages, write = [], live_report.write_report
+
+    def seen(path, metrics):
+        write(path, metrics)
+        pages.append(path.read_text(encoding="utf-8"))
+
+    monkeypatch.setattr(live_report, "write_report", seen)
     orcabatch("run", "b.yml", "--report", "one.html")
+    assert "Running: 0 of 3 files have ended" in pages[0]
+    assert 'http-equiv="refresh"' in pages[0]
+    assert 'http-equiv="refresh"' not in Path("one.html").read_text(encoding="utf-8")
     for place, name in (("results/performance_metrics.json", "two.html"), ("results", "three.html")):
         assert orcabatch("report", place, "-o", name).code == 0
     for name in ("one.html", "two.html", "three.html"):

@@ -80,6 +80,23 @@ def test_it_samples_every_interval_around_any_code():
     assert monitor.metrics["thread_efficiency"] == []
 
 
+def test_short_files_are_sampled_within_themselves():
+    """A quarter of what files take, four a second at most; before one has ended, of what the run has lasted."""
+    monitor = PerformanceMonitor({"monitoring": {"enabled": False}})
+    monitor.expect([task(index) for index in range(3)])
+    monitor.listener(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2}))
+    assert monitor.due_s() == 0.25
+    monitor.listener(RunEvent("started", 0.0, 0, {"worker": "w"}))
+    monitor.listener(RunEvent("sample", 8.0, -1, {}))
+    assert monitor.due_s() == 2.0
+    monitor.listener(RunEvent("finished", 12.0, 0, {"status": "ok", "batch": "b"}))
+    assert monitor.due_s() == 3.0
+    for index in (1, 2):
+        monitor.listener(RunEvent("started", 12.0, index, {"worker": "w"}))
+        monitor.listener(RunEvent("finished", 12.0, index, {"status": "ok", "batch": "b"}))
+    assert monitor.due_s() == 1.0
+
+
 def test_a_run_shorter_than_an_interval_has_one_sample():
     """The last reading is taken at the stop."""
     with PerformanceMonitor(probes=still_probes(memory=85.0)) as monitor:

@@ -111,17 +111,20 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
     return carry_out(request, progress=progress, on_outcome=on_outcome, tell_failures=True)
 
 
-def carry_out(
+def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoever asks
     request: Request,
     *,
     progress: Any = None,
     on_outcome: Callable[[FileOutcome], None] | None = None,
     save: Path | None = None,
+    report: Path | None = None,
     tell_failures: bool = False,
 ) -> BatchResult:
     """Plan and run a request that has been read.
 
     With `tell_failures`, files that failed are one warning in the log, unless the display has named them already.
+
+    With `report`, an HTML report is written there while it runs; the last one is the caller's to write.
 
     With `save`, the table of the results is written there. Values of functions go to the disk as their files end, and
     the result's outcomes have none: memory does not grow with the number of files.
@@ -132,6 +135,7 @@ def carry_out(
         BatchInterrupted: the run was stopped; what was finished is written, and in its `result`.
     """
     run = Run.of(request, progress, None if save is None else table_file(save, request))
+    run.report = report
     for outcome in run.outcomes():
         if on_outcome is not None:
             on_outcome(outcome)

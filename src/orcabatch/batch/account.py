@@ -69,6 +69,12 @@ def write_account(
     return metrics, written, complaints
 
 
+def account_so_far(request: Request, plan: BatchPlan, monitor: PerformanceMonitor, orcaflex: str) -> dict[str, Any]:
+    """The metrics of a call that still runs: what has ended so far, nothing of what is written at the end."""
+    known = known_of(request, plan, monitor, Said(), orcaflex) | {"warnings": list(monitor.state.warnings)}
+    return build_metrics(with_results(monitor.record(**known), request, Said()))
+
+
 def known_of(
     request: Request, plan: BatchPlan, monitor: PerformanceMonitor, said: Said, orcaflex: str
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.account import Said, in_own_order, write_account
+from orcabatch.batch.account import Said, account_so_far, in_own_order, write_account
 from orcabatch.batch.careful import careful
 from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
 from orcabatch.batch.history import Nearest, Ran, by_hand, keep, recall
@@ -34,6 +34,7 @@ from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, OrcaF
 from orcabatch.host import HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.live_report import LiveReport
 from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.work import OrcaFlexRecipe
@@ -148,6 +149,7 @@ class Run:
         cache: what earlier runs know of the files; must be the one the plan was made with.
         progress: how to show it (see `orcabatch.monitor.progress.make_display`).
         table: takes the values, of which the run then keeps none; None: they stay in the outcomes.
+        report: is written anew while it runs, for whoever watches; None: nothing is.
         warnings: what the engineer should know about the run as a whole; grows while it runs.
         notices: what was done with the results without a word; known at the end.
         interrupted: set once the run was stopped by Ctrl-C or a signal.
@@ -158,6 +160,7 @@ class Run:
     cache: ResultCache
     progress: Any = None
     table: TableFile | None = None
+    report: Path | None = None
     warnings: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     interrupted: BatchInterrupted | None = None
@@ -223,7 +226,9 @@ class Run:
             listener=self._listen,
             stop=self._stop,
         )
-        self._display = make_display(self.progress, monitor=self.monitor, state=self.monitor.state)
+        shown = make_display(self.progress, monitor=self.monitor, state=self.monitor.state)
+        so_far = partial(account_so_far, self.request, self.plan, self.monitor, self._orcaflex)
+        self._display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown
         self._expect(tasks)
         self.monitor.start()
         self._stop.install()

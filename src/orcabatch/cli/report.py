@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from orcabatch.monitor.report import read_metrics, render_report
-from orcabatch.store.atomic import write_bytes
-from orcabatch.text import utf8
+from orcabatch.monitor.report import read_metrics, write_report
 
 
 def main(words: list[str]) -> int:
@@ -24,6 +22,6 @@ def main(words: list[str]) -> int:
     parser.add_argument("--earlier", type=Path, metavar="METRICS", help="compare with an earlier run")
     arguments = parser.parse_args(words)
     earlier = read_metrics(arguments.earlier) if arguments.earlier else None
-    write_bytes(arguments.output, utf8(render_report(read_metrics(arguments.metrics), earlier=earlier)))
+    write_report(arguments.output, read_metrics(arguments.metrics), earlier=earlier)
     print(f"report: {arguments.output.absolute()}")
     return 0

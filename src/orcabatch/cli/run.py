@@ -21,10 +21,10 @@ from orcabatch.cli.named_function import named_function
 from orcabatch.digitalmodel.check.verdict import MARK
 from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SettingsError, SourceError
-from orcabatch.monitor.report import render_report
+from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status
-from orcabatch.store.atomic import check_writable, write_bytes
-from orcabatch.text import duration, utf8
+from orcabatch.store.atomic import check_writable
+from orcabatch.text import duration
 
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences; or a function of yours "
@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
         check_place(target)
     request = request_of(files, arguments, overrides)
     try:
-        result = carry_out(request, progress=_progress(arguments), save=arguments.save)
+        result = carry_out(request, progress=_progress(arguments), save=arguments.save, report=arguments.report)
     except (BatchError, BatchInterrupted) as error:
         if error.result is not None and not arguments.quiet:
             print(*_of_the_run(error.result), sep="\n")
@@ -144,7 +144,12 @@ def options_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results go; default: where the YAML says")
     if command == "run":
         parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
-        parser.add_argument("--report", type=Path, metavar="HTML", help="write a report when done")
+        parser.add_argument(
+            "--report",
+            type=Path,
+            metavar="HTML",
+            help="write a report, from the start on, that shows the run as it goes",
+        )
         save = "write the results as one table as files end: .parquet, .csv or .xlsx"
         parser.add_argument("--save", type=Path, metavar="FILE", help=save)
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
@@ -236,5 +241,5 @@ def check_place(target: Path) -> None:
 
 def write_report(target: Path, metrics: dict[str, Any]) -> None:
     """Write the HTML report and say where it is."""
-    write_bytes(target, utf8(render_report(metrics)))
+    report.write_report(target, metrics)
     print(f"report: {target.absolute()}")

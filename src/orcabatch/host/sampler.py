@@ -123,7 +123,9 @@ class Sampler:
 
     Args:
         readers: what is read.
-        interval_s: seconds between readings.
+        interval_s: seconds between readings, at most.
+        due_s: asked after each reading: seconds until the next one, where files are so short that it should come
+            sooner; None: every `interval_s`.
         on_reading: called with each reading, on the sampling thread.
         clock: seconds since the run began.
     """
@@ -134,8 +136,10 @@ class Sampler:
         interval_s: float,
         on_reading: Callable[[HostReading], None],
         clock: Callable[[], float],
+        due_s: Callable[[], float] | None = None,
     ) -> None:
         self.readers = readers
+        self._due_s = due_s
         self._interval_s = interval_s
         self._on_reading = on_reading
         self._clock = clock
@@ -182,7 +186,7 @@ class Sampler:
 
     def _watch(self) -> None:
         host_every_s = min(HOST_EVERY_S, self._interval_s)
-        sample_due = time.perf_counter() + self._interval_s
+        sample_due = time.perf_counter() + self._next_s(0.0)
         host_due = look_due = time.perf_counter() + host_every_s
         while not self._stop.wait(max(0.0, min(sample_due, host_due, look_due) - time.perf_counter())):
             now = time.perf_counter()
@@ -195,7 +199,7 @@ class Sampler:
                 look_due = looked + max(host_every_s, (looked - now) / MOST_COST)
             if now >= sample_due:
                 self._try(self._read)
-                sample_due = now + self._interval_s
+                sample_due = now + self._next_s(time.perf_counter() - now)
         since_s = self._clock() - self._before[0]
         if not self._made or since_s >= min(SHORTEST_S, self._interval_s / 2):
             self._try(self._read_host)
@@ -207,6 +211,11 @@ class Sampler:
             look()
         except (OSError, MemoryError):
             _log.debug("a reading is left out", exc_info=True)
+
+    def _next_s(self, cost_s: float) -> float:
+        """Seconds until the next reading: sooner than asked for only where looking costs next to nothing."""
+        wanted_s = self._due_s() if self._due_s is not None else self._interval_s
+        return min(max(wanted_s, cost_s / MOST_COST), self._interval_s)
 
     def _read_host(self) -> None:
         percent = self.readers.host_cpu_percent()

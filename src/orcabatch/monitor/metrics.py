@@ -82,7 +82,6 @@ class RunRecord:
         outputs: every output file; those in the result folder are written down relative to it.
         outputs_of: label and path of each output file that belongs to one file.
         cases: load cases by file name.
-        progress: how far a run is that still goes on; None: it does not.
     """
 
     batch: str = ""
@@ -110,7 +109,6 @@ class RunRecord:
     outputs: Sequence[Path] = ()
     outputs_of: Callable[[FileOutcome], Sequence[tuple[str, Path]]] = lambda _: ()
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    progress: Any = None
 
     def named(self, output: Path) -> str:
         """An output as it is written down."""
@@ -161,7 +159,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
             "why": record.executor_why,
             "each": by_worker(worked, record.wall_s),
         },
-        "progress": record.progress,
+        "progress": None,
         "events": [[event.at_s, event.kind, event.index, event.data] for event in _kept(record.events)],
     }
     made: dict[str, Any] = jsonable(content, non_finite)

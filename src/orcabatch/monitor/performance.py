@@ -50,6 +50,16 @@ NEWEST = 100
 """A file is judged by the samples while it ran, of so many at most: in a long run an outcome costs no more to add."""
 
 
+SAMPLES_A_FILE = 4
+"""Fewer, and a curve jumps over what a file does; more cost more and show noise."""
+
+LAST_FILES = 20
+"""How long files are at the moment: over fewer it jumps, over more it is late where small ones follow large ones."""
+
+LEAST_S = 0.25
+"""Rates over less say nothing (`host.sampler.SHORTEST_S`), and the engine itself looks as often."""
+
+
 def monitoring(settings: Any, key: str, default: Any) -> Any:
     """A value of the `monitoring:` settings: from a settings model, a mapping of its shape, or the default."""
     for name in ("performance", "monitoring", key):
@@ -116,7 +126,8 @@ class PerformanceMonitor:
             self._origin = time.perf_counter()
         if self._enabled:
             self._probes = self._probes or HostReaders()
-            self._sampler = Sampler(self._probes, self._interval_s, self._add_reading, self._now)
+            due_s = self.due_s if self.state.total_files else None
+            self._sampler = Sampler(self._probes, self._interval_s, self._add_reading, self._now, due_s)
             if why := self._sampler.start():
                 self.state.warnings.append(f"CPU, memory and I/O are read once, at the end of the run: {why}.")
                 _log.warning("%s", self.state.warnings[-1])
@@ -138,6 +149,16 @@ class PerformanceMonitor:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.stop()
+
+    def due_s(self) -> float:
+        """Seconds until the next sample: some within each file, so that a run of short files has curves as well.
+
+        Before the first file has ended, files are as long as the run has lasted, at least.
+        """
+        with self._guard:
+            took = self.state.took[-LAST_FILES:]
+            typical_s = sum(seconds for _, seconds in took) / len(took) if took else self.state.now_s
+        return max(typical_s / SAMPLES_A_FILE, LEAST_S)
 
     def _now(self) -> float:
         """Seconds since the run began."""

@@ -201,11 +201,8 @@ class ProgressPart(_Part):
     running: Count
     total_bytes: Count
     done_bytes: Count
-    bytes_per_s: Finite
-    remaining_s: Finite | None
-    finished: bool
-    interrupted: bool
     share: Share
+    remaining_s: Finite | None
     files: list[str] = Field(description="those being worked on")
     written_at: AwareDatetime
     again_s: Seconds = Field(description="seconds until it is written anew, at least")

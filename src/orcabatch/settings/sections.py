@@ -156,7 +156,11 @@ class Monitoring(Section):
         True, "Whether memory, CPU and I/O are sampled. Outcomes and phases of files are recorded in any case."
     )
     interval: Seconds = key(
-        5.0, "Time between two samples. Seconds.", units.DURATION_ALLOWED + ", above 0", shown="5", gt=0
+        5.0,
+        "Time between two samples, at most: where files are shorter than it, up to four a second. Seconds.",
+        units.DURATION_ALLOWED + ", above 0",
+        shown="5",
+        gt=0,
     )
     export_metrics: Switch = switch(True, "Whether the metrics are written to `metrics_file`.")
     metrics_file: Text = key(
