@@ -76,7 +76,7 @@ def test_each_workers_own_memory_limit_counts() -> None:
     """A file of 500 MB goes to the worker that has them, even past an empty one; a second one waits for the first."""
     made = places(worker("1", 500), worker("2", 1000))
     assert given(made, 0) == "2"
-    named(made, "2").memory = replace(named(made, "2").memory, predicted_bytes=0)
+    named(made, "2").memory = replace(named(made, "2").memory, running=())
     named(made, "2").tasks.clear()
     assert [given(made, index, memory_bytes=500 * MB) for index in (1, 2)] == ["2", ""]
     assert given(made, 3, memory_bytes=50 * MB) in {"1", "2"}

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import mean
 
 import pytest
 
+from benchmarks import virtual
+from benchmarks.cases import Case
+from benchmarks.plant import FileModel, HostModel
 from orcabatch.engine import memory_admission
-from orcabatch.engine.scheduler_messages import Limits, Sample
+from orcabatch.engine.scheduler_messages import Event, Instruction, Limits, Sample, Sampled, Start, TaskFinished
 
 GB = 1_000_000_000
 LIMITS = Limits(memory_total_bytes=100 * GB, gc_threshold_percent=75.0)
@@ -112,3 +119,55 @@ def test_memory_that_cannot_be_measured_binds_nothing() -> None:
     """Without a total every prediction fits."""
     state = memory_admission.begin(Limits(), from_history=False)
     assert memory_admission.largest_prediction(state, state.room_bytes) == float("inf")
+
+
+def test_a_loaded_file_is_no_longer_doubted() -> None:
+    """Two files extract and hold 1 GB each, a third loads: only that one is reserved the worst."""
+    state = memory_admission.observe(memory_admission.begin(LIMITS, from_history=False), LIMITS, sample(10 * GB, 0))
+    for _ in range(3):
+        state = memory_admission.load(state, 15 * GB)
+    seen = replace(sample(12 * GB, 2 * GB), loading=1, extracting=2)
+    state = memory_admission.observe(state, LIMITS, seen)
+    assert state.loading_bytes == 3 * 40 * GB  # memory was read before the phases: one look is not enough
+    state = memory_admission.observe(state, LIMITS, seen)
+    assert state.room_bytes == 80 * GB - 12 * GB - 40 * GB
+    state = memory_admission.learn(state, 15 * GB, 30 * GB)  # one of factor 2: those that are loaded may grow to it yet
+    assert state.reserved_bytes == int(60 * GB + state.loading_bytes)
+
+
+def one_size(factors: Sequence[float], *, room: float) -> Case:
+    """Files of 1 GB that take some seconds each and hold so many times their size; a cap with room for so many GB."""
+    host = HostModel("small", 8, int(room * GB / 0.8), disk_bps=GB, stream_bps=GB, free_readers=99, base_bytes=0)
+    plain = FileModel(GB, 0.5, 6.0, 0.1, 0.0, 0, GB)
+    return Case("memory", host, tuple(replace(plain, memory_bytes=int(factor * GB)) for factor in factors), tiers=())
+
+
+def test_files_that_are_alike_fill_the_room() -> None:
+    """Thirty files that take the default factor exactly, room for five: three quarters of it, once four have ended."""
+    case, room = one_size([1.5] * 30, room=7.7), 7.7
+    running, ended, begun, seen = set[int](), 0, 0, list[int]()
+
+    def listen(event: Event, instructions: list[Instruction]) -> None:
+        nonlocal ended, begun
+        if isinstance(event, TaskFinished):
+            running.discard(event.index)
+            ended += 1
+        started = {each.index for each in instructions if isinstance(each, Start)}
+        running.update(started)
+        begun += len(started)
+        if isinstance(event, Sampled) and ended >= 4 and begun < 30:
+            seen.append(len(running))
+
+    run = virtual.simulate(case, virtual.limits_of(case), listen=listen)
+    assert run.over_cap_s == 0.0
+    assert 1.5 * mean(seen) >= 0.75 * room
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_files_that_are_not_alike_stay_below_the_cap(seed: int) -> None:
+    """Factors from 0.3 to 4: what has been seen says little about what comes."""
+    drawn = random.Random(seed)
+    case = one_size([drawn.uniform(0.3, 4.0) for _ in range(60)], room=16.0)
+    run = virtual.simulate(case, virtual.limits_of(case))
+    assert run.over_cap_s == 0.0
+    assert run.peak_bytes <= 16.0 * GB

@@ -659,7 +659,7 @@ class RandomRun(RuleBasedStateMachine):
         assert state.waiting == len(self.waits)
         assert not self.waits & set(self.running), "nothing both waits and runs"
         held = sum(self.tasks[index].memory_bytes for index in [*self.running, *self.lost])
-        assert state._memory.predicted_bytes == held, "reserved is the sum over what runs and hangs"
+        assert sum(state._memory.running) == held, "reserved is the sum over what runs and hangs"
         for index, count in self.done.items():
             assert count <= self.due[index], "no file ends more often than it was asked for"
         json.dumps(state.snapshot())

@@ -6,11 +6,13 @@ thresholds, and how long a batch with nothing running waits for memory. Does not
 
     cap    = total x max_usage_percent
     others = total - available - own          what other programs hold
-    held   = max(baseline + reserved, own)    what we hold or shall hold; baseline: what we held before the first file
-                                              and a little more
+    held   = max(baseline + reserved, own + what is still loading)    what we hold or shall hold; baseline: what we held
+                                              before the first file and a little more
     room   = cap - others - held
 
-A file is reserved its prediction x `correction`. What is loaded cannot be taken back, so before anything is known the
+A file that loads is reserved its prediction x `correction`; once it is loaded, what it holds is in `own`, and it is
+reserved the highest factor that was measured so far. So doubt is about few files at a time, and files that are alike
+fill the room long before it has faded. What is loaded cannot be taken back, so before anything is known the
 correction stands for the worst that is plausible (`BLIND_FACTOR` times the file's size: few files start where memory is
 short, and all the same where it is ample); with every file measured it moves towards the highest seen: slowly, because
 files that are alike follow each other, and faster where earlier runs told each file's own.
@@ -37,11 +39,14 @@ short a batch begins with fewer (8: never above it, and 2% slower; `python -m be
 HISTORY_MARGIN = 1.15
 """The same over predictions that stem from earlier runs. Less: a file that has grown since is not covered. More: what
 is known already is of no use."""
-FADING, FADING_WITH_HISTORY = 0.5, 1.0
-"""How fast the doubt goes: by the number of measured files to this power. Faster: files that are alike and follow each
-other pass for all (one of the reasons why runs once went above the cap by 22%, see docs/engine.md). Slower: memory is
-kept free that nobody will need. Earlier runs tell each file's own, so there one that is measured says something about
-the others."""
+FADING, FADING_ALIKE, FADING_WITH_HISTORY = 0.2, 0.5, 1.0
+"""How fast the doubt about a file that loads goes: by the number of measured files to this power. Faster: the one that
+needs most comes when little is kept for it (0.3: above the cap for 43 s in one of nine cases of `benchmarks.virtual`),
+and files that are alike and follow each other pass for all. Slower: memory is kept free that nobody will need. Earlier
+runs tell each file's own, so there one that is measured says something about the others."""
+ALIKE, ALIKE_FILES = 0.9, 4
+"""So many files whose factors lie within this share of the highest are alike. Fewer, or farther apart: chance passes
+for it. More: a batch whose files are alike is half through before its memory is used."""
 TOO_SMALL_TO_TELL_BYTES = 16_000_000
 """What a process gains by chance; a model below it tells nothing about the factor. Less: chance is learnt as a factor,
 and the highest one stays. More: batches of small files are reserved the worst to their end."""
@@ -71,8 +76,9 @@ class MemoryAdmission:
         blind: correction while nothing is known; `fading`: how fast the doubt goes with the files that were measured.
         others_bytes, own_bytes, baseline_bytes: see the module.
         used_bytes: total - available.
-        predicted_bytes: predictions of what is loaded or loading, summed.
-        measured: how many files told their factor; `highest`: the highest of measured / predicted.
+        running: predictions of what is loaded or loading; `loaded_bytes`: of them, what is loaded for certain, summed.
+        extracting: files that a sample saw extracting.
+        measured: how many files told their factor; `highest`, `lowest`: of measured / predicted.
         overfull: in use was above the cap before the first file already, and has been ever since.
         collected_s: when garbage was last collected; `starved_s`: since when nothing runs for want of memory.
     """
@@ -86,9 +92,12 @@ class MemoryAdmission:
     own_bytes: int = 0
     baseline_bytes: int | None = None
     used_bytes: int = 0
-    predicted_bytes: int = 0
+    running: tuple[int, ...] = ()
+    loaded_bytes: int = 0
+    extracting: int = 0
     measured: int = 0
     highest: float = 0.0
+    lowest: float = math.inf
     overfull: bool = False
     collected_s: float = -1e9
     starved_s: float | None = None
@@ -96,12 +105,19 @@ class MemoryAdmission:
     @property
     def correction(self) -> float:
         """What a prediction is multiplied by: the highest factor seen, and a doubt that shrinks with their number."""
-        return self.highest + max(0.0, self.blind - self.highest) / math.pow(self.measured + 1, self.fading)
+        alike = self.measured >= ALIKE_FILES and self.lowest >= ALIKE * self.highest
+        fading = max(self.fading, FADING_ALIKE) if alike else self.fading
+        return self.highest + max(0.0, self.blind - self.highest) / math.pow(self.measured + 1, fading)
 
     @property
     def reserved_bytes(self) -> int:
         """What is set aside for everything that is loaded or loading."""
-        return int(self.predicted_bytes * self.correction)
+        return int(self.loaded_bytes * self.highest + self.loading_bytes)
+
+    @property
+    def loading_bytes(self) -> float:
+        """What is set aside for what is loading: by the worst that is plausible."""
+        return (sum(self.running) - self.loaded_bytes) * self.correction
 
     @property
     def budget_bytes(self) -> int:
@@ -112,7 +128,9 @@ class MemoryAdmission:
     def room_bytes(self) -> int:
         """What the next file may take now; negative when too much is held already."""
         # Reservations run ahead of what is loaded, and what is loaded may be more than was reserved: the larger counts.
-        held = max((self.baseline_bytes or 0) + self.reserved_bytes, self.own_bytes)
+        # What loads holds a part of that already, but nobody knows how much. Where nothing is loaded, all is reserved.
+        still = int(self.loading_bytes) if self.loaded_bytes else 0
+        held = max((self.baseline_bytes or 0) + self.reserved_bytes, self.own_bytes + still)
         return self.cap_bytes - self.others_bytes - held
 
     @property
@@ -162,14 +180,21 @@ def observe(memory: MemoryAdmission, limits: Limits, sample: Sample) -> MemoryAd
         memory = _with_total(memory, limits, sample.total_bytes)
     used = max(0, sample.total_bytes - sample.available_bytes)
     baseline = memory.baseline_bytes
-    overfull = used > memory.cap_bytes and (memory.overfull or (baseline is None and not memory.predicted_bytes))
+    overfull = used > memory.cap_bytes and (memory.overfull or (baseline is None and not memory.running))
     if baseline is None:
         # With files loaded already their memory cannot be told from the process's own: nothing is set aside then.
-        baseline = 0 if memory.predicted_bytes else sample.own_bytes + SETTLING_BYTES
+        baseline = 0 if memory.running else sample.own_bytes + SETTLING_BYTES
     # Pages that our processes share count in each of them, so they can add up to more than is in use.
     others = max(0, used - sample.own_bytes)
+    # Memory was read a moment before the phases were: what began to extract in between may have grown since.
+    loading = len(memory.running) - min(memory.extracting, sample.extracting)
+    loaded = sum(
+        sorted(memory.running)[: max(0, len(memory.running) - loading)]
+    )  # the largest may be the ones that load
     return replace(
         memory,
+        loaded_bytes=loaded,
+        extracting=sample.extracting,
         used_bytes=used,
         own_bytes=sample.own_bytes,
         others_bytes=others,
@@ -180,14 +205,17 @@ def observe(memory: MemoryAdmission, limits: Limits, sample: Sample) -> MemoryAd
 
 def load(memory: MemoryAdmission, predicted_bytes: int) -> MemoryAdmission:
     """A file with this prediction starts."""
-    return replace(memory, predicted_bytes=memory.predicted_bytes + predicted_bytes)
+    return replace(memory, running=(*memory.running, predicted_bytes))
 
 
 def unload(memory: MemoryAdmission, predicted_bytes: int, measured_bytes: int = 0) -> MemoryAdmission:
     """A file with this prediction is gone; what it was measured to hold is free before the next sample says so."""
+    running = list(memory.running)
+    running.remove(predicted_bytes)
     return replace(
         memory,
-        predicted_bytes=memory.predicted_bytes - predicted_bytes,
+        running=tuple(running),
+        loaded_bytes=min(sum(running), max(0, memory.loaded_bytes - predicted_bytes)),
         own_bytes=max(0, memory.own_bytes - measured_bytes),
     )
 
@@ -197,8 +225,9 @@ def learn(memory: MemoryAdmission, predicted_bytes: int, measured_bytes: int) ->
     if measured_bytes < TOO_SMALL_TO_TELL_BYTES or not predicted_bytes:
         return memory
     # The highest and no mean: what was loaded cannot be taken back, so the worst file decides.
-    highest = max(memory.highest, measured_bytes / predicted_bytes)
-    return replace(memory, measured=memory.measured + 1, highest=highest)
+    factor = measured_bytes / predicted_bytes
+    highest, lowest = max(memory.highest, factor), min(memory.lowest, factor)
+    return replace(memory, measured=memory.measured + 1, highest=highest, lowest=lowest)
 
 
 def largest_prediction(memory: MemoryAdmission, room_bytes: float) -> float:
