@@ -2,7 +2,8 @@
 
 Suites: virtual (every fixed count, the lower bound, regret, with history), prediction, validation (the virtual host
 against real runs), broker (what asking OrcaFlex once saves), travel (what goes to worker processes), hybrid (threads,
-processes and both together), behind (tables written beside the work on the next files), tuning (what each tuned number
+processes and both together), behind (tables written beside the work on the next files), lock (how much Python's lock is
+held over a native DLL, and what is said of it; needs a C compiler), tuning (what each tuned number
 trades: below and above its value in virtual time), and replay METRICS (a run of yours again in virtual time, at other
 counts). What users run stands in `orcabatch bench`.
 """
@@ -16,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import behind, broker, cases, hybrid, prediction, regret, travel, tuning, validation, virtual
+from benchmarks import behind, broker, cases, hybrid, lock, prediction, regret, travel, tuning, validation, virtual
 from benchmarks.replay import replayed
 from orcabatch.bench.findings import as_json, markdown
 from orcabatch.bench.measure import provenance, temporary_folder
@@ -109,6 +110,10 @@ def _behind(arguments: Arguments, folder: Path) -> Iterator[Found]:
     yield _mapping(behind.suite(folder, rounds=max(1, arguments.rounds), quick=arguments.quick, say=_say))
 
 
+def _lock(arguments: Arguments, folder: Path) -> Iterator[Found]:
+    yield _mapping(lock.suite(folder, quick=arguments.quick, say=_say))
+
+
 def _tuning(arguments: Arguments, _folder: Path) -> Iterator[Found]:
     yield _mapping(tuning.suite(quick=arguments.quick, say=_say))
 
@@ -131,6 +136,7 @@ SUITES: dict[str, Callable[[Arguments, Path], Iterator[Found]]] = {
     "travel": _travel,
     "hybrid": _hybrid,
     "behind": _behind,
+    "lock": _lock,
     "tuning": _tuning,
 }
 

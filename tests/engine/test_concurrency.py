@@ -84,6 +84,53 @@ def test_a_host_in_use_is_not_called_unused(taken: dict[str, float]) -> None:
     assert only_waiting(**taken) == [4] * 6
 
 
+def calling(calls_per_s: Callable[[int], float]) -> list[int]:
+    """Limits after each look at files that wait for answers of the DLL, which gives so many a second to so many."""
+    state, limits, calls = concurrency.begin(Limits(max_limit=45), 100, SIZE), [], 0.0
+    for look in range(16):
+        sample = Sample(cpu_percent=1, gil_taken=0.02, loading=1, extracting=state.limit - 1, calls=calls)
+        state, _ = concurrency.observe(state, Reading(look * 0.25, sample, state.limit, 50, limited=True))
+        calls += 0.25 * calls_per_s(state.limit)
+        limits.append(state.limit)
+    return limits
+
+
+def test_a_dll_that_serialises_is_not_asked_for_more() -> None:
+    """Twice the files get through as many calls a second as before: no gain from a doubling, so none follows."""
+    assert calling(lambda n: 50.0)[-1] == 8
+    assert calling(lambda n: 50.0 * min(n, 12))[-1] == 32
+    assert calling(lambda n: 50.0 * n)[-1] == 45
+
+
+def alone(*looks: Sample, every_s: float = 0.25) -> list[int]:
+    """Limits after each look at a run that begins with one file."""
+    state, limits = concurrency.begin(Limits(max_limit=45, begins_alone=True), 100, SIZE), []
+    for number, sample in enumerate(looks):
+        state, _ = concurrency.observe(state, Reading(number * every_s, sample, state.limit, 50, limited=True))
+        limits.append(state.limit)
+    return limits
+
+
+@pytest.mark.parametrize(("held", "cpu", "limit"), [(0.95, 96, 1), (0.55, 80, 2), (0.2, 21, 2), (0.1, 60, 4)])
+def test_the_first_file_shows_whether_the_lock_leaves_anything_to_others(held: float, cpu: float, limit: int) -> None:
+    """Alone until it has extracted between two looks. Chatter stays alone; it is two where others have the core."""
+    load, extract = Sample(cpu_percent=60, loading=1), Sample(cpu_percent=cpu, gil_taken=held, extracting=1)
+    assert alone(load, load, extract) == [1, 1, 1]
+    assert alone(load, load, extract, extract)[-1] == limit
+
+
+def test_a_first_file_that_only_waits_is_joined_at_once() -> None:
+    """It takes nothing from others, and has been looked at as four that wait would be."""
+    waits = Sample(cpu_percent=1, gil_taken=0.02, loading=1)
+    assert alone(waits, waits)[:2] == [1, 8]
+
+
+def test_a_first_file_that_loads_for_long_is_joined_after_a_second() -> None:
+    """It may load for minutes: that says nothing of what it will extract."""
+    loads = Sample(cpu_percent=60, gil_taken=0.02, loading=1)
+    assert alone(*[loads] * 5) == [1, 1, 1, 1, 4]
+
+
 def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:
     """With a peak at eight the count stays near it, and far from the ceiling."""
     state, _ = drive(lambda n: 20.0 * max(1.0, (n / 8) ** 1.8), Limits(max_limit=45))
@@ -97,13 +144,22 @@ def test_a_full_disk_is_named() -> None:
     assert concurrency.bound_by(state, load, None, 8).startswith("I/O-bound")
 
 
-@pytest.mark.parametrize(("cpu", "gil", "word"), [(0.95, 0.2, "CPU"), (0.1, 0.95, "GIL"), (0.1, 0.1, "GIL")])
-def test_busy_cores_and_a_taken_lock_are_told_apart(cpu: float, gil: float, word: str) -> None:
-    """Extraction that slows down is CPU-bound where cores are busy, else GIL-bound."""
+@pytest.mark.parametrize(
+    ("cpu", "gil", "word"),
+    [
+        (0.95, 0.2, "CPU-bound"),
+        (0.1, 0.95, "GIL-bound"),
+        (0.1, 0.6, "GIL-bound"),
+        (0.1, 0.04, "serialised by the DLL"),
+        (0.5, 0.3, "held back"),
+    ],
+)
+def test_what_delays_files_while_extracting_is_told_apart(cpu: float, gil: float, word: str) -> None:
+    """Cores, Python's lock where it is held, or, with both of them free, a lock of the DLL's own."""
     rest = curves.Smooth((1.0, 8.0), (1.0, 8.0), 1.0)
     load = curves.Smooth((1.0,), (0.1,), 0.0)
     state = Concurrency(8, 45, 1, SIZE, cpu=cpu, gil=gil)
-    assert concurrency.bound_by(state, load, rest, 8).startswith(f"{word}-bound")
+    assert concurrency.bound_by(state, load, rest, 8).startswith(word)
 
 
 def test_a_lock_that_is_almost_always_taken_stops_growth_before_the_files_slow_down() -> None:

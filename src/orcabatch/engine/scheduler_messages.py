@@ -64,6 +64,7 @@ class Sample:
         loading, extracting, writing: workers in that phase now.
         gil_taken: share of the time since the sample before that the GIL was held, 0 to 1 (mean of all the
             processes that there may be); None: unknown.
+        calls: into OrcaFlex's DLL that have returned in this process since it is counted; 0: not known.
         slots: files that the workers can take at once, where that changes while running; 0: it does not.
     """
 
@@ -79,6 +80,7 @@ class Sample:
     extracting: int = 0
     writing: int = 0
     gil_taken: float | None = None
+    calls: float = 0.0
     slots: int = 0
 
 
@@ -129,6 +131,8 @@ class Limits:
         cpus: CPUs that this batch may use.
         in_order: files start in plan order one after the other, and none is passed over, whatever it waits for.
         max_writing: files that may be written beside the limit, once their workers are free.
+        begins_alone: `dynamic` only, for threads of one process: one file shows first whether Python's lock
+            leaves anything to others.
         fixed_limit: `dynamic` only: run at this count and do not adapt (for benchmarks); None: adapt.
     """
 
@@ -145,6 +149,7 @@ class Limits:
     cpus: int = 1
     in_order: bool = False
     max_writing: int = 0
+    begins_alone: bool = False
     fixed_limit: int | None = None
 
 

@@ -62,7 +62,8 @@ class _Watched:
         plain, reading: its class as it comes, and the one that reads the clock.
         calls, ns, least_ns: seen so far; the quickest call.
         seen_calls, seen_ns: of those, what was there at the last look.
-        until_s: not read before; 0: it is being read. `rate`: what it took meanwhile, CPU seconds per second.
+        until_s: not read before; 0: it is being read.
+        rate, calls_per_s: what it took meanwhile, CPU seconds per second, and how often it was called.
     """
 
     function: Any
@@ -75,6 +76,7 @@ class _Watched:
     seen_ns: int = 0
     until_s: float = 0.0
     rate: float = 0.0
+    calls_per_s: float = 0.0
 
     def read(self, *, on: bool) -> None:
         """Read the clock around its calls from now on, or no more."""
@@ -96,6 +98,7 @@ class UnlockedCpu:
     _watched: dict[int, _Watched] = field(default_factory=dict)
     _sources: set[Callable[[], float]] = field(default_factory=set)
     _between_s: float = 0.0
+    _calls_between: float = 0.0
     _reading_ns: int = -1
     _on: bool = False
 
@@ -146,6 +149,10 @@ class UnlockedCpu:
         done_ns = sum(account.ns - account.calls * self._reading_ns for account in list(self._accounts.values()))
         return (done_ns + self._running_ns()) / 1e9 + self._between_s + sum(source() for source in list(self._sources))
 
+    def calls(self) -> float:
+        """Calls of the watched functions that have returned so far; some are reckoned, not counted."""
+        return sum(account.calls for account in list(self._accounts.values())) + self._calls_between
+
     def adjust(self, now_s: float, passed_s: float) -> bool:
         """Read the clock less where calls are many and short; whether some are read for this moment only.
 
@@ -157,6 +164,7 @@ class UnlockedCpu:
         for watched in list(self._watched.values()):
             if watched.until_s:
                 self._between_s += watched.rate * passed_s
+                self._calls_between += watched.calls_per_s * passed_s
                 if now_s >= watched.until_s:
                     watched.until_s, moment = 0.0, True
                     watched.read(on=True)
@@ -168,6 +176,7 @@ class UnlockedCpu:
         if cost_ns > MOST_COST * passed_s * 1e9:
             for watched, calls, ns in short:
                 watched.until_s = now_s + cost_ns / (MOST_COST * 1e9)
+                watched.calls_per_s = calls / passed_s
                 watched.rate = max(0, ns - calls * self._reading_ns) / (passed_s * 1e9)
                 watched.read(on=False)
         return moment

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 from orcabatch.engine import Probe, Sample
 from orcabatch.engine.lock import METER, LockUse
+from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.host.measure import memory_reading
 from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
 
@@ -74,6 +75,7 @@ class _Look:
             cpu_percent=100 * sum(used.values()) / (passed * self.cpus),
             read_bytes=totals.read_bytes,
             gil_taken=lock.held,
+            calls=UNLOCKED.calls(),
         )
 
 
