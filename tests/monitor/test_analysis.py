@@ -205,3 +205,16 @@ def test_the_timeline_draws_every_phase_of_every_file(monkeypatch):
     assert sum(len(container) for container in axes.containers) == 12 * 4
     assert plot_resources(metrics, pyplot.subplots()[1]).get_ylabel() == "percent"
     pyplot.close("all")
+
+
+def test_what_the_run_does_itself_is_no_advice() -> None:
+    """`mode: dynamic` looks for the count: nobody is told to let it, nor to raise what it did not use."""
+    io = {"io_wait_percent": 60.0, "executor": "threads", "limit": 8}
+    (fixed,), (found,) = findings(Evidence(**io)), findings(Evidence(**io, ceiling=45))  # type: ignore[arg-type]
+    assert "let `mode: dynamic` find" in fixed.advice
+    assert "mode: dynamic" not in found.advice
+    assert "faster disk" in found.advice
+    late = {"busy_s": 10.0, "extract_idle_s": 8.0, "cpu_percent": 5.0, "executor": "threads", "limit": 8}
+    (below,), (at) = findings(Evidence(**late, ceiling=45)), findings(Evidence(**late, ceiling=8))  # type: ignore[arg-type]
+    assert "max_threads" not in below.advice
+    assert "raise `max_threads`" in at[0].advice

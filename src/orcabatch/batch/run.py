@@ -333,7 +333,9 @@ class Run:
         per_process = self.plan.threads_per_process if self.plan.processes else 0
         files_per_seat = {"model": 1, "process": per_process}.get(settings.licences.scope, 0)
         seats = (settings.licences.max or 0) * files_per_seat
-        self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process)
+        looks = self.plan.mode != "static" and not facts_of(self.plan.executor).in_order
+        ceiling = self.plan.ceiling if looks else 0
+        self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process, ceiling=ceiling)
         self._show(lambda display: display.expect(tasks, cap_percent=cap, seats=seats))
 
     def _temporary(self) -> Path:

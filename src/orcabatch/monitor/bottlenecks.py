@@ -102,6 +102,7 @@ class Evidence:
         executor: threads, processes, ...; empty where nobody said.
         threads_per_process: files that each worker process works on at once; 0 where nobody said.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
+        ceiling: files at once that the run looks for its count below, so that nobody need be told to; 0: it does not.
         limit: how many files might run at once (the highest).
         capacity_s: limit x wall.
         idle_s, idle_wall_s: slot seconds, and wall seconds, with empty slots, by reason (memory, seat, drain, other).
@@ -126,6 +127,7 @@ class Evidence:
     executor: str = ""
     threads_per_process: int = 0
     processes_save: float = 0.0
+    ceiling: int = 0
     limit: int = 0
     capacity_s: float = 0.0
     idle_s: Mapping[str, float] = field(default_factory=dict)
@@ -166,7 +168,7 @@ def _io(seen: Evidence) -> Iterator[Diagnosis]:
             seen.io_wait_percent / 100,
             f"workers spent {seen.io_wait_percent:.0f}% of their time waiting for input and output "
             f"(threshold {seen.io_threshold:g}%)",
-            f"{_files_at_once(seen)}, or put the .sim files on a faster disk (`io.stage_inputs: true` copies them to "
+            f"{_files_at_once(seen)}put the .sim files on a faster disk (`io.stage_inputs: true` copies them to "
             "`temp_directory` first)",
         )
 
@@ -174,10 +176,12 @@ def _io(seen: Evidence) -> Iterator[Diagnosis]:
 def _files_at_once(seen: Evidence) -> str:
     """A disk that is busy wants fewer files at once, one that answers late wants more: that is found by trying."""
     if _one_in_each(seen):
-        return f"each worker process waits for one file at a time: {SEVERAL_IN_EACH}"
+        return f"each worker process waits for one file at a time: {SEVERAL_IN_EACH}, or "
+    if seen.ceiling:
+        return ""
     return (
         "let `mode: dynamic` find how many files at once are best (fewer where they delay each other, more where each "
-        "only waits)"
+        "only waits), or "
     )
 
 
@@ -289,14 +293,16 @@ def _latency(seen: Evidence) -> Iterator[Diagnosis]:
             share,
             f"{share:.0%} of the workers' time went into waiting for answers while extracting, with the CPUs at "
             f"{seen.cpu_percent or 0.0:.0f}%",
-            f"{_more_at_once(seen)}, and keep `broker.enabled: true` so that fewer questions are asked",
+            f"{_more_at_once(seen)}keep `broker.enabled: true` so that fewer questions are asked",
         )
 
 
 def _more_at_once(seen: Evidence) -> str:
     if _one_in_each(seen):
-        return f"run more files at once: {SEVERAL_IN_EACH}"
-    return "run more files at once (raise `max_threads` and `thread_allocation`)"
+        return f"run more files at once: {SEVERAL_IN_EACH}, and "
+    if seen.ceiling > seen.limit:
+        return ""  # the run looked for more, and stayed below what it may have
+    return "run more files at once (raise `max_threads` and `thread_allocation`), and "
 
 
 def _others(seen: Evidence) -> Iterator[Diagnosis]:

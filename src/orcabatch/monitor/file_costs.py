@@ -8,9 +8,10 @@ interpreter lock and for a free core. That kind of waiting comes with the thread
 a rate that its other phases show, and only while the lock is held or the cores are taken. It is taken out:
 
     waiting      = wall - CPU of load and write
-    not I/O      = taken x (CPU of load and write x rate + calls x wait per call)
+    not I/O      = taken x CPU of load and write x rate + held x calls x wait per call
     rate         = waiting per CPU second of the extract phase (of the whole file where extracting used hardly any)
-    taken        = the larger of: share of the time that the lock was held; how full the cores were
+    held         = share of the time that the lock was held
+    taken        = the larger of: held; how full the cores were
 
 A batch is bound by the largest of: its longest file; its CPU work over the cores; its bytes over the disk's bandwidth;
 its memory-seconds over the memory budget. Quote `lower bound / time taken` as the efficiency of a run. A bound whose
@@ -55,7 +56,7 @@ def io_wait_percent(outcome: FileOutcome, lock: LockUse, cores_taken: float) -> 
     cpu_s = sum(outcome.usage.cpu_s.get(phase, 0.0) for phase in IO_PHASES)
     waiting_s = sum(outcome.idle_s(phase) for phase in IO_PHASES)
     taken = max(lock.held, cores_taken)
-    other_s = taken * (cpu_s * _waiting_rate(outcome) + CALLS_PER_LOAD * lock.wait_s)
+    other_s = taken * cpu_s * _waiting_rate(outcome) + lock.held * CALLS_PER_LOAD * lock.wait_s
     return min(100.0 * max(waiting_s - other_s, 0.0) / outcome.busy_s, 100.0)
 
 

@@ -172,7 +172,13 @@ class PerformanceMonitor:
     # -- fed by the engine and by the sampling thread
 
     def expect(
-        self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0, threads_per_process: int = 0
+        self,
+        tasks: Iterable[Task],
+        *,
+        cap_percent: float = 0.0,
+        seats: int = 0,
+        threads_per_process: int = 0,
+        ceiling: int = 0,
     ) -> None:
         """Say before a run what is to be done, so that empty slots can be explained.
 
@@ -181,9 +187,12 @@ class PerformanceMonitor:
             cap_percent: `memory.max_usage_percent`; 0: not known.
             seats: files at once that the licence seats allow; 0: no limit known.
             threads_per_process: worker threads in each worker process; 0: workers are no processes.
+            ceiling: files at once that the run looks for its count below; 0: it does not look.
         """
         with self._guard:
-            self.state.expect(tasks, cap_percent=cap_percent, seats=seats, threads_per_process=threads_per_process)
+            self.state.expect(
+                tasks, cap_percent=cap_percent, seats=seats, threads_per_process=threads_per_process, ceiling=ceiling
+            )
 
     def listener(self, event: RunEvent) -> None:
         """Take in one event of the engine; cheap, callable from any thread."""
@@ -294,6 +303,7 @@ class PerformanceMonitor:
                 executor=state.executor,
                 threads_per_process=state.threads_per_process,
                 processes_save=state.processes_save,
+                ceiling=state.ceiling,
                 limit=max((limit for _, limit, _ in state.limits), default=0),
                 capacity_s=state.capacity_s,
                 idle_s=dict(state.idle_s),

@@ -99,6 +99,7 @@ class EvidencePart(_Part):
     executor: str
     threads_per_process: Count = 0
     processes_save: Share = 0.0
+    ceiling: Count = 0
     limit: Count
     capacity_s: Seconds
     idle_s: dict[str, Seconds]

@@ -67,6 +67,7 @@ class RunState:
         total_files, total_bytes: what is to be done; 0 where nobody said.
         executor, threads_per_process: where the workers live; empty and 0 where nobody said.
         executor_why: why they live there, where that was chosen while running.
+        ceiling: files at once that the run looks for its count below; 0: it does not look.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         running: files that a worker has, by index.
         writing: files whose worker is free, but whose outputs are still being written: as in `took`, by index.
@@ -96,6 +97,7 @@ class RunState:
     total_bytes: int = 0
     executor: str = ""
     executor_why: str = ""
+    ceiling: int = 0
     processes_save: float = 0.0
     threads_per_process: int = 0
     running: dict[int, Running] = field(default_factory=dict)
@@ -130,13 +132,20 @@ class RunState:
     _read_at: tuple[float, int] | None = None
 
     def expect(
-        self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0, threads_per_process: int = 0
+        self,
+        tasks: Iterable[Task],
+        *,
+        cap_percent: float = 0.0,
+        seats: int = 0,
+        threads_per_process: int = 0,
+        ceiling: int = 0,
     ) -> None:
         """Say what is to be done, before the run: see `PerformanceMonitor.expect`."""
         self._tasks = {task.index: task for task in in_plan_order(tasks)}
         self.total_files = len(self._tasks)
         self.total_bytes = sum(task.size_bytes for task in self._tasks.values())
         self.cap_percent, self.seats, self.threads_per_process = cap_percent, seats, threads_per_process
+        self.ceiling = ceiling
 
     def task(self, index: int) -> Task | None:
         """What was expected under this index; None where nobody said."""
