@@ -41,7 +41,8 @@ def files(tmp_path_factory):
 def run(files, executor, **arguments):
     """Without retries, on two workers."""
     known = {"orcaflex": "simulated", "progress": False, "postprocess": exceptions.everywhere}
-    performance = {"executor": executor, "retries": 0, "threading": {"max_threads": 2}, "ledger": {"enabled": False}}
+    workers = {"threading": {"mode": "hybrid", "max_threads": 2}} if executor == "hybrid" else {"executor": executor}
+    performance = {"retries": 0, "threading": {"max_threads": 2}, "ledger": {"enabled": False}, **workers}
     return orcabatch.run_batch(files, **{"performance": performance} | known | arguments)
 
 
@@ -51,13 +52,14 @@ def test_the_standard_library_is_walked():
     assert len(KINDS) > 80
 
 
-@pytest.mark.parametrize("executor", ["serial", "threads", "processes", *(["dask"] if LONG else [])])
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes", *(["hybrid", "dask"] if LONG else [])])
 def test_each_ends_exactly_one_file(orcaflex, files, executor):
     """Every file has its end, once, with the name of what was raised; what a plain loop would not have met stays."""
     wanted = [file for file in files if executor != "serial" or file.stem != CTRL_C]
-    travels = executor in {"processes", "dask"}
+    travels = executor in {"processes", "hybrid", "dask"}
     if travels:
-        some = {exceptions.name_of(kind) for kind in (KINDS if LONG else [*FEW, KeyboardInterrupt])}
+        all_of_them = LONG and executor == "processes"
+        some = {exceptions.name_of(kind) for kind in (KINDS if all_of_them else [*FEW, KeyboardInterrupt])}
         wanted = [file for file in wanted if file.stem in some]
     told = []
     result = run(wanted, executor, on_outcome=lambda outcome: told.append(outcome.file))

@@ -66,6 +66,7 @@ def metrics(place):
 @drawn(60, 3000)
 @given(content=changed(configuration(), STRANGE | st.dates() | st.sampled_from(["*", "a", "Line01", [], {}])))
 @example(content=configuration(meta={"basename": []}))
+@example(content=configuration(linked_statistics_settings="later"))
 def test_a_yaml_of_any_content(place, content):
     """Sections that are none, keys that are no texts, numbers that nobody meant."""
     (place / "f.yml").write_text(yaml.dump(content), encoding="utf-8", errors="surrogatepass")
@@ -108,6 +109,47 @@ def test_a_yaml_that_unfolds_without_end_is_refused(place, kind):
     if BOMBS[kind].count("\n") == 0:
         code, said = command("plan", "b.yml", f"parameters={{{BOMBS[kind]}}}")
         assert (code, "not a list or section" in said) == (2, True), said
+
+
+@drawn(60, 3000)
+@given(data=st.data())
+def test_metrics_of_any_content(place, metrics, data):
+    """A report of it is made, or it is said to be none; the proof's reader says so too."""
+    content = data.draw(changed(metrics))
+    folder = place / "metrics"
+    folder.mkdir(exist_ok=True)
+    (folder / "performance_metrics.json").write_text(json.dumps(content))
+    code, said = command("report", folder, "-o", place / "r.html", "--earlier", "results/performance_metrics.json")
+    assert code in {0, 2}, said
+    with contextlib.suppress(OrcabatchError):
+        read_proof_input(folder)
+
+
+@drawn(40, 2000)
+@given(data=st.data())
+def test_metrics_of_any_text(place, metrics, data):
+    """Cut off, or with other bytes."""
+    kept = json.dumps({**metrics, "events": metrics["events"][:2], "samples": {}}).encode()
+    (place / "m.json").write_bytes(data.draw(torn(kept) | st.just(b"[" * 100_000)))
+    assert command("report", "m.json", "-o", place / "r.html")[0] in {0, 2}
+    with contextlib.suppress(OrcabatchError):
+        read_proof_input(place / "m.json")
+
+
+@drawn(40, 2000)
+@given(data=st.data())
+def test_a_sim_of_any_bytes(place, data):
+    """It fails, or has results; the others have theirs."""
+    head = simulated.write_sim(place / "head.sim", simulated.SimSpec(size_bytes=40_000)).read_bytes()[:3000]
+    whole = place / "sims" / "a1.sim"
+    other = place / "torn.sim"
+    other.write_bytes(data.draw(torn(head) | st.binary(max_size=64)) + bytes(20_000))
+    result = orcabatch.run_batch(
+        [whole, other], postprocess=largest_tension, orcaflex="simulated", progress=False,
+        performance={"executor": "serial", "retries": 0, "ledger": {"enabled": False}},
+    )  # fmt: skip
+    assert result.outcomes[0].ok
+    assert result.outcomes[1].ok or result.outcomes[1].error
 
 
 WORDS = st.sampled_from(
@@ -167,44 +209,3 @@ WORDS = st.sampled_from(
 def test_a_command_line_of_any_words(place, name, words):
     """Options without values, values without keys, files that are none."""
     assert command(name, *words)[0] in {0, 1, 2}
-
-
-@drawn(60, 3000)
-@given(data=st.data())
-def test_metrics_of_any_content(place, metrics, data):
-    """A report of it is made, or it is said to be none; the proof's reader says so too."""
-    content = data.draw(changed(metrics))
-    folder = place / "metrics"
-    folder.mkdir(exist_ok=True)
-    (folder / "performance_metrics.json").write_text(json.dumps(content))
-    code, said = command("report", folder, "-o", place / "r.html", "--earlier", "results/performance_metrics.json")
-    assert code in {0, 2}, said
-    with contextlib.suppress(OrcabatchError):
-        read_proof_input(folder)
-
-
-@drawn(40, 2000)
-@given(data=st.data())
-def test_metrics_of_any_text(place, metrics, data):
-    """Cut off, or with other bytes."""
-    kept = json.dumps({**metrics, "events": metrics["events"][:2], "samples": {}}).encode()
-    (place / "m.json").write_bytes(data.draw(torn(kept) | st.just(b"[" * 100_000)))
-    assert command("report", "m.json", "-o", place / "r.html")[0] in {0, 2}
-    with contextlib.suppress(OrcabatchError):
-        read_proof_input(place / "m.json")
-
-
-@drawn(40, 2000)
-@given(data=st.data())
-def test_a_sim_of_any_bytes(place, data):
-    """It fails, or has results; the others have theirs."""
-    head = (place / "sims" / "a0.sim").read_bytes()[:3000]
-    whole = place / "sims" / "a1.sim"
-    other = place / "torn.sim"
-    other.write_bytes(data.draw(torn(head) | st.binary(max_size=64)) + bytes(20_000))
-    result = orcabatch.run_batch(
-        [whole, other], postprocess=largest_tension, orcaflex="simulated", progress=False,
-        performance={"executor": "serial", "retries": 0, "ledger": {"enabled": False}},
-    )  # fmt: skip
-    assert result.outcomes[0].ok
-    assert result.outcomes[1].ok or result.outcomes[1].error

@@ -58,8 +58,13 @@ def flagged(cfg: Mapping[str, Any], output: str) -> bool:
 
 
 def groups(cfg: Mapping[str, Any], settings: str) -> Sequence[dict[str, Any]]:
-    """The groups of `summary_settings` or another settings section, each a table."""
-    return (cfg.get(settings) or {}).get("groups") or ()
+    """The groups of `summary_settings` or another settings section, each a table; none where it is of another kind.
+
+    Nobody refuses a section that is not switched on, whatever stands there.
+    """
+    section = cfg.get(settings)
+    found = section.get("groups") if isinstance(section, Mapping) else None
+    return found if isinstance(found, Sequence) and all(isinstance(group, Mapping) for group in found) else ()
 
 
 def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:
