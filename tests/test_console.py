@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.console import exit_code_text, leave_the_terminal_to_the_parent
+from orcabatch.console import exit_code_text, leave_the_terminal_to_the_parent, reader_is_gone
 
 CODE_PAGES = ("ascii", "cp1252", "cp850", "utf-8")
 
@@ -90,3 +91,35 @@ def test_workers_leave_ctrl_c_and_ctrl_break_to_their_parent(monkeypatch):
 def test_exit_codes_of_windows_can_be_looked_up(code, text):
     """3221225477 says nothing to an engineer."""
     assert exit_code_text(code) == text
+
+
+class Pipe:
+    """A standard output that cannot be written any more, or can."""
+
+    def __init__(self, error: OSError | None) -> None:
+        self.error = error
+
+    def flush(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+CLOSED = OSError(errno.EINVAL, "Invalid argument")
+
+
+@pytest.mark.parametrize(
+    ("error", "platform", "stream", "gone"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "linux", Pipe(None), True),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "win32", Pipe(None), True),
+        (CLOSED, "win32", Pipe(CLOSED), True),
+        (CLOSED, "win32", Pipe(None), False),
+        (CLOSED, "win32", None, False),
+        (CLOSED, "linux", Pipe(CLOSED), False),
+        (PermissionError(errno.EACCES, "Permission denied"), "win32", Pipe(CLOSED), False),
+    ],
+)
+def test_a_reader_that_went_is_told_from_other_errors(monkeypatch, error, platform, stream, gone):
+    """Windows may say "invalid argument" for a closed pipe; whatever else says so goes on as an error."""
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert reader_is_gone(error, platform) is gone

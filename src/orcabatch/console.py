@@ -7,6 +7,7 @@ set once at the door of each process that is ours (command line, workers); a use
 
 from __future__ import annotations
 
+import errno
 import io
 import signal
 import sys
@@ -31,6 +32,20 @@ def survive_code_pages() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def reader_is_gone(error: OSError, platform: str = sys.platform) -> bool:
+    """Whether the error says that nobody reads our output any more: on Windows a closed pipe may be error 22 there."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    if platform != "win32" or error.errno != errno.EINVAL or sys.stdout is None:
+        return False
+    # Much else is error 22 there: it is the pipe where what waits in the stream cannot be written now either.
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def leave_the_terminal_to_the_parent() -> None:

@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from orcabatch.console import survive_code_pages
+from orcabatch.console import reader_is_gone, survive_code_pages
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 from orcabatch.store.atomic import why
 from orcabatch.store.paths import check_working_folder
@@ -73,7 +73,10 @@ def _carry_out(command: str, words: list[str]) -> int:
         # A name of the user's, in a locale that has not its letters: every room would have to know of it.
         print(f"orcabatch {command}: {error.object!a} cannot be spelled: {why(error)}", file=sys.stderr)
         return NOTHING_RAN
-    except BrokenPipeError:  # `orcabatch plan x.yml | head`: whoever read it has what he wanted
+    except OSError as error:
+        if not reader_is_gone(error):
+            raise
+        # `orcabatch plan x.yml | head`: whoever read it has what he wanted.
         # The interpreter flushes the stream once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
