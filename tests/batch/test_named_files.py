@@ -100,6 +100,19 @@ def test_a_function_that_says_it_takes_a_path_is_refused_with_the_remedy(sims):
         orcabatch.plan_batch(sims, postprocess=positional, performance={"loads": False})
 
 
+def test_a_plan_says_what_a_function_leaves(sims, tmp_path):
+    """Nothing; in a folder the list of failed files, and the values where they are kept."""
+
+    def writes(**more):
+        return orcabatch.plan_batch(sims, postprocess=largest_tension, **more).writes
+
+    assert writes()[0].startswith("nothing; values are handed over")
+    (failed,) = writes(output_dir=tmp_path)
+    assert failed == f"{tmp_path}: largest_tension_failed_files.csv where files fail"
+    (kept,) = writes(output_dir=tmp_path, performance={"keep_values": True})
+    assert "largest_tension_values.bin, " in kept
+
+
 def test_digitalmodels_own_post_process_works_on_loaded_models(tmp_path):
     """`loads: false` beside it would mean nothing."""
     with pytest.raises(SettingsError, match="for functions that take a path"):

@@ -105,8 +105,9 @@ class FunctionBatch(Batch):
 
     @property
     def writes(self) -> tuple[str, ...]:
-        """Nothing of its values."""
-        return (f"{self.name}{SUFFIX} where files fail",)
+        """The values where they are kept, and what failed."""
+        kept = () if self.values_file is None else (self.values_file.name,)
+        return (*kept, f"{self.name}{SUFFIX} where files fail")
 
     @property
     def label(self) -> str:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
 PIECE_FILES, PIECE_BYTES = 250, 8_000_000
-"""Values become rows so many files, or packed bytes, at a time. More: larger pieces in memory. Fewer: pandas makes and
-joins more small tables; with 50 files a piece 5,000 files take a third longer."""
+"""Values become rows so many files, or packed bytes, at a time. More: larger pieces in memory. Fewer: pandas joins more
+small tables. It matters little: 1,000 files of 900 numbers took 8 to 10 s of CPU time with 250 a piece, 10 to 11 with
+50 and 9 with all in one."""
 
 
 @dataclass(slots=True)
