@@ -363,6 +363,17 @@ def test_what_cannot_run_is_said_in_one_message(orcabatch, batch, what):
     assert count.counters.loads_by_file == {}
 
 
+@pytest.mark.parametrize(("raised", "code"), [((), 130), ((15,), 143), ((1,), 129), (("mine",), 130)])
+def test_a_command_that_leaves_at_once_ends_as_its_signal_says(orcabatch, batch, monkeypatch, raised, code):
+    """Three signals: 143 where the first was a request to terminate, 130 for Ctrl-C."""
+
+    def leave(*_, **__):
+        raise KeyboardInterrupt(*raised)
+
+    monkeypatch.setattr("orcabatch.cli.run.carry_out", leave)
+    assert orcabatch("run", "b.yml").code == code
+
+
 def test_an_unknown_command_names_the_commands(orcabatch, capsys):
     """As argparse does: usage, exit code 2."""
     with pytest.raises(SystemExit) as ended:

@@ -201,6 +201,20 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_run_that_leaves_at_once_names_its_first_signal() -> None:
+    """So that a command that was asked to terminate does not end as one that was interrupted by Ctrl-C."""
+    stop = StopSignal()
+    stop.install()
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt) as left:
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        stop.restore()
+    assert left.value.args == (signal.SIGTERM,)
+
+
 def test_overlapping_runs_give_the_signals_back() -> None:
     """Two runs in turns in one thread, ended in the order they began, leave a Ctrl-C that works."""
     options, limits = EngineOptions(executor="serial"), Limits(max_limit=1)

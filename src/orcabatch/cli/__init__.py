@@ -66,9 +66,10 @@ def _carry_out(command: str, words: list[str]) -> int:
             traceback.print_exc()
         print(f"orcabatch {command}: {error}", file=sys.stderr)
         return SOME_FAILED if isinstance(error, BatchError) else NOTHING_RAN
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"orcabatch {command}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        # A run that several signals have made leave at once names the first of them.
+        return next((128 + each for each in stop.args if isinstance(each, int)), INTERRUPTED)
     except UnicodeEncodeError as error:
         # A name of the user's, in a locale that has not its letters: every room would have to know of it.
         print(f"orcabatch {command}: {error.object!a} cannot be spelled: {why(error)}", file=sys.stderr)

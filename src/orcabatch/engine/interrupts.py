@@ -90,7 +90,7 @@ class StopSignal:
         self.signum = self.signum or signum
         self.wake()
         if self.level > 2 or (self.level == 2 and self.foreign):
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(self.signum)
 
     def _pass_on(self, signum: int) -> None:
         """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""

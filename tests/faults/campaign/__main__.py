@@ -49,14 +49,15 @@ def main() -> int:
             finally:
                 stages.put(stage)
 
-        with ThreadPoolExecutor(asked.at_once) as pool:
-            wanted = range(asked.seed, asked.seed + asked.runs)
-            waiting = [pool.submit(one, seed) for seed in wanted if not known(seed, asked)]
-            for done in as_completed(waiting):
-                verdicts.append(done.result())
-                show(verdicts[-1])
-        for server in servers:
-            server.close()
+        try:
+            with ThreadPoolExecutor(asked.at_once) as pool:
+                wanted = [seed for seed in range(asked.seed, asked.seed + asked.runs) if not known(seed, asked)]
+                for done in as_completed([pool.submit(one, seed) for seed in wanted]):
+                    verdicts.append(done.result())
+                    show(verdicts[-1])
+        finally:
+            for server in servers:
+                server.close()
     print(summary(verdicts, time.monotonic() - begun))
     return int(any(verdict.findings for verdict in verdicts))
 

@@ -7,6 +7,7 @@ root) the run goes without it, and the campaign counts that.
 from __future__ import annotations
 
 import random
+import signal
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -238,6 +239,13 @@ class Case:
         """Whether the run may be interrupted: by a signal, or by what Ctrl-C raises in the caller's own thread."""
         own = self.executor == "serial" and any(fault.detail == "KeyboardInterrupt" for fault in self.faults)
         return own or self.any("stops")
+
+    @property
+    def signals(self) -> frozenset[int]:
+        """Which signals come, but for what Ctrl-C raises in the caller's own thread."""
+        if any(fault.detail == "KeyboardInterrupt" for fault in self.faults):
+            return frozenset()
+        return frozenset(getattr(signal, fault.kind) for fault in self.faults if fault.what.stops)
 
     @property
     def hurried(self) -> bool:

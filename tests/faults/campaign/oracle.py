@@ -219,6 +219,8 @@ def _code(case: Case, run: Observed) -> Iterator[str]:
     statuses = set((run.outcomes or {}).values())
     if run.code in STOPPED and not case.stops:
         yield f"says that it was interrupted ({run.code}), and nobody did"
+    if run.code in STOPPED and case.signals and run.code - 128 not in case.signals:
+        yield f"says that it was stopped by signal {run.code - 128}, and got {sorted(case.signals)}"
     if run.code == 2 and run.finished:
         yield f"says that nothing could run, and {len(run.finished)} files have results: {run.error} {run.said[-500:]}"
     if run.code not in {0, 1, 2, *STOPPED}:

@@ -92,7 +92,7 @@ def _call(job: dict[str, Any], function: Any) -> int:
         return 128 + stop.signum if stop.signum else 130
     except KeyboardInterrupt as stop:
         say(end="interrupted", error=repr(stop))
-        return 130
+        return next((128 + each for each in stop.args if isinstance(each, int)), 130)
     except OrcabatchError as error:
         _hand_over(type(error).__name__, str(error), getattr(error, "result", None), job)
         return 1 if isinstance(error, BatchError) else 2
