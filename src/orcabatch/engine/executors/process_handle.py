@@ -128,6 +128,7 @@ class ProcessHandle:
         self._post = post
         self._outbox: SimpleQueue[transport.Word | None] = SimpleQueue()
         self._saying = threading.Lock()
+        self._poll: select.poll | None = None
         self._unsent = 1  # the setup
         command = [get_executable(), "-P", "-c", BOOTSTRAP]
         self.process = subprocess.Popen(
@@ -246,9 +247,10 @@ class ProcessHandle:
         if sys.platform == "win32":
             return False
         size = SMALL_BYTES + (len(word.task) if isinstance(word, transport.Give) else 0)
-        pipe = select.poll()
-        pipe.register(self.process.stdin.fileno(), select.POLLOUT)
-        return size <= select.PIPE_BUF and any(event == select.POLLOUT for _, event in pipe.poll(0))
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.process.stdin.fileno(), select.POLLOUT)
+        return size <= select.PIPE_BUF and any(event == select.POLLOUT for _, event in self._poll.poll(0))
 
     def _begin(self) -> None:
         try:
@@ -282,7 +284,7 @@ class ProcessHandle:
 
     def _unpacked(self, received: transport.Received) -> transport.Word:
         try:
-            return _with_values(received.unpack())
+            return _with_values(received.unpack(), received.values)
         except BaseException as error:
             if not received.may_be_lost:
                 raise
@@ -338,14 +340,13 @@ class ProcessHandle:
         self._end()
 
 
-def _with_values(word: transport.Word) -> transport.Word:
+def _with_values(word: transport.Word, values: tuple[transport.Packed | None, ...]) -> transport.Word:
     """The results as they are here: unpacking runs code of the user's, on this thread and not on the dispatcher's."""
-    match word:
-        case transport.Report(Finished() | Written() as done, values, _):
-            outcomes = tuple(map(packing.unpack_value, done.outcomes, values)) if values else done.outcomes
-            return replace(word, message=replace(done, outcomes=outcomes), values=())
-        case _:
-            return word
+    if not values or not isinstance(word, transport.Report) or not isinstance(word.message, Finished | Written):
+        return word
+    done = word.message
+    outcomes = tuple(map(packing.unpack_value, done.outcomes, values))
+    return transport.Report(replace(done, outcomes=outcomes), (), word.resident_bytes)
 
 
 def _apart() -> dict[str, object]:

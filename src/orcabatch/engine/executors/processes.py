@@ -105,6 +105,7 @@ class ProcessExecutor(Executor):
         self._scope = scope
         self._allowed = sys.maxsize
         self._leaving: Leaving[tuple[ProcessHandle, int | None]] = Leaving()
+        self._starting: set[ProcessHandle] = set()
         self._restarts = RestartPolicy()
         self._came_up = False
         self._last_end = ""
@@ -297,8 +298,8 @@ class ProcessExecutor(Executor):
             self._as_place(child, spare, is_free=child.number not in reserved and bool(child.free_slots()))
             for child in self._children
         ]
-        starting = sum(child.ready_s is None for child in self._children)
-        may_start = len(self._children) < self._most and self._restarts.may_start(time.monotonic(), starting)
+        may_start = len(self._children) < self._most
+        may_start = may_start and self._restarts.may_start(time.monotonic(), len(self._starting))
         if may_start and (spare > 0 or self._scope == "host"):
             node = placing.node_for_new(places, self._nodes)
             places.append(placing.ProcessPlace(placing.NEW, node, 0, asks=self._scope == "model"))
@@ -363,6 +364,7 @@ class ProcessExecutor(Executor):
             self._not_given(error, began_s)
             return None
         self._children.append(child)
+        self._starting.add(child)
         return child
 
     # --- starting ---
@@ -380,8 +382,8 @@ class ProcessExecutor(Executor):
 
     def _patience_s(self, timeout_s: float | None) -> float | None:
         """How long nothing needs to be done by ourselves."""
-        waits = [timeout_s, self._leaving.patience_s(None)]
-        waits += [LOOK_S] if any(child.ready_s is None for child in self._children) else []
+        waits = [self._leaving.patience_s(timeout_s)]
+        waits += [LOOK_S] if self._starting else []
         if self._waiting:
             at_once = self._restarts.gave_up and not self._children
             waits.append(0.0 if at_once else self._restarts.pause_s(time.monotonic()))
@@ -389,9 +391,11 @@ class ProcessExecutor(Executor):
 
     def _look_at_starts(self) -> None:
         """End what hangs while it starts."""
+        if not self._starting:
+            return
         now = time.monotonic()
-        for child in self._children:
-            if child.ready_s is not None or child.killed or not child.start.is_due(now):
+        for child in self._starting:
+            if child.killed or not child.start.is_due(now):
                 continue
             child.start = child.start.look(now, used_by(child.pid))
             if why := child.start.overdue(now, self._options.start_timeout_s, self._options.timeout_s):
@@ -414,7 +418,7 @@ class ProcessExecutor(Executor):
 
     def _given_up(self) -> list[Message]:
         """Where no process comes up, those that are there do the rest; without any the files that wait have failed."""
-        if not self._restarts.gave_up or not self._waiting:
+        if not self._waiting or not self._restarts.gave_up:
             return []
         if staying := sum(not child.leaving for child in self._children):
             self._most, self._restarts = staying, RestartPolicy()
@@ -436,6 +440,7 @@ class ProcessExecutor(Executor):
                 return []
             case transport.Ready():
                 child.ready_s = time.perf_counter()
+                self._starting.discard(child)
             case transport.Refused(slot, index, text):
                 return self._refused(child, slot, index, text)
             case transport.LockTaken(share):
@@ -521,6 +526,7 @@ class ProcessExecutor(Executor):
         if child not in self._children:
             return []
         self._children.remove(child)
+        self._starting.discard(child)
         for slot in (None, *child.resting):
             self._leaving.discard((child, slot))
         child.reap(is_read=is_read)

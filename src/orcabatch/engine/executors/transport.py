@@ -17,7 +17,7 @@ import os
 import pickle
 import struct
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.engine.executor import Complaint, Logged, Noted, PhaseEntered, Warned
@@ -157,22 +157,22 @@ class Received:
 
     Attributes:
         word: packed, without the results.
-        values: the results, as `Report.values`.
+        values: the results of a `Report`, as its `values`.
         may_be_lost: whether no file waits for it.
     """
 
-    word: Packed
+    word: bytes
     values: tuple[Packed | None, ...]
     may_be_lost: bool
 
     def unpack(self) -> Word:
-        """The word that was said.
+        """The word that was said, a `Report` without its results.
 
         Raises:
             BaseException: something in it cannot be unpacked in this process: it may be the user's own code.
         """
         word: Word = pickle.loads(self.word)  # noqa: S301 - our own parent or child, over a pipe nobody else has
-        return replace(word, values=self.values) if isinstance(word, Report) and self.values else word
+        return word
 
 
 class Wire:
@@ -204,9 +204,10 @@ class Wire:
         values: Sequence[Packed] = ()
         may_be_lost = False
         if isinstance(word, Report):
-            values = [value or b"" for value in word.values]
             may_be_lost = isinstance(word.message, _MAY_BE_LOST)
-            word = replace(word, values=())
+            if word.values:
+                values = [value or b"" for value in word.values]
+                word = Report(word.message, (), word.resident_bytes)
         packed = pickle.dumps(word, pickle.HIGHEST_PROTOCOL)
         head = _HEAD.pack(len(packed), len(values), may_be_lost)
         lengths = [_LENGTH.pack(len(value)) for value in values]
@@ -215,8 +216,11 @@ class Wire:
             if _place_of(self._writer) != self._place:
                 raise OSError("the pipe was closed by other code of this process")
             self.is_whole = False
-            self._writer.write(head)
-            self._writer.write(packed)
+            if len(packed) < PIECE_BYTES:
+                self._writer.write(head + packed)
+            else:  # nothing large is copied once more
+                self._writer.write(head)
+                self._writer.write(packed)
             for length, value in zip(lengths, values, strict=True):
                 self._writer.write(length)
                 self._writer.write(value)
@@ -233,9 +237,10 @@ class Wire:
         if len(head) < _HEAD.size:
             return None
         length, count, may_be_lost = _HEAD.unpack(head)
-        word = bytearray(length)
-        if not self._fill(word):
+        word = self._reader.read(length)
+        if len(word) < length:
             return None
+        self.arrived_bytes += length
         values: list[bytearray | None] = []
         for _ in range(count):
             size = self._reader.read(_LENGTH.size)
