@@ -84,9 +84,9 @@ def test_a_host_in_use_is_not_called_unused(taken: dict[str, float]) -> None:
     assert only_waiting(**taken) == [4] * 6
 
 
-def calling(calls_per_s: Callable[[int], float]) -> list[int]:
+def calling(calls_per_s: Callable[[int], float], before: float = 0.0) -> list[int]:
     """Limits after each look at files that wait for answers of the DLL, which gives so many a second to so many."""
-    state, limits, calls = concurrency.begin(Limits(max_limit=45), 100, SIZE), [], 0.0
+    state, limits, calls = concurrency.begin(Limits(max_limit=45), 100, SIZE), [], before
     for look in range(16):
         sample = Sample(cpu_percent=1, gil_taken=0.02, loading=1, extracting=state.limit - 1, calls=calls)
         state, _ = concurrency.observe(state, Reading(look * 0.25, sample, state.limit, 50, limited=True))
@@ -100,35 +100,7 @@ def test_a_dll_that_serialises_is_not_asked_for_more() -> None:
     assert calling(lambda n: 50.0)[-1] == 8
     assert calling(lambda n: 50.0 * min(n, 12))[-1] == 32
     assert calling(lambda n: 50.0 * n)[-1] == 45
-
-
-def alone(*looks: Sample, every_s: float = 0.25) -> list[int]:
-    """Limits after each look at a run that begins with one file."""
-    state, limits = concurrency.begin(Limits(max_limit=45, begins_alone=True), 100, SIZE), []
-    for number, sample in enumerate(looks):
-        state, _ = concurrency.observe(state, Reading(number * every_s, sample, state.limit, 50, limited=True))
-        limits.append(state.limit)
-    return limits
-
-
-@pytest.mark.parametrize(("held", "cpu", "limit"), [(0.95, 96, 1), (0.55, 80, 2), (0.2, 21, 2), (0.1, 60, 4)])
-def test_the_first_file_shows_whether_the_lock_leaves_anything_to_others(held: float, cpu: float, limit: int) -> None:
-    """Alone until it has extracted between two looks. Chatter stays alone; it is two where others have the core."""
-    load, extract = Sample(cpu_percent=60, loading=1), Sample(cpu_percent=cpu, gil_taken=held, extracting=1)
-    assert alone(load, load, extract) == [1, 1, 1]
-    assert alone(load, load, extract, extract)[-1] == limit
-
-
-def test_a_first_file_that_only_waits_is_joined_at_once() -> None:
-    """It takes nothing from others, and has been looked at as four that wait would be."""
-    waits = Sample(cpu_percent=1, gil_taken=0.02, loading=1)
-    assert alone(waits, waits)[:2] == [1, 8]
-
-
-def test_a_first_file_that_loads_for_long_is_joined_after_a_second() -> None:
-    """It may load for minutes: that says nothing of what it will extract."""
-    loads = Sample(cpu_percent=60, gil_taken=0.02, loading=1)
-    assert alone(*[loads] * 5) == [1, 1, 1, 1, 4]
+    assert calling(lambda n: 50.0 * n, before=1e6)[-1] == 45  # an earlier run's calls are none of this one's
 
 
 def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:

@@ -61,7 +61,6 @@ def limits_of(plan: BatchPlan) -> Limits:
         cpus=plan.host.logical_cpus,
         in_order=facts_of(plan.executor).in_order,
         max_writing=plan.ceiling if settings.io.async_enabled else 0,
-        begins_alone=facts_of(plan.executor).in_process,
     )
 
 

@@ -9,8 +9,8 @@ A file spends its time in two stations, loading and the rest (extracting and wri
 n files at once they divide themselves over the stations so that both pass on as much as they get; that gives the
 throughput for every n, whatever mixture of phases was measured. From there:
 
-    begin   with one file, which shows whether Python's lock leaves anything to others, then from a small count; it
-            doubles with each look as long as the files do nothing but wait, and more of them get through more calls
+    begin   from a small count; it doubles with each look as long as the files do nothing but wait, and more of them
+            get through more calls into the DLL
     grow    at most doubling with what was measured, and never beyond twice the crowd that extraction was measured at
     retreat when a smaller count is predicted to do at least as well; soon, since what has started cannot be taken back
     hold    small steps only, and only where more than `GAIN` is predicted
@@ -43,13 +43,6 @@ if TYPE_CHECKING:
 START = 4
 """Files at once to begin with. Fewer: short batches end while it climbs (2: 1.07, worst 1.5). More: what has started
 cannot be taken back (8: worst 1.09)."""
-ALONE_S = 1.0
-"""So long one file alone is looked at, at most, until it extracts or is seen to wait. Less: files that load for longer
-are joined by others before it is known that they hold Python's lock from end to end, and what has started cannot be
-taken back (four such files take half as long again as one after the other). More: a batch begins later."""
-PYTHON, LEAST_CPU = 0.85, 0.1
-"""A file that spends this share of its CPU in Python, of this much of a core at least, is chatter under the lock.
-Lower: work of the DLL's begins with two files. Higher: beside busy programs chatter begins with four."""
 BLIND = 12
 """No more than this while nothing is known about extraction. Fewer: batches that load for long climb late (6: worst
 1.08). More: files are open before it is seen what extraction bears (24: worst 1.07)."""
@@ -237,8 +230,6 @@ class Concurrency:
         file_s: how long a mean running file takes where files do not delay each other; 0: not known yet.
         locked_s, busy_s, passed: seconds of the GIL and of all CPUs, and bytes extracted in them; they fade.
         gil, cpu: share of the time that the GIL was taken, and of the CPUs that were used, smoothed.
-        cpus: that the batch may use.
-        opening: where the count goes once the first file has shown what it does; 0: it has.
         began: seconds, and calls into the DLL, when the limit was last widened without curves.
         calls_per_s: that returned before that; 0: not known.
     """
@@ -262,8 +253,6 @@ class Concurrency:
     passed: float = 0.0
     gil: float = 0.0
     cpu: float = 0.0
-    cpus: int = 1
-    opening: int = 0
     began: tuple[float, float] = (0.0, 0.0)
     calls_per_s: float = 0.0
 
@@ -274,9 +263,8 @@ def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
     least = max(1, min(limits.min_limit, most))
     if limits.fixed_limit:
         return Concurrency(min(most, limits.fixed_limit), most, least, file_bytes, adaptive=False)
-    start = max(least, min(limits.start_limit or START, most))
-    alone = limits.begins_alone and limits.start_limit is None and least == 1 < start
-    return Concurrency(1 if alone else start, most, least, file_bytes, cpus=limits.cpus, opening=start if alone else 0)
+    start = limits.start_limit or START
+    return Concurrency(max(least, min(start, most)), most, least, file_bytes)
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
@@ -315,11 +303,11 @@ def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     """What a sample says about the count. The reason is empty when the limit stays."""
     last = state.last
     state = replace(state, last=reading)
+    if last is None:  # calls are counted since the process began, by earlier runs too
+        state = replace(state, began=(reading.now_s, reading.sample.calls))
     if not state.adaptive or last is None or reading.now_s <= last.now_s:
         return state, ""
     state = _measured(state, last, reading)
-    if state.opening:
-        return _opened(state, last, reading)
     # Before any curve can be drawn: what only waits for an answer delays nobody, however many do.
     if (
         reading.limited
@@ -332,23 +320,6 @@ def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     if not reading.waiting or not reading.running or not _seen_enough(state, reading):
         return state, ""
     return _decided(state, reading)
-
-
-def _opened(state: Concurrency, last: Reading, now: Reading) -> tuple[Concurrency, str]:
-    """What the first file, alone, says about others beside it."""
-    held = now.sample.gil_taken or 0.0
-    shows = state.ended or (last.sample.extracting and now.sample.extracting)
-    waits = _unused(last.sample, now.sample)
-    if not (shows or waits or now.now_s >= ALONE_S):
-        return state, ""
-    # A lock that one file holds for half of the time is filled by two. So is one that is held whenever there is CPU:
-    # other programs may have had the rest of the core.
-    mostly = held >= GIL_FULL / 2 or held >= PYTHON * max(LEAST_CPU, state.cpus * now.sample.cpu_percent / 100)
-    limit = (2 if held < GIL_FULL else 1) if shows and mostly else state.opening
-    if waits and not shows:
-        limit = min(state.most, 2 * limit)  # it was one look already at files that only wait
-    state = replace(state, limit=limit, opening=0, since_s=now.now_s, samples=0, began=(now.now_s, now.sample.calls))
-    return state, f"1 -> {limit}: the first file holds Python's lock {held:.0%} of the time" if limit > 1 else ""
 
 
 def _widened(state: Concurrency, now: Reading) -> tuple[Concurrency, str]:

@@ -131,8 +131,6 @@ class Limits:
         cpus: CPUs that this batch may use.
         in_order: files start in plan order one after the other, and none is passed over, whatever it waits for.
         max_writing: files that may be written beside the limit, once their workers are free.
-        begins_alone: `dynamic` only, for threads of one process: one file shows first whether Python's lock
-            leaves anything to others.
         fixed_limit: `dynamic` only: run at this count and do not adapt (for benchmarks); None: adapt.
     """
 
@@ -149,7 +147,6 @@ class Limits:
     cpus: int = 1
     in_order: bool = False
     max_writing: int = 0
-    begins_alone: bool = False
     fixed_limit: int | None = None
 
 
