@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -18,7 +19,6 @@ from orcabatch.store.ledger.sqlite_ledger import GROUP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from faults.harness import Child
 
@@ -48,6 +48,7 @@ class Before:
         outcomes = said.get("outcomes")
         own = f"{arena.folder}/".encode()
         results = arena.project.results
+        metrics = _metrics(results / "performance_metrics.json")
         left = (path.name for path in results.rglob(f"{TEMPORARY_PREFIX}*.tmp"))
         report = arena.folder / "notes" / "report.html"
         return Observed(
@@ -58,7 +59,10 @@ class Before:
             error=said.get("error", ""),
             outcomes=None if outcomes is None else {name: status for name, status, _, _ in outcomes},
             errors={name: str(error) for name, status, _, error in outcomes or () if status not in {"ok", "skipped"}},
-            causes={name: str(cause) for name, _, cause, _ in outcomes or ()},
+            causes={
+                **{Path(each["file"]).name: str(each["cause"]) for each in (metrics or {}).get("files", ())},
+                **{name: str(cause) for name, _, cause, _ in outcomes or ()},
+            },
             reported=reported,
             late=frozenset(
                 line["outcome"]
@@ -68,7 +72,7 @@ class Before:
             values=said.get("values", {}),
             warnings=tuple(said.get("warnings", ())),
             state=said.get("state"),
-            metrics=_metrics(results / "performance_metrics.json"),
+            metrics=metrics,
             # Long names may be broken where the page says so.
             report=report.read_text("utf-8").replace("<wbr>", "") if report.exists() else "",
             said=child.stderr.read_text(errors="replace") + _for_people(child),

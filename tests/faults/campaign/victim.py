@@ -112,11 +112,11 @@ def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
         state=result.metrics.get("state"),
     )
     if result.metrics:
-        with contextlib.suppress(OSError):
-            from orcabatch.monitor.report import render_report
+        from orcabatch.errors import OutputError
+        from orcabatch.monitor.report import write_report
 
-            report = render_report(result.metrics)
-            (Path(job["notes"]) / "report.html").write_text(report, "utf-8", "backslashreplace")
+        with contextlib.suppress(OSError, OutputError):
+            write_report(Path(job["notes"]) / "report.html", result.metrics)
 
 
 def plain(value: Any) -> Any:
