@@ -146,3 +146,8 @@ def utf8(text: str) -> bytes:
     Whoever writes a report or a list has results behind it: one name must not cost them.
     """
     return text.encode("utf-8", "backslashreplace")
+
+
+def spelled(text: str) -> str:
+    """The same as text: whoever takes it, a log file among them, can write it."""
+    return utf8(text).decode()

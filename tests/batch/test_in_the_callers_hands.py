@@ -114,8 +114,8 @@ def raising_half_a_letter(model):
     raise ValueError("cannot read caf\udce9.csv")
 
 
-def test_what_cannot_be_spelled_costs_no_result(orcaflex, sims, tmp_path):
-    """A file name, or an error's text, that is not UTF-8: results, metrics, report and lists stand."""
+def test_what_cannot_be_spelled_costs_no_result(orcaflex, sims, tmp_path, caplog):
+    """A file name, or an error's text, that is not UTF-8: results, metrics, report, lists and log stand."""
     strange = sims[0].with_name(os.fsdecode(b"caf\xe9.sim"))
     try:
         os.link(sims[0], strange)
@@ -128,6 +128,7 @@ def test_what_cannot_be_spelled_costs_no_result(orcaflex, sims, tmp_path):
     assert {outcome.status.value for outcome in again.outcomes} == {"skipped"}
     failed = orcabatch.run_batch([strange], postprocess=raising_half_a_letter, **arguments)
     assert "caf" in failed.failed[0].error
+    assert [record.getMessage().encode() for record in caplog.records if "caf" in record.getMessage()]
     assert json.loads((tmp_path / "out" / "performance_metrics.json").read_text("utf-8"))["state"] == "finished"
     assert "udce9" in (tmp_path / "out" / "raising_half_a_letter_failed_files.csv").read_text("utf-8")
     from orcabatch.monitor.report import write_report

@@ -21,6 +21,7 @@ from orcabatch.batch.sources import read_request
 from orcabatch.batch.streamed import table_file
 from orcabatch.errors import BatchError, BatchInterrupted
 from orcabatch.settings import Settings
+from orcabatch.text import spelled
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources, ResourceManager
@@ -149,7 +150,7 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     if loud:
         raise BatchError(failure_text(loud, len(result.outcomes)), result)
     if tell_failures and result.failed and not run.named_failures:
-        _log.warning("%s", failure_text(result.failed, len(result.outcomes)))
+        _log.warning("%s", spelled(failure_text(result.failed, len(result.outcomes))))
     return result
 
 

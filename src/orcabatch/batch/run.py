@@ -43,6 +43,7 @@ from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of
+from orcabatch.text import spelled
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -259,7 +260,7 @@ class Run:
             self._show(lambda display: display.close())
             unsaid, self._unsaid = self._unsaid or (), None
             for text in unsaid:
-                _log.warning("%s", text)
+                _log.warning("%s", spelled(text))
 
     def _taken(self, running: Iterator[FileOutcome], job: BatchJob) -> Iterator[FileOutcome]:
         for outcome in running:
@@ -350,7 +351,7 @@ class Run:
 
     def _log(self, text: str) -> None:
         if self._unsaid is None:
-            _log.warning("%s", text)
+            _log.warning("%s", spelled(text))
         else:
             self._unsaid.append(text)
 

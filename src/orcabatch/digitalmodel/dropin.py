@@ -26,7 +26,7 @@ from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.source import NOT_CONFIGURED, is_configured
 from orcabatch.errors import OrcaFlexUnavailable, SourceError
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.text import and_more
+from orcabatch.text import and_more, spelled
 
 if TYPE_CHECKING:
     from orcabatch.batch.result import BatchResult
@@ -182,7 +182,8 @@ def tell_notices(result: BatchResult) -> None:
 
 def _warn(text: str) -> None:
     where = _callers_frame()
-    warnings.warn_explicit(text, UserWarning, where.f_code.co_filename, where.f_lineno, module="orcabatch.digitalmodel")
+    file, line = where.f_code.co_filename, where.f_lineno
+    warnings.warn_explicit(spelled(text), UserWarning, file, line, module="orcabatch.digitalmodel")
 
 
 def _callers_frame() -> FrameType:

@@ -23,7 +23,7 @@ from orcabatch.errors import SourceError
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.store.storable import Damaged, checked, checked_texts
 from orcabatch.store.values import NotStorable, decode, encode
-from orcabatch.text import utf8
+from orcabatch.text import spelled
 
 SUFFIX = "_values.bin"
 EARLIER = ".earlier"
@@ -65,7 +65,7 @@ class ValuesFile:
         """Keep the value of a file that has one; in the file, not in memory."""
         if self._stream is None or not (outcome.ok or position in self._positions):
             return
-        about = [position, utf8(str(outcome.file)).decode(), outcome.attempt, str(outcome.status)]
+        about = [position, spelled(str(outcome.file)), outcome.attempt, str(outcome.status)]
         try:
             content = encode([*about, outcome.value, list(outcome.warnings)])
         except (NotStorable, MemoryError) as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.store.ledger import schema
 from orcabatch.store.ledger.interface import Past
-from orcabatch.text import utf8
+from orcabatch.text import spelled, utf8
 
 if TYPE_CHECKING:
     from orcabatch.store.ledger.interface import Entry, FileHistory
@@ -36,7 +36,7 @@ def history_row(run: FileHistory, now: float) -> tuple[Any, ...]:
 
 def sqlite_values(values: Iterable[Any]) -> tuple[Any, ...]:
     """The values as SQLite takes them: no half letters, which the name of a file may have."""
-    return tuple(utf8(value).decode() if isinstance(value, str) else value for value in values)
+    return tuple(spelled(value) if isinstance(value, str) else value for value in values)
 
 
 def payload_of(key: bytes, row: tuple[Any, ...]) -> bytes | None:
