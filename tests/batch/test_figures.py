@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orcabatch.batch.figures import figures
+from orcabatch.batch.figures import MOST_BY_CASE, MOST_CHARTED, figures
 from orcabatch.outcome import FileOutcome, Status
 
 
@@ -74,12 +74,46 @@ def test_load_cases_group_the_largest_values():
     said = [(group["case"], group["value"], group["files"], group["maxima"]) for group in table["cases"]]
     largest = {"column": "tension"}
     assert said == [
-        ("heading", 0, 2, [largest | {"maximum": 7.0, "file": 2}]),
-        ("heading", 90, 2, [largest | {"maximum": 9.0, "file": 1}]),
-        ("heading", None, 1, [largest | {"maximum": 1.0, "file": 4}]),
-        ("berth", "pb", 4, [largest | {"maximum": 9.0, "file": 1}]),
-        ("berth", None, 1, [largest | {"maximum": 1.0, "file": 4}]),
+        ("heading", 0, 2, [largest | {"maximum": 7.0, "file": 2, "files": 2}]),
+        ("heading", 90, 2, [largest | {"maximum": 9.0, "file": 1, "files": 2}]),
+        ("heading", None, 1, [largest | {"maximum": 1.0, "file": 4, "files": 1}]),
+        ("berth", "pb", 4, [largest | {"maximum": 9.0, "file": 1, "files": 4}]),
+        ("berth", None, 1, [largest | {"maximum": 1.0, "file": 4, "files": 1}]),
     ]
+
+
+def by_heading(values: list[object], headings: list[int]) -> dict[str, object]:
+    """The one table of what files returned, None being a file that failed."""
+    cases = {f"case_{n}.sim": {"heading": heading} for n, heading in enumerate(headings)}
+    files = [ended(n, value, Status.FAILED if value is None else Status.OK) for n, value in enumerate(values)]
+    (table,) = figures(files, lambda file: {"": file.value}, cases)
+    return table
+
+
+def test_every_column_has_its_largest_values_by_load_case():
+    """Also the twentieth, and one that is the same everywhere; charts end sooner, and what is no result has none."""
+    names = ["stop_time", "fe_filename_length", *(f"line{n}" for n in range(20)), "same"]
+    rows = [{name: 1.0 if name == "same" else float(n + k) for k, name in enumerate(names)} for n in range(4)]
+    table = by_heading(rows, [0, 0, 90, 90])
+    assert all({one["column"] for one in group["maxima"]} == set(names) for group in table["cases"])
+    charted = [one["name"] for one in table["columns"] if one["values"]]
+    assert charted == [f"line{n}" for n in range(MOST_CHARTED)]
+
+
+def test_beyond_the_bound_columns_that_are_no_results_give_way():
+    """The order is the table's own for all others."""
+    names = ["stop_time", *(f"line{n}" for n in range(MOST_BY_CASE + 5))]
+    table = by_heading([dict.fromkeys(names, float(n)) for n in range(2)], [0, 90])
+    assert [one["column"] for one in table["cases"][0]["maxima"]] == names[1 : MOST_BY_CASE + 1]
+    assert len(table["columns"]) == len(names)
+
+
+def test_files_of_a_load_case_are_those_that_have_a_number():
+    """As in `BatchResult.governing`: failed files and NaN are none of them; a column says its own count."""
+    values = [{"a": 1.0, "b": 2.0}, None, {"a": float("nan")}, {"a": 3.0}, None]
+    table = by_heading(values, [0, 0, 0, 0, 90])
+    said = [(group["value"], group["files"], [one["files"] for one in group["maxima"]]) for group in table["cases"]]
+    assert said == [(0, 2, [2, 1]), (90, 0, [])]
 
 
 def test_files_without_results_have_no_figures():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from browser import Visit, needs_browser, visit
-from monitor.batches import HOSTILE_NAMES, batch_metrics, laid_out, tables_of, with_failures
+from monitor.batches import COLUMNS, HOSTILE_NAMES, batch_metrics, laid_out, tables_of, with_failures
 from monitor.making import failed, outcome
 from orcabatch.errors import SourceError
 from orcabatch.monitor import PerformanceMonitor
@@ -219,6 +219,21 @@ def test_the_results_name_the_governing_files(batches):
     governing = table["columns"][7]["maximum_file"]
     assert f'<a href="#file-{governing}">{named(name_in(rows[governing]["file"]))}</a>' in content
     assert content.count(f'id="file-{governing}"') == 1
+
+
+def test_no_column_ends_silently(batches):
+    """Where charts or the tables by load case end, the page says how many more columns there are, and where."""
+    metrics, _ = batches[464]
+    said = Page(render_report(metrics)).text
+    assert "2 more columns are in the table below." in said
+    assert "not in this table" not in said
+    by_heading = render_report(metrics).partition("<summary>By heading</summary>")[2].partition("</table>")[0]
+    assert [f"{name}</th>" in by_heading for name in COLUMNS] == [True] * len(COLUMNS)
+    (table,) = metrics["results"]
+    longer = table | {"columns": [*table["columns"], table["columns"][-1] | {"name": "another"}]}
+    said = Page(render_report(metrics | {"results": [longer]})).text
+    assert "1 more column is not in this table:" in said
+    assert "result.governing(column, 'heading')" in said
 
 
 def test_a_name_breaks_behind_underscores_only():

@@ -28,6 +28,12 @@ _log = logging.getLogger(__name__)
 MOST_CHARTED = 6
 """Columns of a table whose value of each file is kept, for a chart: more make a page that nobody reads to its end."""
 
+MOST_BY_CASE = 60
+"""Columns of a table whose largest values are found by load case: each adds about 10 kB to a page of 5,000 files."""
+
+NO_RESULTS = frozenset({"time", "start_time", "stop_time", "position"})
+"""Names of columns that say where a number comes from; so do those that begin with `fe_filename`."""
+
 MOST_CASES = 40
 """Different values of a load case's column; with more of them it does not group, it names."""
 
@@ -112,12 +118,25 @@ def _of_table(
     columns: Mapping[str, tuple[NDArray[np.float64], list[int]]], cases: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     made = [one for name, (cells, rows) in columns.items() if (one := _of_column(name, cells, rows)) is not None]
-    varied = [one for one in made if np.nanmin(columns[one["name"]][0][1]) < one["maximum"]][:MOST_CHARTED]
-    for one in varied:
-        cells, rows = columns[one["name"]]
-        largest = dict(zip(rows, cells[1].tolist(), strict=True))
-        one["values"] = [None if np.isnan(value := largest.get(row, np.nan)) else value for row in range(len(cases))]
-    return {"columns": made, "cases": [group for name in _grouping(cases) for group in _by(name, cases, varied)]}
+    charted = [one for one in made if _is_result(one) and np.nanmin(columns[one["name"]][0][1]) < one["maximum"]]
+    for one in charted[:MOST_CHARTED]:
+        values = _largest(*columns[one["name"]], len(cases))
+        one["values"] = [None if np.isnan(value) else value for value in values.tolist()]
+    # The sort is stable: columns that are no results give way where there are too many, and all else stays in order.
+    first = sorted(made, key=_is_result, reverse=True)[:MOST_BY_CASE]
+    largest = {one["name"]: _largest(*columns[one["name"]], len(cases)) for one in first}
+    return {"columns": made, "cases": [group for name in _grouping(cases) for group in _by(name, cases, largest)]}
+
+
+def _is_result(column: Mapping[str, Any]) -> bool:
+    return column["name"] not in NO_RESULTS and not column["name"].startswith("fe_filename")
+
+
+def _largest(cells: NDArray[np.float64], rows: Sequence[int], count: int) -> NDArray[np.float64]:
+    """The largest number of each of so many files; NaN where it has none."""
+    found = np.full(count, np.nan)
+    np.fmax.at(found, rows, cells[1])
+    return found
 
 
 def _of_column(name: str, cells: NDArray[np.float64], rows: Sequence[int]) -> dict[str, Any] | None:
@@ -149,19 +168,25 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _by(name: str, cases: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _by(
+    name: str, cases: Sequence[Mapping[str, Any]], columns: Mapping[str, NDArray[np.float64]]
+) -> list[dict[str, Any]]:
+    """The largest value of each column by case; files count where they have a number, as in `BatchResult.governing`."""
     groups: dict[str, list[int]] = {}
     for row, case in enumerate(cases):
         groups.setdefault(_shown(case.get(name)), []).append(row)
     made = []
     for rows in groups.values():
-        maxima = []
-        for column in columns:
-            known = [row for row in rows if column["values"][row] is not None]
-            if known:
-                largest = max(known, key=column["values"].__getitem__)
-                maxima.append({"column": column["name"], "maximum": column["values"][largest], "file": largest})
-        made.append({"case": name, "value": cases[rows[0]].get(name), "files": len(rows), "maxima": maxima})
+        maxima, counted = [], np.zeros(len(rows), dtype=bool)
+        for column, largest in columns.items():
+            own = largest[rows]
+            known = ~np.isnan(own)
+            if known.any():
+                most = int(np.nanargmax(own))
+                found = {"column": column, "maximum": float(own[most]), "file": rows[most], "files": int(known.sum())}
+                maxima.append(found)
+                counted |= known
+        made.append({"case": name, "value": cases[rows[0]].get(name), "files": int(counted.sum()), "maxima": maxima})
     return made
 
 

@@ -172,6 +172,7 @@ class Largest(_Part):
     column: str
     maximum: Finite | None
     file: Count
+    files: Count = Field(default=0, description="how many have a number in the column")
 
 
 class CaseFigures(_Part):
@@ -179,8 +180,8 @@ class CaseFigures(_Part):
 
     case: str = Field(description="the column")
     value: JsonValue
-    files: Count
-    maxima: list[Largest]
+    files: Count = Field(description="how many have a number in one of the columns of `maxima`")
+    maxima: list[Largest] = Field(description="of the first 60 columns that are results")
 
 
 class ResultFigures(_Part):

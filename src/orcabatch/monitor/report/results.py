@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.files import row_id
-from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, named, section, table, tag
+from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, named, prose, section, table, tag
 from orcabatch.outcome import name_in
 from orcabatch.text import and_more, plural
 
@@ -28,7 +28,7 @@ MOST_FIGURES = 2000
 
 
 def results(metrics: Metrics, ids: Ids) -> Html:
-    """Each table: a chart for its first columns, then minimum, maximum, governing file and mean of all."""
+    """Each table: charts of its first columns that are results; minimum, maximum, governing file and mean of all."""
     tables = metrics.get("results") or ()
     if not tables:
         return section("results", "Results", tag("p", "The files returned no numbers that could be summed up here."))
@@ -69,16 +69,18 @@ def _table(metrics: Metrics, each: Mapping[str, Any], ids: Ids) -> Html:
         for column in columns[:MOST_FIGURES]
     ]
     shown = [table(f"{title}: every column over all files", head, rows[:MOST_COLUMNS], numbers=(1, 3, 5, 6))]
+    more = len(columns) - len(drawn)
     if rows[MOST_COLUMNS:]:
         rest = table(f"{title}: the other columns", head, rows[MOST_COLUMNS:], numbers=(1, 3, 5, 6))
-        more = and_more(len(columns), MOST_FIGURES, "in the metrics file")
-        shown.append(folded(f"{plural(len(rows) - MOST_COLUMNS, 'more column')}", rest, tag("p", more) if more else ""))
+        left = and_more(len(columns), MOST_FIGURES, "in the metrics file")
+        shown.append(folded(f"{plural(len(rows) - MOST_COLUMNS, 'more column')}", rest, tag("p", left) if left else ""))
     return join(
         [
             tag("h3", f"{title}{of}"),
             tag("div", *drawn, class_="charts") if drawn else "",
+            tag("p", f"{plural(more, 'more column')} {_are(more)} in the table below.") if drawn and more else "",
             *shown,
-            *_by_case(metrics, each["cases"]),
+            *_by_case(metrics, each),
         ]
     )
 
@@ -114,8 +116,8 @@ def _numeric_cases(metrics: Metrics) -> dict[str, list[float]]:
     }
 
 
-def _by_case(metrics: Metrics, groups: Sequence[Mapping[str, Any]]) -> list[Html]:
-    made = []
+def _by_case(metrics: Metrics, each: Mapping[str, Any]) -> list[Html]:
+    made, groups = [], each["cases"]
     for case in dict.fromkeys(group["case"] for group in groups):
         own = [group for group in groups if group["case"] == case]
         columns = list(dict.fromkeys(one["column"] for group in own for one in group["maxima"]))
@@ -123,13 +125,27 @@ def _by_case(metrics: Metrics, groups: Sequence[Mapping[str, Any]]) -> list[Html
             (
                 "none" if group["value"] is None else group["value"],
                 f"{group['files']:,}",
-                *(_maximum(metrics, group["maxima"], column) for column in columns),
+                *(_maximum(metrics, group, column) for column in columns),
             )
             for group in sorted(own, key=_case_order)
         ]
-        caption = f"The largest value and its file for each {case}"
-        made.append(folded(f"By {case}", table(caption, (case, "Files", *columns), rows, numbers=(1,))))
+        caption = f"The largest value and its file for each {case}; files are those that have a number"
+        shown = table(caption, (case, "Files", *columns), rows, numbers=(1,))
+        made.append(folded(f"By {case}", shown, _not_by_case(len(each["columns"]) - len(columns), case)))
     return made
+
+
+def _not_by_case(more: int, case: str) -> Html:
+    if not more:
+        return Html("")
+    said = (
+        f"{plural(more, 'more column')} {_are(more)} not in this table: `result.governing(column, {case!r})` in Python "
+    )
+    return tag("p", prose(f"{said}gives the same of each; the table of every column has the largest over all files."))
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _case_order(group: Mapping[str, Any]) -> tuple[bool, float, str]:
@@ -138,10 +154,12 @@ def _case_order(group: Mapping[str, Any]) -> tuple[bool, float, str]:
     return (not numeric, value if numeric else 0.0, str(value))
 
 
-def _maximum(metrics: Metrics, maxima: Sequence[Mapping[str, Any]], column: str) -> Html:
-    for one in maxima:
+def _maximum(metrics: Metrics, group: Mapping[str, Any], column: str) -> Html:
+    for one in group["maxima"]:
         if one["column"] == column:
-            return tag("span", tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]))
+            few = one.get("files", 0)  # where a column lacks some files' numbers, which might have been larger
+            of = f", of {plural(few, 'file')}" if 0 < few < group["files"] else ""
+            return tag("span", tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]), of)
     return Html("")
 
 
