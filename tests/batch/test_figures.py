@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +25,24 @@ def columns(*values: object) -> dict[str, tuple[float, int, float, int, float, i
     return {one["name"]: tuple(one[key] for key in keys) for table in made for one in table["columns"]}
 
 
+class Point(NamedTuple):
+    """A class of the function's own that changes nothing of how it is read."""
+
+    x: float
+
+
+class Counting(list):
+    """One that does."""
+
+    def __iter__(self):
+        raise AssertionError("a plain loop does not look into what it collects")
+
+
+def test_code_of_the_functions_own_does_not_run_to_look_at_a_value() -> None:
+    """It counts, or raises what looks like Ctrl-C in the caller's thread; what stands beside it has its figures."""
+    assert columns({"a": 1.0, "own": Counting([2.0])}, Counting([3.0])) == {"a": (1.0, 0, 1.0, 0, 1.0, 1)}
+
+
 def frame(**cells: object):
     """A DataFrame."""
     return pytest.importorskip("pandas", reason="the extra orcabatch[results] has it").DataFrame(cells)
@@ -39,9 +59,13 @@ def frame(**cells: object):
         (([{"a": 1.0}, {"a": 5.0}], [{"a": 3.0}]), {"a": (1.0, 0, 5.0, 0, 3.0, 2)}),
         (({"t": np.array([1.0, np.nan, 4.0])}, {"t": [0.0, "none"]}), {"t": (0.0, 1, 4.0, 0, 5 / 3, 2)}),
         ((np.array([[1.0, 2.0], [3.0, 4.0]]),), {"value_0": (1, 0, 3, 0, 2, 1), "value_1": (2, 0, 4, 0, 3, 1)}),
+        (
+            (OrderedDict(a=np.float64(1.0), of=object()), Point(2.0)),
+            {"a": (1.0, 0, 1.0, 0, 1.0, 1), "value": (2, 1, 2, 1, 2, 1)},
+        ),
         ((None, "text", True, [], {}), {}),
     ],
-    ids=["numbers", "mappings", "rows", "arrays", "shape (2, 2)", "no numbers"],
+    ids=["numbers", "mappings", "rows", "arrays", "shape (2, 2)", "classes beside them", "no numbers"],
 )
 def test_values_of_every_usual_shape_have_figures(values, said):
     """Only numbers count; what is none leaves no trace, and a file stands for its place."""

@@ -176,7 +176,7 @@ def test_the_initializer_is_part_of_what_computes(files):
 def test_a_result_whose_output_vanished_before_it_was_recorded_is_not_kept(files, monkeypatch):
     """Else a file that is not there would later stand as it was written: not there."""
     gone = files[0].with_name("vanished.csv")
-    monkeypatch.setattr(FunctionBatch, "written", lambda self, value: (gone,))
+    monkeypatch.setattr(FunctionBatch, "outputs_of", lambda self, value: (("", gone),))
     with memory(files).opened() as first:
         done(first, 0)
     with memory(files).opened() as later:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.batch.table import VALUE, flat
+from orcabatch.engine.foreign import ordinarily
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +58,7 @@ class Gathered:
 
     def add(self, row: int, value: Any) -> None:
         """Take in the value of the file that stands in this row."""
+        value = _without_foreign(value)
         if _is_frame(value) and len(value) == 1:  # a summary's, of 900 columns perhaps, in a batch of 5,000 files
             rows, owners = self.single.setdefault(tuple(value.columns), ([], []))
             rows.append(value.to_numpy(dtype=object)[0].tolist())
@@ -109,7 +111,7 @@ def figures(
 
 def _add(table: Gathered, row: int, value: Any) -> None:
     try:
-        table.add(row, value)
+        ordinarily(lambda: table.add(row, value))
     except Exception:  # noqa: BLE001 - a function may return any object, and none of them may cost a batch its metrics
         _log.debug("no figures of the value in row %d", row, exc_info=True)
 
@@ -205,6 +207,34 @@ def _columns(value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, np.ndarray):
         return _of_array(value)
     return [(VALUE, value if _is_many(value) else [value])]
+
+
+_READ: Mapping[type, tuple[str, ...]] = {
+    dict: ("items", "values", "__iter__", "__len__"),
+    **dict.fromkeys((list, tuple), ("__iter__", "__len__")),
+    **dict.fromkeys((float, int), ("__float__",)),
+}
+"""What is asked of the values that are looked into."""
+_PLAIN = {float, int, str, bool, type(None), np.float64, np.int64}
+_LIBRARIES = {"builtins", "collections", "numpy", "pandas", "orcabatch"}
+
+
+def _without_foreign(value: Any) -> Any:
+    """The value with None for each part that would run somebody's own code when it is looked at.
+
+    A plain loop does not look at what it collects; and what such code raises in the caller's thread looks like Ctrl-C.
+    """
+    kind = type(value)
+    base = next((base for base in _READ if issubclass(kind, base)), None)
+    if kind.__module__.partition(".")[0] not in _LIBRARIES and (
+        base is None or any(getattr(kind, name) is not getattr(base, name) for name in _READ[base])
+    ):
+        return None
+    if base is dict and not set(map(type, value.values())) <= _PLAIN:
+        return {name: _without_foreign(item) for name, item in value.items()}
+    if base in {list, tuple} and not set(map(type, value)) <= _PLAIN:
+        return [_without_foreign(item) for item in value]
+    return value
 
 
 def _is_frame(value: Any) -> bool:
