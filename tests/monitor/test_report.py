@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,7 @@ from orcabatch.monitor.report.results import number
 from orcabatch.monitor.report.script import DIGEST, SCRIPT
 from orcabatch.monitor.report.style import CHART_COLOURS, DARK, LIGHT, style
 from orcabatch.monitor.schema import Metrics
+from orcabatch.orcaflex.incomplete import non_finite_warning, simulation_warnings
 from orcabatch.outcome import name_in
 from orcabatch.text import duration, size
 
@@ -234,6 +236,47 @@ def test_no_column_ends_silently(batches):
     said = Page(render_report(metrics | {"results": [longer]})).text
     assert "1 more column is not in this table:" in said
     assert "result.governing(column, 'heading')" in said
+
+
+class Stopped:
+    """A model whose simulation did not reach its end."""
+
+    simulationComplete = False  # noqa: N815 - as OrcFxAPI calls it
+
+    def __init__(self, state, at_s):
+        self.state = state
+        self.simulationTimeStatus = SimpleNamespace(CurrentTime=at_s, StopTime=60.0)
+
+
+@pytest.mark.parametrize(
+    ("warnings", "said"),
+    [
+        (simulation_warnings(Stopped(4, 12.0)), "! stopped at 12 s"),
+        (simulation_warnings(Stopped(5, 12.5)), "! unstable at 12.5 s"),
+        (simulation_warnings(Stopped(4, 60.0)), "! incomplete"),
+        ((non_finite_warning(("a",)), *simulation_warnings(Stopped(5, 3.0))), "! unstable at 3 s"),
+        ((non_finite_warning(("a", "b")),), "! has NaN or infinity"),
+        (("period 0..1 s lies outside the simulated 2..3 s",), "! see warnings"),
+    ],
+    ids=["incomplete", "unstable", "not complete", "worst first", "NaN", "other"],
+)
+def test_a_governing_file_with_warnings_is_marked_by_a_word(warnings, said):
+    """Beside its name in the results, by load case too, and under its chart; the mark leads to the warnings."""
+    metrics = batch_metrics(40)
+    for file in metrics["files"]:
+        file["warnings"] = []
+    assert 'href="#warnings" class="bad"' not in render_report(metrics)
+    (table,) = metrics["results"]
+    governing = table["columns"][0]["maximum_file"]
+    metrics["files"][governing]["warnings"] = list(warnings)
+    content = render_report(metrics)
+    row = f'<a href="#file-{governing}">{named(name_in(metrics["files"][governing]["file"]))}</a>'
+    marked = f'{row} <a href="#warnings" class="bad">{said}</a>'
+    by_heading = content.partition("<summary>By heading</summary>")[2].partition("</table>")[0]
+    assert content.count(row) == content.count(marked) > by_heading.count(marked) > 0
+    assert f"{name_in(metrics['files'][governing]['file'])} {said}, smallest" in content
+    of_all = content.partition('id="files"')[2]
+    assert of_all.count('<td><a href="#warnings">done, with warnings</a></td>') == 1
 
 
 def test_a_name_breaks_behind_underscores_only():

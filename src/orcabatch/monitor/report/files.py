@@ -5,6 +5,7 @@ A batch may have 5,000 files: a row is kept short, and a page has at most `MOST_
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,14 @@ TABLE = "all"
 
 MOST_LINKS = 8000
 """About a megabyte: with more of them each file says how many outputs it has, and the folder is linked."""
+
+MARKS = {
+    r"became unstable at (\S+ s)": "unstable at {}",
+    r"incomplete: it reached (\S+ s)": "stopped at {}",
+    r"not marked as complete()": "incomplete",
+    r"not a finite number()": "has NaN or infinity",
+}
+"""Of warnings that make a file's numbers doubtful, the worst first: what is found, and the word beside its name."""
 
 OUTCOMES = {"ok": "done", "skipped": "unchanged", "failed": "failed", "cancelled": "not done"}
 
@@ -74,13 +83,15 @@ def files(metrics: Mapping[str, Any], links: Links, linked: Iterable[int]) -> Ht
 def _row(file: Mapping[str, Any], head: Head, links: Links, row: str) -> Html:
     """Written out, not made of elements: 5,000 of them take less than half the time so."""
     bad = file["status"] not in {"ok", "skipped"}
-    outcome = OUTCOMES[file["status"]] + (f": {file['cause']}" if bad and file["cause"] else "")
+    outcome = text(OUTCOMES[file["status"]] + (f": {file['cause']}" if bad and file["cause"] else ""))
+    if file["warnings"] and not bad:
+        outcome = Html(f'<a href="#warnings">{outcome}, with warnings</a>')
     seconds, case = file.get("busy_s", 0.0), file.get("case", {})
     cases = "".join(f"<td>{'' if case.get(name) is None else text(case[name])}</td>" for name in head.cases)
     return Html(
         f'<tr{row}><th scope="row">{named(name_in(file["file"]))}</th>'
         + (f"<td>{text(file['batch'])}</td>" if head.several else "")
-        + (f'<td class="bad">{text(outcome)}</td>' if bad else f"<td>{outcome}</td>")
+        + (f'<td class="bad">{outcome}</td>' if bad else f"<td>{outcome}</td>")
         + cases
         + f'<td class="n" data-v="{seconds:g}">{duration(seconds) if seconds else ""}</td>'
         + f'<td class="n" data-v="{file["size_bytes"]}">{size(file["size_bytes"])}</td>'
@@ -97,3 +108,11 @@ def _outputs(outputs: Sequence[Sequence[str]], links: Links, *, lean: bool) -> H
 def row_id(n: int) -> str:
     """What a row is linked by."""
     return f"file-{n}"
+
+
+def mark(file: Mapping[str, Any]) -> str:
+    """What stands beside the name of a file with warnings wherever its numbers do; empty where it has none."""
+    said = "\n".join(file["warnings"])
+    found = ((re.search(pattern, said), words) for pattern, words in MARKS.items())
+    words = next((words.format(match[1]) for match, words in found if match), "see warnings")
+    return f"! {words}" if said else ""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.monitor.report import charts
-from orcabatch.monitor.report.files import row_id
+from orcabatch.monitor.report.files import mark, row_id
 from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, named, prose, section, table, tag
 from orcabatch.outcome import name_in
 from orcabatch.text import and_more, plural
@@ -86,7 +86,10 @@ def _table(metrics: Metrics, each: Mapping[str, Any], ids: Ids) -> Html:
 
 
 def _file(metrics: Metrics, place: int) -> Html:
-    return tag("a", named(name_in(metrics["files"][place]["file"])), href=f"#{row_id(place)}")
+    """A governing file; one that has warnings is marked, since its number may not be what it seems."""
+    file = metrics["files"][place]
+    name = tag("a", named(name_in(file["file"])), href=f"#{row_id(place)}")
+    return join([name, " ", tag("a", said, href="#warnings", class_="bad")]) if (said := mark(file)) else name
 
 
 def _chart(metrics: Metrics, column: Mapping[str, Any], ids: Ids) -> Html:
@@ -97,8 +100,9 @@ def _chart(metrics: Metrics, column: Mapping[str, Any], ids: Ids) -> Html:
     if numeric:
         name = max(numeric, key=lambda case: len(set(numeric[case])))
         places = numeric[name]
-    governing = metrics["files"][column["maximum_file"]]["file"]
-    told = f"Largest {number(column['maximum'])} in {name_in(governing)}, smallest {number(column['minimum'])}."
+    governing = metrics["files"][column["maximum_file"]]
+    named_so = f"{name_in(governing['file'])} {mark(governing)}".rstrip()
+    told = f"Largest {number(column['maximum'])} in {named_so}, smallest {number(column['minimum'])}."
     cloud = charts.Cloud(column["name"], told, name, places, values, column["maximum_file"])
     return figure(charts.dots(ids, cloud), column["name"])
 
