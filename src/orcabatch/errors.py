@@ -91,7 +91,7 @@ class BatchError(OrcabatchError):
 
 
 class BatchInterrupted(OrcabatchError):  # noqa: N818 - a state, not a mistake
-    """The run was interrupted; what was finished is written, the same call again does the rest.
+    """The run was interrupted; the message says where what was finished is, and what the same call does again.
 
     Attributes:
         signum: the number of the signal that asked for it; 0 where it was not a signal.

@@ -67,6 +67,7 @@ def test_an_interrupted_run_hands_over_what_it_has(orcaflex, sims, executor):
     result = stopped.value.result
     assert "written" not in str(stopped.value)  # it has no folder
     assert "`result`" in str(stopped.value)
+    assert "the next run does all files again" in str(stopped.value)
     assert len(result.outcomes) == len(sims)
     values = [outcome.value for outcome in result.outcomes if outcome.ok]
     assert len(values) >= 3

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import polars
 import pytest
 
 from cli_batches import configuration, summary_column
+from orcabatch import simulated
+from orcabatch.batch import carry_out
+from orcabatch.monitor.report import read_metrics, render_report
 
 MODULE = """
+from pathlib import Path
+
 import OrcFxAPI
 
 
 def largest(model):
     history = model["Line01"].TimeHistory("Effective tension", OrcFxAPI.pnWholeSimulation, OrcFxAPI.oeEndA)
     return {"tension": float(history.max())}
+
+
+def stopped_at_the_second(model, path):
+    if Path(path).stem == "a1" and not Path("again").exists():
+        raise KeyboardInterrupt
+    return largest(model)
 
 
 def fails(model):
@@ -108,3 +122,54 @@ def test_the_summaries_of_a_yaml_are_saved(orcabatch, batch):
     outputs["postprocess"]["summary"]["flag"] = False
     batch.write(orcaflex=outputs)
     assert "has no summary" in orcabatch("run", "b.yml", "--save", "none.csv").text
+
+
+def loads(counted):
+    return sum(counted.counters.loads_by_file.values())
+
+
+SERIAL = "performance.executor=serial"
+
+
+def test_ctrl_c_of_a_function_names_the_table_and_says_that_all_is_done_again(orcabatch, batch, module):
+    """Its results are not kept for the next run: that one loads every file, as was said."""
+    words = ("--postprocess", "mine:stopped_at_the_second", "sims", SERIAL, "--save", "int.csv")
+    said = run(orcabatch, *words)
+    assert said.code == 130
+    assert f"the finished rows are in {batch.folder / 'int.csv'}" in said.text
+    assert "the next run does all files again (a function's results are kept" in said.text
+    assert "`result`" not in said.text
+    assert "for the rest" not in said.text
+    assert list(pd.read_csv("int.csv")["file"]) == ["a0.sim"]
+    (batch.folder / "again").touch()
+    with simulated.counting() as count:
+        assert run(orcabatch, *words).code == 0
+    assert loads(count) == 3
+
+
+def test_ctrl_c_of_a_function_whose_values_go_nowhere_names_the_option(orcabatch, batch, module):
+    """No error's `result`, which nobody sees in a terminal."""
+    said = run(orcabatch, "--postprocess", "mine:stopped_at_the_second", "sims", SERIAL)
+    assert said.code == 130
+    assert "that takes --save FILE" in said.text
+    assert "`result`" not in said.text
+
+
+def test_ctrl_c_of_a_yaml_names_the_folder_and_says_that_the_rest_is_done(orcabatch, batch, monkeypatch):
+    """What is finished is not loaded again; the report says what holds for both kinds."""
+    batch.write(performance={"orcaflex": "simulated", "ledger": {"path": str(batch.folder / "ledger.db")}})
+    presses = [signal.SIGINT]
+    press = partial(carry_out, on_outcome=lambda _: signal.raise_signal(presses.pop()) if presses else None)
+    monkeypatch.setattr("orcabatch.cli.run.carry_out", press)
+    said = orcabatch("run", "b.yml", SERIAL)
+    assert said.code == 130
+    assert "run the batch again for the rest: what is finished is not done again" in said.text
+    folder = said.err.partition("what was finished is written: ")[2].partition(";")[0]
+    assert folder.startswith(str(batch.folder))
+    metrics = read_metrics(Path(folder))
+    assert "without a `version`, it does everything again" in " ".join(render_report(metrics).split())
+    finished = sum(file["status"] == "ok" for file in metrics["files"])
+    assert finished > 0
+    with simulated.counting() as count:
+        assert orcabatch("run", "b.yml", SERIAL).code == 0
+    assert loads(count) == 3 - finished

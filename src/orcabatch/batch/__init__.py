@@ -120,10 +120,13 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     save: Path | None = None,
     report: Path | None = None,
     tell_failures: bool = False,
+    in_terminal: bool = False,
 ) -> BatchResult:
     """Plan and run a request that has been read.
 
     With `tell_failures`, files that failed are one warning in the log, unless the display has named them already.
+
+    With `in_terminal`, errors do not speak of their `result`, which nobody sees there.
 
     With `report`, an HTML report is written there while it runs; the last one is the caller's to write.
 
@@ -136,7 +139,7 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
         BatchInterrupted: the run was stopped; what was finished is written, and in its `result`.
     """
     run = Run.of(request, progress, None if save is None else table_file(save, request))
-    run.report = report
+    run.report, run.in_terminal = report, in_terminal
     for outcome in run.outcomes():
         if on_outcome is not None:
             on_outcome(outcome)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, account_so_far, in_own_order, write_account
 from orcabatch.batch.careful import careful
+from orcabatch.batch.ending import CONCLUDED, CONCLUDING, TORN, done_again, outputs_lost, where_it_is
 from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
 from orcabatch.batch.history import Nearest, Ran, by_hand, keep, recall
 from orcabatch.batch.job import BatchJob
@@ -55,19 +56,6 @@ if TYPE_CHECKING:
     from orcabatch.plan.history import Learned
 
 _log = logging.getLogger(__name__)
-
-OUTPUTS_LOST = "Mend that and run the same command again{kept}. What was computed is in the error's `result`."
-STILL_KEPT = ": what was computed is kept, only this is written"
-
-WRITTEN = "what was finished is written"
-HANDED_OVER = "what was computed is in the error's `result`"
-
-CONCLUDING = "stopping: all files have ended; what stands for all of them is being written (Ctrl-C once more leaves it)"
-CONCLUDED = "interrupted when all files had ended; everything is written"
-TORN = (
-    "interrupted while what stands for all files was being written: common outputs of {} are missing, or those of an "
-    "earlier run; run the batch again"
-)
 
 FUNCTION_STAYS = (
     "a function of yours goes there only where you say so (`executor: processes`), because what it leaves in this "
@@ -151,6 +139,7 @@ class Run:
         progress: how to show it (see `orcabatch.monitor.progress.make_display`).
         table: takes the values, of which the run then keeps none; None: they stay in the outcomes.
         report: is written anew while it runs, for whoever watches; None: nothing is.
+        in_terminal: whoever is told how it ended has no error whose `result` he could look at.
         warnings: what the engineer should know about the run as a whole; grows while it runs.
         notices: what was done with the results without a word; known at the end.
         interrupted: set once the run was stopped by Ctrl-C or a signal.
@@ -162,6 +151,7 @@ class Run:
     progress: Any = None
     table: TableFile | None = None
     report: Path | None = None
+    in_terminal: bool = False
     warnings: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     interrupted: BatchInterrupted | None = None
@@ -238,8 +228,7 @@ class Run:
                 yield from self._taken(running, job)
             self._complete = True
         except BatchInterrupted as interruption:
-            kept = WRITTEN if all(batch.result_folder for batch in self.request.batches) else HANDED_OVER
-            self.interrupted = BatchInterrupted(f"{interruption}; {kept}", interruption.signum)
+            self.interrupted = interruption
         finally:
             try:
                 self._end(running, job)
@@ -389,6 +378,7 @@ class Run:
             try:
                 lost = self._conclude_batches(outcomes)
                 unsaved = self._save_table()
+                self._say_what_stays(outcomes, unsaved)
             except KeyboardInterrupt:
                 self._torn()
             if self._stop.level > stopped and self.interrupted is None:
@@ -402,8 +392,8 @@ class Run:
         if lost and self.interrupted is None:
             errors = [error for _, error in lost]
             said = [f"{batch.name}: {_reason(error)}" for batch, error in lost]
-            kept = STILL_KEPT if all(self.cache.keeps(batch, self._own(batch, outcomes)) for batch, _ in lost) else ""
-            raise BatchError("\n".join([*said, OUTPUTS_LOST.format(kept=kept)]), self.result()) from errors[0]
+            kept = all(self.cache.keeps(batch, self._own(batch, outcomes)) for batch, _ in lost)
+            raise BatchError("\n".join([*said, outputs_lost(kept, self.in_terminal)]), self.result()) from errors[0]
         for batch, error in lost:
             self._warn(f"{batch.name}: {_reason(error)}")
         if unsaved and self.interrupted is None:
@@ -425,6 +415,17 @@ class Run:
 
     def _own(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
         return in_own_order(batch, self.request, outcomes)
+
+    def _say_what_stays(self, outcomes: Sequence[FileOutcome], unsaved: str) -> None:
+        """Where the run was interrupted, have the error say where its results are, and what the next run does again."""
+        if self.interrupted is None:
+            return
+        batches = self.request.batches
+        anew = [batch for batch in batches if not self.cache.keeps(batch, self._own(batch, outcomes))]
+        table = next(iter(self._outputs.get("", ())), None)
+        place = unsaved.rstrip(".") or where_it_is(batches, table, self.in_terminal)
+        again = done_again(anew, len(batches), self.request.fresh)
+        self.interrupted = BatchInterrupted(f"{self.interrupted}; {place}; {again}", self.interrupted.signum)
 
     def _torn(self) -> None:
         """Ctrl-C left the writing of what stands for all files."""

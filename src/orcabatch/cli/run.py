@@ -43,7 +43,13 @@ def main(words: list[str]) -> int:
         check_place(target)
     request = request_of(files, arguments, overrides)
     try:
-        result = carry_out(request, progress=_progress(arguments), save=arguments.save, report=arguments.report)
+        result = carry_out(
+            request,
+            progress=_progress(arguments),
+            save=arguments.save,
+            report=arguments.report,
+            in_terminal=True,
+        )
     except (BatchError, BatchInterrupted) as error:
         if error.result is not None and not arguments.quiet:
             print(*_of_the_run(error.result), sep="\n")

@@ -137,7 +137,7 @@ def without_seat(task: Task) -> Finished:
 
 def cancelled(task: Task, reason: str, at_s: float) -> tuple[FileOutcome, ...]:
     """The run was stopped before the file was done."""
-    return _all(task, Status.CANCELLED, Failure(Cause.CANCELLED, reason, "run the batch again: it does the rest"), at_s)
+    return _all(task, Status.CANCELLED, Failure(Cause.CANCELLED, reason, "run the batch again"), at_s)
 
 
 def failed(task: Task, failure: Failure, at_s: float, phase: Phase | None = None) -> tuple[FileOutcome, ...]:
@@ -192,8 +192,8 @@ def draining(running: int) -> str:
 def interrupted(left: bool) -> str:
     """What is said when all outcomes were handed on."""
     if left:
-        return "interrupted twice and left at once; run the batch again for the rest"
-    return "interrupted; what was running is finished, run the batch again for the rest"
+        return "interrupted twice and left at once"
+    return "interrupted; what was running is finished"
 
 
 def backoff_s(first_s: float, tries: int, chance: random.Random) -> float:

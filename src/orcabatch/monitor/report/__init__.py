@@ -36,7 +36,8 @@ POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{DI
 
 STATES = {
     "finished": "The run finished.",
-    "interrupted": "The run was interrupted; the same command again does the rest.",
+    "interrupted": "The run was interrupted. The same command again does the rest; where results are not kept, such as "
+    "those of a function without a `version`, it does everything again.",
     "failed": "The run broke off.",
     "running": "Written while the run was going on.",
 }

@@ -57,7 +57,7 @@ REMEDIES = {
     "crash": "Run these files alone with `executor: processes`, so that a crash costs only its own file.",
     "output": "Close programs that have the result files open (Excel does), and check the rights of the result folder.",
     "exception": "The message comes from the post-process or from OrcaFlex: check the names in the configuration.",
-    "cancelled": "Run the batch again: it does the rest.",
+    "cancelled": "Run the batch again.",
 }
 
 VERDICT_WORDS = {
