@@ -138,6 +138,7 @@ def test_values_are_let_go_of_as_their_files_end(orcaflex, sims, tmp_path):
     assert len(ALIVE) <= 1  # the frame of the last call may hold one
     assert tmp_path / "r.csv" in result.outputs
     assert set(result.values) == {None}
+    assert (result.metrics["values_in"], result.metrics["results"]) == (str(tmp_path / "r.csv"), [])
 
 
 def test_a_table_that_cannot_be_written_is_an_error_with_the_result(orcaflex, sims, tmp_path, monkeypatch):

@@ -12,6 +12,8 @@ import pytest
 from capabilities import require
 from cli_batches import management, summary_column
 from orcabatch import simulated
+from orcabatch.batch.result import BatchResult
+from orcabatch.cli.run import summary
 from orcabatch.monitor import live_report
 
 SECTION = {"orcaflex": "simulated", "ledger": {"enabled": False}}
@@ -24,6 +26,14 @@ def test_a_good_batch_says_how_many_and_where(orcabatch, batch):
     assert "3 of 3 files done" in said.out
     assert str(batch.folder / "results") in said.out
     assert (batch.folder / "results" / "b_t_dyn.csv").is_file()
+
+
+def test_one_output_file_is_one():
+    """Each count has the word that belongs to it."""
+    files = (Path("/r/a.csv"), Path("/r/b.csv"))
+    one, two = (summary(BatchResult((), None, outputs=files[:count]), 1.0) for count in (1, 2))
+    assert f"1 output file in {files[0].parent}" in one
+    assert f"2 output files in {files[0].parent}" in two
 
 
 def test_quiet_says_nothing_and_verify_finds_the_same(orcabatch, batch):

@@ -22,14 +22,16 @@ from orcabatch.monitor.metrics import build_metrics, write_metrics
 from orcabatch.monitor.notebook import result_html
 from orcabatch.monitor.report import read_metrics, render_report, write_report
 from orcabatch.monitor.report.charts import LEFT, clock, moments, runs, thinned, ticks
-from orcabatch.monitor.report.files import MOST_LINKS
+from orcabatch.monitor.report.files import CAUSES, MOST_LINKS
 from orcabatch.monitor.report.html import VOID, named, tag, text
+from orcabatch.monitor.report.machine import _files_at_once
 from orcabatch.monitor.report.results import number
 from orcabatch.monitor.report.script import DIGEST, SCRIPT
+from orcabatch.monitor.report.sections import REMEDIES
 from orcabatch.monitor.report.style import CHART_COLOURS, DARK, LIGHT, style
 from orcabatch.monitor.schema import Metrics
 from orcabatch.orcaflex.incomplete import non_finite_warning, simulation_warnings
-from orcabatch.outcome import name_in
+from orcabatch.outcome import Cause, Failure, Usage, name_in
 from orcabatch.text import duration, size
 
 TEXT_COLOURS = ("text", "muted", "link", "good", "bad")
@@ -161,8 +163,8 @@ def test_it_says_what_happened(batches):
     assert "IO_BOUND" in said
     assert "Advice:" in said
     assert "It could not have been done in less than" in said
-    assert "7 files: exception" in said
-    assert "7 files: exception" in said
+    assert "7 files: error in the post-process or in OrcaFlex" in said
+    assert "failed: error in the post-process or in OrcaFlex" in said
     assert "and 4 more: no object named 'Line 7'" in said.replace("_ ", "_")
     assert "<file>" not in said
     assert "Free a licence seat" in said
@@ -279,6 +281,36 @@ def test_a_governing_file_with_warnings_is_marked_by_a_word(warnings, said):
     assert of_all.count('<td><a href="#warnings">done, with warnings</a></td>') == 1
 
 
+def test_where_values_went_into_a_table_the_page_says_so():
+    """Not that the files returned no numbers, which is said where it is so."""
+    monitor = PerformanceMonitor()
+    monitor.add_outcome(outcome(0))
+    record = monitor.record(wall_s=3.0)
+    went = Page(render_report(build_metrics(replace(record, values_in=Path("/results/out.csv"))))).text
+    assert "The values go into out.csv as files end, so none is left to be summed up here." in went
+    assert "returned no numbers" not in went
+    assert "returned no numbers" in Page(render_report(build_metrics(record))).text
+
+
+def test_a_worker_has_one_file_at_a_time():
+    """Also where outputs of the one before are still written, or wait for that, and where two batches share a file."""
+    behind = Usage(behind_s=5.0)
+    files = [
+        outcome(
+            n, worker="w1", started_s=2.0 * n, finished_s=2.0 * n + 9, phases={"load": 1.0, "write": 5.0}, usage=behind
+        )
+        for n in range(5)
+    ]
+    files += [replace(each, batch="other") for each in files]
+    monitor = PerformanceMonitor()
+    for each in files:
+        monitor.add_outcome(each)
+    metrics = build_metrics(monitor.record(wall_s=20.0))
+    _, (had, _) = _files_at_once(metrics, 20.0)
+    assert max(had.values) == 1
+    assert sum(had.values) == pytest.approx(12 / 20 * len(had.values), abs=1)
+
+
 def test_a_name_breaks_behind_underscores_only():
     """So that it can be read and, because a break is no letter, found whole."""
     assert named("a_b.sim") == "a_<wbr>b.sim"
@@ -348,7 +380,25 @@ def test_only_failures_have_a_report():
     monitor = PerformanceMonitor()
     monitor.add_outcome(failed(0, phases={"load": 2.0}, error=None))
     metrics = build_metrics(monitor.record(wall_s=3.0))
-    assert "1 file: exception" in Page(render_report(metrics)).text
+    assert "1 file: error in the post-process or in OrcaFlex" in Page(render_report(metrics)).text
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause_has_words_and_its_remedy_is_said_once(cause):
+    """A failure that says its own remedy needs no general one beside it; what OrcaFlex said in brackets is none."""
+
+    def said(error):
+        monitor = PerformanceMonitor()
+        monitor.add_outcome(failed(0, error=error, cause=cause))
+        return Page(render_report(build_metrics(monitor.record(wall_s=3.0)))).text
+
+    plain = said("went wrong")
+    assert f"1 file: {CAUSES[cause]}" in plain
+    assert f"1 file: {cause} " not in plain
+    assert "What to do:" in plain
+    assert REMEDIES[cause].partition("`")[0] in plain
+    assert "What to do:" in said("refused (OrcaFlex status 9: Line (1) is missing)")
+    assert "What to do:" not in said(str(Failure(cause, "went wrong", "do this (or that)")))
 
 
 def test_a_skipped_file_has_no_time(batches):

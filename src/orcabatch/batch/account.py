@@ -31,11 +31,13 @@ class Said:
         warnings: what the engineer should know about it as a whole.
         notices: what was done with the results without a word.
         outputs: the output files that each batch wrote, by its name; under none those of the call.
+        values_in: the table that took the values as files ended, so that none is left here; None: there is none.
     """
 
     warnings: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     outputs: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    values_in: Path | None = None
 
 
 def write_account(
@@ -69,10 +71,12 @@ def write_account(
     return metrics, written, complaints
 
 
-def account_so_far(request: Request, plan: BatchPlan, monitor: PerformanceMonitor, orcaflex: str) -> dict[str, Any]:
+def account_so_far(
+    request: Request, plan: BatchPlan, monitor: PerformanceMonitor, said: Said, orcaflex: str
+) -> dict[str, Any]:
     """The metrics of a call that still runs: what has ended so far, nothing of what is written at the end."""
-    known = known_of(request, plan, monitor, Said(), orcaflex) | {"warnings": list(monitor.state.warnings)}
-    return build_metrics(with_results(monitor.record(**known), request, Said()))
+    known = known_of(request, plan, monitor, said, orcaflex) | {"warnings": list(monitor.state.warnings)}
+    return build_metrics(with_results(monitor.record(**known), request, said))
 
 
 def known_of(
@@ -88,6 +92,7 @@ def known_of(
         "orcaflex": orcaflex,
         "executor_why": monitor.state.executor_why or plan.executor_why,
         "cases": request.cases,
+        "values_in": said.values_in,
     }
 
 

@@ -218,7 +218,8 @@ class Run:
             stop=self._stop,
         )
         shown = make_display(self.progress, monitor=self.monitor, state=self.monitor.state)
-        so_far = partial(account_so_far, self.request, self.plan, self.monitor, self._orcaflex)
+        said = Said(values_in=self._values_in)
+        so_far = partial(account_so_far, self.request, self.plan, self.monitor, said, self._orcaflex)
         self._display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown
         self._expect(tasks)
         self.monitor.start()
@@ -473,12 +474,17 @@ class Run:
             self._aside("what stands for all files", lambda: self.cache.conclude(batch, outcomes, conclusion.outputs))
 
     def _account(self) -> None:
-        said = Said(tuple(self.warnings), tuple(self.notices), self._outputs)
+        said = Said(tuple(self.warnings), tuple(self.notices), self._outputs, self._values_in)
         account = write_account(self.request, self.plan, self.monitor, said, self._orcaflex)
         self._metrics, written, complaints = account
         self._accounts += written
         for complaint in complaints:
             self._warn(complaint)
+
+    @property
+    def _values_in(self) -> Path | None:
+        """The table that takes the values: as it was written, or will be."""
+        return next(iter(self._outputs.get("", ())), self.table.target) if self.table is not None else None
 
     def _ran(self, outcomes: Sequence[FileOutcome]) -> Ran:
         """What the next run of its kind may learn from."""

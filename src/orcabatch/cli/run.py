@@ -24,7 +24,7 @@ from orcabatch.errors import BatchError, BatchInterrupted, OutputError, Settings
 from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable
-from orcabatch.text import duration
+from orcabatch.text import duration, plural
 
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences; or a function of yours "
@@ -211,7 +211,7 @@ def summary(result: BatchResult, took_s: float) -> str:
     if result.failed:
         lines.append(failure_text(result.failed, len(result.outcomes)))
     folders = sorted({str(path.parent) for path in result.outputs})
-    lines += [f"{len(result.outputs)} output files in {', '.join(folders)}"] if folders else []
+    lines += [f"{plural(len(result.outputs), 'output file')} in {', '.join(folders)}"] if folders else []
     return "\n".join(lines)
 
 

@@ -82,6 +82,7 @@ class RunRecord:
         outputs: every output file; those in the result folder are written down relative to it.
         outputs_of: label and path of each output file that belongs to one file.
         cases: load cases by file name.
+        values_in: the table that took the values as files ended, so that no results are known; None: there is none.
     """
 
     batch: str = ""
@@ -109,6 +110,7 @@ class RunRecord:
     outputs: Sequence[Path] = ()
     outputs_of: Callable[[FileOutcome], Sequence[tuple[str, Path]]] = lambda _: ()
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    values_in: Path | None = None
 
     def named(self, output: Path) -> str:
         """An output as it is written down."""
@@ -142,6 +144,7 @@ def build_metrics(record: RunRecord) -> dict[str, Any]:
         "tiers": by_tier(worked),
         "files": [_file(outcome, record) for outcome in record.outcomes],
         "results": list(record.results),
+        "values_in": record.named(record.values_in.absolute()) if record.values_in else None,
         "result_folder": record.result_folder,
         "outputs": [record.named(output) for output in record.outputs],
         "failures": grouped_failures(record.outcomes),

@@ -316,6 +316,9 @@ class Metrics(_Part):
     tiers: list[TierTotals] = []
     files: list[File]
     results: list[ResultFigures] = Field(default=[], description="minimum, maximum, mean, governing file by column")
+    values_in: str | None = Field(
+        default=None, description="the table that took the values as files ended, so that `results` lacks them"
+    )
     result_folder: str | None = None
     outputs: list[str] = Field(default=[], description="every output file, relative to the result folder")
     failures: list[FailureGroup]

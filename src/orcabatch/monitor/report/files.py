@@ -32,6 +32,18 @@ MARKS = {
 
 OUTCOMES = {"ok": "done", "skipped": "unchanged", "failed": "failed", "cancelled": "not done"}
 
+CAUSES = {
+    "exception": "error in the post-process or in OrcaFlex",
+    "input": "cannot be read as a simulation",
+    "licence": "no licence seat",
+    "timeout": "took too long",
+    "memory": "not enough memory",
+    "crash": "its worker crashed",
+    "output": "results could not be written",
+    "cancelled": "the run was stopped",
+}
+"""What a cause is to an engineer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -83,7 +95,9 @@ def files(metrics: Mapping[str, Any], links: Links, linked: Iterable[int]) -> Ht
 def _row(file: Mapping[str, Any], head: Head, links: Links, row: str) -> Html:
     """Written out, not made of elements: 5,000 of them take less than half the time so."""
     bad = file["status"] not in {"ok", "skipped"}
-    outcome = text(OUTCOMES[file["status"]] + (f": {file['cause']}" if bad and file["cause"] else ""))
+    outcome = text(
+        OUTCOMES[file["status"]] + (f": {CAUSES.get(file['cause'], file['cause'])}" if bad and file["cause"] else "")
+    )
     if file["warnings"] and not bad:
         outcome = Html(f'<a href="#warnings">{outcome}, with warnings</a>')
     seconds, case = file.get("busy_s", 0.0), file.get("case", {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from orcabatch.monitor.report import charts
@@ -113,15 +114,32 @@ def resources(metrics: Metrics, ids: Ids) -> Html:
 
 
 def _files_at_once(metrics: Metrics, wall_s: float) -> tuple[list[float], list[ChartLine]]:
-    """How many files were being worked on, and how many might be, at moments from the beginning to the end."""
+    """How many workers had a file, and how many might have one, at moments from the beginning to the end."""
     moments_s = [wall_s * step / charts.POINTS for step in range(charts.POINTS)]
-    begun = sorted(file["started_s"] for file in worked(metrics))
-    ended = sorted(file["finished_s"] for file in worked(metrics))
+    had = _had(metrics)
+    begun, ended = sorted(start for start, _ in had), sorted(end for _, end in had)
     busy = [float(bisect_right(begun, at_s) - bisect_right(ended, at_s)) for at_s in moments_s]
     changed = [change["at_s"] for change in metrics["limits"]]
     counts = [None, *(float(change["limit"]) for change in metrics["limits"])]
     allowed = [counts[bisect_right(changed, at_s)] for at_s in moments_s]
     return moments_s, [ChartLine("workers with a file", "extract", busy), ChartLine("allowed", "line", allowed)]
+
+
+def _had(metrics: Metrics) -> list[tuple[float, float]]:
+    """From when to when a worker had a file: one at a time, whatever is still written behind it.
+
+    A file of several batches has an entry for each, with one beginning; outputs that are written behind may wait for
+    their turn, so the file's end, less the writing, may lie beyond the beginning of the worker's next one.
+    """
+    of: dict[Any, dict[float, float]] = defaultdict(dict)
+    for file in worked(metrics):
+        own, start = of[file["worker"] or file["index"]], file["started_s"]
+        own[start] = max(own.get(start, start), file["finished_s"] - file.get("behind_s", 0.0))
+    return [
+        (start, min(own[start], following))
+        for own in of.values()
+        for start, following in pairwise([*sorted(own), float("inf")])
+    ]
 
 
 def _figure(title: str, chart: Html, lines: Sequence[ChartLine]) -> Html:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.monitor.report import charts
 from orcabatch.monitor.report.files import mark, row_id
-from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, named, prose, section, table, tag
+from orcabatch.monitor.report.html import Html, Ids, figure, folded, join, named, prose, section, table, tag, text
 from orcabatch.outcome import name_in
 from orcabatch.text import and_more, plural
 
@@ -31,8 +31,16 @@ def results(metrics: Metrics, ids: Ids) -> Html:
     """Each table: charts of its first columns that are results; minimum, maximum, governing file and mean of all."""
     tables = metrics.get("results") or ()
     if not tables:
-        return section("results", "Results", tag("p", "The files returned no numbers that could be summed up here."))
+        return section("results", "Results", tag("p", _no_figures(metrics)))
     return section("results", "Results", *(_table(metrics, each, ids) for each in tables))
+
+
+def _no_figures(metrics: Metrics) -> Html:
+    if (target := metrics.get("values_in")) is not None:
+        return join(
+            ["The values go into ", named(name_in(target)), " as files end, so none is left to be summed up here."]
+        )
+    return text("The files returned no numbers that could be summed up here.")
 
 
 def governing_rows(metrics: Metrics) -> set[int]:

@@ -7,12 +7,14 @@ resources, tiers) and `comparison`.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from orcabatch.monitor.report.charts import PHASES
+from orcabatch.monitor.report.files import CAUSES
 from orcabatch.monitor.report.html import Html, bar, folded, join, named, prose, section, table, tag
 from orcabatch.outcome import name_in, with_names, without_file_name
 from orcabatch.text import and_more, duration, plural, shortened_list, size
@@ -59,6 +61,9 @@ REMEDIES = {
     "exception": "The message comes from the post-process or from OrcaFlex: check the names in the configuration.",
     "cancelled": "Run the batch again.",
 }
+
+OWN_REMEDY = re.compile(r"\((?!OrcaFlex status)[^()]*(\([^()]*\)[^()]*)*\)$")
+"""A message that says what to do ends with that in brackets (`orcabatch.outcome.Failure`)."""
 
 VERDICT_WORDS = {
     "IO_BOUND": "Reading and writing files took the time.",
@@ -277,12 +282,15 @@ def failures(metrics: Metrics) -> Html:
     parts: list[object] = []
     for group in groups[:MOST_GROUPS]:
         names = [named(name_in(file)) for file in group["files"]]
-        more = and_more(len(names), MOST_NAMED, IN_TABLE)
+        more, remedy = (
+            and_more(len(names), MOST_NAMED, IN_TABLE),
+            REMEDIES.get(group["cause"], "Look at the traceback."),
+        )
         listed = [part for name in names[:MOST_NAMED] for part in (", ", name)][1:]
         parts += [
-            tag("h3", f"{plural(group['count'], 'file')}: {group['cause']}"),
+            tag("h3", f"{plural(group['count'], 'file')}: {CAUSES.get(group['cause'], group['cause'])}"),
             tag("p", named(group["message"]), class_="bad"),
-            tag("p", tag("strong", "What to do: "), prose(REMEDIES.get(group["cause"], "Look at the traceback."))),
+            "" if OWN_REMEDY.search(group["message"]) else tag("p", tag("strong", "What to do: "), prose(remedy)),
             tag("p", tag("strong", "Files: "), *listed, f" {more}" if more else ""),
         ]
         if group["traceback"]:
