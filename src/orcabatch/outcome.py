@@ -19,6 +19,8 @@ from orcabatch.text import shortened_list
 
 FILE_MARK = "<file>"
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""Where an object stands in memory, as `repr` has it: other for every file, and of no use to anybody."""
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?\b")
 
 
@@ -212,8 +214,8 @@ def name_in(path: str) -> str:
 
 
 def general_message(outcome: FileOutcome) -> str:
-    """The message of a failure with its own file's path and name replaced by `<file>`."""
-    return without_file_name(outcome.error or f"{outcome.status} without a reason", outcome.file)
+    """The message of a failure with its own file's path and name replaced by `<file>`, without addresses of objects."""
+    return _ADDRESS.sub("", without_file_name(outcome.error or f"{outcome.status} without a reason", outcome.file))
 
 
 def without_file_name(text: str, file: PurePath) -> str:

@@ -158,7 +158,7 @@ def no_object(model):
 
 OWN = r"line \d+ of test_named_files\.py, in {},"
 SAID = {
-    opens_again: "was given the loaded model, and uses it as a path.*`loads: false`",
+    opens_again: "was given the loaded model, and uses it as a path.*`loads: false` .*`performance.loads=false`",
     basename: "was given the loaded model, and uses it as a path",
     as_path: "was given the loaded model, and uses it as a path",
     own_key: OWN.format("own_key") + " asks a dictionary or table of its own",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -164,8 +165,16 @@ def test_an_infinite_value_governs_and_leaves_no_raw_warning():
         assert low.governing("T").to_dict("records")[0]["p90"] == -np.inf
 
 
+@pytest.mark.parametrize(("ending", "package"), [(".parquet", "polars"), (".xlsx", "openpyxl")])
+def test_a_missing_package_is_named_by_its_own_name(tmp_path, monkeypatch, ending, package):
+    """So that the words hold in a checkout and beside an installed orcabatch alike."""
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(OutputError, match=rf"r\{ending}: .* Install it: pip install {package}\."):
+        result(outcome("a", {"T": 1.0})).save(tmp_path / f"r{ending}")
+
+
 def test_the_governing_file_of_each_case_with_statistics_over_seeds():
-    """The largest value, who has it, and mean and P90 of the files' own maxima where a case has several."""
+    """The largest value, who has it, and mean and P90 of the files' own maxima; one file has no P90."""
     files = {f"s{n}": ({"T": [1.0 * n, 10.0 + n]}, 0 if n < 4 else 15) for n in range(5)}
     made = result(
         *(outcome(name, {key: np.array(item) for key, item in value.items()}) for name, (value, _) in files.items()),
@@ -178,7 +187,8 @@ def test_the_governing_file_of_each_case_with_statistics_over_seeds():
     assert first["mean"] == pytest.approx(11.5)
     assert first["p90"] == pytest.approx(np.percentile([10, 11, 12, 13], 90))
     assert (second["maximum"], second["file"], second["files"]) == (14.0, "s4.sim", 1)
-    assert np.isnan(second["mean"])
+    assert second["mean"] == 14.0
+    assert np.isnan(second["p90"])
     assert made.governing("T").to_dict("records")[0]["file"] == "s4.sim"
 
 

@@ -91,6 +91,8 @@ NOTHING_RUNS = {
     "a module that fails": (["broken:f", "sims"], "importing broken raises ZeroDivisionError"),
     "a module that lacks another": (["lacking:f", "sims"], "lacking imports nowhere_to_be_found, which is not there"),
     "no files": (["mine:largest"], "name the .sim files, a folder of them, or a pattern"),
+    "no such folder": (["mine:largest", "simz"], "simz does not exist. Name .sim files, a folder of them, or"),
+    "another file": (["mine:largest", "mine.py"], "mine.py is neither a .sim file nor a folder"),
     "an empty pattern": (["mine:largest", "sims/zz*.sim"], "No file matches sims/zz*.sim"),
     "a change of no YAML": (["mine:largest", "sims", "meta.label=x"], "meta would change a YAML, and none is named"),
     "another format": (["mine:largest", "sims", "--save", "out.mat"], "saved as .parquet, .csv, .xlsx"),
@@ -107,6 +109,16 @@ def test_what_cannot_run_is_said_in_one_message(orcabatch, batch, module, what):
     said = run(orcabatch, "--postprocess", *words)
     assert said.code == 2
     assert message in said.text
+
+
+@pytest.mark.parametrize("word", ["sims", "sims/a0.sim", "sims/*.sim"])
+def test_files_without_a_function_name_the_option(orcabatch, batch, word):
+    """In `plan` too; what stands behind a section of digitalmodel's is none of them."""
+    for command in ("run", "plan"):
+        said = orcabatch(command, word)
+        assert said.code == 2
+        assert f"{word} is no YAML. A function of yours runs over it with `--postprocess module:function`" in said.text
+    assert orcabatch("plan", "b.yml", "--workers", "3").code == 0
 
 
 def test_the_summaries_of_a_yaml_are_saved(orcabatch, batch):

@@ -229,6 +229,8 @@ def test_what_is_no_post_process_is_said(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("basename: [unclosed", "not valid YAML at line 1, column"),
+        ("basename: x\nmeta:\n\tlabel: 1\n", "at line 3, column 1: found .* use spaces instead of the tab"),
+        ("meta:\n  label: 1\n\tother: 2\n", "use spaces instead of the tab"),
         ("just words", "holds text"),
         ("", "holds nothing"),
         ("summary_settings: {}", "has no basename"),

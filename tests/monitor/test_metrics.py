@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.making import Work, failed, outcome, run_for_real, still_probes
+from orcabatch.batch.result import failure_text
 from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import OutputError
 from orcabatch.monitor import PerformanceMonitor
@@ -170,6 +171,15 @@ def test_equal_failures_are_one_group_with_their_files():
     assert groups[0]["message"] == said
     assert groups[1]["message"] == "no licence"
     assert len(groups[0]["files"]) == 200
+
+
+def test_the_address_of_an_object_makes_no_difference():
+    """One mistake in ten files is one group, in the report and in what is printed."""
+    outcomes = [failed(n, error=f"not found: <OrcFxAPI.Model object at 0x7ffb2b8be{n:03x}>") for n in range(10)]
+    (group,) = grouped_failures(outcomes)
+    assert group["count"] == 10
+    assert group["message"] == "not found: <OrcFxAPI.Model object>"
+    assert failure_text(outcomes, 11).count("not found") == 1
 
 
 class Colour(Enum):

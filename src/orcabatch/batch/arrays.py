@@ -48,7 +48,7 @@ def array_of(
     try:
         import xarray
     except ImportError as error:
-        raise ImportError('to_xarray needs xarray: pip install "orcabatch[xarray]"') from error
+        raise ImportError("to_xarray needs xarray: pip install xarray") from error
     frames = [frame for _, frame in files]
     axes = [_time_column(frame, time) for frame in frames]
     names = _names(frames, {*axes, POSITION})

@@ -39,15 +39,14 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataF
     rows: list[dict[str, Any]] = []
     for case, files in groups:
         largest = files.iloc[int(files["maximum"].to_numpy().argmax())]
-        seeds = len(files) > 1
         rows.append(
             dict(zip(by, case if isinstance(case, tuple) else (case,), strict=True))
             | {
                 "maximum": largest["maximum"],
                 "file": largest["file"],
                 "files": len(files),
-                "mean": _mean(files["maximum"].to_numpy()) if seeds else np.nan,
-                "p90": _p90(files["maximum"].to_numpy()) if seeds else np.nan,
+                "mean": _mean(files["maximum"].to_numpy()),
+                "p90": _p90(files["maximum"].to_numpy()) if len(files) > 1 else np.nan,
             }
         )
     return pd.DataFrame(rows, columns=[*by, "maximum", "file", "files", "mean", "p90"])

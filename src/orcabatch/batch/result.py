@@ -243,7 +243,7 @@ class BatchResult:
 
         Returns:
             One row a case, sorted: those of `by`, `maximum`, `file` (which has it), `files` (how many there are),
-            `mean` and `p90` of the files' own maxima (numpy's linear percentile); empty where a case has one file only.
+            `mean` and `p90` of the files' own maxima (numpy's linear percentile); of one file there is no `p90` (NaN).
 
         Raises:
             SourceError: there is no such column (names the nearest), or no number in it.

@@ -94,7 +94,8 @@ def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path) -> Pat
         with atomic_path(path) as temporary:
             write((shape.conformed(piece) for piece in pieces), shape, temporary)
     except ImportError as error:
-        raise OutputError(f'{path.name}: {error}. Install it: pip install "orcabatch[results]".') from error
+        missing = error.name or {".parquet": "polars", ".xlsx": "openpyxl"}.get(path.suffix.lower(), "pandas")
+        raise OutputError(f"{path.name}: {error}. Install it: pip install {missing}.") from error
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     except (ValueError, TypeError, OverflowError) as error:

@@ -108,6 +108,7 @@ def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, 
         suffixes |= {SIM}
     files = [Path(word) for word in rest if "=" not in word and _names_files(word, suffixes, arguments.postprocess)]
     others = [word for word in rest if Path(word) not in files or "=" in word]
+    _check_strays(others, arguments.postprocess)
     ours = [option for action in parser._actions for option in action.option_strings]
     overrides = parse_overrides(others, options=ours)
     for note in overrides.notes:
@@ -127,6 +128,29 @@ def _names_files(word: str, suffixes: Collection[str], postprocess: str | None) 
     if Path(word).suffix.lower() in suffixes:
         return True
     return bool(postprocess) and (Path(word).is_dir() or glob.has_magic(word)) and not word.startswith(("{", "--"))
+
+
+def _check_strays(words: Sequence[str], postprocess: str | None) -> None:
+    """Refuse words that were meant to name files and name none that can be run.
+
+    Raises:
+        SourceError: with a function what is no `.sim` file, folder or pattern; without one what is.
+    """
+    behind_section = False
+    for word in words:
+        if word.startswith("--"):
+            behind_section = "=" not in word
+        elif word.lstrip().startswith("{"):
+            behind_section = False
+        elif "=" not in word and not behind_section:
+            if postprocess:
+                what = "is neither a .sim file nor a folder" if Path(word).exists() else "does not exist"
+                raise SourceError(f"{word} {what}. Name .sim files, a folder of them, or a pattern.")
+            if Path(word).is_dir() or Path(word).suffix.lower() == SIM:
+                raise SourceError(
+                    f"{word} is no YAML. A function of yours runs over it with `--postprocess module:function`; "
+                    "digitalmodel's post-process takes a YAML that names the files."
+                )
 
 
 def options_parser(command: str) -> argparse.ArgumentParser:

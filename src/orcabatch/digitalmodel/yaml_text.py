@@ -41,7 +41,7 @@ def parse_yaml(text: str) -> tuple[Any, yaml.Node | None]:
         _check(node)
         return loader.construct_document(node), node
     except yaml.YAMLError as error:
-        raise UnreadableYaml(_place_of(error)) from error
+        raise UnreadableYaml(_place_of(error, text)) from error
     except UnreadableYaml:
         raise
     except Exception as error:  # the reader makes dates and numbers of what looks like one, unguarded
@@ -101,7 +101,10 @@ def _at(node: yaml.Node) -> str:
     return f" at line {node.start_mark.line + 1}"
 
 
-def _place_of(error: yaml.YAMLError) -> str:
+def _place_of(error: yaml.YAMLError, text: str) -> str:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-    return f"{where}: {problem or error}"
+    line = text.split("\n")[mark.line : mark.line + 1] if mark is not None else []
+    indented_by_tab = any("\t" in each[: len(each) - len(each.lstrip())] for each in line)
+    hint = "; use spaces instead of the tab" if indented_by_tab or "'\\t'" in str(problem) else ""
+    return f"{where}: {problem or error}{hint}"

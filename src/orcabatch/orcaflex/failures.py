@@ -26,7 +26,8 @@ NOT_REPEATED = "not tried again inside the function: mark it with `orcabatch.rep
 
 GOT_THE_MODEL = (
     "the function was given the loaded model, and uses it as a path: define it as f(model), or f(model, path), or give "
-    "`loads: false`, with which it gets the path and opens the file itself"
+    "`loads: false` (on the command line `performance.loads=false`), with which it gets the path and opens the file "
+    "itself"
 )
 _MODEL_AS_PATH = re.compile(r"(not found|cannot find|no such file)[^\n]*Model object at|not '?Model'?$", re.IGNORECASE)
 

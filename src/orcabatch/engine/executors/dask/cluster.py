@@ -37,7 +37,7 @@ ANSWER_S = 10.0
 """How long the scheduler may take to say who is there. Shorter: a busy one counts as silent. Longer: the run stands
 still with it."""
 
-MISSING = 'executor: dask needs the package `distributed`: python -m pip install "orcabatch[dask]"'
+MISSING = "executor: dask needs the package `distributed`: python -m pip install distributed"
 
 NO_GUARD = (
     'In a script, what starts a batch on a local dask cluster has to stand below `if __name__ == "__main__":`, because '
