@@ -146,3 +146,13 @@ def test_files_without_results_have_no_figures():
     (table,) = figures(files, lambda file: {"": file.value}, {})
     (column,) = table["columns"]
     assert (column["maximum_file"], column["values"]) == (2, [None, 4.0, 6.0])
+
+
+def test_a_column_that_is_called_a_minimum_has_its_smallest_value_by_load_case_too():
+    """Of several rows the smallest; other columns have the largest alone."""
+    values = [{"top_Min": [5.0, 2.0], "top_max": [9.0]}, {"top_Min": [4.0, 3.0]}, {"top_Min": float("nan")}]
+    table = by_heading([*values, {"top_Min": 7.0}], [0, 0, 0, 90])
+    (first, largest), (second,) = (group["maxima"] for group in table["cases"])
+    assert (first["maximum"], first["file"], first["minimum"], first["minimum_file"]) == (5.0, 0, 2.0, 0)
+    assert (second["minimum"], second["minimum_file"]) == (7.0, 3)
+    assert "minimum" not in largest

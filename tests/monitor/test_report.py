@@ -16,6 +16,7 @@ import pytest
 from browser import Visit, needs_browser, visit
 from monitor.batches import COLUMNS, HOSTILE_NAMES, batch_metrics, laid_out, tables_of, with_failures
 from monitor.making import failed, outcome
+from orcabatch.batch.figures import figures
 from orcabatch.errors import SourceError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import build_metrics, write_metrics
@@ -279,6 +280,19 @@ def test_a_governing_file_with_warnings_is_marked_by_a_word(warnings, said):
     assert f"{name_in(metrics['files'][governing]['file'])} {said}, smallest" in content
     of_all = content.partition('id="files"')[2]
     assert of_all.count('<td><a href="#warnings">done, with warnings</a></td>') == 1
+
+
+def test_the_smallest_of_a_minimum_stands_beside_its_largest():
+    """In the table by load case, with its file, which can be linked to."""
+    outcomes = [outcome(n, value={"gap_min": float(n)}) for n in range(3)]
+    monitor, cases = PerformanceMonitor(), {each.file.name: {"heading": each.index // 2} for each in outcomes}
+    for each in outcomes:
+        monitor.add_outcome(each)
+    made = figures(outcomes, lambda file: {"": file.value}, cases)
+    metrics = build_metrics(replace(monitor.record(wall_s=30.0), results=made, cases=cases))
+    Metrics.model_validate_json(json.dumps(metrics))
+    said = Page(render_report(metrics)).text
+    assert re.search(r"1\s+in\s+case 1\.sim\s+; smallest\s+0\s+in\s+case 0\.sim", said)
 
 
 def test_where_values_went_into_a_table_the_page_says_so():

@@ -41,6 +41,10 @@ MOST_CASES = 40
 Cells = tuple[float, float, float, int]
 """Of one column of one file: the smallest number, the largest, their sum, how many."""
 
+GOVERNED_BY_MINIMUM = ("_min", "_minimum")
+"""Ends of names of columns whose smallest value is found by load case too: of a slack line the largest minimum says
+nothing."""
+
 Tables = Callable[["FileOutcome"], Mapping[str, Any]]
 
 
@@ -127,7 +131,14 @@ def _of_table(
     # The sort is stable: columns that are no results give way where there are too many, and all else stays in order.
     first = sorted(made, key=_is_result, reverse=True)[:MOST_BY_CASE]
     largest = {one["name"]: _largest(*columns[one["name"]], len(cases)) for one in first}
-    return {"columns": made, "cases": [group for name in _grouping(cases) for group in _by(name, cases, largest)]}
+    # Turned, the smallest number is the largest.
+    turned = {
+        name: _largest(-columns[name][0][[1, 0]], columns[name][1], len(cases))
+        for name in largest
+        if name.lower().endswith(GOVERNED_BY_MINIMUM)
+    }
+    grouped = [group for name in _grouping(cases) for group in _by(name, cases, largest, turned)]
+    return {"columns": made, "cases": grouped}
 
 
 def _is_result(column: Mapping[str, Any]) -> bool:
@@ -171,7 +182,10 @@ def _shown(value: Any) -> str:
 
 
 def _by(
-    name: str, cases: Sequence[Mapping[str, Any]], columns: Mapping[str, NDArray[np.float64]]
+    name: str,
+    cases: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, NDArray[np.float64]],
+    turned: Mapping[str, NDArray[np.float64]],
 ) -> list[dict[str, Any]]:
     """The largest value of each column by case; files count where they have a number, as in `BatchResult.governing`."""
     groups: dict[str, list[int]] = {}
@@ -186,6 +200,9 @@ def _by(
             if known.any():
                 most = int(np.nanargmax(own))
                 found = {"column": column, "maximum": float(own[most]), "file": rows[most], "files": int(known.sum())}
+                if column in turned:
+                    least = int(np.nanargmax(turned[column][rows]))
+                    found |= {"minimum": -float(turned[column][rows][least]), "minimum_file": rows[least]}
                 maxima.append(found)
                 counted |= known
         made.append({"case": name, "value": cases[rows[0]].get(name), "files": int(counted.sum()), "maxima": maxima})

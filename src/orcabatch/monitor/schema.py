@@ -173,6 +173,8 @@ class Largest(_Part):
     maximum: Finite | None
     file: Count
     files: Count = Field(default=0, description="how many have a number in the column")
+    minimum: Finite | None = Field(default=None, description="the smallest value, of a column that is called a minimum")
+    minimum_file: Count | None = Field(default=None, description="the file that has it; null for other columns")
 
 
 class CaseFigures(_Part):

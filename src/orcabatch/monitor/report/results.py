@@ -50,7 +50,14 @@ def governing_rows(metrics: Metrics) -> set[int]:
         for each in metrics.get("results") or ()
         for column in each["columns"]
         for place in (column["maximum_file"], column["minimum_file"])
-    } | {one["file"] for each in metrics.get("results") or () for group in each["cases"] for one in group["maxima"]}
+    } | {
+        place
+        for each in metrics.get("results") or ()
+        for group in each["cases"]
+        for one in group["maxima"]
+        for place in (one["file"], one.get("minimum_file"))
+        if place is not None
+    }
 
 
 def number(value: float | None) -> str:
@@ -171,7 +178,10 @@ def _maximum(metrics: Metrics, group: Mapping[str, Any], column: str) -> Html:
         if one["column"] == column:
             few = one.get("files", 0)  # where a column lacks some files' numbers, which might have been larger
             of = f", of {plural(few, 'file')}" if 0 < few < group["files"] else ""
-            return tag("span", tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]), of)
+            cell = tag("span", tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]), of)
+            if (place := one.get("minimum_file")) is None:
+                return cell
+            return join([cell, "; smallest ", tag("b", number(one["minimum"])), " in ", _file(metrics, place)])
     return Html("")
 
 
