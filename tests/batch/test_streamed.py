@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from pathlib import Path
 
@@ -160,3 +161,19 @@ def test_it_is_what_run_batch_returns(orcaflex, sims, tmp_path):
     carry_out(request, progress=False, save=tmp_path / "r.parquet")
     table = orcabatch.run_batch(sims, postprocess=largest_tension, orcaflex="simulated", progress=False).table()
     assert np.array_equal(read(tmp_path / "r.parquet")["tension"], table["tension"])
+
+
+def test_pieces_that_are_still_held_open_do_not_cost_the_table(tmp_path, monkeypatch):
+    """On Windows a file that something has mapped or scans cannot be removed: the table stands all the same."""
+    unlink = os.unlink
+
+    def held(path, *args, **kwargs):
+        if Path(str(path)).name in {"0.parquet", "1.parquet"}:
+            raise PermissionError(13, "The process cannot access the file", str(path))
+        unlink(path, *args, **kwargs)
+
+    monkeypatch.setattr(streamed, "PIECE_FILES", 1)
+    monkeypatch.setattr(os, "unlink", held)
+    where, notes = saved(tmp_path / "r.parquet", Files(2).outcomes([{"x": 1.0}, {"x": 2.0}]), 2)
+    assert not notes
+    assert list(read(where)["x"]) == [1.0, 2.0]

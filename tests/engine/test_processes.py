@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -17,8 +20,12 @@ from capabilities import needs
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.executors import mailbox
 from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.executors.packing import stays_because
+from orcabatch.engine.executors.process_handle import ProcessHandle
+from orcabatch.engine.executors.processes import ProcessExecutor
+from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
 
@@ -137,8 +144,12 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.executors import mailbox
 from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.executors.packing import stays_because
+from orcabatch.engine.executors.process_handle import ProcessHandle
+from orcabatch.engine.executors.processes import ProcessExecutor
+from orcabatch.engine.executors.threads import ThreadExecutor
 print("script runs")
 options = EngineOptions(executor="processes", processes=2)
 limits = Limits(max_limit=2, fixed_limit=2)
@@ -192,3 +203,62 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
         parent.wait()
     gone, alive = psutil.wait_procs(children, timeout=20)
     assert (len(gone), alive) == (len(children), [])
+
+
+def test_whoever_waits_looks_up_as_often_as_windows_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a main thread that waits notices Ctrl-C only between two waits: none is without an end."""
+    monkeypatch.setattr(mailbox, "LONGEST_WAIT_S", 0.2)
+    assert list(itertools.islice(mailbox.pieces_s(None), 3)) == [0.2, 0.2, 0.2]
+    assert list(mailbox.pieces_s(time.monotonic() - 1.0)) == [0.0]
+    assert 0.0 < next(mailbox.pieces_s(time.monotonic() + 0.1)) <= 0.1
+
+
+class Waited:
+    """Stands for a process, or a thread, that ends at the third look."""
+
+    def __init__(self) -> None:
+        self.asked: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.asked.append(timeout)
+        if len(self.asked) < 3:
+            raise subprocess.TimeoutExpired("worker", timeout or 0.0)
+        return 0
+
+    def join(self, timeout: float | None = None) -> None:
+        self.asked.append(timeout)
+
+    def is_alive(self) -> bool:
+        return len(self.asked) < 3
+
+    def poll(self) -> int:
+        return 0
+
+
+def test_busy_workers_are_waited_for_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long their files take: a run that closes hears Ctrl-C on Windows meanwhile."""
+    monkeypatch.setattr(mailbox, "LONGEST_WAIT_S", 0.2)
+    process, thread = Waited(), Waited()
+    child: Any = SimpleNamespace(process=process, reap=lambda: None)
+    ProcessExecutor._await(object.__new__(ProcessExecutor), child, None)
+    session: Any = SimpleNamespace(thread=thread, name="w")
+    ThreadExecutor._join(object.__new__(ThreadExecutor), [session], bounded=False)
+    assert process.asked == thread.asked == [0.2, 0.2, 0.2]
+
+
+def test_a_process_that_is_ending_already_may_be_killed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows denies that while it hangs in a driver: the run goes on, and the file fails for its time."""
+    killed = subprocess.Popen.kill
+
+    def denied(process: subprocess.Popen[bytes]) -> None:
+        killed(process)
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(subprocess.Popen, "kill", denied)
+    process = object.__new__(ProcessHandle)
+    process.fault = ""
+    process.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    with process.process:
+        process.kill("it hangs")
+    assert process.killed
+    assert process.process.returncode

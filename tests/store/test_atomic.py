@@ -6,7 +6,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from orcabatch.store.atomic import beyond_max_path, check_writable
+from orcabatch.errors import OutputError
+from orcabatch.store import atomic
+from orcabatch.store.atomic import atomic_path, beyond_max_path, check_writable, remove
 
 DEEP = "C:\\" + "folder\\" * 40
 
@@ -37,3 +39,42 @@ def test_whether_a_folder_can_be_written_to_is_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(OSError, match="Access is denied"):
         check_writable(tmp_path)
+
+
+def held(self, *_args, **_kwargs):
+    """As Windows answers where another program has the file open."""
+    raise PermissionError(13, "The process cannot access the file", str(self))
+
+
+def test_a_temporary_name_that_is_held_open_hides_nothing(tmp_path, monkeypatch):
+    """On Windows a scanner may have it: what went wrong is said, and an output that stands is no failure."""
+    (tmp_path / "same.csv").write_bytes(b"same")
+    monkeypatch.setattr(Path, "unlink", held)
+    with atomic_path(tmp_path / "same.csv", keep_same=True) as temporary:
+        temporary.write_bytes(b"same")
+    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "other.csv"):
+        _ = 1 / 0
+
+
+def test_an_output_that_is_to_go_is_waited_for_and_named(tmp_path, monkeypatch):
+    """Excel has last run's list of failed files open: the message says what to do; once it is closed it goes."""
+    target, waited = tmp_path / "a_failed_files.csv", []
+    target.write_bytes(b"")
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", held)
+    with pytest.raises(OutputError, match=r"a_failed_files.csv cannot be removed: another program holds it open"):
+        remove(target, wait=waited.append)
+    assert waited == list(atomic.WAITS_S)
+    remove(target, wait=lambda _: monkeypatch.setattr(Path, "unlink", unlink))
+    remove(target)
+    assert not target.exists()
+
+
+def test_a_list_of_failed_files_that_cannot_go_is_an_output_error(tmp_path, monkeypatch):
+    """Not a traceback of the system's error."""
+    from orcabatch.store.failed_files import save_failed_files
+
+    monkeypatch.setattr(atomic, "WAITS_S", ())
+    monkeypatch.setattr(Path, "unlink", held)
+    with pytest.raises(OutputError, match="Close it"):
+        save_failed_files(tmp_path / "a_failed_files.csv", [])

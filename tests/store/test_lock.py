@@ -183,3 +183,25 @@ def test_what_a_run_left_unfinished_goes_with_its_lock(tmp_path):
     with folder_lock(tmp_path, "one"):
         (tmp_path / f"{TEMPORARY_PREFIX}half.tmp").write_text("half")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_a_lock_file_that_is_on_its_way_out_on_windows(tmp_path, monkeypatch, goes):
+    """A share denies opening it and looking at it until it is gone; what is denied for good is said as that."""
+    opened, looked, waits = os.open, Path.stat, []
+
+    def denied(path, *args, **kwargs):
+        if Path(path).name == NAME and not (goes and waits):
+            raise PermissionError(13, "Access is denied", str(path))
+        return (opened if isinstance(args[0] if args else None, int) else looked)(path, *args, **kwargs)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(lock.os, "open", denied)
+    monkeypatch.setattr(Path, "stat", denied)
+    monkeypatch.setattr(lock.time, "sleep", waits.append)
+    if goes:
+        with folder_lock(tmp_path, "one"):
+            assert len(waits) == 1
+    else:
+        with pytest.raises(OutputError, match="cannot be written to: Access is denied"), folder_lock(tmp_path, "one"):
+            pass

@@ -187,7 +187,7 @@ def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -
     import polars
 
     parts: list[Path] = []
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent, ignore_cleanup_errors=True) as folder:
         try:
             for piece in pieces:
                 parts.append(Path(folder) / f"{len(parts)}.parquet")

@@ -49,6 +49,7 @@ from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_ma
 from orcabatch.digitalmodel.serial_order import Needs, SerialOrder, may_need, needs_of, settle
 from orcabatch.digitalmodel.silent import Subject
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
+from orcabatch.store.atomic import remove
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 
 if TYPE_CHECKING:
@@ -387,7 +388,7 @@ class DigitalModelBatch(Batch):
         stand = {path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs}
         for outcome in outcomes:
             for path in () if outcome.ok else set(self._written.get(outcome.index, ())) - stand:
-                path.unlink(missing_ok=True)
+                remove(path)
 
     def _leave_in_cfg(self, left: AttributeDict, outcomes: Sequence[FileOutcome]) -> None:
         """What digitalmodel's own pass over the files that stand leaves in the configuration."""

@@ -24,7 +24,7 @@ from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.errors import OutputError
 from orcabatch.notice import Notice
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.store.atomic import write_bytes
+from orcabatch.store.atomic import remove, write_bytes
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.storable import checked, checked_texts
@@ -105,7 +105,7 @@ class FinishedBatch(Batch):
                 write_bytes(target, content)
             outputs.append(target)
         if complete:
-            (self.result_folder / f"{self.name}{SUFFIX}").unlink(missing_ok=True)
+            remove(self.result_folder / f"{self.name}{SUFFIX}")
         return Conclusion(tuple(outputs), self._warnings, self._notices)
 
     def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:

@@ -156,7 +156,7 @@ class _Child:
     def __exit__(self, *_: object) -> None:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVES_S)
-        self._process.kill()
+        self.kill()
         self._process.wait()
         for reader in self._readers:
             reader.join(_LEAVES_S)
@@ -166,7 +166,8 @@ class _Child:
 
     def kill(self) -> None:
         """End it now."""
-        self._process.kill()
+        with suppress(PermissionError):  # on Windows: it is ending already, and hangs in a driver
+            self._process.kill()
 
     def hears(self, until: float) -> dict[str, Any] | None:
         """What it says next; None: it is done or gone. Raises queue.Empty once that time is over."""

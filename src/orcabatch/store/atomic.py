@@ -53,7 +53,8 @@ def atomic_path(
             unless()
         replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows: a scanner has it open; it goes with the next run's leftovers
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(target: Path, content: bytes, *, durable: bool = True) -> None:
@@ -85,13 +86,27 @@ def replace(temporary: Path, target: Path, *, wait: Callable[[float], None] = ti
     Raises:
         OutputError: it is still held after all waits, or the rename is not possible.
     """
+    # The atomic replacement is os.replace's promise.
+    _patiently(lambda: os.replace(temporary, target), target, "replaced", wait)  # noqa: PTH105
+
+
+def remove(target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
+    """Take an output away that may be there, waiting as `replace` does.
+
+    Raises:
+        OutputError: it is still held after all waits, or cannot be removed.
+    """
+    _patiently(lambda: target.unlink(missing_ok=True), target, "removed", wait)
+
+
+def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[[float], None]) -> None:
     for pause in (*WAITS_S, None):
         try:
-            os.replace(temporary, target)  # noqa: PTH105 - the atomic replacement is os.replace's promise
+            act()
         except PermissionError as error:
             if pause is None:
                 raise OutputError(
-                    f"{target} cannot be replaced: another program holds it open, or it is write-protected. "
+                    f"{target} cannot be {done}: another program holds it open, or it is write-protected. "
                     "Close it (Excel?) and run the same command again: what is finished is kept."
                 ) from error
             wait(pause)

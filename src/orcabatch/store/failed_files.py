@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orcabatch.store.atomic import write_bytes
+from orcabatch.store.atomic import remove, write_bytes
 from orcabatch.text import utf8
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ def save_failed_files(target: Path, outcomes: Sequence[FileOutcome]) -> tuple[Pa
         what was written.
 
     Raises:
-        OutputError: the table cannot be written.
+        OutputError: the table cannot be written, or taken away.
     """
     failed = [outcome for outcome in outcomes if not outcome.ok]
     if not failed:
-        target.unlink(missing_ok=True)
+        remove(target)
         return ()
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")

@@ -63,11 +63,16 @@ def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambd
 
 def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes] | None:
     path = folder / NAME
-    for _ in range(_TRIES):
+    for tries in range(_TRIES):
         try:
             stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666), "r+b", buffering=0)
         except OSError as error:
-            if sys.platform == "win32" and isinstance(error, PermissionError) and path.exists():
+            if (
+                sys.platform == "win32"
+                and tries < _TRIES - 1
+                and isinstance(error, PermissionError)
+                and _may_be_there(path)
+            ):
                 time.sleep(_PAUSE_S)  # its last holder is removing it
                 continue
             raise OutputError(f"The result folder {folder} cannot be written to: {error.strerror or error}.") from error
@@ -84,6 +89,17 @@ def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes]
             return stream
         stream.close()  # its last holder removed it meanwhile
     raise BatchLocked(f"{folder} is being used by other batches that come and go. Try again.")
+
+
+def _may_be_there(path: Path) -> bool:
+    """Whether it is there, or is on its way out: on a share Windows denies the look at such a file too."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _release(stream: IO[bytes], path: Path) -> None:

@@ -7,7 +7,8 @@ may interrupt its own `get` on the same thread, which `queue.Queue` would answer
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -15,6 +16,15 @@ T = TypeVar("T")
 
 LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
 """On Windows a waiting main thread does not notice Ctrl-C: there it has to look up now and then."""
+
+
+def pieces_s(deadline: float | None) -> Iterator[float]:
+    """How long to wait, again and again until then (`time.monotonic`; None: for ever); once at least."""
+    while True:
+        left_s = LONGEST_WAIT_S if deadline is None else max(0.0, deadline - time.monotonic())
+        yield min(left_s, LONGEST_WAIT_S)
+        if deadline is not None and time.monotonic() >= deadline:
+            return
 
 
 class Mailbox(Generic[T]):

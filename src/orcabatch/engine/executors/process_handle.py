@@ -263,7 +263,9 @@ class ProcessHandle:
 
     def _end(self) -> None:
         self._end_group()
-        self.process.kill()
+        # Windows denies it for one that is ending already, and hangs in a driver: it may be asked twice.
+        with contextlib.suppress(PermissionError):
+            self.process.kill()
 
     def _end_group(self) -> None:
         """It leads a group of its own: what a function started in it is nobody's any more."""

@@ -25,6 +25,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ from orcabatch.engine.executor import (
 )
 from orcabatch.engine.executors import packing, placing, transport
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.mailbox import Mailbox, pieces_s
 from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, Told
 from orcabatch.engine.executors.starting import LOOK_S, RestartPolicy, used_by
 from orcabatch.engine.inherited import Inherited
@@ -265,10 +266,13 @@ class ProcessExecutor(Executor):
 
     def _await(self, child: ProcessHandle, deadline: float | None) -> None:
         try:
-            child.process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _log.warning("worker process %s did not close within %g s and was killed", child.name, CLOSING_S)
-            child.kill()
+            for piece_s in pieces_s(deadline):
+                with suppress(subprocess.TimeoutExpired):
+                    child.process.wait(piece_s)
+                    break
+            else:
+                _log.warning("worker process %s did not close within %g s and was killed", child.name, CLOSING_S)
+                child.kill()
         finally:
             if child.process.poll() is None:
                 child.kill()

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import task_state
 from orcabatch.engine.executor import Closed, Complaint, Died, Executor, Finished, Held, Message, Returned, Written
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.mailbox import Mailbox, pieces_s
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
@@ -360,8 +360,11 @@ class ThreadExecutor(Executor):
         for session in sessions:
             if session.thread is None:
                 continue
-            session.thread.join(max(0.0, deadline - time.monotonic()) if bounded else None)
-            if session.thread.is_alive():
+            for piece_s in pieces_s(deadline if bounded else None):
+                session.thread.join(piece_s)
+                if not session.thread.is_alive():
+                    break
+            else:
                 _log.warning(
                     "worker %s did not close within %g s; its thread is left to itself", session.name, CLOSING_S
                 )
