@@ -149,6 +149,16 @@ def test_changing_it_changes_a_count(bench: Bench, case: Case) -> None:
     case(bench)
 
 
+@key("reuse_models")
+def _reuse_models(bench: Bench) -> None:
+    """One native model for all files of a worker, or one for each."""
+    made = []
+    for reuse in (True, False):
+        bench.run({"executor": "serial", "reuse_models": reuse})
+        made.append(simulated.counters().models_created)
+    assert made == [1, len(bench.sims)]
+
+
 # --- threading ----------------------------------------------------------------------------------------------------
 
 
