@@ -280,3 +280,44 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path):
     assert b"Traceback" not in done.stderr + plan.stderr
     assert b"BrokenPipe" not in done.stderr + plan.stderr
     assert plan.returncode == 141
+
+
+def forking(model):
+    """Forks as scripts do: the child does something of its own and ends, or just returns."""
+    child = os.fork()
+    if child == 0:
+        if model.objects[0] is None:
+            return None
+        sys.exit(3)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def forking_and_returning(model):
+    """A child that goes on as if it were the only one."""
+    child = os.fork()
+    return 7 if child == 0 else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_a_process_that_a_function_forked_ends_with_the_function(orcaflex, sims, executor):
+    """It does not go on with the batch beside its parent; its exit code is its own."""
+    arguments = {"orcaflex": "simulated", "progress": False, "performance": {"executor": executor}}
+    assert orcabatch.run_batch(sims, postprocess=forking, **arguments).values == [3] * len(sims)
+    assert orcabatch.run_batch(sims, postprocess=forking_and_returning, **arguments).values == [0] * len(sims)
+
+
+def test_a_lock_whose_descriptor_a_function_closed_costs_no_result(orcaflex, sims, tmp_path, monkeypatch):
+    """It is let go of after the results are written."""
+    from orcabatch.store import lock
+
+    released = lock._release
+
+    def closed_already(stream, path):
+        os.close(stream.fileno())
+        released(stream, path)
+
+    monkeypatch.setattr(lock, "_release", closed_already)
+    arguments = {"orcaflex": "simulated", "progress": False, "output_dir": tmp_path / "out"}
+    assert len(orcabatch.run_batch(sims, postprocess=largest_tension, **arguments).values) == len(sims)
+    assert not (tmp_path / "out" / ".orcabatch.lock").exists()

@@ -201,6 +201,7 @@ def test_installed_digitalmodels_own_engine_runs_in_parallel(
     """`digitalmodel.engine` goes its own way and finds orcabatch at the end of it."""
     from digitalmodel.engine import engine
 
+    orcabatch.digitalmodel.install()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["digitalmodel"])
     (tmp_path / "results").mkdir()

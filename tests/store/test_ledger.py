@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import sqlite3
@@ -723,3 +724,33 @@ def test_a_description_counts_and_changes_nothing(tmp_path):
     assert (said.exists, said.results, said.files, said.version) == (True, 60, 60, schema.VERSION)
     assert (said.problem, said.damaged) == ("", None)
     assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def failing_with(code):
+    """An error of SQLite's with this code."""
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_INTERRUPT])
+def test_an_error_that_says_nothing_against_the_file_leaves_it_where_it_is(opened, monkeypatch, tmp_path, code):
+    """Descriptors that a function closed, say: what earlier runs left is there for the next."""
+    book = opened()
+    book.put(entry(1))
+    book.commit()
+    monkeypatch.setattr(book, "_one", lambda *_: (_ for _ in ()).throw(failing_with(code)))
+    assert book.get((2).to_bytes(16, "big")) is None
+    monkeypatch.undo()
+    assert not (tmp_path / "ledger.db.damaged").exists()
+    assert opened().get((1).to_bytes(16, "big")) == b"result 1"
+
+
+def test_a_time_that_nobody_measured_costs_no_result(opened):
+    """A clock that gives no number: the file has no history, its result is kept, and the ledger is whole."""
+    book = opened()
+    book.put(entry(1))
+    book.add_history(FileHistory("a.sim", "summary", 10, math.nan, 1.0))
+    book.commit()
+    assert opened().get((1).to_bytes(16, "big")) == b"result 1"
+    assert opened().past("a.sim", ["summary"]) is None

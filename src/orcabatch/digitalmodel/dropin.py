@@ -11,9 +11,9 @@ which it visits the files. Covers both ways in, and being loud about failed file
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import logging
+import sys
 import warnings
 from collections.abc import Mapping, MutableMapping
 from types import FrameType
@@ -107,6 +107,7 @@ def install() -> None:
         OrcaFlexUnavailable: OrcFxAPI cannot be used.
     """
     theirs = _found({}).opp.OrcaFlexPostProcess
+    _explain_engine()
     original = theirs.post_process
     if getattr(original, "_by_orcabatch", False):
         return
@@ -121,7 +122,6 @@ def install() -> None:
 
     post_process._by_orcabatch = True  # type: ignore[attr-defined]
     theirs.post_process = post_process
-    _explain_engine()
 
 
 def uninstall() -> None:
@@ -135,15 +135,15 @@ def uninstall() -> None:
 def _explain_engine(*, undo: bool = False) -> None:
     """Have `digitalmodel.engine` say what to do where it cannot start: the published package has no base configuration.
 
-    Its error stays as it is, and gets a note.
+    Its error stays as it is, and gets a note. Only where the engine is imported: importing what it does puts other
+    streams in the place of the process's own.
     """
-    try:
-        manager = importlib.import_module("assetutilities.common.ApplicationManager").ConfigureApplicationInputs
-        original = manager.unify_application_and_default_and_custom_yamls
-    except (ImportError, AttributeError):
-        return  # a digitalmodel that starts in another way
+    manager = getattr(sys.modules.get(_MANAGER), "ConfigureApplicationInputs", None)
+    original = getattr(manager, "unify_application_and_default_and_custom_yamls", None)
+    if manager is None or original is None or hasattr(original, "__wrapped__") is not undo:
+        return  # a digitalmodel that starts in another way, or one that is explained already
     if undo:
-        manager.unify_application_and_default_and_custom_yamls = getattr(original, "__wrapped__", original)
+        manager.unify_application_and_default_and_custom_yamls = original.__wrapped__
         return
 
     @functools.wraps(original)
@@ -229,6 +229,7 @@ def _check_licence(installation: Installation) -> None:
         raise OrcaFlexUnavailable(_NO_LICENCE)
 
 
+_MANAGER = "assetutilities.common.ApplicationManager"
 NO_BASE = (
     "orcabatch: this digitalmodel has no base configuration inside, so its engine cannot start. Use "
     '`orcabatch.run_batch("file.yml")`, or the command `orcabatch run file.yml`, which bring the defaults; or a clone '

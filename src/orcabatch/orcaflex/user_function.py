@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -104,7 +108,8 @@ class FunctionPostProcess:
         if self.as_here is not None and (differing := self.as_here.differing()):
             context.note(ANOTHER_FUNCTION, differing)
         before = stands(context.file)
-        value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
+        with _children_end_here():
+            value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
         self._refuse_what_is_gone(value, context.session_kind, context.file)
         changed = before != stands(context.file)
         if changed:
@@ -149,6 +154,35 @@ class FunctionPostProcess:
 
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@contextmanager
+def _children_end_here() -> Iterator[None]:
+    """A process that the function forked ends with the function, as `sys.exit` in it would have it end a plain loop's.
+
+    It has a copy of the whole run: left alone it would go on with the batch beside its parent, in the same folder.
+    """
+    here, code = os.getpid(), 0
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() == here:
+            raise
+        code = _exit_code(error)
+    finally:
+        if os.getpid() != here:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(Exception):
+                    stream.flush()
+            os._exit(code)
+
+
+def _exit_code(error: BaseException) -> int:
+    """What Python would have ended with."""
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        return error.code or 0
+    traceback.print_exception(error)
+    return 1
 
 
 def repeatable(function: F) -> F:

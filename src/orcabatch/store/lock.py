@@ -108,7 +108,9 @@ def _release(stream: IO[bytes], path: Path) -> None:
         stream.close()
     with suppress(OSError):
         path.unlink(missing_ok=True)
-    stream.close()
+    # Somebody's function may have closed it already: the results that it guarded are written.
+    with suppress(OSError):
+        stream.close()
 
 
 def _still_there(stream: IO[bytes], path: Path) -> bool:

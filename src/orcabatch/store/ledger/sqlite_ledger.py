@@ -13,6 +13,7 @@ row that is larger than any that is written, or unpacks to more, answers nothing
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -61,10 +62,9 @@ RETRY_S = 0.02
 """Between two tries to open a file whose log another run is making just now, which takes moments."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_UNUSABLE = {
-    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_AUTH,
-}  # fmt: skip
+_ROW = {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
+"""The last is what a file of other tables answers. What is in none of these sets says nothing against the file."""
 _SHORT_READ = 522
 """Of the family of input errors, but what it says is that the file ends too early: it is damaged."""
 _OLDEST = "SELECT rowid, length(payload) FROM entries WHERE kind NOT IN ('learned', 'hints') ORDER BY rowid"
@@ -198,9 +198,10 @@ class SqliteLedger:
         return True
 
     def add_history(self, run: FileHistory) -> None:
-        """Add a run to the history with the next commit."""
-        with self._guard:
-            self._runs.append(run)
+        """Add a run to the history with the next commit; one that nobody can have measured is left out."""
+        if math.isfinite(run.seconds):
+            with self._guard:
+                self._runs.append(run)
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Do not answer these keys again."""
@@ -488,6 +489,6 @@ def _trouble(error: BaseException) -> _Trouble:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if code & 0xFF in _BUSY:
         return _Trouble.BUSY
-    if code & 0xFF == sqlite3.SQLITE_TOOBIG:
+    if code & 0xFF in _ROW:
         return _Trouble.ROW
-    return _Trouble.UNUSABLE if code & 0xFF in _UNUSABLE and code != _SHORT_READ else _Trouble.DAMAGED
+    return _Trouble.DAMAGED if code & 0xFF in _DAMAGED or code == _SHORT_READ else _Trouble.UNUSABLE
