@@ -151,7 +151,7 @@ def test_the_demo_compares_with_digitalmodel(orcabatch, tmp_path):
     said = orcabatch("demo", "--quick", "--folder", tmp_path / "demo")
     assert said.code == 0, said.err
     assert said.out.count("equal byte for byte") == 2
-    assert "What held it back" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "The run: what took the time" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     yaml_file = tmp_path / "demo" / "dm_fsts.yml"
     assert f"orcabatch run {yaml_file.name}" in said.out
     assert orcabatch("plan", yaml_file).code == 0

@@ -47,10 +47,10 @@ def test_letters_that_the_locale_lacks_are_said(batch):
 def test_a_report_that_cannot_be_made_costs_only_itself(batch, orcabatch, monkeypatch):
     """The results are there, and the exit code says that something is missing."""
 
-    def fails(_):
+    def fails(*_):
         raise ValueError("no such chart")
 
-    monkeypatch.setattr(run, "render_report", fails)
+    monkeypatch.setattr(run.report, "write_report", fails)
     said = orcabatch("run", "b.yml", "--report", batch.folder / "r.html")
     assert (said.code, "no such chart" in said.err, "3 of 3 files done" in said.out) == (1, True, True), said
     assert not (batch.folder / "r.html").exists()
