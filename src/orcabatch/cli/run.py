@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def _report(target: Path | None, result: BatchResult | None) -> bool:
         write_report(target, result.metrics)
     except Exception as error:  # noqa: BLE001 - the results are there, and what is shown of them costs only itself
         said = f"{type(error).__name__}: {error}"
+        with suppress(OSError):
+            target.unlink(missing_ok=True)  # what stands there says that the run goes on
         print(f"orcabatch run: the report is not written: {said}. The results are not concerned.", file=sys.stderr)
         return False
     return True
