@@ -86,5 +86,5 @@ def test_what_holds_no_numbers_or_no_results_says_so(monkeypatch):
     with pytest.raises(SourceError, match="No file has results"):
         result().to_xarray()
     monkeypatch.setitem(sys.modules, "xarray", None)
-    with pytest.raises(ImportError, match=r"orcabatch\[xarray\]"):
+    with pytest.raises(ImportError, match="pip install xarray"):
         result(outcome("a", 1.0)).to_xarray()
