@@ -6,12 +6,13 @@ Run by path (`python -P lock_side.py question.json`): answers a JSON line for ea
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 CALLS = 20
 ROUNDS = 40
@@ -85,7 +86,7 @@ def _measured(dll: Any, question: dict[str, Any], row: dict[str, Any]) -> dict[s
         "monitor": sum(taken) / len(taken),
         "engine": sum(seen) / max(1, len(seen)),
         "verdict": result.metrics["bottleneck"]["verdict"],
-        "load": os.getloadavg()[0],
+        "load": psutil.getloadavg()[0],
     }
 
 

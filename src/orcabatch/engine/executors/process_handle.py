@@ -27,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.spawn import get_executable
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from orcabatch.console import exit_code_text
 from orcabatch.engine.executor import Complaint, Finished, Written
@@ -128,7 +129,7 @@ class ProcessHandle:
         self._post = post
         self._outbox: SimpleQueue[transport.Word | None] = SimpleQueue()
         self._saying = threading.Lock()
-        self._poll: select.poll | None = None
+        self._poll: Any = None  # a `select.poll`, which Windows has not
         self._unsent = 1  # the setup
         command = [get_executable(), "-P", "-c", BOOTSTRAP]
         self.process = subprocess.Popen(
