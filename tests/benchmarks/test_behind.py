@@ -9,7 +9,7 @@ import pytest
 from benchmarks import behind
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_folder_is_measured_on_and_off(tmp_path: Path) -> None:
     """One row for each, with both times and their ratio."""
     found = behind.suite(tmp_path, rounds=1, quick=True)

@@ -12,6 +12,8 @@ from faults.campaign.driver import Stage
 from faults.campaign.faults import draw
 
 RUNS = 500
+ALSO_LONG = {"raises", "hangs", "cut-input", "full-folder", "forks-and-keeps-pipes"}
+"""Kinds that other tests of the gate meet on every executor."""
 SHARE = [
     (1, "kill-tree", "threads", "function"),
     (2, "kill-tree", "serial", "call"),
@@ -43,7 +45,10 @@ def found(stage, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "kind", "executor", "work"), SHARE)
+@pytest.mark.parametrize(
+    ("seed", "kind", "executor", "work"),
+    [pytest.param(*case, marks=pytest.mark.long if case[1] in ALSO_LONG else ()) for case in SHARE],
+)
 def test_a_run_that_meets_faults_ends_and_tells_the_truth(stage, seed, kind, executor, work):
     """Nothing hangs, is lost, done twice, cut off, left behind or told otherwise; the next run ends as a plain loop."""
     assert found(stage, draw(seed, kind=kind, executor=executor, work=work)) == []
