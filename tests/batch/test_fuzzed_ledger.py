@@ -88,7 +88,7 @@ def storable(content):
 
 
 @pytest.mark.parametrize("kind", ["function", "digitalmodel"])
-@drawn(25, 1500)
+@drawn(12, 1500)
 @given(data=st.data())
 def test_a_row_of_any_content(batches, kind, data):
     """Values, outputs, warnings of any kind, bytes that are none."""

@@ -148,7 +148,7 @@ def written(tmp_path_factory):
     return target.read_bytes()
 
 
-@drawn(100, 5000)
+@drawn(50, 5000)
 @given(data=st.data())
 def test_a_file_of_any_bytes(written, tmp_path_factory, data):
     """Values that are whole, up to the first that is not; or it is said to be none."""

@@ -63,7 +63,7 @@ def metrics(place):
     return json.loads((place / "results" / "performance_metrics.json").read_text("utf-8"))
 
 
-@drawn(60, 3000)
+@drawn(30, 3000)
 @given(content=changed(configuration(), STRANGE | st.dates() | st.sampled_from(["*", "a", "Line01", [], {}])))
 @example(content=configuration(meta={"basename": []}))
 @example(content=configuration(linked_statistics_settings="later"))
@@ -73,7 +73,7 @@ def test_a_yaml_of_any_content(place, content):
     assert command("plan", "f.yml")[0] in {0, 1, 2}
 
 
-@drawn(60, 3000)
+@drawn(30, 3000)
 @given(content=torn(yaml.safe_dump(configuration(), sort_keys=False).encode()))
 def test_a_yaml_of_any_text(place, content):
     """Cut off, doubled, with bytes that are no text."""
@@ -111,7 +111,7 @@ def test_a_yaml_that_unfolds_without_end_is_refused(place, kind):
         assert (code, "not a list or section" in said) == (2, True), said
 
 
-@drawn(60, 3000)
+@drawn(30, 3000)
 @given(data=st.data())
 def test_metrics_of_any_content(place, metrics, data):
     """A report of it is made, or it is said to be none; the proof's reader says so too."""
@@ -125,7 +125,7 @@ def test_metrics_of_any_content(place, metrics, data):
         read_proof_input(folder)
 
 
-@drawn(40, 2000)
+@drawn(20, 2000)
 @given(data=st.data())
 def test_metrics_of_any_text(place, metrics, data):
     """Cut off, or with other bytes."""
@@ -136,7 +136,7 @@ def test_metrics_of_any_text(place, metrics, data):
         read_proof_input(place / "m.json")
 
 
-@drawn(40, 2000)
+@drawn(20, 2000)
 @given(data=st.data())
 def test_a_sim_of_any_bytes(place, data):
     """It fails, or has results; the others have theirs."""
@@ -201,7 +201,7 @@ WORDS = st.sampled_from(
 )
 
 
-@drawn(60, 3000)
+@drawn(30, 3000)
 @given(
     name=st.sampled_from(["plan", "plan", "report", "verify"]),
     words=st.lists(WORDS | st.text(max_size=12).filter(lambda text: "\x00" not in text), max_size=5),
