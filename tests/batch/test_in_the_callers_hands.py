@@ -23,6 +23,7 @@ from orcabatch.batch.temporary import temporary_files_in
 from orcabatch.errors import BatchError, BatchInterrupted
 
 HANG_UP = needs("SIGHUP")
+FORKING = needs("fork")
 FORKS = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs processes that fork")
 
 
@@ -296,7 +297,7 @@ def forking_and_returning(model):
     return 7 if child == 0 else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@FORKING
 @pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
 def test_a_process_that_a_function_forked_ends_with_the_function(orcaflex, sims, executor):
     """It does not go on with the batch beside its parent; its exit code is its own."""

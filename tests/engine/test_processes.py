@@ -246,6 +246,7 @@ def test_busy_workers_are_waited_for_in_pieces(monkeypatch: pytest.MonkeyPatch) 
     assert process.asked == thread.asked == [0.2, 0.2, 0.2]
 
 
+@needs("process groups")
 def test_a_process_that_is_ending_already_may_be_killed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows denies that while it hangs in a driver: the run goes on, and the file fails for its time."""
     killed = subprocess.Popen.kill
