@@ -160,8 +160,8 @@ class ResultCache:
             for caveat in batch.caveats if self._may(batch) else ():
                 self.warn(caveat)
             self._exchange_hints(batch)
-        if not self.fresh and self.ledger.remembers:
-            open_batches = [batch for batch in self.batches if not batch.known]
+        open_batches = [batch for batch in self.batches if not batch.known]
+        if open_batches and not self.fresh and self.ledger.remembers:
             self._read_fingerprints(self._met(open_batches))
             for batch in open_batches:
                 self._look_at(batch, why=why)

@@ -24,7 +24,7 @@ from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SettingsError, SourceError
 from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status
-from orcabatch.store.atomic import check_writable
+from orcabatch.store.atomic import check_writable, remove
 from orcabatch.text import duration, plural
 
 _WHAT = {
@@ -76,8 +76,8 @@ def _report(target: Path | None, result: BatchResult | None) -> bool:
         write_report(target, result.metrics)
     except Exception as error:  # noqa: BLE001 - the results are there, and what is shown of them costs only itself
         said = f"{type(error).__name__}: {error}"
-        with suppress(OSError):
-            target.unlink(missing_ok=True)  # what stands there says that the run goes on
+        with suppress(OutputError):
+            remove(target)  # what stands there says that the run goes on
         print(f"orcabatch run: the report is not written: {said}. The results are not concerned.", file=sys.stderr)
         return False
     return True

@@ -27,7 +27,7 @@ def jsonable(value: Any, non_finite: list[str] | None = None, where: str = "") -
     """
     if type(value) in _PLAIN:  # nearly all: a batch's metrics are some 160 values per file
         return value
-    if value is None or (isinstance(value, (bool, str, int)) and not isinstance(value, Enum)):
+    if isinstance(value, (str, int)) and not isinstance(value, Enum):
         return value
     if isinstance(value, float):
         return _finite(float(value), non_finite, where)
