@@ -21,10 +21,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items):
-    """What takes minutes runs on demand."""
+    """What takes minutes runs on demand, and may take them."""
     for item in items:
-        if item.get_closest_marker("long") and "ORCABATCH_LONG" not in os.environ:
+        if not item.get_closest_marker("long"):
+            continue
+        if "ORCABATCH_LONG" not in os.environ:
             item.add_marker(pytest.mark.skip(reason="takes minutes: set ORCABATCH_LONG to run it"))
+        elif not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from capabilities import needs
 from orcabatch import simulated
 from orcabatch.simulated import Costs, SimSpec
 from orcabatch.simulated.calibration import own_cost_s
+from orcabatch.simulated.shared import Shared
 
 Failure = Callable[..., int]
 
@@ -240,3 +241,34 @@ def test_calibration_leaves_no_trace(orcfxapi: ModuleType) -> None:
     assert all(0 < seconds < 1e-4 for seconds in costs.values())
     counters = simulated.counters()
     assert (counters.total_calls, counters.models_created) == (0, 0)
+
+
+@pytest.mark.parametrize("method", ["take_seat", "usage", "give_seat"])
+def test_a_model_may_be_collected_at_any_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """The garbage collector ends models on whichever line it runs; a seat that comes back there waits for no lock."""
+    shared = Shared(tmp_path)
+    shared.take_seat(Costs())
+    shared.take_seat(Costs())
+    own_entry, collected = Shared._own_entry, []
+
+    def own_entry_and_collection(self: Shared) -> int:
+        if not collected:
+            collected.append(True)
+            self.give_seat()
+        return own_entry(self)
+
+    def living_and_collection(self: Shared) -> dict[int, int]:
+        self._own_entry()
+        return living(self)
+
+    living = Shared._living
+    monkeypatch.setattr(Shared, "_own_entry", own_entry_and_collection)
+    monkeypatch.setattr(Shared, "_living", living_and_collection)
+    arguments = {"take_seat": (Costs(),), "usage": ("model",), "give_seat": ()}
+    thread = threading.Thread(target=getattr(shared, method), args=arguments[method], daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert collected
+    monkeypatch.undo()
+    assert shared.usage("model")[0] == {"take_seat": 2, "usage": 1, "give_seat": 0}[method]

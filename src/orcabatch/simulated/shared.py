@@ -6,6 +6,7 @@ its live models at the next look. Times are `time.monotonic()`, which counts ali
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import mmap
 import os
@@ -96,6 +97,7 @@ class Shared:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._thread_lock = threading.Lock()
+        self._given: collections.deque[None] = collections.deque()
         self._stream = (folder / "shared.lock").open("a+b")
         self._pid, self._birth = os.getpid(), _born(os.getpid())
         with (folder / "shared.table").open("a+b") as table, self._held():
@@ -113,9 +115,30 @@ class Shared:
         with self._thread_lock:
             _lock(self._stream)
             try:
+                self._count_given()
                 yield
             finally:
                 _unlock(self._stream)
+        if self._given:
+            self._settle()
+
+    def _settle(self) -> None:
+        while self._given and self._thread_lock.acquire(blocking=False):
+            try:
+                _lock(self._stream)
+                try:
+                    self._count_given()
+                finally:
+                    _unlock(self._stream)
+            finally:
+                self._thread_lock.release()
+
+    def _count_given(self) -> None:
+        if self._given:
+            at = self._own_entry()
+            while self._given:
+                self._given.popleft()
+                self._words[at + 2] = max(self._words[at + 2] - 1, 0)
 
     def _entries(self) -> Iterator[int]:
         return iter(range(_HEAD, len(self._words), _ENTRY))
@@ -164,10 +187,13 @@ class Shared:
             words[_PEAK_SEATS] = max(words[_PEAK_SEATS], seats)
 
     def give_seat(self) -> None:
-        """Count one live model of this process less."""
-        with self._held():
-            at = self._own_entry()
-            self._words[at + 2] = max(self._words[at + 2] - 1, 0)
+        """Count one live model of this process less.
+
+        The garbage collector ends models at any line, those above among them: it never waits for a lock that its own
+        thread may hold. Whoever holds it counts what was given meanwhile.
+        """
+        self._given.append(None)
+        self._settle()
 
     def usage(self, scope: str) -> tuple[int, int, int, int]:
         """Live models, their peak, seats in use, their peak."""
