@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from orcabatch.batch.iteration import Iteration, Outcomes
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.result import BatchResult, failure_text
 from orcabatch.batch.run import Run, plan_of
@@ -66,7 +68,9 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
         orcaflex: `simulated` uses the simulated OrcaFlex; None: what the YAML says, else the real one.
         output_dir: where results go; None: where the YAML says. Without it, a plain function leaves no files.
         progress: None: automatic; False: silent; a callable gets every progress event.
-        on_outcome: called in this thread with every outcome as its file finishes.
+        on_outcome: called in this thread with every outcome as its file finishes. What it raises ends the batch as it
+            ends a loop: files that are being worked on are finished and written, then you get the exception, whose
+            `batch_result` is the result so far.
         on_failure: `raise` turns failed files into an exception once the others are written; None: what the YAML
             says, else `continue`.
         fresh: do not use results of earlier runs.
@@ -140,9 +144,14 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     """
     run = Run.of(request, progress, None if save is None else table_file(save, request))
     run.report, run.in_terminal = report, in_terminal
-    for outcome in run.outcomes():
-        if on_outcome is not None:
-            on_outcome(outcome)
+    with closing(run.outcomes()) as outcomes:
+        for outcome in outcomes:
+            if on_outcome is not None:
+                try:
+                    on_outcome(outcome)
+                except Exception as error:
+                    run.left_by(error, outcomes)
+                    raise
     if run.interrupted is not None:
         raise BatchInterrupted(str(run.interrupted), run.interrupted.signum, run.result())
     result = run.result()
@@ -160,9 +169,9 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
 def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Iterator[FileOutcome]:
     """The same as `run_batch`, handing on each outcome as its file finishes.
 
-    Closing the iterator (leaving the loop) drains: files that are being worked on are finished and written, nothing new
-    is started. A file that is done again comes again, with a higher `attempt`. The batch advances while the loop asks
-    for the next outcome.
+    Closing the iterator (leaving the loop, or the end of a script that still has it) drains: files that are being
+    worked on are finished and written, nothing new is started. A file that is done again comes again, with a higher
+    `attempt`. The batch advances while the loop asks for the next outcome.
 
     Args:
         source: as for `run_batch`.
@@ -173,6 +182,10 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
     Raises:
         as `run_batch`; `on_failure: raise` raises after the last outcome.
     """
+    return Iteration(_outcomes_of(source, progress, arguments))
+
+
+def _outcomes_of(source: Any, progress: Any, arguments: dict[str, Any]) -> Outcomes:
     request = read_request(source, Options(**arguments))
     run = Run.of(request, progress)
     yield from run.outcomes()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -165,6 +165,7 @@ class Run:
     _complete: bool = False
     _stop: StopSignal = field(default_factory=StopSignal)
     _unsaid: list[str] | None = None
+    _left_by: str = ""
     _values_files: dict[str, ValuesFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -184,7 +185,7 @@ class Run:
             run._warn(text)
         return run
 
-    def outcomes(self) -> Iterator[FileOutcome]:
+    def outcomes(self) -> Generator[FileOutcome, None, None]:
         """Outcomes as files finish. When it ends, is closed or is interrupted, everything finished is written.
 
         Raises:
@@ -244,6 +245,9 @@ class Run:
                 running.close()
             self._take_drained(job)
             self.monitor.stop()
+            if self._left_by and not self._stop.signum:
+                self.monitor.state.interrupted = False  # nobody asked for it: something failed
+                self._warn(self._left_by)
             self._conclude()
         finally:
             # A display draws over what is printed beside it: first its last word, then ours.
@@ -251,6 +255,19 @@ class Run:
             unsaid, self._unsaid = self._unsaid or (), None
             for text in unsaid:
                 _log.warning("%s", spelled(text))
+
+    def left_by(self, error: Exception, outcomes: Generator[FileOutcome, None, None]) -> None:
+        """The caller's own code raised between two outcomes: end as a run that failed, and hand over what there is."""
+        self._left_by = f"the batch ended early, since what is called with its outcomes raised {words_of(error)}"
+        try:
+            outcomes.close()
+        except BatchError as lost:
+            error.add_note(str(lost))
+        table = next(iter(self._outputs.get("", ())), None)
+        place = where_it_is(self.request.batches, table, self.in_terminal).replace("`result`", "`batch_result`")
+        error.add_note(f"{self._left_by}; {place}")
+        with suppress(Exception):  # of a class that takes no attributes
+            error.batch_result = self.result()  # type: ignore[attr-defined]
 
     def _taken(self, running: Iterator[FileOutcome], job: BatchJob) -> Iterator[FileOutcome]:
         for outcome in running:
