@@ -34,6 +34,35 @@ def leaves():
     raise SystemExit(4)
 
 
+def sets_up_one_process(folder):
+    """A set-up that works in the first process, and fails in the next once somebody has had a result."""
+    try:
+        (Path(folder) / "first").mkdir()
+    except FileExistsError:
+        waits_for(Path(folder) / "heard")
+        raise LookupError("no further seat of the unit service") from None
+    SET_UP.append(folder)
+
+
+def waits_after_the_first(model):
+    """One file has a result, the next of this process is in work until the process is ended."""
+    folder = Path(SET_UP[0])
+    try:
+        (folder / "computed").mkdir()
+    except FileExistsError:
+        waits_for(folder / "never")
+    return model.latestFileName
+
+
+def waits_for(path):
+    """A minute at most."""
+    for _ in range(6000):
+        if path.exists():
+            return
+        threading.Event().wait(0.01)
+    raise TimeoutError(path)
+
+
 def what_was_set_up(model):
     """In which process, and what its set-up had left there."""
     return os.getpid(), list(SET_UP)

@@ -23,7 +23,7 @@ from orcabatch.batch import for_engine
 from orcabatch.batch import run as running
 from orcabatch.batch.result import warnings_text
 from orcabatch.engine.executors import auto_decision
-from orcabatch.errors import SettingsError
+from orcabatch.errors import BatchError, SettingsError
 from orcabatch.orcaflex.work import OrcaFlexWorker
 
 pytestmark = pytest.mark.usefixtures("dask_ends")
@@ -174,6 +174,41 @@ def test_an_initializer_that_fails_ends_the_run_before_the_first_file(orcaflex, 
     assert said in str(caught.value)
     assert "world_functions.py, line" in str(caught.value)
     assert not orcaflex.counters.loads_by_file
+
+
+def test_an_initializer_that_fails_in_a_later_process_leaves_what_was_computed(sims, tmp_path):
+    """The error says what failed and hands over one outcome a file; the account agrees."""
+    folder = tmp_path / "signs"
+    folder.mkdir()
+    with pytest.raises(BatchError, match="sets_up_one_process raised LookupError: no further seat") as broken:
+        run(
+            sims, world.waits_after_the_first, "processes", initializer=world.sets_up_one_process, initargs=(folder,),
+            output_dir=tmp_path / "out", on_outcome=lambda outcome: (folder / "heard").touch(),
+        )  # fmt: skip
+    result = broken.value.result
+    assert "the next run does all files again" in str(broken.value)
+    assert Counter(outcome.status.value for outcome in result.outcomes) == {"ok": 1, "cancelled": len(sims) - 1}
+    assert result.metrics["state"] == "failed"
+    assert len(result.metrics["files"]) == len(sims)
+
+
+def test_what_breaks_the_engine_itself_brings_what_was_computed(orcaflex, sims, monkeypatch):
+    """The exception stays what it is, and has the result so far."""
+    from orcabatch.batch.job import BatchJob
+
+    told = BatchJob.finished
+
+    def finished(self, outcomes):
+        if len(self.ended) == 2:
+            raise ZeroDivisionError("in the engine")
+        return told(self, outcomes)
+
+    monkeypatch.setattr(BatchJob, "finished", finished)
+    with pytest.raises(ZeroDivisionError, match="in the engine") as broken:
+        run(sims, world.what_was_set_up, "serial")
+    result = broken.value.batch_result
+    assert Counter(outcome.status.value for outcome in result.outcomes) == {"ok": 2, "cancelled": len(sims) - 2}
+    assert result.metrics["state"] == "failed"
 
 
 def test_an_initializer_travels_as_the_function_does(orcaflex, sims):

@@ -22,6 +22,7 @@ TORN = (
     "interrupted while what stands for all files was being written: common outputs of {} are missing, or those of an "
     "earlier run; run the batch again"
 )
+BROKEN_OFF = "the run broke off before this file was finished"
 HANDED_OVER = "what was computed is in the error's `result`"
 NOT_SAVED = "what the function returned is not saved: that takes --save FILE"
 

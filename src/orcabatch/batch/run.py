@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, account_so_far, in_own_order, write_account
 from orcabatch.batch.careful import careful
-from orcabatch.batch.ending import CONCLUDED, CONCLUDING, TORN, done_again, outputs_lost, where_it_is
+from orcabatch.batch.ending import BROKEN_OFF, CONCLUDED, CONCLUDING, TORN, done_again, outputs_lost, where_it_is
 from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
 from orcabatch.batch.history import Nearest, Ran, by_hand, keep, recall
 from orcabatch.batch.job import BatchJob
@@ -31,6 +31,7 @@ from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import ordinarily, words_of
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.lock import METER
+from orcabatch.engine.task_state import cancelled
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, OrcaFlexUnavailable, SettingsError
 from orcabatch.host import HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
@@ -190,6 +191,7 @@ class Run:
 
         Raises:
             BatchLocked: another batch writes to one of the result folders.
+            BatchError: something broke the run off when files had ended already; they are in its `result`.
         """
         with ExitStack() as held:
             for folder, names in _folders(self.request).items():
@@ -200,7 +202,17 @@ class Run:
                 if batch.values_file is not None:
                     self._values_files[batch.name] = held.enter_context(ValuesFile(batch.values_file, self._warn))
                     self._outputs[batch.name] = (batch.values_file,)
-            yield from self._run()
+            try:
+                yield from self._run()
+            except BatchError:
+                raise
+            except OrcabatchError as error:
+                if not self._outcomes:
+                    raise
+                raise BatchError(f"{error}; {self._where_it_is()}; {self._done_again()}", self.result()) from error
+            except Exception as error:
+                self._hand_over(error, f"the batch broke off: {words_of(error)}")
+                raise
 
     def _run(self) -> Iterator[FileOutcome]:
         temporary = self._temporary()
@@ -244,6 +256,7 @@ class Run:
             if isinstance(running, Generator):
                 running.close()
             self._take_drained(job)
+            self._take_unended(job)
             self.monitor.stop()
             if self._left_by and not self._stop.signum:
                 self.monitor.state.interrupted = False  # nobody asked for it: something failed
@@ -263,11 +276,21 @@ class Run:
             outcomes.close()
         except BatchError as lost:
             error.add_note(str(lost))
-        table = next(iter(self._outputs.get("", ())), None)
-        place = where_it_is(self.request.batches, table, self.in_terminal).replace("`result`", "`batch_result`")
-        error.add_note(f"{self._left_by}; {place}")
+        self._hand_over(error, self._left_by)
+
+    def _hand_over(self, error: Exception, said: str) -> None:
+        """Have an exception that is not ours, and stays what it is, bring what there is."""
+        error.add_note(f"{said}; {self._where_it_is().replace('`result`', '`batch_result`')}")
         with suppress(Exception):  # of a class that takes no attributes
             error.batch_result = self.result()  # type: ignore[attr-defined]
+
+    def _where_it_is(self) -> str:
+        return where_it_is(self.request.batches, next(iter(self._outputs.get("", ())), None), self.in_terminal)
+
+    def _done_again(self) -> str:
+        batches, outcomes = self.request.batches, last_attempts(self._outcomes)
+        anew = [batch for batch in batches if not self.cache.keeps(batch, self._own(batch, outcomes))]
+        return done_again(anew, len(batches), self.request.fresh)
 
     def _taken(self, running: Iterator[FileOutcome], job: BatchJob) -> Iterator[FileOutcome]:
         for outcome in running:
@@ -283,6 +306,15 @@ class Run:
             if (outcome.index, outcome.batch, outcome.attempt) not in handed:
                 self._outcomes.append(outcome)
                 self.monitor.add_outcome(outcome)
+
+    def _take_unended(self, job: BatchJob) -> None:
+        """Where the engine broke off, the files that nobody spoke of; the others are as much as a whole run's."""
+        ended = {(outcome.index, outcome.batch) for outcome in self._outcomes}
+        for task in tasks_of(self.plan) if ended else ():
+            for outcome in cancelled(task, BROKEN_OFF, self.monitor.wall_s):
+                if (outcome.index, outcome.batch) not in ended:
+                    self._outcomes.append(job.kept(outcome))
+                    self.monitor.add_outcome(outcome)
 
     @property
     def named_failures(self) -> bool:
@@ -396,7 +428,7 @@ class Run:
             try:
                 lost = self._conclude_batches(outcomes)
                 unsaved = self._save_table()
-                self._say_what_stays(outcomes, unsaved)
+                self._say_what_stays(unsaved)
             except KeyboardInterrupt:
                 self._torn()
             if self._stop.level > stopped and self.interrupted is None:
@@ -434,16 +466,13 @@ class Run:
     def _own(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
         return in_own_order(batch, self.request, outcomes)
 
-    def _say_what_stays(self, outcomes: Sequence[FileOutcome], unsaved: str) -> None:
+    def _say_what_stays(self, unsaved: str) -> None:
         """Where the run was interrupted, have the error say where its results are, and what the next run does again."""
         if self.interrupted is None:
             return
-        batches = self.request.batches
-        anew = [batch for batch in batches if not self.cache.keeps(batch, self._own(batch, outcomes))]
-        table = next(iter(self._outputs.get("", ())), None)
-        place = unsaved.rstrip(".") or where_it_is(batches, table, self.in_terminal)
-        again = done_again(anew, len(batches), self.request.fresh)
-        self.interrupted = BatchInterrupted(f"{self.interrupted}; {place}; {again}", self.interrupted.signum)
+        place = unsaved.rstrip(".") or self._where_it_is()
+        said = f"{self.interrupted}; {place}; {self._done_again()}"
+        self.interrupted = BatchInterrupted(said, self.interrupted.signum)
 
     def _torn(self) -> None:
         """Ctrl-C left the writing of what stands for all files."""
