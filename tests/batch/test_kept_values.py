@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import orcabatch
 from batch_functions import largest_tension
+from capabilities import needs
 from fuzzing import drawn, torn
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.outcome import FileOutcome, Status
@@ -25,6 +26,7 @@ KILLED = """
 import os, signal, sys
 import orcabatch
 from batch_functions import largest_tension
+from capabilities import needs
 ended = []
 def heard(outcome):
     ended.append(outcome)
@@ -173,3 +175,25 @@ def test_failed_files_are_said_once(orcaflex, sims, caplog, capsys, progress, li
         orcabatch.run_batch(sims, postprocess=failing, orcaflex="simulated", progress=progress)
     assert len([record for record in caplog.records if "no such heading" in record.message]) == lines
     assert capsys.readouterr().err.count("no such heading") == (0 if lines else len(sims))
+
+
+@needs("folders that are removed while somebody works in them")
+def test_values_that_somebody_removed_are_no_output(orcaflex, sims, tmp_path):
+    """Neither the result nor the metrics name a file that is not there, and it is said."""
+    file = tmp_path / "out" / "largest_tension_values.bin"
+    result = run(sims, tmp_path, on_outcome=lambda outcome: file.unlink(missing_ok=True))
+    assert file not in result.outputs
+    assert all(path.exists() for path in result.outputs)
+    assert not any("values.bin" in str(path) for path in result.metrics["outputs"])
+    assert any("values.bin is not there" in warning for warning in result.warnings)
+
+
+def test_values_that_cannot_be_kept_are_no_output(orcaflex, sims, tmp_path):
+    """Where the file cannot even be made."""
+    file = tmp_path / "out" / "largest_tension_values.bin"
+    (file.with_name(file.name + EARLIER) / "taken").mkdir(parents=True)
+    file.mkdir()
+    result = run(sims, tmp_path)
+    assert len(result.values) == len(sims)
+    assert file not in result.outputs
+    assert any("cannot be written" in warning for warning in result.warnings)

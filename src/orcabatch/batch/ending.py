@@ -38,7 +38,7 @@ def where_it_is(batches: Sequence[Batch], table: Path | None, in_terminal: bool)
     if table is not None:
         return f"the finished rows are in {table}"
     places = [batch.values_file if batch.values_are_rows else batch.result_folder for batch in batches]
-    if None in places:
+    if any(place is None or not place.exists() for place in places):
         return NOT_SAVED if in_terminal else HANDED_OVER
     return f"what was finished is written: {shortened_list([str(place) for place in dict.fromkeys(places)])}"
 

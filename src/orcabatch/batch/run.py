@@ -520,12 +520,21 @@ class Run:
             self._aside("what stands for all files", lambda: self.cache.conclude(batch, outcomes, conclusion.outputs))
 
     def _account(self) -> None:
+        self._drop_what_vanished()
         said = Said(tuple(self.warnings), tuple(self.notices), self._outputs, self._values_in)
         account = write_account(self.request, self.plan, self.monitor, said, self._orcaflex)
         self._metrics, written, complaints = account
         self._accounts += written
         for complaint in complaints:
             self._warn(complaint)
+
+    def _drop_what_vanished(self) -> None:
+        """A file of values that could not be made, or that somebody removed while it was written, is no output."""
+        for name, values in self._values_files.items():
+            if not values.is_there:
+                outputs = self._outputs.get(name, ())
+                self._outputs[name] = tuple(path for path in outputs if path != values.target)
+                self._warn(f"{values.target} is not there (any more): the values of {name} are not kept.")
 
     @property
     def _values_in(self) -> Path | None:

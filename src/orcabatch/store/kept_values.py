@@ -38,18 +38,23 @@ class ValuesFile:
     Args:
         target: the file; one that is there is kept as its `EARLIER`.
         warn: told what the engineer should know.
+
+    Attributes:
+        target: as given.
     """
 
     def __init__(self, target: Path, warn: Callable[[str], None]) -> None:
-        self._target, self._warn = target, warn
+        self.target, self._warn = target, warn
         self._stream: IO[bytes] | None = None
+        self._made: os.stat_result | None = None
         self._positions: set[int] = set()
 
     def __enter__(self) -> Self:
         try:
             with suppress(FileNotFoundError):
-                os.replace(self._target, f"{self._target}{EARLIER}")  # noqa: PTH105 - over an older one, on every platform
-            self._stream = self._target.open("wb", buffering=0)
+                os.replace(self.target, f"{self.target}{EARLIER}")  # noqa: PTH105 - over an older one, on every platform
+            self._stream = self.target.open("wb", buffering=0)
+            self._made = os.fstat(self._stream.fileno())
             self._stream.write(MAGIC)
         except OSError as error:
             self._give_up(error)
@@ -61,6 +66,14 @@ class ValuesFile:
                 os.fsync(self._stream.fileno())
             self._stream.close()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the file that was made still has its name."""
+        try:
+            return self._made is not None and os.path.samestat(self._made, self.target.stat())
+        except OSError:
+            return False
+
     def add(self, outcome: FileOutcome, position: int) -> None:
         """Keep the value of a file that has one; in the file, not in memory."""
         if self._stream is None or not (outcome.ok or position in self._positions):
@@ -70,7 +83,7 @@ class ValuesFile:
             content = encode([*about, outcome.value, list(outcome.warnings)])
         except (NotStorable, MemoryError) as error:
             said = str(error) or "memory ran out"
-            self._warn(f"Values of {outcome.batch} are not all in {self._target.name}: {said}.")
+            self._warn(f"Values of {outcome.batch} are not all in {self.target.name}: {said}.")
             return
         self._positions.add(position)
         try:
@@ -84,7 +97,7 @@ class ValuesFile:
         if stream is not None:
             stream.close()
         self._warn(
-            f"{self._target} cannot be written: {error.strerror or error}. No further values are kept there; "
+            f"{self.target} cannot be written: {error.strerror or error}. No further values are kept there; "
             "the run goes on."
         )
 
