@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import orcabatch
-
 ROOT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["vulture"]
 
-SOURCES = Path(orcabatch.__file__).parent
+SOURCES = ROOT / "src" / "orcabatch"
 BY_NAME = {"main", "build", "SOURCE"}
 """What a registry takes from its modules by name: commands, executors, sources."""
 

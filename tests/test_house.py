@@ -6,9 +6,7 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
-import orcabatch
-
-SOURCES = Path(orcabatch.__file__).parent
+SOURCES = Path(__file__).parents[1] / "src" / "orcabatch"
 
 
 def modules() -> dict[str, ast.Module]:

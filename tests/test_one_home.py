@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from pydantic import BaseModel
 
-import orcabatch
 from orcabatch.engine.executors import EXECUTORS
 from orcabatch.monitor.schema import StatusName
 from orcabatch.network import is_network_share
@@ -23,7 +22,7 @@ from orcabatch.versions import installed_version, installed_versions
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-SOURCES = Path(orcabatch.__file__).parent
+SOURCES = Path(__file__).parents[1] / "src" / "orcabatch"
 
 DECISIVE_ROOMS = ("plan", "engine", "host", "settings", "monitor")
 

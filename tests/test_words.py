@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import orcabatch
 from docs_pages import ROOT
 
-SOURCES = Path(orcabatch.__file__).parent
+SOURCES = Path(__file__).parents[1] / "src" / "orcabatch"
 
 HEARTS = {
     "dispatcher": ("engine/dispatcher.py",),
