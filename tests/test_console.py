@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from orcabatch.console import exit_code_text, leave_the_terminal_to_the_parent, reader_is_gone
+from capabilities import needs
+from orcabatch import cli
+from orcabatch.console import (
+    crash_without_a_dialog,
+    exit_code_text,
+    flush_streams,
+    leave_the_terminal_to_the_parent,
+    pipe_is_closed,
+    reader_is_gone,
+)
+from orcabatch.engine.executors.process_main import WorkerProcess
+from orcabatch.engine.executors.transport import Ready
 
 CODE_PAGES = ("ascii", "cp1252", "cp850", "utf-8")
 
 FUNCTION = """
 def talkative(model):
-    print("\u0394\u03c3 of", model.simulationComplete)
+    print("\u0394\u03c3 of", model.simulationComplete, flush=True)
     return 1.0
 """
 
@@ -123,3 +137,64 @@ def test_a_reader_that_went_is_told_from_other_errors(monkeypatch, error, platfo
     """Windows may say "invalid argument" for a closed pipe; whatever else says so goes on as an error."""
     monkeypatch.setattr(sys, "stdout", stream)
     assert reader_is_gone(error, platform) is gone
+
+
+class Unread:
+    """A wire to a parent that is gone, or whose pipe other code has closed."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+    def send(self, word: object) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "platform", "goes_on"),
+    [(CLOSED, "win32", True), (CLOSED, "linux", False), (OSError("closed by other code"), "win32", False)],
+)
+def test_a_worker_whose_parent_is_gone_ends_without_a_traceback(monkeypatch, error, platform, goes_on):
+    """Windows says "invalid argument" for the pipe that nobody reads; what else goes wrong is still an error."""
+    monkeypatch.setattr(pipe_is_closed, "__defaults__", (platform,))
+    worker: Any = object.__new__(WorkerProcess)
+    worker._wire = Unread(error)
+    if goes_on:
+        worker._send(Ready())
+    else:
+        with pytest.raises(OSError, match=re.escape(str(error))):
+            worker._send(Ready())
+
+
+def test_a_program_without_streams_has_nothing_to_flush(monkeypatch):
+    """As pythonw is; and a stream that is closed already takes nothing with it."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", Pipe(CLOSED))
+    flush_streams()
+
+
+def test_a_command_without_streams_ends_as_one_with_them(monkeypatch):
+    """`pythonw -m orcabatch` from a scheduler: its exit code, and no AttributeError after all was done."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(["doctor", "--forget"]) == 0
+
+
+@needs("fork")
+def test_worker_processes_of_a_program_without_standard_error_print_into_nothing(tmp_path, files):
+    """Its number is free there, and a pipe of ours would get it: what a function prints would go into that."""
+    (tmp_path / "talking.py").write_text(FUNCTION, encoding="utf-8")
+    script = SCRIPT.format(here=str(tmp_path), files=files, executor="processes")
+    done = subprocess.run(
+        [sys.executable, "-c", script], preexec_fn=lambda: os.close(2), stdout=subprocess.PIPE, check=False
+    )
+    assert done.returncode == 0
+
+
+def test_our_processes_crash_without_a_dialog(monkeypatch):
+    """On Windows a message box keeps a crashed process alive until somebody closes it."""
+    modes: list[int] = []
+    library = SimpleNamespace(SEM_FAILCRITICALERRORS=1, SEM_NOGPFAULTERRORBOX=2, SetErrorMode=modes.append)
+    monkeypatch.setitem(sys.modules, "msvcrt", library)
+    monkeypatch.setattr(sys, "platform", "win32")
+    crash_without_a_dialog()
+    assert modes == [3]

@@ -7,9 +7,11 @@ set once at the door of each process that is ours (command line, workers); a use
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import signal
+import subprocess
 import sys
 
 EXIT_CODES = {
@@ -34,11 +36,24 @@ def survive_code_pages() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def flush_streams() -> None:
+    """Write what waits in the standard streams, if there are any and they still take it: a GUI program has none."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+
+
+def pipe_is_closed(error: OSError, platform: str = sys.platform) -> bool:
+    """Whether writing to a pipe failed because nobody reads it any more: on Windows that may be error 22."""
+    return isinstance(error, BrokenPipeError) or (platform == "win32" and error.errno == errno.EINVAL)
+
+
 def reader_is_gone(error: OSError, platform: str = sys.platform) -> bool:
-    """Whether the error says that nobody reads our output any more: on Windows a closed pipe may be error 22 there."""
+    """Whether the error, of whatever the command did, says that nobody reads our output any more."""
     if isinstance(error, BrokenPipeError):
         return True
-    if platform != "win32" or error.errno != errno.EINVAL or sys.stdout is None:
+    if not pipe_is_closed(error, platform) or sys.stdout is None:
         return False
     # Much else is error 22 there: it is the pipe where what waits in the stream cannot be written now either.
     try:
@@ -53,6 +68,26 @@ def leave_the_terminal_to_the_parent() -> None:
     for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
+
+
+def crash_without_a_dialog() -> None:
+    """Let a crash end this process, and those that it starts, at once.
+
+    Windows may show a message box instead, and the process lives on until somebody comes and closes it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.SetErrorMode(msvcrt.SEM_FAILCRITICALERRORS | msvcrt.SEM_NOGPFAULTERRORBOX)
+
+
+def standard_error() -> int | None:
+    """What a process that we start gets as its standard error: ours, or nothing where we have none.
+
+    Where it is missing (a GUI program, pythonw, a service that closed it) its number is free: the next pipe gets it,
+    and what the process prints goes into that.
+    """
+    return subprocess.DEVNULL if sys.__stderr__ is None else None
 
 
 def exit_code_text(code: int) -> str:

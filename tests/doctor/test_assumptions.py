@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 
 import pytest
 
+from capabilities import needs
 from docs_pages import ROOT
 from doctor_facts import FACTS
 from orcabatch import run_batch, simulated
+from orcabatch.doctor import answers, models
 from orcabatch.doctor.assumptions import ASSUMPTIONS, BY_NAME
 from orcabatch.doctor.contact import Answer, Verdict
 from orcabatch.doctor.follow import followed
@@ -249,3 +252,41 @@ def test_the_page_shows_the_table():
     page = (ROOT / "docs" / "how-to" / "first-contact.md").read_text("utf-8")
     rows = [line for line in page.partition("## What is assumed")[2].splitlines() if line.startswith("| `")]
     assert rows == [f"| `{each.name}` | {each.says} | {each.relied_on} |" for each in ASSUMPTIONS]
+
+
+@pytest.mark.parametrize("name", ["loads_again", "models_independent"])
+def test_a_slow_dll_is_asked_less_and_not_called_different(name, broken, tmp_path, monkeypatch):
+    """What one model was asked and another, for want of time, was not, is no difference."""
+    broken()
+    asked_of, whole = itertools.count(), models.questions
+    monkeypatch.setattr(
+        models, "questions", lambda module, model: itertools.islice(whole(module, model), 9 - next(asked_of) % 3)
+    )
+    answer = asked(name, written(tmp_path))
+    assert answer.verdict is Verdict.HOLDS, answer.said
+    assert next(asked_of) > 2
+
+
+def test_a_slow_dll_is_asked_for_seconds(broken, tmp_path, monkeypatch):
+    """One question more than fits, whatever the check."""
+    broken()
+    file = written(tmp_path)
+    monkeypatch.setattr(answers, "BUDGET_S", -1.0)
+    with simulated.counting() as few:
+        assert asked("numbers_last", file).figures["compared"] <= 3
+        asked("joint_cheaper", file)
+    monkeypatch.setattr(answers, "BUDGET_S", 60.0)
+    with simulated.counting() as many:
+        asked("numbers_last", file)
+        asked("joint_cheaper", file)
+    assert few.counters.log_passes < many.counters.log_passes / 2
+
+
+@needs("symbolic links")
+def test_a_file_that_is_held_open_is_found_by_whatever_path(broken, tmp_path):
+    """A mapped drive, a link: the system names its own spelling of what is open."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").symlink_to(tmp_path / "there", target_is_directory=True)
+    broken(quirks=(Quirk.KEEPS_FILE_OPEN,))
+    written(tmp_path / "there")
+    assert asked("lets_file_go", tmp_path / "here" / "a.sim").verdict is Verdict.BROKEN

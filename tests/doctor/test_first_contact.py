@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 
 import pytest
 
 from orcabatch import cli, run_batch, simulated
+from orcabatch.doctor import examination
 from orcabatch.doctor.assumptions import ASSUMPTIONS
 from orcabatch.doctor.contact import Verdict
 from orcabatch.doctor.examination import Examination, examine
@@ -170,3 +172,13 @@ def test_words_that_do_not_go_together_are_refused(doctor, sim, tmp_path):
     assert doctor("--sim", tmp_path / "nowhere.sim")[0] == 2
     with pytest.raises(SystemExit):
         doctor("--all")
+
+
+def test_a_child_that_closes_its_output_and_lives_on_is_a_finding(monkeypatch, sim):
+    """Nothing waits for it without an end; every check that it was to do has its answer."""
+    lives_on = "import os, sys, threading; sys.stdin.read(); os.close(1); threading.Event().wait()"
+    monkeypatch.setattr(examination, "COMMAND", [sys.executable, "-c", lives_on])
+    monkeypatch.setattr(examination, "_LEAVES_S", 0.2)
+    found = examine(Examination((sim,), "simulated"))
+    assert found[0].verdict is Verdict.BROKEN
+    assert "did not end" in found[0].said

@@ -20,10 +20,10 @@ from capabilities import needs
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.executors import mailbox
+from orcabatch.engine.executors import mailbox, process_handle
 from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.executors.packing import stays_because
-from orcabatch.engine.executors.process_handle import ProcessHandle
+from orcabatch.engine.executors.process_handle import ProcessHandle, end_descendants
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.errors import SettingsError
@@ -239,7 +239,7 @@ def test_busy_workers_are_waited_for_in_pieces(monkeypatch: pytest.MonkeyPatch) 
     """However long their files take: a run that closes hears Ctrl-C on Windows meanwhile."""
     monkeypatch.setattr(mailbox, "LONGEST_WAIT_S", 0.2)
     process, thread = Waited(), Waited()
-    child: Any = SimpleNamespace(process=process, reap=lambda: None)
+    child: Any = SimpleNamespace(process=process, ends_by=None, reap=lambda: None)
     ProcessExecutor._await(object.__new__(ProcessExecutor), child, None)
     session: Any = SimpleNamespace(thread=thread, name="w")
     ThreadExecutor._join(object.__new__(ThreadExecutor), [session], bounded=False)
@@ -257,9 +257,55 @@ def test_a_process_that_is_ending_already_may_be_killed_again(monkeypatch: pytes
 
     monkeypatch.setattr(subprocess.Popen, "kill", denied)
     process = object.__new__(ProcessHandle)
-    process.fault = ""
+    process.fault, process._killed_s = "", None
     process.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     with process.process:
         process.kill("it hangs")
     assert process.killed
     assert process.process.returncode
+
+
+@needs("SIGSTOP")
+def test_a_process_that_cannot_be_killed_is_waited_for_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that hangs in a driver: the file after it is done in another, and the run ends."""
+    stuck: list[ProcessHandle] = []
+
+    def stopped(process: ProcessHandle) -> None:
+        process._killed_s = time.monotonic()
+        os.kill(process.pid, signal.SIGSTOP)
+        stuck.append(process)
+
+    monkeypatch.setattr(ProcessHandle, "_end", stopped)
+    monkeypatch.setattr(process_handle, "ENDED_S", 0.1)
+    work = [task(0, say=Say(gate=str(tmp_path / "never"))), task(1)]
+    try:
+        outcomes = go(work, processes=1, timeout_s=0.5, retries=0)
+        assert {each.index: each.ok for each in outcomes} == {0: False, 1: True}
+        (process,) = stuck
+        assert "does not end: it hangs" in process.how_it_ended
+    finally:
+        for process in stuck:
+            process.process.kill()
+            process.reap()
+
+
+def test_closing_waits_for_a_killed_process_only_so_long() -> None:
+    """A run that is left at once does not hang with a process that does."""
+    process = Waited()
+    child: Any = SimpleNamespace(
+        process=process, ends_by=time.monotonic() - 1.0, killed=True, name="p", kill=lambda: None, reap=lambda: None
+    )
+    ProcessExecutor._await(object.__new__(ProcessExecutor), child, None)
+    assert process.asked == [0.0]
+
+
+def test_what_a_process_has_started_ends_with_it() -> None:
+    """Where no group does that: on Windows."""
+    nested = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()']).wait()"
+    with subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE) as process:
+        while not (children := psutil.Process(process.pid).children()):
+            assert process.poll() is None
+        end_descendants(process.pid)
+        assert psutil.wait_procs(children, timeout=60)[1] == []

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from docs_pages import ROOT
 from orcabatch.errors import OutputError
 from orcabatch.store import atomic
-from orcabatch.store.atomic import atomic_path, beyond_max_path, check_writable, remove
+from orcabatch.store.atomic import (
+    TEMPORARY_PREFIX,
+    TEMPORARY_SUFFIX,
+    atomic_path,
+    beyond_max_path,
+    check_writable,
+    remove,
+    remove_leftovers,
+)
 
 DEEP = "C:\\" + "folder\\" * 40
 
@@ -78,3 +88,42 @@ def test_a_list_of_failed_files_that_cannot_go_is_an_output_error(tmp_path, monk
     monkeypatch.setattr(Path, "unlink", held)
     with pytest.raises(OutputError, match="Close it"):
         save_failed_files(tmp_path / "a_failed_files.csv", [])
+
+
+def test_a_scanner_that_looks_into_a_new_file_makes_no_folder_unwritable(tmp_path, monkeypatch):
+    """On Windows the probe cannot be deleted while one has it open."""
+    waits: list[float] = []
+    unlink = Path.unlink
+
+    def scanned(path: Path, *, missing_ok: bool = False) -> None:
+        if len(waits) < 2:
+            raise PermissionError(13, "The process cannot access the file")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", scanned)
+    check_writable(tmp_path, wait=waits.append)
+    assert waits == list(atomic.WAITS_S[:2])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_ours_that_could_not_go_are_leftovers_too(tmp_path):
+    """A part of a table that somebody still had open when it was done; what others call so stays."""
+    (tmp_path / f"{TEMPORARY_PREFIX}parts{TEMPORARY_SUFFIX}").mkdir()
+    (tmp_path / f"{TEMPORARY_PREFIX}parts{TEMPORARY_SUFFIX}" / "0.parquet").write_bytes(b"part")
+    (tmp_path / "theirs.tmp").mkdir()
+    assert remove_leftovers(tmp_path) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.tmp"]
+
+
+def test_no_temporary_folder_ends_a_command():
+    """What is still open on Windows cannot be removed: no result is lost for that."""
+    made = [
+        call
+        for source in (ROOT / "src").rglob("*.py")
+        for call in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("TemporaryDirectory")
+    ]
+    assert made
+    assert [
+        ast.unparse(call) for call in made if "ignore_cleanup_errors" not in {each.arg for each in call.keywords}
+    ] == []

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from orcabatch.errors import OutputError
-from orcabatch.store.atomic import TEMPORARY_PREFIX, atomic_path
+from orcabatch.store.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +187,9 @@ def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -
     import polars
 
     parts: list[Path] = []
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        TEMPORARY_SUFFIX, TEMPORARY_PREFIX, target.parent, ignore_cleanup_errors=True
+    ) as folder:
         try:
             for piece in pieces:
                 parts.append(Path(folder) / f"{len(parts)}.parquet")

@@ -56,7 +56,8 @@ def _carry_out(command: str, words: list[str]) -> int:
     try:
         check_working_folder()
         code = _module(command)(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as with pythonw
+            sys.stdout.flush()
         return code
     except BatchInterrupted as stop:
         print(f"orcabatch {command}: {stop}", file=sys.stderr)

@@ -6,7 +6,6 @@ Covers missing keys, outputs that would overwrite each other, and the result fol
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from orcabatch.digitalmodel.overrides import SECTIONS
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
-from orcabatch.store.atomic import TEMPORARY_PREFIX
+from orcabatch.store.atomic import check_writable
 from orcabatch.store.paths import Places
 
 
@@ -131,12 +130,10 @@ def check_folder(cfg: Mapping[str, Any]) -> None:
     folder = Path(cfg["Analysis"]["result_folder"])
     if not folder.is_dir():
         raise OutputError(f"The result folder {folder} does not exist. Create it, or correct `result_folder`.")
-    probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp"
     try:
-        probe.touch()
+        check_writable(folder)
     except OSError as error:
         raise OutputError(
             f"The result folder {folder} cannot be written ({error.strerror or error}). "
             "Ask for write access, or give another folder."
         ) from error
-    probe.unlink(missing_ok=True)

@@ -196,7 +196,7 @@ def prove(result: ProofInput | str | Path, files: int = 3) -> ProofReport:
     """
     batch = result if isinstance(result, ProofInput) else read_proof_input(result)
     chosen = choose_files(batch, files)
-    with tempfile.TemporaryDirectory(prefix="orcabatch-proof-") as folder:
+    with tempfile.TemporaryDirectory(prefix="orcabatch-proof-", ignore_cleanup_errors=True) as folder:
         reference = run_reference(batch, chosen, Path(folder))
         found = ProofFindings(batch)
         for place, proven in zip(reference.folders, _runs(batch, chosen), strict=True):

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
+from orcabatch.console import crash_without_a_dialog, leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.doctor.assumptions import BY_NAME
 from orcabatch.doctor.contact import Answer, Contact, Verdict
 from orcabatch.orcaflex.binding import find_binding
@@ -26,6 +26,7 @@ def main() -> None:
     """Answer the question on standard input."""
     survive_code_pages()
     leave_the_terminal_to_the_parent()
+    crash_without_a_dialog()
     faulthandler.enable()
     question: dict[str, Any] = json.load(sys.stdin)
     files = tuple(Path(file) for file in question["files"])

@@ -25,6 +25,8 @@ from orcabatch.doctor.contact import Verdict
 TIMEOUT_S = 120.0
 """For one check. A large file on a slow share takes longer to load: there, `--timeout`."""
 _LEAVES_S = 10.0
+"""How long a child may take to end, and what it said last to arrive. Shorter: one that gives a large file's memory back
+is killed. Longer: one that hangs in the DLL is waited for in vain."""
 _WORDS = 300
 COMMAND = [sys.executable, "-P", "-c", "from orcabatch.doctor.child import main; main()"]
 
@@ -157,11 +159,11 @@ class _Child:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVES_S)
         self.kill()
-        self._process.wait()
-        for reader in self._readers:
+        with suppress(subprocess.TimeoutExpired):  # it hangs in a driver; it ends when that lets it go
+            self._process.wait(_LEAVES_S)
+        for reader, stream in zip(self._readers, (self._process.stdout, self._process.stderr), strict=True):
             reader.join(_LEAVES_S)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
+            if stream is not None and not reader.is_alive():  # else something that it started holds the pipe open
                 stream.close()
 
     def kill(self) -> None:
@@ -179,8 +181,12 @@ class _Child:
 
     def how_it_ended(self) -> tuple[str, int]:
         """In words, and the exit code."""
-        code = self._process.wait()
-        self._readers[1].join()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEAVES_S)
+        self._readers[1].join(_LEAVES_S if self._process.returncode is not None else 0)
+        code = self._process.returncode
+        if code is None:
+            return f"the process closed its output in the middle, and did not end within {_LEAVES_S:g} s", 0
         last = " ".join(line.strip() for line in self._words if line and line.strip())
         named = f"exit code {exit_code_text(code)}" if code >= 0 else f"signal {-code}"
         return f"the process ended in the middle ({named}){f': {last[:_WORDS]}' if last else ''}", code

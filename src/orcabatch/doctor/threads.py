@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.doctor.contact import Answer, Contact, Verdict, answered, timed
-from orcabatch.doctor.models import digest
+from orcabatch.doctor.models import agree, digests
 from orcabatch.orcaflex.failures import THREAD_AFFINITY
 from orcabatch.orcaflex.session import destroy
 
@@ -54,7 +54,7 @@ def two_models(contact: Contact) -> Answer:
     """Two models on two threads answer as one alone does."""
     alone = [_used(contact.module, file, None) for file in _pair(contact)]
     for _ in range(_TRIES):
-        if _together(contact) != alone:
+        if not all(map(agree, _together(contact), alone)):
             return Answer(Verdict.BROKEN, "two models on two threads do not answer as one alone does")
     return Answer(Verdict.HOLDS, "two models on two threads answer as one alone does")
 
@@ -149,15 +149,15 @@ def _pair(contact: Contact) -> tuple[Path, Path]:
     return contact.files[0], contact.files[-1]
 
 
-def _together(contact: Contact, *, ask: bool = True) -> list[str]:
+def _together(contact: Contact, *, ask: bool = True) -> list[tuple[str, ...]]:
     """What two files answer on two threads at once."""
-    both, found = threading.Barrier(2), dict[int, str]()
+    both, found = threading.Barrier(2), dict[int, tuple[str, ...]]()
 
     def one(place: int) -> None:
         try:
             found[place] = _used(contact.module, _pair(contact)[place], both, ask=ask)
         except Exception as error:  # noqa: BLE001 - foreign code; what it says is compared as an answer is
-            found[place] = f"{type(error).__name__}: {error}"
+            found[place] = (f"{type(error).__name__}: {error}",)
             both.abort()
 
     threads = [threading.Thread(target=one, args=(place,)) for place in range(2)]
@@ -168,14 +168,14 @@ def _together(contact: Contact, *, ask: bool = True) -> list[str]:
     return [found[place] for place in range(2)]
 
 
-def _used(module: Any, file: Path, both: threading.Barrier | None, *, ask: bool = True) -> str:
+def _used(module: Any, file: Path, both: threading.Barrier | None, *, ask: bool = True) -> tuple[str, ...]:
     """Load and ask; with another thread, ask while both are loaded."""
     model = module.Model(threadCount=1)
     try:
         model.LoadSimulation(str(file))
         if both is not None:
             both.wait()
-        found = digest(module, model) if ask else ""
+        found = digests(module, model) if ask else ()
         if both is not None:
             both.wait()
     finally:

@@ -234,7 +234,9 @@ class ReadAhead:
         with target.open("wb") as copy:
             for piece in self._pieces(task):
                 copy.write(piece)
-        shutil.copystat(task.file, target)
+        # Not its mode: Windows refuses to delete a copy that is as write-protected as its original.
+        status = task.file.stat()
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         return target
 
 

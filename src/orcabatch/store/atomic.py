@@ -9,6 +9,7 @@ Does not cover what is written, nor locks between batches (`orcabatch.store.lock
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from orcabatch.errors import OutputError
 
 TEMPORARY_PREFIX = ".orcabatch-"
 """Every temporary output begins with this, whatever its target is called, so that leftovers can be told and removed."""
+TEMPORARY_SUFFIX = ".tmp"
 
 MAX_PATH = 260
 """Of Windows, its terminating zero included."""
@@ -42,7 +44,7 @@ def atomic_path(
     Raises:
         OutputError: the folder cannot be written, or another program holds the target open.
     """
-    temporary = Path(beyond_max_path(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp")))
+    temporary = Path(beyond_max_path(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")))
     try:
         yield temporary
         if keep_same and _same_bytes(temporary, target):
@@ -100,20 +102,26 @@ def remove(target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
 
 
 def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[[float], None]) -> None:
-    for pause in (*WAITS_S, None):
+    try:
+        _trying(act, wait)
+    except PermissionError as error:
+        raise OutputError(
+            f"{target} cannot be {done}: another program holds it open, or it is write-protected. "
+            "Close it (Excel?) and run the same command again: what is finished is kept."
+        ) from error
+    except (OSError, UnicodeEncodeError) as error:
+        raise OutputError(f"{target} cannot be written: {why(error)}") from error
+
+
+def _trying(act: Callable[[], None], wait: Callable[[float], None]) -> None:
+    for pause in WAITS_S:
         try:
             act()
-        except PermissionError as error:
-            if pause is None:
-                raise OutputError(
-                    f"{target} cannot be {done}: another program holds it open, or it is write-protected. "
-                    "Close it (Excel?) and run the same command again: what is finished is kept."
-                ) from error
+        except PermissionError:
             wait(pause)
-        except (OSError, UnicodeEncodeError) as error:
-            raise OutputError(f"{target} cannot be written: {why(error)}") from error
         else:
             return
+    act()
 
 
 def beyond_max_path(path: PurePath) -> PurePath:
@@ -129,16 +137,19 @@ def beyond_max_path(path: PurePath) -> PurePath:
     return type(path)("\\\\?\\" + text)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
     """Create and delete a file: what `os.access` says knows nothing of access lists and shares on Windows.
+
+    A scanner that looks into each new file is waited for, as `replace` does.
 
     Raises:
         OSError: the folder cannot be written to.
     """
-    probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.tmp"
+    probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
     with probe.open("xb"):
         pass
-    probe.unlink(missing_ok=True)  # whoever got the folder's lock meanwhile has cleared it of what looks left over
+    # Whoever got the folder's lock meanwhile has cleared it of what looks left over.
+    _trying(lambda: probe.unlink(missing_ok=True), wait)
 
 
 def remove_leftovers(folder: Path) -> int:
@@ -146,10 +157,13 @@ def remove_leftovers(folder: Path) -> int:
 
     Only to be called by the batch that holds the folder's lock: another batch's temporary files look the same.
     """
-    leftovers = [path for path in folder.glob(f"{TEMPORARY_PREFIX}*.tmp") if path.is_file()]
+    leftovers = list(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"))
     for path in leftovers:
         with suppress(OSError):  # on Windows: one that somebody has open is no leftover yet
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     return len(leftovers)
 
 

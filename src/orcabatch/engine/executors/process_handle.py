@@ -29,7 +29,9 @@ from multiprocessing.spawn import get_executable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from orcabatch.console import exit_code_text
+import psutil
+
+from orcabatch.console import exit_code_text, standard_error
 from orcabatch.engine.executor import Complaint, Finished, Written
 from orcabatch.engine.executors import packing, transport
 from orcabatch.engine.executors.process_main import BOOTSTRAP, CANNOT_REPORT
@@ -52,6 +54,11 @@ may meet a full pipe, and the dispatcher a process that does not read."""
 CLOSED_S = 5.0
 """How long a process may live on that has closed its pipe. Shorter: one that takes its time to end passes for killed.
 Longer: its files wait."""
+
+ENDED_S = 30.0
+"""How long a process that was killed may live on: one that hangs in a driver, or in a share that is gone, ends when
+that answers, and perhaps never. Shorter: one that has much memory to give back is left behind. Longer: its files
+wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +138,13 @@ class ProcessHandle:
         self._saying = threading.Lock()
         self._poll: Any = None  # a `select.poll`, which Windows has not
         self._unsent = 1  # the setup
+        self._killed_s: float | None = None
         command = [get_executable(), "-P", "-c", BOOTSTRAP]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=standard_error(),
             **_apart(),  # type: ignore[call-overload]
         )
         self.pid: int = self.process.pid
@@ -217,9 +226,21 @@ class ProcessHandle:
         self.fault = self.fault or fault
         self._end()
 
+    @property
+    def ends_by(self) -> float | None:
+        """Until when its end is waited for (`time.monotonic`); None: it was not killed."""
+        return None if self._killed_s is None else self._killed_s + ENDED_S
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it was killed, and lives on."""
+        return self.ends_by is not None and time.monotonic() >= self.ends_by and self.process.poll() is None
+
     def reap(self, *, is_read: bool = True) -> None:
-        """Give back what it held in this process, once it is gone."""
-        self.process.wait()
+        """Give back what it held in this process, once it is gone, or is waited for no longer."""
+        ends_by = self.ends_by or time.monotonic() + ENDED_S
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.0, ends_by - time.monotonic()))
         self._outbox.put(None)
         for thread, ended in ((self._writer, True), (self._reader, is_read)):
             if thread.ident is not None:
@@ -232,6 +253,9 @@ class ProcessHandle:
     def how_it_ended(self) -> str:
         """In one line, beginning with `process`."""
         who = f"process {self.name} (pid {self.pid})"
+        if self.process.returncode is None:
+            why = f" ({self.fault})" if self.fault else ""
+            return f"{who} was killed{why} and does not end: it hangs in a driver, or in a share that is gone"
         if self.fault:
             return f"{who} was ended: {self.fault}"
         code = self.process.returncode
@@ -263,6 +287,7 @@ class ProcessHandle:
             raise
 
     def _end(self) -> None:
+        self._killed_s = self._killed_s or time.monotonic()
         self._end_group()
         # Windows denies it for one that is ending already, and hangs in a driver: it may be asked twice.
         with contextlib.suppress(PermissionError):
@@ -270,9 +295,11 @@ class ProcessHandle:
 
     def _end_group(self) -> None:
         """It leads a group of its own: what a function started in it is nobody's any more."""
-        if sys.platform != "win32":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        if sys.platform == "win32":
+            end_descendants(self.process.pid)
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     # --- on the two threads ---
 
@@ -350,6 +377,14 @@ def _with_values(word: transport.Word, values: tuple[transport.Packed | None, ..
     done = word.message
     outcomes = tuple(map(packing.unpack_value, done.outcomes, values))
     return transport.Report(replace(done, outcomes=outcomes), (), word.resident_bytes)
+
+
+def end_descendants(pid: int) -> None:
+    """End what a process that still lives has started: Windows has no groups that end with their leader."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for each in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                each.kill()
 
 
 def _apart() -> dict[str, object]:

@@ -24,7 +24,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
+from orcabatch.console import (
+    crash_without_a_dialog,
+    flush_streams,
+    leave_the_terminal_to_the_parent,
+    pipe_is_closed,
+    survive_code_pages,
+)
 from orcabatch.engine.echo import Speaker
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message, Written
 from orcabatch.engine.executors.packing import pack_value, unsent
@@ -79,14 +85,13 @@ def main(orders: BinaryIO) -> None:
     except BaseException:  # noqa: BLE001 - said, and then it ends: the interpreter's own end waits for others' threads
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+        flush_streams()
         os._exit(code)  # no thread of a hung file, and no exit hook of user code, may keep the process
 
 
 def _live(orders: BinaryIO) -> int:
     leave_the_terminal_to_the_parent()
+    crash_without_a_dialog()
     wire = Wire(orders, _take_output())
     if sys.platform != "win32":
         os.register_at_fork(after_in_child=wire.forget)
@@ -286,8 +291,12 @@ class WorkerProcess:
             os._exit(CANNOT_REPORT)
 
     def _send(self, word: Word) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the parent is gone; the main thread is about to notice
+        try:
             self._wire.send(word)
+        except OSError as error:
+            if not pipe_is_closed(error):
+                raise
+            # The parent is gone; the main thread is about to notice.
 
 
 def shorter(message: Message, error: BaseException, who: str) -> Message:

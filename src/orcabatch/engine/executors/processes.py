@@ -183,6 +183,8 @@ class ProcessExecutor(Executor):
         for child, _ in self._leaving.overdue():
             _log.warning("worker process %s does not close what it has, and is killed", child.name)
             child.kill("it does not close what it has")
+        for child in [each for each in self._children if each.is_stuck]:
+            messages += self._gone(child, is_read=False)
         self._look_at_starts()
         self._place()
         return messages + self._given_up()
@@ -266,12 +268,13 @@ class ProcessExecutor(Executor):
 
     def _await(self, child: ProcessHandle, deadline: float | None) -> None:
         try:
-            for piece_s in pieces_s(deadline):
+            for piece_s in pieces_s(child.ends_by or deadline):
                 with suppress(subprocess.TimeoutExpired):
                     child.process.wait(piece_s)
                     break
             else:
-                _log.warning("worker process %s did not close within %g s and was killed", child.name, CLOSING_S)
+                if not child.killed:
+                    _log.warning("worker process %s did not close within %g s and was killed", child.name, CLOSING_S)
                 child.kill()
         finally:
             if child.process.poll() is None:
@@ -387,7 +390,7 @@ class ProcessExecutor(Executor):
     def _patience_s(self, timeout_s: float | None) -> float | None:
         """How long nothing needs to be done by ourselves."""
         waits = [self._leaving.patience_s(timeout_s)]
-        waits += [LOOK_S] if self._starting else []
+        waits += [LOOK_S] if self._starting or any(child.ends_by for child in self._children) else []
         if self._waiting:
             at_once = self._restarts.gave_up and not self._children
             waits.append(0.0 if at_once else self._restarts.pause_s(time.monotonic()))

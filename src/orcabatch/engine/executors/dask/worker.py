@@ -25,7 +25,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.console import leave_the_terminal_to_the_parent, survive_code_pages
+from orcabatch.console import crash_without_a_dialog, leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.engine.executors.process_main import give_way, report, shorter
 from orcabatch.engine.executors.transport import Report
@@ -79,6 +79,7 @@ def versions() -> tuple[tuple[str, str], ...]:
 def dask_setup(_worker: object) -> None:
     """As a preload of workers that the client started itself: what Ctrl-C means is decided by the client."""
     leave_the_terminal_to_the_parent()
+    crash_without_a_dialog()
     survive_code_pages()
 
 
