@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 
 def names(*items):
-    return [file.name for file in named_files(items)]
+    return [file.name for file in named_files(map(Path, items))]
 
 
 def test_a_folder_is_its_sim_files_by_name(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def test_what_goes_back_to_the_system_is_no_files_negative_growth(monkeypatch: p
     """A file that loads 300 while 600 of earlier files go back has taken 300, not less than nothing."""
     level = [1000]
     monkeypatch.setattr(meters, "give_back", lambda: level.__setitem__(0, level[0] - 600))
-    meter = MemoryMeter(lambda: level[0])
+    meter = MemoryMeter(lambda: level[0], clock=itertools.count().__next__)
     meter.begin(0, 100)
     meter.give_back()
     level[0] += 300
@@ -154,7 +155,7 @@ def test_what_goes_back_to_the_system_is_no_files_negative_growth(monkeypatch: p
 def test_memory_is_shared_out_by_size() -> None:
     """What the process grows while two files are in work is theirs, by their sizes; what is given back is nobody's."""
     level = [1000]
-    meter = MemoryMeter(lambda: level[0])
+    meter = MemoryMeter(lambda: level[0], clock=itertools.count().__next__)
     meter.begin(0, 300)
     level[0] = 1100
     meter.begin(1, 100)
@@ -168,6 +169,31 @@ def test_memory_is_shared_out_by_size() -> None:
     meter.begin(2, 1)
     level[0] = 1250
     assert meter.end(2) == 250
+
+
+def test_what_a_file_of_a_moment_takes_is_not_read_at_every_step() -> None:
+    """Within a millisecond memory is read once for a file, when it was given back: it is nobody's negative growth."""
+    level, reads, now = [1000], list[int](), [0.0]
+
+    def resident() -> int:
+        reads.append(level[0])
+        return level[0]
+
+    meter = MemoryMeter(resident, clock=lambda: now[0])
+    for index in range(10):
+        meter.begin(index, 100)
+        meter.mark()
+        meter.mark()
+        meter.end(index)
+        level[0] -= 10
+        meter.released()
+        now[0] += meters.FRESH_S / 2
+    assert len(reads) == 1 + 10
+    now[0] += 2 * meters.FRESH_S
+    meter.begin(10, 100)
+    level[0] += 300
+    now[0] += 2 * meters.FRESH_S
+    assert meter.end(10) == 300
 
 
 READING = """

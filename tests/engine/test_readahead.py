@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.fakes import FakeJob, FakeRecipe, Say, task
-from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine import EngineOptions, Limits, prefetch, run
 from orcabatch.engine.prefetch import Counts, ReadAhead
 
 if TYPE_CHECKING:
@@ -86,6 +86,37 @@ def test_a_file_that_starts_is_dropped(ahead: Any, files: list[Task]) -> None:
     reader.started(files[0])
     reader.walk()
     assert reader.counts == Counts()
+
+
+def test_files_that_are_over_in_a_moment_are_not_read_ahead(ahead: Any, files: list[Task]) -> None:
+    """Neither are those after them, until files take longer, the reading included."""
+    reader = ahead(1)
+    for each in files:
+        reader.offered(each)
+    reader.started(files[0])
+    reader.ended(0, took_s=prefetch.SHORT_S / 2)
+    for each in files[1:3]:
+        reader.walk()
+        reader.started(each)
+        reader.ended(each.index, took_s=prefetch.SHORT_S / 2)
+    assert reader._thread is None
+    for each in (files[3], *files[:3]):
+        reader.started(each)
+        reader.ended(each.index, took_s=prefetch.SHORT_S)
+    reader.walk()
+    until(reader, 2)
+    assert reader.counts.read_bytes == 2 * SIZE
+
+
+def test_the_first_long_file_is_not_waited_for(ahead: Any, files: list[Task]) -> None:
+    """While it runs, the next ones are read."""
+    reader = ahead(1)
+    for each in files:
+        reader.offered(each)
+    reader.started(files[0])
+    reader.walk()
+    until(reader, 5)
+    assert reader.counts.read_bytes == 5 * SIZE
 
 
 def test_a_missing_file_is_left_to_its_worker(ahead: Any, files: list[Task]) -> None:

@@ -124,7 +124,7 @@ def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]
     """A batch's outcomes in the order of its own list, `index` being the position in that list."""
     positions = [shared.positions.get(batch.name) for shared in shared_files(request.batches)]
     own = [
-        replace(outcome, index=position)
+        outcome if outcome.index == position else replace(outcome, index=position)
         for outcome in outcomes
         if outcome.batch == batch.name and (position := positions[outcome.index]) is not None
     ]

@@ -70,7 +70,7 @@ class FunctionBatch(Batch):
         """A batch named after the function, which opens the files itself where `path_as` says what it does that by."""
         named = innermost(function)
         name = getattr(named, "__name__", type(named).__name__).strip("<>")
-        absolute = tuple(Path(file).absolute() for file in files)
+        absolute = tuple(file.absolute() for file in files)
         post = FunctionPostProcess(function, cases or {}, AsHere(function), path_as)
         batch = cls(name, absolute, post, result_folder, version)
         return batch if version is None else batch._looked_at()

@@ -19,13 +19,13 @@ from orcabatch.text import plural, shortened_list
 SIM = ".sim"
 
 
-def named_files(items: Iterable[str | Path]) -> list[Path]:
+def named_files(items: Iterable[Path]) -> list[Path]:
     """The files that the names stand for, in the order of the names.
 
     Raises:
         SourceError: a folder holds no `.sim` file, or a pattern matches none; says what is there.
     """
-    return [file for item in items for file in _files(Path(item))]
+    return [file for item in items for file in _files(item)]
 
 
 def _files(item: Path) -> list[Path]:

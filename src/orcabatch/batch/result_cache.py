@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from orcabatch.notice import Notice
     from orcabatch.settings import Settings
 
+_Looked = tuple["Fingerprint | None", "tuple[int, int, int] | None"]
+
 UNCHANGED = "unchanged since an earlier run"
 LOOKERS = 8
 """Threads that read heads and tails of files: on a network drive most of the time is waiting."""
@@ -250,9 +252,12 @@ class ResultCache:
     def starting(self, index: int) -> None:
         """A worker is about to get the file: remember what it looks like now."""
         if self.ledger.remembers:
-            self._seen(self.shared_files[index].file)
             file = self.shared_files[index].file
-            self._begun[index] = self._lookout.at(file, stands, None)
+            if file in self._fingerprints:
+                self._begun[index] = self._lookout.at(file, stands, None)
+            else:  # one look for both: each is a turn of another thread
+                unseen: _Looked = (None, None)
+                self._fingerprints[file], self._begun[index] = self._lookout.at(file, _print_and_stand, unseen)
 
     def changed_by_its_function(self, index: int) -> None:
         """A function changed its own input, and its outcome says so: doing it again would not help."""
@@ -542,6 +547,10 @@ def result_cache(  # noqa: PLR0913 - all that it rests on
     """Those of a call; `settings` by batch, `together` those of the whole call."""
     enabled = frozenset(batch.name for batch in batches if settings[batch.name].ledger.enabled)
     return ResultCache(batches, shared_files, binding, together, enabled, fresh, warn)
+
+
+def _print_and_stand(file: Path) -> _Looked:
+    return fingerprint_of(file), stands(file)
 
 
 def _fact(content: Any) -> float:

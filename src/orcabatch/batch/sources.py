@@ -89,7 +89,7 @@ def read_request(source: Any, options: Options) -> Request:
     else:
         items = _items(source)
         options = replace(options, paths_as_text=all(isinstance(item, str) for item in items))
-        given = named_files(map(Path, items))
+        given = named_files(Path(item) for item in items)
     reading = next(one for one in sources() if one.claims(given))
     return together(reading.read(given, options), options)
 

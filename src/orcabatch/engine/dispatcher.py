@@ -254,7 +254,7 @@ class Dispatcher:
         """The worker is free; the file is not finished before its outputs are written."""
         run = self._running[index]
         run.released = True
-        self._copy_used(index)
+        self._copy_used(index, sum(took.phases.values()))
         self._progress.finished(index, run.task.size_bytes, took.phases)
         self._tell("released", index)
         self._events.append(task_state.released_event(self._now(), run.task, took))
@@ -269,7 +269,7 @@ class Dispatcher:
         run = self._running.pop(message.index)
         outcomes = task_state.on_run_clock(run, message.outcomes, self._epoch_s, self._late_after_s)
         if not run.released:
-            self._copy_used(message.index)
+            self._copy_used(message.index, sum(each.busy_s for each in outcomes))
             self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         retry = self._attempts.retry(run.task, outcomes, message.may_heal, self._now())
         if retry is not None:
@@ -535,9 +535,9 @@ class Dispatcher:
             instants += [min(since) + self._options.timeout_s] if since else []
         return max(0.0, min(instants) - self._now()) if instants else None
 
-    def _copy_used(self, index: int) -> None:
+    def _copy_used(self, index: int, took_s: float | None = None) -> None:
         if self._ahead is not None:
-            self._ahead.ended(index)
+            self._ahead.ended(index, took_s)
 
     def _now(self) -> float:
         return time.perf_counter() - self._epoch_s

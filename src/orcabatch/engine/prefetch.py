@@ -4,7 +4,8 @@
                                           └── Task.read_from ──> worker
 
 Covers one reader thread that walks ahead of the workers, small files together, and copies of files from slow storage.
-Does not cover which file comes next: the plan's order is a good guess, and a wrong one costs nothing but the reading.
+Files that are over in milliseconds are not read ahead: that costs more than it saves. Does not cover which file comes
+next: the plan's order is a good guess, and a wrong one costs nothing but the reading.
 
 It never delays a file: one that starts is dropped at once, whether it has been read or not, and a copy that is not
 complete is not used. Inputs are only read. Copies keep their file's name and modification time, lie in a folder of
@@ -21,10 +22,12 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.unlocked import UNLOCKED
@@ -44,6 +47,12 @@ TOGETHER_FILES = 64
 """But no more of them than this: each costs an opening, however small it is."""
 LOOK_THROUGH = 4 * TOGETHER_FILES
 """Of the tasks in plan order so many are looked at, those that have started out of turn included."""
+SHORT_S = 0.003
+"""Files that take less than this, the reading included, are not read ahead. More: what a disk or share makes them wait
+stays. Less: reading a file ahead, a quarter of a millisecond of CPU, is what a batch of short ones is busy with."""
+LAST_FILES = 8
+"""How many files tell, the last ones: fewer, and one that met a busy moment decides; more, and it is seen late where
+short ones are followed by long ones."""
 ENDING_S = 2.0
 """How long the thread may take to end. Shorter: a copy that it is about to make stays. Longer: the end of a run waits
 for a share that is gone."""
@@ -64,6 +73,14 @@ class Counts:
     files: int = 0
     dropped: int = 0
     read_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file that was read: its copy, if there is one, and the seconds that it took."""
+
+    copy: Path | None
+    seconds: float
 
 
 class _DroppedError(Exception):
@@ -88,10 +105,13 @@ class ReadAhead:
         self._waiting: dict[int, Task] = {}
         self._changed = threading.Condition()
         self._wished: dict[int, Task] = {}
-        self._done: dict[int, Path | None] = {}
+        self._done: dict[int, _Read] = {}
+        self._began_s: float | None = None
+        self._took: deque[float] = deque(maxlen=LAST_FILES)
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._files = self._read_bytes = 0  # written by the thread alone
+        self._buffer: memoryview | None = None  # the thread's own, as are the two that follow
+        self._files = self._read_bytes = 0
         self._dropped = 0  # written by the dispatcher alone
 
     @property
@@ -107,21 +127,24 @@ class ReadAhead:
     def started(self, task: Task) -> Task:
         """The task starts now; it reads from its copy where there is a complete one."""
         self._waiting.pop(task.index, None)
+        self._began_s = time.perf_counter() if self._began_s is None else self._began_s
         with self._changed:
             self._dropped += self._wished.pop(task.index, None) is not None and task.index not in self._done
-            staged = self._done.get(task.index)
-        return task if staged is None else replace(task, read_from=staged)
+            read = self._done.get(task.index)
+        return task if read is None or read.copy is None else replace(task, read_from=read.copy)
 
-    def ended(self, index: int) -> None:
-        """Nobody reads the task's copy any more."""
+    def ended(self, index: int, took_s: float | None = None) -> None:
+        """Nobody reads the task's copy any more; it took its worker so long, where that is known."""
         with self._changed:
-            staged = self._done.pop(index, None)
-        if staged is not None:
-            _remove(staged.parent)
+            read = self._done.pop(index, None)
+            if took_s is not None:
+                self._took.append(took_s + (read.seconds if read else 0.0))
+        if read is not None and read.copy is not None:
+            _remove(read.copy.parent)
 
     def walk(self) -> None:
         """Look at what comes next; starts the thread at the first call that finds something."""
-        if self._closed:
+        if self._closed or self._pays_in_s() is None:
             return
         wished = {task.index: task for task in self._upcoming()}
         with self._changed:
@@ -154,6 +177,14 @@ class ReadAhead:
 
     # --- what comes next ---
 
+    def _pays_in_s(self) -> float | None:
+        """When reading ahead begins to pay; None: not as long as files are as short as the last ones."""
+        if self._stage_in is not None or self._began_s is None:
+            return 0.0
+        if not self._took:  # the first files are under way: those that are short are over in a moment
+            return max(0.0, self._began_s + SHORT_S - time.perf_counter())
+        return 0.0 if median(self._took) >= SHORT_S else None
+
     def _upcoming(self) -> Iterator[Task]:
         while self._order and self._order[0].index not in self._waiting:
             self._order.popleft()
@@ -170,6 +201,7 @@ class ReadAhead:
 
     def _run(self) -> None:
         while (task := self._next()) is not None:
+            began_s = time.perf_counter()
             try:
                 path = self._fetch(task)
             except _DroppedError:
@@ -178,13 +210,13 @@ class ReadAhead:
             except (OSError, MemoryError) as error:
                 _log.info("%s was not read ahead: %s", task.file, error)
                 path = None
-            self._keep(task, path)
+            self._keep(task, path, time.perf_counter() - began_s)
 
-    def _keep(self, task: Task, path: Path | None) -> None:
+    def _keep(self, task: Task, path: Path | None, took_s: float) -> None:
         with self._changed:
             kept = task.index in self._wished
             if kept:
-                self._done[task.index] = path
+                self._done[task.index] = _Read(path, took_s)
                 self._files += 1
         if not kept and path is not None:
             _remove(path.parent)
@@ -192,10 +224,11 @@ class ReadAhead:
     def _next(self) -> Task | None:
         with self._changed:
             while not self._closed:
-                for index, task in self._wished.items():
+                pays_in_s = self._pays_in_s()
+                for index, task in self._wished.items() if pays_in_s == 0.0 else ():
                     if index not in self._done:
                         return task
-                self._changed.wait()
+                self._changed.wait(pays_in_s or None)
         return None
 
     def _pieces(self, task: Task) -> Iterator[memoryview]:
@@ -208,7 +241,7 @@ class ReadAhead:
         # Opening a named pipe waits for somebody to write to it, who never comes.
         if not stat.S_ISREG(task.file.stat().st_mode):
             raise OSError("it is no ordinary file")
-        buffer = memoryview(bytearray(PIECE_BYTES))
+        buffer = self._buffer = self._buffer or memoryview(bytearray(PIECE_BYTES))
         with task.file.open("rb", buffering=0) as file:
             if sys.platform == "linux":
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)

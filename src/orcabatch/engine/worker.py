@@ -28,7 +28,7 @@ from orcabatch.engine import task_state
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
 from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
 from orcabatch.engine.foreign import ordinarily
-from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, thread_read_bytes
+from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, ReadCounter
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
 
 T = TypeVar("T")
@@ -180,6 +180,7 @@ class TaskRunner:
         self._post = post
         self._name = name
         self._meter = meter
+        self._reads = ReadCounter()
         self._worker: Worker | None = None
 
     def do(self, task: Task) -> Finished:
@@ -210,6 +211,7 @@ class TaskRunner:
     def close(self) -> None:
         """Close the worker, on the thread that calls; a worker that cannot be closed is a complaint, not an error."""
         worker, self._worker = self._worker, None
+        self._reads.close()
         if worker is None:
             return
         match attempt(worker.close):
@@ -220,9 +222,9 @@ class TaskRunner:
 
     def _load_and_extract(self, sheet: _Sheet) -> None:
         task = sheet.task
-        before = thread_read_bytes()
+        before = self._reads.so_far()
         loaded = attempt(lambda: self._open().load(task))
-        read_bytes = thread_read_bytes() - before
+        read_bytes = self._reads.so_far() - before
         sheet.read_bytes = read_bytes if read_bytes > NOISE_BYTES else task.size_bytes
         self._meter.mark()
         sheet.shared.append(sheet.clock.lap())

@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 _PLAIN = frozenset({str, int, bool, type(None)})
+_BUILT_IN = frozenset({dict, list, tuple})
 
 
 def jsonable(value: Any, non_finite: list[str] | None = None, where: str = "") -> Any:
@@ -25,7 +26,7 @@ def jsonable(value: Any, non_finite: list[str] | None = None, where: str = "") -
         non_finite: gets the place of every NaN and infinity that was replaced.
         where: place of the value itself, for that list.
     """
-    if type(value) in _PLAIN:  # nearly all: a batch's metrics are some 160 values per file
+    if _stays(value):  # nearly all: a batch's metrics are some 160 values per file
         return value
     if isinstance(value, (str, int)) and not isinstance(value, Enum):
         return value
@@ -38,6 +39,10 @@ def jsonable(value: Any, non_finite: list[str] | None = None, where: str = "") -
     return _container(value, non_finite, where)
 
 
+def _stays(value: Any) -> bool:
+    return type(value) in _PLAIN or (type(value) is float and math.isfinite(value))
+
+
 def _finite(value: float, non_finite: list[str] | None, where: str) -> float | None:
     if math.isfinite(value):
         return value
@@ -47,21 +52,26 @@ def _finite(value: float, non_finite: list[str] | None, where: str) -> float | N
 
 
 def _container(value: Any, non_finite: list[str] | None, where: str) -> Any:
-    if hasattr(value, "model_dump"):
+    if type(value) in _BUILT_IN:
+        pass
+    elif hasattr(value, "model_dump"):
         value = value.model_dump()
     elif is_dataclass(value) and not isinstance(value, type):
         value = {each.name: getattr(value, each.name) for each in fields(value) if not each.name.startswith("_")}
     if isinstance(value, Mapping):
         return {
             key if type(key) is str else str(jsonable(key)): item
-            if type(item) in _PLAIN
+            if _stays(item)
             else jsonable(item, non_finite, f"{where}.{jsonable(key)}".lstrip("."))
             for key, item in value.items()
         }
     if isinstance(value, Set):
         value = sorted(value, key=str)
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [jsonable(item, non_finite, f"{where}[{place}]") for place, item in enumerate(value)]
+        return [
+            item if _stays(item) else jsonable(item, non_finite, f"{where}[{place}]")
+            for place, item in enumerate(value)
+        ]
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return jsonable(value.item(), non_finite, where)
     return str(value)

@@ -176,12 +176,11 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    text = json.dumps(metrics, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    write_bytes(path, utf8(_one_line_per_item(text, metrics)))
+    write_bytes(path, utf8(_one_line_per_item(metrics)))
 
 
-def _one_line_per_item(text: str, metrics: Mapping[str, Any]) -> str:
-    """The same JSON with one line per key, and one per file, so that it can be looked at and compared."""
+def _one_line_per_item(metrics: Mapping[str, Any]) -> str:
+    """JSON with one line per key, and one per file, so that it can be looked at and compared."""
     lines = []
     for key, value in metrics.items():
         if key in {"files", "events", "failures", "limits", "notices", "results", "tiers", "outputs"} and value:
@@ -189,7 +188,7 @@ def _one_line_per_item(text: str, metrics: Mapping[str, Any]) -> str:
             lines.append(f"{json.dumps(key)}: [\n{items}\n]")
         else:
             lines.append(f"{json.dumps(key)}: {_compact(value)}")
-    return "{\n" + ",\n".join(lines) + "\n}\n" if lines else text
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _compact(value: Any) -> str:

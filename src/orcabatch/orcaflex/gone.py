@@ -62,9 +62,12 @@ def tombstone(gone: Any) -> Tombstone:
 
 def bury(kept: Any, left: Tombstone) -> None:
     """From now on `kept` raises, whoever holds it."""
-    with contextlib.suppress(TypeError):  # no subclass can be made of it: without its handle it cannot ask anyway
-        object.__setattr__(kept, "__class__", _gone_class(type(kept)))
-    for name in ("__dict__", *_slots(type(kept))):
+    kind = type(kept)
+    gone, names = _CLASSES.get(kind) or _looked_up(kind)
+    if gone is not None:
+        with contextlib.suppress(TypeError):
+            object.__setattr__(kept, "__class__", gone)
+    for name in names:
         with contextlib.suppress(AttributeError):
             object.__delattr__(kept, name)
     object.__setattr__(kept, "handle", left)
@@ -136,15 +139,20 @@ _ALL: dict[str, Any] = {
     "__slots__": (),
     _MARK: True,
 }
-_CLASSES: dict[type, type] = {}
+_CLASSES: dict[type, tuple[type | None, tuple[str, ...]]] = {}
 
 
-def _gone_class(base: type) -> type:
-    found = _CLASSES.get(base)
-    if found is None:
-        if len(_CLASSES) >= _MOST_CLASSES:
-            _CLASSES.clear()  # classes that a function makes anew for every file
-        found = _CLASSES[base] = _made(base)
+def _looked_up(base: type) -> tuple[type | None, tuple[str, ...]]:
+    """The class of what is buried, and the names of what it loses.
+
+    None where no subclass can be made of it: without its handle it cannot ask anyway.
+    """
+    if len(_CLASSES) >= _MOST_CLASSES:
+        _CLASSES.clear()  # classes that a function makes anew for every file
+    gone = None
+    with contextlib.suppress(TypeError):
+        gone = _made(base)
+    found = _CLASSES[base] = gone, ("__dict__", *_slots(base))
     return found
 
 

@@ -72,6 +72,7 @@ class FunctionPostProcess:
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     as_here: Likeness | None = field(default=None, compare=False)
     path_as: type[str] | type[Path] | None = None
+    _required: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -81,6 +82,8 @@ class FunctionPostProcess:
                 f"postprocess {_name(self.function)} takes no positional argument; it is called with the loaded model: "
                 "define it as f(model) or f(model, sim_file)"
             )
+        # Once, not for each file: asking Python takes as long as a small function.
+        object.__setattr__(self, "_required", frozenset(_required_arguments(self.function)))
         if self.path_as is None and (parameter := _takes_a_path(self.function)):
             raise TypeError(
                 f"postprocess {_name(self.function)} takes a path ({parameter}), but would be given the loaded model. "
@@ -120,8 +123,7 @@ class FunctionPostProcess:
     @property
     def _positional(self) -> int:
         """How many positional arguments it requires, besides its load case."""
-        required = _required_arguments(self.function)
-        return len(required - {"case"}) if self.cases else len(required)
+        return len(self._required - {"case"}) if self.cases else len(self._required)
 
     def case_of(self, file: Path) -> dict[str, Any] | None:
         """What the function gets as `case`; None where it does not ask, or the batch has no load cases."""

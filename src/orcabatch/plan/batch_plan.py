@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _TIER_HEAD = ("tier", "files", "size", "count", "at once", "advised")
 DECIDED = "How that was decided:"
 _NARROWEST = 40
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _FIRST_FILES = 5
 
 
@@ -291,6 +292,8 @@ def _wrap(line: str, width: int) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in _PLAIN:  # nearly all: ten for each file
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):

@@ -136,7 +136,10 @@ class Io(Section):
         "For digitalmodel's batches only: your own function sees the file where it is.",
     )
     read_ahead: Whole = count(
-        2, "How many files are read ahead of the workers while `async_enabled` is on. Files.", least=0
+        2,
+        "How many files are read ahead of the workers while `async_enabled` is on; those that are over in milliseconds "
+        "are not. Files.",
+        least=0,
     )
     write_behind: Size = key(
         200_000_000,
