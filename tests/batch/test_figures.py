@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from orcabatch.batch.figures import MOST_BY_CASE, MOST_CHARTED, figures
+from orcabatch.batch.figures import MOST_BY_CASE, MOST_CHARTED, Gathered, figures
 from orcabatch.outcome import FileOutcome, Status
 
 
@@ -79,6 +79,15 @@ def test_frames_have_the_figures_of_their_columns():
     one = [frame(name=["a.sim"], tension=[900.0], gap=[np.nan]), frame(name=["b.sim"], tension=[1200.0], gap=[1.0])]
     assert columns(*one) == {"tension": (900.0, 0, 1200.0, 1, 1050.0, 2), "gap": (1.0, 1, 1.0, 1, 1.0, 1)}
     assert columns(frame(x=[1, 2, 6]), frame(x=[3])) == {"x": (1.0, 0, 6.0, 0, 3.0, 2)}
+
+
+def test_a_value_of_one_row_is_taken_whole():
+    """Not cell by cell: 5,000 files of 900 columns took 15 seconds so."""
+    for value in ({"tension": 1.0, "name": "a", "gap": None}, frame(tension=[1.0], name=["a"], gap=[np.nan])):
+        gathered = Gathered()
+        gathered.add(0, value)
+        assert (len(gathered.single), gathered.reduced) == (1, {})
+        assert gathered.columns()["tension"].high.tolist() == [1.0]
 
 
 def test_a_value_that_cannot_be_looked_at_costs_only_itself():

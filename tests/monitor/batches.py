@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +44,11 @@ def case_of(file: Path) -> dict[str, Any]:
 COLUMNS = tuple(f"{line} Effective Tension {end}" for line in ("Line1", "Line2", "Line3", "Line4") for end in "AB")
 
 
-def tables_of(file: FileOutcome) -> dict[str, dict[str, float]]:
+def tables_of(file: FileOutcome, columns: Sequence[str] = COLUMNS) -> dict[str, dict[str, float]]:
     """What its summaries say: tensions that grow with the return period and turn with the heading."""
     chance, case = random.Random(file.index), case_of(file.file)
     most = 900 + 4 * case.get("years", 5) + 300 * math.sin(math.radians(case.get("heading", 0)))
-    return {"tension": {name: most * (1 + n / 20) * chance.uniform(0.95, 1.05) for n, name in enumerate(COLUMNS)}}
+    return {"tension": {name: most * (1 + n / 20) * chance.uniform(0.95, 1.05) for n, name in enumerate(columns)}}
 
 
 def laid_out(count: int, *, seed: int, slower: float, workers: int) -> list[FileOutcome]:
@@ -96,12 +98,14 @@ def with_failures(outcomes: list[FileOutcome]) -> list[FileOutcome]:
     return made
 
 
-def results_of(outcomes: list[FileOutcome], folder: Path = Path("/production/results")) -> dict[str, Any]:
+def results_of(
+    outcomes: list[FileOutcome], folder: Path = Path("/production/results"), columns: Sequence[str] = COLUMNS
+) -> dict[str, Any]:
     """What a run knows of its results, as fields of its record."""
     cases = {each.file.name: case_of(each.file) for each in outcomes}
     return {
         "cases": cases,
-        "results": figures(outcomes, tables_of, cases),
+        "results": figures(outcomes, partial(tables_of, columns=columns), cases),
         "result_folder": folder,
         "outputs": [folder / "standard_tension.csv", folder / "performance_metrics.json"],
         "outputs_of": lambda each: [("lines", folder / f"standard_lines_{each.file.stem}.csv")] if each.ok else [],
@@ -109,7 +113,13 @@ def results_of(outcomes: list[FileOutcome], folder: Path = Path("/production/res
 
 
 def batch_metrics(
-    count: int, *, seed: int = 1, slower: float = 1.0, workers: int = 30, names: tuple[str, ...] = ()
+    count: int,
+    *,
+    seed: int = 1,
+    slower: float = 1.0,
+    workers: int = 30,
+    names: tuple[str, ...] = (),
+    columns: Sequence[str] = COLUMNS,
 ) -> dict[str, Any]:
     """The metrics of such a batch; the first files get the given names."""
     from dataclasses import replace
@@ -157,6 +167,6 @@ def batch_metrics(
         host={"logical_cpus": 64, "total_ram_bytes": 256 * 10**9},
         orcaflex="simulated",
         memory_budget_bytes=200 * 10**9,
-        **results_of(outcomes),
+        **results_of(outcomes, columns=columns),
     )
     return build_metrics(record)

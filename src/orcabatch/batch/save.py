@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = (".parquet", ".csv", ".xlsx")
+GROUP_CELLS = 2_000_000
+"""Cells that a Parquet file is written in at a time: all that are in memory at once. Fewer: each group says of each of
+its columns what is in it, which is kept until the end. 30,000 rows of 900 columns took 281 MB at 0.9 million cells, 244
+at 3.6, 572 at 0.2; 5,000 rows 183, 224 and 222."""
+
 EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CHARACTERS = 1_048_576, 16_384, 32_767
 
 
@@ -198,7 +203,8 @@ def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -
             if len(parts) == 1:
                 parts[0].replace(target)
             else:
-                polars.scan_parquet(parts).sink_parquet(target)
+                group = max(GROUP_CELLS // max(len(shape.columns), 1), 1)
+                polars.scan_parquet(parts).sink_parquet(target, row_group_size=group)
         except polars.exceptions.PolarsError as error:
             raise ValueError(f"{error}.") from error
 

@@ -24,7 +24,7 @@ from orcabatch.monitor.report.html import Html, Ids, folded, join, named, sectio
 from orcabatch.monitor.report.links import Links
 from orcabatch.monitor.report.script import DIGEST, SCRIPT
 from orcabatch.monitor.report.sections import moment
-from orcabatch.monitor.report.style import stacked, style
+from orcabatch.monitor.report.style import style
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
 from orcabatch.text import and_more, shortened, shortened_list, utf8
@@ -148,7 +148,7 @@ def _page(metrics: Mapping[str, Any], *body: Html) -> str:
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("meta", http_equiv="refresh", content=f"{max(progress['again_s'], 1):.0f}") if progress else "",
         tag("title", f"{_title(metrics)} - orcabatch report"),
-        Html(f"<style>{style()}{stacked(files.TABLE, files.Head.of(metrics).titles)}</style>"),
+        Html(f"<style>{style()}</style>"),
     )
     skip = tag("a", "Skip to the content", href="#main", class_="skip")
     return "<!DOCTYPE html>\n" + tag("html", head, tag("body", skip, *body), lang="en") + "\n"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.monitor.report.html import Html, join, named, section, tag, text
+from orcabatch.monitor.report.html import Html, join, named, section, tag, text, titles_beside
 from orcabatch.outcome import name_in
 from orcabatch.text import duration, plural, size
 
@@ -85,7 +85,14 @@ def files(metrics: Mapping[str, Any], links: Links, linked: Iterable[int]) -> Ht
         "tr", *(tag("th", title, scope="col", class_="n" if title in numbers else None) for title in head.titles)
     )
     caption = f"{plural(len(each), 'file')}; time is what a worker had the file for."
-    table = tag("table", tag("caption", caption), tag("thead", thead), tag("tbody", join(rows)), id=TABLE)
+    table = tag(
+        "table",
+        tag("caption", caption),
+        tag("thead", thead),
+        tag("tbody", join(rows)),
+        id=TABLE,
+        style=titles_beside(head.titles),
+    )
     where = (
         tag("p", "The outputs of single files are in ", links.to_folder(), ".") if head.lean and links.folder else ""
     )
@@ -107,8 +114,8 @@ def _row(file: Mapping[str, Any], head: Head, links: Links, row: str) -> Html:
         + (f"<td>{text(file['batch'])}</td>" if head.several else "")
         + (f'<td class="bad">{outcome}</td>' if bad else f"<td>{outcome}</td>")
         + cases
-        + f'<td class="n" data-v="{seconds:g}">{duration(seconds) if seconds else ""}</td>'
-        + f'<td class="n" data-v="{file["size_bytes"]}">{size(file["size_bytes"])}</td>'
+        + f'<td data-v="{seconds:.4g}">{duration(seconds) if seconds else ""}</td>'
+        + f'<td data-v="{file["size_bytes"]:.4g}">{size(file["size_bytes"])}</td>'
         + f"<td>{_outputs(file.get('outputs', ()), links, lean=head.lean)}</td></tr>"
     )
 

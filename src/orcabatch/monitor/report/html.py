@@ -15,6 +15,9 @@ FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f]")
 
 VOID = frozenset({"meta", "br", "hr", "wbr"})
 
+MOST_TITLED = 80
+"""Columns of a table whose cells say their title on a narrow screen: the 60 of a table by load case, and some more."""
+
 
 class Html(str):
     """Text that is HTML already."""
@@ -80,15 +83,24 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]], *
         tag(
             "tr",
             tag("th", row[0], scope="row"),
-            *(
-                tag("td", cell, class_="n" if n in numbers else None, data_t=head[n])
-                for n, cell in enumerate(row[1:], 1)
-            ),
+            *(tag("td", cell, class_="n" if n in numbers else None) for n, cell in enumerate(row[1:], 1)),
         )
         for row in rows
     ]
-    content = tag("table", tag("caption", caption), tag("thead", tag("tr", *titles)), tag("tbody", *body))
-    return tag("div", content, class_="scroll")
+    content = (tag("caption", caption), tag("thead", tag("tr", *titles)), tag("tbody", *body))
+    return tag("div", tag("table", *content, style=titles_beside(head)), class_="scroll")
+
+
+def titles_beside(head: Sequence[str]) -> str:
+    """The titles of a table's columns for the style sheet, which sets them beside each cell on a narrow screen.
+
+    Once a table, not once a cell: a page may have 100,000 cells.
+    """
+    return ";".join(f'--t{n}:"{_in_css(title)}: "' for n, title in enumerate(head[1:MOST_TITLED], 2))
+
+
+def _in_css(title: str) -> str:
+    return "".join(letter if letter.isalnum() or letter == " " else f"\\{ord(letter):x} " for letter in title)
 
 
 def figure(drawing: Html, told: str = "") -> Html:

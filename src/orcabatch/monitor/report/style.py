@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from orcabatch.monitor.report.html import MOST_TITLED
 from orcabatch.outcome import Phase
 
 # The colours stand here as values so that a test can check their contrast: text 4.5 to 1, parts of charts 3 to 1.
@@ -69,7 +68,8 @@ caption{text-align:left;color:var(--muted);padding:.2rem 0}
 th,td{text-align:left;vertical-align:top;padding:.28rem .7rem .28rem 0;border-bottom:1px solid var(--panel)}
 thead th{border-bottom:1px solid var(--line)}
 tbody th{font-weight:500}
-.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.n+:not(.n){padding-left:1rem}
+.n,[data-v]{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.n+:not(.n),[data-v]+:not([data-v]){padding-left:1rem}
 thead button{all:unset;cursor:pointer;color:var(--link)}thead button:focus-visible{outline:3px solid var(--link)}
 th[aria-sort=ascending] button::after{content:" \\2191"}th[aria-sort=descending] button::after{content:" \\2193"}
 .find input{font:inherit;width:min(24rem,100%);padding:.2rem .4rem;background:var(--page);color:var(--text);
@@ -96,8 +96,8 @@ footer{color:var(--muted);padding-bottom:2rem;margin-top:2rem}
 svg{font-size:28px}
 table,caption,tbody,tr,tbody th,td{display:block}thead{display:none}
 tbody tr{border-bottom:1px solid var(--line);padding:.4rem 0}tbody th,td{border:0;padding:.05rem 0}
-.n{text-align:left;white-space:normal}.n+:not(.n){padding-left:0}
-td[data-t]::before{content:attr(data-t) ": ";color:var(--muted)}td:empty{display:none}
+.n,[data-v]{text-align:left;white-space:normal}.n+:not(.n),[data-v]+:not([data-v]){padding-left:0}
+td::before{color:var(--muted)}td:empty{display:none}
 #all thead{display:block}#all thead tr{display:flex;flex-wrap:wrap;gap:.2rem 1rem;border:0}#all thead th{border:0}
 }
 @media print{nav,.skip,.find{display:none}body{font-size:11pt}section{break-inside:auto}figure,tr{break-inside:avoid}
@@ -105,30 +105,27 @@ details::details-content{content-visibility:visible;display:block}}
 """
 
 
-def stacked(table: str, head: Sequence[str]) -> str:
-    """The titles of a long table's cells on a narrow screen, once for all its rows."""
-    titles = "".join(
-        f'#{table} td:nth-child({n + 1})::before{{content:"{_in_css(title)}: ";color:var(--muted)}}'
-        for n, title in enumerate(head)
-        if n
-    )
-    return f"@media screen and (max-width:44rem){{{titles}}}"
-
-
-def _in_css(title: str) -> str:
-    return "".join(letter if letter.isalnum() or letter == " " else f"\\{ord(letter):x} " for letter in title)
-
-
 def style() -> str:
     """The style sheet."""
     return (
         ":root{color-scheme:light dark;" + _variables(LIGHT) + "}"
-        "@media screen and (prefers-color-scheme:dark){:root{" + _variables(DARK) + "}}" + _LAYOUT + _fills()
+        "@media screen and (prefers-color-scheme:dark){:root{"
+        + _variables(DARK)
+        + "}}"
+        + _LAYOUT
+        + _titles()
+        + _fills()
     )
 
 
 def _variables(colours: dict[str, str]) -> str:
     return "".join(f"--{name}:{value};" for name, value in colours.items())
+
+
+def _titles() -> str:
+    """Beside each cell on a narrow screen the title of its column, which its table has as a variable."""
+    beside = "".join(f"td:nth-child({n})::before{{content:var(--t{n})}}" for n in range(2, MOST_TITLED + 1))
+    return f"@media screen and (max-width:44rem){{{beside}}}"
 
 
 def _fills() -> str:
