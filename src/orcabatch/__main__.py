@@ -1,9 +1,18 @@
-"""`python -m orcabatch` is `orcabatch`."""
+"""`python -m orcabatch` is `orcabatch`: the command line in a process of its own."""
 
 from __future__ import annotations
 
 import sys
 
-from orcabatch.cli import main
+from orcabatch import console
+from orcabatch.cli import main as command_line
 
-sys.exit(main())
+
+def main() -> int:
+    """Run it, and return its exit code."""
+    console.claim()
+    return command_line()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

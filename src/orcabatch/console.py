@@ -29,6 +29,21 @@ EXIT_CODES = {
 """Windows' own exit codes (NTSTATUS) that a native library ends a process with, in words."""
 
 
+_OURS = False
+"""Whether this process runs our command line, or is a worker of ours: nobody else's code began it."""
+
+
+def is_ours() -> bool:
+    """Whether the process is ours alone."""
+    return _OURS
+
+
+def claim() -> None:
+    """Say so; at the door, before anything else runs."""
+    global _OURS  # noqa: PLW0603 - of the process
+    _OURS = True
+
+
 def survive_code_pages() -> None:
     """Let letters that a stream's encoding lacks be written as escapes instead of raising."""
     for stream in (sys.stdout, sys.stderr):

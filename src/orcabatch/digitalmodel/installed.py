@@ -19,7 +19,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.abc import Loader, MetaPathFinder
@@ -33,6 +33,7 @@ import psutil
 from orcabatch.digitalmodel.csv_output import capture_csv_output
 from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_warnings
 from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
+from orcabatch.digitalmodel.unused import left_out
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 from orcabatch.versions import installed_version
 
@@ -154,9 +155,10 @@ def open_gate() -> None:
     modules of it that found no OrcFxAPI would stay without one.
     """
     with _PREPARING:
-        package = locate()
-        if package is not None:
-            _configure_gate(package)
+        found = post_process_place()
+        if found is not None:
+            with _without_unused(*found):
+                _configure_gate(found[0])
 
 
 @lru_cache(maxsize=1)
@@ -169,7 +171,7 @@ def _found() -> Installation:
         )
     package, folder = found
     early = f"{package}.opp" in sys.modules  # what runs may then be older than the sources that are hashed now
-    installation = _described(package, folder, _imported(package))
+    installation = _described(package, folder, _imported(package, folder))
     return replace(installation, edited=early and _edited_since_start(source_files(package, folder).values()))
 
 
@@ -213,10 +215,16 @@ def _edited_since_start(sources: Iterable[Path]) -> bool:
     return any(source.stat().st_mtime > began_s for source in sources)
 
 
-def _imported(package: str) -> ModuleType:
+def _without_unused(package: str, folder: Path) -> AbstractContextManager[None]:
+    """What the tested sources do not use is left out; what others use nobody knows."""
+    return left_out() if digest_of(source_hashes(package, folder)) in TESTED else nullcontext()
+
+
+def _imported(package: str, folder: Path) -> ModuleType:
     try:
-        _configure_gate(package)
-        return importlib.import_module(f"{package}.opp")
+        with _without_unused(package, folder):
+            _configure_gate(package)
+            return importlib.import_module(f"{package}.opp")
     except ModuleNotFoundError as error:
         if error.name not in {ORCFXAPI, "winreg"}:
             raise DigitalModelError(

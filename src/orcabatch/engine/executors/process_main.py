@@ -25,6 +25,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.console import (
+    claim,
     crash_without_a_dialog,
     flush_streams,
     leave_the_terminal_to_the_parent,
@@ -90,6 +91,7 @@ def main(orders: BinaryIO) -> None:
 
 
 def _live(orders: BinaryIO) -> int:
+    claim()
     leave_the_terminal_to_the_parent()
     crash_without_a_dialog()
     wire = Wire(orders, _take_output())
