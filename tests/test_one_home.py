@@ -31,6 +31,12 @@ HOMES = {
     r"metadata\.version\(": {"versions.py", "digitalmodel/reference_run.py"},
     r"""[(\[]["']small["'], ["']medium["'], ["']large["']""": set(),
     r"heapreplace\(": {"engine/waiting.py"},
+    r"type\((error|value|kind)\)\.__(name|qualname|module)__": {
+        "doctor/child.py",
+        "doctor/threads.py",
+        "simulated/exports/base.py",
+    },
+    r"format_exception\(": {"text.py"},
     r"""["']nfs\b""": {"network.py"},
     r"\b(attempt|Caught)\(": {"engine/worker.py"},
     r"Callable\[\[tuple\[int, \.\.\.\]\], ": {"engine/scheduler_messages.py"},

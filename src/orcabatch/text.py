@@ -4,6 +4,9 @@ Lists of names, sizes, durations, counts. Pure, and below all rooms. Sizes are d
 in the settings. Displays and the report keep one digit behind the point, so that numbers do not jump while they grow;
 the plan's notation is `orcabatch.settings.units`.
 
+`words_of` and its neighbours name what is foreign: whatever an exception or a class does when it is asked, they answer,
+and with no more text than a reader takes in.
+
 `nearest` is the one owner of "did you mean" for settings, YAML keys and names in a model. Capitals, spaces, hyphens and
 underscores make no difference to it: `Simulation_period` looks exactly like `SimulationPeriod`.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import traceback
 from collections.abc import Iterable, Sequence
 
 ALIKE = 0.6
@@ -19,6 +23,12 @@ ALIKE = 0.6
 MISSPELT = 0.8
 """From here on a word is taken for a misspelt one: a slip in four letters is above it, another word is below."""
 _SHORTEST_BEGINNING = 3
+MOST_SAID = 10_000
+"""Characters of what an exception says that are kept. More: a text of 50 MB takes 20 s to be written into metrics, list
+and report, for every such file. Less: messages that list what is wrong with a large table lose their middle."""
+MOST_TRACED = 100_000
+"""The same of a traceback, which has what its causes say as well."""
+_NAME, _QUALNAME, _MODULE = (type.__dict__[name].__get__ for name in ("__name__", "__qualname__", "__module__"))
 
 
 def shortened_list(names: Sequence[str], between: str = ", ", most: int = 3) -> str:
@@ -138,6 +148,44 @@ def alike_names(word: str, known: Iterable[str], *, alike: float = ALIKE, most: 
 def letters(word: str) -> str:
     """The word without what is easily written in another way."""
     return re.sub(r"[\s_-]+", "", word).casefold()
+
+
+def class_name(kind: type) -> str:
+    """Its name. Not asked of itself: the class of a class may answer anything, or raise."""
+    return str(_NAME(kind))
+
+
+def class_home(kind: type) -> str:
+    """The module that it says it is of; empty where it says nothing that is a name."""
+    home = _MODULE(kind)
+    return home if isinstance(home, str) else ""
+
+
+def class_place(kind: type) -> str:
+    """`module.Outer.Inner`."""
+    return f"{class_home(kind)}.{_QUALNAME(kind)}"
+
+
+def said_by(error: BaseException) -> str:
+    """What the exception says, also where its own `str` raises; not more than is read."""
+    try:
+        return shortened(str(error), MOST_SAID)
+    except BaseException:  # noqa: BLE001 - it is in hand already, and how it is said may not matter more
+        return "what it says cannot be had"
+
+
+def words_of(error: BaseException) -> str:
+    """The exception in one line: its class, and what it says."""
+    name, text = class_name(type(error)), " ".join(said_by(error).split())
+    return f"{name}: {text}" if text else name
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback, as Python prints it; not more than is read."""
+    try:
+        return shortened("".join(traceback.format_exception(error)), MOST_TRACED)
+    except BaseException:  # noqa: BLE001 - as above: its class, or that of a cause, raises when it is named
+        return shortened("".join(traceback.format_tb(error.__traceback__)), MOST_TRACED) + words_of(error) + "\n"
 
 
 def utf8(text: str) -> bytes:

@@ -8,11 +8,14 @@ import types
 import pytest
 
 import exceptions
+import nameless_functions as nameless
 import orcabatch
 from batch_functions import largest_tension
 from orcabatch import simulated
-from orcabatch.engine.foreign import ordinarily, words_of
+from orcabatch.engine.foreign import ordinarily
+from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Status
+from orcabatch.text import MOST_SAID, MOST_TRACED, class_home, class_name, class_place, words_of
 
 KINDS = exceptions.kinds()
 ENDING = [kind for kind in KINDS if not issubclass(kind, Exception)]
@@ -72,8 +75,9 @@ def test_each_ends_exactly_one_file(orcaflex, files, executor):
             assert (outcome.cause, kind.__name__ in outcome.error) == (Cause.OUTPUT, True), (border, kind, outcome)
         else:
             assert outcome.status is Status.FAILED, (border, kind)
-            assert (outcome.cause is Cause.CRASH) is (kind in ENDING), (border, kind, outcome.error)
-            said = "UnspeakableError" if border is exceptions.unspeakable and kind not in ENDING else kind.__name__
+            wordless = border is exceptions.unspeakable  # what raises in its own words ends nothing
+            assert (outcome.cause is Cause.CRASH) is (kind in ENDING and not wordless), (border, kind, outcome.error)
+            said = "UnspeakableError" if wordless else kind.__name__
             assert said in outcome.error + outcome.traceback if outcome.traceback else said in outcome.error
 
 
@@ -171,3 +175,44 @@ def test_the_border_makes_all_of_them_ordinary():
         assert isinstance(caught.value, Exception) or kind is KeyboardInterrupt
         assert kind.__name__ in words_of(thrown)
         assert "UnspeakableError" in words_of(exceptions.UnspeakableError(kind))
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_a_class_that_does_not_tell_its_name_ends_no_run(orcaflex, sims, executor, monkeypatch):
+    """Where a plain loop does not ask for it, nobody does; a result that cannot travel for it costs its file."""
+    monkeypatch.setenv(nameless.SILENT, "yes")
+    arguments = {"version": "1", "fresh": True, "performance": {"executor": executor}}
+    raised = run(sims[:1], executor, postprocess=nameless.raising, **arguments)
+    assert raised.failed[0].error == "NamelessError: no such case"
+    assert run(sims[:1], executor, postprocess=nameless.naming, **arguments).values == [1.0]
+    returned = run(sims[:1], executor, postprocess=nameless.returning, **arguments)
+    if executor == "processes":
+        assert "cannot be sent back" in returned.failed[0].error
+        with pytest.raises(SettingsError, match="cannot be sent to worker processes"):
+            run(sims[:1], executor, postprocess=nameless.Carrying(), **arguments)
+        return
+    assert returned.outcomes[0].ok
+    assert any("Nameless has no exact safe form" in warning for warning in returned.warnings)
+    assert run(sims[:1], executor, postprocess=nameless.Carrying(), **arguments).values == [1.0]
+
+
+def test_the_names_of_classes_are_had_without_asking_them(monkeypatch):
+    """As Python has them for any other class."""
+    monkeypatch.setenv(nameless.SILENT, "yes")
+    assert class_name(nameless.Nameless) == "Nameless"
+    assert class_home(nameless.Nameless) == "nameless_functions"
+    assert class_place(nameless.Nameless) == "nameless_functions.Nameless"
+    assert class_place(exceptions.UnspeakableError) == "exceptions.UnspeakableError"
+    odd = type("Odd", (), {"__module__": property(lambda self: "mine")})
+    assert class_home(odd) == ""
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_an_error_says_no_more_than_is_read(orcaflex, sims, executor):
+    """It is cut before it is written anywhere; its beginning and end stay."""
+    failed = run(sims[:1], executor, postprocess=nameless.long_winded).failed[0]
+    assert len(failed.error) <= MOST_SAID + len("ValueError: ")
+    assert len(failed.traceback) <= MOST_TRACED
+    assert failed.error.startswith("ValueError: no such case")
+    assert failed.error.endswith("such case")
+    assert failed.traceback.startswith("Traceback")

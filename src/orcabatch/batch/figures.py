@@ -18,6 +18,7 @@ import numpy as np
 
 from orcabatch.batch.table import VALUE, flat
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.text import class_home
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -265,7 +266,7 @@ def _without_foreign(value: Any) -> Any:
     """
     kind = type(value)
     base = next((base for base in _READ if issubclass(kind, base)), None)
-    if kind.__module__.partition(".")[0] not in _LIBRARIES and (
+    if class_home(kind).partition(".")[0] not in _LIBRARIES and (
         base is None or any(getattr(kind, name) is not getattr(base, name) for name in _READ[base])
     ):
         return None

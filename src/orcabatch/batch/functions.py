@@ -20,6 +20,7 @@ from orcabatch.store.code import AsHere, Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.kept_values import SUFFIX as VALUES
 from orcabatch.store.values import NotStorable, encode
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     from orcabatch.batch.cases import Case
@@ -69,7 +70,7 @@ class FunctionBatch(Batch):
     ) -> FunctionBatch:
         """A batch named after the function, which opens the files itself where `path_as` says what it does that by."""
         named = innermost(function)
-        name = getattr(named, "__name__", type(named).__name__).strip("<>")
+        name = getattr(named, "__name__", class_name(type(named))).strip("<>")
         absolute = tuple(file.absolute() for file in files)
         post = FunctionPostProcess(function, cases or {}, AsHere(function), path_as)
         batch = cls(name, absolute, post, result_folder, version)

@@ -24,7 +24,7 @@ import weakref
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine.foreign import words_of
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome

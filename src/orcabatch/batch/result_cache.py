@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +35,7 @@ from orcabatch.batch.cache_keys import (
     key_of,
     output_print,
 )
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.host.lookout import Lookout
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.orcaflex.sim_files import stands
@@ -43,7 +45,7 @@ from orcabatch.settings.units import format_size
 from orcabatch.store.ledger import Entry, FileHistory, LedgerStore, NoLedger, ledger_file, open_ledger
 from orcabatch.store.paths import Places
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
-from orcabatch.text import shortened_list
+from orcabatch.text import shortened_list, words_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -282,10 +284,10 @@ class ResultCache:
         for end in ended:
             if end.outcome.status is Status.OK and self.ledger.remembers:
                 try:
-                    self._record(end)
+                    ordinarily(partial(self._record, end))
                 except Exception as error:  # noqa: BLE001 - out of memory for a copy, a table that pandas cannot take apart
                     kept = f"Results of {end.outcome.batch} are not kept for the next run"
-                    self.warn(f"{kept}: {type(error).__name__}: {error}.")
+                    self.warn(f"{kept}: {words_of(error)}.")
         self.ledger.commit_soon()
 
     def distrust(self, indices: Iterable[int]) -> None:

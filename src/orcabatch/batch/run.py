@@ -28,7 +28,7 @@ from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import RunEvent
 from orcabatch.engine.executors import facts_of
-from orcabatch.engine.foreign import ordinarily, words_of
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.lock import METER
 from orcabatch.engine.task_state import cancelled
@@ -45,7 +45,7 @@ from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of
-from orcabatch.text import spelled
+from orcabatch.text import spelled, words_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -505,7 +505,7 @@ class Run:
             step()
         except Exception as error:  # noqa: BLE001 - the values are there, and nothing that follows may take them away
             _log.debug("%s", what, exc_info=True)
-            self._warn(f"{what} could not be written: {type(error).__name__}: {error}. The results are not affected.")
+            self._warn(f"{what} could not be written: {words_of(error)}. The results are not affected.")
 
     def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
         conclusion = batch.conclude(outcomes, complete=self._complete)

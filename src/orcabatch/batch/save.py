@@ -24,6 +24,7 @@ import numpy as np
 
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_path
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +122,7 @@ def checked_format(path: Path) -> str:
 
 def _kinds(column: pd.Series[Any]) -> set[str]:
     known = {"b": "bool", "i": "int", "u": "int", "f": "float"}.get(column.dtype.kind)
-    return {known} if known else {type(item).__name__ for item in column.dropna()}
+    return {known} if known else {class_name(type(item)) for item in column.dropna()}
 
 
 def _common(one: Any, other: Any) -> Any:
@@ -175,7 +176,7 @@ def _cell(item: Any) -> Any:
         return item
     if isinstance(item, float | np.floating):
         return None if math.isnan(item) else float(item) if math.isfinite(item) else str(float(item))
-    if item is None or getattr(item, "_is_nat", False) or type(item).__name__ in {"NaTType", "NAType"}:
+    if item is None or getattr(item, "_is_nat", False) or class_name(type(item)) in {"NaTType", "NAType"}:
         return None
     if isinstance(item, datetime.datetime) and item.tzinfo is not None:
         raise ValueError("Excel does not support times with timezones.")
@@ -223,7 +224,7 @@ def _series(name: str, column: pd.Series[Any], kinds: set[str]) -> Any:
     same = {"str": polars.String, "int": polars.Int64, "float": polars.Float64, "bool": polars.Boolean}
     made = polars.Series(name, items, dtype=same.get(next(iter(kinds))) if kinds else polars.Null)
     if made.dtype == polars.Object:
-        _refuse(name, {type(item).__name__ for item in items if item is not None})
+        _refuse(name, {class_name(type(item)) for item in items if item is not None})
     return made
 
 

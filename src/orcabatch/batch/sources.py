@@ -21,6 +21,7 @@ from orcabatch.batch.named_files import named_files
 from orcabatch.batch.request import together
 from orcabatch.errors import SourceError
 from orcabatch.store.paths import check_working_folder
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Options, ReadBatch, Request
@@ -100,13 +101,13 @@ def _items(source: Any) -> list[str | os.PathLike[str]]:
     if not isinstance(source, Iterable):
         raise TypeError(
             "run_batch takes a YAML file, a cfg mapping, a folder, a pattern or a list of files, not "
-            f"{type(source).__name__}."
+            f"{class_name(type(source))}."
         )
     items = list(source)
     strange = [item for item in items if not isinstance(item, (str, os.PathLike))]
     if strange:
         raise TypeError(
-            f"run_batch was given a list that holds {type(strange[0]).__name__} beside file names. Give a list of "
+            f"run_batch was given a list that holds {class_name(type(strange[0]))} beside file names. Give a list of "
             "YAML files, or a list of .sim files with postprocess=your_function; a cfg mapping is given alone."
         )
     if not items:

@@ -19,8 +19,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from orcabatch.batch.save import Shape, checked_format, save_pieces
 from orcabatch.batch.table import Row, file_names, rows
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import check_writable
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,9 +73,9 @@ class TableFile:
         if not outcome.ok or self._fault is not None:
             return
         try:
-            packed = pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)
+            packed = ordinarily(lambda: pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL))
         except Exception as error:  # noqa: BLE001 - the value is the user's, and may refuse in any way
-            self._unpacked[outcome.file.name] = f"{type(error).__name__}: {error}"
+            self._unpacked[outcome.file.name] = f"{words_of(error)}"
             return
         try:
             self._spool = self._spool or self._temporary()

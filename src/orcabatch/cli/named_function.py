@@ -12,7 +12,7 @@ from typing import Any
 
 from orcabatch.errors import SourceError
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.text import nearest
+from orcabatch.text import class_name, nearest, words_of
 
 
 def named_function(name: str, *, simulated: bool = False) -> Callable[..., Any]:
@@ -48,7 +48,7 @@ def named_function(name: str, *, simulated: bool = False) -> Callable[..., Any]:
     except Exception as error:  # the module's own code, which may raise anything
         _blame_orcfxapi(error)
         raise SourceError(
-            f"--postprocess {name}: importing {module_name} raises {type(error).__name__}: {error} (--debug says where)"
+            f"--postprocess {name}: importing {module_name} raises {words_of(error)} (--debug says where)"
         ) from error
     try:
         found = functools.reduce(getattr, path.split("."), module)
@@ -58,7 +58,7 @@ def named_function(name: str, *, simulated: bool = False) -> Callable[..., Any]:
         hint = f"; did you mean {near}?" if near else f"; there are {', '.join(there[:10])}" if there else ""
         raise SourceError(f"--postprocess {name}: {module_name} has no function {path}{hint}") from error
     if not callable(found):
-        raise SourceError(f"--postprocess {name}: {path} is no function, but {type(found).__name__}")
+        raise SourceError(f"--postprocess {name}: {path} is no function, but {class_name(type(found))}")
     return found
 
 

@@ -25,7 +25,7 @@ from orcabatch.errors import BatchError, BatchInterrupted, OutputError, Settings
 from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status
 from orcabatch.store.atomic import check_writable, remove
-from orcabatch.text import duration, plural
+from orcabatch.text import duration, plural, words_of
 
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences; or a function of yours "
@@ -75,7 +75,7 @@ def _report(target: Path | None, result: BatchResult | None) -> bool:
     try:
         write_report(target, result.metrics)
     except Exception as error:  # noqa: BLE001 - the results are there, and what is shown of them costs only itself
-        said = f"{type(error).__name__}: {error}"
+        said = f"{words_of(error)}"
         with suppress(OutputError):
             remove(target)  # what stands there says that the run goes on
         print(f"orcabatch run: the report is not written: {said}. The results are not concerned.", file=sys.stderr)

@@ -27,6 +27,7 @@ from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.sources import find_sources
 from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation
@@ -157,7 +158,7 @@ class Frames(Mapping[str, Any]):
     def __getitem__(self, label: str) -> Any:
         if label not in self._read:
             frame = decode(self._stored[label])
-            if type(frame).__name__ != "DataFrame":
+            if class_name(type(frame)) != "DataFrame":
                 raise Damaged("no table")
             self._read[label] = frame
         return self._read[label]

@@ -21,6 +21,7 @@ from orcabatch.digitalmodel.outputs import FILE, FILE_STEM
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
 from orcabatch.store.compare_tables import read_rows
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation
@@ -73,7 +74,7 @@ def _in_words(tables: str, remedy: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else "no reason given"
         raise OutputError(
-            f"digitalmodel cannot write its {tables} ({type(error).__name__}: {said}). {remedy}"
+            f"digitalmodel cannot write its {tables} ({class_name(type(error))}: {said}). {remedy}"
         ) from error
 
 

@@ -29,7 +29,7 @@ from orcabatch.digitalmodel.outputs import OUTPUTS
 from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import OutputError, SettingsError, SourceError
-from orcabatch.text import nearest
+from orcabatch.text import class_name, nearest
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
 
@@ -170,7 +170,7 @@ def _parsed(text: str, yaml_name: str) -> tuple[dict[str, Any], YamlLines]:
 
 def _kind(value: object) -> str:
     kinds = {type(None): "nothing", str: "text", list: "a list"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
+    return kinds.get(type(value), f"a {class_name(type(value))}")
 
 
 def _basename(asked: Mapping[str, Any], yaml_name: str) -> str:

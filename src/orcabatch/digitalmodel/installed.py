@@ -35,6 +35,7 @@ from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_wa
 from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.digitalmodel.unused import left_out
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
+from orcabatch.text import class_name, words_of
 from orcabatch.versions import installed_version
 
 ORCFXAPI = "OrcFxAPI"
@@ -241,7 +242,7 @@ def _imported(package: str, folder: Path) -> ModuleType:
 
 def _no_orcaflex(error: Exception) -> OrcaFlexUnavailable:
     return OrcaFlexUnavailable(
-        f"digitalmodel cannot be used because OrcFxAPI cannot be imported ({type(error).__name__}: {error}). "
+        f"digitalmodel cannot be used because OrcFxAPI cannot be imported ({words_of(error)}). "
         "Run where OrcaFlex is installed, or choose the simulated one: `orcaflex: simulated`."
     )
 
@@ -297,4 +298,4 @@ def _use_present_orcfxapi(package: str) -> None:
 
 
 def _is_gate_proxy(held: object) -> bool:
-    return "Lazy" in type(held).__name__
+    return "Lazy" in class_name(type(held))

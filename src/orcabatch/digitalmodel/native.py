@@ -20,6 +20,7 @@ from orcabatch.digitalmodel.outputs import flagged
 from orcabatch.errors import SettingsError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.outcome import Phase
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation
@@ -78,7 +79,7 @@ def merge_masters(installation: Installation, cfg: AttributeDict) -> bool:
             Guarded().get_cfg_with_master_data(cfg)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"digitalmodel cannot merge the `..._master` sections into the settings ({type(error).__name__}: {error}). "
+            f"digitalmodel cannot merge the `..._master` sections into the settings ({words_of(error)}). "
             "A master needs as many groups as the settings it belongs to, and each group a list of Columns."
         ) from error
     return looked

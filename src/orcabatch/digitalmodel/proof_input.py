@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.errors import SourceError
 from orcabatch.notice import Notice
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -165,7 +166,7 @@ def _tagged(value: Any) -> Any:
         return {"$datetime": value.isoformat()}
     if isinstance(value, date):
         return {"$date": value.isoformat()}
-    return {LOST: type(value).__name__}
+    return {LOST: class_name(type(value))}
 
 
 def read_proof_input(result: str | Path) -> ProofInput:

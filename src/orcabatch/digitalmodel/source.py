@@ -18,6 +18,7 @@ from orcabatch.batch.sources import Given, Source
 from orcabatch.digitalmodel.outputs import ROW_KEY
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.batch import DigitalModelBatch
@@ -113,7 +114,7 @@ def _of_its_shape(yaml_file: Path) -> Iterator[None]:
         raise
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise SourceError(
-            f"{yaml_file}: a value in it is of another kind than what is read there ({type(error).__name__}: {error}). "
+            f"{yaml_file}: a value in it is of another kind than what is read there ({words_of(error)}). "
             "Look for a list, a section or a number in the place of a word."
         ) from error
 

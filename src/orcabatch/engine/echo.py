@@ -23,6 +23,8 @@ from types import FrameType
 from typing import Any, TextIO
 
 from orcabatch.engine.executor import Logged, Post, Warned
+from orcabatch.engine.foreign import ordinarily
+from orcabatch.text import words_of
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +40,17 @@ _elsewhere: dict[Any, Any] = {}
 def echo(message: Logged | Warned) -> None:
     """Do here what was done in a worker; what this process's own filter makes an error of is only logged."""
     try:
-        match message:
-            case Logged(packed):
-                _log_again(pickle.loads(packed))  # noqa: S301 - from our own worker
-            case Warned():
-                _warn_again(message)
+        ordinarily(lambda: _again(message))
     except Exception as error:  # noqa: BLE001 - the caller's handlers and filters may raise anything, and no file is lost
-        _log.info("something that a worker process logged or warned of was not passed on: %r", error)
+        _log.info("something that a worker process logged or warned of was not passed on: %s", words_of(error))
+
+
+def _again(message: Logged | Warned) -> None:
+    match message:
+        case Logged(packed):
+            _log_again(pickle.loads(packed))  # noqa: S301 - from our own worker
+        case Warned():
+            _warn_again(message)
 
 
 def _log_again(record: logging.LogRecord) -> None:

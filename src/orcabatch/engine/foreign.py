@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from orcabatch.text import words_of
+
 T = TypeVar("T")
 
 
@@ -41,12 +43,3 @@ def ordinarily(step: Callable[[], T]) -> T:
 def is_ctrl_c(error: BaseException) -> bool:
     """Whether it may be the user's, and is nobody's else to keep."""
     return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
-
-
-def words_of(error: BaseException) -> str:
-    """The exception in one line, also where its own `str` raises."""
-    try:
-        text = " ".join(str(error).split())
-    except BaseException:  # noqa: BLE001 - it is in hand already, and how it is said may not matter more
-        text = "what it says cannot be had"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from orcabatch.engine.echo import SPEAKING, Speaker
 from orcabatch.engine.executors import packing
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.surroundings import NumpyErrors, Surroundings
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.engine.executor import Post
@@ -186,7 +188,7 @@ def _call(packed: bytes) -> None:
     try:
         initializer = pickle.loads(packed)  # noqa: S301 - from the process that made this one
     except Exception as error:  # unpacking imports the user's modules
-        text = f"the initializer cannot be unpacked: {type(error).__name__}: {error}"
+        text = f"the initializer cannot be unpacked: {words_of(error)}"
         raise InitializerError(f"{text}; make its module importable") from error
     try:
         initializer()
@@ -196,13 +198,13 @@ def _call(packed: bytes) -> None:
 
 def _packed(entry: Any) -> bytes | None:
     try:
-        return pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
+        return ordinarily(lambda: pickle.dumps(entry, pickle.HIGHEST_PROTOCOL))
     except Exception:  # noqa: BLE001 - a filter whose category cannot travel is left out, and costs nothing else
         return None
 
 
 def _unpacked(packed: bytes) -> Any:
     try:
-        return pickle.loads(packed)  # noqa: S301 - from the process that made this one
+        return ordinarily(lambda: pickle.loads(packed))  # noqa: S301 - from the process that made this one
     except Exception:  # noqa: BLE001 - a filter whose category nobody knows here is left out, and costs nothing else
         return None

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from orcabatch.engine.foreign import AskedToEndError, ordinarily, words_of
+from orcabatch.engine.foreign import AskedToEndError, ordinarily
 from orcabatch.errors import SettingsError
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.engine.shared_state import SharedStateWatch

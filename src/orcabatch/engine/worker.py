@@ -30,6 +30,7 @@ from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, 
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, ReadCounter
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
+from orcabatch.text import traceback_of, words_of
 
 T = TypeVar("T")
 
@@ -57,11 +58,6 @@ def attempt(step: Callable[[], T]) -> Done[T] | Caught:
         return Done(step())
     except Exception as error:  # noqa: BLE001 - a user's function may raise anything, and one file never ends a batch
         return Caught(error)
-
-
-def exception_text(error: BaseException) -> str:
-    """The traceback, as Python prints it."""
-    return "".join(traceback.format_exception(error))
 
 
 def clear_locals(error: BaseException) -> None:
@@ -216,7 +212,7 @@ class TaskRunner:
             return
         match attempt(worker.close):
             case Caught(error):
-                self._post(Complaint(f"worker {self._name} could not be closed properly: {error!r}"))
+                self._post(Complaint(f"worker {self._name} could not be closed properly: {words_of(error)}"))
             case Done():
                 pass
 
@@ -257,7 +253,9 @@ class TaskRunner:
         if worker is not None:
             released = attempt(lambda: worker.release(sheet.task))
             if isinstance(released, Caught):
-                sheet.warnings = (f"the worker could not release the file and was replaced: {released.error!r}",)
+                sheet.warnings = (
+                    f"the worker could not release the file and was replaced: {words_of(released.error)}",
+                )
                 self.close()
             self._meter.released()
         sheet.shared.append(sheet.clock.lap())
@@ -277,7 +275,7 @@ class TaskRunner:
             clear_locals(error)
 
     def _explained(self, error: Exception, task: Task, phase: Phase) -> Failure:
-        text = exception_text(error)
+        text = traceback_of(error)
         match attempt(lambda: self._recipe.explain(error, task, phase)):
             case Done(Failure() as failure) if failure.traceback:
                 return failure
@@ -285,7 +283,7 @@ class TaskRunner:
                 return Failure(failure.cause, failure.message, failure.remedy, failure.may_heal, text)
             case Caught(second):
                 last = text.rstrip().rpartition("\n")[2]  # str(error) may be what raised
-                return Failure(Cause.EXCEPTION, last, traceback=text + exception_text(second))
+                return Failure(Cause.EXCEPTION, last, traceback=text + traceback_of(second))
 
 
 class WriteBehind:
@@ -340,7 +338,7 @@ class WriteBehind:
     def lost(self, error: BaseException) -> Written:
         """What became of it cannot be told."""
         task, now = self._sheet.task, time.perf_counter()
-        failure = Failure(Cause.OUTPUT, f"how its outputs were written cannot be told: {error!r}")
+        failure = Failure(Cause.OUTPUT, f"how its outputs were written cannot be told: {words_of(error)}")
         return Written(task.index, task_state.failed(task, failure, now, Phase.WRITE), frozenset(), now)
 
     def drop(self) -> None:

@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.executor import Closed, Died, Finished, Post
-from orcabatch.engine.foreign import words_of
 from orcabatch.engine.worker import TaskRunner, WriteBehind
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
 from orcabatch.monitor.tracker import Snapshot, Tracker
-from orcabatch.text import duration, plural, printable, size
+from orcabatch.text import class_home, duration, plural, printable, size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -220,7 +220,7 @@ def terminal(stream: IO[str]) -> Console:
     """
     from rich.console import Console
 
-    if type(stream).__module__.startswith("colorama.") and sys.__stderr__ is not None:
+    if class_home(type(stream)).startswith("colorama.") and sys.__stderr__ is not None:
         stream = sys.__stderr__
     return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
 

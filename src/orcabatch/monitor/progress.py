@@ -17,6 +17,7 @@ from orcabatch.errors import SettingsError
 from orcabatch.monitor import displays
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.tracker import Snapshot, Tracker
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent, Task
@@ -110,4 +111,4 @@ def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+    return shell is not None and class_name(type(shell)) == "ZMQInteractiveShell"

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.text import words_of
 from orcabatch.versions import installed_version
 
 Wanted = Literal["real", "simulated"]
@@ -107,7 +108,7 @@ def _means_absent(error: Exception) -> bool:
 
 def _unavailable(error: Exception) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    said = f"{type(error).__name__}: {error}"
+    said = f"{words_of(error)}"
     if missing == _MODULE:
         what = f"OrcFxAPI is not installed in this Python environment ({said}). `pip install orcfxapi` brings it."
     elif missing == "winreg":

@@ -16,6 +16,7 @@ from orcabatch.errors import OrcabatchError
 from orcabatch.network import is_on_network
 from orcabatch.orcaflex.sim_files import InputError, unreadable
 from orcabatch.outcome import Cause, Failure, Phase
+from orcabatch.text import MOST_SAID, class_name, said_by, shortened, traceback_of, words_of
 
 LICENCE = 25
 FILE_NOT_FOUND = 6
@@ -74,7 +75,7 @@ def explain(error: BaseException, file: Path, phase: Phase) -> Failure:
     """The failure that this exception is, for this file, in this phase."""
     status = status_of(error)
     if _names_the_model(error):
-        failure = Failure(Cause.EXCEPTION, _one_line(error), GOT_THE_MODEL)
+        failure = Failure(Cause.EXCEPTION, words_of(error), GOT_THE_MODEL)
     elif status is not None:
         failure = _by_status(error, status, file)
     elif isinstance(error, InputError):
@@ -102,7 +103,7 @@ def of_original(failure: Failure, copy: Path, file: Path) -> Failure:
 
 def status_of(error: BaseException) -> int | None:
     """The status of an OrcFxAPI `DLLError`; None for any other exception."""
-    if not any(kind.__name__ == "DLLError" for kind in type(error).__mro__):
+    if not any(class_name(kind) == "DLLError" for kind in type(error).__mro__):
         return None
     try:
         return int(getattr(error, "status", None))  # type: ignore[arg-type]
@@ -111,7 +112,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def _by_status(error: BaseException, status: int, file: Path) -> Failure:
-    text = " ".join(str(getattr(error, "errorString", "") or error).split())
+    text = " ".join(_said(error).split())
     meaning = _MEANINGS.get(status) or (_NO_MEMORY if "memory" in text.lower() else _REFUSED)
     message = f"{file.name}: {meaning.said} (OrcaFlex status {status}: {text})"
     return Failure(meaning.cause, message, meaning.remedy, meaning is _NO_MEMORY or _may_heal(status, text, file))
@@ -133,21 +134,21 @@ def _by_system(error: OSError, file: Path, phase: Phase) -> Failure:
     cause = Cause.OUTPUT if phase is Phase.WRITE else Cause.EXCEPTION
     held = isinstance(error, PermissionError)
     remedy = "close it where it is open (Excel?), or choose another output folder" if held else ""
-    return Failure(cause, f"{file.name}: {type(error).__name__}: {error}", remedy, held)
+    return Failure(cause, f"{file.name}: {words_of(error)}", remedy, held)
 
 
 def _by_type(error: BaseException) -> Failure:
     if isinstance(error, MemoryError):
         return Failure(Cause.MEMORY, "memory ran out", "lower max_threads or max_usage_percent", True)
     if isinstance(error, OrcabatchError):
-        return Failure(Cause.EXCEPTION, str(error))
+        return Failure(Cause.EXCEPTION, said_by(error))
     place = own_place(error)
     if isinstance(error, KeyError):
-        return Failure(Cause.EXCEPTION, _one_line(error), _no_such_key(place))
+        return Failure(Cause.EXCEPTION, words_of(error), _no_such_key(place))
     if isinstance(error, UnboundLocalError) and place:
         remedy = f"{place} reads a variable that nothing set before: an `if` that did not hold, a loop without a turn"
-        return Failure(Cause.EXCEPTION, _one_line(error), remedy)
-    return Failure(Cause.EXCEPTION, _one_line(error))
+        return Failure(Cause.EXCEPTION, words_of(error), remedy)
+    return Failure(Cause.EXCEPTION, words_of(error))
 
 
 def _no_such_key(place: str) -> str:
@@ -158,7 +159,12 @@ def _no_such_key(place: str) -> str:
 
 def _names_the_model(error: BaseException) -> bool:
     """Whether a path was expected and the loaded model came."""
-    return _MODEL_AS_PATH.search(str(getattr(error, "errorString", "") or error)) is not None
+    return _MODEL_AS_PATH.search(_said(error)) is not None
+
+
+def _said(error: BaseException) -> str:
+    """What OrcaFlex or Python says, not more than is read."""
+    return shortened(str(getattr(error, "errorString", "")), MOST_SAID) or said_by(error)
 
 
 def own_place(error: BaseException) -> str:
@@ -172,10 +178,5 @@ def own_place(error: BaseException) -> str:
     return ""
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
 def _with_traceback(failure: Failure, error: BaseException) -> Failure:
-    return replace(failure, traceback="".join(traceback.format_exception(error)))
+    return replace(failure, traceback=traceback_of(error))

@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any
 
 from orcabatch.engine.foreign import is_ctrl_c
+from orcabatch.text import class_home, class_name
 
 MOST_VISITED = 200_000
 DEEPEST = 12
@@ -66,7 +67,7 @@ def _quietly(steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _is_number(kind: type) -> bool:
-    return kind.__module__ == "numpy" and kind.__name__ not in {"ndarray", "void"}
+    return class_home(kind) == "numpy" and class_name(kind) not in {"ndarray", "void"}
 
 
 def is_model(value: Any) -> bool:
@@ -76,7 +77,7 @@ def is_model(value: Any) -> bool:
 
 def is_object(value: Any) -> bool:
     """Whether it is an object of a model, of whichever class; also one that is gone."""
-    return any(base.__qualname__ == "OrcaFlexObject" for base in type(value).__mro__)
+    return any(class_name(base) == "OrcaFlexObject" for base in type(value).__mro__)
 
 
 def _inside(value: Any) -> Iterator[Step]:
@@ -98,15 +99,15 @@ def _within(value: Any) -> Iterator[Step]:
         yield ".args", value.args
     elif isinstance(value, weakref.ref):
         yield "()", value()
-    elif type(value).__module__ in _LAZY_HOMES and not isinstance(value, _ELSEWHERE):
+    elif class_home(type(value)) in _LAZY_HOMES and not isinstance(value, _ELSEWHERE):
         # Iterators and views have no attributes that lead on; the garbage collector knows what they hold.
-        yield from ((f" (within the {type(value).__name__})", inner) for inner in gc.get_referents(value))
-    home = type(value).__module__.partition(".")[0]
+        yield from ((f" (within the {class_name(type(value))})", inner) for inner in gc.get_referents(value))
+    home = class_home(type(value)).partition(".")[0]
     if home == "numpy":
         yield from _array(value)
     elif home == "pandas":
         yield from _table(value)
-    elif home not in sys.stdlib_module_names or type(value).__module__ in _CONTAINER_HOMES:
+    elif home not in sys.stdlib_module_names or class_home(type(value)) in _CONTAINER_HOMES:
         # Those of the standard library (a thread, a logger) lead to half of what the process holds.
         yield from _attributes(value)
 

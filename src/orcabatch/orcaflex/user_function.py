@@ -27,6 +27,7 @@ from orcabatch.orcaflex.binding import BindingKind
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning
 from orcabatch.orcaflex.returned import held, is_model
 from orcabatch.orcaflex.sim_files import stands
+from orcabatch.text import class_home, class_name
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.work import FileContext
@@ -141,7 +142,7 @@ class FunctionPostProcess:
             if not inspect.isasyncgen(value):  # one that never ran has nothing to close
                 value.close()
             raise TypeError(
-                f"{name} returned a {type(value).__name__}, which runs when it is asked, and by then the file is "
+                f"{name} returned a {class_name(type(value))}, which runs when it is asked, and by then the file is "
                 "released: return a list or another finished value (no `yield`, no `async`)"
             )
         if kind is BindingKind.FOREIGN:
@@ -253,12 +254,12 @@ def _asks_for(function: Callable[..., Any], name: str) -> bool:
 def _described(kept: Any) -> str:
     if is_model(kept):
         return "the model"
-    kind = getattr(getattr(kept, "type", None), "name", type(kept).__name__)
+    kind = getattr(getattr(kept, "type", None), "name", class_name(type(kept)))
     return f"an object ({kind})"
 
 
 def _name(function: Any) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
+    return str(getattr(function, "__name__", class_name(type(function))))
 
 
 def _not_finite(value: Any) -> str:
@@ -275,4 +276,4 @@ def _named(value: Any) -> Mapping[str, Any]:
 
 
 def _is_numeric(value: Any) -> bool:
-    return isinstance(value, float) or type(value).__module__ == "numpy"
+    return isinstance(value, float) or class_home(type(value)) == "numpy"

@@ -22,6 +22,7 @@ from orcabatch.errors import SettingsError
 from orcabatch.host import CPU_SHARE, ORCAFLEX_OVERHEAD, HostResources, ResourceManager
 from orcabatch.plan.tiers import GB_PER_THREAD, UNGROUPED, BatchOptimizer, PlannedFile, Tier, kind_of_mean
 from orcabatch.settings import TIERS, Settings, format_count, format_size, was_set
+from orcabatch.text import class_name
 
 GB = 10**9
 LEAST_SHARE = 1 / 30
@@ -197,8 +198,8 @@ def allotted_counts(at: Situation, groups: tuple[list[PlannedFile], ...]) -> dic
     missing = [name for name in names if name not in given]
     if missing:
         raise SettingsError(
-            f"assign_thread_counts of {type(at.optimizer).__name__} gave no count for {', '.join(missing)} files, but "
-            f"{given!r}. It must give one for each of small, medium and large. Nothing was run."
+            f"assign_thread_counts of {class_name(type(at.optimizer))} gave no count for {', '.join(missing)} files, "
+            f"but {given!r}. It must give one for each of small, medium and large. Nothing was run."
         )
     return {name: _whole(given[name], at.optimizer, "assign_thread_counts") for name in names}
 
@@ -206,7 +207,7 @@ def allotted_counts(at: Situation, groups: tuple[list[PlannedFile], ...]) -> dic
 def _allotted(name: str, count: int, at: Situation) -> Cap:
     if count == getattr(at.settings.optimization.thread_allocation, name):
         return Cap(count, f"optimization.thread_allocation.{name} = {count}")
-    return Cap(count, f"assign_thread_counts of {type(at.optimizer).__name__}: {name} = {count}")
+    return Cap(count, f"assign_thread_counts of {class_name(type(at.optimizer))}: {name} = {count}")
 
 
 def _per_thread(name: str, files: Sequence[PlannedFile], at: Situation) -> Cap:
@@ -227,5 +228,5 @@ def _whole(given: float, by: object, method: str) -> int:
         SettingsError: it is no number.
     """
     if isinstance(given, bool) or not hasattr(given, "__float__") or math.isnan(float(given)):
-        raise SettingsError(f"{method} of {type(by).__name__} gave {given!r}, which is no count. Nothing was run.")
+        raise SettingsError(f"{method} of {class_name(type(by))} gave {given!r}, which is no count. Nothing was run.")
     return max(1, math.floor(min(float(given), _MOST)))

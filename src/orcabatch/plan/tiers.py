@@ -16,7 +16,7 @@ from typing import Any, SupportsFloat, TypeVar
 
 from orcabatch.errors import SettingsError
 from orcabatch.settings import TIERS, Settings, parse_settings
-from orcabatch.text import shortened_list
+from orcabatch.text import class_name, shortened_list
 
 GB_PER_THREAD: Mapping[str, int] = {"small": 5, "medium": 8, "large": 16}
 """Total memory, in GB, that the specification recommends for each thread."""
@@ -156,7 +156,7 @@ def tier_names(optimizer: BatchOptimizer, files: Sequence[PlannedFile]) -> dict[
         odd = [file.file.name for file in files if times[file.index] != 1]
         named = f", but not {shortened_list(odd, most=_NAMED)}" if odd else ""
         raise SettingsError(
-            f"group_by_size of {type(optimizer).__name__} must give three lists, small, medium and large, that hold "
+            f"group_by_size of {class_name(type(optimizer))} must give three lists, small, medium and large, that hold "
             f"each file exactly once{named}. Nothing was run."
         )
     return {file.index: name for name, group in zip(TIERS, groups, strict=True) for file in group}
@@ -173,5 +173,5 @@ def _size(file: Any) -> float:
         return Path(file).stat().st_size
     size: object = getattr(file, "size", None)
     if isinstance(size, bool) or not isinstance(size, SupportsFloat):
-        raise TypeError(f"group_by_size takes objects with .size in bytes, or paths, not {type(file).__name__}")
+        raise TypeError(f"group_by_size takes objects with .size in bytes, or paths, not {class_name(type(file))}")
     return float(size)

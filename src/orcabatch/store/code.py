@@ -35,7 +35,9 @@ from typing import Any
 
 import numpy as np
 
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.store.values import NotStorable, encode
+from orcabatch.text import class_home, class_name, class_place, words_of
 
 DEEPEST = 50
 """How deep objects may hold each other."""
@@ -75,6 +77,15 @@ def described(function: Callable[..., Any], *with_it: Any) -> Described:
     Raises:
         NotStorable: something that it carries has none; the message says what.
     """
+    try:
+        return ordinarily(lambda: _described(function, with_it))
+    except NotStorable:
+        raise
+    except Exception as error:  # a user's object may raise anything when it is looked at
+        raise NotStorable(f"it cannot be looked at ({words_of(error)})") from error
+
+
+def _described(function: Callable[..., Any], with_it: tuple[Any, ...]) -> Described:
     inner, home = innermost(function), _homes(function)
     looking = _Looking(home, inner)
     code = _hash(looking.form([function, *with_it]))
@@ -108,7 +119,7 @@ def _hooks() -> list[Any]:
     model = getattr(sys.modules.get("OrcFxAPI"), "Model", None)
     hooks = getattr(model, "_hookOrcaFlexObjectClass", ())
     own = __name__.partition(".")[0]
-    return [hook for hook in hooks if type(hook).__module__.partition(".")[0] != own] if isinstance(hooks, list) else []
+    return [hook for hook in hooks if _top(type(hook)) != own] if isinstance(hooks, list) else []
 
 
 class AsHere:
@@ -131,7 +142,7 @@ class AsHere:
         travelled = self._functions
         with contextlib.suppress(Exception):  # what cannot travel is said by whoever sends it
             # What goes by its value (a partial's arguments) may change its form in pickle, as masked arrays do.
-            travelled = pickle.loads(pickle.dumps(self._functions))  # noqa: S301 - made here
+            travelled = ordinarily(lambda: pickle.loads(pickle.dumps(self._functions)))  # noqa: S301 - made here
         return {"functions": self._functions, "forms": _forms(travelled)}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -157,16 +168,20 @@ def _forms(functions: tuple[Callable[..., Any], ...]) -> dict[str, bytes | None]
     found = dict[str, bytes | None]()
     for function in functions:
         with contextlib.suppress(Exception):  # a user's object may raise anything when it is looked at
-            inner, home = innermost(function), _homes(function)
-            kind = inner if hasattr(inner, "__qualname__") else type(inner)
-            where = f" in module {kind.__module__}"
-            uses, _ = _uses(inner, home)
-            found |= {f"{name}{where if name != HOOKS else ''}": form for name, form in uses.items()}
-            own = f"{kind.__qualname__}{where} (its code, defaults or attributes)"
-            found.pop(f"{kind.__qualname__}{where}", None)
-            found[own] = None
-            found[own] = _hash(_Looking(home, inner).form(function))
+            ordinarily(functools.partial(_add_form, function, found))
     return found
+
+
+def _add_form(function: Callable[..., Any], found: dict[str, bytes | None]) -> None:
+    inner, home = innermost(function), _homes(function)
+    kind = inner if hasattr(inner, "__qualname__") else type(inner)
+    where = f" in module {kind.__module__}"
+    uses, _ = _uses(inner, home)
+    found |= {f"{name}{where if name != HOOKS else ''}": form for name, form in uses.items()}
+    own = f"{kind.__qualname__}{where} (its code, defaults or attributes)"
+    found.pop(f"{kind.__qualname__}{where}", None)
+    found[own] = None
+    found[own] = _hash(_Looking(home, inner).form(function))
 
 
 def innermost(function: Any) -> Any:
@@ -198,7 +213,7 @@ def _homes(function: Any) -> frozenset[str]:
     """The modules that are looked into: of the function, and of the objects that decorate it."""
     found: list[Any] = []
     for layer in _layers(function):
-        kind = type(layer).__module__
+        kind = class_home(type(layer))
         own = _wraps(layer) and kind.partition(".")[0] not in VERSIONED | COMPILERS
         found += [kind] if own else []
         inner = layer
@@ -253,12 +268,12 @@ class _Looking:
         try:
             if self._depth > DEEPEST:
                 raise NotStorable("it holds objects too deep within each other")
-            return self._held(value)
+            return ordinarily(lambda: self._held(value))
         except NotStorable as error:
             self._without[id(value)] = str(error)
             raise
         except Exception as error:  # a user's object may raise anything when it is looked at
-            self._without[id(value)] = f"{_name_of(type(value))} cannot be looked at ({type(error).__name__})"
+            self._without[id(value)] = f"{class_place(type(value))} cannot be looked at ({class_name(type(error))})"
             raise NotStorable(self._without[id(value)]) from error
         finally:
             self._depth -= 1
@@ -270,7 +285,7 @@ class _Looking:
         return (way or _Looking._object)(self, value)
 
     def _items(self, value: Any) -> list[Any]:
-        return [type(value).__name__, [self.form(item) for item in value]]
+        return [class_name(type(value)), [self.form(item) for item in value]]
 
     def _pairs(self, value: dict[Any, Any]) -> list[Any]:
         return ["dict", [[self.form(key), self.form(item)] for key, item in value.items()]]
@@ -278,7 +293,7 @@ class _Looking:
     def _set(self, value: Any) -> list[Any]:
         # Each item by itself: the order of a set is its process's, and so would be which item is met again.
         apart = [_Looking(self.home, self.apart, self.unsure, _depth=self._depth) for _ in value]
-        return [type(value).__name__, sorted(encode(one.form(item)) for one, item in zip(apart, value, strict=True))]
+        return [class_name(type(value)), sorted(encode(one.form(item)) for one, item in zip(apart, value, strict=True))]
 
     def _module(self, value: ModuleType) -> list[Any]:
         return ["module", value.__name__, str(getattr(value, "__version__", ""))]
@@ -290,7 +305,7 @@ class _Looking:
         return ["method", self.form(value.__func__), self.form(value.__self__)]
 
     def _wrapped(self, value: Any) -> list[Any]:
-        return ["wrapped", _name_of(type(value)), self.form(value.__wrapped__)]
+        return ["wrapped", class_place(type(value)), self.form(value.__wrapped__)]
 
     def _property(self, value: property) -> list[Any]:
         return ["property", *(self.form(part) for part in (value.fget, value.fset, value.fdel))]
@@ -310,11 +325,12 @@ class _Looking:
 
     def _class(self, value: type) -> list[Any]:
         """By name; one of the function's own module with its methods, and its values as far as they have a form."""
-        if value.__module__ not in self.home:
-            return ["class", _name_of(value)]
+        if class_home(value) not in self.home:
+            return ["class", class_place(value)]
         content = {name: item for name, item in vars(value).items() if not _administrative(name, item)}
         above = [self.form(base) for base in (type(value), *value.__bases__)]
-        return ["class", value.__qualname__, above, self._loosely(content, f"{value.__name__}.")]
+        inside = class_place(value).removeprefix(f"{class_home(value)}.")
+        return ["class", inside, above, self._loosely(content, f"{class_name(value)}.")]
 
     def _code(self, code: CodeType) -> list[Any]:
         exact = [code.co_code, code.co_exceptiontable, code.co_flags]
@@ -328,22 +344,22 @@ class _Looking:
         if constant is not None:
             return ["named", constant]
         if _lives_in_orcaflex(value):
-            raise NotStorable(f"{_name_of(type(value))} belongs to a model")
+            raise NotStorable(f"{class_place(type(value))} belongs to a model")
         reducer = copyreg.dispatch_table.get(type(value))
         try:
             reduced = reducer(value) if reducer else value.__reduce_ex__(_PROTOCOL)
         except Exception as error:  # pickle's own words for "no": TypeError, ValueError, PicklingError, anything
-            raise NotStorable(f"{_name_of(type(value))} has no exact form") from error
+            raise NotStorable(f"{class_place(type(value))} has no exact form") from error
         if isinstance(reduced, str):
             if not _found_as(value, reduced):
-                raise NotStorable(f"{_name_of(type(value))} has no exact form")
-            return ["named", f"{getattr(value, '__module__', '')}.{reduced}", _name_of(type(value))]
+                raise NotStorable(f"{class_place(type(value))} has no exact form")
+            return ["named", f"{getattr(value, '__module__', '')}.{reduced}", class_place(type(value))]
         state: list[Any] = [list(part) if isinstance(part, Iterator) else part for part in reduced]
         if len(state) > _STATE and isinstance(state[_STATE], dict):
             state[_STATE] = _without_marks(state[_STATE])
-        form: list[Any] = ["object", _name_of(type(value)), [self.form(part) for part in state]]
+        form: list[Any] = ["object", class_place(type(value)), [self.form(part) for part in state]]
         if _has_a_say(type(value), reducer):
-            form.append(self._loosely(_left_out(value), f"{type(value).__name__}."))
+            form.append(self._loosely(_left_out(value), f"{class_name(type(value))}."))
         return form
 
     def _each(self, what: str, values: Mapping[str, Any]) -> list[Any]:
@@ -476,16 +492,12 @@ def _reaching(function: FunctionType) -> list[str]:
 
 
 def _top(kind: type) -> str:
-    return kind.__module__.partition(".")[0]
-
-
-def _name_of(value: type) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
+    return class_home(kind).partition(".")[0]
 
 
 def _constant(value: Any) -> str | None:
     """The name of an object of a package whose version is known (`OrcFxAPI.oeEndA`); None where it has none there."""
-    name = type(value).__module__.partition(".")[0]
+    name = _top(type(value))
     module = sys.modules.get(name)
     if module is None or module is builtins or name not in VERSIONED:
         return None
@@ -494,5 +506,5 @@ def _constant(value: Any) -> str | None:
 
 def _lives_in_orcaflex(value: Any) -> bool:
     """Whether it is a model, an object of one, or derived from either: what pickle would keep of it is a number."""
-    orcaflex = any(base.__module__.partition(".")[0] == "OrcFxAPI" for base in type(value).__mro__)
+    orcaflex = any(_top(base) == "OrcFxAPI" for base in type(value).__mro__)
     return orcaflex and not isinstance(value, enum.Enum | ctypes.Structure)

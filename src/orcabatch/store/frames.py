@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from orcabatch.store.storable import Damaged, NotStorable
+from orcabatch.text import class_name
 
 
 def parts_of(frame: Any) -> list[Any]:
@@ -108,7 +109,7 @@ def _index(index: Any) -> list[Any]:
     if type(index) is pd.RangeIndex:
         return [index.name, index.start, index.stop, index.step]
     if type(index) is not pd.Index:
-        raise NotStorable(f"a frame with a {type(index).__name__} has no exact safe form")
+        raise NotStorable(f"a frame with a {class_name(type(index))} has no exact safe form")
     plain = isinstance(index.dtype, np.dtype)
     return [index.name, index.to_numpy() if plain else _texts(index.array)]
 

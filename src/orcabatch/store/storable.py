@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from orcabatch.text import class_name
+
 
 class NotStorable(TypeError):  # noqa: N818 - says what the value is
     """The value has no exact safe form; the message names the type."""
@@ -20,7 +22,7 @@ def checked(value: Any, *kinds: type) -> Any:
         Damaged: it is of another.
     """
     if not isinstance(value, kinds):
-        raise Damaged(f"{type(value).__name__} in the place of {' or '.join(kind.__name__ for kind in kinds)}")
+        raise Damaged(f"{class_name(type(value))} in the place of {' or '.join(kind.__name__ for kind in kinds)}")
     return value
 
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from orcabatch.store.frames import frame_of, parts_of
 from orcabatch.store.storable import Damaged, NotStorable, checked, checked_texts
+from orcabatch.text import class_home, class_name, class_place
 
 __all__ = ["Damaged", "NotStorable", "checked", "checked_texts", "decode", "encode"]
 
@@ -103,7 +104,7 @@ def _write_dict(value: dict[Any, Any], out: bytearray, depth: int) -> None:
 
 def _write_scalar(value: np.generic, out: bytearray) -> None:
     if value.dtype.kind not in _PLAIN_KINDS:
-        raise NotStorable(f"numpy.{type(value).__name__} has no exact safe form")
+        raise NotStorable(f"numpy.{class_name(type(value))} has no exact safe form")
     if isinstance(value, np.str_ | np.bytes_):
         out += b"T"
         # numpy's own str() drops zeros at the end
@@ -130,7 +131,7 @@ def _write_array(value: np.ndarray[Any, Any], out: bytearray, depth: int) -> Non
 
 def _write_pandas(value: Any, out: bytearray, depth: int) -> None:
     kind = type(value)
-    if kind.__module__.partition(".")[0] == "pandas":
+    if class_home(kind).partition(".")[0] == "pandas":
         import pandas as pd
 
         if value is pd.NA or value is pd.NaT:
@@ -140,7 +141,7 @@ def _write_pandas(value: Any, out: bytearray, depth: int) -> None:
             out += b"P"
             _write(parts_of(value), out, depth + 1)
             return
-    raise NotStorable(f"{kind.__module__}.{kind.__qualname__} has no exact safe form")
+    raise NotStorable(f"{class_place(kind)} has no exact safe form")
 
 
 _WRITERS: dict[type, Callable[[Any, bytearray, int], None]] = {

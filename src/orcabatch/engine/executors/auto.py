@@ -23,6 +23,7 @@ from orcabatch.engine.executors import auto_decision, packing
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
+from orcabatch.engine.foreign import ordinarily
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -310,7 +311,7 @@ class SwitchingExecutor(Executor):
 
 def _travels(task: Task) -> bool:
     try:
-        pickle.dumps(task.payload, pickle.HIGHEST_PROTOCOL)
+        ordinarily(lambda: pickle.dumps(task.payload, pickle.HIGHEST_PROTOCOL))
     except Exception:  # noqa: BLE001 - packing runs the code of whatever goes along
         return False
     return True

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import task_state
 from orcabatch.engine.executor import Finished
-from orcabatch.engine.foreign import words_of
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -49,7 +50,7 @@ def pack(work: Recipe | Initializer, asked: str = "executor: processes") -> byte
     """
     buffer = io.BytesIO()
     try:
-        _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(work)
+        ordinarily(lambda: _Packer(buffer, pickle.HIGHEST_PROTOCOL).dump(work))
     except Exception as error:  # packing runs the user's own code
         raise SettingsError(_reason(error, asked)) from error
     return buffer.getvalue()
@@ -58,9 +59,9 @@ def pack(work: Recipe | Initializer, asked: str = "executor: processes") -> byte
 def pack_task(task: Task) -> bytes | Finished:
     """The task for another process; its end, where it cannot be packed."""
     try:
-        return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+        return ordinarily(lambda: pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
     except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
-        said = f"what goes with the file cannot be sent to a worker process: {type(error).__name__}: {error}"
+        said = f"what goes with the file cannot be sent to a worker process: {words_of(error)}"
     now = time.perf_counter()
     outcomes = task_state.failed(task, Failure(Cause.EXCEPTION, said, ON_THREADS), now)
     return Finished(task.index, outcomes, frozenset(), now)
@@ -134,4 +135,4 @@ def _reason(error: Exception, asked: str) -> str:
         where = "is defined in the script or notebook itself, which worker processes do not run again"
         return f"`{asked}`: {error} {where}; {remedy}"
     what = "what the workers need cannot be sent to worker processes (no lambda, no function inside a function, nothing"
-    return f"`{asked}`: {what} open or locked can): {type(error).__name__}: {error}; {remedy}"
+    return f"`{asked}`: {what} open or locked can): {words_of(error)}; {remedy}"

@@ -36,6 +36,7 @@ from orcabatch.engine.executor import Complaint, Finished, Written
 from orcabatch.engine.executors import packing, transport
 from orcabatch.engine.executors.process_main import BOOTSTRAP, CANNOT_REPORT
 from orcabatch.engine.executors.starting import StartWatch
+from orcabatch.text import words_of
 
 _log = logging.getLogger(__name__)
 
@@ -308,7 +309,7 @@ class ProcessHandle:
             while (received := self._wire.receive()) is not None:
                 self._post(Told(self, self._unpacked(received)))
         except BaseException as error:  # noqa: BLE001 - no memory for what it said; nobody else would hear of it
-            self._fail(f"what it said could not be received: {type(error).__name__}: {error}")
+            self._fail(f"what it said could not be received: {words_of(error)}")
         self._await_end("it has closed the pipe to its parent")
         self._post(Gone(self, is_read=True))
 
@@ -318,7 +319,7 @@ class ProcessHandle:
         except BaseException as error:
             if not received.may_be_lost:
                 raise
-            text = f"something that worker process {self.name} said cannot be unpacked: {error!r}"
+            text = f"something that worker process {self.name} said cannot be unpacked: {words_of(error)}"
             return transport.Report(Complaint(text))
 
     def _write(self) -> None:
@@ -332,7 +333,7 @@ class ProcessHandle:
         except OSError:
             _log.debug("worker process %s is gone and does not hear", self.name)
         except BaseException as error:  # noqa: BLE001 - no memory for what it was to be told: it would wait for ever
-            self._fail(f"it could not be told something: {type(error).__name__}: {error}")
+            self._fail(f"it could not be told something: {words_of(error)}")
         self._await_end("it does not listen any more")
         self._say_gone()
 

@@ -57,6 +57,7 @@ from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_loop import WorkerLoop
+from orcabatch.text import class_name, words_of
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -164,7 +165,7 @@ class WorkerProcess:
         try:
             recipe = pickle.loads(self._setup.recipe)  # noqa: S301 - from our own parent
         except BaseException as error:  # noqa: BLE001 - unpacking imports the user's modules
-            text = f"worker processes cannot unpack what they need: {type(error).__name__}: {error}"
+            text = f"worker processes cannot unpack what they need: {words_of(error)}"
             self._say(Broken(f"{text}; {ON_THREADS}, or make its module importable"))
             return 1
         # The filters come after the imports: those of the caller's process were done before it had its filters.
@@ -211,7 +212,7 @@ class WorkerProcess:
         try:
             task: Task = pickle.loads(packed)  # noqa: S301 - from our own parent
         except BaseException as error:  # noqa: BLE001 - unpacking runs the code of whatever goes along
-            text = f"what goes with the file cannot be unpacked in its worker process: {type(error).__name__}: {error}"
+            text = f"what goes with the file cannot be unpacked in its worker process: {words_of(error)}"
             # A death is the end of its worker, too.
             if (session := self._sessions.pop(slot, None)) is not None:
                 session.end()
@@ -309,7 +310,7 @@ def shorter(message: Message, error: BaseException, who: str) -> Message:
         case Died():
             return replace(message, message="its worker ended, and could not say how")
         case _:
-            return Complaint(f"{who} could not say something: {type(error).__name__}")
+            return Complaint(f"{who} could not say something: {class_name(type(error))}")
 
 
 def report(message: Message) -> Report:
@@ -338,7 +339,7 @@ def _settle_in(setup: ProcessSetup) -> list[str]:
         try:
             step()
         except Exception as error:  # noqa: BLE001 - whatever a system answers, files can be worked on all the same
-            said.append(f"worker process {setup.name}: the system refused its CPUs or its priority: {error!r}")
+            said.append(f"worker process {setup.name}: the system refused its CPUs or its priority: {words_of(error)}")
     return said
 
 

@@ -27,7 +27,7 @@ from orcabatch.monitor.report.sections import moment
 from orcabatch.monitor.report.style import style
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
-from orcabatch.text import and_more, shortened, shortened_list, utf8
+from orcabatch.text import and_more, shortened, shortened_list, utf8, words_of
 
 __all__ = ["read_metrics", "render_report", "write_report"]
 
@@ -91,7 +91,7 @@ def render_report(
         return _rendered(metrics, earlier, Links.of(metrics, page))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         # A file that somebody may have changed: of 200 values each may be anything, in every section.
-        said = f"{type(error).__name__}: {error}"
+        said = f"{words_of(error)}"
         raise SourceError(f"The metrics are not as orcabatch wrote them ({said}). Give the file as it was.") from error
 
 

@@ -25,6 +25,8 @@ from operator import attrgetter, itemgetter
 from types import CodeType, FunctionType
 from typing import Any
 
+from orcabatch.text import class_home
+
 _log = logging.getLogger(__name__)
 
 EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
@@ -94,7 +96,7 @@ class OwnCode:
         return isinstance(value, EXPORT) or self._origin(value) in {self._name, *_STAND_INS}
 
     def _origin(self, value: Any) -> str:
-        return str(getattr(value, "__module__", None) or type(value).__module__).partition(".")[0]
+        return str(getattr(value, "__module__", None) or class_home(type(value))).partition(".")[0]
 
     def guards(self, made: type, base: type) -> dict[str, Guard]:
         """One for each question that the broker's class `made` over this class may answer."""

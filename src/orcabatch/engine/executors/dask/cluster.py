@@ -22,6 +22,7 @@ from orcabatch.engine.executors.dask import worker
 from orcabatch.engine.executors.dask.placement import Seen
 from orcabatch.engine.executors.leaving import CLOSING_S
 from orcabatch.errors import SettingsError
+from orcabatch.text import words_of
 
 _log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ def _made(make: Callable[[], Any], hint: str) -> Any:
     try:
         return make()
     except Exception as error:  # dask raises errors of many kinds, its own and the system's
-        raise SettingsError(f"executor: dask: {hint} ({type(error).__name__}: {error})") from error
+        raise SettingsError(f"executor: dask: {hint} ({words_of(error)})") from error
 
 
 def _local(distributed: Any, processes: int, threads: int) -> Any:

@@ -33,8 +33,10 @@ from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorker
 from orcabatch.engine.executors.dask.worker import WorkOrder, versions
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.transport import Report
+from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.scheduler_messages import Sample
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -289,7 +291,7 @@ class DaskExecutor(Executor):
         except CancelledError:
             return []  # the next look says whether its worker or the scheduler is gone
         except Exception as error:  # noqa: BLE001 - whatever dask or a worker raised: that worker gets no more
-            return self._bar(index, f"{type(error).__name__}: {error}")
+            return self._bar(index, words_of(error))
         match answer:
             case Report(Broken(text)):
                 return self._bar(index, text)
@@ -344,9 +346,9 @@ class DaskExecutor(Executor):
 
 def _unpacked(packed: bytes) -> Message:
     try:
-        said: Message = pickle.loads(packed)  # noqa: S301 - published by our own workers
+        said: Message = ordinarily(lambda: pickle.loads(packed))  # noqa: S301 - published by our own workers
     except Exception as error:  # noqa: BLE001 - a note's content may be the user's own, and runs its code
-        return Complaint(f"something that a dask worker said cannot be unpacked: {error!r}")
+        return Complaint(f"something that a dask worker said cannot be unpacked: {words_of(error)}")
     return said
 
 

@@ -33,6 +33,7 @@ from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.worker_loop import WorkerLoop
+from orcabatch.text import words_of
 from orcabatch.versions import DECISIVE, installed_version
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _hire(order: WorkOrder) -> Crew | str:
     try:
         recipe = pickle.loads(order.recipe)  # noqa: S301 - from the client, whom the cluster trusts
     except Exception as error:  # noqa: BLE001 - unpacking imports the user's modules
-        text = f"it cannot unpack what it needs: {type(error).__name__}: {error}"
+        text = f"it cannot unpack what it needs: {words_of(error)}"
         return f"{text}; make the module importable on every machine"
     from distributed import get_worker
 
@@ -157,7 +158,7 @@ def _hire(order: WorkOrder) -> Crew | str:
         if order.low_priority:
             give_way()
     except Exception as error:  # noqa: BLE001 - whatever a system answers, files can be worked on all the same
-        crew.tell(Complaint(f"worker {name}: the system refused its priority: {error!r}"))
+        crew.tell(Complaint(f"worker {name}: the system refused its priority: {words_of(error)}"))
     try:
         threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
     except RuntimeError as error:
@@ -250,7 +251,7 @@ class Crew:
         try:
             task: Task = pickle.loads(packed)  # noqa: S301 - from the client, whom the cluster trusts
         except Exception as error:  # noqa: BLE001 - unpacking runs the code of whatever goes along; one file is lost
-            text = f"what goes with the file cannot be unpacked on the worker: {error!r}"
+            text = f"what goes with the file cannot be unpacked on the worker: {words_of(error)}"
             return Report(Died(self.name, (), text, final=True))
         hand.session.give(task)
         ended = hand.ended.get()
