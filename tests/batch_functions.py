@@ -34,6 +34,11 @@ def process_and_priority(model):
     return os.getpid(), os.nice(0)
 
 
+def threads_of_the_model(model):
+    """How many native threads it may use."""
+    return model.threadCount
+
+
 def python_code(model):
     """A tenth of a second of Python code: whoever runs it holds the interpreter lock."""
     import time

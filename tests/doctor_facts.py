@@ -17,6 +17,9 @@ FACTS: dict[str, tuple[str, ...] | str] = {
     "Model.__del__ destroys and swallows failures; on another thread it is refused": ("foreign_destroy",),
     "threadCount=1 keeps a model to one native thread": ("thread_count",),
     "Model(path) asks the file's type, LoadSimulation loads into an existing model": ("file_loads", "loads_again"),
+    "an omitted threadCount means all cores; one each is asked for where files share them": (
+        "few_threads",
+    ),
     "LoadSimulationMem loads from memory": "nothing of orcabatch uses it",
     "simulationComplete and the time status tell whether a run finished": ("completeness",),
     "a .sim file is data and a log, results are derived from the log each time": (

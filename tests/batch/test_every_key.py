@@ -20,7 +20,7 @@ import pytest
 from pydantic import BaseModel
 
 import orcabatch
-from batch_functions import largest_tension, process_and_priority
+from batch_functions import largest_tension, process_and_priority, threads_of_the_model
 from orcabatch import simulated
 from orcabatch.digitalmodel import csv_text
 from orcabatch.engine import prefetch
@@ -553,6 +553,16 @@ def _cpu_percent(bench: Bench) -> None:
     sizes = (1_000_000,) * 80
     asked = [bench.plan({"executor": "processes", "cpu_percent": share}, sizes=sizes) for share in (50, 25)]
     assert [plan.processes for plan in asked] == [32, 16]
+
+
+@key("native_threads")
+def _native_threads(bench: Bench) -> None:
+    """What is left for each model, or every core as a plain loop's has."""
+    counts = {}
+    for asked in ("auto", "all"):
+        result = bench.run({"executor": "serial", "cpu_percent": 1, "native_threads": asked}, threads_of_the_model)
+        counts[asked] = set(result.values)
+    assert counts == {"auto": {1}, "all": {os.cpu_count()}}
 
 
 @key("priority")

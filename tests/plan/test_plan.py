@@ -23,6 +23,7 @@ from orcabatch.plan import (
     make_plan,
 )
 from orcabatch.plan.caps import memory_budget
+from orcabatch.plan.workers import ALL_CORES
 from orcabatch.settings import parse_settings
 
 GB, MB = 10**9, 10**6
@@ -255,6 +256,9 @@ def test_native_threads_stay_within_the_cpu_budget() -> None:
     """R33: workers x native threads within cpu_percent of the CPUs; 1 where the workers alone fill them."""
     assert plan(files(small=100)).native_threads == 1
     assert plan(files(large=4)).native_threads == math.floor(64 * 0.9 / 4)
+    everything = plan(files(large=4), {"native_threads": "all"})
+    assert everything.native_threads == ALL_CORES
+    assert "native threads: all in each loaded model" in everything.to_text()
 
 
 def test_longest_predicted_first_and_folders_together_among_equals() -> None:

@@ -139,10 +139,14 @@ def enumeration(contact: Contact) -> Answer:
     reported = module._EnumerateObjectsProc(callback)
     seconds = timed(lambda: module._EnumerateObjects(model.handle, reported, ctypes.c_int(), status))
     figures: dict[str, float | str] = {"objects": len(found), "enumeration_s": seconds}
-    for handle, _, name in found:
+    for handle, kind, name in found:
         own = module.HelperMethods.GetDataString(module.Handle(handle), "Name", 0)
         if name != own and len(name) <= _CUT_NAME:
             return Answer(Verdict.BROKEN, f"the enumeration calls {own!r} {name!r}", figures)
+        by_name = module.HelperMethods.ObjectCalledSafe(model.handle, own)
+        if (by_name.ObjectHandle, by_name.ObjectType) != (handle, kind):
+            said = f"{own!r} is another object, or of another type, by its name than in the enumeration"
+            return Answer(Verdict.BROKEN, said, figures)
     if len(found) != len(model):
         said = f"the enumeration gives {len(found)} objects, the model has {len(model)}"
         return Answer(Verdict.BROKEN, said, figures)

@@ -153,6 +153,14 @@ ASSUMPTIONS = (
         decides=True,
     ),
     Assumption(
+        "few_threads",
+        "a model with one thread answers as one with all cores does",
+        "models get one thread each, or few, where files are worked on side by side",
+        models.few_threads,
+        {"native_threads": "all"},
+        decides=True,
+    ),
+    Assumption(
         "memory_loaded",
         "a loaded file takes at most 1.5 times its size",
         "what memory is reserved for a file that was never run",

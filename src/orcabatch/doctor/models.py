@@ -70,6 +70,20 @@ def loads_again(contact: Contact) -> Answer:
     return Answer(Verdict.BROKEN, f"{how} does not answer as Model(path) does", {"empty_differs": int(not as_empty)})
 
 
+def few_threads(contact: Contact) -> Answer:
+    """A model with one thread, and one as OrcaFlex makes it by itself."""
+    module, file = contact.module, str(contact.files[0])
+    with _made(module, module.Model(file)) as model:
+        count, every = int(model.threadCount), digests(module, model)
+    with _made(module, module.Model(file, threadCount=1)) as model:
+        one = digests(module, model)
+    if not agree(every, one):
+        return Answer(Verdict.BROKEN, f"with 1 thread a model has other answers than with {count}", {"threads": count})
+    if count == 1:
+        return Answer(Verdict.UNTOLD, "OrcaFlex gives a model one thread here")
+    return Answer(Verdict.HOLDS, f"with 1 thread and with {count} a model has the same answers", {"threads": count})
+
+
 def memory_loaded(contact: Contact) -> Answer:
     """Memory of the loaded file over its size."""
     factor, _ = _memory(contact)

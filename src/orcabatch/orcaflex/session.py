@@ -33,7 +33,7 @@ class Session:
     Args:
         binding: OrcFxAPI as `find_binding` found it.
         broker: makes the models; None for OrcFxAPI's own. Not used with a foreign module.
-        thread_count: native threads of the model.
+        thread_count: native threads of the model; 0: as many as OrcaFlex gives it by itself.
         shells: what is left of earlier files' models; shared by the sessions of a run.
         reuse: False: each file gets a native model of its own, made from its path as a plain loop makes it.
     """
@@ -141,7 +141,7 @@ class Session:
 
     def _make_native(self, *path: str) -> None:
         module = self.binding.module
-        self._native = module.Model(*path, threadCount=self._thread_count)
+        self._native = module.Model(*path, threadCount=self._thread_count or None)
         Owners.of(module).own(self._native)
         if self._broker is not None:
             self._broker.attach(self._native)

@@ -95,7 +95,7 @@ class OrcaFlexRecipe:
         orcaflex: "real" takes the OrcFxAPI that is there, "simulated" puts the simulated DLL under it.
         broker: None as well as `enabled=False`: OrcFxAPI is asked as the code asks.
         questions: time histories known to be asked for in every file.
-        thread_count: native threads of each model.
+        thread_count: native threads of each model; 0: as many as OrcaFlex gives it by itself.
         loads: whether files are loaded before they are computed from; False: the post-process opens them itself.
         reuse_models: False: each file gets a native model of its own.
     """

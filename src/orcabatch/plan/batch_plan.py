@@ -53,7 +53,7 @@ class BatchPlan:
         processes: worker processes at most, enough for the ceiling; 0 where the workers are in this process, or were
             started by somebody else (`dask.address`).
         threads_per_process: files that each process works on at once at most.
-        native_threads: threads that each loaded model may use itself, also with `ceiling` files at once.
+        native_threads: threads that each loaded model may use itself, also with `ceiling` files at once; 0: all cores.
         predicted_s: wall time as far as past runs tell; None where nothing is known.
         binding: the settings that no count exceeds (or falls below), each with its value and whether it was written.
         advising: the rules of thumb that bind nothing here, each with its number and whether it was written.
@@ -203,8 +203,8 @@ def _at_once_line(plan: BatchPlan) -> str:
 def _running_lines(plan: BatchPlan) -> Iterator[str]:
     if plan.processes:
         yield f"processes: at most {plan.processes}, each with {format_count(plan.threads_per_process, 'file')} at once"
-    if plan.native_threads > 1:
-        yield f"native threads: up to {plan.native_threads} in each loaded model"
+    if plan.native_threads != 1:
+        yield f"native threads: {f'up to {plan.native_threads}' if plan.native_threads else 'all'} in each loaded model"
     yield _order_line(plan)
 
 

@@ -99,11 +99,17 @@ def as_processes(settings: Settings, host: HostResources, limit: int, floor: int
     return lay_out(settings.model_copy(update={"executor": PROCESSES}), host, limit, floor)
 
 
+ALL_CORES = 0
+"""Of native threads: as many as OrcaFlex gives a model by itself."""
+
+
 def native_threads(settings: Settings, host: HostResources, workers: int) -> int:
     """Threads that each loaded model may use itself: 1, or more where workers x threads stays within `cpu_percent`.
 
-    Other machines' CPUs are not known: 1 at `dask.address`.
+    Other machines' CPUs are not known: 1 at `dask.address`. `ALL_CORES` where the settings ask for all.
     """
+    if settings.native_threads == "all":
+        return ALL_CORES
     if settings.dask.address is not None:
         return 1
     return max(1, math.floor(_cpus(settings, host) / max(1, workers)))

@@ -122,6 +122,13 @@ class Settings(Section):
         gt=0,
         le=100,
     )
+    native_threads: Literal["auto", "all"] = choice(
+        "auto",
+        "Threads that a loaded model may use itself. `auto`: what `cpu_percent` leaves to each, often one; `all`: "
+        "every core, as OrcaFlex gives them to a model in a plain loop.",
+        "auto",
+        "all",
+    )
     licences: Licences = Licences()
     timeout: Seconds | None = key(
         None,

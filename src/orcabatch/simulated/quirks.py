@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
+from orcabatch.simulated.catalogue import ObjectType
 from orcabatch.simulated.status import Refusal, StatusCode
 from orcabatch.simulated.world import Item, Model, world
 
@@ -45,6 +46,8 @@ class Quirk(StrEnum):
     """A variable's number is good for one period."""
     ENUMERATED_NAMES = "enumerated_names"
     """The enumeration gives names in capitals, whatever they are."""
+    ENUMERATED_TYPES = "enumerated_types"
+    """The enumeration gives every line for a vessel."""
     CASE_MATTERS = "case_matters"
     """Names of objects and variables have to be spelled as they are."""
     OTHER_STATUSES = "other_statuses"
@@ -53,6 +56,8 @@ class Quirk(StrEnum):
     """Every simulation calls itself complete."""
     THREADS_IGNORED = "threads_ignored"
     """A model has all cores, whatever was asked for."""
+    THREADS_DECIDE = "threads_decide"
+    """A model with one thread has other values than one with more."""
     HOLDS_GIL = "holds_gil"
     """Loading waits (`load_latency_s`) with Python's lock held."""
     SERIALISES = "serialises"
@@ -97,6 +102,8 @@ def bent(item: Item, values: Floats, question: Hashable, again: Quirk) -> Floats
         off = item.asked[question]
     if has(Quirk.STALE_LOADS) and model.loads > 1:
         off = True
+    if has(Quirk.THREADS_DECIDE) and model.thread_count == 1:
+        off = True
     if has(Quirk.MODELS_INTERFERE):
         off = off or any(other.owner is not model.owner for other in tuple(world.models.values()))
     return np.nextafter(values, np.inf) if off else values
@@ -106,6 +113,12 @@ def bent_jointly(values: Floats, *, whole: bool, elsewhere: bool) -> Floats:
     """A column of a joint answer. `whole`: the period is; `elsewhere`: an extra means more than End A."""
     off = has(Quirk.JOINT_BITS) or (has(Quirk.JOINT_PERIODS) and not whole) or (has(Quirk.JOINT_EXTRAS) and elsewhere)
     return np.nextafter(values, np.inf) if off else values
+
+
+def enumerated(kind: int, name: str) -> tuple[int, str]:
+    """An object's type and name as an enumeration gives them."""
+    kind = ObjectType.Vessel if has(Quirk.ENUMERATED_TYPES) and kind == ObjectType.Line else kind
+    return kind, name.upper() if has(Quirk.ENUMERATED_NAMES) else name
 
 
 def numbered(item: Item | Model, number: int) -> int:

@@ -18,7 +18,7 @@ from orcabatch.simulated.exports.base import (
     item_of,
     model_of,
 )  # fmt: skip
-from orcabatch.simulated.quirks import Quirk, has
+from orcabatch.simulated.quirks import Quirk, enumerated, has
 from orcabatch.simulated.status import Refusal, StatusCode
 from orcabatch.simulated.structures import (
     DOUBLES,
@@ -45,9 +45,10 @@ def enumerate_objects(token: Token, handle: int, callback: int | None, count: in
         return
     report, size = _ObjectCallback(callback), ctypes.sizeof(ObjectInfo)
     infos = [item.info for item in model.items]
-    if has(Quirk.ENUMERATED_NAMES):
+    if has(Quirk.ENUMERATED_NAMES) or has(Quirk.ENUMERATED_TYPES):
         infos = [
-            bytes(ObjectInfo(item.handle, item.type, item.name[: NAME_CHARACTERS - 1].upper())) for item in model.items
+            bytes(ObjectInfo(item.handle, *enumerated(item.type, item.name[: NAME_CHARACTERS - 1])))
+            for item in model.items
         ]
     table = ctypes.create_string_buffer(b"".join(infos))
     start = ctypes.addressof(table)
