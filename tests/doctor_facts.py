@@ -17,9 +17,7 @@ FACTS: dict[str, tuple[str, ...] | str] = {
     "Model.__del__ destroys and swallows failures; on another thread it is refused": ("foreign_destroy",),
     "threadCount=1 keeps a model to one native thread": ("thread_count",),
     "Model(path) asks the file's type, LoadSimulation loads into an existing model": ("file_loads", "loads_again"),
-    "an omitted threadCount means all cores; one each is asked for where files share them": (
-        "few_threads",
-    ),
+    "an omitted threadCount means all cores; one each is asked for where files share them": ("few_threads",),
     "LoadSimulationMem loads from memory": "nothing of orcabatch uses it",
     "simulationComplete and the time status tell whether a run finished": ("completeness",),
     "a .sim file is data and a log, results are derived from the log each time": (
@@ -51,6 +49,7 @@ FACTS: dict[str, tuple[str, ...] | str] = {
     "the enumeration's callback gives handle, type and name, cut at 49 characters": ("enumeration_names",),
     "a name in an object's __dict__ is found before __getattr__": BINDING,
     "copies of an ObjectExtra leave its strings dangling": BINDING,
+    "linked statistics, sample times and a model's state can be kept while its file is loaded": ("histories_repeat",),
     "a variable's number can be remembered": ("numbers_last",),
     "joint calls are skipped in the frequency domain": BINDING,
     "files stop at different times: periods are the code's own": "what the code asks with is used, nothing is assumed",

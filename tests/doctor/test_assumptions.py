@@ -59,6 +59,8 @@ CASES = (
     quirk("joint_bits", Quirk.JOINT_EXTRAS, NO_PREFETCH),
     Case("joint_cheaper", {"joint_passes": "many", "log_pass_s": 0.015}, NO_PREFETCH),
     quirk("histories_repeat", Quirk.HISTORIES_VARY, NO_BROKER, differs=True),
+    quirk("histories_repeat", Quirk.SAMPLE_TIMES_VARY, NO_BROKER, differs=True),
+    quirk("histories_repeat", Quirk.LINKED_EXPIRE, NO_BROKER, differs=True),
     quirk("range_graphs_repeat", Quirk.RANGE_GRAPHS_VARY, NO_BROKER, differs=True),
     quirk("numbers_last", Quirk.NUMBERS_EXPIRE, NO_BROKER, differs=True),
     quirk("enumeration_names", Quirk.ENUMERATED_NAMES, NO_BROKER, differs=True),
@@ -98,6 +100,10 @@ def everything(model) -> str:
             for variable in ("Effective tension", "Bend moment"):
                 found.update(line.TimeHistory(variable, period, extra).tobytes())
         found.update(line.RangeGraph("Effective tension", period).Max.tobytes())
+        found.update(model.SampleTimes(period).tobytes())
+        for variable in ("Effective tension", "Bend moment"):
+            linked = line.LinkedStatistics([variable], period, OrcFxAPI.oeEndA)
+            found.update(repr(vars(linked.Query(variable, variable))).encode())
     return found.hexdigest()
 
 
@@ -229,7 +235,7 @@ def test_verdicts_only_switch_off():
     """What is off stays off, a stricter scope stays, and the note says that nothing was to be done."""
     careful = parse_settings(
         {"broker": {"enabled": False, "prefetch": False}, "io": {"read_ahead": 0}, "licences": {"scope": "model"},
-         "retries": 0, "reuse_models": False, "executor": "serial"}
+         "retries": 0, "reuse_models": False, "executor": "serial", "native_threads": "all"}
     )  # fmt: skip
     every = [BrokenAssumption(each.name, "2026-01-01", {"memory_factor": 2.0}) for each in ASSUMPTIONS]
     after = followed(careful, every, moves=True)
@@ -239,6 +245,7 @@ def test_verdicts_only_switch_off():
     loose = followed(Settings(), every, moves=True).settings
     assert not loose.broker.enabled
     assert not loose.reuse_models
+    assert loose.native_threads == "all"
     assert loose.licences.scope == "model"
 
 

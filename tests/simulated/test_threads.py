@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -241,6 +242,15 @@ def test_calibration_leaves_no_trace(orcfxapi: ModuleType) -> None:
     assert all(0 < seconds < 1e-4 for seconds in costs.values())
     counters = simulated.counters()
     assert (counters.total_calls, counters.models_created) == (0, 0)
+
+
+@needs("folders that are removed while somebody works in them")
+def test_a_folder_of_counters_that_was_removed_is_made_again(orcfxapi: ModuleType, tmp_path: Path) -> None:
+    """Whoever removes it, a test's own clearing up or a user's: installing counts anew, and does not fail."""
+    simulated.install(counters=tmp_path / "counters")
+    shutil.rmtree(tmp_path / "counters")
+    simulated.install(counters=tmp_path / "counters")
+    assert simulated.counters().models_created == 0
 
 
 @pytest.mark.parametrize("method", ["take_seat", "usage", "give_seat"])

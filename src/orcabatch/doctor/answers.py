@@ -81,7 +81,7 @@ def joint_cost(contact: Contact) -> Answer:
 
 
 def histories_repeat(contact: Contact) -> Answer:
-    """Time histories, linked statistics and static results, asked again in another order."""
+    """Time histories, sample times, linked statistics and static results, asked again in another order."""
     whole = contact.whole()
     asks: list[tuple[str, Callable[[], Any]]] = [
         (f"the time history {one.variable!r} of {one.target.Name!r}", partial(one.single, whole))
@@ -91,6 +91,9 @@ def histories_repeat(contact: Contact) -> Answer:
         name = f"{one.variable!r} of {one.target.Name!r}"
         asks.append((f"the static result {name}", partial(one.target.StaticResult, one.variable, one.extra)))
         asks.append((f"linked statistics of {name}", partial(_linked, one, whole)))
+        asks.append((f"what was made as linked statistics of {name}", _Linked(one, whole)))
+    for name, period in contact.periods():
+        asks.append((f"the answer for the sample times of the period {name!r}", partial(_times, contact, period)))
     return _repeated(contact, asks)
 
 
@@ -249,10 +252,26 @@ def _joint(contact: Contact, asked: Sequence[Asked], period: Any) -> Any:
 
 
 def _linked(one: Asked, period: Any) -> Any:
-    import numpy as np
+    return _Linked(one, period)()
 
-    found = one.target.LinkedStatistics([one.variable], period, one.extra)
-    return np.array([float(value) for value in vars(found.Query(one.variable, one.variable)).values()])
+
+class _Linked:
+    """Linked statistics that are made once, and queried at each call."""
+
+    def __init__(self, one: Asked, period: Any) -> None:
+        self._one, self._period = one, period
+        self._made: Any = None
+
+    def __call__(self) -> Any:
+        import numpy as np
+
+        one = self._one
+        self._made = self._made or one.target.LinkedStatistics([one.variable], self._period, one.extra)
+        return np.array([float(value) for value in vars(self._made.Query(one.variable, one.variable)).values()])
+
+
+def _times(contact: Contact, period: Any) -> Any:
+    return contact.model.SampleTimes(period)
 
 
 def _curves(one: Asked, period: Any) -> Any:

@@ -76,7 +76,7 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "histories_repeat",
-        "a time history, a static result and linked statistics are the same when asked again, in whichever order",
+        "histories, sample times, static results and linked statistics are the same when asked again, in any order",
         "answers from memory, kept results, every proof",
         answers.histories_repeat,
         {"broker.enabled": False},

@@ -40,6 +40,10 @@ class Quirk(StrEnum):
     """It has where there is an ObjectExtra that means another end than A."""
     HISTORIES_VARY = "histories_vary"
     """Every second time a time history is asked for, it has another value."""
+    SAMPLE_TIMES_VARY = "sample_times_vary"
+    """Every second time the sample times of a period are asked for, they have."""
+    LINKED_EXPIRE = "linked_expire"
+    """Linked statistics have, once others of the model were made."""
     RANGE_GRAPHS_VARY = "range_graphs_vary"
     """Every second time a range graph is asked for, it has."""
     NUMBERS_EXPIRE = "numbers_expire"
@@ -96,23 +100,33 @@ def bent(item: Item, values: Floats, question: Hashable, again: Quirk) -> Floats
     """A single answer as the quirks have it. `again`: the quirk that asking again brings out."""
     if not world.costs.quirks:
         return values
-    model, off = item.model, False
-    if has(again):
-        item.asked[question] = not item.asked.get(question, True)
-        off = item.asked[question]
+    model, off = item.model, asked_again(item, question, again)
     if has(Quirk.STALE_LOADS) and model.loads > 1:
         off = True
     if has(Quirk.THREADS_DECIDE) and model.thread_count == 1:
         off = True
     if has(Quirk.MODELS_INTERFERE):
         off = off or any(other.owner is not model.owner for other in tuple(world.models.values()))
+    return bent_if(values, off=off)
+
+
+def asked_again(item: Item, question: Hashable, again: Quirk) -> bool:
+    """Whether this is another second time, and the quirk makes that matter."""
+    if not has(again):
+        return False
+    item.asked[question] = not item.asked.get(question, True)
+    return bool(item.asked[question])
+
+
+def bent_if(values: Floats, *, off: bool) -> Floats:
+    """Another value, or the same."""
     return np.nextafter(values, np.inf) if off else values
 
 
 def bent_jointly(values: Floats, *, whole: bool, elsewhere: bool) -> Floats:
     """A column of a joint answer. `whole`: the period is; `elsewhere`: an extra means more than End A."""
     off = has(Quirk.JOINT_BITS) or (has(Quirk.JOINT_PERIODS) and not whole) or (has(Quirk.JOINT_EXTRAS) and elsewhere)
-    return np.nextafter(values, np.inf) if off else values
+    return bent_if(values, off=off)
 
 
 def enumerated(kind: int, name: str) -> tuple[int, str]:

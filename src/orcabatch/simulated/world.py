@@ -207,7 +207,8 @@ class World:
         given = folder or os.environ.get(COUNTERS_VARIABLE)
         chosen = Path(given).absolute() if given else temporary_folder()
         os.environ[COUNTERS_VARIABLE] = str(chosen)
-        if self._counter_file is None or self._shared is None or self._counter_file.folder != chosen:
+        here = self._counter_file is not None and self._counter_file.folder == chosen and chosen.is_dir()
+        if self._counter_file is None or self._shared is None or not here:
             self._counter_file, self._shared = CounterFile(chosen), Shared(chosen)
             self._counter_file.name_exports()
             for token in list(self.tokens):

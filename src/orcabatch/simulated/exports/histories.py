@@ -25,7 +25,7 @@ from orcabatch.simulated.exports.wanted import (
     samples_of,
     variable_of,
 )
-from orcabatch.simulated.quirks import Quirk, bent, bent_jointly, read_late, use
+from orcabatch.simulated.quirks import Quirk, asked_again, bent, bent_if, bent_jointly, has, own_number, read_late, use
 from orcabatch.simulated.results import Floats, Log, ResultPlace, ResultSeed, history, result_seed, static_value
 from orcabatch.simulated.spec import SimFault
 from orcabatch.simulated.status import Refusal, StatusCode
@@ -157,7 +157,9 @@ def times_of(model: Model, at: slice) -> Floats:
 @export("C_GetSampleTimes", ADDRESS, ADDRESS, ADDRESS)
 def get_sample_times(token: Token, handle: int, period: int, out: int) -> None:
     model = model_of(token, handle)
-    times = times_of(model, period_of(model, period))
+    at = period_of(model, period)
+    off = asked_again(model.general, ("times", at.start, at.stop), Quirk.SAMPLE_TIMES_VARY)
+    times = bent_if(times_of(model, at), off=off)
     floats_at(out, len(times))[:] = times
 
 
@@ -168,8 +170,12 @@ class _SeriesStatistics(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Open linked statistics: the histories of all their variables, each of shape (samples,), and their times."""
+    """Open linked statistics: the histories of all their variables, each of shape (samples,), and their times.
 
+    `number`: larger for those that were made later.
+    """
+
+    number: int
     model: Model
     log: Log | None
     times: Floats
@@ -185,11 +191,11 @@ def open_linked_statistics(
     if not numbers:
         raise Refusal(StatusCode.NOT_ENOUGH_VARIABLES, "Linked statistics need at least one variable.")
     at = period_of(item.model, period)
-    histories = {number: values_of(item, number, extra, at) for number in numbers}
+    histories = {own_number(number): values_of(item, number, extra, at) for number in numbers}
     log_passes(token, 1)
     times = times_of(item.model, at)
     opened = new_handle()
-    world.others[opened] = Linked(item.model, item.model.log, times, histories)
+    world.others[opened] = Linked(opened, item.model, item.model.log, times, histories)
     POINTERS[out >> 3] = opened
 
 
@@ -216,9 +222,14 @@ def close_linked_statistics(token: Token, handle: int) -> None:
 
 
 def _history(linked: Linked, number: int) -> Floats:
-    if number not in linked.histories:
+    if (own := own_number(number)) not in linked.histories:
         raise Refusal(StatusCode.INVALID_VARIABLE, f"Variable number {number} is not one of these linked statistics.")
-    return linked.histories[number]
+    return bent_if(linked.histories[own], off=has(Quirk.LINKED_EXPIRE) and _has_later(linked))
+
+
+def _has_later(linked: Linked) -> bool:
+    others = [other for other in tuple(world.others.values()) if isinstance(other, Linked)]
+    return any(other.model is linked.model and other.number > linked.number for other in others)
 
 
 @export("C_QueryLinkedStatistics", ADDRESS, INT, INT, ADDRESS)
