@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import decimal
 import logging
+import math
 import os
 import sys
 import threading
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -209,6 +211,24 @@ def test_what_breaks_the_engine_itself_brings_what_was_computed(orcaflex, sims, 
     result = broken.value.batch_result
     assert Counter(outcome.status.value for outcome in result.outcomes) == {"ok": 2, "cancelled": len(sims) - 2}
     assert result.metrics["state"] == "failed"
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+@pytest.mark.parametrize("reading", [math.nan, math.inf, -1e9])
+def test_a_function_that_sets_the_clock_costs_no_result(orcaflex, sims, monkeypatch, executor, reading):
+    """As a mock of `time` does: what was measured is less, and still numbers; nothing is computed of what is none."""
+
+    def setting(model):
+        monkeypatch.setattr(time, "perf_counter", lambda: reading)
+        return 1.0
+
+    result = run(sims, setting, executor)
+    monkeypatch.undo()
+    assert result.values == [1.0] * len(sims)
+    measured = [seconds for outcome in result.outcomes for seconds in outcome.phases.values()]
+    measured += [instant for outcome in result.outcomes for instant in (outcome.started_s, outcome.finished_s)]
+    assert all(map(math.isfinite, [*measured, result.metrics["wall_s"]]))
+    assert min(measured) >= 0.0
 
 
 def test_an_initializer_travels_as_the_function_does(orcaflex, sims):

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import executor, scheduler_messages, task_state
 from orcabatch.engine.attempts import Attempts, Retry
 from orcabatch.engine.echo import echo
+from orcabatch.engine.foreign import onward
 from orcabatch.engine.prefetch import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stragglers import Stragglers
@@ -93,7 +94,7 @@ class Dispatcher:
         self._said: set[str] = set()
         self._wake_at: float | None = None
         self._sample_at = 0.0
-        self._epoch_s = time.perf_counter()
+        self._epoch_s = self._latest_s = 0.0
 
     # --- the life of a run ---
 
@@ -121,7 +122,7 @@ class Dispatcher:
             raise BatchInterrupted(task_state.interrupted(self._left), self._stop.signum)
 
     def _begin(self) -> None:
-        self._epoch_s = time.perf_counter()
+        self._epoch_s = self._latest_s = onward(0.0, time.perf_counter())
         self._sample_at = 0.0
         self._tell("run_started", files=len(self._tasks), executor=self._workers.name, limit=self._scheduler.limit)
         # Before the first file: this sample tells what the process holds without any.
@@ -540,7 +541,8 @@ class Dispatcher:
             self._ahead.ended(index, took_s)
 
     def _now(self) -> float:
-        return time.perf_counter() - self._epoch_s
+        self._latest_s = onward(self._latest_s, time.perf_counter())
+        return self._latest_s - self._epoch_s
 
     def _tell(self, kind: str, index: int = -1, **data: object) -> None:
         self._event_log.tell(kind, self._now(), index, **data)

@@ -5,6 +5,8 @@ exceptions are no `Exception`: `SystemExit`, `GeneratorExit`, `asyncio.Cancelled
 for the end of something, and what would end here is never what was meant: a whole batch for one file. Where a worker's
 thread is ended by one, its executor says so (`worker_loop.death`); everywhere else such code is called through here.
 
+The process's clocks are foreign as well, since whatever runs in it may set them (`freezegun`, a mock of `time`).
+
 `KeyboardInterrupt` in the main thread is Ctrl-C, and stays that: Python raises it nowhere else.
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from math import inf
 from typing import TypeVar
 
 from orcabatch.text import words_of
@@ -38,6 +41,11 @@ def ordinarily(step: Callable[[], T]) -> T:
         if is_ctrl_c(error):
             raise
         raise AskedToEndError(f"it asked for the end of more than itself, with {words_of(error)}") from error
+
+
+def onward(last_s: float, read_s: float) -> float:
+    """What a clock says, or said last where it goes back or says nothing that is a time."""
+    return read_s if last_s <= read_s < inf else last_s
 
 
 def is_ctrl_c(error: BaseException) -> bool:

@@ -56,13 +56,14 @@ def on_run_clock(
         epoch_s: when the run began.
         late_after_s: a task that took longer than this has failed, whatever it returned; None: none has.
     """
-    started_s = outcomes[0].started_s - epoch_s
+    started_s = max(0.0, outcomes[0].started_s - epoch_s)
     wait = _wait(run, started_s, len(outcomes))
+    ends = [max(started_s, each.finished_s - epoch_s) for each in outcomes]
     placed = tuple(
-        replace(each, phases=wait | dict(each.phases), started_s=started_s, finished_s=each.finished_s - epoch_s)
-        for each in outcomes
+        replace(each, phases=wait | dict(each.phases), started_s=started_s, finished_s=end_s)
+        for each, end_s in zip(outcomes, ends, strict=True)
     )
-    took_s = placed[0].finished_s - started_s
+    took_s = ends[0] - started_s
     if late_after_s is None or took_s <= late_after_s:
         return placed
     return tuple(overruled(each, late(late_after_s, took_s)) for each in placed)

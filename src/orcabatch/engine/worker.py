@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeVar
 from orcabatch.engine import task_state
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
 from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
-from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.foreign import onward, ordinarily
 from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, ReadCounter
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
 from orcabatch.text import traceback_of, words_of
@@ -88,8 +88,8 @@ class LapClock:
         self._entered = entered
         self._wall: dict[str, float] = {}
         self._cpu: dict[str, float] = {}
-        self._since = time.perf_counter()
-        self._cpu_since = time.thread_time()
+        self._since = onward(0.0, time.perf_counter())
+        self._cpu_since = onward(0.0, time.thread_time())
 
     def enter(self, phase: Phase) -> None:
         """End the phase before and begin this one."""
@@ -108,7 +108,7 @@ class LapClock:
 
     def move_here(self) -> None:
         """Go on on the calling thread: CPU counts by thread."""
-        self._cpu_since = time.thread_time()
+        self._cpu_since = onward(0.0, time.thread_time())
 
     @property
     def read_s(self) -> float:
@@ -116,7 +116,7 @@ class LapClock:
         return self._since
 
     def _count(self) -> None:
-        now, cpu = time.perf_counter(), time.thread_time()
+        now, cpu = onward(self._since, time.perf_counter()), onward(self._cpu_since, time.thread_time())
         key = self.phase.value
         self._wall[key] = self._wall.get(key, 0.0) + now - self._since
         self._cpu[key] = self._cpu.get(key, 0.0) + cpu - self._cpu_since

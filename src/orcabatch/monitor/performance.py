@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.engine.executors import facts_of
+from orcabatch.engine.foreign import onward
 from orcabatch.engine.lock import LockUse
 from orcabatch.engine.scheduler_messages import HeldBy
 from orcabatch.host.sampler import HostReading, Sampler
@@ -109,7 +110,7 @@ class PerformanceMonitor:
         self._guard = threading.RLock()
         self._sampler: Sampler | None = None
         self.running = False
-        self._origin = time.perf_counter()
+        self._origin, self._latest_s = time.perf_counter(), 0.0
         self._ended_s = 0.0
         self._efficiency_before = (0.0, 0.0)
 
@@ -123,7 +124,7 @@ class PerformanceMonitor:
         versions_in_use()
         if self.started_at is None:
             self.started_at = datetime.now(UTC)
-            self._origin = time.perf_counter()
+            self._origin, self._latest_s = time.perf_counter(), 0.0
         if self._enabled:
             self._probes = self._probes or HostReaders()
             due_s = self.due_s if self.state.total_files else None
@@ -162,7 +163,8 @@ class PerformanceMonitor:
 
     def _now(self) -> float:
         """Seconds since the run began."""
-        return time.perf_counter() - self._origin
+        self._latest_s = onward(self._latest_s, time.perf_counter() - self._origin)
+        return self._latest_s
 
     @property
     def wall_s(self) -> float:
@@ -198,7 +200,7 @@ class PerformanceMonitor:
         """Take in one event of the engine; cheap, callable from any thread."""
         with self._guard:
             if event.kind == "run_started":
-                self._origin = time.perf_counter() - event.at_s
+                self._origin, self._latest_s = time.perf_counter() - event.at_s, event.at_s
             self.state.apply(event)
             if event.kind not in QUIET_EVENTS:
                 self.events.append(event)
