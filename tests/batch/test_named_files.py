@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -173,3 +174,40 @@ def test_a_failure_says_what_the_function_did(orcaflex, sims, function):
     """Not what Python or OrcaFlex made of it."""
     result = orcabatch.run_batch(sims[:1], postprocess=function, orcaflex="simulated", progress=False)
     assert re.search(SAID[function], result.failed[0].error)
+
+
+class Share:
+    """A folder that answers a number of questions, and then says that it is gone."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder, self.left = str(folder), 0
+        for name in ("stat", "lstat", "listdir", "scandir", "open"):
+            monkeypatch.setattr(os, name, self.asked(getattr(os, name)))
+
+    def asked(self, question):
+        def ask(path=".", *more, **also):
+            if isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.folder):
+                self.left -= 1
+                if self.left < 0:
+                    raise OSError(errno.EIO, "Input/output error", os.fspath(path))
+            return question(path, *more, **also)
+
+        return ask
+
+
+@pytest.mark.parametrize("pattern", ["", "*.sim", "**/*.sim"])
+def test_a_share_that_goes_away_while_a_batch_is_planned_is_one_sentence(folder, monkeypatch, pattern):
+    """Whichever question it does not answer any more: the plan is made, or the error names what cannot be read."""
+    share, ended, said = Share(folder, monkeypatch), False, []
+    for answers in range(200):
+        share.left = answers
+        try:
+            orcabatch.plan_batch(str(folder / pattern), postprocess=largest_tension, orcaflex="simulated", version="1")
+        except SourceError as error:
+            said.append(str(error))
+        if share.left >= 0:
+            ended = True
+            break
+    assert ended
+    assert said
+    assert any("cannot be read: Input/output error" in text and str(folder) in text for text in said)

@@ -44,7 +44,7 @@ from orcabatch.plan import BatchPlan, SizedFile, make_plan
 from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
-from orcabatch.store.paths import place_of
+from orcabatch.store.paths import place_of, what_cannot_be_read_is_said
 from orcabatch.text import spelled, words_of
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
     return replace(plan, notes=(*plan.notes, *said))
 
 
+@what_cannot_be_read_is_said()
 def planned(
     request: Request, host: HostResources | None = None, *, warn: Callable[[str], None] = lambda _: None
 ) -> tuple[BatchPlan, ResultCache]:

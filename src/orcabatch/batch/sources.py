@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.batch.named_files import named_files
 from orcabatch.batch.request import together
 from orcabatch.errors import SourceError
-from orcabatch.store.paths import check_working_folder
+from orcabatch.store.paths import check_working_folder, what_cannot_be_read_is_said
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
@@ -76,12 +76,13 @@ def row_keys() -> list[tuple[str, ...]]:
     return [source.row_key for source in sources() if source.row_key]
 
 
+@what_cannot_be_read_is_said()
 def read_request(source: Any, options: Options) -> Request:
     """Make out what is asked for.
 
     Raises:
         TypeError: a mixture of kinds, or files without a function; says so.
-        SourceError: nothing to run, a folder or pattern without files, or not a YAML.
+        SourceError: nothing to run, a folder or pattern without files, or not a YAML; or what it is cannot be read.
         SettingsError: keys or values are wrong; lists all of them.
         OutputError: a result folder cannot be used.
     """

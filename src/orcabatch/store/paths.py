@@ -9,6 +9,8 @@ see, is the path as it was given. A hard link is another place.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os.path import normcase, realpath
 from pathlib import Path
 
@@ -48,6 +50,23 @@ def _real(path: str | os.PathLike[str]) -> str:
         return os.fspath(realpath(path))
     except (OSError, ValueError):  # a drive that is gone, a name that no file has: another spelling is another place
         return os.path.abspath(path)  # noqa: PTH100 - text, not a path
+
+
+@contextmanager
+def what_cannot_be_read_is_said() -> Iterator[None]:
+    """Around what looks at the files of a batch before it begins: a share may go while that is done.
+
+    Raises:
+        SourceError: in the place of what the system said.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = error.filename if error.filename is not None else "Something that the batch is made of"
+        raise SourceError(
+            f"{os.fsdecode(what) if isinstance(what, (str, bytes)) else what} cannot be read: "
+            f"{error.strerror or error}. See that its drive or share is there, and run again; nothing was run."
+        ) from error
 
 
 def check_working_folder() -> None:
