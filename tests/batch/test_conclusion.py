@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,71 @@ def test_a_third_signal_leaves_no_temporary_file(orcaflex, sims, tmp_path, monke
     with pytest.raises(BatchInterrupted):
         run(sims, tmp_path, on_outcome=lambda _: half.write_text("of a thread that was left"))
     assert [path.name for path in (tmp_path / OUT).iterdir() if path.name.startswith(".orcabatch")] == []
+
+
+def own_threads():
+    return {each.name for each in threading.enumerate() if each.name.startswith("orcabatch")}
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_a_signal_while_the_run_gives_back_what_it_holds_waits(orcaflex, sims, tmp_path, monkeypatch, executor):
+    """How it ended is settled by then: nothing is left behind, the metrics stay true, the values are in the error."""
+    from orcabatch.batch.result_cache import ResultCache
+
+    opened, planned = ResultCache.opened, []
+
+    @contextlib.contextmanager
+    def interrupted_while_closing(cache):
+        with opened(cache) as it:
+            yield it
+            interrupt(3 if planned else 0)
+            planned.append(True)
+
+    monkeypatch.setattr(ResultCache, "opened", interrupted_while_closing)
+    before = own_threads()
+    with pytest.raises(BatchInterrupted, match="after its end") as stopped:
+        run(sims, tmp_path, performance={"executor": executor})
+    assert (stopped.value.signum, len(stopped.value.result.values)) == (signal.SIGINT, len(sims))
+    assert metrics(tmp_path)["state"] == "finished"
+    assert own_threads() == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_twice_in_what_is_called_with_outcomes_hands_over_what_there_is(orcaflex, sims, tmp_path, executor):
+    """`on_outcome` is torn apart; what had ended is in the error, and the metrics say the same."""
+    seen = []
+
+    def twice(outcome):
+        seen.append(outcome)
+        interrupt(2)
+
+    with pytest.raises(BatchInterrupted, match="left at once") as stopped:
+        run(sims, tmp_path, on_outcome=twice, performance={"executor": executor})
+    (first,) = seen
+    assert first.value in stopped.value.result.values
+    assert metrics(tmp_path)["state"] == "interrupted"
+
+
+def test_a_third_signal_tears_no_record(orcaflex, sims, tmp_path, monkeypatch):
+    """It comes while a file is put into the ledger: the next run finds the file there."""
+    from orcabatch.batch.result_cache import ResultCache
+
+    record, ended = ResultCache.record, []
+
+    def interrupted(cache, files):
+        record(cache, files)
+        if not ended:
+            ended.extend(each.outcome.file.name for each in files)
+            interrupt(3)
+            cache.ledger.commit()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultCache, "record", interrupted)
+        with pytest.raises(BatchInterrupted):
+            run(sims, tmp_path, version="1")
+    again = run(sims, tmp_path, version="1")
+    assert [each.file.name for each in again.outcomes if each.status == "skipped"] == ended
 
 
 def test_what_cannot_be_concluded_costs_only_itself(orcaflex, sims, tmp_path, concluding, lines):

@@ -19,7 +19,7 @@ import pytest
 from capabilities import require
 from engine import dask_cluster
 from engine.fakes import FakeJob, tasks
-from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine import EngineOptions, Limits, interrupts, run
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.errors import BatchInterrupted
 
@@ -205,9 +205,9 @@ def test_a_run_that_leaves_at_once_names_its_first_signal() -> None:
     """So that a command that was asked to terminate does not end as one that was interrupted by Ctrl-C."""
     stop = StopSignal()
     stop.install()
+    stop.foreign = True
     try:
         signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt) as left:
             signal.raise_signal(signal.SIGINT)
     finally:
@@ -252,3 +252,41 @@ def test_what_was_to_be_redone_is_cancelled_when_stopped() -> None:
     assert statuses[0][-1] == "cancelled"
     assert statuses[0].count("cancelled") == 1
     assert sorted(statuses) == [0, 1, 2, 3, 4]
+
+
+def signals(stop: StopSignal, times: int) -> None:
+    """So many of them."""
+    for _ in range(times):
+        stop._came(signal.SIGINT, None)
+
+
+def test_what_is_ours_is_not_torn_apart_unless_leaving_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of signals raises nothing where no other code holds the thread; after a while each does."""
+    now = [0.0]
+    monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
+    stop = StopSignal()
+    stop.install()
+    try:
+        signals(stop, 5)
+        now[0] += interrupts.PATIENCE_S + 1
+        with pytest.raises(KeyboardInterrupt):
+            signals(stop, 1)
+    finally:
+        stop.restore()
+
+
+def test_a_signal_waits_once_it_is_settled_how_the_run_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts no more, and is kept for whoever hears of the end; after a while it raises all the same."""
+    now = [0.0]
+    monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
+    stop = StopSignal()
+    stop.install()
+    try:
+        stop.settle()
+        signals(stop, 3)
+        assert (stop.level, stop.late) == (0, signal.SIGINT)
+        now[0] += interrupts.PATIENCE_S + 1
+        with pytest.raises(KeyboardInterrupt):
+            signals(stop, 1)
+    finally:
+        stop.restore()

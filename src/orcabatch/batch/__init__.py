@@ -144,14 +144,18 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     """
     run = Run.of(request, progress, None if save is None else table_file(save, request))
     run.report, run.in_terminal = report, in_terminal
-    with closing(run.outcomes()) as outcomes:
-        for outcome in outcomes:
-            if on_outcome is not None:
-                try:
-                    on_outcome(outcome)
-                except Exception as error:
-                    run.left_by(error, outcomes)
-                    raise
+    try:
+        with closing(run.outcomes()) as outcomes:
+            for outcome in outcomes:
+                if on_outcome is not None:
+                    try:
+                        on_outcome(outcome)
+                    except Exception as error:
+                        run.left_by(error, outcomes)
+                        raise
+    except KeyboardInterrupt:  # the second Ctrl-C, in `on_outcome`
+        if run.interrupted is None:
+            raise
     if run.interrupted is not None:
         raise BatchInterrupted(str(run.interrupted), run.interrupted.signum, run.result())
     result = run.result()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STILL_KEPT = ": what was computed is kept, only this is written"
 CONCLUDING = "stopping: all files have ended; what stands for all of them is being written (Ctrl-C once more leaves it)"
 CONCLUDED = "interrupted when all files had ended; everything is written"
+AFTER_THE_END = "interrupted after its end: all files had ended, and everything is written"
 TORN = (
     "interrupted while what stands for all files was being written: common outputs of {} are missing, or those of an "
     "earlier run; run the batch again"

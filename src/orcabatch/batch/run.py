@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, account_so_far, in_own_order, write_account
 from orcabatch.batch.careful import careful
-from orcabatch.batch.ending import BROKEN_OFF, CONCLUDED, CONCLUDING, TORN, done_again, outputs_lost, where_it_is
+from orcabatch.batch.ending import (
+    AFTER_THE_END,
+    BROKEN_OFF,
+    CONCLUDED,
+    CONCLUDING,
+    TORN,
+    done_again,
+    outputs_lost,
+    where_it_is,
+)
 from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
 from orcabatch.batch.history import Nearest, Ran, by_hand, keep, recall
 from orcabatch.batch.job import BatchJob
@@ -31,7 +40,7 @@ from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.lock import METER
-from orcabatch.engine.task_state import cancelled
+from orcabatch.engine.task_state import cancelled, interrupted
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, OrcaFlexUnavailable, SettingsError
 from orcabatch.host import HostResources, sim_sizes
 from orcabatch.host.sampler import host_probe
@@ -194,16 +203,27 @@ class Run:
             BatchLocked: another batch writes to one of the result folders.
             BatchError: something broke the run off when files had ended already; they are in its `result`.
         """
+        self._stop.install()
+        self._stop.foreign = True  # a folder that does not answer: the second Ctrl-C leaves it
+        try:
+            yield from self._held()
+        finally:
+            self._stop.restore()
+        if self._stop.late and self.interrupted is None:
+            self.interrupted = BatchInterrupted(AFTER_THE_END, self._stop.late)
+
+    def _held(self) -> Iterator[FileOutcome]:
+        """The outcomes, with everything held that the run needs; no signal tears how that is given back."""
         with ExitStack() as held:
-            for folder, names in _folders(self.request).items():
-                held.enter_context(folder_lock(folder, names, warn=self._warn))
-            held.enter_context(self.cache.opened())
-            held.enter_context(METER.looking())
-            for batch in self.request.batches:
-                if batch.values_file is not None:
-                    self._values_files[batch.name] = held.enter_context(ValuesFile(batch.values_file, self._warn))
-                    self._outputs[batch.name] = (batch.values_file,)
             try:
+                for folder, names in _folders(self.request).items():
+                    held.enter_context(folder_lock(folder, names, warn=self._warn))
+                held.enter_context(self.cache.opened())
+                held.enter_context(METER.looking())
+                for batch in self.request.batches:
+                    if batch.values_file is not None:
+                        self._values_files[batch.name] = held.enter_context(ValuesFile(batch.values_file, self._warn))
+                        self._outputs[batch.name] = (batch.values_file,)
                 yield from self._run()
             except BatchError:
                 raise
@@ -214,6 +234,8 @@ class Run:
             except Exception as error:
                 self._hand_over(error, f"the batch broke off: {words_of(error)}")
                 raise
+            finally:
+                self._stop.settle()
 
     def _run(self) -> Iterator[FileOutcome]:
         temporary = self._temporary()
@@ -237,25 +259,30 @@ class Run:
         self._display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown
         self._expect(tasks)
         self.monitor.start()
-        self._stop.install()
+        self._stop.foreign = False
         try:
             with temporary_files_in(temporary):
                 yield from self._taken(running, job)
             self._complete = True
         except BatchInterrupted as interruption:
             self.interrupted = interruption
+        except (GeneratorExit, KeyboardInterrupt) as left:
+            if self._stop.level:
+                self.interrupted = BatchInterrupted(interrupted(left=self._stop.level > 1), self._stop.signum)
+            if isinstance(left, GeneratorExit) or self.interrupted is None:
+                raise
         finally:
-            try:
-                self._end(running, job)
-            finally:
-                self._stop.restore()
+            self._end(running, job)
 
     def _end(self, running: Iterator[FileOutcome], job: BatchJob) -> None:
         """What follows after the last file, however it came; with all of it still to be done, the run is broken off."""
         self.monitor.state.broken, self._unsaid, self._stop.wake = True, [], self._say_concluding
         try:
             if isinstance(running, Generator):
-                running.close()
+                try:
+                    running.close()
+                except KeyboardInterrupt:  # leaving took long: what was to be finished is left as well
+                    self.interrupted = BatchInterrupted(interrupted(left=True), self._stop.signum)
             self._take_drained(job)
             self._take_unended(job)
             self.monitor.stop()
@@ -432,6 +459,7 @@ class Run:
                 self._say_what_stays(unsaved)
             except KeyboardInterrupt:
                 self._torn()
+            self._stop.settle()
             if self._stop.level > stopped and self.interrupted is None:
                 self._interrupt(CONCLUDED)
             self.monitor.state.broken = bool(lost or unsaved) or not self._complete

@@ -170,7 +170,7 @@ class Dispatcher:
         try:
             return self._workers.poll(self._patience_s())
         except KeyboardInterrupt:
-            # It tore apart the file that this thread itself works on, or is the third. Where no signal came, the
+            # It tore apart the file that this thread itself works on, or leaving takes long. Where no signal came, the
             # post-process raised it: that stops the run as one Ctrl-C does, and its worker says what became of it.
             self._stop.ask(1)
             return ()

@@ -6,7 +6,9 @@ other thread no handler can be set: there a batch is stopped by closing its iter
 
 The first signal raises nothing, so that the caller's own code between two outcomes is not torn apart either. The second
 raises KeyboardInterrupt where somebody else's code holds the thread (the post-process of a serial run, or the caller's
-loop); the dispatcher itself is woken and looks. From the third on KeyboardInterrupt is raised everywhere.
+loop); the dispatcher itself is woken and leaves. That takes moments, in which nothing of ours is torn apart: threads,
+locks and records would be left. Nor is what follows once it is settled how the run ended (`settle`): a signal waits
+until all that it holds is given back. Where either takes longer than `PATIENCE_S`, each further signal raises.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+PATIENCE_S = 5.0
+"""How long a run may take to leave before a signal tears it out of that. Less: threads, locks and descriptors are left
+where a disk is slow. More: where a share hangs, Ctrl-C does nothing for so long."""
 
 
 class StopSignal:
@@ -31,6 +38,7 @@ class StopSignal:
         signum: the first signal that came; 0 where it was not a signal.
         foreign: whether code that is not the dispatcher's holds its thread now. Kept by whoever hands the thread over.
         wake: lets whoever waits look up; called by the handler.
+        late: the signal that came when it was settled how the run ended; 0 where none did.
     """
 
     def __init__(self) -> None:
@@ -38,6 +46,9 @@ class StopSignal:
         self.signum = 0
         self.foreign = False
         self.wake: Callable[[], None] = _nobody_waits
+        self.late = 0
+        self._settled = False
+        self._leaves_since_s: float | None = None
         self._listening = False
         self._holders = 0
         self._before: dict[int, Any] = {}
@@ -66,6 +77,10 @@ class StopSignal:
         self._listening = True
         _installed.add(self)
 
+    def settle(self) -> None:
+        """How the run ended is settled: a signal waits until what it holds is given back."""
+        self._settled, self._leaves_since_s = True, time.monotonic()
+
     def restore(self) -> None:
         """Give the signals back to whoever had them, once nobody holds it any more."""
         self._holders -= 1
@@ -86,11 +101,18 @@ class StopSignal:
         if not self._listening:
             self._pass_on(signum)
             return
-        self.level += 1
-        self.signum = self.signum or signum
-        self.wake()
-        if self.level > 2 or (self.level == 2 and self.foreign):
-            raise KeyboardInterrupt(self.signum)
+        now_s = time.monotonic()
+        if self._settled:
+            self.late = self.late or signum
+        else:
+            self.level += 1
+            self.signum = self.signum or signum
+            if self.level == 2:
+                self._leaves_since_s = now_s
+            self.wake()
+        torn = self.foreign and self.level > 1
+        if torn or (self._leaves_since_s is not None and now_s - self._leaves_since_s > PATIENCE_S):
+            raise KeyboardInterrupt(self.signum or signum)
 
     def _pass_on(self, signum: int) -> None:
         """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""

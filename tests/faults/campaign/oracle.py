@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OK = frozenset({"ok", "skipped"})
 STOPPED = frozenset({129, 130, 143})
+AFTER = "interrupted after its end"
 TRIES = 3
 """How often a file may be begun in one run where worker processes die: with others, again, and alone."""
 
@@ -256,7 +257,11 @@ def _metrics(run: Observed) -> Iterator[str]:
 
 def _state(run: Observed, state: str) -> Iterator[str]:
     stopped = run.code in STOPPED
-    if stopped != (state == "interrupted") and state != "failed":
+    # A signal that came when everything was done ends the script, not the run: nothing may be missing then.
+    after = stopped and state == "finished" and (AFTER in run.error or AFTER in run.said or run.outcomes is None)
+    if after and "cancelled" in run.statuses.values():
+        yield "is said to be interrupted after its end, and has files that were cancelled"
+    if stopped != (state == "interrupted") and state != "failed" and not after:
         yield f"the metrics say {state}, the exit code {run.code}"
     if run.code == 0 and state != "finished":
         yield f"the metrics say {state}, the exit code 0"
@@ -283,10 +288,11 @@ def _clean(case: Case | None, run: Observed) -> Iterator[str]:
         yield f"left temporary files: {', '.join((*run.temporary, *run.locks))}"
     if case is not None and case.executor == "dask":
         return  # dask.distributed keeps a thread, a pipe and its settings for the next cluster
-    for what in ("descriptors", "variables"):
-        left = getattr(run, what)
-        if left:
-            yield f"left {what}: {', '.join(left)}"
+    if run.variables:
+        yield f"left variables: {', '.join(run.variables)}"
+    # A thread that was left at once cannot be killed: it has its file as long as it works on it.
+    if run.descriptors and not (case is not None and case.hurried and any("worker" in name for name in run.threads)):
+        yield f"left descriptors: {', '.join(run.descriptors)}"
     lasting = case is not None and (case.any("lasting") or case.hurried)
     if run.threads and not lasting:
         yield f"left threads: {', '.join(run.threads)}"

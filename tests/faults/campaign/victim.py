@@ -101,7 +101,9 @@ def _call(job: dict[str, Any], function: Any) -> int:
 
 
 def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
-    """Say what the caller has in hand; at once that he has it, since a signal may follow."""
+    """Say what the caller has in hand; a signal that follows is about this script, no longer about the run."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     say(end=end, error=error)
     if result is None:
         return
