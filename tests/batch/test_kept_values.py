@@ -19,7 +19,7 @@ from capabilities import needs
 from fuzzing import drawn, torn
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.outcome import FileOutcome, Status
-from orcabatch.store import kept_values
+from orcabatch.store import atomic, kept_values
 from orcabatch.store.kept_values import EARLIER, MAGIC, ValuesFile, read_values
 
 KILLED = """
@@ -197,3 +197,24 @@ def test_values_that_cannot_be_kept_are_no_output(orcaflex, sims, tmp_path):
     assert len(result.values) == len(sims)
     assert file not in result.outputs
     assert any("cannot be written" in warning for warning in result.warnings)
+
+
+def test_a_scanner_in_an_earlier_runs_values_costs_the_next_run_nothing(tmp_path, monkeypatch):
+    """On Windows what somebody has open for a moment cannot be renamed; and its new name may be too long there."""
+    target, said, waits, to = tmp_path / "a_values.bin", list[str](), list[float](), list[str]()
+    replaced = os.replace
+    target.write_bytes(MAGIC)
+
+    def scanned(source, aside):
+        if not waits:
+            raise PermissionError(13, "The process cannot access the file")
+        to.append(str(aside))
+        replaced(source, target.with_name("aside"))
+
+    monkeypatch.setattr(kept_values.os, "replace", scanned)
+    monkeypatch.setattr(kept_values, "beyond_max_path", lambda path: f"long:{path}")
+    monkeypatch.setattr(kept_values.patiently, "__defaults__", (waits.append,))
+    with ValuesFile(target, said.append):
+        pass
+    assert (said, waits) == ([], [atomic.WAITS_S[0]])
+    assert to == [f"long:{target}{EARLIER}"]

@@ -103,7 +103,7 @@ def remove(target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
 
 def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[[float], None]) -> None:
     try:
-        _trying(act, wait)
+        patiently(act, wait)
     except PermissionError as error:
         raise OutputError(
             f"{target} cannot be {done}: another program holds it open, or it is write-protected. "
@@ -113,7 +113,13 @@ def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[
         raise OutputError(f"{target} cannot be written: {why(error)}") from error
 
 
-def _trying(act: Callable[[], None], wait: Callable[[float], None]) -> None:
+def patiently(act: Callable[[], None], wait: Callable[[float], None] = time.sleep) -> None:
+    """Do what another program may be in the way of, waiting a little where it is.
+
+    Raises:
+        PermissionError: it still is.
+        OSError: whatever else the system says.
+    """
     for pause in WAITS_S:
         try:
             act()
@@ -149,7 +155,7 @@ def check_writable(folder: Path, *, wait: Callable[[float], None] = time.sleep) 
     with probe.open("xb"):
         pass
     # Whoever got the folder's lock meanwhile has cleared it of what looks left over.
-    _trying(lambda: probe.unlink(missing_ok=True), wait)
+    patiently(lambda: probe.unlink(missing_ok=True), wait)
 
 
 def remove_leftovers(folder: Path) -> int:

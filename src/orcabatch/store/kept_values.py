@@ -21,6 +21,7 @@ from typing import IO, Any, Self
 
 from orcabatch.errors import SourceError
 from orcabatch.outcome import FileOutcome, Status
+from orcabatch.store.atomic import beyond_max_path, patiently
 from orcabatch.store.storable import Damaged, checked, checked_texts
 from orcabatch.store.values import NotStorable, decode, encode
 from orcabatch.text import spelled
@@ -51,8 +52,9 @@ class ValuesFile:
 
     def __enter__(self) -> Self:
         try:
+            earlier = beyond_max_path(self.target.with_name(f"{self.target.name}{EARLIER}"))
             with suppress(FileNotFoundError):
-                os.replace(self.target, f"{self.target}{EARLIER}")  # noqa: PTH105 - over an older one, on every platform
+                patiently(lambda: os.replace(self.target, earlier))  # noqa: PTH105 - over an older one, on every platform
             self._stream = self.target.open("wb", buffering=0)
             self._made = os.fstat(self._stream.fileno())
             self._stream.write(MAGIC)
