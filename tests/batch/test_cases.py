@@ -65,6 +65,13 @@ def test_a_table_names_files_with_or_without_folder_and_ending(tmp_path):
     assert [found[file.name]["seed"] for file in FILES] == [3, 4]
 
 
+def test_a_table_in_the_code_page_of_a_machine_is_said_to_be_one(tmp_path):
+    """As Excel saves plain CSV: with what to save instead."""
+    (tmp_path / "cases.csv").write_bytes("file,w\u00e4rme\na.sim,1\n".encode("cp1252"))
+    with pytest.raises(SettingsError, match="save it in Excel as `CSV UTF-8`"):
+        read_cases("cases.csv", FILES, tmp_path)
+
+
 def test_a_name_that_does_not_match_is_said():
     """Which, and why; its columns stay empty."""
     found, (note,) = read_cases(r"_(?P<years>\d+)yr_", FILES)

@@ -87,6 +87,8 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
 
     try:
         frame = pd.read_excel(path) if path.suffix.lower() == ".xlsx" else pd.read_csv(path)
+    except UnicodeDecodeError as error:  # what Excel calls plain CSV is in the code page of the machine
+        raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
     except (OSError, ValueError, ImportError) as error:
         raise SettingsError(f"cases: {path} cannot be read: {error}") from error
     if FILE not in frame.columns:
