@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orcabatch.digitalmodel import combine
 from orcabatch.store.frames import blocks_of
 from orcabatch.store.values import decode, encode
 
@@ -64,11 +65,11 @@ def folded(frames):
     return together
 
 
-def outcome(frames):
+def outcome(frames, fold=folded):
     """Types, text, rounded text and statistics of the fold."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas 2 announces what pandas 3 does
-        together = folded(frames)
+        together = fold(frames)
         numbers = together.select_dtypes("number")
         return [
             [str(dtype) for dtype in together.dtypes],
@@ -99,6 +100,25 @@ def test_thousands_of_random_tables_fold_alike():
                 frame[[label]] = [cells[noise.integers(len(cells))]]
             files.append(frame)
         assert outcome([decode(encode(file)) for file in files]) == outcome(files)
+
+
+def add(together, part):
+    """digitalmodel's own fold of two, for one group."""
+    if not together:
+        return copy.deepcopy(part)
+    return {"g": pd.concat([together["g"], part["g"]], ignore_index=True)}
+
+
+def by_runs(frames):
+    """As orcabatch folds them: what is alike at once."""
+    return combine._folded(add, [{"g": frame} for frame in frames], by_runs=True)["g"]
+
+
+@given(files=folders(), times=st.integers(1, 3))
+def test_files_that_are_alike_fold_at_once_as_one_at_a_time(files, times):
+    """Types, texts, statistics to the last bit, and how it lies in memory."""
+    files = [file for file in files for _ in range(times)]
+    assert outcome(files, by_runs) == outcome(files)
 
 
 @given(files=folders())

@@ -2,7 +2,8 @@
 
     FileResults in input order ── pairwise concat ──> one frame per group ── save ──> CSV, whole or not at all
 
-The fold keeps digitalmodel's order: two frames at a time, because that decides the columns' types and so the text.
+The fold keeps digitalmodel's order: two frames at a time, because that decides the columns' types and so the text; only
+where there is nothing to decide, since all types are the same already, many are put together at once.
 Failed files stand in `<file_name>_failed_files.csv` and, where it is asked for, as rows of the summaries, inserted as
 text so that no other row changes. Does not write time series: each file wrote its own.
 """
@@ -21,6 +22,7 @@ from orcabatch.digitalmodel.outputs import FILE, FILE_STEM
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import atomic_path
 from orcabatch.store.compare_tables import read_rows
+from orcabatch.store.frames import below, kinds_of
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
@@ -41,9 +43,8 @@ def save_summaries(
     Raises:
         OutputError: a summary cannot be written, or digitalmodel cannot make it of these results.
     """
-    together = _folded(
-        installation.summary.add_file_result_to_all_results, [_result(o).summary for o in outcomes if o.ok]
-    )
+    fold = installation.summary.add_file_result_to_all_results
+    together = _folded(fold, [_result(o).summary for o in outcomes if o.ok], by_runs=installation.tested)
     edit = _row_inserter(outcomes) if failed_rows else None
     written: list[Path] = []
     with written_by(_whole(written, edit)), _in_words("summaries", _DATES):
@@ -57,9 +58,8 @@ def save_linked(installation: Installation, cfg: AttributeDict, outcomes: Sequen
     Raises:
         OutputError: a table cannot be written, or digitalmodel cannot make it of these results.
     """
-    together = _folded(
-        installation.linked.add_file_result_to_all_results, [_result(o).linked for o in outcomes if o.ok]
-    )
+    fold = installation.linked.add_file_result_to_all_results
+    together = _folded(fold, [_result(o).linked for o in outcomes if o.ok], by_runs=installation.tested)
     written: list[Path] = []
     with written_by(_whole(written, None)), _in_words("linked statistics", _LABELS):
         installation.linked.save_linked_statistics(together, cfg)
@@ -94,14 +94,32 @@ def _result(outcome: FileOutcome) -> FileResult:
     return result
 
 
-def _folded(fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """One frame per group, made two frames at a time; None where there is nothing."""
-    together: dict[str, Any] | None = None
+def _folded(
+    fold: Callable[[Any, Any], Any], parts: Sequence[Mapping[str, Any] | None], *, by_runs: bool
+) -> dict[str, Any] | None:
+    """One frame per group, as two frames at a time make it; None where there is nothing."""
+    together, kinds, run = None, None, list[Mapping[str, Any]]()
     for part in parts:
-        if part is not None:
-            # Not all at once: pandas decides types from what it is given together.
-            together = fold(together, part)
+        if part is None:
+            continue
+        # Not all at once: pandas decides types from what it is given together.
+        if by_runs and kinds is not None and kinds == _kinds(part):
+            run.append(part)
+            continue
+        together = fold(_below(together, run), part)
+        kinds, run = _kinds(together) if by_runs and together else None, []
+    together = _below(together, run)
     return together and {label: frame_class()(frame) for label, frame in together.items()}
+
+
+def _kinds(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a file's frames decides what becomes of their types."""
+    return {label: kinds_of(frame) for label, frame in part.items()}
+
+
+def _below(together: dict[str, Any] | None, run: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The frames of further files below; of the kinds of those that there are."""
+    return together and {label: below(frame, [part[label] for part in run]) for label, frame in together.items()}
 
 
 def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Writer:

@@ -164,12 +164,23 @@ class Row:
     def frame(self) -> Any:
         """The table, with everything that was added so far."""
         if self._new:
-            base, new = self._base, self._pandas.DataFrame(self._new, copy=False)
-            added = [(positions + base.shape[1], values) for positions, values in blocks_of(new)]
+            base, labels = self._base, list(self._new)
+            plain = {label: values for label, values in self._new.items() if _is_numbers(values)}
+            # pandas knows what texts and empty cells become. Asking it for numbers too takes longer than all else.
+            asked = [label for label in labels if label not in plain]
+            others = blocks_of(self._pandas.DataFrame({label: self._new[label] for label in asked}, copy=False))
+            blocks = {asked[positions[0]]: values for positions, values in others}
+            blocks |= {label: values.reshape(1, 1) for label, values in plain.items()}
+            added = [(np.array([place]), blocks[label]) for place, label in enumerate(labels, start=base.shape[1])]
             # Not concat: before pandas 3 it merges blocks, whether it copies or not.
-            self._base = joined([*blocks_of(base), *added], base.index, base.columns.append(new.columns))
-            self._own, self._new = frozenset(self._base.columns), {}
+            columns = base.columns.append(self._pandas.Index(labels))
+            self._base = joined([*blocks_of(base), *added], base.index, columns)
+            self._own, self._new = frozenset(columns), {}
         return self._base
+
+
+def _is_numbers(values: Any) -> bool:
+    return type(values) is np.ndarray and values.dtype != object
 
 
 def _column(values: list[Any]) -> Any:

@@ -204,8 +204,12 @@ def gaps_of(output: str, group: str, frame: Any, labels: Collection[str] = ()) -
         frame: the table.
         labels: of the columns that the configuration asks for, whatever digitalmodel keeps under these names.
     """
+    from pandas import isna
+
     rows = len(frame)
-    for name, missing in zip(frame.columns, frame.isna().to_numpy().sum(axis=0), strict=True):
+    # A row's columns lie apart: looking at each takes longer than at all of them together.
+    empty = isna(frame.to_numpy(dtype=object)) if rows == 1 else frame.isna().to_numpy()
+    for name, missing in zip(frame.columns, empty.sum(axis=0), strict=True):
         # A series none of whose objects exist is a heading without rows.
         if (missing or not rows) and (str(name) in labels or name not in ALWAYS_EMPTY):
             yield Gap(output, group, str(name), int(missing), rows)

@@ -33,8 +33,7 @@ def parts_of(frame: Any) -> list[Any]:
     """
     if frame.attrs or not frame.flags.allows_duplicate_labels:
         raise NotStorable("a frame with attributes of its own has no exact safe form")
-    blocks = [[positions.astype("<i8"), _values(values)] for positions, values in blocks_of(frame)]
-    return [_index(frame.index), _index(frame.columns), blocks]
+    return [_index(frame.index), _index(frame.columns), [_part(run) for run in _runs(blocks_of(frame))]]
 
 
 def frame_of(parts: Sequence[Any]) -> Any:
@@ -44,7 +43,7 @@ def frame_of(parts: Sequence[Any]) -> Any:
         Damaged: they are the parts of no frame.
     """
     index, columns = _read_index(parts[0]), _read_index(parts[1])
-    blocks = [(positions, _read_values(values)) for positions, values in parts[2]]
+    blocks = [block for part in parts[2] for block in _read_part(*part)]
     placed = np.concatenate([np.zeros(0, "<i8"), *(positions for positions, _ in blocks)])
     if len(placed) != len(columns) or sorted(placed.tolist()) != list(range(len(columns))):
         raise Damaged("a frame with other columns than names")
@@ -70,6 +69,18 @@ def blocks_of(frame: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def kinds_of(frame: Any) -> Any:
+    """Names and types of the columns: where they are alike, putting frames together decides nothing."""
+    return frame.columns.tolist(), [str(dtype) for dtype in frame.dtypes]
+
+
+def below(frame: Any, others: Sequence[Any]) -> Any:
+    """The frame with others of its kinds below it, as it would be had they come one at a time."""
+    import pandas as pd
+
+    return pd.concat([frame, *others], ignore_index=True) if others else frame
+
+
 def joined(blocks: Sequence[tuple[Any, Any]], index: Any, columns: Any) -> Any:
     """The frame that has these blocks, as `blocks_of` gives them; they are taken as they are, without a copy."""
     return _maker()([(values, positions) for positions, values in blocks], index, columns)
@@ -89,6 +100,39 @@ def _maker() -> Callable[[list[tuple[Any, Any]], Any, Any], Any]:
         return pandas.DataFrame._from_mgr(manager, axes=manager.axes)
 
     return make
+
+
+def _runs(blocks: Sequence[tuple[Any, Any]]) -> list[list[tuple[Any, Any]]]:
+    """The blocks one after the other; those that hold one row's number each, of one type, together."""
+    runs: list[list[tuple[Any, Any]]] = []
+    before = ""
+    for block in blocks:
+        kind = _single(block[1])
+        if kind and kind == before:
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+        before = kind
+    return runs
+
+
+def _single(values: Any) -> str:
+    """The type of a number that is a block of its own; empty for any other block."""
+    return values.dtype.str if type(values) is np.ndarray and values.shape == (1, 1) and values.dtype != object else ""
+
+
+def _part(run: Sequence[tuple[Any, Any]]) -> list[Any]:
+    """A block: its positions and values. Several: theirs, and that each is one; a row of a summary has hundreds."""
+    if len(run) == 1:
+        return [run[0][0].astype("<i8"), _values(run[0][1])]
+    return [np.concatenate([each for each, _ in run]).astype("<i8"), np.concatenate([each for _, each in run]), True]
+
+
+def _read_part(positions: Any, values: Any, each: bool = False) -> list[tuple[Any, Any]]:
+    found = _read_values(values)
+    if not each:
+        return [(positions, found)]
+    return [(positions[place : place + 1], found[place : place + 1].copy()) for place in range(len(positions))]
 
 
 def _values(values: Any) -> Any:
