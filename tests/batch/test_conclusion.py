@@ -61,6 +61,22 @@ def interrupt(times):
         signal.raise_signal(signal.SIGINT)
 
 
+def test_metrics_of_an_earlier_run_do_not_lie_beside_the_outputs_of_a_later_one(orcaflex, sims, tmp_path):
+    """A run that is killed at any moment leaves metrics that say that it was under way."""
+    seen = []
+    run(sims, tmp_path, on_outcome=lambda _: seen.append((tmp_path / OUT / "performance_metrics.json").exists()))
+    assert not any(seen)  # where there are none nobody is misled
+    before = metrics(tmp_path)
+    assert before["state"] == "finished"
+    during = []
+    run(sims, tmp_path, on_outcome=lambda _: during.append(metrics(tmp_path)))
+    assert {each["state"] for each in during} == {"running"}
+    assert during[0]["started_at"] != before["started_at"]
+    assert during[0]["files"] == []
+    assert set(during[0]) == set(before)
+    assert metrics(tmp_path)["state"] == "finished"
+
+
 def test_ctrl_c_while_outputs_are_written_lets_them_be_written(orcaflex, sims, tmp_path, concluding, lines):
     """Error, metrics, report and progress agree that the run was interrupted; the terminal says so at once."""
     written = []

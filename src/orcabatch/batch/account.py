@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,18 @@ def write_account(
         record = monitor.record(**shared, notices=said.notices)
         metrics = build_metrics(with_results(record, request, said))
     return metrics, written, complaints
+
+
+def begin_account(request: Request, plan: BatchPlan, monitor: PerformanceMonitor, orcaflex: str) -> None:
+    """Have no metrics of an earlier run lie beside the outputs of this one, which may be killed at any moment."""
+    for batch in request.batches:
+        target = metrics_file(batch, request)
+        if target is not None and target.exists():
+            own = known_of(request, plan, monitor, Said(), orcaflex) | {"settings": to_section(request.own[batch.name])}
+            with suppress(OutputError):  # said at the end, where it cannot be written then
+                write_metrics(
+                    target, build_metrics(with_results(monitor.record(batch=batch.name, **own), request, Said()))
+                )
 
 
 def account_so_far(

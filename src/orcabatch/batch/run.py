@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.account import Said, account_so_far, in_own_order, write_account
+from orcabatch.batch.account import Said, account_so_far, begin_account, in_own_order, write_account
 from orcabatch.batch.careful import careful
 from orcabatch.batch.ending import (
     AFTER_THE_END,
@@ -261,6 +261,7 @@ class Run:
         self.monitor.start()
         self._stop.foreign = False
         try:
+            self._aside("the metrics", lambda: begin_account(self.request, self.plan, self.monitor, self._orcaflex))
             with temporary_files_in(temporary):
                 yield from self._taken(running, job)
             self._complete = True
