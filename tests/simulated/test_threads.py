@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from orcabatch import simulated
 from orcabatch.simulated import Costs, SimSpec
 from orcabatch.simulated.calibration import own_cost_s
 from orcabatch.simulated.shared import Shared
+from orcabatch.simulated.world import remove_earlier
 
 Failure = Callable[..., int]
 
@@ -251,6 +253,27 @@ def test_a_folder_of_counters_that_was_removed_is_made_again(orcfxapi: ModuleTyp
     shutil.rmtree(tmp_path / "counters")
     simulated.install(counters=tmp_path / "counters")
     assert simulated.counters().models_created == 0
+
+
+@pytest.mark.parametrize(("platform", "left"), [("win32", {"orcabatch-simulated-used", "theirs"}), ("linux", None)])
+def test_folders_of_earlier_processes_go_where_these_cannot_remove_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, left: set[str] | None
+) -> None:
+    """On Windows: its own files are mapped to the end of a process; what somebody uses cannot be renamed, and stays."""
+    names = {"orcabatch-simulated-used", "orcabatch-simulated-old", "theirs"}
+    for name in names:
+        (tmp_path / name).mkdir()
+    renamed = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name.endswith("used"):
+            raise PermissionError(13, "The process cannot access the file")
+        return renamed(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    remove_earlier(platform)
+    assert {path.name for path in tmp_path.iterdir()} == (left or names)
 
 
 @pytest.mark.parametrize("method", ["take_seat", "usage", "give_seat"])

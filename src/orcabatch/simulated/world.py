@@ -11,9 +11,11 @@ import atexit
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +41,13 @@ def new_handle() -> int:
     return next(_handles)
 
 
+_FOLDERS = "orcabatch-simulated-"
+
+
 def temporary_folder() -> Path:
     """A new folder for counters, removed when this process ends."""
-    folder, owner = Path(tempfile.mkdtemp(prefix="orcabatch-simulated-")), os.getpid()
+    remove_earlier()
+    folder, owner = Path(tempfile.mkdtemp(prefix=_FOLDERS)), os.getpid()
     atexit.register(_remove, folder, owner)
     return folder
 
@@ -49,6 +55,18 @@ def temporary_folder() -> Path:
 def _remove(folder: Path, owner: int) -> None:
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_earlier(platform: str = sys.platform) -> None:
+    """Remove folders of earlier processes on Windows, where none can remove its own: it has mapped files of it.
+
+    A folder in which any file is open cannot be renamed there, so one that somebody uses stays.
+    """
+    if platform != "win32":
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+        with suppress(OSError):
+            shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}.gone")), ignore_errors=True)
 
 
 class Token:
