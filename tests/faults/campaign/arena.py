@@ -194,13 +194,24 @@ class Arena:
         return left
 
     def processes(self) -> list[psutil.Process]:
-        """Those of this project that run, without the ones that the function left on purpose."""
+        """Those of this project that run, without the ones that the function left on purpose, and what these hold."""
         forked = self.forked()
-        return [
-            process
-            for process in self.project._processes()
-            if process.pid not in forked and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        running = [each for each in self.project._processes() if each.status() != psutil.STATUS_ZOMBIE]
+        left = [process for process in running if process.pid not in forked]
+        if len(left) == len(running):
+            return left
+        return [process for process in left if not _is_tracker(process)]
+
+
+def _is_tracker(process: psutil.Process) -> bool:
+    """Python's own, of a process that used `multiprocessing`: it ends with the last that has its pipe, a fork as well.
+
+    Once what the function left is ended it has to be gone, too: the healed run looks.
+    """
+    try:
+        return "multiprocessing.resource_tracker" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def workers(pid: int) -> list[psutil.Process]:
