@@ -290,12 +290,12 @@ def _clean(case: Case | None, run: Observed) -> Iterator[str]:
         return  # dask.distributed keeps a thread, a pipe and its settings for the next cluster
     if run.variables:
         yield f"left variables: {', '.join(run.variables)}"
-    # A thread that was left at once cannot be killed: it has its file as long as it works on it.
-    if run.descriptors and not (case is not None and case.hurried and any("worker" in name for name in run.threads)):
-        yield f"left descriptors: {', '.join(run.descriptors)}"
     lasting = case is not None and (case.any("lasting") or case.hurried)
     if run.threads and not lasting:
         yield f"left threads: {', '.join(run.threads)}"
+    # A thread cannot be killed: one that was left has its file, and its own counters, as long as it works on it.
+    if run.descriptors and not (lasting and any("worker" in name for name in run.threads)):
+        yield f"left descriptors: {', '.join(run.descriptors)}"
     if run.models and not (case is not None and (lasting or case.any("workers"))):
         yield f"left {run.models} models"
 
