@@ -8,6 +8,7 @@ with status 68 and count the violation. Dictionaries are changed one operation a
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import os
 import shutil
@@ -251,7 +252,8 @@ class World:
         self._counter_file = self._shared = None
         if folder is not None:
             self.tokens = weakref.WeakSet(tokens)
-            self.open(folder)
+            with contextlib.suppress(OSError, MemoryError):  # tried again by the child's first call, if it makes one
+                self.open(folder)
 
 
 world = World()
