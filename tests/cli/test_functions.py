@@ -82,6 +82,17 @@ def test_plan_takes_a_function_too_and_what_is_not_saved_is_said(orcabatch, batc
     assert list(pd.read_csv("out.csv").columns) == ["file"]
 
 
+def test_a_version_keeps_what_a_function_returned(orcabatch, batch, module):
+    """The next run does no file again, and has their values all the same; another version does them all."""
+    words = ("--postprocess", "mine:largest", "sims", "--save", "out.csv", "--function-version")
+    assert "unchanged" not in run(orcabatch, *words, "1").out
+    first = pd.read_csv("out.csv")
+    assert "3 of them are unchanged since an earlier run" in run(orcabatch, *words, "1").out
+    assert pd.read_csv("out.csv").equals(first)
+    assert "unchanged" not in run(orcabatch, *words, "2").out
+    assert "--function-version is about a function" in orcabatch("run", "b.yml", "--function-version", "1").err
+
+
 NOTHING_RUNS = {
     "no function": (["mine", "sims"], "write module:function, such as mine:largest_tension"),
     "a file": (["mine.py:largest", "sims"], "write module:function, such as mine:largest"),

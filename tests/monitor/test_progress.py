@@ -198,6 +198,14 @@ def show(display, seed: int = 1):
     display.close()
 
 
+def test_who_says_how_long_it_took_is_not_contradicted():
+    """A command says its own time, in which the run's is contained."""
+    stream = io.StringIO()
+    display = make_display("lines", stream, says_time=False)
+    show(display)
+    assert stream.getvalue().splitlines()[-1].endswith(", finished")
+
+
 def test_lines_say_beginning_end_and_every_ten_seconds_at_most():
     """For files and CI: no control characters, not one line per file."""
     stream = io.StringIO()

@@ -253,6 +253,13 @@ def test_no_column_ends_silently(batches):
     assert "result.governing(column, 'heading')" in said
 
 
+def test_a_load_case_without_a_table_says_why(batches):
+    """5,000 files have 53 seeds: too many for a table."""
+    said = Page(render_report(batches[5000][0])).text
+    assert "No table by seed: it has 53 different values." in said
+    assert "No table by" not in Page(render_report(batches[464][0])).text
+
+
 class Stopped:
     """A model whose simulation did not reach its end."""
 

@@ -253,7 +253,12 @@ class Run:
             listener=self._listen,
             stop=self._stop,
         )
-        shown = make_display(self.progress, monitor=self.monitor, state=self.monitor.state)
+        shown = make_display(
+            self.progress,
+            monitor=self.monitor,
+            state=self.monitor.state,
+            says_time=callable(self.progress) or not self.in_terminal,
+        )
         said = Said(values_in=self._values_in)
         so_far = partial(account_so_far, self.request, self.plan, self.monitor, said, self._orcaflex)
         self._display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown

@@ -171,6 +171,11 @@ def options_parser(command: str) -> argparse.ArgumentParser:
         metavar="MODULE:FUNCTION",
         help="a function of yours, f(model), over .sim files, folders, patterns",
     )
+    parser.add_argument(
+        "--function-version",
+        metavar="TEXT",
+        help="keep the function's results for later runs, until its code or this text changes",
+    )
     cases = "load cases: a pattern with named groups over file names, or a .csv or .xlsx with a column `file`"
     parser.add_argument("--cases", metavar="CASES", help=cases)
     parser.add_argument("--orcaflex", choices=["real", "simulated"], help="which OrcaFlex; default: what the YAML says")
@@ -183,7 +188,7 @@ def options_parser(command: str) -> argparse.ArgumentParser:
             metavar="HTML",
             help="write a report, from the start on, that shows the run as it goes",
         )
-        save = "write the results as one table as files end: .parquet, .csv or .xlsx"
+        save = "write the results as one table, .parquet, .csv, .xlsx: a function's as files end, a YAML's summary then"
         parser.add_argument("--save", type=Path, metavar="FILE", help=save)
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
         quiet = "print nothing but errors, and what makes a number suspicious"
@@ -201,8 +206,10 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
 
     Raises:
         SourceError: the function cannot be found.
-        SettingsError: key=value changes a YAML, and none is named.
+        SettingsError: key=value changes a YAML, or a version stands for a function, and none is named.
     """
+    if arguments.function_version is not None and not arguments.postprocess:
+        raise SettingsError("--function-version is about a function, and none is named. Name it with --postprocess.")
     performance = None
     yaml = any(file.suffix.lower() != SIM and file.suffix for file in files)
     if arguments.postprocess and not yaml:
@@ -222,6 +229,7 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
         fresh=getattr(arguments, "fresh", False),
         overrides=overrides,
         planning=not hasattr(arguments, "fresh"),
+        version=arguments.function_version,
         check="strict",
     )
     return read_request(list(files), options)

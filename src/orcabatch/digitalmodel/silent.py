@@ -132,7 +132,8 @@ def first_decides(batch: Subject, stand: Sequence[Reach]) -> Iterator[Notice]:
     for what in _differing(batch, stand) if batch.consistency == "serial" else ():
         yield batch.notice(
             Silent.FIRST_DECIDES,
-            f"The files differ in {what}, and digitalmodel lets the first one decide for all when it runs serially: "
+            f"The files differ in {what}, and digitalmodel lets the first one, {stand[0].file.name}, decide for all "
+            "when it runs serially: "
             "`consistency: serial` was used",
             "`consistency: per_file` gives other results",
             files=tuple(reach.file for reach in stand[1:]),
@@ -142,7 +143,8 @@ def first_decides(batch: Subject, stand: Sequence[Reach]) -> Iterator[Notice]:
 def differences(batch: Subject, stand: Sequence[Reach]) -> tuple[str, ...]:
     """Where a serial run would have given other results than this one, file by file, did: that is no silent doing."""
     return tuple(
-        f"the files differ in {what}, and digitalmodel lets the first one decide for all when it runs serially: "
+        f"the files differ in {what}, and digitalmodel lets the first one, {stand[0].file.name}, decide for all when "
+        "it runs serially: "
         "`consistency: per_file` was used; `consistency: serial` gives other results"
         for what in (_differing(batch, stand) if batch.consistency == "per_file" else ())
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from orcabatch.monitor.tracker import Snapshot, Tracker
@@ -49,6 +50,8 @@ class Tracked:
 
     every_s = 0.0
     names_failures = False
+    says_time = True
+    """At the end; a command says its own, in which the run's is contained."""
 
     def __init__(self) -> None:
         self.tracker = Tracker()
@@ -75,7 +78,8 @@ class Tracked:
         """Draw the end."""
         if not self._closed:
             self._closed = True
-            self.end(self.tracker.snapshot())
+            shot = self.tracker.snapshot()
+            self.end(shot if self.says_time else replace(shot, elapsed_s=None))
 
     def happened(self, event: RunEvent) -> None:
         """Something happened, whether it is time to draw or not."""
@@ -127,7 +131,7 @@ def status_text(shot: Snapshot, width: int | None = None) -> str:
     times = []
     if shot.finished:
         ending = "interrupted" if shot.interrupted else "broken off" if shot.broken else "finished"
-        times.append(f"{ending} after {duration(shot.elapsed_s)}")
+        times.append(ending if shot.elapsed_s is None else f"{ending} after {duration(shot.elapsed_s)}")
     elif shot.remaining_s is not None:
         times.append(f"about {duration(shot.remaining_s)} left")
     while amounts and width is not None and len(", ".join([*counts, *amounts, *times])) > width:

@@ -54,6 +54,7 @@ def make_display(
     *,
     monitor: PerformanceMonitor | None = None,
     state: RunState | None = None,
+    says_time: bool = True,
 ) -> Display:
     """The display that the caller asked for.
 
@@ -64,6 +65,7 @@ def make_display(
         stream: where a terminal display or lines go; None: standard error.
         monitor: whose verdict the dashboard shows.
         state: the run as somebody else folds it who gets each event first; None: the display folds the events itself.
+        says_time: whether it says in the end how long the run took.
 
     Raises:
         SettingsError: `progress` is none of these.
@@ -76,7 +78,7 @@ def make_display(
     made: displays.Tracked = (
         displays.Callback(progress) if callable(progress) else _named(_choice(progress, stream), stream, monitor)
     )
-    made.tracker = Tracker(state)
+    made.tracker, made.says_time = Tracker(state), says_time
     return made
 
 

@@ -35,7 +35,7 @@ class Snapshot:
     """A batch at one moment; what a function given as `progress` is called with.
 
     Attributes:
-        elapsed_s: seconds since the run began.
+        elapsed_s: seconds since the run began; None: somebody else says how long it took.
         total, done, failed, running: files in all, ended (failed ones included, cancelled ones not), failed, in work.
         total_bytes, done_bytes: bytes of the files in all and of the ended ones; 0 where sizes are not known.
         bytes_per_s: bytes of ended files per second of the run.
@@ -44,7 +44,7 @@ class Snapshot:
         broken: whether something broke it off: no file, but the run itself, or what is written at its end.
     """
 
-    elapsed_s: float
+    elapsed_s: float | None
     total: int
     done: int
     failed: int

@@ -151,7 +151,24 @@ def _by_case(metrics: Metrics, each: Mapping[str, Any]) -> list[Html]:
         caption = f"The largest value and its file for each {case}; files are those that have a number"
         shown = table(caption, (case, "Files", *columns), rows, numbers=(1,))
         made.append(folded(f"By {case}", shown, _not_by_case(len(each["columns"]) - len(columns), case)))
-    return made
+    return [*made, *_ungrouped(metrics, {group["case"] for group in groups})]
+
+
+def _ungrouped(metrics: Metrics, grouped: set[str]) -> list[Html]:
+    """Of each load case's column that has no table, because it has too many different values, the reason."""
+    names = dict.fromkeys(name for file in metrics["files"] for name in file.get("case", {}))
+    different = {name: len({str(file.get("case", {}).get(name)) for file in metrics["files"]}) for name in names}
+    return [
+        tag(
+            "p",
+            prose(
+                f"No table by {name}: it has {count:,} different values. "
+                f"`result.governing(column, {name!r})` in Python gives the largest of each."
+            ),
+        )
+        for name, count in different.items()
+        if count > 1 and name not in grouped
+    ]
 
 
 def _not_by_case(more: int, case: str) -> Html:

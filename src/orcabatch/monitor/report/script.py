@@ -1,5 +1,7 @@
 """What a report's page does in a browser: its table of files is searched and sorted. All else works without.
 
+Search and order are kept for as long as the page stays open: that of a run which goes on is loaded anew all the time.
+
 The page says by a digest that this script may run and no other, so nothing that stands in a file's name ever does.
 """
 
@@ -23,7 +25,10 @@ SCRIPT = """
   said.setAttribute("role", "status");
   place.append(label, input, said);
   table.parentNode.before(place);
-  input.addEventListener("input", function () {
+  function keep(name, value) { try { sessionStorage.setItem(name + location.pathname, value); } catch (no) { } }
+  function kept(name) { try { return sessionStorage.getItem(name + location.pathname); } catch (no) { return null; } }
+  function search() {
+    keep("search", input.value);
     texts = texts || rows.map(function (row) { return row.textContent.toLowerCase(); });
     var words = input.value.toLowerCase().split(/\\s+/).filter(Boolean), shown = 0;
     rows.forEach(function (row, n) {
@@ -31,7 +36,8 @@ SCRIPT = """
       shown += !row.hidden;
     });
     said.textContent = words.length ? " " + shown + " of " + rows.length + " rows" : "";
-  });
+  }
+  input.addEventListener("input", search);
   function key(row, n) {
     var cell = row.cells[n];
     return "v" in cell.dataset ? Number(cell.dataset.v) : cell.textContent;
@@ -44,15 +50,20 @@ SCRIPT = """
     button.type = "button";
     button.append.apply(button, Array.from(head.childNodes));
     head.append(button);
-    button.addEventListener("click", function () {
-      var up = head.getAttribute("aria-sort") !== "ascending";
+    button.addEventListener("click", function () { sort(head.getAttribute("aria-sort") !== "ascending"); });
+    function sort(up) {
+      keep("sort", (up ? "+" : "-") + head.textContent);
       heads.forEach(function (each) { each.removeAttribute("aria-sort"); });
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       var keyed = rows.map(function (row, at) { return [key(row, n), at, row]; });
       keyed.sort(function (a, b) { return (up ? 1 : -1) * compare(a[0], b[0]) || a[1] - b[1]; });
       body.append.apply(body, keyed.map(function (each) { return each[2]; }));
-    });
+    }
+    if (kept("sort") === "+" + head.textContent) sort(true);
+    if (kept("sort") === "-" + head.textContent) sort(false);
   });
+  input.value = kept("search") || "";
+  if (input.value) search();
 })();
 """
 
