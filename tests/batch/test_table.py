@@ -207,6 +207,15 @@ def test_a_column_without_numbers_governs_nothing():
         result(outcome("a", {"T": "12,5"})).governing("T")
 
 
+def test_none_beside_numbers_is_a_missing_number(tmp_path):
+    """A file where nothing was found has None; the column is one of numbers all the same, and Parquet takes it."""
+    found = result(*(outcome(name, {"gap": gap}) for name, gap in zip("abc", (None, 2, 3.5), strict=True)))
+    assert found.table()["gap"].dtype == float
+    assert found.save(tmp_path / "gaps.parquet").exists()
+    rows = result(outcome("a", [{"gap": None, "no": None}, {"gap": 1.5, "no": None}])).table()
+    assert (rows["gap"].dtype, rows["no"].tolist()) == (float, [None, None])
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("headings", [(90, 0, 45), ("lwl", "hwl", "mwl"), (30, "hwl", None), (1.5, None, 0)])
 def test_cases_stand_in_their_order_whatever_they_are(headings):

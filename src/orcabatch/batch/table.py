@@ -60,10 +60,30 @@ def rows(
     tracks: Sequence[Row], files: Sequence[Path], cases: Mapping[str, Mapping[str, Any]], values: Sequence[Any]
 ) -> pd.DataFrame:
     """The rows of the values of some files, at least one, with what is known of each file before them (`beside`)."""
+    frames = [frame_of(value) for value in values]
+    return beside(tracks, files, cases, [len(frame) for frame in frames], _joined(frames))
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other. Where a frame's column holds nothing but None, the others say of what type the column is.
+
+    Asked itself, pandas 2 warns there and pandas 3 makes a column of numbers one of objects.
+    """
     import pandas as pd
 
-    frames = [frame_of(value) for value in values]
-    return beside(tracks, files, cases, [len(frame) for frame in frames], pd.concat(frames, ignore_index=True))
+    known = [frame.drop(columns=_nothing(frame)) for frame in frames]
+    joined = pd.concat(known, ignore_index=True)
+    names = list(dict.fromkeys(name for frame in frames for name in frame.columns))
+    empty = [name for name in names if name not in joined.columns]
+    if empty:
+        joined = pd.concat([joined, pd.DataFrame(dict.fromkeys(empty, [None] * len(joined)), dtype=object)], axis=1)
+    return joined[names]
+
+
+def _nothing(frame: pd.DataFrame) -> list[Any]:
+    """Its columns that hold nothing but None."""
+    objects = [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]
+    return [name for name in objects if frame[name].isna().all()]
 
 
 def beside(
@@ -112,7 +132,7 @@ def frame_of(value: Any) -> pd.DataFrame:
     if isinstance(value, Mapping):
         return _of_mapping(flat(value))
     if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
-        return pd.concat([frame_of(item) for item in value], ignore_index=True)
+        return _joined([frame_of(item) for item in value])
     return _of_places(value)
 
 
