@@ -61,7 +61,8 @@ def test_the_page_says_how_far_the_run_is_and_follows_by_itself(tmp_path):
     run.tell("finished", 9.0, 0, status="ok", batch="standard")
     run.tell("sample", 15.0)
     content = path.read_text(encoding="utf-8")
-    assert '<meta http-equiv="refresh" content="5">' in content
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in content
+    assert '<html lang="en" data-again="5">' in content
     assert "Running: 1 of 3 files have ended, 17% of the bytes." in content
     assert re.search(r"In work now: case 1.sim\.", content)
     assert "refresh" not in re.sub(r"<script>.*", "", render_report(run.metrics), flags=re.DOTALL)

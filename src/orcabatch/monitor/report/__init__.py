@@ -141,17 +141,18 @@ def write_report(path: Path, metrics: Mapping[str, Any], *, earlier: Mapping[str
 
 def _page(metrics: Mapping[str, Any], *body: Html) -> str:
     progress = metrics.get("progress")
+    again = f"{max(progress['again_s'], 1):.0f}" if progress else None
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", http_equiv="refresh", content=f"{max(progress['again_s'], 1):.0f}") if progress else "",
+        tag("noscript", tag("meta", http_equiv="refresh", content=again)) if progress else "",
         tag("title", f"{_title(metrics)} - orcabatch report"),
         Html(f"<style>{style()}</style>"),
     )
     skip = tag("a", "Skip to the content", href="#main", class_="skip")
-    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", skip, *body), lang="en") + "\n"
+    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", skip, *body), lang="en", data_again=again) + "\n"
 
 
 def _title(metrics: Mapping[str, Any]) -> str:

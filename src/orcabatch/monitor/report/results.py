@@ -23,6 +23,9 @@ Metrics = Mapping[str, Any]
 MOST_COLUMNS = 40
 """Rows of a table's figures that stand open; the others are unfolded."""
 
+MOST_SIDE_BY_SIDE = 4
+"""Columns of a table by load case that fit beside each other on a page of 800 pixels, each with a file's name."""
+
 MOST_FIGURES = 2000
 """Of one table: a page of 5,000 files and 900 columns stays below 3 MB."""
 
@@ -149,7 +152,8 @@ def _by_case(metrics: Metrics, each: Mapping[str, Any]) -> list[Html]:
             for group in sorted(own, key=_case_order)
         ]
         caption = f"The largest value and its file for each {case}; files are those that have a number"
-        shown = table(caption, (case, "Files", *columns), rows, numbers=(1,))
+        cards = len(columns) > MOST_SIDE_BY_SIDE
+        shown = table(caption, (case, "Files", *columns), rows, numbers=(1,), cards=cards)
         made.append(folded(f"By {case}", shown, _not_by_case(len(each["columns"]) - len(columns), case)))
     return [*made, *_ungrouped(metrics, {group["case"] for group in groups})]
 
@@ -195,7 +199,7 @@ def _maximum(metrics: Metrics, group: Mapping[str, Any], column: str) -> Html:
         if one["column"] == column:
             few = one.get("files", 0)  # where a column lacks some files' numbers, which might have been larger
             of = f", of {plural(few, 'file')}" if 0 < few < group["files"] else ""
-            cell = tag("span", tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]), of)
+            cell = join([tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]), of])
             if (place := one.get("minimum_file")) is None:
                 return cell
             return join([cell, "; smallest ", tag("b", number(one["minimum"])), " in ", _file(metrics, place)])

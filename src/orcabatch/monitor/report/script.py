@@ -1,6 +1,7 @@
 """What a report's page does in a browser: its table of files is searched and sorted. All else works without.
 
-Search and order are kept for as long as the page stays open: that of a run which goes on is loaded anew all the time.
+The page of a run that goes on is loaded anew all the time, but not while somebody types; what he
+searches and the order stay as they are.
 
 The page says by a digest that this script may run and no other, so nothing that stands in a file's name ever does.
 """
@@ -12,6 +13,12 @@ import hashlib
 
 SCRIPT = """
 (function () {
+  var again = Number(document.documentElement.dataset.again);
+  var typed = 0;
+  function follow() {
+    if (Date.now() - typed < 3000) setTimeout(follow, 1000); else location.reload();
+  }
+  if (again) setTimeout(follow, 1000 * again);
   var table = document.getElementById("all");
   if (!table) return;
   var body = table.tBodies[0], rows = Array.from(body.rows), heads = Array.from(table.tHead.rows[0].cells);
@@ -28,6 +35,7 @@ SCRIPT = """
   function keep(name, value) { try { sessionStorage.setItem(name + location.pathname, value); } catch (no) { } }
   function kept(name) { try { return sessionStorage.getItem(name + location.pathname); } catch (no) { return null; } }
   function search() {
+    typed = Date.now();
     keep("search", input.value);
     texts = texts || rows.map(function (row) { return row.textContent.toLowerCase(); });
     var words = input.value.toLowerCase().split(/\\s+/).filter(Boolean), shown = 0;
@@ -64,6 +72,7 @@ SCRIPT = """
   });
   input.value = kept("search") || "";
   if (input.value) search();
+  typed = 0;
 })();
 """
 

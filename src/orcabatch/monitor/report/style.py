@@ -94,15 +94,21 @@ footer{color:var(--muted);padding-bottom:2rem;margin-top:2rem}
 @media (max-width:56rem){svg{font-size:20px}svg .alt,svg .row{display:none}}
 @media screen and (max-width:44rem){
 svg{font-size:28px}
-table,caption,tbody,tr,tbody th,td{display:block}thead{display:none}
-tbody tr{border-bottom:1px solid var(--line);padding:.4rem 0}tbody th,td{border:0;padding:.05rem 0}
-.n,[data-v]{text-align:left;white-space:normal}.n+:not(.n),[data-v]+:not([data-v]){padding-left:0}
-td::before{color:var(--muted)}td:empty{display:none}
+table{display:block}
 #all thead{display:block}#all thead tr{display:flex;flex-wrap:wrap;gap:.2rem 1rem;border:0}#all thead th{border:0}
 }
 @media print{nav,.skip,.find{display:none}body{font-size:11pt}section{break-inside:auto}figure,tr{break-inside:avoid}
 details::details-content{content-visibility:visible;display:block}}
 """
+
+_CARDS = """
+@caption,@tbody,@tr,@tbody th,@td{display:block}@thead{display:none}
+@tbody tr{border-bottom:1px solid var(--line);padding:.4rem 0;break-inside:avoid}
+@tbody th,@td{border:0;padding:.05rem 0}
+@.n,@[data-v]{text-align:left;white-space:normal}@.n+:not(.n),@[data-v]+:not([data-v]){padding-left:0}
+@td::before{color:var(--muted)}@td:empty{display:none}
+"""
+"""Each row a card: on a narrow screen, and in tables that fit on none. `@` stands for which."""
 
 
 def style() -> str:
@@ -113,7 +119,9 @@ def style() -> str:
         + _variables(DARK)
         + "}}"
         + _LAYOUT
-        + _titles()
+        + _cards(".cards ")
+        + ".cards{display:block}.cards tbody{columns:26rem}"
+        + f"@media screen and (max-width:44rem){{{_cards('')}}}"
         + _fills()
     )
 
@@ -122,10 +130,10 @@ def _variables(colours: dict[str, str]) -> str:
     return "".join(f"--{name}:{value};" for name, value in colours.items())
 
 
-def _titles() -> str:
-    """Beside each cell on a narrow screen the title of its column, which its table has as a variable."""
-    beside = "".join(f"td:nth-child({n})::before{{content:var(--t{n})}}" for n in range(2, MOST_TITLED + 1))
-    return f"@media screen and (max-width:44rem){{{beside}}}"
+def _cards(which: str) -> str:
+    """With the title of its column beside each cell, which its table has as a variable."""
+    beside = "".join(f"@td:nth-child({n})::before{{content:var(--t{n})}}" for n in range(2, MOST_TITLED + 1))
+    return f"{_CARDS}{beside}".replace("@", which)
 
 
 def _fills() -> str:
