@@ -71,7 +71,7 @@ for (const file of readdirSync(folder).filter((each) => each.endsWith(".html") &
       }
       const height = await page.evaluate(() => { getSelection().removeAllRanges(); scrollTo(0, 0); return document.documentElement.scrollHeight; });
       const picture = join(folder, `${file.replace(".html", "")}-${colorScheme}-${width}.png`);
-      await page.screenshot({ path: picture, fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, 6000) } });
+      await page.screenshot({ path: picture, timeout: 180_000, fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, 6000) } });
       if (width === 1400 && colorScheme === "light") {
         await page.fill("#find", "_hwl_");
         await page.click("#all thead th:last-child button");
