@@ -120,3 +120,16 @@ def test_every_fault_is_drawn_where_it_can_happen():
     for case in cases:
         assert all(case.executor in fault.what.executors for fault in case.faults)
         assert case.work == "function" or not any(fault.what.function for fault in case.faults)
+
+
+def test_series_that_end_with_another_first_file_are_whole():
+    """digitalmodel's first file ends every series: where it has no results the next one does, and rows are whole."""
+    case, name = replace(CASE, work="call"), next(iter(OUTPUTS))
+    expected = Expected(NAMES, {}, {**OUTPUTS, name: b"a,b\n1,2\n3,4\n"})
+    harmed, healed = (
+        replace(HARMED, outputs={**OUTPUTS, name: b"a,b\n1,2\n"}),
+        replace(HEALED, outputs=expected.outputs),
+    )
+    assert judge(case, expected, harmed, healed) == []
+    led = ended(dict.fromkeys(NAMES, "ok"), outputs=harmed.outputs)
+    assert any("is not whole" in finding for finding in judge(case, expected, led, led))

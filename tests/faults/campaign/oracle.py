@@ -304,8 +304,20 @@ def _partial(expected: Expected, run: Observed) -> Iterator[str]:
     """An output is whole or not there; what all files decide together may be of those that there are."""
     for name, content in run.outputs.items():
         whole = expected.outputs.get(name)
-        if whole is not None and content != whole and not _common(name, expected):
+        if whole is None or content == whole or _common(name, expected):
+            continue
+        if not (_led_by_another(expected, run) and _as_far(content, whole)):
             yield f"{name} is not whole: {len(content)} bytes of {len(whole)}"
+
+
+def _led_by_another(expected: Expected, run: Observed) -> bool:
+    """Whether digitalmodel's first file, whose stop time ends every series, has no results: the next one's does."""
+    return run.statuses.get(expected.files[0]) not in OK
+
+
+def _as_far(content: bytes, whole: bytes) -> bool:
+    """Whether it is the same series to another whole row."""
+    return content.endswith(b"\n") and (whole.startswith(content) or content.startswith(whole))
 
 
 def _common(name: str, expected: Expected) -> bool:
