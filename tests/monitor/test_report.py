@@ -346,7 +346,7 @@ def test_a_worker_has_one_file_at_a_time():
 
 def test_a_name_breaks_behind_underscores_only():
     """So that it can be read and, because a break is no letter, found whole."""
-    assert named("pb_005yr_b.sim_") == "pb_005yr_<wbr>b.sim_"
+    assert named("pb_005yr__b.sim_") == "pb_005yr__<wbr>b.sim_"
     assert re.findall(r"([^;]+);overflow-wrap:anywhere", style()) == ["white-space:pre-wrap"]
 
 

@@ -13,7 +13,7 @@ from itertools import count
 
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f]")
 
-PIECE = re.compile(r"(.{3,}?_)(?=.)")
+PIECE = re.compile(r"(.{3,}?_+)(?=.)")
 
 VOID = frozenset({"meta", "br", "hr", "wbr"})
 
