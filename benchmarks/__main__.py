@@ -3,7 +3,8 @@
 Suites: virtual (every fixed count, the lower bound, regret, with history), prediction, validation (the virtual host
 against real runs), broker (what asking OrcaFlex once saves), travel (what goes to worker processes), hybrid (threads,
 processes and both together), behind (tables written beside the work on the next files), lock (how much Python's lock is
-held over a native DLL, and what is said of it; needs a C compiler), tuning (what each tuned number
+held over a native DLL, and what is said of it; needs a C compiler), choices (the default run against fixed counts over
+that DLL), tuning (what each tuned number
 trades: below and above its value in virtual time), and replay METRICS (a run of yours again in virtual time, at other
 counts). What users run stands in `orcabatch bench`.
 """
@@ -13,11 +14,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import behind, broker, cases, hybrid, lock, prediction, regret, travel, tuning, validation, virtual
+from benchmarks import (
+    behind,
+    broker,
+    cases,
+    choices,
+    hybrid,
+    lock,
+    prediction,
+    regret,
+    travel,
+    tuning,
+    validation,
+    virtual,
+)
 from benchmarks.replay import replayed
 from orcabatch.bench.findings import as_json, markdown
 from orcabatch.bench.measure import provenance, temporary_folder
@@ -29,6 +43,7 @@ if TYPE_CHECKING:
     from orcabatch.bench.findings import Findings
 
 Arguments = argparse.Namespace
+REAL_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 45)
 Found = dict[str, Any]
 """`suite`, `markdown`, and what was measured."""
 
@@ -79,6 +94,13 @@ def _virtual(arguments: Arguments, _folder: Path) -> Iterator[Found]:
     results = virtual.run_suite(tuning, held_out, counts=counts, on_result=lambda each: _say(f"  {each.name}"))
     table = virtual.suite_table(results)
     yield {"suite": "virtual", "markdown": table, "result": results, "notes": ["All of it is *projected*."]}
+    real = [
+        [replace(case, phases_only=True) for case in chosen or some()]
+        for chosen, some in ((tuning, cases.tuning_cases), (held_out, cases.held_out_cases))
+    ]
+    seen = virtual.run_suite(*real, counts=counts or REAL_COUNTS, on_result=lambda each: _say(f"  {each.name}"))
+    note = "Progress is seen when phases end, and by the bytes that are read: as in a real run. *Projected*."
+    yield {"suite": "virtual, as a run sees it", "markdown": virtual.suite_table(seen), "result": seen, "notes": [note]}
     packed = virtual.run_packing(range(3) if arguments.quick else range(10))
     yield {"suite": "packing", "markdown": virtual.packing_table(packed), "result": packed}
     yield _mapping(regret.suite(quick=arguments.quick, say=_say))
@@ -114,6 +136,10 @@ def _lock(arguments: Arguments, folder: Path) -> Iterator[Found]:
     yield _mapping(lock.suite(folder, quick=arguments.quick, say=_say))
 
 
+def _choices(arguments: Arguments, folder: Path) -> Iterator[Found]:
+    yield _mapping(choices.suite(folder, rounds=arguments.rounds, quick=arguments.quick, say=_say))
+
+
 def _tuning(arguments: Arguments, _folder: Path) -> Iterator[Found]:
     yield _mapping(tuning.suite(quick=arguments.quick, say=_say))
 
@@ -137,6 +163,7 @@ SUITES: dict[str, Callable[[Arguments, Path], Iterator[Found]]] = {
     "hybrid": _hybrid,
     "behind": _behind,
     "lock": _lock,
+    "choices": _choices,
     "tuning": _tuning,
 }
 

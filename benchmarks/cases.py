@@ -35,7 +35,8 @@ class Case:
         files: in input order.
         changes: what happens to the host meanwhile.
         noise: of the disk; `reading_noise`: of the sampler; `coarse`: progress within extraction is not seen;
-            `lock_seen`: how often the GIL is taken is seen; `skew`: how uneven seen progress is.
+            `lock_seen`: how often the GIL is taken is seen; `skew`: how uneven seen progress is;
+            `phases_only`: work is seen when a phase ends, as in a real run, and on its way only bytes that are read.
         tiers: ceilings as in the specification; `max_limit`: hard limit on files at once.
         known_memory: predictions are right, as from an earlier run (otherwise 1.5 times the size).
     """
@@ -49,6 +50,7 @@ class Case:
     coarse: bool = False
     lock_seen: bool = True
     skew: float = 1.0
+    phases_only: bool = False
     seed: int = 0
     tiers: tuple[tuple[str, int], ...] = (("small", 45), ("medium", 30), ("large", 15))
     max_limit: int = 45

@@ -178,6 +178,8 @@ class Setting(Protocol):
     @property
     def skew(self) -> float: ...  # noqa: D102
     @property
+    def phases_only(self) -> bool: ...  # noqa: D102
+    @property
     def seed(self) -> int: ...  # noqa: D102
 
 
@@ -321,6 +323,9 @@ class Plant:
             part_loaded, part_extracted = self._share(run)
             loaded += run.size * part_loaded if phase == LOAD else 0.0
             extracted += run.size * part_extracted if phase == EXTRACT else 0.0
+        read = int(loaded)
+        if self._case.phases_only:
+            loaded, extracted = self._work_loaded, self._work_extracted
         own = self.own_bytes()
         self.peak_bytes = max(self.peak_bytes, own)
         cpu = 100 * (self._cpu_s - self._cpu_seen_s) / max(1e-9, self.now_s - self._sampled_s) / self.host.cores
@@ -332,7 +337,7 @@ class Plant:
             available_bytes=max(0, self.host.ram_bytes - self.other_bytes - own),
             own_bytes=own,
             cpu_percent=min(100.0, cpu * math.exp(self._random.gauss(0.0, reading_noise))),
-            read_bytes=int(loaded),
+            read_bytes=read,
             work=(loaded + extracted) / 2,
             work_loaded=loaded,
             work_extracted=extracted,

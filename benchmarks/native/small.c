@@ -9,8 +9,10 @@
  * set_cost(name, value) before a run:
  *     call_us    every call spins for so long
  *     load_s     a load sleeps for so long          load_cpu_s  and computes for so long
+ *     queue_s    a load sleeps for so long while no other does: a disk that serves one at a time
  *     pass_ms    a pass over the log computes for so long       pass_sleep_ms  and sleeps for so long
- *     one_lock   1: the calls of all threads wait for each other, but for the sleep of a load
+ *     one_lock   1: the calls of all threads wait for each other, but for the sleep of a load; no listing of objects then
+ * set_cost("reset", 1) forgets the most models alive.
  * used(out) afterwards: calls, passes, nanoseconds of CPU computed as asked for, models alive, most models alive. */
 #define _GNU_SOURCE
 #include <math.h>
@@ -30,12 +32,14 @@ enum { WITH_RESULTS = 4 };
 /* --- costs ------------------------------------------------------------------------------------------------------- */
 
 static struct { const char *name; double value; } COSTS[] = {
-    {"call_us", 0}, {"load_s", 0}, {"load_cpu_s", 0}, {"pass_ms", 0}, {"pass_sleep_ms", 0}, {"one_lock", 0}};
-enum { CALL_US, LOAD_S, LOAD_CPU_S, PASS_MS, PASS_SLEEP_MS, ONE_LOCK, COST_COUNT };
+    {"call_us", 0}, {"load_s", 0}, {"load_cpu_s", 0}, {"pass_ms", 0}, {"pass_sleep_ms", 0}, {"one_lock", 0},
+    {"queue_s", 0}};
+enum { CALL_US, LOAD_S, LOAD_CPU_S, PASS_MS, PASS_SLEEP_MS, ONE_LOCK, QUEUE_S, COST_COUNT };
 static atomic_llong calls, passes, computed_ns, alive, most_alive;
-static pthread_mutex_t one_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t one_lock = PTHREAD_MUTEX_INITIALIZER, queue = PTHREAD_MUTEX_INITIALIZER;
 
 int set_cost(const char *name, double value) {
+    if (!strcmp(name, "reset")) { most_alive = (long long)alive; return 0; }
     for (int i = 0; i < COST_COUNT; i++)
         if (!strcmp(COSTS[i].name, name)) { COSTS[i].value = value; return 0; }
     return 1;
@@ -152,6 +156,7 @@ void C_ClearModel(uint64_t h, int *status) {
 
 void C_LoadSimulationW(uint64_t h, const wchar_t *file, int *status) {
     nap(COSTS[LOAD_S].value);
+    if (COSTS[QUEUE_S].value) { pthread_mutex_lock(&queue); nap(COSTS[QUEUE_S].value); pthread_mutex_unlock(&queue); }
     begin(); compute(COSTS[LOAD_CPU_S].value);
     Model *m = model_of(h); if (m) { m->loaded = 1; m->seed = hash(file); }
     end(status, m ? 0 : BAD_MODEL);

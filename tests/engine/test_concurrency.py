@@ -84,23 +84,24 @@ def test_a_host_in_use_is_not_called_unused(taken: dict[str, float]) -> None:
     assert only_waiting(**taken) == [4] * 6
 
 
-def calling(calls_per_s: Callable[[int], float], before: float = 0.0) -> list[int]:
-    """Limits after each look at files that wait for answers of the DLL, which gives so many a second to so many."""
-    state, limits, calls = concurrency.begin(Limits(max_limit=45), 100, SIZE), [], before
+def calling(calls_s: Callable[[int], float], before: float = 0.0) -> list[int]:
+    """Limits after each look at files that wait in the DLL, where so many seconds of calls return a second."""
+    state, limits, returned = concurrency.begin(Limits(max_limit=45), 100, SIZE), [], before
     for look in range(16):
-        sample = Sample(cpu_percent=1, gil_taken=0.02, loading=1, extracting=state.limit - 1, calls=calls)
+        sample = Sample(cpu_percent=1, gil_taken=0.02, loading=1, extracting=state.limit - 1, calls_s=returned)
         state, _ = concurrency.observe(state, Reading(look * 0.25, sample, state.limit, 50, limited=True))
-        calls += 0.25 * calls_per_s(state.limit)
+        returned += 0.25 * calls_s(state.limit)
         limits.append(state.limit)
     return limits
 
 
 def test_a_dll_that_serialises_is_not_asked_for_more() -> None:
-    """Twice the files get through as many calls a second as before: no gain from a doubling, so none follows."""
-    assert calling(lambda n: 50.0)[-1] == 8
-    assert calling(lambda n: 50.0 * min(n, 12))[-1] == 32
-    assert calling(lambda n: 50.0 * n)[-1] == 45
-    assert calling(lambda n: 50.0 * n, before=1e6)[-1] == 45  # an earlier run's calls are none of this one's
+    """Calls that return a second for every second are one at a time, however many wait: no doubling follows."""
+    assert calling(lambda n: 1.0)[-1] == 4
+    assert calling(lambda n: min(n, 6))[-1] == 16  # it bears six at once: twice as many are tried, and more are not
+    assert calling(lambda n: n)[-1] == 45
+    assert calling(lambda n: 0.001 * n)[-1] == 45  # long calls, none of which has returned
+    assert calling(lambda n: n, before=1e6)[-1] == 45  # an earlier run's calls are none of this one's
 
 
 def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:

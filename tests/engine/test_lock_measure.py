@@ -96,6 +96,19 @@ def test_functions_stay_what_they_are_but_for_their_class(library: Any) -> None:
     assert type(before) is kind
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its C library has no call that sleeps")
+def test_calls_that_wait_for_each_other_count_as_the_quickest(library: Any) -> None:
+    """A second a second where one is let in at a time, however many are called: a call's time alone is its quickest."""
+    library.usleep.argtypes = (ctypes.c_uint,)
+    account = UnlockedCpu()
+    account.watch([library.usleep])
+    account.start()
+    for microseconds in (10_000, 200_000):
+        library.usleep(microseconds)
+    account.stop()
+    assert 0.02 <= account.alone_s() < 0.1
+
+
 def test_what_calls_back_is_python(library: Any) -> None:
     """The time inside `qsort` is that of the function it is given."""
     order = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)

@@ -91,6 +91,16 @@ crowd of that moment (0.4: 1.09, worst 2.5). More: smooth progress with a few ga
 LUMPS = 0.35
 """Finished files per running one between steps, where progress is lumpy. Fewer: the first that end speak for all.
 More: the count stays while many end (0.7: worst 1.2)."""
+SHORT_LOOKS = 4.0
+"""Files that are over within fewer looks are judged when they end: between two looks as many are loading as happen not
+to have ended yet, which looks as if more of them were slower. More: long files are judged late."""
+MOSTLY_WAITS = 0.5
+"""Where less of the CPUs and of the GIL is taken, short files do not end faster for being fewer than the quickest did.
+Less: chance takes threads away from batches that are over before they are given back. More: a lock that some of the
+files wait for is not left to fewer."""
+FEW = 1.5
+"""Files in a station that were seen for its curve to begin there. Fewer: what one alone took stands for all.
+More: a DLL that lets one in at a time is asked for many, as it was never seen with few."""
 OCCUPIED = 0.75
 """With fewer files than this in a station a sample says nothing about how its progress shows."""
 MOVING_SMOOTHING = 0.1
@@ -125,15 +135,14 @@ worst 1.1). More and less: small files after large ones look like a slower disk 
 
 UNUSED, UNUSED_BYTES, UNUSED_LOOKS = 0.1, 65_536, 2
 """A host is unused where less than this share of its CPUs and of the GIL is taken and fewer bytes are read; believed
-after so many looks, and only until `FEW_FILES` have ended. More looks: batches that wait climb later (4: worst 1.07).
+after so many looks, and only until a file has ended. More looks: batches that wait climb later (4: worst 1.07).
 One look: those are faster (0.88 at best), and others, whose disk or lock comes into play later, slower
 (docs/engine.md)."""
-FEW_FILES = 8
-"""Once they have ended there are curves to go by."""
-FEW_CALLS, MORE_CALLS = 5.0, 1.2
-"""Where so many calls into the DLL return each second, twice the files must get through this many times as many, or
-they wait for each other in it. Fewer calls: one that happened to return decides. Less than 1.2: chance passes for a
-gain. More: a DLL that bears half as many again is not asked for more."""
+AT_ALL, IN_VAIN = 0.1, 0.5
+"""Calls into the DLL that return at all (so many seconds of them a second) return for this share of the files at least,
+or the files wait for each other in it: no more are opened unseen. `AT_ALL` less: what a model's opening takes decides.
+More: long calls let in one at a time look like none. `IN_VAIN` less: files are opened that wait for each other. More:
+calls that differ pass for ones that wait."""
 
 BUSY, DELAYED, HALF_HELD = 0.85, 0.25, 0.5
 """What is said, not what is decided: cores or GIL taken so much bind; so does a station in which files lose so much of
@@ -201,17 +210,20 @@ class Station:
         moving: share of the samples in which work was seen.
         area: files in it, summed over time, in file-seconds.
         line: finished files.
+        short: they are over within a few looks; `quickest`: seconds per byte of the quickest.
     """
 
     curve: Curve = field(default_factory=Curve)
     moving: float = 1.0
     area: float = 0.0
     line: Line = field(default_factory=Line)
+    short: bool = False
+    quickest: float = math.inf
 
     @property
     def lumpy(self) -> bool:
-        """Whether progress is seen only when files end."""
-        return self.moving < LUMPY
+        """Whether progress is judged by files that end: it is seen only then, or what is seen is files that end."""
+        return self.short or self.moving < LUMPY
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +242,9 @@ class Concurrency:
         file_s: how long a mean running file takes where files do not delay each other; 0: not known yet.
         locked_s, busy_s, passed: seconds of the GIL and of all CPUs, and bytes extracted in them; they fade.
         gil, cpu: share of the time that the GIL was taken, and of the CPUs that were used, smoothed.
-        began: seconds, and calls into the DLL, when the limit was last widened without curves.
-        calls_per_s: that returned before that; 0: not known.
+        quickest_s: of the files that ended.
+        began: seconds, and those of the DLL's calls, at the latest look at what they return.
+        read_bytes: at the start.
     """
 
     limit: int
@@ -253,8 +266,9 @@ class Concurrency:
     passed: float = 0.0
     gil: float = 0.0
     cpu: float = 0.0
+    quickest_s: float = math.inf
     began: tuple[float, float] = (0.0, 0.0)
-    calls_per_s: float = 0.0
+    read_bytes: int = 0
 
 
 def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
@@ -276,23 +290,30 @@ def finished(state: Concurrency, now_s: float, size_bytes: int, phases: Mapping[
     if not state.adaptive or not phases or not size_bytes:
         return state
     load_s, rest_s = phases.get("load", 0.0), phases.get("extract", 0.0) + phases.get("write", 0.0)
+    state = replace(state, quickest_s=min(state.quickest_s, load_s + rest_s))
     loaded_s = now_s - rest_s
-    load = _ended(state.load, size_bytes, load_s, _mean_crowd(state, loaded_s - load_s, loaded_s, 1))
-    rest = _ended(state.rest, size_bytes, rest_s, _mean_crowd(state, loaded_s, now_s, 2))
+    look_s = (state.areas[-1][0] - state.areas[0][0]) / (len(state.areas) - 1) if len(state.areas) > 1 else 0.0
+    load = _ended(state.load, size_bytes, load_s, _mean_crowd(state, loaded_s - load_s, loaded_s, 1), look_s)
+    rest = _ended(state.rest, size_bytes, rest_s, _mean_crowd(state, loaded_s, now_s, 2), look_s)
     return replace(state, load=load, rest=rest)
 
 
-def _ended(station: Station, size: int, seconds: float, crowd: float) -> Station:
-    station = replace(station, line=station.line.add(size, seconds))
-    if not station.lumpy:
+def _ended(station: Station, size: int, seconds: float, crowd: float, look_s: float) -> Station:
+    line = station.line.add(size, seconds)
+    short = line.time < SHORT_LOOKS * look_s * line.count
+    # What looks saw of short files so far is more files ending while fewer are left: not what more files do.
+    curve = Curve() if short and not station.lumpy else station.curve
+    quickest = min(station.quickest, seconds / (size + line.extra_bytes))
+    station = replace(station, line=line, short=short, curve=curve, quickest=quickest)
+    if not station.lumpy or not crowd:
         return station
     return replace(station, curve=curves.add(station.curve, crowd, seconds, size + station.line.extra_bytes))
 
 
 def _mean_crowd(state: Concurrency, from_s: float, to_s: float, column: int) -> float:
-    """Files in a station, on average over a stretch of time, as far as it is remembered."""
+    """Files in a station, on average over a stretch of time, as far as it is remembered; 0 before anything was seen."""
     if len(state.areas) < 2:
-        return 1.0
+        return 0.0
     times = [area[0] for area in state.areas]
     first = state.areas[max(0, min(bisect_right(times, from_s) - 1, len(times) - 2))]
     last = state.areas[max(1, min(bisect_right(times, to_s), len(times) - 1))]
@@ -303,18 +324,13 @@ def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     """What a sample says about the count. The reason is empty when the limit stays."""
     last = state.last
     state = replace(state, last=reading)
-    if last is None:  # calls are counted since the process began, by earlier runs too
-        state = replace(state, began=(reading.now_s, reading.sample.calls))
+    if last is None:  # both are counted since the process began, by earlier runs too
+        state = replace(state, began=(reading.now_s, reading.sample.calls_s), read_bytes=reading.sample.read_bytes)
     if not state.adaptive or last is None or reading.now_s <= last.now_s:
         return state, ""
     state = _measured(state, last, reading)
     # Before any curve can be drawn: what only waits for an answer delays nobody, however many do.
-    if (
-        reading.limited
-        and reading.waiting
-        and state.load.line.count < FEW_FILES
-        and _unused(last.sample, reading.sample)
-    ):
+    if reading.limited and reading.waiting and not state.load.line.count and _unused(last.sample, reading.sample):
         return _widened(state, reading)
     # With nothing waiting another count changes nothing.
     if not reading.waiting or not reading.running or not _seen_enough(state, reading):
@@ -323,17 +339,17 @@ def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
 
 
 def _widened(state: Concurrency, now: Reading) -> tuple[Concurrency, str]:
-    """More files at once, as long as those that were opened last have had a look to themselves, and added something."""
+    """More files at once, as long as those that were opened last have had a look to themselves, and wait for nobody."""
     wider = min(state.most, 2 * state.limit)
     if state.samples < UNUSED_LOOKS or wider == state.limit:
         return state, ""
-    began_s, calls = state.began
-    calls_per_s = (now.sample.calls - calls) / max(1e-9, now.now_s - began_s)
-    if calls_per_s >= FEW_CALLS and calls_per_s < MORE_CALLS * state.calls_per_s:
+    began_s, calls_s = state.began
+    at_once = (now.sample.calls_s - calls_s) / max(1e-9, now.now_s - began_s)
+    state = replace(state, began=(now.now_s, now.sample.calls_s))
+    if AT_ALL < at_once < IN_VAIN * now.running:
         return state, ""
     reason = f"{state.limit} -> {wider}: files only wait so far: neither disk nor CPUs nor GIL are in use"
-    began = (now.now_s, now.sample.calls)
-    return replace(state, limit=wider, since_s=now.now_s, began=began, calls_per_s=calls_per_s), reason
+    return replace(state, limit=wider, since_s=now.now_s), reason
 
 
 def _unused(before: Sample, now: Sample) -> bool:
@@ -348,6 +364,10 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
     loading = (before.loading + after.loading) / 2
     others = (before.extracting + before.writing + after.extracting + after.writing) / 2
     loaded, extracted = after.work_loaded - before.work_loaded, after.work_extracted - before.work_extracted
+    # Loading is known by its end alone, and meanwhile by what is read, as far as that is about the files.
+    read = after.read_bytes - state.read_bytes
+    if after.work_loaded <= read <= after.work_loaded + now.running_bytes:
+        loaded = float(after.read_bytes - before.read_bytes)
     # Whoever measures sees the sum only: all the work is one station's.
     if not _told_apart(after):
         loading, loaded, others, extracted = (last.running + now.running) / 2, after.work - before.work, 0.0, 0.0
@@ -386,7 +406,7 @@ def _moved(station: Station, keep: float, seen: tuple[float, float, float], byte
     if not station.lumpy:
         work *= 1.0 + station.line.extra_bytes / bytes_each
         curve = curves.add(curve, crowd, crowd * seconds, work)
-    return Station(curve, moving, station.area + crowd * seconds, station.line)
+    return replace(station, curve=curve, moving=moving, area=station.area + crowd * seconds)
 
 
 def _seen_enough(state: Concurrency, reading: Reading) -> bool:
@@ -415,9 +435,17 @@ def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, 
     return running / (load.at(loading) + rest.at(running - loading)), loading
 
 
+def _smooth(station: Station, least_work: float) -> Smooth | None:
+    """The station's curve. Where few files were never seen in it, the quickest that ended was as good as alone."""
+    known = curves.smooth(station.curve, least_work)
+    if known is None or not station.lumpy or known.crowds[0] < FEW or station.quickest >= known.rates[0]:
+        return known
+    return Smooth((1.0, *known.crowds), (station.quickest, *known.rates), known.beyond)
+
+
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     least_work = LEAST_WORK * state.file_bytes
-    load, rest = curves.smooth(state.load.curve, least_work), curves.smooth(state.rest.curve, least_work)
+    load, rest = _smooth(state.load, least_work), _smooth(state.rest, least_work)
     if load is None and rest is None:
         return state, ""
     load = load or TOO_QUICK_TO_SEE
@@ -458,6 +486,10 @@ def _options(
         if count > state.limit:
             # At most the roof, but no less than now: a roof that was measured too low must not drive the count down.
             value = min(value, max(roof, now))
+        elif math.isfinite(state.quickest_s) and max(state.cpu, state.gil) < MOSTLY_WAITS:
+            # Fewer files that mostly wait do not end sooner than the quickest did.
+            each = reading.running_bytes / reading.running + state.rest.line.extra_bytes
+            value = min(value, max(now * count / state.limit, count * each / state.quickest_s))
         # The curve of extraction ends where nothing was seen: a little beyond it is a forecast, far beyond it a guess.
         if count <= state.limit or rest is None or count - loading <= reach:
             options[count] = value

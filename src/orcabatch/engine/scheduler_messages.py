@@ -64,7 +64,8 @@ class Sample:
         loading, extracting, writing: workers in that phase now.
         gil_taken: share of the time since the sample before that the GIL was held, 0 to 1 (mean of all the
             processes that there may be); None: unknown.
-        calls: into OrcaFlex's DLL that have returned in this process since it is counted; 0: not known.
+        calls_s: what the calls into OrcaFlex's DLL that have returned in this process would have taken with nobody else
+            in it; 0: not known.
         slots: files that the workers can take at once, where that changes while running; 0: it does not.
     """
 
@@ -80,7 +81,7 @@ class Sample:
     extracting: int = 0
     writing: int = 0
     gil_taken: float | None = None
-    calls: float = 0.0
+    calls_s: float = 0.0
     slots: int = 0
 
 

@@ -42,16 +42,19 @@ CALIBRATING = 200
 """Calls by which the cost of reading is known."""
 
 _call = EXPORT.__call__
-_clock = time.thread_time_ns
+_clock, _wall = time.thread_time_ns, time.perf_counter_ns
 
 
 class _Account:
-    """One thread's: nanoseconds of CPU with the lock let go, and since when it is in such a call (-1: it is not)."""
+    """One thread's: nanoseconds of CPU with the lock let go, and since when it is in such a call (-1: it is not).
 
-    __slots__ = ("began_ns", "calls", "ns")
+    `alone_ns`: what its calls would have taken with nobody else in the DLL, see `UnlockedCpu.alone_s`.
+    """
+
+    __slots__ = ("alone_ns", "began_ns", "calls", "ns")
 
     def __init__(self) -> None:
-        self.ns, self.calls, self.began_ns = 0, 0, -1
+        self.ns, self.calls, self.began_ns, self.alone_ns = 0, 0, -1, 0
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +63,7 @@ class _Watched:
 
     Attributes:
         plain, reading: its class as it comes, and the one that reads the clock.
-        calls, ns, least_ns: seen so far; the quickest call.
+        calls, ns, least_ns: seen so far; CPU of the quickest call. quickest_ns: wall of the quickest call.
         seen_calls, seen_ns: of those, what was there at the last look.
         until_s: not read before; 0: it is being read.
         rate, calls_per_s: what it took meanwhile, CPU seconds per second, and how often it was called.
@@ -72,6 +75,7 @@ class _Watched:
     calls: int = 0
     ns: int = 0
     least_ns: int = sys.maxsize
+    quickest_ns: int = sys.maxsize
     seen_calls: int = 0
     seen_ns: int = 0
     until_s: float = 0.0
@@ -98,7 +102,7 @@ class UnlockedCpu:
     _watched: dict[int, _Watched] = field(default_factory=dict)
     _sources: set[Callable[[], float]] = field(default_factory=set)
     _between_s: float = 0.0
-    _calls_between: float = 0.0
+    _alone_between_s: float = 0.0
     _reading_ns: int = -1
     _on: bool = False
 
@@ -149,9 +153,13 @@ class UnlockedCpu:
         done_ns = sum(account.ns - account.calls * self._reading_ns for account in list(self._accounts.values()))
         return (done_ns + self._running_ns()) / 1e9 + self._between_s + sum(source() for source in list(self._sources))
 
-    def calls(self) -> float:
-        """Calls of the watched functions that have returned so far; some are reckoned, not counted."""
-        return sum(account.calls for account in list(self._accounts.values())) + self._calls_between
+    def alone_s(self) -> float:
+        """What the calls that have returned so far would have taken with nobody else in the DLL.
+
+        Each counts as the quickest call of its function. So where the DLL lets one in at a time this grows by a second
+        a second, however many threads call, and where they only wait, by one for each of them.
+        """
+        return sum(account.alone_ns for account in list(self._accounts.values())) / 1e9 + self._alone_between_s
 
     def adjust(self, now_s: float, passed_s: float) -> bool:
         """Read the clock less where calls are many and short; whether some are read for this moment only.
@@ -164,7 +172,7 @@ class UnlockedCpu:
         for watched in list(self._watched.values()):
             if watched.until_s:
                 self._between_s += watched.rate * passed_s
-                self._calls_between += watched.calls_per_s * passed_s
+                self._alone_between_s += watched.calls_per_s * passed_s * watched.quickest_ns / 1e9
                 if now_s >= watched.until_s:
                     watched.until_s, moment = 0.0, True
                     watched.read(on=True)
@@ -201,11 +209,14 @@ class UnlockedCpu:
         def call(function: Any, *arguments: Any) -> Any:
             account = accounts.get(get_ident()) or mine()
             seen = watched[id(function)]
+            entered_ns = _wall()
             began_ns = account.began_ns = _clock()
             try:
                 return _call(function, *arguments)
             finally:
                 spent_ns = _clock() - began_ns
+                seen.quickest_ns = min(seen.quickest_ns, _wall() - entered_ns)
+                account.alone_ns += seen.quickest_ns
                 account.began_ns = -1
                 seen.least_ns = min(seen.least_ns, spent_ns)
                 # On a clock of 16 ms ticks the quickest call takes none: there only the sum over many says something.

@@ -75,7 +75,7 @@ class _Look:
             cpu_percent=100 * sum(used.values()) / (passed * self.cpus),
             read_bytes=totals.read_bytes,
             gil_taken=lock.held,
-            calls=UNLOCKED.calls(),
+            calls_s=UNLOCKED.alone_s(),
         )
 
 

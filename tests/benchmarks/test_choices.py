@@ -1,0 +1,38 @@
+"""The benchmark of choices: the small native DLL under the real binding, and how runs are compared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks import choices
+
+
+@pytest.mark.skipif(shutil.which("cc") is None or os.name != "posix", reason="needs a C compiler")
+def test_a_case_runs_by_default_as_a_loop_and_at_a_count(tmp_path: Path) -> None:
+    """Each is one answer; the default says what it chose, and no more models are alive than it says."""
+    case = choices.Case(
+        "one lock", 6, {"one_lock": 1, "pass_sleep_ms": 1, "queue_s": 0.001}, calls=2, uneven=2
+    )
+    default, loop, two = choices.measured(case, (choices.DEFAULT, choices.LOOP, 2), tmp_path)
+    assert [each["at_once"] for each in (default, loop, two)] == [0, -1, 2]
+    assert default["limits"]
+    assert default["most_alive"] <= max(each["limit"] for each in default["limits"])
+    assert two["most_alive"] <= 2
+
+
+def test_the_best_count_is_compared_on_other_rounds_than_it_was_found_on() -> None:
+    """Four is the best of the first round, so the default is measured against four's second, good or bad."""
+    runs = {
+        count: [{"wall_s": seconds} for seconds in walls]
+        for count, walls in {
+            choices.DEFAULT: (1.0, 3.0),
+            choices.LOOP: (0.5, 0.5),
+            2: (2.0, 1.0),
+            4: (1.0, 2.0),
+        }.items()
+    }
+    assert choices.compared(runs) == (4, 1.5)

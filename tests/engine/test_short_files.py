@@ -1,0 +1,75 @@
+"""The count of files at once where they are short: let in by the DLL one at a time, or only waiting."""
+
+from __future__ import annotations
+
+import heapq
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orcabatch.engine import concurrency
+from orcabatch.engine.concurrency import Reading
+from orcabatch.engine.scheduler_messages import Limits, Sample
+
+SIZE = 1_000_000
+MOST = 45
+LOOK_S = 0.1
+
+
+def counts(load_s: float, lock_s: float, files: int, *, alone_s: float = 0.0, spread: float = 0.1) -> list[int]:
+    """The limit at each look at equal files: so long in loading, then in the DLL's one lock, then beside each other."""
+    chance = random.Random(f"{load_s}/{lock_s}/{files}")
+    state = concurrency.begin(Limits(max_limit=MOST), files, SIZE)
+    limits, waiting, running = [], files, 0
+    events: list[tuple[float, int, str, float]] = []  # when, number, what ended, and since when the file runs
+    free_s = loaded = extracted = calls_s = 0.0
+    loading, number, began = 0, 0, dict[int, tuple[float, float]]()
+    heapq.heappush(events, (0.0, -1, "look", 0.0))
+    while waiting or running:
+        now_s, index, what, since_s = heapq.heappop(events)
+        if what == "look":
+            sample = Sample(
+                cpu_percent=1.0, gil_taken=0.02, work=(loaded + extracted) / 2, work_loaded=loaded,
+                work_extracted=extracted, loading=loading, extracting=running - loading, calls_s=calls_s,
+            )  # fmt: skip
+            limited = running >= state.limit
+            state, _ = concurrency.observe(state, Reading(now_s, sample, running, waiting, limited, running * SIZE))
+            limits.append(state.limit)
+            heapq.heappush(events, (now_s + LOOK_S, -1, "look", 0.0))
+        elif what == "load":
+            loading, loaded, calls_s = loading - 1, loaded + SIZE, calls_s + load_s
+            began[index] = (since_s, now_s)
+            free_s = max(free_s, now_s) + lock_s
+            beside = alone_s * chance.uniform(1 - spread, 1 + spread)
+            heapq.heappush(events, (free_s + beside, index, "rest", now_s))
+        else:
+            running, extracted, calls_s = running - 1, extracted + SIZE, calls_s + lock_s + alone_s
+            first_s, loaded_s = began.pop(index)
+            phases = {"load": loaded_s - first_s, "extract": now_s - loaded_s}
+            state = concurrency.finished(state, now_s, SIZE, phases)
+        while waiting and running < state.limit:
+            waiting, running, loading, number = waiting - 1, running + 1, loading + 1, number + 1
+            ends_s = now_s + load_s * chance.uniform(1 - spread, 1 + spread)
+            heapq.heappush(events, (ends_s, number, "load", now_s))
+    return limits
+
+
+@settings(max_examples=10, deadline=None)
+@given(load_s=st.floats(0.05, 0.3), lock_s=st.floats(0.05, 0.3))
+def test_files_that_a_dll_lets_in_one_at_a_time_stay_few(load_s: float, lock_s: float) -> None:
+    """In the second half of a batch hardly more are at work than the lock bears, and never nearly all that may be."""
+    limits = counts(load_s, lock_s, 200)
+    late = limits[len(limits) // 2 :]
+    assert max(limits) <= MOST // 2
+    assert sum(late) / len(late) <= 3 * max(4.0, 1 + load_s / lock_s)
+
+
+@settings(max_examples=10, deadline=None)
+@given(load_s=st.floats(0.05, 0.5), alone_s=st.floats(0.01, 0.3), spread=st.floats(0.0, 0.3))
+def test_files_that_only_wait_get_as_many_as_may_be(load_s: float, alone_s: float, spread: float) -> None:
+    """Short ones too: within a few of their times, and they are not reduced to a few by chance."""
+    limits = counts(load_s, 0.0, 400, alone_s=alone_s, spread=spread)
+    assert max(limits) > MOST // 2
+    late = limits[len(limits) // 2 :]
+    assert sum(late) / len(late) > MOST / 3
