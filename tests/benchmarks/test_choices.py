@@ -14,9 +14,7 @@ from benchmarks import choices
 @pytest.mark.skipif(shutil.which("cc") is None or os.name != "posix", reason="needs a C compiler")
 def test_a_case_runs_by_default_as_a_loop_and_at_a_count(tmp_path: Path) -> None:
     """Each is one answer; the default says what it chose, and no more models are alive than it says."""
-    case = choices.Case(
-        "one lock", 6, {"one_lock": 1, "pass_sleep_ms": 1, "queue_s": 0.001}, calls=2, uneven=2
-    )
+    case = choices.Case("one lock", 6, {"one_lock": 1, "pass_sleep_ms": 1, "queue_s": 0.001}, calls=2, uneven=2)
     default, loop, two = choices.measured(case, (choices.DEFAULT, choices.LOOP, 2), tmp_path)
     assert [each["at_once"] for each in (default, loop, two)] == [0, -1, 2]
     assert default["limits"]
