@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Said, account_so_far, begin_account, in_own_order, write_account
-from orcabatch.batch.careful import careful
 from orcabatch.batch.ending import (
     AFTER_THE_END,
     BROKEN_OFF,
@@ -28,11 +27,11 @@ from orcabatch.batch.ending import (
     where_it_is,
 )
 from orcabatch.batch.for_engine import broker_options, limits_of, options_of, tasks_of
-from orcabatch.batch.history import Nearest, Ran, by_hand, keep, recall
+from orcabatch.batch.history import Ran, by_hand, keep
 from orcabatch.batch.job import BatchJob
+from orcabatch.batch.planning import careful, planned
 from orcabatch.batch.result import BatchResult, last_attempts
-from orcabatch.batch.result_cache import NO_BINDING, ResultCache, result_cache
-from orcabatch.batch.shared_files import SharedFile, shared_files
+from orcabatch.batch.shared_files import shared_files
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import RunEvent
@@ -41,29 +40,27 @@ from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.lock import METER
 from orcabatch.engine.task_state import cancelled, interrupted
-from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, OrcaFlexUnavailable, SettingsError
-from orcabatch.host import HostResources, sim_sizes
+from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, SettingsError
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.live_report import LiveReport
 from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.work import OrcaFlexRecipe
-from orcabatch.plan import BatchPlan, SizedFile, make_plan
 from orcabatch.store.kept_values import ValuesFile
-from orcabatch.store.ledger import ledger_file
 from orcabatch.store.lock import folder_lock
-from orcabatch.store.paths import place_of, what_cannot_be_read_is_said
+from orcabatch.store.paths import place_of
 from orcabatch.text import spelled, words_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
     from orcabatch.batch.request import Request
+    from orcabatch.batch.result_cache import ResultCache
     from orcabatch.batch.streamed import TableFile
     from orcabatch.engine.contract import Task
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
-    from orcabatch.plan.history import Learned
+    from orcabatch.plan import BatchPlan
 
 _log = logging.getLogger(__name__)
 
@@ -73,70 +70,6 @@ FUNCTION_STAYS = (
 )
 
 FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this process only"
-
-
-def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
-    """The plan for a request on this host, or on another one given as values."""
-    said: list[str] = []
-    plan, _ = planned(careful(request), host, warn=said.append)
-    return replace(plan, notes=(*plan.notes, *said))
-
-
-@what_cannot_be_read_is_said()
-def planned(
-    request: Request, host: HostResources | None = None, *, warn: Callable[[str], None] = lambda _: None
-) -> tuple[BatchPlan, ResultCache]:
-    """The plan, and what earlier runs know of the files."""
-    wanted = shared_files(request.batches)
-    sizes = sim_sizes(shared.file for shared in wanted)
-    files = [SizedFile(shared.file, size or 0) for shared, size in zip(wanted, sizes, strict=True)]
-    cache = _cache(request, wanted)
-    cache.warn = warn
-    here = request.deciders.manager(host).measure()
-    with cache.opened():
-        learned = recall(cache, here)
-        plan = make_plan(
-            files,
-            request.settings,
-            here,
-            batches=[tuple(shared.positions) for shared in wanted],
-            history=Nearest(cache, learned, request.memory_factor),
-            skipped=cache.look(why=request.planning),
-            learned=learned,
-            deciders=request.deciders,
-        )
-        notices = cache.notices()
-        again = cache.again()
-    writes = tuple(_writes(batch) for batch in request.batches) if request.planning else ()
-    notes = (*request.notes, *plan.notes)
-    return replace(plan, notes=notes, notices=notices, writes=writes, again=again), cache
-
-
-def _writes(batch: Batch) -> str:
-    """What a batch will write where."""
-    if batch.result_folder is None:
-        return "nothing; values are handed over in memory (`result.table()`, `result.save`)"
-    what = ", ".join(batch.writes)
-    return f"{batch.result_folder}: {what}" if what else str(batch.result_folder)
-
-
-def learned_for(request: Request, host: HostResources) -> Learned:
-    """What earlier runs of a request taught, for `orcabatch plan --write`."""
-    cache = planned(request, host)[1]
-    with cache.opened():
-        return recall(cache, host)
-
-
-def _cache(request: Request, wanted: Sequence[SharedFile]) -> ResultCache:
-    """The ledger for this call; only asked for what is planned, it does without OrcFxAPI where it has to."""
-    try:
-        known = not request.planning or ledger_file(request.settings.ledger.path).exists()
-        binding = find_binding(request.settings.orcaflex) if known else NO_BINDING
-    except OrcaFlexUnavailable:
-        if not request.planning:
-            raise
-        binding = NO_BINDING
-    return result_cache(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.for_engine import limits_of, options_of, tasks_of
+from orcabatch.batch.planning import plan_of
 from orcabatch.batch.request import Options
-from orcabatch.batch.run import plan_of
 from orcabatch.batch.sources import read_request
 from orcabatch.engine import run
 from orcabatch.engine.contract import SimpleJob

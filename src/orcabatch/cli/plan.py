@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.named_files import SIM
-from orcabatch.batch.run import plan_of
+from orcabatch.batch.planning import plan_of
 from orcabatch.cli.run import request_of, understood
 from orcabatch.errors import SourceError
 from orcabatch.text import utf8
@@ -40,7 +40,7 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
     """
     import yaml
 
-    from orcabatch.batch.run import learned_for
+    from orcabatch.batch.planning import learned_for
     from orcabatch.host import ResourceManager
     from orcabatch.plan.history import tuned_section
     from orcabatch.store.atomic import write_bytes

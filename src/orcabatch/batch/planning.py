@@ -1,0 +1,116 @@
+"""From a request to its plan: the host is measured, the ledger asked, and what the doctor found out is followed.
+
+    request ── careful ──> request ── host, ledger ──> BatchPlan, ResultCache
+
+Runs nothing; what the plan's numbers follow from is `orcabatch.plan`'s affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orcabatch.batch.history import Nearest, recall
+from orcabatch.batch.result_cache import NO_BINDING, ResultCache, result_cache
+from orcabatch.batch.shared_files import SharedFile, shared_files
+from orcabatch.doctor.follow import followed
+from orcabatch.doctor.verdicts import broken_assumptions, verdicts_file
+from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.host import HostResources, sim_sizes
+from orcabatch.orcaflex.binding import find_binding
+from orcabatch.plan import BatchPlan, SizedFile, make_plan
+from orcabatch.store.ledger import ledger_file
+from orcabatch.store.paths import what_cannot_be_read_is_said
+
+if TYPE_CHECKING:
+    from orcabatch.batch.batch import Batch
+    from orcabatch.batch.request import Request
+    from orcabatch.plan.history import Learned
+
+
+def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
+    """The plan for a request on this host, or on another one given as values."""
+    said: list[str] = []
+    plan, _ = planned(careful(request), host, warn=said.append)
+    return replace(plan, notes=(*plan.notes, *said))
+
+
+def learned_for(request: Request, host: HostResources) -> Learned:
+    """What earlier runs of a request taught, for `orcabatch plan --write`."""
+    cache = planned(request, host)[1]
+    with cache.opened():
+        return recall(cache, host)
+
+
+def careful(request: Request) -> Request:
+    """The request after what `orcabatch doctor --sim` found out on this host, with a note for each verdict.
+
+    What relies on a broken assumption is off. Where the doctor was never asked, OrcFxAPI is not imported for it.
+    """
+    if not verdicts_file().exists():
+        return request
+    try:
+        binding = find_binding(request.settings.orcaflex)
+    except OrcaFlexUnavailable:
+        return request  # a run says so itself, a plan does without
+    if not binding.is_genuine:
+        return request
+    moves = all(batch.moves_unasked for batch in request.batches)
+    after = followed(request.settings, broken_assumptions(binding), moves=moves)
+    return replace(
+        request,
+        settings=after.settings,
+        notes=(*request.notes, *after.notes),
+        memory_factor=after.memory_factor,
+    )
+
+
+@what_cannot_be_read_is_said()
+def planned(
+    request: Request, host: HostResources | None = None, *, warn: Callable[[str], None] = lambda _: None
+) -> tuple[BatchPlan, ResultCache]:
+    """The plan, and what earlier runs know of the files."""
+    wanted = shared_files(request.batches)
+    sizes = sim_sizes(shared.file for shared in wanted)
+    files = [SizedFile(shared.file, size or 0) for shared, size in zip(wanted, sizes, strict=True)]
+    cache = _cache(request, wanted)
+    cache.warn = warn
+    here = request.deciders.manager(host).measure()
+    with cache.opened():
+        learned = recall(cache, here)
+        plan = make_plan(
+            files,
+            request.settings,
+            here,
+            batches=[tuple(shared.positions) for shared in wanted],
+            history=Nearest(cache, learned, request.memory_factor),
+            skipped=cache.look(why=request.planning),
+            learned=learned,
+            deciders=request.deciders,
+        )
+        notices = cache.notices()
+        again = cache.again()
+    writes = tuple(_writes(batch) for batch in request.batches) if request.planning else ()
+    notes = (*request.notes, *plan.notes)
+    return replace(plan, notes=notes, notices=notices, writes=writes, again=again), cache
+
+
+def _writes(batch: Batch) -> str:
+    """What a batch will write where."""
+    if batch.result_folder is None:
+        return "nothing; values are handed over in memory (`result.table()`, `result.save`)"
+    what = ", ".join(batch.writes)
+    return f"{batch.result_folder}: {what}" if what else str(batch.result_folder)
+
+
+def _cache(request: Request, wanted: Sequence[SharedFile]) -> ResultCache:
+    """The ledger for this call; only asked for what is planned, it does without OrcFxAPI where it has to."""
+    try:
+        known = not request.planning or ledger_file(request.settings.ledger.path).exists()
+        binding = find_binding(request.settings.orcaflex) if known else NO_BINDING
+    except OrcaFlexUnavailable:
+        if not request.planning:
+            raise
+        binding = NO_BINDING
+    return result_cache(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
