@@ -63,7 +63,6 @@ TRIED: dict[str, tuple[Any, Any]] = {
     "concurrency.UNUSED": (0.05, 0.2),
     "concurrency.UNUSED_BYTES": (0, 1_000_000),
     "concurrency.UNUSED_LOOKS": (1, 4),
-    "concurrency.FEW_FILES": (4, 16),
     "concurrency.HALVINGS": (6, 24),
     "curves.HOPE": (1.0, 2.0),
     "curves.HOPE_SHARE": (0.0, 1.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,11 +66,10 @@ def test_files_that_a_dll_lets_in_one_at_a_time_stay_few(load_s: float, lock_s: 
     assert sum(late) / len(late) <= 3 * max(4.0, 1 + load_s / lock_s)
 
 
-@settings(max_examples=10, deadline=None)
-@given(load_s=st.floats(0.05, 0.5), alone_s=st.floats(0.01, 0.3), spread=st.floats(0.0, 0.3))
-def test_files_that_only_wait_get_as_many_as_may_be(load_s: float, alone_s: float, spread: float) -> None:
+@pytest.mark.parametrize("load_s", [0.1, 0.3])
+def test_files_that_only_wait_get_as_many_as_may_be(load_s: float) -> None:
     """Short ones too: within a few of their times, and they are not reduced to a few by chance."""
-    limits = counts(load_s, 0.0, 400, alone_s=alone_s, spread=spread)
+    limits = counts(load_s, 0.0, 400, alone_s=0.02, spread=0.4)
     assert max(limits) > MOST // 2
     late = limits[len(limits) // 2 :]
     assert sum(late) / len(late) > MOST / 3
