@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orcabatch.batch import iter_batch, plan_batch, run_batch
-    from orcabatch.batch.result import BatchResult
     from orcabatch.errors import (
         BatchError,
         BatchInterrupted,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from orcabatch.orcaflex.user_function import repeatable
     from orcabatch.outcome import FileOutcome, Status
     from orcabatch.plan import BatchOptimizer, BatchPlan
+    from orcabatch.results.result import BatchResult
     from orcabatch.settings import Settings
     from orcabatch.store.kept_values import read_values
 
@@ -43,7 +43,7 @@ _HOMES = {
     "BatchLocked": "errors",
     "BatchOptimizer": "plan",
     "BatchPlan": "plan",
-    "BatchResult": "batch.result",
+    "BatchResult": "results.result",
     "Bottleneck": "monitor",
     "DigitalModelError": "errors",
     "FileOutcome": "outcome",

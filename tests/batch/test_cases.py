@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import orcabatch
-from orcabatch.batch.cases import number, read_cases
 from orcabatch.errors import SettingsError
+from orcabatch.results.cases import number, read_cases
 
 LNGC = "fsts_l015_hwl_125km3_l100_pb_005yr__cl_015deg"
 STANDARD = "fsts_l050_lwl_ncl_000deg"

@@ -12,10 +12,10 @@ import pytest
 import orcabatch
 from batch_functions import largest_tension
 from orcabatch import simulated
-from orcabatch.batch.result import warnings_text
 from orcabatch.orcaflex.failures import NOT_REPEATED
 from orcabatch.orcaflex.sim_files import InputError
 from orcabatch.outcome import Cause, Status
+from orcabatch.results.result import warnings_text
 
 
 def run(files, function, **performance):

@@ -15,11 +15,11 @@ import orcabatch
 from batch_functions import largest_tension
 from orcabatch.batch import carry_out, streamed
 from orcabatch.batch.request import Options
-from orcabatch.batch.result import BatchResult
 from orcabatch.batch.sources import read_request
 from orcabatch.batch.streamed import PIECE_FILES, TableFile
 from orcabatch.errors import BatchError, OutputError
 from orcabatch.outcome import FileOutcome, Status
+from orcabatch.results.result import BatchResult
 
 
 class Files:

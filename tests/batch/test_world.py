@@ -23,10 +23,10 @@ from engine import dask_cluster
 from engine.fakes import locked
 from orcabatch.batch import for_engine
 from orcabatch.batch import run as running
-from orcabatch.batch.result import warnings_text
 from orcabatch.engine.executors import auto_decision
 from orcabatch.errors import BatchError, SettingsError
 from orcabatch.orcaflex.work import OrcaFlexWorker
+from orcabatch.results.result import warnings_text
 
 pytestmark = pytest.mark.usefixtures("dask_ends")
 

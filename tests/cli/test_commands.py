@@ -12,9 +12,9 @@ import pytest
 from capabilities import require
 from cli_batches import management, summary_column
 from orcabatch import simulated
-from orcabatch.batch.result import BatchResult
 from orcabatch.cli.run import summary
 from orcabatch.monitor import live_report
+from orcabatch.results.result import BatchResult
 
 SECTION = {"orcaflex": "simulated", "ledger": {"enabled": False}}
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from monitor.making import outcome, still_probes
-from orcabatch.batch.figures import figures
 from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import SeriesPoint, build_metrics
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
+from orcabatch.results.figures import figures
 
 HOSTILE_NAMES = (
     "<script>alert('x')</script>.sim",

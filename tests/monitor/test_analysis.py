@@ -8,12 +8,12 @@ import pytest
 
 from monitor.batches import HOSTILE_NAMES, batch_metrics
 from monitor.making import failed, outcome
-from orcabatch.batch.result import BatchResult
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence, explanation, findings, mean, ordered
 from orcabatch.monitor.file_costs import Machine, lower_bound
 from orcabatch.monitor.jsonable import flattened
 from orcabatch.monitor.notebook import failed_html, plot_resources, plot_timeline, result_html, table_html
 from orcabatch.outcome import FileOutcome, Status, Usage
+from orcabatch.results.result import BatchResult
 
 
 def kinds(**measured: object) -> list[str]:

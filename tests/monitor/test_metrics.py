@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.making import Work, failed, outcome, run_for_real, still_probes
-from orcabatch.batch.result import failure_text
 from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import OutputError
 from orcabatch.monitor import PerformanceMonitor
@@ -23,6 +22,7 @@ from orcabatch.monitor.jsonable import jsonable
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.monitor.schema import Metrics, json_schema
 from orcabatch.outcome import Cause, Status, grouped_failures
+from orcabatch.results.result import failure_text
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "metrics.schema.json"
 

@@ -16,7 +16,6 @@ import pytest
 from browser import Visit, needs_browser, visit
 from monitor.batches import COLUMNS, HOSTILE_NAMES, batch_metrics, laid_out, tables_of, with_failures
 from monitor.making import failed, outcome
-from orcabatch.batch.figures import figures
 from orcabatch.errors import SourceError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.metrics import build_metrics, write_metrics
@@ -33,6 +32,7 @@ from orcabatch.monitor.report.style import CHART_COLOURS, DARK, LIGHT, style
 from orcabatch.monitor.schema import Metrics
 from orcabatch.orcaflex.incomplete import non_finite_warning, simulation_warnings
 from orcabatch.outcome import Cause, Failure, Usage, name_in
+from orcabatch.results.figures import figures
 from orcabatch.text import duration, size
 
 TEXT_COLOURS = ("text", "muted", "link", "good", "bad")

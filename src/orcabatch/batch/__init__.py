@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from orcabatch.batch.iteration import Iteration, Outcomes
 from orcabatch.batch.planning import plan_of
 from orcabatch.batch.request import Options, Request
-from orcabatch.batch.result import BatchResult, failure_text
 from orcabatch.batch.run import Run
 from orcabatch.batch.sources import read_request
 from orcabatch.batch.streamed import table_file
 from orcabatch.errors import BatchError, BatchInterrupted
+from orcabatch.results.result import BatchResult, failure_text
 from orcabatch.settings import Settings
 from orcabatch.text import spelled
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.figures import figures
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
+from orcabatch.results.figures import figures
 from orcabatch.settings import to_section
 from orcabatch.store.paths import place_of
 

@@ -23,9 +23,9 @@ from orcabatch.store.values import NotStorable, encode
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
-    from orcabatch.batch.cases import Case
     from orcabatch.engine.surroundings import Initializer
     from orcabatch.outcome import FileOutcome
+    from orcabatch.results.cases import Case
     from orcabatch.settings import Settings
 
 

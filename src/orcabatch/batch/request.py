@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.cases import Case, read_cases
 from orcabatch.engine.surroundings import Initializer
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.plan import BatchOptimizer, Deciders
+from orcabatch.results.cases import Case, read_cases
 from orcabatch.settings import ADVISING, Settings, keys_set, merge_sections, parse_settings
 from orcabatch.store.paths import Places, name_of
 

@@ -30,7 +30,6 @@ from orcabatch.batch.for_engine import broker_options, limits_of, options_of, ta
 from orcabatch.batch.history import Ran, by_hand, keep
 from orcabatch.batch.job import BatchJob
 from orcabatch.batch.planning import careful, planned
-from orcabatch.batch.result import BatchResult, last_attempts
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
 from orcabatch.engine import run as run_engine
@@ -47,6 +46,7 @@ from orcabatch.monitor.live_report import LiveReport
 from orcabatch.monitor.progress import Display, make_display
 from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.work import OrcaFlexRecipe
+from orcabatch.results.result import BatchResult, last_attempts
 from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of

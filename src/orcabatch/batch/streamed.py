@@ -5,7 +5,7 @@
 
 A value goes to a nameless temporary file beside the target as it comes. In the end the values become rows in the order
 of the files, piece by piece, and the pieces one table: the one that `BatchResult.save` writes, whichever file finished
-first, and also where later files have columns that earlier ones lack. Does not cover formats (`orcabatch.batch.save`).
+first, and also where later files have columns that earlier ones lack. Formats: `orcabatch.results.save`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from orcabatch.batch.save import Shape, checked_format, save_pieces
-from orcabatch.batch.table import Row, file_names, rows
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import OutputError
+from orcabatch.results.save import Shape, checked_format, save_pieces
+from orcabatch.results.table import Row, file_names, rows
 from orcabatch.store.atomic import check_writable
 from orcabatch.text import words_of
 

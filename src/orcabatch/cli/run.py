@@ -15,7 +15,6 @@ from typing import Any
 from orcabatch.batch import BatchResult, carry_out
 from orcabatch.batch.named_files import SIM
 from orcabatch.batch.request import Options, Request
-from orcabatch.batch.result import failure_text, warnings_text
 from orcabatch.batch.sources import read_request, sources
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.cli.named_function import named_function
@@ -24,6 +23,7 @@ from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SettingsError, SourceError
 from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status
+from orcabatch.results.result import failure_text, warnings_text
 from orcabatch.store.atomic import check_writable, remove
 from orcabatch.text import duration, plural, words_of
 

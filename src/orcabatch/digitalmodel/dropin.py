@@ -29,7 +29,7 @@ from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import and_more, spelled
 
 if TYPE_CHECKING:
-    from orcabatch.batch.result import BatchResult
+    from orcabatch.results.result import BatchResult
 
 LOGGER = "orcabatch"
 NAMED = 10

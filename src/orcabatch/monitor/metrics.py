@@ -77,7 +77,7 @@ class RunRecord:
         notices: what was done with the results without a word.
         executor_why: why the workers were what they were; empty where nobody said.
         memory_budget_bytes: the most memory that may be in use, for the lower bound; 0: not known.
-        results: what the results say, table by table (`orcabatch.batch.figures`).
+        results: what the results say, table by table (`orcabatch.results.figures`).
         result_folder: where outputs are; None: there are none, or several folders.
         outputs: every output file; those in the result folder are written down relative to it.
         outputs_of: label and path of each output file that belongs to one file.

@@ -1,7 +1,7 @@
 """What the results say: of each table and column the extremes with their files, charts over load cases, the outputs.
 
 Each takes the metrics of a batch and gives a section of HTML. Pure. How the figures are made is
-`orcabatch.batch.figures`.
+`orcabatch.results.figures`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from orcabatch.batch.figures import MOST_BY_CASE, MOST_CHARTED, Gathered, figures
 from orcabatch.outcome import FileOutcome, Status
+from orcabatch.results.figures import MOST_BY_CASE, MOST_CHARTED, Gathered, figures
 
 
 def ended(index: int, value: object, status: Status = Status.OK) -> FileOutcome:

@@ -10,11 +10,11 @@ import pandas as pd
 import polars
 import pytest
 
-from orcabatch.batch.result import BatchResult
-from orcabatch.batch.save import EXCEL_ROWS, save
-from orcabatch.batch.table import frame_of
 from orcabatch.errors import OutputError
 from orcabatch.outcome import FileOutcome, Status
+from orcabatch.results.result import BatchResult
+from orcabatch.results.save import EXCEL_ROWS, save
+from orcabatch.results.table import frame_of
 
 
 def outcome(name: str, value: object, status: Status = Status.OK, batch: str = "f") -> FileOutcome:

@@ -1,6 +1,6 @@
 """Which file governs: the largest value of a column, by load case.
 
-Does not cover where the table comes from (`orcabatch.batch.result`).
+Does not cover where the table comes from (`orcabatch.results.result`).
 """
 
 from __future__ import annotations

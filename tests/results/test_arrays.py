@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from batch.test_table import outcome, result
 from orcabatch.errors import SourceError
+from results.test_table import outcome, result
 
 pytest.importorskip("xarray", reason="the extra `xarray` is not installed")
 

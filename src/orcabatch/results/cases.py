@@ -3,7 +3,7 @@
     "fsts_l015_hwl_125km3_l100_pb_005yr__cl_015deg.sim" ── pattern ──> {loading: 15, level: "hwl", ..., heading: 15}
     a table (CSV, Excel) by file name ─────────────────────────────────> its other columns
 
-Covers reading cases and matching them with files. Does not cover what is made of them (`orcabatch.batch.table`).
+Covers reading cases and matching them with files. Does not cover what is made of them (`orcabatch.results.table`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Made of what the files returned, not of tables that were written, so it is there while the batch runs and needs no
 pandas where a function gives plain numbers. Only numbers count; an empty cell is none. Does not cover the table itself
-(`orcabatch.batch.table`) nor how figures are shown (`orcabatch.monitor.report.results`).
+(`orcabatch.results.table`) nor how figures are shown (`orcabatch.monitor.report.results`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from orcabatch.batch.table import VALUE, flat
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.results.table import VALUE, flat
 from orcabatch.text import class_home
 
 if TYPE_CHECKING:

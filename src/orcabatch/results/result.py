@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.table import Row, beside, column_names, file_names, frame_of, table
 from orcabatch.errors import BatchError, SourceError
 from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, with_names, without_file_name
+from orcabatch.results.table import Row, beside, column_names, file_names, frame_of, table
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.text import shortened_list
 
@@ -94,7 +94,7 @@ class BatchResult:
     def table(self) -> pd.DataFrame:
         """One row for each row of each file's value, with the file and its load case beside it. Needs pandas.
 
-        Mappings become columns; lists of mappings, DataFrames and arrays become rows (see `orcabatch.batch.table`).
+        Mappings become columns; lists of mappings, DataFrames and arrays become rows (see `orcabatch.results.table`).
         Files without results have no row (see `failed`). For a digitalmodel batch with one summary this is `summary()`.
 
         Raises:
@@ -164,7 +164,7 @@ class BatchResult:
         Warns:
             UserWarning: columns that hold no numbers are left out; names them.
         """
-        from orcabatch.batch.arrays import array_of
+        from orcabatch.results.arrays import array_of
 
         if label is not None:
             rows = [(file, name, self._frame(path)) for file, name, path in self._series(label)]
@@ -209,13 +209,13 @@ class BatchResult:
         """Write `table()` as `.parquet`, `.xlsx` or `.csv`; returns where.
 
         Args:
-            path: its ending decides the format. `orcabatch.batch.save` says what each format loses.
+            path: its ending decides the format. `orcabatch.results.save` says what each format loses.
             summary: of a digitalmodel batch: the summary of this label instead.
 
         Raises:
             OutputError: the format cannot hold the table, or the folder cannot be written to.
         """
-        from orcabatch.batch.save import save
+        from orcabatch.results.save import save
 
         return save(self.table() if summary is None else self.summary(summary), Path(path))
 
@@ -251,7 +251,7 @@ class BatchResult:
         Warns:
             UserWarning: files have no number in the column, so they do not count, or infinity; names them.
         """
-        from orcabatch.batch.governing import governing
+        from orcabatch.results.governing import governing
 
         columns = (by,) if isinstance(by, str) else tuple(by)
         return governing(self.table() if summary is None else self.summary(summary), column, columns)

@@ -7,7 +7,7 @@
 | not there (single values) | `case`, `name` |
 
 Columns of load cases are coordinates of `case`, or dimensions in its place. Does not cover where rows come from
-(`orcabatch.batch.result`).
+(`orcabatch.results.result`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orcabatch.batch.table import POSITION
 from orcabatch.errors import SourceError
+from orcabatch.results.table import POSITION
 from orcabatch.text import nearest, shortened_list
 
 if TYPE_CHECKING:

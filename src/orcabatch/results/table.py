@@ -12,7 +12,7 @@
 | a pandas DataFrame | its rows; an index that only counts places is left out |
 
 Anything else stands as it is in the column `value`. A name that comes twice is prefixed, so that nothing is lost. Does
-not cover files on the disk (`orcabatch.batch.save`).
+not cover files on the disk (`orcabatch.results.save`).
 """
 
 from __future__ import annotations
