@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -196,23 +195,3 @@ def test_a_curve_goes_on_as_steeply_as_it_ended() -> None:
     assert smooth is not None
     assert smooth.at(16) == pytest.approx(2 * smooth.at(8), rel=1e-6)
     assert curves.smooth(curves.Curve(), 1.0) is None
-
-
-def test_both_stations_pass_on_as_much_as_they_get() -> None:
-    """Files divide themselves over loading and the rest in proportion to the time they spend there."""
-    load, rest = curves.Smooth((1.0,), (1.0,), 0.0), curves.Smooth((1.0,), (3.0,), 0.0)
-    value, loading = concurrency.throughput(load, rest, 8)
-    assert math.isclose(value, 2.0, rel_tol=1e-3)
-    assert math.isclose(loading, 2.0, rel_tol=1e-2)
-
-
-def test_the_constant_part_of_a_file_is_learnt() -> None:
-    """Ten seconds and one per megabyte look like ten megabytes more per file, at most as many as the mean size."""
-    line = concurrency.Line()
-    for megabytes in range(1, 200):
-        line = line.add(megabytes * SIZE, 10.0 + megabytes)
-    assert line.extra_bytes == pytest.approx(10 * SIZE, rel=0.1)
-    proportional = concurrency.Line()
-    for megabytes in range(1, 50):
-        proportional = proportional.add(megabytes * SIZE, 3.0 * megabytes)
-    assert proportional.extra_bytes == pytest.approx(0.0, abs=1.0)

@@ -4,10 +4,10 @@ Covers the limit of `dynamic` mode and what binds the batch (disk, cores, GIL, l
 (tiers, memory, seats: the scheduler obeys those as well) nor measuring. Values and pure functions:
 `observe(state, reading) -> (state, reason)`; an empty reason means that nothing changed.
 
-A file spends its time in two stations, loading and the rest (extracting and writing). Each has a curve
-(`orcabatch.engine.curves`): worker-seconds per byte over the number of files in it, measured from work in flight. With
-n files at once they divide themselves over the stations so that both pass on as much as they get; that gives the
-throughput for every n, whatever mixture of phases was measured. From there:
+A file spends its time in two stations, loading and the rest (extracting and writing). Each has a curve (`stations`):
+worker-seconds per byte over the number of files in it, measured from work in flight. With n files at once they divide
+themselves over the stations so that both pass on as much as they get; that gives the throughput for every n, whatever
+mixture of phases was measured. From there:
 
     begin   from a small count; it doubles with each look as long as the files do nothing but wait, and more of them
             get through more calls into the DLL
@@ -17,9 +17,7 @@ throughput for every n, whatever mixture of phases was measured. From there:
     on a plateau the smallest count within `PLATEAU` of the best is taken
 
 What is not measured is not believed: time with fewer files than the limit allows (memory, the last files) may lower the
-limit and never raises it; where the GIL or the cores are almost always taken, more files cannot add throughput. Files
-are compared by size and a constant part per file that is learnt, so that small files after large ones do not look like
-a slower disk. Progress that is seen only when a phase ends ("lumpy") is judged by finished files instead.
+limit and never raises it; where the GIL or the cores are almost always taken, more files cannot add throughput.
 """
 
 from __future__ import annotations
@@ -31,9 +29,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import curves
-from orcabatch.engine.curves import Curve, Smooth
+from orcabatch.engine.stations import TOO_QUICK_TO_SEE, Station, throughput
 
 if TYPE_CHECKING:
+    from orcabatch.engine.curves import Smooth
     from orcabatch.engine.scheduler_messages import Limits, Sample
 
 # Tuned on the tuning cases of `python -m benchmarks virtual`, where each is also run at all fixed counts. What smaller
@@ -85,28 +84,13 @@ LATE_FROM = 8
 """Lower: every climb is slow from the start (4: 1.01). Higher: many files are opened on little evidence (16: 1.01)."""
 LEAST_SAMPLES = 2
 """One could be all noise (worst 1.3); more than two hold up a batch of short files as much (4: worst 1.2)."""
-LUMPY = 0.8
-"""Progress is lumpy when fewer of the samples than this show any. Less: whatever is told at a file's end counts for the
-crowd of that moment (0.4: 1.09, worst 2.5). More: smooth progress with a few gaps is judged by ends too (worst 1.2)."""
 LUMPS = 0.35
 """Finished files per running one between steps, where progress is lumpy. Fewer: the first that end speak for all.
 More: the count stays while many end (0.7: worst 1.2)."""
-SHORT_LOOKS = 4.0
-"""Files that are over within fewer looks are judged when they end: between two looks as many are loading as happen not
-to have ended yet, which looks as if more of them were slower. More: long files are judged late."""
 MOSTLY_WAITS = 0.5
 """Where less of the CPUs and of the GIL is taken, short files do not end faster for being fewer than the quickest did.
 Less: chance takes threads away from batches that are over before they are given back. More: a lock that some of the
 files wait for is not left to fewer."""
-FEW = 1.5
-"""Files in a station that were seen for its curve to begin there. Fewer: what one alone took stands for all.
-More: a DLL that lets one in at a time is asked for many, as it was never seen with few."""
-OCCUPIED = 0.75
-"""With fewer files than this in a station a sample says nothing about how its progress shows."""
-MOVING_SMOOTHING = 0.1
-"""Share of a sample in `Station.moving`. Smaller: it is noticed later that progress is lumpy. Larger: two gaps
-decide."""
-
 MEMORY_FILES, MEMORY_LEAST = 3.0, 8
 """What was measured fades over this many files per running one, and for so many files at least... Fewer: the curve
 forgets its other end, and tries it again (1.5, 4: worst 1.08, 1.15). More: a host that has changed is believed to be as
@@ -128,11 +112,6 @@ SMOOTHING = 0.3
 REMEMBERED = 128
 """Samples by which a file's mean crowd is known. Fewer: of long files only the end. More: each sample copies more."""
 
-LINE_FILES, PRIOR_FILES, MOST_EXTRA = 4, 2.0, 1.0
-"""The constant part of a file's time: unknown before so many files, drawn towards none as by so many, and no more than
-this of a mean file. Fewer and more: it is invented from the first files (`PRIOR_FILES` 1: worst 1.1; `MOST_EXTRA` 2:
-worst 1.1). More and less: small files after large ones look like a slower disk (4: worst 1.1)."""
-
 UNUSED, UNUSED_BYTES, UNUSED_LOOKS = 0.1, 65_536, 2
 """A host is unused where less than this share of its CPUs and of the GIL is taken and fewer bytes are read; believed
 after so many looks, and only until a file has ended. More looks: batches that wait climb later (4: worst 1.07).
@@ -147,10 +126,6 @@ calls that differ pass for ones that wait."""
 BUSY, DELAYED, HALF_HELD = 0.85, 0.25, 0.5
 """What is said, not what is decided: cores or GIL taken so much bind; so does a station in which files lose so much of
 their time to each other, to the GIL where it is held half of the time."""
-HALVINGS = 12
-"""Steps of the search for a balance: to a thirtieth of a file among 128, far below what was measured."""
-TOO_QUICK_TO_SEE = Smooth((1.0,), (1e-18,), 0.0)
-"""Loading that no sample ever saw: all the work is in what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,62 +143,6 @@ class Reading:
     waiting: int
     limited: bool
     running_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Seconds of finished files over their sizes, as sums."""
-
-    count: int = 0
-    size: float = 0.0
-    size2: float = 0.0
-    time: float = 0.0
-    both: float = 0.0
-
-    def add(self, size: float, seconds: float) -> Line:
-        """With another file."""
-        return Line(
-            self.count + 1, self.size + size, self.size2 + size**2, self.time + seconds, self.both + size * seconds
-        )
-
-    @property
-    def extra_bytes(self) -> float:
-        """The part of a file's time that does not depend on its size, as bytes; drawn towards 0 while files are few."""
-        if self.count < LINE_FILES or self.time <= 0:
-            return 0.0
-        size, time, prior = self.size / self.count, self.time / self.count, PRIOR_FILES / self.count
-        # Least squares, drawn to a line through the origin as by `PRIOR_FILES` files more: the few first ones prove no
-        # constant part. A line too flat to believe is cut at `MOST_EXTRA`.
-        slope = (self.both / self.count - size * time + prior * size * time) / (
-            self.size2 / self.count - size**2 + prior * size**2
-        )
-        most = MOST_EXTRA * size
-        return most if slope <= time / (size + most) else max(0.0, time / slope - size)
-
-
-@dataclass(frozen=True, slots=True)
-class Station:
-    """One of the two phases.
-
-    Attributes:
-        curve: how slow it gets with more files in it.
-        moving: share of the samples in which work was seen.
-        area: files in it, summed over time, in file-seconds.
-        line: finished files.
-        short: they are over within a few looks; `quickest`: seconds per byte of the quickest.
-    """
-
-    curve: Curve = field(default_factory=Curve)
-    moving: float = 1.0
-    area: float = 0.0
-    line: Line = field(default_factory=Line)
-    short: bool = False
-    quickest: float = math.inf
-
-    @property
-    def lumpy(self) -> bool:
-        """Whether progress is judged by files that end: it is seen only then, or what is seen is files that end."""
-        return self.short or self.moving < LUMPY
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,21 +212,9 @@ def finished(state: Concurrency, now_s: float, size_bytes: int, phases: Mapping[
     state = replace(state, quickest_s=min(state.quickest_s, load_s + rest_s))
     loaded_s = now_s - rest_s
     look_s = (state.areas[-1][0] - state.areas[0][0]) / (len(state.areas) - 1) if len(state.areas) > 1 else 0.0
-    load = _ended(state.load, size_bytes, load_s, _mean_crowd(state, loaded_s - load_s, loaded_s, 1), look_s)
-    rest = _ended(state.rest, size_bytes, rest_s, _mean_crowd(state, loaded_s, now_s, 2), look_s)
+    load = state.load.ended(size_bytes, load_s, _mean_crowd(state, loaded_s - load_s, loaded_s, 1), look_s)
+    rest = state.rest.ended(size_bytes, rest_s, _mean_crowd(state, loaded_s, now_s, 2), look_s)
     return replace(state, load=load, rest=rest)
-
-
-def _ended(station: Station, size: int, seconds: float, crowd: float, look_s: float) -> Station:
-    line = station.line.add(size, seconds)
-    short = line.time < SHORT_LOOKS * look_s * line.count
-    # What looks saw of short files so far is more files ending while fewer are left: not what more files do.
-    curve = Curve() if short and not station.lumpy else station.curve
-    quickest = min(station.quickest, seconds / (size + line.extra_bytes))
-    station = replace(station, line=line, short=short, curve=curve, quickest=quickest)
-    if not station.lumpy or not crowd:
-        return station
-    return replace(station, curve=curves.add(station.curve, crowd, seconds, size + station.line.extra_bytes))
 
 
 def _mean_crowd(state: Concurrency, from_s: float, to_s: float, column: int) -> float:
@@ -374,8 +281,8 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
     keep = max(0.0, 1.0 - (loaded + extracted) / 2 / (MEMORY_FILES * state.file_bytes * max(MEMORY_LEAST, state.limit)))
     keep *= math.exp(-seconds / (RECALL * state.file_s)) if state.file_s else 1.0
     each = max(1.0, last.running_bytes / max(1, last.running))
-    load = _moved(state.load, keep, (loading, seconds, loaded), each)
-    rest = _moved(state.rest, keep, (others, seconds, extracted), each)
+    load = state.load.moved(keep, (loading, seconds, loaded), each)
+    rest = state.rest.moved(keep, (others, seconds, extracted), each)
     passed = (extracted if _told_apart(after) else loaded) * (1 + rest.line.extra_bytes / each)
     return replace(
         state,
@@ -395,20 +302,6 @@ def _told_apart(sample: Sample) -> bool:
     return bool(sample.work_loaded or sample.work_extracted)
 
 
-def _moved(station: Station, keep: float, seen: tuple[float, float, float], bytes_each: float) -> Station:
-    """A station after a stretch of time in which (files in it, seconds, bytes done) were seen."""
-    crowd, seconds, work = seen
-    moving = station.moving
-    # A station that was nearly empty could not have shown work.
-    if crowd >= OCCUPIED:
-        moving += MOVING_SMOOTHING * ((1.0 if work > 0 else 0.0) - moving)
-    curve = curves.fade(station.curve, keep)
-    if not station.lumpy:
-        work *= 1.0 + station.line.extra_bytes / bytes_each
-        curve = curves.add(curve, crowd, crowd * seconds, work)
-    return replace(station, curve=curve, moving=moving, area=station.area + crowd * seconds)
-
-
 def _seen_enough(state: Concurrency, reading: Reading) -> bool:
     if state.samples < LEAST_SAMPLES:
         return False
@@ -420,32 +313,9 @@ def _seen_enough(state: Concurrency, reading: Reading) -> bool:
 # --- deciding -------------------------------------------------------------------------------------------------------
 
 
-def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, float]:
-    """Bytes per second with so many files at once, and how many of them are loading then."""
-    if rest is None:
-        return running / load.at(running), float(running)
-    # With more files loading more get through loading and fewer are left for the rest: they meet once.
-    low, high = 0.0, float(running)
-    for _ in range(HALVINGS):
-        loading = (low + high) / 2
-        if loading * rest.at(running - loading) < (running - loading) * load.at(loading):
-            low = loading
-        else:
-            high = loading
-    return running / (load.at(loading) + rest.at(running - loading)), loading
-
-
-def _smooth(station: Station, least_work: float) -> Smooth | None:
-    """The station's curve. Where few files were never seen in it, the quickest that ended was as good as alone."""
-    known = curves.smooth(station.curve, least_work)
-    if known is None or not station.lumpy or known.crowds[0] < FEW or station.quickest >= known.rates[0]:
-        return known
-    return Smooth((1.0, *known.crowds), (station.quickest, *known.rates), known.beyond)
-
-
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     least_work = LEAST_WORK * state.file_bytes
-    load, rest = _smooth(state.load, least_work), _smooth(state.rest, least_work)
+    load, rest = state.load.smooth(least_work), state.rest.smooth(least_work)
     if load is None and rest is None:
         return state, ""
     load = load or TOO_QUICK_TO_SEE

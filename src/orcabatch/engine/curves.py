@@ -1,7 +1,7 @@
 """How slow a phase gets when more files are in it at once: measured, smoothed, interpolated.
 
 Covers one curve: worker-seconds per byte of file over the number of files in the phase. Does not cover what is done
-with it: see `orcabatch.engine.concurrency`. Values and pure functions.
+with it: see `stations`. Values and pure functions.
 
 A curve makes one assumption: one more file in a phase never makes the others faster. So points that noise put in the
 wrong order are pooled (isotonic regression), which is what makes few and noisy measurements usable.
