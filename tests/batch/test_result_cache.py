@@ -14,7 +14,7 @@ import batch_functions
 from capabilities import needs
 from orcabatch.batch.cache_keys import changed, environment
 from orcabatch.batch.functions import FunctionBatch
-from orcabatch.batch.result_cache import NO_BINDING, result_cache
+from orcabatch.batch.result_cache import NO_BINDING, ResultCache
 from orcabatch.batch.shared_files import Ended, shared_files
 from orcabatch.engine.surroundings import Initializer
 from orcabatch.orcaflex.binding import Binding, BindingKind
@@ -30,7 +30,7 @@ def memory(files, binding=REAL, version="1", **more):
     batch = FunctionBatch.over(files, batch_functions.largest_tension, None, version)
     settings = parse_settings({})
     own = {batch.name: settings}
-    return result_cache([batch], shared_files([batch]), own, settings, binding, **{"fresh": False, **more})
+    return ResultCache([batch], shared_files([batch]), binding, settings, own, **more)
 
 
 @pytest.fixture

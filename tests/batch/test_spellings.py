@@ -16,7 +16,7 @@ import orcabatch
 from capabilities import needs, require
 from orcabatch import simulated
 from orcabatch.batch.functions import FunctionBatch
-from orcabatch.batch.result_cache import result_cache
+from orcabatch.batch.result_cache import ResultCache
 from orcabatch.batch.shared_files import Ended, shared_files
 from orcabatch.errors import BatchLocked, OutputError, SourceError
 from orcabatch.orcaflex.binding import Binding, BindingKind
@@ -80,7 +80,7 @@ class Telling(FunctionBatch):
 def memory(files):
     batch = Telling.over(files, batch_functions.largest_tension, None, "1")
     settings = parse_settings({})
-    return result_cache([batch], shared_files([batch]), {batch.name: settings}, settings, REAL, fresh=False)
+    return ResultCache([batch], shared_files([batch]), REAL, settings, {batch.name: settings})
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_what_is_known_of_a_file_holds_for_each_of_its_spellings(spelled):
         assert later.expect(other, 63).seconds == 4.0
         assert list(later.facts(0, name)) == [("stop", 12.5)]
         assert later.look() == {}
-        assert later._fingerprints[other] is not None
+        assert later._files.was_seen(other)
         assert later.answered(0, name) is None
         said = []
         later.warn = said.append

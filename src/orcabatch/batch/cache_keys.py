@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERSION_OF = "version of "
 DOUBTS = "doubts"
 """Results that were computed before the doctor found out what does not hold are not used after it."""
-AGAIN = "Done before, and done again: {files}: {reason}."
+AGAIN = "Done before, and done again"
 
 COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
 """Our own packages whose source decides what a result is, beside those of the sources (`Source.code`)."""

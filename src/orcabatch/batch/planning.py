@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.history import Nearest, recall
-from orcabatch.batch.result_cache import NO_BINDING, ResultCache, result_cache
+from orcabatch.batch.result_cache import NO_BINDING, ResultCache
 from orcabatch.batch.shared_files import SharedFile, shared_files
 from orcabatch.doctor.follow import followed
 from orcabatch.doctor.verdicts import broken_assumptions, verdicts_file
@@ -113,4 +113,4 @@ def _cache(request: Request, wanted: Sequence[SharedFile]) -> ResultCache:
         if not request.planning:
             raise
         binding = NO_BINDING
-    return result_cache(request.batches, wanted, request.own, request.settings, binding, fresh=request.fresh)
+    return ResultCache(request.batches, wanted, binding, request.settings, request.own, request.fresh)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,34 +30,26 @@ from orcabatch.batch.cache_keys import (
     digest,
     encoded_by_key,
     environment,
-    fingerprint_of,
     key_of,
     output_print,
 )
+from orcabatch.batch.input_files import InputFiles
 from orcabatch.engine.foreign import ordinarily
-from orcabatch.host.lookout import Lookout
 from orcabatch.orcaflex.binding import Binding, BindingKind
-from orcabatch.orcaflex.sim_files import stands
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
 from orcabatch.store.ledger import Entry, FileHistory, LedgerStore, NoLedger, ledger_file, open_ledger
-from orcabatch.store.paths import Places
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 from orcabatch.text import shortened_list, words_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
     from orcabatch.batch.shared_files import Ended, SharedFile
-    from orcabatch.host import Fingerprint
     from orcabatch.notice import Notice
     from orcabatch.settings import Settings
 
-_Looked = tuple["Fingerprint | None", "tuple[int, int, int] | None"]
-
 UNCHANGED = "unchanged since an earlier run"
-LOOKERS = 8
-"""Threads that read heads and tails of files: on a network drive most of the time is waiting."""
 
 NO_BINDING = Binding(None, BindingKind.FOREIGN)
 """Where no OrcFxAPI is to be had, nothing is known."""
@@ -88,7 +79,7 @@ class ResultCache:
         shared_files: its files.
         binding: what computes.
         settings: of the whole call: where the ledger is.
-        enabled: names of the batches that remember.
+        own: settings by batch: which of them remember.
         fresh: results are not used, but kept and replaced.
         warn: told what the engineer should know.
     """
@@ -97,19 +88,15 @@ class ResultCache:
     shared_files: Sequence[SharedFile]
     binding: Binding
     settings: Settings
-    enabled: frozenset[str]
+    own: Mapping[str, Settings]
     fresh: bool = False
     warn: Callable[[str], None] = lambda _: None
     ledger: LedgerStore = field(default_factory=NoLedger)
     _by_name: dict[str, Batch] = field(init=False)
     _environment: dict[str, Any] = field(init=False)
     _wanted: dict[Path, Mapping[str, int]] = field(init=False)
-    _fingerprints: dict[Path, Fingerprint | None] = field(default_factory=dict)
-    _lookout: Lookout = field(init=False)
+    _files: InputFiles = field(init=False)
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
-    _places: Places = field(default_factory=Places)
-    _place_of: dict[Path, str] = field(default_factory=dict)
-    _begun: dict[int, tuple[int, int, int] | None] = field(default_factory=dict)
     _changes_itself: set[int] = field(default_factory=set)
     _by_another: set[tuple[int, str]] = field(default_factory=set)
     _written: dict[int, list[bytes]] = field(default_factory=dict)
@@ -117,7 +104,7 @@ class ResultCache:
     _again: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._lookout = Lookout(self._say_silent)
+        self._files = InputFiles(self._say_silent)
         self._by_name = {batch.name: batch for batch in self.batches}
         self._wanted = {shared.file: shared.positions for shared in self.shared_files}
         self._environment = environment(self.binding)
@@ -125,7 +112,7 @@ class ResultCache:
     @property
     def active(self) -> bool:
         """Whether anything may be remembered."""
-        return bool(self.enabled) and self.binding.kind is not BindingKind.FOREIGN
+        return any(own.ledger.enabled for own in self.own.values()) and self.binding.kind is not BindingKind.FOREIGN
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
@@ -138,13 +125,12 @@ class ResultCache:
         finally:
             self.ledger.close()
             self.ledger = NoLedger()
-            self._lookout.close()
+            self._files.close()
 
     def say_again(self) -> None:
         """Say which files that had results were done again, and why."""
-        for reason, names in self._again.items():
-            self.warn(AGAIN.format(files=shortened_list(names), reason=reason))
-        self._again.clear()
+        for said in self.again():
+            self.warn(f"{AGAIN}: {said}.")
 
     # --- before the run
 
@@ -166,7 +152,7 @@ class ResultCache:
             self._exchange_hints(batch)
         open_batches = [batch for batch in self.batches if not batch.known]
         if open_batches and not self.fresh and self.ledger.remembers:
-            self._read_fingerprints(self._met(open_batches))
+            self._files.look_at(self._met(open_batches))
             for batch in open_batches:
                 self._look_at(batch, why=why)
         return {
@@ -181,11 +167,7 @@ class ResultCache:
 
     def known(self, batch: Batch) -> list[FileOutcome] | None:
         """What `look` found for every file of the batch, in the batch's order; None where anything is missing."""
-        at = {
-            shared.positions[batch.name]: index
-            for index, shared in enumerate(self.shared_files)
-            if batch.name in shared.positions
-        }
+        at = self._index_of(batch)
         found = [self._looked.get((at[position], batch.name)) for position in range(len(batch.files))]
         return None if None in found or not found else [known.outcome for known in found if known is not None]
 
@@ -193,12 +175,13 @@ class ResultCache:
         """What the batches do without a word, as far as `look` tells before they run."""
         return tuple(notice for batch in self.batches for notice in self._foreseen(batch))
 
+    def _index_of(self, batch: Batch) -> dict[int, int]:
+        """Where the batch's files stand among those of the call, by their position in the batch."""
+        name = batch.name
+        return {each.positions[name]: at for at, each in enumerate(self.shared_files) if name in each.positions}
+
     def _foreseen(self, batch: Batch) -> tuple[Notice, ...]:
-        at = {
-            shared.positions[batch.name]: index
-            for index, shared in enumerate(self.shared_files)
-            if batch.name in shared.positions
-        }
+        at = self._index_of(batch)
         known = {
             place: self._looked[index, batch.name].outcome
             for place, index in at.items()
@@ -208,7 +191,7 @@ class ResultCache:
         def facts(position: int) -> Iterable[tuple[str, Any]]:
             index = at[position]
             # A file that no earlier run met is not read for this: it may lie on a slow drive.
-            return self.facts(index, batch.name) if self.shared_files[index].file in self._fingerprints else ()
+            return self.facts(index, batch.name) if self._files.was_seen(self.shared_files[index].file) else ()
 
         return batch.foresee(known, facts)
 
@@ -216,7 +199,7 @@ class ResultCache:
         """What the history tells of a file: seconds over all batches that want it, and the greatest memory factor."""
         wanted = self._wanted.get(file, {})
         kind = self.binding.kind
-        pasts = [self.ledger.past(self._place(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
+        pasts = [self.ledger.past(self._files.place(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
         known = [past for past in pasts if past is not None and past.size_bytes == size_bytes]
         if not known or len(known) < len(pasts):
             return Expectation()
@@ -254,12 +237,7 @@ class ResultCache:
     def starting(self, index: int) -> None:
         """A worker is about to get the file: remember what it looks like now."""
         if self.ledger.remembers:
-            file = self.shared_files[index].file
-            if file in self._fingerprints:
-                self._begun[index] = self._lookout.at(file, stands, None)
-            else:  # one look for both: each is a turn of another thread
-                unseen: _Looked = (None, None)
-                self._fingerprints[file], self._begun[index] = self._lookout.at(file, _print_and_stand, unseen)
+            self._files.begin(self.shared_files[index].file)
 
     def changed_by_its_function(self, index: int) -> None:
         """A function changed its own input, and its outcome says so: doing it again would not help."""
@@ -275,7 +253,7 @@ class ResultCache:
         if subject in batch.facts and self._may(batch) and self._unchanged(index):
             key = self._fact_key(index, subject)
             if key is not None:
-                file = self._place(self.shared_files[index].file)
+                file = self._files.place(self.shared_files[index].file)
                 self._keep(Entry(key, "fact", file, batch.label, encode(content)), batch)
                 self.ledger.commit_soon()
 
@@ -324,7 +302,7 @@ class ResultCache:
     # --- keys
 
     def _may(self, batch: Batch) -> bool:
-        return self.ledger.remembers and batch.name in self.enabled
+        return self.ledger.remembers and self.own[batch.name].ledger.enabled
 
     def _key(self, index: int, batch: Batch) -> bytes | None:
         """What identifies the file's result, all that determines it included; None where that cannot be told."""
@@ -333,22 +311,16 @@ class ResultCache:
 
     def _depends(self, index: int, batch: Batch) -> dict[str, Any] | None:
         position = self.shared_files[index].positions[batch.name]
-        determinants, file = batch.determinants(position), self._file(index)
+        determinants, file = batch.determinants(position), self._files.identity(self.shared_files[index].file)
         if determinants is None or file is None:
             return None
         return {"file": file, **determinants, **self._environment}
 
     def _fact_key(self, index: int, subject: str) -> bytes | None:
-        file = self._file(index)
+        file = self._files.identity(self.shared_files[index].file)
         if file is None:
             return None
         return digest("fact", {"subject": subject, "file": file, **self._environment})
-
-    def _file(self, index: int) -> list[Any] | None:
-        """The file as it stands; None where it cannot be read."""
-        file = self.shared_files[index].file
-        seen = self._seen(file)
-        return None if seen is None else [self._place(file), seen.size, seen.mtime_ns, seen.head_tail_hash]
 
     def _conclusion_key(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> bytes | None:
         keys = [self._keys.get((batch.name, position)) for position in range(len(batch.files))]
@@ -356,22 +328,11 @@ class ResultCache:
             return None
         return digest("conclusion", {"results": keys, "label": batch.label})
 
-    def _place(self, file: Path) -> str:
-        """Where the file lies; asked once as long as it stands unchanged."""
-        if file not in self._place_of:
-            self._place_of[file] = self._places.of(file)
-        return self._place_of[file]
-
     def _say_silent(self, folder: Path) -> None:
         self.warn(
             f"{folder} does not answer when its files are looked at: what this run computes from them is not kept for "
             "the next one. Look whether the share is there."
         )
-
-    def _seen(self, file: Path) -> Fingerprint | None:
-        if file not in self._fingerprints:
-            self._fingerprints[file] = self._lookout.at(file, fingerprint_of, None)
-        return self._fingerprints[file]
 
     # --- looking
 
@@ -403,24 +364,14 @@ class ResultCache:
         return [
             shared.file
             for shared in self.shared_files
-            if self.ledger.labels(self._place(shared.file)) & {labels.get(name) for name in shared.positions}
+            if self.ledger.labels(self._files.place(shared.file)) & {labels.get(name) for name in shared.positions}
         ]
-
-    def _read_fingerprints(self, files: Sequence[Path]) -> None:
-        try:
-            with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
-                self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
-        except RuntimeError:  # the system gives no thread: one after the other
-            self._fingerprints |= zip(files, map(fingerprint_of, files), strict=True)
 
     def _look_at(self, batch: Batch, *, why: bool) -> None:
         """Ask for every file as the job would, on a copy of the batch, until nothing new is learnt."""
         trial = copy.copy(batch)
-        at = {
-            shared.positions[batch.name]: index
-            for index, shared in enumerate(self.shared_files)
-            if batch.name in shared.positions and shared.file in self._fingerprints
-        }
+        seen = self._files.was_seen
+        at = {place: index for place, index in self._index_of(batch).items() if seen(self.shared_files[index].file)}
         waiting = dict.fromkeys(at)
         while ready := [position for position in waiting if trial.ready(position)]:
             for position in ready:
@@ -474,8 +425,9 @@ class ResultCache:
 
     def _record(self, end: Ended) -> None:
         outcome, index = end.outcome, end.outcome.index
-        batch, file = self._by_name[outcome.batch], self._place(self.shared_files[index].file)
-        self.ledger.add_history(_history(outcome, file, f"{self.binding.kind}:{batch.label}"))
+        batch, file = self._by_name[outcome.batch], self._files.place(self.shared_files[index].file)
+        label = f"{self.binding.kind}:{batch.label}"
+        self.ledger.add_history(FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor))
         if not self._may(batch) or (index, batch.name) in self._by_another or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
@@ -506,14 +458,10 @@ class ResultCache:
 
     def _unchanged(self, index: int) -> bool:
         """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
-        file, begun = self.shared_files[index].file, self._begun.get(index)
-        seen = self._fingerprints.get(file)
-        if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
-            self._fingerprints.pop(file, None)
-            self._place_of.pop(file, None)
-        if begun is None or begun == self._lookout.at(file, stands, None):
-            return begun is not None
-        if index in self._changes_itself:
+        file = self.shared_files[index].file
+        if self._files.stayed(file):
+            return True
+        if not self._files.began(file) or index in self._changes_itself:
             return False
         self.warn(
             f"{file.name} was changed or replaced while it was being worked on: its results may be of the earlier or "
@@ -524,9 +472,9 @@ class ResultCache:
     def _note_why(self, index: int, batch: Batch) -> None:
         """Remember, for the engineer, why a file that was done before is done again."""
         file = self.shared_files[index].file
-        if file not in self._fingerprints or not self.ledger.remembers:
+        if not self._files.was_seen(file) or not self.ledger.remembers:
             return
-        before, now = self.ledger.latest(self._place(file), batch.label), self._depends(index, batch)
+        before, now = self.ledger.latest(self._files.place(file), batch.label), self._depends(index, batch)
         if before is None or now is None:
             return
         with suppress(Damaged, KeyError, TypeError, ValueError):
@@ -534,25 +482,6 @@ class ResultCache:
             reason = changed(dict(decode(depends)), now, str(batch.files[0].name))
             if reason:
                 self._again.setdefault(reason, []).append(file.name)
-
-
-def result_cache(  # noqa: PLR0913 - all that it rests on
-    batches: Sequence[Batch],
-    shared_files: Sequence[SharedFile],
-    settings: Mapping[str, Settings],
-    together: Settings,
-    binding: Binding,
-    *,
-    fresh: bool,
-    warn: Callable[[str], None] = lambda _: None,
-) -> ResultCache:
-    """Those of a call; `settings` by batch, `together` those of the whole call."""
-    enabled = frozenset(batch.name for batch in batches if settings[batch.name].ledger.enabled)
-    return ResultCache(batches, shared_files, binding, together, enabled, fresh, warn)
-
-
-def _print_and_stand(file: Path) -> _Looked:
-    return fingerprint_of(file), stands(file)
 
 
 def _fact(content: Any) -> float:
@@ -572,7 +501,3 @@ def _packed(end: Ended, batch: Batch, outputs: Sequence[Any]) -> dict[str, Any]:
         "joint": end.joint,
         "outputs": outputs,
     }
-
-
-def _history(outcome: FileOutcome, file: str, label: str) -> FileHistory:
-    return FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
-from orcabatch.batch.result_cache import result_cache
+from orcabatch.batch.result_cache import ResultCache
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.caching import output_name
@@ -144,7 +144,7 @@ def finished_batch(
     if sources.has_gate:
         open_gate()
     own = {batch.name: settings}
-    cache = result_cache([batch], shared_files([batch]), own, settings, binding, fresh=False, warn=warn)
+    cache = ResultCache([batch], shared_files([batch]), binding, settings, own, warn=warn)
     with cache.opened():
         if not cache.met_all():  # a file more than last time: the run that comes looks at the others, once
             return None

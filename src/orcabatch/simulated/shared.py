@@ -108,7 +108,9 @@ class Shared:
         self._words, self._reals = raw.cast("q"), raw.cast("d")
 
     def __del__(self) -> None:
-        self._stream.close()
+        stream = getattr(self, "_stream", None)  # none where there was no descriptor for it
+        if stream is not None:
+            stream.close()
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:

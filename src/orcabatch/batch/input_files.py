@@ -1,0 +1,94 @@
+"""The files of a call as they stand: where each lies, what it looks like, whether it stayed so while it was worked on.
+
+A file is looked at once, and again only when it changed; from a thread that may be left behind, since a share may not
+answer. Does not cover what follows from a file that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.batch.cache_keys import fingerprint_of
+from orcabatch.host.lookout import Lookout
+from orcabatch.orcaflex.sim_files import stands
+from orcabatch.store.paths import Places
+
+if TYPE_CHECKING:
+    from orcabatch.host import Fingerprint
+
+LOOKERS = 8
+"""Threads that read heads and tails of files: on a network drive most of the time is waiting."""
+
+_Stand = tuple[int, int, int] | None
+
+
+class InputFiles:
+    """The files of one call.
+
+    Args:
+        silent: told, once for each, which folder does not answer.
+    """
+
+    def __init__(self, silent: Callable[[Path], None]) -> None:
+        self._lookout = Lookout(silent)
+        self._places = Places()
+        self._place_of: dict[Path, str] = {}
+        self._fingerprints: dict[Path, Fingerprint | None] = {}
+        self._begun: dict[Path, _Stand] = {}
+
+    def close(self) -> None:
+        """Look no more."""
+        self._lookout.close()
+
+    def place(self, file: Path) -> str:
+        """Where the file lies; asked once as long as it stands unchanged."""
+        if file not in self._place_of:
+            self._place_of[file] = self._places.of(file)
+        return self._place_of[file]
+
+    def was_seen(self, file: Path) -> bool:
+        """Whether the file was looked at, also where it could not be read."""
+        return file in self._fingerprints
+
+    def identity(self, file: Path) -> list[Any] | None:
+        """Place, size, time, head and tail; None where it cannot be read."""
+        if file not in self._fingerprints:
+            self._fingerprints[file] = self._lookout.at(file, fingerprint_of, None)
+        seen = self._fingerprints[file]
+        return None if seen is None else [self.place(file), seen.size, seen.mtime_ns, seen.head_tail_hash]
+
+    def look_at(self, files: Iterable[Path]) -> None:
+        """Look at several at once."""
+        files = list(files)
+        try:
+            with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
+                self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
+        except RuntimeError:  # the system gives no thread: one after the other
+            self._fingerprints |= zip(files, map(fingerprint_of, files), strict=True)
+
+    def begin(self, file: Path) -> None:
+        """A worker is about to get the file: remember what it looks like now."""
+        if file in self._fingerprints:
+            self._begun[file] = self._lookout.at(file, stands, None)
+        else:  # one look for both: each is a turn of another thread
+            unseen: tuple[Fingerprint | None, _Stand] = (None, None)
+            self._fingerprints[file], self._begun[file] = self._lookout.at(file, _fingerprint_and_stand, unseen)
+
+    def began(self, file: Path) -> bool:
+        """Whether it could be looked at when its worker got it."""
+        return self._begun.get(file) is not None
+
+    def stayed(self, file: Path) -> bool:
+        """Whether the file is what it was when its worker got it."""
+        seen, begun = self._fingerprints.get(file), self._begun.get(file)
+        if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
+            self._fingerprints.pop(file, None)
+            self._place_of.pop(file, None)
+        return begun is not None and begun == self._lookout.at(file, stands, None)
+
+
+def _fingerprint_and_stand(file: Path) -> tuple[Fingerprint | None, _Stand]:
+    return fingerprint_of(file), stands(file)
