@@ -73,10 +73,19 @@ def test_a_little_cpu_is_no_movement_but_adds_up() -> None:
 
 
 def test_with_a_timeout_a_start_has_an_end_in_any_case() -> None:
-    """Where a file's time is limited an import that computes for ever is given up too; without, it is not."""
-    busy = StartWatch.begun(0.0).look(99.0, Used(99.0, 0))
-    assert busy.overdue(100.0, 60.0, None) == ""
-    assert "within 70 s" in busy.overdue(100.0, 60.0, 10.0)
+    """Where a file's time is limited so is an import that reads and computes for ever; without, it is not."""
+    busy = StartWatch.begun(0.0).look(99.0, Used(99.0, 1)).look(900.0, Used(900.0, 2))
+    assert busy.overdue(900.0, 60.0, None) == ""
+    assert "within 70 s" in busy.overdue(900.0, 60.0, 10.0)
+
+
+def test_cpu_alone_is_no_start_for_ever() -> None:
+    """Some libraries spin where they get no memory: that moves, and never comes up."""
+    spinning = StartWatch.begun(0.0).look(1.0, Used(1.0, 100)).look(120.0, Used(120.0, 100))
+    assert spinning.overdue(120.0, 60.0, None) == ""
+    spinning = spinning.look(121.0, Used(121.0, 100))
+    assert "neither read nor wrote" in spinning.overdue(121.0, 60.0, None)
+    assert spinning.look(122.0, Used(122.0, 101)).overdue(122.0, 60.0, None) == ""
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ def test_what_waits_is_laid_out_in_the_order_of_the_plan():
     tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 6, "limit": 2, "executor": "threads"}))
     tracker.apply(RunEvent("started", 0.0, 5, {"worker": "w"}))
     tracker.apply(RunEvent("finished", 10.0, 5, {"status": "ok", "batch": "standard"}))
+    tracker.state.at_once = 2
     assert tracker.snapshot().remaining_s == pytest.approx(60.0)
 
 
@@ -110,6 +111,20 @@ def test_a_file_that_is_only_being_written_has_no_worker():
     tracker.apply(RunEvent("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
     assert tracker.state.took == [(100 * MB, 10.0)]
     assert tracker.state.writing == {}
+
+
+@pytest.mark.parametrize("at_once", [2, 4])
+def test_at_a_files_end_its_slot_counts(at_once: int):
+    """The time left does not jump between a file's end and the next one's beginning, when a display is shown it."""
+    tracker = Tracker()
+    tracker.expect([task(index, 10 * MB) for index in range(20)])
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 20, "limit": at_once}))
+    for index in range(at_once):
+        tracker.apply(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
+    tracker.apply(RunEvent("finished", 10.0, 0, {"status": "ok"}))
+    at_the_end = tracker.snapshot().remaining_s
+    tracker.apply(RunEvent("started", 10.0, at_once, {"worker": "w0"}))
+    assert at_the_end == pytest.approx(tracker.snapshot().remaining_s, rel=0.15)
 
 
 def test_an_overdue_file_still_takes_time():

@@ -70,6 +70,7 @@ class RunState:
         ceiling: files at once that the run looks for its count below; 0: it does not look.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         running: files that a worker has, by index.
+        at_once: how many that were when the last of them began: a slot that has just become free counts.
         writing: files whose worker is free, but whose outputs are still being written: as in `took`, by index.
         done: finished files by status.
         done_bytes: bytes of the finished files.
@@ -101,6 +102,7 @@ class RunState:
     processes_save: float = 0.0
     threads_per_process: int = 0
     running: dict[int, Running] = field(default_factory=dict)
+    at_once: int = 0
     writing: dict[int, tuple[int, float]] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     done_bytes: int = 0
@@ -226,6 +228,7 @@ class RunState:
             started_s=event.at_s,
             phase="load",
         )
+        self.at_once = len(self.running)
 
     def _take_back(self, index: int) -> dict[str, str]:
         """A file that ended is in work again, or ends in its next batch: it counts as not done."""

@@ -117,10 +117,12 @@ class Tracker:
             return 0.0
         for size_bytes, seconds in state.took[self.estimate.files :]:
             self.estimate.add(size_bytes, seconds)
+        # At a file's end its slot is empty until the next one begins: of two that would be half of all.
+        at_once = max(len(state.running), min(state.at_once, state.limit)) or state.limit
         return self.estimate.remaining_s(
             [(running.size_bytes, state.now_s - running.started_s) for running in state.running.values()],
             state.waiting_sizes,
-            len(state.running) or state.limit,
+            at_once,
         )
 
 

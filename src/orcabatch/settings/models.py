@@ -141,7 +141,8 @@ class Settings(Section):
     start_timeout: Seconds = key(
         60.0,
         "How long neither CPU nor I/O of a worker process may stand still while it starts and imports what is needed. "
-        "One that hangs there is ended, and another is tried. Seconds.",
+        "One that hangs there, or computes twice as long without reading anything, is ended, and another is tried. "
+        "Seconds.",
         units.DURATION_ALLOWED + ", above 0",
         shown="1 min",
         gt=0,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from faults.campaign.faults import FILES, TIMEOUT_S, Case, Fault, Way
+from faults.campaign.faults import FILES, START_TIMEOUT_S, TIMEOUT_S, Case, Fault, Way
 from faults.campaign.hostile import FOLDER
 from faults.harness import Child, Project, Server
 from orcabatch import simulated
@@ -88,6 +88,7 @@ class Arena:
             "threading": {"max_threads": 2, "min_threads": 1},
             "process_count": 2,
             "threads_per_process": 1,
+            "start_timeout": START_TIMEOUT_S,
         }
         if executor == "hybrid":
             performance |= {"threading": {"mode": "hybrid", "max_threads": 4}, "threads_per_process": 2}

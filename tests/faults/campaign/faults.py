@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILES = 6
+START_TIMEOUT_S = 20.0
+"""Long enough for imports on a busy machine; twice as long without a byte read is below the watchdog's patience."""
 TIMEOUT_S = 2.5
 """`timeout` of a case that needs one. Less: a busy machine is taken for a hang. More: a hang takes as long."""
 

@@ -2,7 +2,8 @@
 
     RestartPolicy   up ── dies at its birth ──> pause, one at a time ── FAILURES or HANGS in a row ──> given up
                      ^──────────── one comes up ─────────┘
-    StartWatch      looked at every second: neither its CPU nor its I/O moved for so long, or it takes too long in all
+    StartWatch      looked at every second: neither its CPU nor its I/O moved for so long, its CPU alone for twice that,
+                    or it takes too long in all
 
 Covers both as pure decisions (a circuit breaker, as it is called), and what a process has used. Does not cover doing it
 (`processes`).
@@ -25,6 +26,10 @@ costs the run. More: what cannot start is tried for longer, all its imports each
 HANGS = 2
 """So many of them by hanging. Fewer: one process that was stopped from outside costs the run. More: each takes as long
 as is waited for a start."""
+
+SPINNING = 2
+"""So many times as long may its CPU move and no I/O. Fewer: a module that computes while it is imported is given up.
+More: one that spins, as some libraries do where they get no memory, is waited for so much longer."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 """Before a process is started after a failure, doubled each time. Shorter: what made it fail is still there. Longer:
@@ -109,19 +114,21 @@ class StartWatch:
     Attributes:
         began_s: when it was started.
         moved_s: when it was last seen to have moved.
+        read_s: when its I/O was.
         looked_s: when it was last looked at.
         used: then, when it was last seen to have moved.
     """
 
     began_s: float
     moved_s: float
+    read_s: float
     looked_s: float
     used: Used = Used()
 
     @classmethod
     def begun(cls, now_s: float) -> StartWatch:
         """It was started now."""
-        return cls(now_s, now_s, now_s)
+        return cls(now_s, now_s, now_s, now_s)
 
     def is_due(self, now_s: float) -> bool:
         """Whether it is to be looked at."""
@@ -131,8 +138,10 @@ class StartWatch:
         """It was looked at; None: the system does not say what it used, which is no proof that it hangs."""
         seen = replace(self, looked_s=now_s)
         if used is None:
-            return replace(seen, moved_s=now_s)
-        if used.moved_bytes == self.used.moved_bytes and abs(used.cpu_s - self.used.cpu_s) < MOVED_CPU_S:
+            return replace(seen, moved_s=now_s, read_s=now_s)
+        if used.moved_bytes != self.used.moved_bytes:
+            seen = replace(seen, read_s=now_s)
+        elif abs(used.cpu_s - self.used.cpu_s) < MOVED_CPU_S:
             return seen
         return replace(seen, moved_s=now_s, used=used)
 
@@ -148,6 +157,8 @@ class StartWatch:
         # What it did since the last look is not known: it is judged by looks alone.
         if self.looked_s - self.moved_s >= quiet_s:
             return f"neither its CPU nor its I/O moved for {quiet_s:g} s"
+        if self.looked_s - self.read_s >= SPINNING * quiet_s:
+            return f"it used CPU for {SPINNING * quiet_s:g} s and neither read nor wrote anything"
         if timeout_s is not None and now_s - self.began_s >= timeout_s + start_timeout_s:
             return f"it did not come up within {timeout_s + start_timeout_s:g} s"
         return ""
