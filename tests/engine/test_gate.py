@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orcabatch.engine.contract import Task
-from orcabatch.engine.waiting import LOOK_AHEAD, HeldTasks
+from orcabatch.engine.job_side import LOOK_AHEAD, HeldTasks
 
 
 class FirstLeads:

@@ -425,7 +425,7 @@ class _CountingQueue(Waiting):
 
 
 def _work_for(count: int, monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr("orcabatch.engine.plan_queue.Waiting", _CountingQueue)
+    monkeypatch.setattr("orcabatch.engine.waiting.Waiting", _CountingQueue)
     _CountingQueue.touched = 0
     tasks = [task(index, GB + index % 97) for index in range(count)]
     scheduler = Scheduler(tasks, fixed(8, memory_total_bytes=1000 * GB))

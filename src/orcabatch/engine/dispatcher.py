@@ -6,9 +6,9 @@
                              v   │
                            Executor ──> workers
 
-Covers one run from its first file to its last: holding back (`Job.ready`), retries, redoing, crashes, timeouts,
-samples, stopping, and the event log. Does not cover decisions (`scheduler`), workers (`worker`, the executors) nor what
-is computed (the `Job`).
+Covers one run from its first file to its last: retries, crashes, timeouts, samples, stopping, and the event log. Does
+not cover decisions (`scheduler`), workers (`worker`, the executors) nor what passes between the run and its `Job`
+(`job_side`).
 
 Promises:
     - the job is called on the thread that iterates, and on no other;
@@ -25,7 +25,6 @@ Promises:
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -34,17 +33,17 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import executor, scheduler_messages, task_state
 from orcabatch.engine.attempts import Attempts, Retry
 from orcabatch.engine.echo import echo
-from orcabatch.engine.foreign import onward
+from orcabatch.engine.foreign import RunClock
+from orcabatch.engine.job_side import JobSide
 from orcabatch.engine.prefetch import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stragglers import Stragglers
-from orcabatch.engine.waiting import HeldTasks
 from orcabatch.engine.work_counter import WorkCounter
 from orcabatch.errors import BatchInterrupted, SettingsError
-from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
+from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Job, Note, Task
+    from orcabatch.engine.contract import Job, Task
     from orcabatch.engine.event_log import EventLog
     from orcabatch.engine.interrupts import StopSignal
     from orcabatch.engine.options import EngineOptions
@@ -67,7 +66,6 @@ class Dispatcher:
         stop: StopSignal,
     ) -> None:
         self._tasks = {task.index: task for task in tasks}
-        self._job = job
         self._options = options
         self._limits = limits
         self._workers = workers
@@ -81,20 +79,17 @@ class Dispatcher:
         self._progress = WorkCounter()
         self._stragglers = Stragglers()
         self._attempts = Attempts(options)
+        self._clock = RunClock()
         self._events: deque[scheduler_messages.Event] = deque()
-        self._ready: deque[FileOutcome] = deque()
-        self._held_tasks = HeldTasks(job, tasks)
         wanted = options.read_ahead or options.stage_in
         self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in, self._say_once) if wanted else None
+        self._job_side = JobSide(job, tasks, self._attempts, event_log, self._ahead, self._events.append, self._clock)
         self._running: dict[int, task_state.RunningTask] = {}
-        self._written_off: set[int] = set()
-        self._cancelled: set[int] = set()
         # Who works in order is not interrupted: it is noticed afterwards that a file took too long.
         self._late_after_s = options.timeout_s if workers.facts.in_order else None
         self._said: set[str] = set()
         self._wake_at: float | None = None
         self._sample_at = 0.0
-        self._epoch_s = self._latest_s = 0.0
 
     # --- the life of a run ---
 
@@ -122,12 +117,12 @@ class Dispatcher:
             raise BatchInterrupted(task_state.interrupted(self._left), self._stop.signum)
 
     def _begin(self) -> None:
-        self._epoch_s = self._latest_s = onward(0.0, time.perf_counter())
+        self._clock.begin()
         self._sample_at = 0.0
         self._tell("run_started", files=len(self._tasks), executor=self._workers.name, limit=self._scheduler.limit)
         # Before the first file: this sample tells what the process holds without any.
         self._sample_if_due()
-        self._offer_ready(ask_all=True)
+        self._job_side.offer_ready(ask_all=True)
         self._step_scheduler()
 
     def _over(self) -> bool:
@@ -136,13 +131,13 @@ class Dispatcher:
         if self._running or self._events or not self._scheduler.done:
             return False
         # Nothing runs that could let another task go: all that are held back are asked now, not only the next few.
-        self._offer_ready(ask_all=True)
+        self._job_side.offer_ready(ask_all=True)
         self._step_scheduler()
         return not self._running and self._scheduler.done
 
     def _hand_out(self) -> Iterator[FileOutcome]:
-        while self._ready:
-            outcome = self._ready.popleft()
+        while self._job_side.for_caller:
+            outcome = self._job_side.for_caller.popleft()
             self._stop.foreign = True
             try:
                 yield outcome
@@ -184,18 +179,18 @@ class Dispatcher:
         while not self._over():
             # The caller has gone, but the job gets every outcome: what is finished is written.
             self._turn()
-            self._ready.clear()
+            self._job_side.for_caller.clear()
         self._end_the_rest()
 
     def _end_the_rest(self) -> None:
         """Tasks that were never offered: the run was stopped, or the job never let them go."""
-        for task in self._held_tasks.rest():
+        for task in self._job_side.never_offered():
             now = self._now()
             if self._stop.level:
-                self._hand_on(task_state.cancelled(task, task_state.STOPPED, now))
+                self._job_side.hand_on(task_state.cancelled(task, task_state.STOPPED, now))
             else:
                 reason = "it waits for another file that ended without releasing it"
-                self._hand_on(task_state.failed(task, Failure(Cause.EXCEPTION, reason), now))
+                self._job_side.hand_on(task_state.failed(task, Failure(Cause.EXCEPTION, reason), now))
         self._step_scheduler()
 
     def _finish(self, *, now: bool) -> None:
@@ -217,18 +212,18 @@ class Dispatcher:
     def _receive(self, message: executor.Message) -> None:
         match message:
             case executor.Started(index, worker, at_s):
-                self._started(index, worker, at_s - self._epoch_s)
+                self._started(index, worker, at_s - self._clock.epoch_s)
             case executor.PhaseEntered(index, phase, at_s) if index in self._running:
                 self._progress.entered(index, phase, self._tasks[index].size_bytes)
-                self._event_log.tell("phase", at_s - self._epoch_s, index, phase=phase.value)
+                self._event_log.tell("phase", at_s - self._clock.epoch_s, index, phase=phase.value)
             case executor.Noted(note):
-                self._noted(note)
+                self._job_side.noted(note)
             case executor.Finished() | executor.Written():
                 self._finished(message)
             case executor.Died():
                 self._died(message)
             case executor.Returned(index):
-                self._written_off.discard(index)
+                self._job_side.written_off.discard(index)
                 self._copy_used(index)
                 self._events.append(scheduler_messages.SlotBack(self._now(), index))
             case executor.Broken(text):
@@ -247,10 +242,6 @@ class Dispatcher:
             self._progress.started(index)
             self._event_log.tell("started", at_s, index, worker=worker, attempt=self._running[index].task.attempt)
 
-    def _noted(self, note: Note) -> None:
-        self._redo(self._job.noted(note))
-        self._offer_ready()
-
     def _released(self, index: int, took: executor.Released) -> None:
         """The worker is free; the file is not finished before its outputs are written."""
         run = self._running[index]
@@ -262,13 +253,13 @@ class Dispatcher:
 
     def _finished(self, message: executor.Finished | executor.Written) -> None:
         if message.index not in self._running:
-            self._written_off.discard(message.index)  # given up while it was written
+            self._job_side.written_off.discard(message.index)  # given up while it was written
             return
         if isinstance(message, executor.Finished) and message.released is not None:
             self._released(message.index, message.released)
             return
         run = self._running.pop(message.index)
-        outcomes = task_state.on_run_clock(run, message.outcomes, self._epoch_s, self._late_after_s)
+        outcomes = task_state.on_run_clock(run, message.outcomes, self._clock.epoch_s, self._late_after_s)
         if not run.released:
             self._copy_used(message.index, sum(each.busy_s for each in outcomes))
             self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
@@ -281,7 +272,7 @@ class Dispatcher:
             self._attempts.forget(message.index)
             self._stragglers = self._stragglers.end(sum(each.busy_s for each in outcomes), run.task.size_bytes)
         if outcomes:
-            self._hand_on(outcomes)
+            self._job_side.hand_on(outcomes)
 
     def _try_again(self, task: Task, retry: Retry, outcomes: tuple[FileOutcome, ...]) -> None:
         if not retry.denied:
@@ -318,7 +309,7 @@ class Dispatcher:
         self._events.append(ended)
         self._attempts.forget(index)
         phase = Phase.WRITE if run.released else None
-        self._hand_on(task_state.ended(run, task_state.failed(run.task, failure, now, phase)))
+        self._job_side.hand_on(task_state.ended(run, task_state.failed(run.task, failure, now, phase)))
 
     def _time_out(self) -> None:
         timeout_s = self._options.timeout_s
@@ -332,7 +323,7 @@ class Dispatcher:
                 freed = self._workers.abandon(index)
                 del self._running[index]
                 if run.released or not freed:
-                    self._written_off.add(index)
+                    self._job_side.written_off.add(index)
                 failure = task_state.timed_out(timeout_s, killed=freed, writing=run.released)
                 self._fail(run, failure, slot_lost=not (freed or run.released))
 
@@ -340,7 +331,7 @@ class Dispatcher:
         """Since when a worker has the task, also one that does not get as far as to say so."""
         if run.given_s is None:
             given_s = self._workers.given_s(run.task.index) if run.started_s is None else None
-            run.given_s = run.started_s if given_s is None else given_s - self._epoch_s
+            run.given_s = run.started_s if given_s is None else given_s - self._clock.epoch_s
         return run.given_s
 
     def _stop_if_asked(self) -> None:
@@ -348,6 +339,7 @@ class Dispatcher:
         if level <= self._stop_level:
             return
         self._stop_level = level
+        self._job_side.stopping = True
         self._warn(task_state.draining(len(self._running)) if level == 1 else "leaving at once", stopping=True)
         # What a worker has not begun comes back at once: the run ends with the file that is loaded, not with the next.
         if level == 1:
@@ -363,14 +355,14 @@ class Dispatcher:
         running, self._running = list(self._running.values()), {}
         for run in running:
             reason = "the run was left before this file was finished"
-            self._hand_on(task_state.ended(run, task_state.cancelled(run.task, reason, self._now())))
+            self._job_side.hand_on(task_state.ended(run, task_state.cancelled(run.task, reason, self._now())))
 
     def _cancel(self, indices: Iterable[int]) -> None:
         """No worker has them, and none shall get them."""
         for index in indices:
             run, now = self._running.pop(index), self._now()
             self._events.append(scheduler_messages.TaskFinished(now, index, "lost"))
-            self._hand_on(task_state.ended(run, task_state.cancelled(run.task, task_state.STOPPED, now)))
+            self._job_side.hand_on(task_state.ended(run, task_state.cancelled(run.task, task_state.STOPPED, now)))
 
     # --- what follows ---
 
@@ -422,10 +414,7 @@ class Dispatcher:
 
     def _start(self, index: int) -> None:
         run = self._attempts.handed(self._tasks[index], self._now())
-        task = run.task
-        payload = self._job.payload(task)
-        if payload is not None:
-            task = replace(task, payload=payload)
+        task = self._job_side.payload(run.task)
         if self._ahead is not None:
             task = self._ahead.started(task)
         run.task = task
@@ -439,65 +428,16 @@ class Dispatcher:
 
     def _give_up(self, index: int, reason: str) -> None:
         # It was recalled from its worker, and has its outcome.
-        if index in self._cancelled:
+        if index in self._job_side.cancelled:
             return
         (task, failed), now = self._attempts.give_up(self._tasks[index]), self._now()
         # What went wrong before says more than that there was no other try.
         if failed and not all(map(task_state.seat_denied, failed)):
-            self._hand_on(failed)
+            self._job_side.hand_on(failed)
         elif self._stop_level:
-            self._hand_on(task_state.cancelled(task, task_state.STOPPED, now))
+            self._job_side.hand_on(task_state.cancelled(task, task_state.STOPPED, now))
         else:
-            self._hand_on(task_state.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
-
-    def _hand_on(self, outcomes: tuple[FileOutcome, ...]) -> None:
-        """Give a task's outcomes to the job and, in their turn, to the caller."""
-        outcomes = tuple(map(self._attempts.told, outcomes))
-        for outcome in outcomes:
-            self._ready.append(outcome)
-            if outcome.status is Status.CANCELLED:
-                self._cancelled.add(outcome.index)
-            self._event_log.finished(outcome)
-        self._redo(self._job.finished(outcomes))
-        self._offer_ready()
-
-    def _redo(self, indices: Iterable[int]) -> None:
-        for index in indices:
-            # One may still be in work on a thread that hangs, the other has its last outcome.
-            if index in self._written_off or index in self._cancelled:
-                continue
-            self._attempts.redo(index, self._now())
-            self._events.append(scheduler_messages.Redone(self._now(), index))
-
-    def _offer_ready(self, *, ask_all: bool = False) -> None:
-        """Offer the tasks that have become ready, but for what the job answers; being asked may let others go."""
-        asking = not self._stop_level
-        while asking:
-            asking = False
-            for task in self._held_tasks.ready(ask_all=ask_all):
-                asking, ask_all = True, False
-                known = self._job.answered(task)
-                if len(known) < len(task.batches):
-                    self._offer(task, known)
-                self._answered(known)
-
-    def _offer(self, task: Task, known: tuple[FileOutcome, ...]) -> None:
-        answered = {outcome.batch for outcome in known}
-        rest = tuple(batch for batch in task.batches if batch not in answered)
-        self._attempts.offered(task.index, self._now(), rest if known else ())
-        self._events.append(scheduler_messages.Offered(self._now(), task.index))
-        if self._ahead is not None:
-            self._ahead.offered(task)
-
-    def _answered(self, outcomes: tuple[FileOutcome, ...]) -> None:
-        """Hand on what nobody had to work for."""
-        now = self._now()
-        for outcome in outcomes:
-            known = replace(outcome, started_s=now, finished_s=now)
-            self._ready.append(known)
-            self._event_log.finished(known)
-        if outcomes:
-            self._redo(self._job.finished(outcomes))
+            self._job_side.hand_on(task_state.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
 
     def _sample_if_due(self) -> None:
         now = self._now()
@@ -541,8 +481,7 @@ class Dispatcher:
             self._ahead.ended(index, took_s)
 
     def _now(self) -> float:
-        self._latest_s = onward(self._latest_s, time.perf_counter())
-        return self._latest_s - self._epoch_s
+        return self._clock.now()
 
     def _tell(self, kind: str, index: int = -1, **data: object) -> None:
         self._event_log.tell(kind, self._now(), index, **data)

@@ -13,6 +13,7 @@ The process's clocks are foreign as well, since whatever runs in it may set them
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from math import inf
 from typing import TypeVar
@@ -46,6 +47,26 @@ def ordinarily(step: Callable[[], T]) -> T:
 def onward(last_s: float, read_s: float) -> float:
     """What a clock says, or said last where it goes back or says nothing that is a time."""
     return read_s if last_s <= read_s < inf else last_s
+
+
+class RunClock:
+    """The clock of a run; it does not go back.
+
+    Attributes:
+        epoch_s: when the run began, as `time.perf_counter` tells it.
+    """
+
+    def __init__(self) -> None:
+        self.epoch_s = self._latest_s = 0.0
+
+    def begin(self) -> None:
+        """The run begins now."""
+        self.epoch_s = self._latest_s = onward(0.0, time.perf_counter())
+
+    def now(self) -> float:
+        """Seconds since the run began."""
+        self._latest_s = onward(self._latest_s, time.perf_counter())
+        return self._latest_s - self.epoch_s
 
 
 def is_ctrl_c(error: BaseException) -> bool:

@@ -36,7 +36,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import concurrency, licences, memory_admission, task_state
-from orcabatch.engine.plan_queue import PlanQueue
 from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
@@ -60,7 +59,7 @@ from orcabatch.engine.scheduler_messages import (
     Woken,
     event_from_dict,
 )
-from orcabatch.engine.waiting import NOWHERE, Waiting
+from orcabatch.engine.waiting import NOWHERE, PlanQueue, Waiting
 from orcabatch.text import size
 
 if TYPE_CHECKING:

@@ -1,29 +1,24 @@
-"""The tasks that wait, in plan order, and the first of them that fits: O(log n) for every question.
+"""The tasks that wait, in plan order, tier by tier, and the first of them that fits: O(log n) for every question.
 
-Covers their order as the plan ranked them, how long a list schedule of it takes, and "the first that needs at most this
-much memory"; and those that the job does not let go yet, asked often enough and not too often: 100,000 files that wait
-for the first one are not all asked after each file. Does not cover what fits (`memory_admission`), nor what a task that
-is held back waits for: that is the job's affair.
+Covers their order as the plan ranked them, how long a list schedule of it takes, "the first that needs at most this
+much memory", and which tier may start another. Does not cover what fits (`memory_admission`), how many run in all
+(`concurrency`), nor tasks that the job does not let go yet (`job_side`).
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Job, Task
+    from orcabatch.engine.contract import Task
+    from orcabatch.engine.scheduler_messages import Limits
 
 
 NOWHERE = 1 << 60
 """Later than every position."""
-
-LOOK_AHEAD = 256
-"""How many refusals end a search, unless all are to be asked. Fewer: a file far back that may go starts later. More:
-each file that ends costs that many questions."""
 
 MOST = 1e300
 """More than any task needs; infinitely much is what an empty position needs."""
@@ -87,46 +82,64 @@ class Waiting:
         return node - self._leaves
 
 
-class HeldTasks:
-    """Holds tasks back until the job says that they are ready; asks in turns, so that none is forgotten.
-
-    The first of the list is asked first: it is the one that others wait for, or the next in line when that has failed.
-    Where it may go, not all others are asked: a share that is gone would have 100,000 files asked 100,000 times.
+class PlanQueue:
+    """All tasks, at their positions in plan order.
 
     Args:
-        job: knows which are ready.
-        tasks: all of the run, in the order in which they are to be offered.
+        tasks: every task of the run.
+        limits: whether tiers follow each other, and how many of each may run.
     """
 
-    def __init__(self, job: Job, tasks: Iterable[Task]) -> None:
-        self._job = job
-        self._held = OrderedDict((task.index, task) for task in tasks)
-        self._in_line = deque(sorted(self._held))
+    def __init__(self, tasks: Sequence[Task], limits: Limits) -> None:
+        self._limits = limits
+        self._order = in_plan_order(tasks)
+        self._position = {task.index: position for position, task in enumerate(self._order)}
+        tiers = dict.fromkeys(task.tier for task in self._order)  # `static` goes through them in this order
+        self._queues = {tier: Waiting(len(self._order)) for tier in tiers or ["small"]}
+        self._running = dict.fromkeys(self._queues, 0)
 
-    def ready(self, *, ask_all: bool) -> Iterator[Task]:
-        """The tasks that have become ready; they are no longer held."""
-        first = self._first()
-        if first is not None and self._job.ready(first):
-            ask_all = False
-            yield self._held.pop(first.index)
-        refusals = 0
-        for _ in range(len(self._held)):
-            index, task = self._held.popitem(last=False)
-            if self._job.ready(task):
-                yield task
-                continue
-            self._held[index] = task
-            refusals += 1
-            if refusals > LOOK_AHEAD and not ask_all:
-                return
+    def __len__(self) -> int:
+        return len(self._order)
 
-    def _first(self) -> Task | None:
-        while self._in_line and self._in_line[0] not in self._held:
-            self._in_line.popleft()
-        return self._held[self._in_line[0]] if self._in_line else None
+    def task(self, index: int) -> Task:
+        """The task of that index."""
+        return self._order[self._position[index]]
 
-    def rest(self) -> list[Task]:
-        """Those that are still held; they are no longer."""
-        rest = list(self._held.values())
-        self._held.clear()
-        return rest
+    def at(self, position: int) -> Task:
+        """The task at that place of the plan."""
+        return self._order[position]
+
+    def put(self, index: int) -> None:
+        """It waits from now on."""
+        task = self.task(index)
+        self._queues[task.tier].put(self._position[index], task.memory_bytes)
+
+    def take(self, index: int) -> None:
+        """It waits no longer."""
+        self._queues[self.task(index).tier].take(self._position[index])
+
+    def started(self, index: int) -> Task:
+        """It waits no longer, and is one of its tier that run."""
+        self.take(index)
+        task = self.task(index)
+        self._running[task.tier] += 1
+        return task
+
+    def ended(self, index: int) -> Task:
+        """It runs no longer."""
+        task = self.task(index)
+        self._running[task.tier] -= 1
+        return task
+
+    def open(self) -> list[Waiting]:
+        """Those that wait, of each tier that may start another."""
+        if self._limits.mode == "static":
+            # The first tier in which anything runs or waits is the only one that is open.
+            for tier, queue in self._queues.items():
+                if self._running[tier] or queue.first() != NOWHERE:
+                    return [queue] if self._has_room(tier) else []
+            return []
+        return [queue for tier, queue in self._queues.items() if self._has_room(tier)]
+
+    def _has_room(self, tier: str) -> bool:
+        return self._running[tier] < max(1, self._limits.tiers.get(tier, self._limits.max_limit))
