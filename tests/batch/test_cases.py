@@ -128,3 +128,10 @@ def test_without_cases_nothing_changes(orcaflex, sims):
 
 def second(model, case):
     return str(case)
+
+
+def test_a_function_that_wants_a_case_where_there_are_none_is_told_what_it_gets(orcaflex, sims):
+    """It gets the file's path, as any second argument does; that the name says otherwise is said."""
+    result = orcabatch.run_batch(sims[:1], postprocess=needs_case, orcaflex="simulated", progress=False)
+    assert not result.outcomes[0].ok
+    assert any("argument `case` is the file's path" in warning for warning in result.warnings)

@@ -101,6 +101,16 @@ def test_no_results_are_an_empty_table(tmp_path):
     assert list(read(where).columns) == ["file"]
 
 
+def test_where_no_file_has_results_the_table_of_an_earlier_run_stays(tmp_path):
+    """A run all of whose files fail, as one that was begun without its load cases, costs no good table."""
+    target = tmp_path / "out.csv"
+    saved(target, Files(2).outcomes([{"t": 1.0}, {"t": 2.0}]), 2)
+    good = target.read_bytes()
+    path, (note,) = saved(target, [], 2)
+    assert (path, target.read_bytes()) == (None, good)
+    assert "out.csv is still that of an earlier run" in note
+
+
 def test_another_ending_and_a_folder_that_is_not_there_are_refused_at_once(tmp_path):
     """Before anything runs."""
     with pytest.raises(OutputError, match=r"saved as \.parquet, \.csv, \.xlsx"):

@@ -164,6 +164,12 @@ def function_batch(
     return batch.set_up_by(options.setup)
 
 
+NO_CASES = (
+    "{}: its argument `case` is the file's path, since no load cases were given: give `cases`, or name the argument "
+    "`sim_file`."
+)
+
+
 class FunctionSource(Source):
     """A list of `.sim` files together with a function; asked last: it claims whatever nobody else does."""
 
@@ -190,7 +196,10 @@ class FunctionSource(Source):
             )
         settings = parsed_settings(None, options, "performance")
         cases, notes = load_cases(files, settings, options)
-        return [ReadBatch(function_batch(files, options.postprocess, options, settings, cases), settings, notes, cases)]
+        batch = function_batch(files, options.postprocess, options, settings, cases)
+        if batch.postprocess.mistakes_its_path:
+            notes = (*notes, NO_CASES.format(batch.name))
+        return [ReadBatch(batch, settings, notes, cases)]
 
 
 SOURCE = FunctionSource()

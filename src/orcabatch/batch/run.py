@@ -462,7 +462,7 @@ class Run:
             said = f"{self.table.target.name}: {_reason(error)} The values are lost; mend that and run again."
             self._warn(said)
             return said
-        self._outputs[""] = (path,)
+        self._outputs[""] = () if path is None else (path,)
         for note in notes:
             self._warn(note)
         return ""

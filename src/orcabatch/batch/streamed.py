@@ -86,14 +86,20 @@ class TableFile:
             return
         self._places[key] = (outcome.file, place, len(packed))
 
-    def write(self) -> tuple[Path, tuple[str, ...]]:
+    def write(self) -> tuple[Path | None, tuple[str, ...]]:
         """Write the table; returns where, and what the engineer should know of it.
+
+        Where no file has results, what an earlier run left there stays.
 
         What the format cannot hold goes into a `.csv` beside it: the values are nowhere else.
 
         Raises:
             OutputError: it cannot be written.
         """
+        if not self._places and self.target.exists():
+            if self._spool is not None:
+                self._spool.close()
+            return None, (f"{self.target.name} is still that of an earlier run: no file of this one has results.",)
         notes = [f"{self.target.name} lacks {name}: its value cannot be saved: {why}" for name, why in self._lost()]
         with self._spool or self._temporary() as packed, self._temporary() as pieces:
             shape, places = Shape(), []

@@ -101,6 +101,11 @@ class FunctionPostProcess:
                 "model, or with the model and the .sim file: give the others defaults, or use functools.partial"
             )
 
+    @property
+    def mistakes_its_path(self) -> bool:
+        """Whether it seems to want a load case, and gets the path: without load cases that is the second argument."""
+        return not self.cases and self._positional > 1 and "case" in self._required
+
     def prepare(self) -> None:
         """Nothing to prepare."""
 
