@@ -55,6 +55,16 @@ def test_an_unexpected_error_that_speaks_of_memory_is_one_of_memory():
     assert explain(DLLError(20, "Unexpected error"), FILE, Phase.LOAD).cause is Cause.EXCEPTION
 
 
+@pytest.mark.parametrize("status", [8, 14, 20])
+def test_a_result_that_cannot_be_read_since_the_log_is_corrupt_is_the_files_fault(status):
+    """Whatever was asked for: the file is to be run or copied again; no name is wrong."""
+    text = "Error reading Effective tension of Line01 from the simulation log: it is corrupt."
+    failure = explain(DLLError(status, text), FILE, Phase.EXTRACT)
+    assert (failure.cause, failure.may_heal) == (Cause.INPUT, False)
+    assert "damaged" in failure.message
+    assert "copy it again" in failure.remedy
+
+
 def test_a_read_error_may_heal_where_another_program_holds_the_file():
     """A sharing violation heals when the other program lets go; damage does not."""
     assert explain(DLLError(7, "Sharing violation."), FILE, Phase.LOAD).may_heal

@@ -68,6 +68,7 @@ _MEANINGS = {
     55: _Meaning(Cause.EXCEPTION, "the result was not logged", "log it and run the simulation again"),
 }
 _NO_MEMORY = _Meaning(Cause.MEMORY, "OrcaFlex got no memory", "lower max_threads or max_usage_percent")
+_CORRUPT = _Meaning(Cause.INPUT, "the file's results are damaged", "run or copy it again")
 _REFUSED = _Meaning(Cause.EXCEPTION, "OrcaFlex refused")
 
 
@@ -113,9 +114,16 @@ def status_of(error: BaseException) -> int | None:
 
 def _by_status(error: BaseException, status: int, file: Path) -> Failure:
     text = " ".join(_said(error).split())
-    meaning = _MEANINGS.get(status) or (_NO_MEMORY if "memory" in text.lower() else _REFUSED)
+    meaning = _MEANINGS.get(status) or _by_words(text.lower())
     message = f"{file.name}: {meaning.said} (OrcaFlex status {status}: {text})"
     return Failure(meaning.cause, message, meaning.remedy, meaning is _NO_MEMORY or _may_heal(status, text, file))
+
+
+def _by_words(text: str) -> _Meaning:
+    """Of a status that says no more than what was asked for: a time history, a range graph, something unexpected."""
+    if "memory" in text:
+        return _NO_MEMORY
+    return _CORRUPT if "corrupt" in text else _REFUSED
 
 
 def _may_heal(status: int, text: str, file: Path) -> bool:
