@@ -301,8 +301,8 @@ def test_a_governing_file_with_warnings_is_marked_by_a_word(warnings, said):
     assert of_all.count('<td><a href="#warnings">done, with warnings</a></td>') == 1
 
 
-def test_the_smallest_of_a_minimum_stands_beside_its_largest():
-    """In the table by load case, with its file, which can be linked to."""
+def test_the_smallest_of_a_minimum_governs():
+    """Said in the table of all files, in the one by load case, under the chart, with its file."""
     outcomes = [outcome(n, value={"gap_min": float(n)}) for n in range(3)]
     monitor, cases = PerformanceMonitor(), {each.file.name: {"heading": each.index // 2} for each in outcomes}
     for each in outcomes:
@@ -311,7 +311,9 @@ def test_the_smallest_of_a_minimum_stands_beside_its_largest():
     metrics = build_metrics(replace(monitor.record(wall_s=30.0), results=made, cases=cases))
     Metrics.model_validate_json(json.dumps(metrics))
     said = Page(render_report(metrics)).text
-    assert re.search(r"1\s+in\s+case 1\.sim\s+; smallest\s+0\s+in\s+case 0\.sim", said)
+    assert re.search(r"smallest\s+0\s+in\s+case 0\.sim\s+; largest 1 in\s+case 1\.sim", said)
+    assert re.search(r"2\s+case 2\.sim\s+0\s+case 0\.sim\s*, governs \(smallest\)", said)
+    assert "Smallest 0 in case 0.sim, largest 2." in render_report(metrics)
 
 
 def test_where_values_went_into_a_table_the_page_says_so():

@@ -165,3 +165,10 @@ def test_a_column_that_is_called_a_minimum_has_its_smallest_value_by_load_case_t
     assert (first["maximum"], first["file"], first["minimum"], first["minimum_file"]) == (5.0, 0, 2.0, 0)
     assert (second["minimum"], second["minimum_file"]) == (7.0, 3)
     assert "minimum" not in largest
+
+
+def test_the_chart_of_a_minimum_has_the_smallest_of_each_file():
+    """What governs is charted, also where the files' largest values are all the same."""
+    files = [ended(0, {"t_min": [5.0, 2.0], "t_max": 5.0}), ended(1, {"t_min": [5.0, 3.0], "t_max": 6.0})]
+    (table,) = figures(files, lambda file: {"": file.value}, {})
+    assert [(one["largest"], one["values"]) for one in table["columns"]] == [(False, [2.0, 3.0]), (True, [5.0, 6.0])]

@@ -192,6 +192,24 @@ def test_the_governing_file_of_each_case_with_statistics_over_seeds():
     assert made.governing("T").to_dict("records")[0]["file"] == "s4.sim"
 
 
+@pytest.mark.parametrize("column", ["t_min", "line01_Min", "top.min", "min", "gap_minimum"])
+def test_of_a_column_called_a_minimum_the_smallest_governs(column):
+    """A line is slack where its smallest tension is smallest; its statistics are those of the other end too."""
+    made = result(*(outcome(f"s{n}", {column: np.array([n, 50.0])}) for n in range(4)))
+    (row,) = made.governing(column).to_dict("records")
+    assert (row["minimum"], row["file"], row["files"], row["mean"]) == (0.0, "s0.sim", 4, 1.5)
+    assert row["p10"] == pytest.approx(np.percentile([0, 1, 2, 3], 10))
+    assert "maximum" not in row
+
+
+def test_the_caller_says_which_end_governs():
+    """Where the name says nothing, or the wrong thing."""
+    made = result(*(outcome(f"s{n}", {"gap": float(n), "after_min": float(n), "admin": float(n)}) for n in range(3)))
+    governs = [("gap", None), ("gap", False), ("after_min", None), ("after_min", True), ("admin", None)]
+    found = [made.governing(column, largest=largest)["file"].item() for column, largest in governs]
+    assert found == ["s2.sim", "s0.sim", "s0.sim", "s2.sim", "s2.sim"]
+
+
 def test_files_without_a_number_are_named_where_they_might_have_governed():
     """A NaN, a text or nothing does not drop a file without a word."""
     made = result(outcome("a", {"T": 1.0}), outcome("b", {"T": float("nan")}), outcome("c", {"T": "12,5"}))

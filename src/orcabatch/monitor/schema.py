@@ -161,9 +161,12 @@ class ColumnFigures(_Part):
     minimum: Finite | None
     minimum_file: Count
     maximum: Finite | None
-    maximum_file: Count = Field(description="the governing file")
+    maximum_file: Count
     mean: Finite | None = Field(description="of all numbers")
-    values: list[Finite | None] | None = Field(description="the largest of each file, for the columns with a chart")
+    largest: bool = Field(default=True, description="whether the largest value governs; false: the smallest")
+    values: list[Finite | None] | None = Field(
+        description="what governs in each file, its largest or smallest, for the columns with a chart"
+    )
 
 
 class Largest(_Part):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.results.governing import is_minimum
 from orcabatch.results.table import VALUE, flat
 from orcabatch.text import class_home
 
@@ -41,10 +42,6 @@ MOST_CASES = 40
 
 Cells = tuple[float, float, float, int]
 """Of one column of one file: the smallest number, the largest, their sum, how many."""
-
-GOVERNED_BY_MINIMUM = ("_min", "_minimum")
-"""Ends of names of columns whose smallest value is found by load case too: of a slack line the largest minimum says
-nothing."""
 
 Tables = Callable[["FileOutcome"], Mapping[str, Any]]
 
@@ -144,27 +141,31 @@ def _add(table: Gathered, row: int, value: Any) -> None:
 
 def _of_table(columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     made = [one for name, numbers in columns.items() if (one := _of_column(name, numbers)) is not None]
-    charted = [one for one in made if _is_result(one) and np.nanmin(columns[one["name"]].high) < one["maximum"]]
+    charted = [one for one in made if _is_result(one) and _varies(one, columns[one["name"]])]
     for one in charted[:MOST_CHARTED]:
         own = columns[one["name"]]
-        values = _largest(own.high, own.rows, len(cases))
+        count = len(cases)
+        values = _largest(own.high, own.rows, count) if one["largest"] else -_largest(-own.low, own.rows, count)
         one["values"] = [None if np.isnan(value) else value for value in values.tolist()]
     # The sort is stable: columns that are no results give way where there are too many, and all else stays in order.
     first = sorted(made, key=_is_result, reverse=True)[:MOST_BY_CASE]
     own_of = {one["name"]: columns[one["name"]] for one in first}
     largest = {name: _largest(own.high, own.rows, len(cases)) for name, own in own_of.items()}
     # Turned, the smallest number is the largest.
-    turned = {
-        name: _largest(-own_of[name].low, own_of[name].rows, len(cases))
-        for name in largest
-        if name.lower().endswith(GOVERNED_BY_MINIMUM)
-    }
+    turned = {name: _largest(-own_of[name].low, own_of[name].rows, len(cases)) for name in largest if is_minimum(name)}
     grouped = [group for name in _grouping(cases) for group in _by(name, cases, largest, turned)]
     return {"columns": made, "cases": grouped}
 
 
 def _is_result(column: Mapping[str, Any]) -> bool:
     return column["name"] not in NO_RESULTS and not column["name"].startswith("fe_filename")
+
+
+def _varies(column: Mapping[str, Any], own: Numbers) -> bool:
+    """Whether files differ in what is charted of them."""
+    if column["largest"]:
+        return bool(np.nanmin(own.high) < column["maximum"])
+    return bool(np.nanmax(own.low) > column["minimum"])
 
 
 def _largest(numbers: NDArray[np.float64], rows: NDArray[np.int64], count: int) -> NDArray[np.float64]:
@@ -189,6 +190,7 @@ def _of_column(name: str, numbers: Numbers) -> dict[str, Any] | None:
         "maximum": float(high[largest]),
         "maximum_file": int(rows[largest]),
         "mean": mean,
+        "largest": not is_minimum(name),
         "values": None,
     }
 

@@ -1,10 +1,11 @@
-"""Which file governs: the largest value of a column, by load case.
+"""Which file governs: the largest value of a column, by load case; of a column called a minimum the smallest.
 
 Does not cover where the table comes from (`orcabatch.results.result`).
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataFrame:
+_A_MINIMUM = re.compile(r"(^|[_.])min(imum)?$", re.IGNORECASE)
+"""Names of columns whose smallest value governs (`line01_min` is digitalmodel's): of a slack line the largest minimum
+says nothing."""
+
+
+def is_minimum(column: str) -> bool:
+    """Whether a column is called a minimum, so that its smallest value governs."""
+    return _A_MINIMUM.search(column) is not None
+
+
+def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...], largest: bool | None = None) -> pd.DataFrame:
     """One row a case, in the order of the cases; see `BatchResult.governing`."""
     import pandas as pd
+
+    if largest is None:
+        largest = not is_minimum(column)
 
     for name in (column, *by):
         if name not in frame.columns:
@@ -30,38 +44,42 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...]) -> pd.DataF
     if len(frame) and values.isna().all():
         raise SourceError(f"The column {column!r} holds no number, so no file governs.")
     keys = dict.fromkeys((*by, "file"))
-    of_files = values.groupby([frame[name] for name in keys], sort=False, dropna=False).max()
+    files_values = values.groupby([frame[name] for name in keys], sort=False, dropna=False)
+    of_files = files_values.max() if largest else files_values.min()
     nothing = frame["file"][values.groupby(frame["file"]).transform("count") == 0]
     _warn_of(nothing, f"no number in {column!r} and do not count")
-    _warn_of(frame["file"][np.isinf(values)], f"infinity in {column!r}, so maximum, mean or P90 may say nothing")
-    own = of_files.dropna().reset_index(name="maximum")
+    extreme, percentile = ("maximum", "p90") if largest else ("minimum", "p10")
+    infinite = f"infinity in {column!r}, so {extreme}, mean or {percentile.upper()} may say nothing"
+    _warn_of(frame["file"][np.isinf(values)], infinite)
+    own = of_files.dropna().reset_index(name=extreme)
     groups = own.groupby(list(by), dropna=False) if by else [((), own)]
     rows: list[dict[str, Any]] = []
     for case, files in groups:
-        largest = files.iloc[int(files["maximum"].to_numpy().argmax())]
+        numbers = files[extreme].to_numpy()
+        found = files.iloc[int(numbers.argmax() if largest else numbers.argmin())]
         rows.append(
             dict(zip(by, case if isinstance(case, tuple) else (case,), strict=True))
             | {
-                "maximum": largest["maximum"],
-                "file": largest["file"],
+                extreme: found[extreme],
+                "file": found["file"],
                 "files": len(files),
-                "mean": _mean(files["maximum"].to_numpy()),
-                "p90": _p90(files["maximum"].to_numpy()) if len(files) > 1 else np.nan,
+                "mean": _mean(numbers),
+                percentile: _percentile(numbers, 90 if largest else 10) if len(files) > 1 else np.nan,
             }
         )
-    return pd.DataFrame(rows, columns=[*by, "maximum", "file", "files", "mean", "p90"])
+    return pd.DataFrame(rows, columns=[*by, extreme, "file", "files", "mean", percentile])
 
 
-def _mean(maxima: NDArray[np.float64]) -> float:
+def _mean(numbers: NDArray[np.float64]) -> float:
     with np.errstate(invalid="ignore"):  # of both infinities there is none
-        return float(maxima.mean())
+        return float(numbers.mean())
 
 
-def _p90(maxima: NDArray[np.float64]) -> float:
+def _percentile(numbers: NDArray[np.float64], percent: int) -> float:
     """numpy's linear percentile, which is NaN beside an infinity: there the infinite neighbour is the answer."""
-    if np.isfinite(maxima).all():
-        return float(np.percentile(maxima, 90))
-    ranked, place = np.sort(maxima), 0.9 * (len(maxima) - 1)
+    if np.isfinite(numbers).all():
+        return float(np.percentile(numbers, percent))
+    ranked, place = np.sort(numbers), percent / 100 * (len(numbers) - 1)
     low, high = ranked[int(place)], ranked[int(np.ceil(place))]
     with np.errstate(invalid="ignore"):
         share = place - int(place)

@@ -233,17 +233,27 @@ class BatchResult:
             return (self.save(path),)
         return tuple(self.save(path.with_stem(f"{path.stem}_{label}"), summary=label) for label in labels)
 
-    def governing(self, column: str, by: str | Sequence[str] = (), *, summary: str | None = None) -> pd.DataFrame:
-        """The governing file of each load case: where a column has its largest value.
+    def governing(
+        self,
+        column: str,
+        by: str | Sequence[str] = (),
+        *,
+        summary: str | None = None,
+        largest: bool | None = None,
+    ) -> pd.DataFrame:
+        """The governing file of each load case: where a column has its largest value, or its smallest.
 
         Args:
             column: of `table()`.
             by: columns of the load cases, or one; files that agree in all of them are seeds of one case.
             summary: of a digitalmodel batch: the label of the summary that has the column.
+            largest: whether the largest value governs; False: the smallest. None: the column's name says it, the
+                smallest where it ends in `_min` (or `.min`, `_minimum`).
 
         Returns:
             One row a case, sorted: those of `by`, `maximum`, `file` (which has it), `files` (how many there are),
             `mean` and `p90` of the files' own maxima (numpy's linear percentile); of one file there is no `p90` (NaN).
+            Where the smallest governs, `minimum` and `p10` of the files' own minima instead.
 
         Raises:
             SourceError: there is no such column (names the nearest), or no number in it.
@@ -254,7 +264,7 @@ class BatchResult:
         from orcabatch.results.governing import governing
 
         columns = (by,) if isinstance(by, str) else tuple(by)
-        return governing(self.table() if summary is None else self.summary(summary), column, columns)
+        return governing(self.table() if summary is None else self.summary(summary), column, columns, largest)
 
     @property
     def _common(self) -> dict[str, Path]:

@@ -73,14 +73,14 @@ def _table(metrics: Metrics, each: Mapping[str, Any], ids: Ids) -> Html:
     of = f" ({each['batch']})" if not metrics["batch"] else ""
     columns = each["columns"]
     drawn = [_chart(metrics, column, ids) for column in columns if column["values"]]
-    head = ("Column", "Maximum", "Governing file", "Minimum", "In file", "Mean", "Files")
+    head = ("Column", "Maximum", "In file", "Minimum", "In file", "Mean", "Files")
     rows = [
         (
             column["name"],
             number(column["maximum"]),
-            _file(metrics, column["maximum_file"]),
+            _governing(metrics, column["maximum_file"], ", governs" if column.get("largest", True) else ""),
             number(column["minimum"]),
-            _file(metrics, column["minimum_file"]),
+            _governing(metrics, column["minimum_file"], "" if column.get("largest", True) else ", governs (smallest)"),
             number(column["mean"]),
             f"{column['files']:,}",
         )
@@ -110,6 +110,11 @@ def _file(metrics: Metrics, place: int) -> Html:
     return join([name, " ", tag("a", said, href="#warnings", class_="bad")]) if (said := mark(file)) else name
 
 
+def _governing(metrics: Metrics, place: int, governs: str) -> Html:
+    """A file with an extreme value, and whether it is the one that governs."""
+    return join([_file(metrics, place), governs])
+
+
 def _chart(metrics: Metrics, column: Mapping[str, Any], ids: Ids) -> Html:
     """The column's value of each file: over the load case that varies most, or in the order of the files."""
     values, name = column["values"], ""
@@ -118,10 +123,12 @@ def _chart(metrics: Metrics, column: Mapping[str, Any], ids: Ids) -> Html:
     if numeric:
         name = max(numeric, key=lambda case: len(set(numeric[case])))
         places = numeric[name]
-    governing = metrics["files"][column["maximum_file"]]
+    ends = [("largest", "maximum"), ("smallest", "minimum")]
+    (first, governs), (second, other) = ends if column.get("largest", True) else reversed(ends)
+    governing = metrics["files"][column[f"{governs}_file"]]
     named_so = f"{name_in(governing['file'])} {mark(governing)}".rstrip()
-    told = f"Largest {number(column['maximum'])} in {named_so}, smallest {number(column['minimum'])}."
-    cloud = charts.Cloud(column["name"], told, name, places, values, column["maximum_file"])
+    told = f"{first.title()} {number(column[governs])} in {named_so}, {second} {number(column[other])}."
+    cloud = charts.Cloud(column["name"], told, name, places, values, column[f"{governs}_file"])
     return figure(charts.dots(ids, cloud), column["name"])
 
 
@@ -151,7 +158,9 @@ def _by_case(metrics: Metrics, each: Mapping[str, Any]) -> list[Html]:
             )
             for group in sorted(own, key=_case_order)
         ]
-        caption = f"The largest value and its file for each {case}; files are those that have a number"
+        smallest = any(one.get("minimum_file") is not None for group in own for one in group["maxima"])
+        too = " (of a column called a minimum the smallest governs, and stands first)" if smallest else ""
+        caption = f"The largest value and its file for each {case}{too}; files are those that have a number"
         cards = len(columns) > MOST_SIDE_BY_SIDE
         shown = table(caption, (case, "Files", *columns), rows, numbers=(1,), cards=cards)
         made.append(folded(f"By {case}", shown, _not_by_case(len(each["columns"]) - len(columns), case)))
@@ -167,7 +176,7 @@ def _ungrouped(metrics: Metrics, grouped: set[str]) -> list[Html]:
             "p",
             prose(
                 f"No table by {name}: it has {count:,} different values. "
-                f"`result.governing(column, {name!r})` in Python gives the largest of each."
+                f"`result.governing(column, {name!r})` in Python gives the governing file of each."
             ),
         )
         for name, count in different.items()
@@ -199,10 +208,10 @@ def _maximum(metrics: Metrics, group: Mapping[str, Any], column: str) -> Html:
         if one["column"] == column:
             few = one.get("files", 0)  # where a column lacks some files' numbers, which might have been larger
             of = f", of {plural(few, 'file')}" if 0 < few < group["files"] else ""
-            cell = join([tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]), of])
             if (place := one.get("minimum_file")) is None:
-                return cell
-            return join([cell, "; smallest ", tag("b", number(one["minimum"])), " in ", _file(metrics, place)])
+                return join([tag("b", number(one["maximum"])), " in ", _file(metrics, one["file"]), of])
+            smallest = ["smallest ", tag("b", number(one["minimum"])), " in ", _file(metrics, place), of]
+            return join([*smallest, "; largest ", number(one["maximum"]), " in ", _file(metrics, one["file"])])
     return Html("")
 
 
