@@ -24,7 +24,6 @@ from orcabatch.engine.executors import mailbox, process_handle
 from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import ProcessHandle, end_descendants
-from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
@@ -240,7 +239,7 @@ def test_busy_workers_are_waited_for_in_pieces(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(mailbox, "LONGEST_WAIT_S", 0.2)
     process, thread = Waited(), Waited()
     child: Any = SimpleNamespace(process=process, ends_by=None, reap=lambda: None)
-    ProcessExecutor._await(object.__new__(ProcessExecutor), child, None)
+    ProcessHandle.wait(child, None)
     session: Any = SimpleNamespace(thread=thread, name="w")
     ThreadExecutor._join(object.__new__(ThreadExecutor), [session], bounded=False)
     assert process.asked == thread.asked == [0.2, 0.2, 0.2]
@@ -297,7 +296,7 @@ def test_closing_waits_for_a_killed_process_only_so_long() -> None:
     child: Any = SimpleNamespace(
         process=process, ends_by=time.monotonic() - 1.0, killed=True, name="p", kill=lambda: None, reap=lambda: None
     )
-    ProcessExecutor._await(object.__new__(ProcessExecutor), child, None)
+    ProcessHandle.wait(child, None)
     assert process.asked == [0.0]
 
 

@@ -27,16 +27,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.spawn import get_executable
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from orcabatch.console import exit_code_text, standard_error
 from orcabatch.engine.executor import Complaint, Finished, Written
 from orcabatch.engine.executors import packing, transport
+from orcabatch.engine.executors.leaving import CLOSING_S
+from orcabatch.engine.executors.mailbox import pieces_s
+from orcabatch.engine.executors.placing import ProcessPlace
 from orcabatch.engine.executors.process_main import BOOTSTRAP, CANNOT_REPORT
 from orcabatch.engine.executors.starting import StartWatch
 from orcabatch.text import words_of
+
+if TYPE_CHECKING:
+    from orcabatch.engine.scheduler_messages import Scope
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +66,15 @@ ENDED_S = 30.0
 """How long a process that was killed may live on: one that hangs in a driver, or in a share that is gone, ends when
 that answers, and perhaps never. Shorter: one that has much memory to give back is left behind. Longer: its files
 wait."""
+
+
+FIRST_FILES = 3
+"""After this many files a process is taken to have reached its usual size. Fewer: what it fills once, buffers and
+caches, looks like growth. More: what the first files leak passes for usual."""
+
+GROWN = 1.5
+"""A process is replaced above this many times its usual size, and what the settings allow for growth. Less: it starts
+anew, with all its imports, for what its files differ by. More: memory that nobody uses is held for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +147,8 @@ class ProcessHandle:
         self.fault = ""
         self.ready_s: float | None = None
         self.has_worked = False
-        self.files = 0
-        self.usual_bytes = 0
+        self._files = 0
+        self._usual_bytes = 0
         self._post = post
         self._outbox: SimpleQueue[transport.Word | None] = SimpleQueue()
         self._saying = threading.Lock()
@@ -190,6 +205,14 @@ class ProcessHandle:
         """The tasks that it has, those that are only being written too."""
         return (*self.tasks.values(), *sorted(self.writing))
 
+    def place(self, scope: Scope, spare: int, *, is_free: bool) -> ProcessPlace:
+        """What it is to the choice of a place, if so many licence seats more may be taken."""
+        asks = scope == "model" and not self.idle
+        # A process that was refused holds no seat: a file there takes one, for which it is counted as taken already.
+        if asks or (scope == "process" and self.refused):
+            is_free = is_free and spare + self.refused > 0
+        return ProcessPlace(self.number, self.node, len(self.tasks), is_free, asks)
+
     def give(self, slot: int, index: int, packed: bytes) -> None:
         """Give a task to the worker of the slot."""
         self.tasks[slot] = index
@@ -209,6 +232,14 @@ class ProcessHandle:
     def has_since_s(self, index: int) -> float | None:
         """Since when it could work on the task; None: it is still starting."""
         return None if self.ready_s is None else max(self.ready_s, self.given_s[index])
+
+    def has_grown(self, resident_bytes: int, allowed_bytes: int) -> bool:
+        """Whether it keeps more than usual after another file, and than it may grow by."""
+        self._files += 1
+        if self._files <= FIRST_FILES:
+            self._usual_bytes = max(self._usual_bytes, resident_bytes)
+            return False
+        return resident_bytes > GROWN * self._usual_bytes + allowed_bytes
 
     def rest(self, slot: int) -> None:
         """Close the worker of the slot."""
@@ -236,6 +267,22 @@ class ProcessHandle:
     def is_stuck(self) -> bool:
         """Whether it was killed, and lives on."""
         return self.ends_by is not None and time.monotonic() >= self.ends_by and self.process.poll() is None
+
+    def wait(self, until_s: float | None) -> None:
+        """Wait for its end, and give back what it held; after that instant (None: never) it is killed."""
+        try:
+            for piece_s in pieces_s(self.ends_by or until_s):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(piece_s)
+                    break
+            else:
+                if not self.killed:
+                    _log.warning("worker process %s did not close within %g s and was killed", self.name, CLOSING_S)
+                self.kill()
+        finally:
+            if self.process.poll() is None:
+                self.kill()
+            self.reap()
 
     def reap(self, *, is_read: bool = True) -> None:
         """Give back what it held in this process, once it is gone, or is waited for no longer."""

@@ -7,7 +7,7 @@ Covers starting, filling, killing, replacing and ending worker processes. Does n
 (`process_main`), nor talking to one (`process_handle`).
 
 A process that dies costs the tasks it held, and nothing else: they are reported (`Died`), and the next task starts a
-new one. One that dies before it takes files is no fault of theirs: how often that is tried is decided by `starting`.
+new one. One that dies before it takes files is no fault of theirs: how often that is tried, `restarts` knows.
 Tasks that are suspected of having killed a process run alone in theirs (`alone`), so that a file that kills
 every process it meets does not take the same neighbours with it each time. Which process gets a task is decided by
 `placing`.
@@ -20,12 +20,10 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,13 +43,13 @@ from orcabatch.engine.executor import (
 )
 from orcabatch.engine.executors import packing, placing, transport
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox, pieces_s
+from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, Told
-from orcabatch.engine.executors.starting import LOOK_S, RestartPolicy, used_by
+from orcabatch.engine.executors.restarts import Restarts
+from orcabatch.engine.executors.starting import LOOK_S
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.errors import SettingsError
-from orcabatch.outcome import Cause, Failure
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -59,14 +57,6 @@ if TYPE_CHECKING:
     from orcabatch.engine.scheduler_messages import Limits, Probe, Scope
 
 _log = logging.getLogger(__name__)
-
-FIRST_FILES = 3
-"""After this many files a process is taken to have reached its usual size. Fewer: what it fills once, buffers and
-caches, looks like growth. More: what the first files leak passes for usual."""
-
-GROWN = 1.5
-"""A process is replaced above this many times its usual size, and what the settings allow for growth. Less: it starts
-anew, with all its imports, for what its files differ by. More: memory that nobody uses is held for longer."""
 
 
 class ProcessExecutor(Executor):
@@ -106,10 +96,7 @@ class ProcessExecutor(Executor):
         self._scope = scope
         self._allowed = sys.maxsize
         self._leaving: Leaving[tuple[ProcessHandle, int | None]] = Leaving()
-        self._starting: set[ProcessHandle] = set()
-        self._restarts = RestartPolicy()
-        self._came_up = False
-        self._last_end = ""
+        self._restarts = Restarts(options)
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -185,7 +172,7 @@ class ProcessExecutor(Executor):
             child.kill("it does not close what it has")
         for child in [each for each in self._children if each.is_stuck]:
             messages += self._gone(child, is_read=False)
-        self._look_at_starts()
+        self._restarts.end_what_hangs()
         self._place()
         return messages + self._given_up()
 
@@ -249,37 +236,18 @@ class ProcessExecutor(Executor):
         busy = any(child.tasks for child in self._children)
         deadline = None if busy else time.monotonic() + CLOSING_S
         for child in self._children:
-            self._await(child, deadline)
+            child.wait(deadline)
         self._children.clear()
         self._where.clear()
         for item in self._mailbox.take(0):
-            if isinstance(item, Told) and isinstance(item.word, transport.Report):
-                self._last_word(item.word.message)
-
-    def _last_word(self, message: Message) -> None:
-        """What a process said while it closed: nobody polls any more."""
-        match message:
-            case Logged() | Warned():
-                echo(message)
-            case Complaint(text):
-                _log.warning("%s", text)
-            case _:
-                pass
-
-    def _await(self, child: ProcessHandle, deadline: float | None) -> None:
-        try:
-            for piece_s in pieces_s(child.ends_by or deadline):
-                with suppress(subprocess.TimeoutExpired):
-                    child.process.wait(piece_s)
-                    break
-            else:
-                if not child.killed:
-                    _log.warning("worker process %s did not close within %g s and was killed", child.name, CLOSING_S)
-                child.kill()
-        finally:
-            if child.process.poll() is None:
-                child.kill()
-            child.reap()
+            # What a process said while it closed: nobody polls any more.
+            match item:
+                case Told(word=transport.Report(message=Logged() | Warned() as message)):
+                    echo(message)
+                case Told(word=transport.Report(message=Complaint(text))):
+                    _log.warning("%s", text)
+                case _:
+                    pass
 
     # --- placing ---
 
@@ -302,22 +270,14 @@ class ProcessExecutor(Executor):
     def _choose(self, reserved: set[int], spare: int, *, alone: bool) -> placing.ProcessPlace | None:
         """Where a task goes, if so many seats more may be taken."""
         places = [
-            self._as_place(child, spare, is_free=child.number not in reserved and bool(child.free_slots()))
+            child.place(self._scope, spare, is_free=child.number not in reserved and bool(child.free_slots()))
             for child in self._children
         ]
-        may_start = len(self._children) < self._most
-        may_start = may_start and self._restarts.may_start(time.monotonic(), len(self._starting))
+        may_start = len(self._children) < self._most and self._restarts.may_start()
         if may_start and (spare > 0 or self._scope == "host"):
             node = placing.node_for_new(places, self._nodes)
             places.append(placing.ProcessPlace(placing.NEW, node, 0, asks=self._scope == "model"))
         return placing.choose(places, self._nodes, alone=alone)
-
-    def _as_place(self, child: ProcessHandle, spare: int, *, is_free: bool) -> placing.ProcessPlace:
-        asks = self._scope == "model" and not child.idle
-        # A process that was refused holds no seat: a file there takes one, for which it is in `taken` already.
-        if asks or (self._scope == "process" and child.refused):
-            is_free = is_free and spare + child.refused > 0
-        return placing.ProcessPlace(child.number, child.node, len(child.tasks), is_free, asks)
 
     def _give_to(self, place: placing.ProcessPlace | None, entry: tuple[Task, bytes, bool]) -> bool:
         """Whether the task went to the place; the system may not give a process."""
@@ -371,72 +331,44 @@ class ProcessExecutor(Executor):
             self._not_given(error, began_s)
             return None
         self._children.append(child)
-        self._starting.add(child)
+        self._restarts.under_way.add(child)
         return child
 
     # --- starting ---
 
     def _not_given(self, error: Exception, began_s: float) -> None:
         """The system gives no further process, or no thread for one: those that are there do the rest."""
-        if not self._children and not self._came_up:
+        if not self._children and not self._restarts.any_came_up:
             raise SettingsError(f"no worker process can be started: {error}; {ON_THREADS}") from error
         if self._children:
             self._most = len(self._children)
             _log.warning("no further worker process can be started, going on with %d: %s", self._most, error)
             return
-        self._last_end = f"the system gives no process: {error}"
-        self._restarts = self._restarts.failed(time.monotonic(), began_s)
+        self._restarts.failed(began_s, f"the system gives no process: {error}")
 
     def _patience_s(self, timeout_s: float | None) -> float | None:
         """How long nothing needs to be done by ourselves."""
         waits = [self._leaving.patience_s(timeout_s)]
-        waits += [LOOK_S] if self._starting or any(child.ends_by for child in self._children) else []
+        waits += [LOOK_S] if self._restarts.under_way or any(child.ends_by for child in self._children) else []
         if self._waiting:
             at_once = self._restarts.gave_up and not self._children
-            waits.append(0.0 if at_once else self._restarts.pause_s(time.monotonic()))
+            waits.append(0.0 if at_once else self._restarts.pause_s())
         return min((wait for wait in waits if wait is not None), default=None)
-
-    def _look_at_starts(self) -> None:
-        """End what hangs while it starts."""
-        if not self._starting:
-            return
-        now = time.monotonic()
-        for child in self._starting:
-            if child.killed or not child.start.is_due(now):
-                continue
-            child.start = child.start.look(now, used_by(child.pid))
-            if why := child.start.overdue(now, self._options.start_timeout_s, self._options.timeout_s):
-                self._restarts = self._restarts.failed(now, child.start.began_s, hung=True)
-                child.kill(f"while it started, {why}")
-
-    def _stillborn(self, child: ProcessHandle, held: tuple[int, ...]) -> list[Message]:
-        """It ended before it took files, which is not their fault."""
-        self._last_end = child.how_it_ended
-        self._restarts = self._restarts.failed(time.monotonic(), child.start.began_s)
-        if not held:
-            return []
-        return [Died(child.name, held, f"its worker {self._last_end}", guilty=False)]
-
-    def _works(self, child: ProcessHandle) -> None:
-        """A file has begun in it: it has come up."""
-        if not child.has_worked:
-            child.has_worked = self._came_up = True
-            self._restarts = self._restarts.came_up()
 
     def _given_up(self) -> list[Message]:
         """Where no process comes up, those that are there do the rest; without any the files that wait have failed."""
         if not self._waiting or not self._restarts.gave_up:
             return []
         if staying := sum(not child.leaving for child in self._children):
-            self._most, self._restarts = staying, RestartPolicy()
-            return [Complaint(f"no further worker process comes up, going on with {staying}: {self._last_end}")]
+            self._most = staying
+            self._restarts.go_on()
+            why = self._restarts.last_end
+            return [Complaint(f"no further worker process comes up, going on with {staying}: {why}")]
         if self._children:
             return []  # being closed, or killed: what they have comes back first
         indices = tuple(entry[0].index for entry in self._waiting)
         self._waiting.clear()
-        cause = Cause.TIMEOUT if self._restarts.hangs else Cause.CRASH
-        said = f"no worker process comes up; the last one, {self._last_end}"
-        return [Died("", indices, said, final=True, failure=Failure(cause, said, NOT_UP))]
+        return [self._restarts.none_for(indices)]
 
     # --- what came back ---
 
@@ -447,7 +379,7 @@ class ProcessExecutor(Executor):
                 return []
             case transport.Ready():
                 child.ready_s = time.perf_counter()
-                self._starting.discard(child)
+                self._restarts.under_way.discard(child)
             case transport.Refused(slot, index, text):
                 return self._refused(child, slot, index, text)
             case transport.LockTaken(share):
@@ -473,7 +405,7 @@ class ProcessExecutor(Executor):
                     return []
                 child.open.discard(left)
             case Started():
-                self._works(child)
+                self._restarts.works(child)
             case _:
                 pass
         return [message]
@@ -512,8 +444,8 @@ class ProcessExecutor(Executor):
             going_on = f"{child.name} gets no further thread, going on with {len(child.usable)}: {text}"
             said.append(Complaint(going_on, once="no further thread"))
         else:
-            self._last_end = f"process {child.name} (pid {child.pid}), gets no thread: {text}"
-            self._restarts = self._restarts.failed(time.monotonic(), child.start.began_s)
+            how = f"process {child.name} (pid {child.pid}), gets no thread: {text}"
+            self._restarts.failed(child.start.began_s, how)
             child.kill(task_state.FOR_ANOTHER)
         if left is not None:
             said.append(Died(child.name, (index,), f"its worker process has no thread for it: {text}", guilty=False))
@@ -533,15 +465,17 @@ class ProcessExecutor(Executor):
         if child not in self._children:
             return []
         self._children.remove(child)
-        self._starting.discard(child)
+        self._restarts.under_way.discard(child)
         for slot in (None, *child.resting):
             self._leaving.discard((child, slot))
         child.reap(is_read=is_read)
         for index in child.tasks.values():
             del self._where[index]
         held = child.held
+        # It ended before it took files, which is not their fault.
         if child.ready_s is None and (not child.leaving or child.killed) and child.fault != task_state.FOR_ANOTHER:
-            return self._stillborn(child, held)
+            self._restarts.failed(child.start.began_s, child.how_it_ended)
+            return [Died(child.name, held, f"its worker {child.how_it_ended}", guilty=False)] if held else []
         if not held:
             return [] if child.leaving else [Complaint(f"idle worker {child.how_it_ended}")]
         bystanders = child.killed and child.fault == task_state.FOR_ANOTHER
@@ -552,15 +486,9 @@ class ProcessExecutor(Executor):
         """Replace an idle process that does not give its memory back."""
         if not child.is_idle or child.leaving or not self._options.recycle_growth_bytes:
             return
-        child.files += 1
-        if child.files <= FIRST_FILES:
-            child.usual_bytes = max(child.usual_bytes, resident_bytes)
-        elif resident_bytes > GROWN * child.usual_bytes + self._options.recycle_growth_bytes:
+        if child.has_grown(resident_bytes, self._options.recycle_growth_bytes):
             _log.info("worker process %s keeps %.0f MB and is replaced", child.name, resident_bytes / 1e6)
             self._dismiss(child)
-
-
-NOT_UP = f"look at what the post-process imports and at the host's memory, or {ON_THREADS}"
 
 
 def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> ProcessExecutor:
