@@ -416,6 +416,25 @@ def test_orcfxapi_without_its_dll_is_told_from_none(orcabatch, batch, without_dl
     assert "Traceback" not in said.text
 
 
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_where_no_run_can_start_the_plan_says_so_and_the_run_leaves_nothing(orcabatch, batch, without_orcfxapi):
+    """Neither results nor logs, of a YAML or of a function; the plan has the reason."""
+    batch.write(**REAL)
+    (batch.folder / "mine.py").write_text("def f(model):\n    return 1.0\n")
+    before = left(batch.folder)
+    function = ("--postprocess", "mine:f", "sims", "--output", "out", "performance.ledger.enabled=false")
+    for words in (("b.yml",), function):
+        planned = orcabatch("plan", *words)
+        assert planned.code == 0
+        assert "OrcaFlex is not available here, so `run` cannot start: OrcFxAPI cannot be used." in planned.text
+        assert orcabatch("run", *words).code == 2
+        assert left(batch.folder) - {"__pycache__"} == before
+    assert "cannot start" not in orcabatch("plan", "b.yml", "--orcaflex", "simulated").text
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has winreg")
 def test_the_real_package_on_another_system_says_that_it_needs_windows(orcabatch, batch, monkeypatch):
     """What a first try on Linux ends in."""

@@ -160,7 +160,8 @@ def test_ctrl_c_of_a_function_names_the_table_and_says_that_all_is_done_again(or
     said = run(orcabatch, *words)
     assert said.code == 130
     assert f"the finished rows are in {batch.folder / 'int.csv'}" in said.text
-    assert "the next run does all files again (a function's results are kept" in said.text
+    assert "all files again (a function's results are kept for the next run only with `--function-version" in said.text
+    assert "run_batch" not in said.text
     assert "`result`" not in said.text
     assert "for the rest" not in said.text
     assert list(pd.read_csv("int.csv")["file"]) == ["a0.sim"]

@@ -44,7 +44,7 @@ def where_it_is(batches: Sequence[Batch], table: Path | None, in_terminal: bool)
     return f"what was finished is written: {shortened_list([str(place) for place in dict.fromkeys(places)])}"
 
 
-def done_again(anew: Sequence[Batch], total: int, fresh: bool) -> str:
+def done_again(anew: Sequence[Batch], total: int, fresh: bool, in_terminal: bool) -> str:
     """What the next run does; `anew` are those of its `total` batches whose results it will not find."""
     if not anew:
         without = ", without `fresh`," if fresh else ""
@@ -52,5 +52,6 @@ def done_again(anew: Sequence[Batch], total: int, fresh: bool) -> str:
     named = "" if len(anew) == total else f" of {', '.join(batch.name for batch in anew)}"
     why = ""
     if any(isinstance(batch, FunctionBatch) and batch.version is None for batch in anew):
-        why = " (a function's results are kept for the next run only where `run_batch` gets a `version`)"
+        how = "with `--function-version TEXT`" if in_terminal else "where `run_batch` gets a `version`"
+        why = f" (a function's results are kept for the next run only {how})"
     return f"the next run does all files{named} again{why}"

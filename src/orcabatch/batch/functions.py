@@ -14,6 +14,7 @@ from orcabatch.batch.batch import Batch, Conclusion
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.batch.sources import Given, Source
 from orcabatch.errors import OutputError, SettingsError
+from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.store.atomic import check_writable, why
 from orcabatch.store.code import AsHere, Described, described, innermost
@@ -152,11 +153,14 @@ def function_batch(
     Raises:
         OutputError: its result folder cannot be used.
         SettingsError: values are to be kept, and there is none.
+        OrcaFlexUnavailable: OrcFxAPI cannot be used.
     """
     if settings.keep_values and options.output_dir is None:
         raise SettingsError(
             "keep_values: true keeps values in a folder, and none is given. Give output_dir=, or leave it out."
         )
+    if not options.planning and options.output_dir is not None:
+        find_binding(settings.orcaflex)  # before the folder is made: a run that cannot start leaves nothing behind
     path_as = None if settings.loads else str if options.paths_as_text else Path
     batch = FunctionBatch.over(files, function, _folder(options), options.version, cases, path_as=path_as)
     if settings.keep_values and batch.result_folder is not None:

@@ -33,7 +33,19 @@ def plan_of(request: Request, host: HostResources | None = None) -> BatchPlan:
     """The plan for a request on this host, or on another one given as values."""
     said: list[str] = []
     plan, _ = planned(careful(request), host, warn=said.append)
-    return replace(plan, notes=(*plan.notes, *said))
+    here = _cannot_start(request) if host is None else ()
+    return replace(plan, notes=(*plan.notes, *said, *here))
+
+
+def _cannot_start(request: Request) -> tuple[str, ...]:
+    """Why a run of it could not even begin on this host."""
+    if request.settings.orcaflex == "simulated":
+        return ()  # it comes with us; and a plan that puts it under OrcFxAPI would leave it there for who asks next
+    try:
+        find_binding(request.settings.orcaflex)
+    except OrcaFlexUnavailable as error:
+        return (f"OrcaFlex is not available here, so `run` cannot start: {error}",)
+    return ()
 
 
 def learned_for(request: Request, host: HostResources) -> Learned:

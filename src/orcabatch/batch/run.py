@@ -257,7 +257,7 @@ class Run:
     def _done_again(self) -> str:
         batches, outcomes = self.request.batches, last_attempts(self._outcomes)
         anew = [batch for batch in batches if not self.cache.keeps(batch, self._own(batch, outcomes))]
-        return done_again(anew, len(batches), self.request.fresh)
+        return done_again(anew, len(batches), self.request.fresh, self.in_terminal)
 
     def _taken(self, running: Iterator[FileOutcome], job: BatchJob) -> Iterator[FileOutcome]:
         for outcome in running:

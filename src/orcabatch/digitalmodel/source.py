@@ -130,6 +130,7 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
         return ReadBatch(batch, settings, notes, cases)
     _refuse_to_open(settings, str(configuration.yaml_file))
     if not options.planning:
+        find_binding(settings.orcaflex)  # before folders are made: a run that cannot start leaves nothing behind
         configuration.create_folders()
     with _of_its_shape(configuration.yaml_file):
         found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
@@ -144,6 +145,8 @@ def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> ReadBatch:
         raise SourceError(NOT_CONFIGURED)
     settings = parsed_settings(cfg.get("performance"), options, "cfg")
     _refuse_to_open(settings, "cfg")
+    if not options.planning:
+        find_binding(settings.orcaflex)
     batch = _digitalmodel(cfg, settings, options)
     check = checked(cfg, settings, options.check)
     refuse({"cfg": check})
@@ -180,7 +183,6 @@ def _digitalmodel(
         finished = finished_batch(cfg, settings, said.append)
         if finished is not None:
             return finished
-    find_binding(settings.orcaflex)
     open_gate()
     batch = DigitalModelBatch.from_cfg(cfg, settings=settings)
     batch.warnings += tuple(said)
