@@ -10,8 +10,8 @@ import pytest
 
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, wait_for
 from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.entry import build_executor
 from orcabatch.engine.executor import Finished
-from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.scheduler_messages import Limits as SchedulerLimits

@@ -20,8 +20,8 @@ from capabilities import needs
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, run
+from orcabatch.engine.entry import build_executor
 from orcabatch.engine.executors import mailbox, process_handle
-from orcabatch.engine.executors.build import build_executor
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import ProcessHandle, end_descendants
 from orcabatch.engine.executors.threads import ThreadExecutor
@@ -144,7 +144,7 @@ sys.path[:0] = {path!r}
 from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.executors import mailbox
-from orcabatch.engine.executors.build import build_executor
+from orcabatch.engine.entry import build_executor
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import ProcessHandle
 from orcabatch.engine.executors.processes import ProcessExecutor

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.dispatcher import Dispatcher
 from orcabatch.engine.event_log import EventLog, Recorder
-from orcabatch.engine.executors.build import build_executor
+from orcabatch.engine.executors import EXECUTORS
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.waiting import in_plan_order
 
 if TYPE_CHECKING:
     from orcabatch.engine import scheduler_messages
-    from orcabatch.engine.contract import Job, Listener, Task
+    from orcabatch.engine.contract import Job, Listener, Recipe, Task
+    from orcabatch.engine.executor import Executor
     from orcabatch.engine.options import EngineOptions
     from orcabatch.outcome import FileOutcome
 
@@ -59,3 +61,16 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     ordered = in_plan_order(tasks)
     event_log = EventLog(listener, recorder)
     return Dispatcher(ordered, job, options, limits, workers, event_log, probe, stop or StopSignal()).outcomes()
+
+
+def build_executor(
+    recipe: Recipe, options: EngineOptions, limits: scheduler_messages.Limits, tasks: Sequence[Task]
+) -> Executor:
+    """The executor that the options name; no worker is started yet.
+
+    Raises:
+        SettingsError: the recipe cannot be sent to worker processes, or there is no dask cluster.
+    """
+    # Imported only where it is used: `distributed` is an extra, and worker processes are no affair of threads.
+    executor: Executor = import_module(EXECUTORS[options.executor].module).build(recipe, options, limits, tasks)
+    return executor
