@@ -55,6 +55,19 @@ def test_cancelled_files_are_not_done():
     assert shot.share == pytest.approx(1 / 3)
 
 
+def test_files_that_were_not_read_make_no_throughput():
+    """An earlier run left their results: they are done, and no bytes of them went through; failed ones were read."""
+    tracker = Tracker()
+    tracker.expect([task(index, 10 * MB) for index in range(3)])
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
+    rates = []
+    for index, status in enumerate(("skipped", "ok", "failed")):
+        tracker.apply(RunEvent("finished", 2.0, index, {"status": status, "batch": "standard"}))
+        rates.append(tracker.snapshot().bytes_per_s)
+    assert rates == [0, 5 * MB, 10 * MB]
+    assert tracker.snapshot().done_bytes == 30 * MB
+
+
 def errors_at_half_time(seed: int) -> tuple[float, float]:
     """Relative error of the predicted end at half time: of the estimate, and of a bar that counts files."""
     tasks, events, makespan_s = simulated_run(seed)

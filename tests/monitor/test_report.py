@@ -316,6 +316,21 @@ def test_the_smallest_of_a_minimum_governs():
     assert "Smallest 0 in case 0.sim, largest 2." in render_report(metrics)
 
 
+def test_the_phases_of_a_worker_are_the_time_that_it_had_a_file():
+    """Not what was written behind while it had the next file already; and the page says which time is counted."""
+    monitor = PerformanceMonitor()
+    for index in (0, 4):  # of the same worker
+        monitor.add_outcome(outcome(index, usage=Usage({"load": 1.0}, 1, 1, behind_s=0.4)))
+    metrics = build_metrics(monitor.record(wall_s=20.0))
+    (worker,) = metrics["workers"]["each"]
+    phases = {phase: seconds for phase, seconds in worker["phases"].items() if phase != "wait"}
+    assert phases["write"] == pytest.approx(0.2)
+    assert sum(phases.values()) == pytest.approx(worker["busy"] * 20.0)
+    content = render_report(metrics)
+    assert "what was written while they had the next file already is not in their time" in content
+    assert "Time taken, first file to last" in content
+
+
 def test_where_values_went_into_a_table_the_page_says_so():
     """Not that the files returned no numbers, which is said where it is so."""
     monitor = PerformanceMonitor()

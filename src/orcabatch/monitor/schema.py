@@ -150,7 +150,9 @@ class WorkerTotals(_Part):
     worker: str
     files: Count
     busy: Finite = Field(description="share of the run in which it had a file")
-    phases: Phases
+    phases: Phases = Field(
+        description="its seconds; what was written while it had the next file already is not in them"
+    )
 
 
 class ColumnFigures(_Part):

@@ -74,6 +74,7 @@ class RunState:
         writing: files whose worker is free, but whose outputs are still being written: as in `took`, by index.
         done: finished files by status.
         done_bytes: bytes of the finished files.
+        worked_bytes: of these, without those whose results an earlier run left: they were not read.
         took: size in bytes, and seconds that a worker had it, of each file that ended well.
         limit, limit_reason: how many may run at once, and why.
         limits: every change of it: seconds, limit, reason.
@@ -106,6 +107,7 @@ class RunState:
     writing: dict[int, tuple[int, float]] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     done_bytes: int = 0
+    worked_bytes: int = 0
     took: list[tuple[int, float]] = field(default_factory=list)
     limit: int = 0
     limit_reason: str = ""
@@ -241,6 +243,8 @@ class RunState:
         self.done[status] += by
         if status != "cancelled":
             self.done_bytes += by * self._size(index)
+        if status not in {"cancelled", "skipped"}:
+            self.worked_bytes += by * self._size(index)
 
     def _size(self, index: int) -> int:
         return self._tasks[index].size_bytes if index in self._tasks else 0

@@ -24,13 +24,19 @@ def by_tier(worked: Iterable[FileOutcome]) -> list[dict[str, Any]]:
 
 
 def by_worker(worked: Iterable[FileOutcome], wall_s: float) -> list[dict[str, Any]]:
-    """Of each worker: files, the share of the run in which it had one, seconds by phase."""
+    """Of each worker: files, the share of the run in which it had one, its seconds by phase.
+
+    What was written behind took none of them: the worker had the next file already.
+    """
     groups = _groups((file for file in worked if file.worker), lambda file: file.worker)
     made = []
     for name in sorted(groups, key=natural):
         busy_s = sum(file.busy_s for file in groups[name])
         busy = busy_s / wall_s if wall_s > 0 else 0.0
-        made.append({"worker": name, "files": len(groups[name]), "busy": busy, "phases": _phases(groups[name])})
+        phases = _phases(groups[name])
+        behind_s = sum(file.usage.behind_s for file in groups[name])
+        phases[str(Phase.WRITE)] = max(phases[str(Phase.WRITE)] - behind_s, 0.0)
+        made.append({"worker": name, "files": len(groups[name]), "busy": busy, "phases": phases})
     return made
 
 

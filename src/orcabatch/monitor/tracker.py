@@ -38,7 +38,7 @@ class Snapshot:
         elapsed_s: seconds since the run began; None: somebody else says how long it took.
         total, done, failed, running: files in all, ended (failed ones included, cancelled ones not), failed, in work.
         total_bytes, done_bytes: bytes of the files in all and of the ended ones; 0 where sizes are not known.
-        bytes_per_s: bytes of ended files per second of the run.
+        bytes_per_s: bytes of ended files per second of the run, without those that were not read since nothing changed.
         remaining_s: seconds that the rest takes; None before the first file has ended.
         finished, interrupted: whether the run is over, and by a signal.
         broken: whether something broke it off: no file, but the run itself, or what is written at its end.
@@ -104,7 +104,7 @@ class Tracker:
             running=len(state.running),
             total_bytes=state.total_bytes,
             done_bytes=state.done_bytes,
-            bytes_per_s=state.done_bytes / state.now_s if state.now_s > 0 else 0.0,
+            bytes_per_s=state.worked_bytes / state.now_s if state.now_s > 0 else 0.0,
             remaining_s=self._remaining_s(),
             finished=state.finished,
             interrupted=state.interrupted,

@@ -76,7 +76,12 @@ def _worker_table(metrics: Metrics) -> Html:
         for each in metrics["workers"].get("each", ())
     ]
     head = ("Worker", "Files", "Busy", "Load", "Extract", "Write", "Clean up")
-    return table("Workers", head, rows, numbers=range(1, 7))
+    return table(
+        "Workers; what was written while they had the next file already is not in their time",
+        head,
+        rows,
+        numbers=range(1, 7),
+    )
 
 
 def resources(metrics: Metrics, ids: Ids) -> Html:

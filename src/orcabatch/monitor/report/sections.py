@@ -144,7 +144,7 @@ def tiles(metrics: Metrics) -> Html:
     numbers: list[tuple[str, object]] = [
         ("Files", f"{summary['files']:,}"),
         ("Without results", tag("span", f"{without:,}", class_="bad" if without else "good")),
-        ("Time taken", duration(metrics["wall_s"])),
+        ("Time taken, first file to last", duration(metrics["wall_s"])),
         ("Size of all files", size(summary["bytes"])),
     ]
     return _tiles(numbers)
