@@ -98,7 +98,8 @@ class BatchResult:
         Files without results have no row (see `failed`). For a digitalmodel batch with one summary this is `summary()`.
 
         Raises:
-            SourceError: a digitalmodel batch has several summaries, or none; names them.
+            SourceError: a digitalmodel batch has several summaries, or none; names them. Take `summary(label)` then, or
+                give `summary=label` to `save` and `governing`.
         """
         if self._common:
             return self.summary()
