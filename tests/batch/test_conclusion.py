@@ -171,6 +171,23 @@ def test_twice_in_what_is_called_with_outcomes_hands_over_what_there_is(orcaflex
     assert metrics(tmp_path)["state"] == "interrupted"
 
 
+def goes_on_all_the_same(model):
+    """As digitalmodel does where a column's history is torn apart: what it has then is half of it."""
+    try:
+        interrupt(2)
+    except:  # noqa: E722, S110 - a bare one, as there
+        pass
+    return 0.5
+
+
+def test_what_keeps_ctrl_c_to_itself_gives_no_result(orcaflex, sims, tmp_path):
+    """A function that was torn apart and went on is not taken at its word: its file is no result, and is not kept."""
+    with pytest.raises(BatchInterrupted) as stopped:
+        run(sims, tmp_path, postprocess=goes_on_all_the_same, version="1")
+    assert [each.value for each in stopped.value.result.outcomes if each.ok] == []
+    assert metrics(tmp_path)["state"] == "interrupted"
+
+
 def test_a_third_signal_tears_no_record(orcaflex, sims, tmp_path, monkeypatch):
     """It comes while a file is put into the ledger: the next run finds the file there."""
     from orcabatch.batch.result_cache import ResultCache

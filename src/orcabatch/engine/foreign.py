@@ -7,7 +7,9 @@ thread is ended by one, its executor says so (`worker_loop.death`); everywhere e
 
 The process's clocks are foreign as well, since whatever runs in it may set them (`freezegun`, a mock of `time`).
 
-`KeyboardInterrupt` in the main thread is Ctrl-C, and stays that: Python raises it nowhere else.
+`KeyboardInterrupt` in the main thread is Ctrl-C, and stays that: Python raises it nowhere else. A bare `except:`, as
+digitalmodel has several, keeps it to itself and goes on with half of what it was doing: what such code gives is not
+taken for a result (`heard`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from math import inf
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from orcabatch.text import words_of
 
@@ -35,13 +37,41 @@ def ordinarily(step: Callable[[], T]) -> T:
         KeyboardInterrupt: in the main thread.
     """
     try:
-        return step()
+        return heard(step)
     except Exception:
         raise
     except BaseException as error:
         if is_ctrl_c(error):
             raise
         raise AskedToEndError(f"it asked for the end of more than itself, with {words_of(error)}") from error
+
+
+_torn = 0
+"""How often code that holds the main thread was torn apart by a signal."""
+
+
+def tear(signum: int) -> NoReturn:
+    """From a signal's handler: tear apart what holds the main thread.
+
+    Raises:
+        KeyboardInterrupt: always.
+    """
+    global _torn  # noqa: PLW0603 - of the process, as its main thread and its signals are
+    _torn += 1
+    raise KeyboardInterrupt(signum)
+
+
+def heard(step: Callable[[], T]) -> T:
+    """Do the step; where it was torn apart and went on all the same, what it gives is no result.
+
+    Raises:
+        KeyboardInterrupt: it was torn apart, also where it kept that to itself.
+    """
+    before = _torn
+    result = step()
+    if _torn != before and threading.current_thread() is threading.main_thread():
+        raise KeyboardInterrupt
+    return result
 
 
 def onward(last_s: float, read_s: float) -> float:

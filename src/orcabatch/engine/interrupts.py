@@ -23,6 +23,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from orcabatch.engine.foreign import tear
+
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 PATIENCE_S = 5.0
@@ -112,7 +114,7 @@ class StopSignal:
             self.wake()
         torn = self.foreign and self.level > 1
         if torn or (self._leaves_since_s is not None and now_s - self._leaves_since_s > PATIENCE_S):
-            raise KeyboardInterrupt(self.signum or signum)
+            tear(self.signum or signum)
 
     def _pass_on(self, signum: int) -> None:
         """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""

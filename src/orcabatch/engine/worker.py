@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeVar
 from orcabatch.engine import task_state
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
 from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
-from orcabatch.engine.foreign import onward, ordinarily
+from orcabatch.engine.foreign import heard, onward, ordinarily
 from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, ReadCounter
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
 from orcabatch.text import traceback_of, words_of
@@ -55,7 +55,7 @@ def attempt(step: Callable[[], T]) -> Done[T] | Caught:
     For this module alone, whose clocks and meters are read between a step and what follows from its end.
     """
     try:
-        return Done(step())
+        return Done(heard(step))
     except Exception as error:  # noqa: BLE001 - a user's function may raise anything, and one file never ends a batch
         return Caught(error)
 
