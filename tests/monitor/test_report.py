@@ -301,6 +301,34 @@ def test_a_governing_file_with_warnings_is_marked_by_a_word(warnings, said):
     assert of_all.count('<td><a href="#warnings">done, with warnings</a></td>') == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "warnings", "said"),
+    [
+        ("missing", [], "! misses values"),
+        ("empty", ["period 0..1 s lies outside the simulated 2..3 s"], "! has empty columns"),
+        ("cut", [], "! has series that end early"),
+    ],
+)
+def test_a_file_that_a_notice_names_is_marked_as_one_with_warnings(kind, warnings, said):
+    """Its outcome is "done, with warnings", and where it governs a word stands beside it: both lead to the notice."""
+    metrics = batch_metrics(40)
+    for file in metrics["files"]:
+        file["warnings"] = []
+    governing = metrics["results"][0]["columns"][0]["maximum_file"]
+    file = metrics["files"][governing]
+    file["warnings"] = warnings
+    notice = {"kind": kind, "batch": file["batch"], "text": "Rows miss values", "remedy": "Check", "details": []}
+    metrics["notices"] = [
+        {**notice, "files": [file["file"]]},
+        {**notice, "kind": "first_decides", "files": [each["file"] for each in metrics["files"]]},
+        {**notice, "batch": "another", "files": [each["file"] for each in metrics["files"]]},
+    ]
+    content = render_report(metrics)
+    row = f'<a href="#file-{governing}">{named(name_in(file["file"]))}</a>'
+    assert content.count(row) == content.count(f'{row} <a href="#notices" class="bad">{said}</a>') > 1
+    assert content.count('<td><a href="#notices">done, with warnings</a></td>') == 1
+
+
 def test_the_smallest_of_a_minimum_governs():
     """Said in the table of all files, in the one by load case, under the chart, with its file."""
     outcomes = [outcome(n, value={"gap_min": float(n)}) for n in range(3)]

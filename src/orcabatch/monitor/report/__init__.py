@@ -88,7 +88,7 @@ def render_report(
     metrics = _checked(metrics, "the metrics")
     earlier = None if earlier is None else _checked(earlier, "the earlier run")
     try:
-        return _rendered(metrics, earlier, Links.of(metrics, page))
+        return _rendered(files.with_noticed(metrics), earlier, Links.of(metrics, page))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         # A file that somebody may have changed: of 200 values each may be anything, in every section.
         said = f"{words_of(error)}"

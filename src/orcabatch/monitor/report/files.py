@@ -30,6 +30,15 @@ MARKS = {
 }
 """Of warnings that make a file's numbers doubtful, the worst first: what is found, and the word beside its name."""
 
+NOTICED = {
+    "partial": "incomplete",
+    "missing": "misses values",
+    "empty": "has empty columns",
+    "cut": "has series that end early",
+}
+"""Of notices that name the file, the worst first, and the word beside its name. That the first file decides something
+for all others is about the batch: marking all but one would tell nothing apart."""
+
 OUTCOMES = {"ok": "done", "skipped": "unchanged", "failed": "failed", "cancelled": "not done"}
 
 CAUSES = {
@@ -105,8 +114,8 @@ def _row(file: Mapping[str, Any], head: Head, links: Links, row: str) -> Html:
     outcome = text(
         OUTCOMES[file["status"]] + (f": {CAUSES.get(file['cause'], file['cause'])}" if bad and file["cause"] else "")
     )
-    if file["warnings"] and not bad:
-        outcome = Html(f'<a href="#warnings">{outcome}, with warnings</a>')
+    if not bad and (marked := mark(file)):
+        outcome = Html(f'<a href="#{marked[1]}">{outcome}, with warnings</a>')
     seconds, case = file.get("busy_s", 0.0), file.get("case", {})
     cases = "".join(f"<td>{'' if case.get(name) is None else text(case[name])}</td>" for name in head.cases)
     return Html(
@@ -131,9 +140,22 @@ def row_id(n: int) -> str:
     return f"file-{n}"
 
 
-def mark(file: Mapping[str, Any]) -> str:
-    """What stands beside the name of a file with warnings wherever its numbers do; empty where it has none."""
+def with_noticed(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics, with each file's mark from the notices of its batch (`noticed`): looked up once for all tables."""
+    words: dict[tuple[str, str], str] = {}
+    for kind, said in NOTICED.items():
+        for notice in metrics.get("notices", ()):
+            for name in notice["files"] if notice["kind"] == kind else ():
+                words.setdefault((notice["batch"], name), said)
+    files = [{**file, "noticed": words.get((file["batch"], file["file"]), "")} for file in metrics["files"]]
+    return {**metrics, "files": files}
+
+
+def mark(file: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What stands beside the name of a doubtful file wherever its numbers do, and the section that says why."""
     said = "\n".join(file["warnings"])
     found = ((re.search(pattern, said), words) for pattern, words in MARKS.items())
-    words = next((words.format(match[1]) for match, words in found if match), "see warnings")
-    return f"! {words}" if said else ""
+    words = next((words.format(match[1]) for match, words in found if match), "")
+    if not words and file.get("noticed"):
+        return f"! {file['noticed']}", "notices"
+    return (f"! {words or 'see warnings'}", "warnings") if said else None

@@ -104,10 +104,13 @@ def _table(metrics: Metrics, each: Mapping[str, Any], ids: Ids) -> Html:
 
 
 def _file(metrics: Metrics, place: int) -> Html:
-    """A governing file; one that has warnings is marked, since its number may not be what it seems."""
+    """A governing file; one with warnings or notices is marked, since its number may not be what it seems."""
     file = metrics["files"][place]
     name = tag("a", named(name_in(file["file"])), href=f"#{row_id(place)}")
-    return join([name, " ", tag("a", said, href="#warnings", class_="bad")]) if (said := mark(file)) else name
+    if (marked := mark(file)) is None:
+        return name
+    said, section_id = marked
+    return join([name, " ", tag("a", said, href=f"#{section_id}", class_="bad")])
 
 
 def _governing(metrics: Metrics, place: int, governs: str) -> Html:
@@ -126,7 +129,8 @@ def _chart(metrics: Metrics, column: Mapping[str, Any], ids: Ids) -> Html:
     ends = [("largest", "maximum"), ("smallest", "minimum")]
     (first, governs), (second, other) = ends if column.get("largest", True) else reversed(ends)
     governing = metrics["files"][column[f"{governs}_file"]]
-    named_so = f"{name_in(governing['file'])} {mark(governing)}".rstrip()
+    marked = mark(governing)
+    named_so = f"{name_in(governing['file'])} {marked[0]}" if marked else name_in(governing["file"])
     told = f"{first.title()} {number(column[governs])} in {named_so}, {second} {number(column[other])}."
     cloud = charts.Cloud(column["name"], told, name, places, values, column[f"{governs}_file"])
     return figure(charts.dots(ids, cloud), column["name"])
