@@ -18,9 +18,11 @@ import yaml
 import orcabatch
 from batch_functions import largest_tension
 from cli_batches import configuration
+from orcabatch import simulated
 from orcabatch.batch import functions
 from orcabatch.batch.batch import Conclusion
 from orcabatch.errors import BatchError, BatchInterrupted
+from orcabatch.simulated import SimSpec, SimState
 
 OUT = "out"
 
@@ -288,3 +290,21 @@ def test_nothing_is_imported_after_the_last_file(sims, tmp_path, kind):
     )  # fmt: skip
     failed = 1 if kind == "function" else 0
     assert done.stdout.strip() == f"0 [] finished {failed} True", done.stderr
+
+
+def test_one_warning_for_the_run_names_the_files_whose_simulation_is_partial(tmp_path):
+    """In the result and its metrics, besides each file's own warning."""
+    ends = {
+        "whole": {},
+        "unstable": {"state": SimState.UNSTABLE, "current_time_s": 12.0},
+        "stopped": {"current_time_s": 20.0},
+    }
+    objects = simulated.mooring_objects(18, lines=1)
+    sims = [simulated.write_sim(tmp_path / f"{name}.sim", SimSpec(objects, **end)) for name, end in ends.items()]
+    result = run(sims, tmp_path)
+    assert [bool(outcome.warnings) for outcome in result.outcomes] == [False, True, True]
+    (said,) = (warning for warning in result.warnings if "did not reach" in warning)
+    assert said.startswith("2 of 3 simulations did not reach their end")
+    assert "unstable.sim, stopped.sim" in said
+    assert said in metrics(tmp_path)["warnings"]
+    assert not [warning for warning in run(sims[:1], tmp_path / "whole").warnings if "did not reach" in warning]

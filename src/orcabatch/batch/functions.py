@@ -15,13 +15,14 @@ from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_setti
 from orcabatch.batch.sources import Given, Source
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.orcaflex.incomplete import PARTIAL_REMEDY, is_partial, partial_text
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.store.atomic import check_writable, why
 from orcabatch.store.code import AsHere, Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.kept_values import SUFFIX as VALUES
 from orcabatch.store.values import NotStorable, encode
-from orcabatch.text import class_name
+from orcabatch.text import class_name, shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.engine.surroundings import Initializer
@@ -139,10 +140,20 @@ class FunctionBatch(Batch):
         return by | {"case": encode(case)} if case else by
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
-        """Write the list of failed files, where there is a folder and any failed."""
+        """Write the list of failed files, where there is a folder and any failed; say whose simulation is partial."""
+        warnings = _partial(outcomes)
         if self.result_folder is None:
-            return Conclusion()
-        return Conclusion(save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes))
+            return Conclusion(warnings=warnings)
+        return Conclusion(save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes), warnings)
+
+
+def _partial(outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
+    """One warning that names the files whose results are of a simulation that did not reach its end."""
+    stand = [outcome for outcome in outcomes if outcome.ok]
+    partial = [outcome.file.name for outcome in stand if any(is_partial(said) for said in outcome.warnings)]
+    if not partial:
+        return ()
+    return (f"{partial_text(len(partial), len(stand))}: {shortened_list(partial)}. {PARTIAL_REMEDY}.",)
 
 
 def function_batch(

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orcabatch.settings import format_count
 from orcabatch.text import shortened_list
 
 _UNSTABLE = 5
 _STATES = {0: "reset (never run)", 1: "calculating statics", 2: "in static state", 3: "still running", 5: "unstable"}
+_PARTIAL = ("simulation became unstable", "simulation incomplete", "simulation is not marked as complete")
 _SMALL_SHARE = 0.1
+
+PARTIAL_REMEDY = "Run these simulations to their end and the batch again, or leave them out"
 
 
 def simulation_warnings(model: Any) -> tuple[str, ...]:
@@ -31,6 +35,20 @@ def simulation_warnings(model: Any) -> tuple[str, ...]:
     if current < stop:
         return (f"simulation incomplete: it reached {current:g} s of {stop:g} s{_state(state)}",)
     return (f"simulation is not marked as complete{_state(state)}",)
+
+
+def is_partial(warning: str) -> bool:
+    """Whether a file's warning is one of `simulation_warnings`."""
+    return warning.startswith(_PARTIAL)
+
+
+def partial_text(partial: int, files: int) -> str:
+    """What is to be said of a batch where `partial` of `files` results are of such simulations."""
+    their = "its" if files == 1 else "their"
+    return (
+        f"{partial} of {format_count(files, 'simulation')} did not reach {their} end, and the results are those of the "
+        "part that was simulated"
+    )
 
 
 def period_warning(period: tuple[float, float], simulated: tuple[float, float]) -> str:
