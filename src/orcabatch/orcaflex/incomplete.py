@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orcabatch.settings import format_count
-from orcabatch.text import shortened_list
+from orcabatch.text import plural, shortened_list
 
 _UNSTABLE = 5
 _STATES = {0: "reset (never run)", 1: "calculating statics", 2: "in static state", 3: "still running", 5: "unstable"}
@@ -46,7 +45,7 @@ def partial_text(partial: int, files: int) -> str:
     """What is to be said of a batch where `partial` of `files` results are of such simulations."""
     their = "its" if files == 1 else "their"
     return (
-        f"{partial} of {format_count(files, 'simulation')} did not reach {their} end, and the results are those of the "
+        f"{partial} of {plural(files, 'simulation')} did not reach {their} end, and the results are those of the "
         "part that was simulated"
     )
 
