@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from orcabatch import simulated
 from orcabatch.digitalmodel.caching import packed, unpacked
 from orcabatch.digitalmodel.missing import gaps_of
 from orcabatch.digitalmodel.prove import prove
+from orcabatch.digitalmodel.serial_order import Needs
+from orcabatch.digitalmodel.silent import Reach, Subject, differences, first_decides
 from orcabatch.monitor.report import render_report
 from orcabatch.monitor.schema import Metrics
 from orcabatch.notice import Notice, Silent
@@ -105,6 +108,43 @@ def test_shorter_files_than_the_first_are_not_called_cut(files: list[Path], tmp_
     said = notices(series(files, tmp_path), tmp_path / "out")
     assert set(said) == {Silent.FIRST_DECIDES}
     assert "stop times (20 to 100 s)" in said[Silent.FIRST_DECIDES].text
+
+
+def test_a_current_is_only_said_to_decide_where_files_show_another_than_the_active_one(tmp_path: Path) -> None:
+    """Only the first file selects its active current: of the others, those that show it already read the same."""
+    same = write_files(tmp_path / "same", 3, selected_current=1)
+    other = write_files(tmp_path / "other", 3, selected_current=2)
+    speed = {"Command": "GetData", "ObjectName": "Environment", "Variable": ["RefCurrentSpeed"], "Label": "Vc"}
+
+    def asked(files: Sequence[Path]) -> dict[str, Any]:
+        return summary(files, tmp_path, group("env", copy.deepcopy(speed)))
+
+    assert not notices(asked(same), tmp_path / "a")
+    assert not notices(asked([other[0], *same[1:]]), tmp_path / "b"), "both ways the first selects the active one"
+    said = notices(asked([same[0], other[1], same[2]]), tmp_path / "c")[Silent.FIRST_DECIDES]
+    assert "1 of 3 files shows another current than the active one" in said.text
+    assert said.files == (other[1],)
+    assert said.remedy == "`consistency: per_file` gives other results where these currents differ"
+    for number, (files, differs) in enumerate(((same, False), (other, True))):
+        ways = [tmp_path / f"{way}{number}" for way in ("serial", "per_file")]
+        run(with_output(asked(files), ways[0]), threads=1, consistency="serial")
+        warnings = run(with_output(asked(files), ways[1]), threads=1, consistency="per_file").conclusion.warnings
+        texts = [[path.read_text() for path in sorted(way.rglob("*.csv"))] for way in ways]
+        assert all(texts)
+        assert (texts[0] != texts[1]) is differs
+        assert any("active one" in warning for warning in warnings) is differs
+
+
+def test_files_of_which_the_shown_current_is_not_known_may_differ(files: list[Path]) -> None:
+    """A model may not say; the notice then says no more than is known, the same file by file."""
+    stand = [Reach(file, 100.0, 100.0, None) for file in files]
+    batch = Subject("b", {}, Needs(leader=True, selects=True), "serial", tuple(files))
+    (said,) = first_decides(batch, stand)
+    assert "3 of 4 files may show another current" in said.text
+    assert said.remedy == "`consistency: per_file` may give other results"
+    (warning,) = differences(replace(batch, consistency="per_file"), stand)
+    assert "`consistency: serial` may give other results" in warning
+    assert not list(first_decides(batch, [replace(each, shows_active=True) for each in stand]))
 
 
 def test_a_first_file_that_fails_decides_nothing(files: list[Path], tmp_path: Path) -> None:

@@ -197,6 +197,7 @@ def packed(result: FileResult, folder: Path) -> dict[str, Any]:
         "simulated_to": result.simulated_to,
         "complete": result.complete,
         "gaps": [list(astuple(gap)) for gap in result.gaps],
+        "shows_active": result.shows_active,
         "log": list(result.log),
     }
 
@@ -219,6 +220,7 @@ def unpacked(stored: Any, folder: Path) -> FileResult:
         simulated_to=checked(stored["simulated_to"], *NUMBERS, NoneType),
         complete=checked(stored["complete"], bool),
         gaps=tuple(_gap(*gap) for gap in checked(stored["gaps"], list)),
+        shows_active=checked(stored.get("shows_active"), bool, NoneType),  # not in results of before it was asked
         log=checked_texts(stored["log"]),
     )
 

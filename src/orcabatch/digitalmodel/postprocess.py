@@ -34,7 +34,7 @@ from orcabatch.digitalmodel.missing import (
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.outputs import flagged, labels, writes_series
 from orcabatch.digitalmodel.questions import questions_of
-from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant, settle
+from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant, needs_of, settle
 from orcabatch.engine.contract import Extracted
 from orcabatch.errors import DigitalModelError
 
@@ -80,6 +80,8 @@ class FileResult:
         simulated_to: how far the simulation got, in the same seconds; None where nobody asked.
         complete: whether it reached its end.
         gaps: columns with empty cells.
+        shows_active: whether the environment shows its active current as it is loaded, so that selecting it changes
+            nothing; None: nobody asked, or the model does not say.
         log: what digitalmodel printed and logged.
     """
 
@@ -93,6 +95,7 @@ class FileResult:
     simulated_to: float | None = None
     complete: bool = True
     gaps: tuple[Gap, ...] = ()
+    shows_active: bool | None = None
     log: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -111,11 +114,13 @@ class DigitalModelPostProcess:
     writing: Writing = field(default_factory=Writing)
     digest: str = ""
     checks_names: bool = True
+    _selects: bool = field(init=False, repr=False, compare=False)
     _packed: bytes = field(init=False, repr=False, compare=False)
     _periods: dict[Period, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_periods", asked_periods(self.cfg))
+        object.__setattr__(self, "_selects", needs_of(self.cfg).selects)
         object.__setattr__(self, "_packed", _packed(self.cfg))
 
     def prepare(self) -> None:
@@ -167,6 +172,7 @@ class DigitalModelPostProcess:
         self, installation: Installation, known: dict[str, Any], asked: FilePayload, tables: FileTables
     ) -> FileResult:
         cfg = self._own_copy()
+        shows_active = _shows_active(known["model"]) if self._selects else None  # before digitalmodel selects it
         if asked.variant.settled:
             settle(cfg, asked.variant.stop_time)
         summary = linked = record = None
@@ -194,6 +200,7 @@ class DigitalModelPostProcess:
                 *gaps_of_all("linked_statistics", linked),
                 *tables.gaps(record),
             ),
+            shows_active=shows_active,
         )
 
     def _of_periods(self, known: Mapping[str, Any]) -> tuple[str, ...]:
@@ -227,6 +234,16 @@ def described(model: Any) -> dict[str, Any]:
         "start_time": model.simulationStartTime,
         "current_time": model.simulationTimeStatus.CurrentTime,
     }
+
+
+def _shows_active(model: Any) -> bool | None:
+    """Whether the current that the environment shows is the active one; None where the model does not say."""
+    try:
+        environment = model.environment
+        shown, active = environment.SelectedCurrent, environment.ActiveCurrent
+    except Exception:  # noqa: BLE001 - asked for the sake of a message: the file's own results or failure count
+        return None
+    return shown == active if isinstance(shown, str) and isinstance(active, str) else None
 
 
 def _asked(context: FileContext) -> FilePayload:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS
 from orcabatch.digitalmodel.outputs import SETTINGS_OF, groups, is_asked
 from orcabatch.notice import Notice, Silent
+from orcabatch.orcaflex.incomplete import PARTIAL_REMEDY, partial_text
 from orcabatch.settings import format_count
 from orcabatch.text import shortened_list
 
@@ -62,16 +63,19 @@ class Reach:
         file: whose.
         stop_time: its planned end, in seconds of simulation time.
         simulated_to: where it really ended; None: not known.
+        shows_active: whether it was loaded showing its active current; None: not known.
     """
 
     file: Path
     stop_time: float
     simulated_to: float | None = None
+    shows_active: bool | None = None
 
     @classmethod
     def of(cls, outcome: FileOutcome) -> Reach:
         """That of a file with results."""
-        return cls(outcome.file, outcome.value.stop_time, outcome.value.simulated_to)
+        value = outcome.value
+        return cls(outcome.file, value.stop_time, value.simulated_to, value.shows_active)
 
     @property
     def end(self) -> float:
@@ -129,33 +133,51 @@ def _cut_notice(batch: Subject, first: Reach, longer: Sequence[Reach], said: str
 
 def first_decides(batch: Subject, stand: Sequence[Reach]) -> Iterator[Notice]:
     """What else the first file decided for all others of a serial run; what is cut is said already."""
-    for what in _differing(batch, stand) if batch.consistency == "serial" else ():
+    for found in _differing(batch, stand) if batch.consistency == "serial" else ():
         yield batch.notice(
             Silent.FIRST_DECIDES,
-            f"The files differ in {what}, and digitalmodel lets the first one, {stand[0].file.name}, decide for all "
-            "when it runs serially: "
-            "`consistency: serial` was used",
-            "`consistency: per_file` gives other results",
-            files=tuple(reach.file for reach in stand[1:]),
+            f"{found.what[:1].upper()}{found.what[1:]}: `consistency: serial` was used",
+            f"`consistency: per_file` {found.gives}",
+            files=found.files,
         )
 
 
 def differences(batch: Subject, stand: Sequence[Reach]) -> tuple[str, ...]:
     """Where a serial run would have given other results than this one, file by file, did: that is no silent doing."""
     return tuple(
-        f"the files differ in {what}, and digitalmodel lets the first one, {stand[0].file.name}, decide for all when "
-        "it runs serially: "
-        "`consistency: per_file` was used; `consistency: serial` gives other results"
-        for what in (_differing(batch, stand) if batch.consistency == "per_file" else ())
+        f"{found.what}: `consistency: per_file` was used; `consistency: serial` {found.gives}"
+        for found in (_differing(batch, stand) if batch.consistency == "per_file" else ())
     )
 
 
-def _differing(batch: Subject, stand: Sequence[Reach]) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """Something by which a serial run and one file by file give different results: what, for whom, how surely."""
+
+    what: str
+    files: tuple[Path, ...]
+    gives: str = "gives other results"
+
+
+def _differing(batch: Subject, stand: Sequence[Reach]) -> Iterator[_Difference]:
     stops = sorted({reach.stop_time for reach in stand})
     if batch.needs.stop_time and len(stops) > 1 and not list(cut(batch, stand)):
-        yield f"stop times ({stops[0]:g} to {stops[-1]:g} s)"
-    if batch.needs.selects and len(stand) > 1:
-        yield "the current that only the first file selects"
+        what = (
+            f"the files differ in stop times ({stops[0]:g} to {stops[-1]:g} s), and digitalmodel lets the first one, "
+            f"{stand[0].file.name}, decide for all when it runs serially"
+        )
+        yield _Difference(what, tuple(reach.file for reach in stand[1:]))
+    # Whatever the first file shows, both ways read its active current; the others only differ where they show another.
+    others = [reach for reach in stand[1:] if not reach.shows_active] if batch.needs.selects else []
+    if others:
+        sure = any(reach.shows_active is False for reach in others)
+        of, show = format_count(len(stand), "file"), "shows" if len(others) == 1 else "show"
+        what = (
+            f"{len(others)} of {of} {show if sure else 'may show'} another current than the active one, and "
+            f"digitalmodel selects the active one only in the first file, {stand[0].file.name}, when it runs serially"
+        )
+        gives = "gives other results where these currents differ" if sure else "may give other results"
+        yield _Difference(what, tuple(reach.file for reach in others), gives)
 
 
 def lacking(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
@@ -166,13 +188,11 @@ def lacking(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
 
 def _partial(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
     partial = [outcome for outcome in stand if not outcome.value.complete]
-    their = "its" if len(stand) == 1 else "their"
     if partial:
         yield batch.notice(
             Silent.PARTIAL,
-            f"{len(partial)} of {format_count(len(stand), 'simulation')} did not reach {their} end, and the results "
-            "are those of the part that was simulated",
-            "Run these simulations to their end and the batch again, or leave them out",
+            partial_text(len(partial), len(stand)),
+            PARTIAL_REMEDY,
             files=tuple(outcome.file for outcome in partial),
             details=tuple(
                 f"{outcome.file.name}: {outcome.value.run_status}{_reached(outcome.value)}" for outcome in partial
