@@ -89,11 +89,14 @@ def test_a_result_folder_that_cannot_be_written_is_refused(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write-protected share is found out before an hour of work, and said in those words."""
+    opened = Path.open
 
-    def refuse(self: Path, **named: Any) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(self: Path, mode: str = "r", **named: Any) -> Any:
+        if "x" in mode:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, mode, **named)
 
-    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(OutputError, match=r"cannot be written.*Permission denied"):
         DigitalModelBatch.from_cfg(case("A", files, tmp_path), settings=settings())
 
