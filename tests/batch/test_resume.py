@@ -20,7 +20,7 @@ import yaml
 import batch_functions
 import orcabatch
 from orcabatch import simulated
-from orcabatch.batch import result_cache
+from orcabatch.batch import input_files
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
@@ -548,9 +548,9 @@ def test_a_finished_batch_does_not_import_digitalmodel(orcaflex, project, state_
 
 def test_a_file_is_looked_at_once_to_see_what_is_to_be_done(orcaflex, project, monkeypatch):
     """Its head and tail are read over a network: by a finished batch once, and once where a file came to it."""
-    looked, look = [], result_cache.fingerprint_of
+    looked, look = [], input_files.fingerprint_of
     batch(project)
-    monkeypatch.setattr(result_cache, "fingerprint_of", lambda file: looked.append(file.name) or look(file))
+    monkeypatch.setattr(input_files, "fingerprint_of", lambda file: looked.append(file.name) or look(file))
     assert {str(outcome.status) for outcome in batch(project).outcomes} == {"skipped"}
     assert len(looked) == len(set(looked)) == 6
     looked.clear()

@@ -88,6 +88,30 @@ def test_what_the_format_cannot_hold_is_saved_as_csv_and_said(tmp_path):
     assert len(read(where)) == 2
 
 
+def test_a_table_that_a_program_holds_open_is_saved_beside_it(tmp_path, monkeypatch):
+    """Excel has it open: hours of values go under a name that nobody has."""
+    written, target = streamed.save_pieces, tmp_path / "out.csv"
+
+    def held(pieces, shape, where):
+        if where == target:
+            raise OutputError(f"{where} cannot be replaced: another program holds it open.")
+        return written(pieces, shape, where)
+
+    monkeypatch.setattr(streamed, "save_pieces", held)
+    path, notes = saved(target, Files(1).outcomes([{"t": 1.0}]), 1)
+    assert path != target
+    assert list(read(path)["t"]) == [1.0]
+    assert path.name in notes[-1]
+
+
+def test_a_folder_named_like_a_pattern_takes_a_table_of_several_pieces(tmp_path):
+    """Brackets in the name of a project's folder are no pattern."""
+    (tmp_path / "[1234] Project").mkdir()
+    count = PIECE_FILES + 3
+    path, notes = saved(tmp_path / "[1234] Project" / "t.parquet", Files(count).outcomes([{"t": 1.0}] * count), count)
+    assert (path.suffix, path.stat().st_size > 0, notes) == (".parquet", True, ())
+
+
 def test_a_value_that_cannot_be_packed_costs_its_own_row(tmp_path):
     """And is named."""
     where, notes = saved(tmp_path / "r.csv", Files(2).outcomes([{"x": lambda: 0}, {"x": 2}]), 2)

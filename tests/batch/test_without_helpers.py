@@ -12,7 +12,7 @@ import pytest
 import orcabatch
 from batch_functions import largest_tension
 from capabilities import needs
-from orcabatch.batch import result_cache
+from orcabatch.batch import input_files
 from orcabatch.host import lookout
 from orcabatch.outcome import Cause
 
@@ -53,13 +53,13 @@ def test_without_threads_for_helpers_everything_is_done(
 def test_a_share_that_is_gone_does_not_hold_up_the_run(sims: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where looking at a file hangs, the others are done, nothing of its folder is kept, and that is said once."""
     monkeypatch.setattr(lookout, "SILENT_S", 0.1)
-    back, original = threading.Event(), result_cache.stands
+    back, original = threading.Event(), input_files.stands
 
     def hangs(file: Path) -> Any:
         back.wait()
         return original(file)
 
-    monkeypatch.setattr(result_cache, "stands", hangs)
+    monkeypatch.setattr(input_files, "stands", hangs)
     before = set(threading.enumerate())
     result = run(sims, "threads")
     back.set()
@@ -67,7 +67,7 @@ def test_a_share_that_is_gone_does_not_hold_up_the_run(sims: list[Path], monkeyp
         thread.join()
     assert result.ok
     assert sum("does not answer" in text for text in result.warnings) == 1
-    monkeypatch.setattr(result_cache, "stands", original)
+    monkeypatch.setattr(input_files, "stands", original)
     assert [outcome.status.value for outcome in run(sims, "threads").outcomes] == ["ok"] * len(sims)
 
 

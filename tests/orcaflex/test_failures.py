@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,14 @@ def test_windows_errors_that_may_heal(code, words):
     error.winerror = code  # type: ignore[attr-defined]
     fault = unreadable(FILE, error)
     assert words in fault.message
+    assert fault.may_heal
+
+
+def test_what_windows_denies_without_saying_why_may_heal(monkeypatch, tmp_path):
+    """`open` gives no code there: a file that OrcaFlex still writes is not called forbidden, and is tried again."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    fault = unreadable(tmp_path / "a.sim", PermissionError(errno.EACCES, "Permission denied"))
+    assert "held by another program" in fault.message
     assert fault.may_heal
 
 

@@ -28,6 +28,7 @@ DEEP = "C:\\" + "folder\\" * 40
     [
         (PureWindowsPath("C:\\results\\a.csv"), "C:\\results\\a.csv"),
         (PureWindowsPath(DEEP + "a.csv"), "\\\\?\\" + DEEP + "a.csv"),
+        (PureWindowsPath(DEEP + "..\\a.csv"), "\\\\?\\" + DEEP.removesuffix("folder\\") + "a.csv"),
         (PureWindowsPath("\\\\server\\share\\" + "f\\" * 130), "\\\\?\\UNC\\server\\share\\" + "f\\" * 130),
         (PureWindowsPath("\\\\?\\" + DEEP + "a.csv"), "\\\\?\\" + DEEP + "a.csv"),
         (PurePosixPath("/" + "folder/" * 60), "/" + "folder/" * 60),

@@ -38,7 +38,8 @@ def _files(item: Path) -> list[Path]:
         return [item]
     matching = sorted(Path(name) for name in glob.glob(str(item), recursive=True) if not Path(name).is_dir())  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not matching:
-        folder = next(folder for folder in item.parents if not glob.has_magic(str(folder)))
+        # Windows' own prefix for long paths has a question mark.
+        folder = next((folder for folder in item.parents if not glob.has_magic(str(folder))), Path(item.anchor))
         what = _instead(folder) if folder.is_dir() else f"There is no folder {folder}."
         raise SourceError(f"No file matches {item}. {what}")
     return matching

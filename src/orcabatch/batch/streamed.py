@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -110,11 +112,14 @@ class TableFile:
             try:
                 return save_pieces(_read(pieces, places), shape, self.target), tuple(notes)
             except OutputError as error:
-                if self.target.suffix.lower() == ".csv":
-                    raise
-                instead = self.target.with_suffix(".csv")
-                notes.append(f"{error} The results are in {instead.name} instead.")
-                return save_pieces(_read(pieces, places), shape, instead), tuple(notes)
+                # A program that has one open may have the other open, too: the second name is nobody's yet.
+                csv, free = self.target.with_suffix(".csv"), f"{self.target.stem}_{time.strftime('%Y%m%d_%H%M%S')}.csv"
+                first = [] if self.target == csv else [csv]
+                for instead in (*first, self.target.with_name(free)):
+                    with suppress(OutputError):
+                        said = (*notes, f"{error} The results are in {instead.name} instead.")
+                        return save_pieces(_read(pieces, places), shape, instead), said
+                raise
 
     def _temporary(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self.target.absolute().parent)  # closed by `write`

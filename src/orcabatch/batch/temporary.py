@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orcabatch.store.atomic import check_writable
+
 NAMES = ("TMPDIR", "TEMP", "TMP")
 
 
@@ -27,8 +29,8 @@ def usable_temporary(asked: str | None) -> tuple[Path, str]:
         if not folder.is_absolute():
             raise OSError("not an absolute path on this system")
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        # Not by `tempfile`: where access lists forbid it, that tries other names on Windows without end.
+        check_writable(folder)
     except OSError as error:
         reason = error.strerror or error
         return system, f"io.temp_directory {asked} cannot be used ({reason}): the system's {system} is used instead"

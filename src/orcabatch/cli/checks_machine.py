@@ -82,7 +82,11 @@ def check_inputs(host: HostResources, files: Sequence[Path]) -> Iterator[Check]:
 
 def check_output(host: HostResources, folder: Path) -> Check:
     """The result folder, or the nearest folder above it that is there."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    there = next((parent for parent in (folder, *folder.parents) if parent.exists()), None)
+    if there is None:
+        return Check(
+            DISKS, f"result folder {folder}: {folder.anchor} is not there", Level.MEND, "connect the drive or share"
+        )
     what = f"result folder {folder}: {_kind_of(host, there)}"
     if not there.is_dir():
         remedy = "correct file_management.output_directory"

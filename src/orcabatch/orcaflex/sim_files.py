@@ -7,6 +7,7 @@ OrcaFlex's to say: see `orcabatch.orcaflex.failures`.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from orcabatch.errors import OrcabatchError
@@ -74,5 +75,9 @@ def unreadable(file: Path, error: OSError) -> InputError:
     if file.is_dir():
         return InputError(f"{file} is a folder, not a .sim file", "take it out of the list of files")
     if isinstance(error, PermissionError):
-        return InputError(f"{file} may not be read: {error.strerror}", "ask for read permission on this file")
+        may_be_held = sys.platform == "win32" and code is None  # `open` says there only that it is denied
+        what, remedy = f"may not be read: {error.strerror}", "ask for read permission on this file"
+        if may_be_held:
+            what, remedy = f"is held by another program, or {what}", f"close it there, or {remedy}"
+        return InputError(f"{file} {what}", remedy, may_be_held)
     return InputError(f"{file} cannot be read: {error.strerror or error}", "check the drive it lies on", True)

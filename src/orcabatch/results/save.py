@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import datetime
 import math
-import tempfile
+import shutil
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,21 +194,23 @@ def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -
     import polars
 
     parts: list[Path] = []
-    with tempfile.TemporaryDirectory(
-        TEMPORARY_SUFFIX, TEMPORARY_PREFIX, target.parent, ignore_cleanup_errors=True
-    ) as folder:
-        try:
-            for piece in pieces:
-                parts.append(Path(folder) / f"{len(parts)}.parquet")
-                columns = {str(name): _series(str(name), column, shape.kinds[name]) for name, column in piece.items()}
-                polars.DataFrame(columns).write_parquet(parts[-1])
-            if len(parts) == 1:
-                parts[0].replace(target)
-            else:
-                group = max(GROUP_CELLS // max(len(shape.columns), 1), 1)
-                polars.scan_parquet(parts).sink_parquet(target, row_group_size=group)
-        except polars.exceptions.PolarsError as error:
-            raise ValueError(f"{error}.") from error
+    # With the access that its place gives: `tempfile` would take that from others, and a table of one piece moves out.
+    folder = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+    folder.mkdir()
+    try:
+        for piece in pieces:
+            parts.append(folder / f"{len(parts)}.parquet")
+            columns = {str(name): _series(str(name), column, shape.kinds[name]) for name, column in piece.items()}
+            polars.DataFrame(columns).write_parquet(parts[-1])
+        if len(parts) == 1:
+            parts[0].replace(target)
+        else:
+            group = max(GROUP_CELLS // max(len(shape.columns), 1), 1)
+            polars.scan_parquet(parts, glob=False).sink_parquet(target, row_group_size=group)
+    except polars.exceptions.PolarsError as error:
+        raise ValueError(f"{error}.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _series(name: str, column: pd.Series[Any], kinds: set[str]) -> Any:

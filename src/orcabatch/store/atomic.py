@@ -8,6 +8,7 @@ Does not cover what is written, nor locks between batches (`orcabatch.store.lock
 
 from __future__ import annotations
 
+import ntpath
 import os
 import shutil
 import time
@@ -50,7 +51,7 @@ def atomic_path(
         if keep_same and _same_bytes(temporary, target):
             return
         if durable:
-            _flush(temporary)
+            patiently(lambda: _flush(temporary))
         if unless is not None:
             unless()
         replace(temporary, target)
@@ -107,7 +108,7 @@ def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[
     except PermissionError as error:
         raise OutputError(
             f"{target} cannot be {done}: another program holds it open, or it is write-protected. "
-            "Close it (Excel?) and run the same command again: what is finished is kept."
+            "Close it (Excel?) and run the same command again."
         ) from error
     except (OSError, UnicodeEncodeError) as error:
         raise OutputError(f"{target} cannot be written: {why(error)}") from error
@@ -136,6 +137,8 @@ def beyond_max_path(path: PurePath) -> PurePath:
     Windows refuses paths of 260 characters and more unless they begin with its own prefix. Elsewhere nothing changes.
     """
     text = str(path)
+    if isinstance(path, PureWindowsPath) and ".." in path.parts:  # the prefix takes every part by its letter
+        text = ntpath.normpath(text)
     if not isinstance(path, PureWindowsPath) or len(text) < MAX_PATH or text.startswith("\\\\?\\"):
         return path
     if text.startswith("\\\\"):
@@ -151,7 +154,7 @@ def check_writable(folder: Path, *, wait: Callable[[float], None] = time.sleep) 
     Raises:
         OSError: the folder cannot be written to.
     """
-    probe = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+    probe = Path(beyond_max_path(folder.absolute() / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"))
     with probe.open("xb"):
         pass
     # Whoever got the folder's lock meanwhile has cleared it of what looks left over.
@@ -164,7 +167,7 @@ def remove_leftovers(folder: Path) -> int:
     Only to be called by the batch that holds the folder's lock: another batch's temporary files look the same.
     """
     leftovers = list(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"))
-    for path in leftovers:
+    for path in (Path(beyond_max_path(each.absolute())) for each in leftovers):
         with suppress(OSError):  # on Windows: one that somebody has open is no leftover yet
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -57,12 +57,14 @@ def what_cannot_be_read_is_said() -> Iterator[None]:
     """Around what looks at the files of a batch before it begins: a share may go while that is done.
 
     Raises:
-        SourceError: in the place of what the system said.
+        SourceError: in the place of what the system said of a file or folder.
     """
     try:
         yield
     except OSError as error:
-        what = error.filename if error.filename is not None else "Something that the batch is made of"
+        what = error.filename
+        if what is None:  # raised by the caller's own code, as his list of files may be
+            raise
         raise SourceError(
             f"{os.fsdecode(what) if isinstance(what, (str, bytes)) else what} cannot be read: "
             f"{error.strerror or error}. See that its drive or share is there, and run again; nothing was run."
