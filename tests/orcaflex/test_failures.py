@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import pickle
-import sys
 from pathlib import Path
 
 import pytest
 
 from orcabatch.errors import OrcaFlexUnavailable
-from orcabatch.orcaflex import binding
+from orcabatch.orcaflex import binding, sim_files
 from orcabatch.orcaflex.failures import explain
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, period_warning, simulation_warnings
 from orcabatch.orcaflex.sim_files import InputError, check_readable, unreadable
@@ -120,7 +119,7 @@ def test_windows_errors_that_may_heal(code, words):
 
 def test_what_windows_denies_without_saying_why_may_heal(monkeypatch, tmp_path):
     """`open` gives no code there: a file that OrcaFlex still writes is not called forbidden, and is tried again."""
-    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sim_files, "DENIED_WITHOUT_REASON", True)
     fault = unreadable(tmp_path / "a.sim", PermissionError(errno.EACCES, "Permission denied"))
     assert "held by another program" in fault.message
     assert fault.may_heal

@@ -17,6 +17,10 @@ _WINDOWS_NETWORK = frozenset({51, 53, 54, 55, 59, 64, 65, 67, 121, 1231, 1232})
 _WINDOWS_SHARING = frozenset({32, 33})
 
 
+DENIED_WITHOUT_REASON = sys.platform == "win32"
+"""`open` says there only that a file is denied, also where another program holds it."""
+
+
 class InputError(OrcabatchError):
     """A `.sim` file cannot be read.
 
@@ -75,7 +79,7 @@ def unreadable(file: Path, error: OSError) -> InputError:
     if file.is_dir():
         return InputError(f"{file} is a folder, not a .sim file", "take it out of the list of files")
     if isinstance(error, PermissionError):
-        may_be_held = sys.platform == "win32" and code is None  # `open` says there only that it is denied
+        may_be_held = DENIED_WITHOUT_REASON and code is None
         what, remedy = f"may not be read: {error.strerror}", "ask for read permission on this file"
         if may_be_held:
             what, remedy = f"is held by another program, or {what}", f"close it there, or {remedy}"
