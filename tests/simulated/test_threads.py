@@ -250,9 +250,14 @@ def test_calibration_leaves_no_trace(orcfxapi: ModuleType) -> None:
 def test_a_folder_of_counters_that_was_removed_is_made_again(orcfxapi: ModuleType, tmp_path: Path) -> None:
     """Whoever removes it, a test's own clearing up or a user's: installing counts anew, and does not fail."""
     simulated.install(counters=tmp_path / "counters")
-    shutil.rmtree(tmp_path / "counters")
-    simulated.install(counters=tmp_path / "counters")
-    assert simulated.counters().models_created == 0
+    for made_by_another in (False, True):
+        shutil.rmtree(tmp_path / "counters")
+        if made_by_another:
+            (tmp_path / "counters").mkdir()
+        simulated.install(counters=tmp_path / "counters")
+        assert simulated.counters().models_created == 0
+        orcfxapi.Model()
+        assert simulated.counters().models_created == 1
 
 
 @pytest.mark.parametrize(("platform", "left"), [("win32", {"orcabatch-simulated-used", "theirs"}), ("linux", None)])

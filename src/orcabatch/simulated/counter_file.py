@@ -93,6 +93,11 @@ class CounterFile:
                 continue
         raise AssertionError  # pragma: no cover
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it is still under its name: another process may have made a removed folder again, without it."""
+        return self._stem.with_suffix(".counts").exists()
+
     def name_exports(self) -> None:
         """Write down which slot counts which export, for whoever adds up."""
         self._stem.with_suffix(".names").write_text(json.dumps(EXPORT_NAMES))

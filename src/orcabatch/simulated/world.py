@@ -8,7 +8,6 @@ with status 68 and count the violation. Dictionaries are changed one operation a
 from __future__ import annotations
 
 import atexit
-import contextlib
 import itertools
 import os
 import shutil
@@ -226,7 +225,7 @@ class World:
         given = folder or os.environ.get(COUNTERS_VARIABLE)
         chosen = Path(given).absolute() if given else temporary_folder()
         os.environ[COUNTERS_VARIABLE] = str(chosen)
-        here = self._counter_file is not None and self._counter_file.folder == chosen and chosen.is_dir()
+        here = self._counter_file is not None and self._counter_file.folder == chosen and self._counter_file.is_there
         if self._counter_file is None or self._shared is None or not here:
             self._counter_file, self._shared = CounterFile(chosen), Shared(chosen)
             self._counter_file.name_exports()
@@ -252,7 +251,7 @@ class World:
         self._counter_file = self._shared = None
         if folder is not None:
             self.tokens = weakref.WeakSet(tokens)
-            with contextlib.suppress(OSError, MemoryError):  # tried again by the child's first call, if it makes one
+            with suppress(OSError, MemoryError):  # tried again by the child's first call, if it makes one
                 self.open(folder)
 
 
