@@ -9,18 +9,14 @@ within a round. Asserts nothing.
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.lock import busy
-from benchmarks.native import built
+from benchmarks.native import answers
 from orcabatch.bench.findings import Findings
 
 SIDE = Path(__file__).with_name("choices_side.py")
@@ -121,26 +117,8 @@ def compared(runs: Mapping[int, Sequence[Mapping[str, Any]]]) -> tuple[int, floa
 
 def measured(case: Case, counts: Sequence[int], folder: Path) -> Iterator[dict[str, Any]]:
     """One run for each count, in one fresh process, after one that imports everything."""
-    files = []
-    for number in range(case.files):
-        files.append(folder / f"f{number:03d}.sim")
-        if not files[-1].exists():
-            files[-1].write_bytes(b"native")
-    library = folder / "small.so"
-    question = {
-        "sys_path": [str(SIDE.parent.parent), *sys.path],
-        "library": str(library if library.exists() else built(folder)),
-        "files": [str(file) for file in files],
-        "costs": dict(case.costs),
-        "work": {"calls": case.calls, "names": case.names, "python_s": case.python_s, "uneven": case.uneven},
-        "runs": list(counts),
-    }
-    asked = folder / "question.json"
-    asked.write_text(json.dumps(question), encoding="utf-8")
-    places = {name: str(folder / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
-    command = [sys.executable, "-P", str(SIDE), str(asked)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | places) as side:
-        yield from map(json.loads, side.stdout or ())
+    work = {"calls": case.calls, "names": case.names, "python_s": case.python_s, "uneven": case.uneven}
+    yield from answers(SIDE, folder, case.files, costs=dict(case.costs), work=work, runs=list(counts))
 
 
 def _row(

@@ -10,8 +10,6 @@ nothing.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.native import built
+from benchmarks.native import answers
 from orcabatch.bench.findings import Findings
 
 SIDE = Path(__file__).with_name("lock_side.py")
@@ -62,22 +60,7 @@ def busy(programs: int) -> Iterator[None]:
 
 def measured(rows: Sequence[dict[str, Any]], folder: Path) -> Iterator[dict[str, Any]]:
     """Each row with what was true and what was said."""
-    files = []
-    for number in range(MOST_FILES):
-        files.append(folder / f"f{number:03d}.sim")
-        files[-1].write_bytes(b"native")
-    question = {
-        "sys_path": [str(SIDE.parent.parent), *sys.path],
-        "library": str(built(folder)),
-        "files": [str(file) for file in files],
-        "rows": rows,
-    }
-    asked = folder / "question.json"
-    asked.write_text(json.dumps(question), encoding="utf-8")
-    places = {name: str(folder / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
-    command = [sys.executable, "-P", str(SIDE), str(asked)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | places) as side:
-        yield from map(json.loads, side.stdout or ())
+    yield from answers(SIDE, folder, MOST_FILES, rows=rows)
 
 
 def suite(folder: Path, *, quick: bool, say: Say) -> Findings:

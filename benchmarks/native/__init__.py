@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import json
 import os
 import shutil
 import subprocess
@@ -36,6 +37,35 @@ def built(folder: Path) -> Path:
     command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(target), str(SOURCE), "-lm", "-lpthread"]
     subprocess.run(command, check=True)
     return target
+
+
+def answers(side: Path, folder: Path, files: int, **question: Any) -> Iterator[dict[str, Any]]:
+    """What a script says of a question, line by line, in a fresh process with state folders of its own.
+
+    Args:
+        side: the script; gets the path of a JSON file with the question, the DLL and so many files.
+        folder: for all of it; a DLL that was compiled there is used again.
+        files: names for the DLL to load; their content is nothing to it.
+        question: whatever else it asks for.
+
+    Raises:
+        SourceError: as `built`.
+    """
+    names = [folder / f"f{number:03d}.sim" for number in range(files)]
+    for name in names:
+        name.write_bytes(b"native")
+    library = folder / "small.so"
+    common = {
+        "sys_path": [str(side.parent.parent), *sys.path],
+        "library": str(library if library.exists() else built(folder)),
+        "files": [str(name) for name in names],
+    }
+    asked = folder / "question.json"
+    asked.write_text(json.dumps(common | question), encoding="utf-8")
+    places = {name: str(folder / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    command = [sys.executable, "-P", str(side), str(asked)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | places) as process:
+        yield from map(json.loads, process.stdout or ())
 
 
 class SmallDll:

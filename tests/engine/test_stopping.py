@@ -260,33 +260,37 @@ def signals(stop: StopSignal, times: int) -> None:
         stop._came(signal.SIGINT, None)
 
 
-def test_what_is_ours_is_not_torn_apart_unless_leaving_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+StopAndTime = tuple[StopSignal, list[float]]
+
+
+@pytest.fixture
+def stop_and_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[StopAndTime]:
+    """One that listens, and what its clock says."""
+    now = [0.0]
+    monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
+    stop = StopSignal()
+    stop.install()
+    yield stop, now
+    stop.restore()
+
+
+def test_what_is_ours_is_not_torn_apart_unless_leaving_takes_long(
+    stop_and_time: tuple[StopSignal, list[float]],
+) -> None:
     """Any number of signals raises nothing where no other code holds the thread; after a while each does."""
-    now = [0.0]
-    monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
-    stop = StopSignal()
-    stop.install()
-    try:
-        signals(stop, 5)
-        now[0] += interrupts.PATIENCE_S + 1
-        with pytest.raises(KeyboardInterrupt):
-            signals(stop, 1)
-    finally:
-        stop.restore()
+    stop, now = stop_and_time
+    signals(stop, 5)
+    now[0] += interrupts.PATIENCE_S + 1
+    with pytest.raises(KeyboardInterrupt):
+        signals(stop, 1)
 
 
-def test_a_signal_waits_once_it_is_settled_how_the_run_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_waits_once_it_is_settled_how_the_run_ended(stop_and_time: StopAndTime) -> None:
     """It counts no more, and is kept for whoever hears of the end; after a while it raises all the same."""
-    now = [0.0]
-    monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
-    stop = StopSignal()
-    stop.install()
-    try:
-        stop.settle()
-        signals(stop, 3)
-        assert (stop.level, stop.late) == (0, signal.SIGINT)
-        now[0] += interrupts.PATIENCE_S + 1
-        with pytest.raises(KeyboardInterrupt):
-            signals(stop, 1)
-    finally:
-        stop.restore()
+    stop, now = stop_and_time
+    stop.settle()
+    signals(stop, 3)
+    assert (stop.level, stop.late) == (0, signal.SIGINT)
+    now[0] += interrupts.PATIENCE_S + 1
+    with pytest.raises(KeyboardInterrupt):
+        signals(stop, 1)
