@@ -39,7 +39,7 @@ def ended(statuses, code=0, state="finished", end="done", **other):
 
 CASE = draw(1, kind="raises", executor="threads", work="function")
 CASE = replace(CASE, faults=(replace(CASE.faults[0], file=0),))
-EXPECTED = Expected(NAMES, VALUES)
+EXPECTED = Expected(NAMES, NAMES[0], VALUES)
 HARMED = ended({name: "failed" if name == NAMES[0] else "ok" for name in NAMES}, code=1)
 HEALED = ended({name: "ok" if name == NAMES[0] else "skipped" for name in NAMES})
 
@@ -104,7 +104,7 @@ def test_what_is_planted_is_found(harmed, healed, said):
 def test_a_table_that_is_cut_off_is_found():
     """Whatever a fault does to a file: a table is whole, or not there; and in the end it is the plain loop's."""
     case = replace(CASE, work="call")
-    expected = Expected(NAMES, {}, OUTPUTS)
+    expected = Expected(NAMES, NAMES[0], {}, OUTPUTS)
     cut = {**OUTPUTS, next(iter(OUTPUTS)): b"a,b\n1"}
     harmed, healed = replace(HARMED, outputs=OUTPUTS), replace(HEALED, outputs=OUTPUTS)
     assert judge(case, expected, harmed, healed) == []
@@ -122,14 +122,13 @@ def test_every_fault_is_drawn_where_it_can_happen():
         assert case.work == "function" or not any(fault.what.function for fault in case.faults)
 
 
-def test_series_that_end_with_another_first_file_are_whole():
-    """digitalmodel's first file ends every series: where it has no results the next one does, and rows are whole."""
-    case, name = replace(CASE, work="call"), next(iter(OUTPUTS))
-    expected = Expected(NAMES, {}, {**OUTPUTS, name: b"a,b\n1,2\n3,4\n"})
-    harmed, healed = (
-        replace(HARMED, outputs={**OUTPUTS, name: b"a,b\n1,2\n"}),
-        replace(HEALED, outputs=expected.outputs),
-    )
-    assert judge(case, expected, harmed, healed) == []
-    led = ended(dict.fromkeys(NAMES, "ok"), outputs=harmed.outputs)
-    assert any("is not whole" in finding for finding in judge(case, expected, led, led))
+@pytest.mark.parametrize("leader", [0, 3])
+def test_series_that_end_with_another_first_file_are_whole(leader):
+    """The first file that the folder lists ends every series: without it the next one does, and rows are whole."""
+    name, case = next(iter(OUTPUTS)), replace(CASE, work="call", faults=(replace(CASE.faults[0], file=leader),))
+    whole = {**OUTPUTS, name: b"a,b\n1,2\n3,4\n"}
+    harmed = ended({each: "failed" if each == NAMES[leader] else "ok" for each in NAMES}, code=1, outputs=OUTPUTS)
+    healed = ended({each: "ok" if each == NAMES[leader] else "skipped" for each in NAMES}, outputs=whole)
+    assert judge(case, Expected(NAMES, NAMES[leader], {}, whole), harmed, healed) == []
+    another = judge(case, Expected(NAMES, NAMES[1], {}, whole), harmed, healed)
+    assert [finding for finding in another if "is not whole" in finding]

@@ -46,7 +46,7 @@ class Arena:
     """A project of its own for one case.
 
     Attributes:
-        folder, names: where it is, and its files in the order of the list.
+        folder, names: where it is, and its files, sorted.
         places: folders that faults harm, by name.
         mounted: those with a file system of their own.
         met: the faults that were injected.
@@ -175,6 +175,11 @@ class Arena:
     def forked(self) -> set[int]:
         """The processes that the function left on purpose."""
         return {int(name) for what, name, _ in self.calls() if what == "forked"}
+
+    @property
+    def leader(self) -> str:
+        """The first file as the folder itself lists them: digitalmodel's order."""
+        return next(name for name in os.listdir(self.folder / "sims") if name in self.names)  # noqa: PTH208
 
     def calls(self) -> list[list[Any]]:
         """What the function noted so far."""

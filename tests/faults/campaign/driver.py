@@ -65,7 +65,7 @@ class Stage:
                 run = observe(arena, "serial", plain_loop=function)
                 if run.code:
                     raise AssertionError(f"a run without faults ends with {run.code}: {run.said} {run.error}")
-                self.expected[function] = Expected(arena.names, run.values, run.outputs)
+                self.expected[function] = Expected(arena.names, arena.leader, run.values, run.outputs)
         return self.expected[function]
 
     def carry_out(self, case: Case) -> Verdict:

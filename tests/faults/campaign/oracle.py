@@ -29,12 +29,14 @@ class Expected:
     """What a plain loop makes of the files.
 
     Attributes:
-        files: names in the order of the list.
+        files: names, sorted.
+        leader: the one whose stop time ends every series of digitalmodel's: the first as the folder itself lists them.
         values: by file; empty for digitalmodel.
         outputs: bytes by name of the output file; empty for functions.
     """
 
     files: tuple[str, ...]
+    leader: str
     values: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -311,8 +313,8 @@ def _partial(expected: Expected, run: Observed) -> Iterator[str]:
 
 
 def _led_by_another(expected: Expected, run: Observed) -> bool:
-    """Whether digitalmodel's first file, whose stop time ends every series, has no results: the next one's does."""
-    return run.statuses.get(expected.files[0]) not in OK
+    """Whether the file whose stop time ends every series has no results: the next one's does."""
+    return run.statuses.get(expected.leader) not in OK
 
 
 def _as_far(content: bytes, whole: bytes) -> bool:
