@@ -158,7 +158,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SeatUse:
     """What an executor has open of what takes licence seats (see `SeatLimits.scope`).
 
     Attributes:
@@ -298,7 +298,7 @@ class Executor(ABC):
         return None
 
     @property
-    def held(self) -> Held | None:
+    def seat_use(self) -> SeatUse | None:
         """What holds licence seats now; None where it all holds one together, or seats are counted by the executor."""
         return None
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.executor import Broken, Chosen, Died, Executor, Finished, Held, Message, Written
+from orcabatch.engine.executor import Broken, Chosen, Died, Executor, Finished, Message, SeatUse, Written
 from orcabatch.engine.executors import auto_decision, packing
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.processes import ProcessExecutor
@@ -91,13 +91,13 @@ class SwitchingExecutor(Executor):
         return () if self._processes is None else self._processes.pids
 
     @property
-    def held(self) -> Held | None:
+    def seat_use(self) -> SeatUse | None:
         """What both sides hold; files go to one of them only."""
         if self._scope == "host":
             return None
-        here = self._threads.held or Held(self._threads.kept, self._threads.capacity - len(self._busy_here))
-        away = (self._processes.held if self._processes is not None else None) or Held(0, 0)
-        return Held(here.units + away.units, away.room if self._sending else max(0, here.room * min(1, here.units)))
+        here = self._threads.seat_use or SeatUse(self._threads.kept, self._threads.capacity - len(self._busy_here))
+        away = (self._processes.seat_use if self._processes is not None else None) or SeatUse(0, 0)
+        return SeatUse(here.units + away.units, away.room if self._sending else max(0, here.room * min(1, here.units)))
 
     @property
     def _busy_here(self) -> list[Task]:

@@ -34,9 +34,9 @@ from orcabatch.engine.executor import (
     Died,
     Executor,
     Finished,
-    Held,
     Logged,
     Message,
+    SeatUse,
     Started,
     Warned,
     Written,
@@ -104,7 +104,7 @@ class ProcessExecutor(Executor):
         return tuple(child.pid for child in self._children)
 
     @property
-    def held(self) -> Held | None:
+    def seat_use(self) -> SeatUse | None:
         """The processes or the workers that hold a seat, and those that are waited for; None: all hold one together."""
         if self._scope == "host":
             return None
@@ -112,10 +112,10 @@ class ProcessExecutor(Executor):
         waiting = len(self._waiting)
         if self._scope == "model":
             units = sum(len(child.open) for child in there)
-            return Held(units + waiting, sum(len(child.idle) for child in there if not child.alone))
+            return SeatUse(units + waiting, sum(len(child.idle) for child in there if not child.alone))
         held = [child for child in there if not child.refused]
         room = sum(len(child.free_slots()) for child in held)
-        return Held(min(self._most, len(held) + waiting), max(0, room - waiting))
+        return SeatUse(min(self._most, len(held) + waiting), max(0, room - waiting))
 
     @property
     def taken(self) -> int:

@@ -29,7 +29,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import task_state
-from orcabatch.engine.executor import Closed, Complaint, Died, Executor, Finished, Held, Message, Returned, Written
+from orcabatch.engine.executor import Closed, Complaint, Died, Executor, Finished, Message, Returned, SeatUse, Written
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Mailbox, pieces_s
 from orcabatch.engine.memory_meter import MemoryMeter
@@ -142,12 +142,12 @@ class ThreadExecutor(Executor):
         self._stuck = 0
 
     @property
-    def held(self) -> Held | None:
+    def seat_use(self) -> SeatUse | None:
         """The sessions, where each holds a seat; all together hold one otherwise."""
         if self._scope != "model":
             return None
         waiting = sum(len(pool.waiting) for pool in self._pools.values())
-        return Held(self._open + waiting, sum(len(pool.free) for pool in self._pools.values()))
+        return SeatUse(self._open + waiting, sum(len(pool.free) for pool in self._pools.values()))
 
     @property
     def taken(self) -> int:
