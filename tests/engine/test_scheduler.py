@@ -19,7 +19,6 @@ from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
     GiveUp,
-    Holding,
     Instruction,
     Limits,
     LimitSet,
@@ -29,6 +28,7 @@ from orcabatch.engine.scheduler_messages import (
     Sampled,
     Say,
     SeatLimits,
+    SeatsReported,
     SlotBack,
     SlotLost,
     Start,
@@ -534,7 +534,7 @@ class RandomRun(RuleBasedStateMachine):
 
     def tell(self, event: Event) -> None:
         if (held := self.units.truth()) != self.scheduler.seats_held:
-            self.obey(self.scheduler.step(Holding(self.now_s, *held)))
+            self.obey(self.scheduler.step(SeatsReported(self.now_s, *held)))
         self.obey(self.scheduler.step(event))
 
     def obey(self, said: list[Instruction]) -> None:

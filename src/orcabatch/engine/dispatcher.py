@@ -381,15 +381,15 @@ class Dispatcher:
         if self._ahead is not None:
             self._ahead.walk()
 
-    def _seats_moved(self) -> scheduler_messages.Holding | None:
+    def _seats_moved(self) -> scheduler_messages.SeatsReported | None:
         """What the workers hold of licence seats, where the scheduler supposes something else; it goes on with that."""
         use = self._workers.seat_use
         if use is None or (use.units, use.room) == self._scheduler.seats_held:
             return None
-        # Nothing starts with a `Holding` itself, so something has to follow it.
+        # Nothing starts with a `SeatsReported` itself, so something has to follow it.
         if not self._events:
             self._events.append(scheduler_messages.Woken(self._now()))
-        return scheduler_messages.Holding(self._now(), use.units, use.room)
+        return scheduler_messages.SeatsReported(self._now(), use.units, use.room)
 
     def _carry_out(self, instruction: scheduler_messages.Instruction) -> None:
         match instruction:

@@ -13,7 +13,7 @@ How to drive it:
       is a `Wake` for this very moment, and the answers to that `Woken` (or any other event) contain `Start`. Every
       `Start` is answered, some time, by one `TaskFinished` or `SlotLost` for that index.
     - `Sampled` about every `sample_interval_s`; `Woken` when the time of the latest `Wake` has come.
-    - `Holding` before another event, where the workers hold other seats, or take more or fewer files with them, than
+    - `SeatsReported` before another event, where the workers hold other seats, or take more or fewer files with them, than
       `seats_held` says. It starts nothing, for the file that comes back next may tell that there is no seat.
     - `GiveUp` is final: the task is not started.
     - `TaskFinished` with the verdict `released` gives back slot, memory and seat; a second one for that index ends it.
@@ -41,7 +41,6 @@ from orcabatch.engine.scheduler_messages import (
     Event,
     GiveUp,
     HeldBy,
-    Holding,
     Instruction,
     Limits,
     LimitSet,
@@ -50,6 +49,7 @@ from orcabatch.engine.scheduler_messages import (
     Sample,
     Sampled,
     Say,
+    SeatsReported,
     SlotBack,
     SlotLost,
     Start,
@@ -121,7 +121,7 @@ class Scheduler:
         said = self._take(event)
         if self._stop:
             return [*said, *self._give_up_all(task_state.STOPPED)]
-        if isinstance(event, Holding):
+        if isinstance(event, SeatsReported):
             return said
         # A task that is offered next may rank before this one: nothing starts before all that are ready were told.
         if isinstance(event, Offered) and len(self._offered) < len(self._queue):
@@ -142,7 +142,7 @@ class Scheduler:
                 self._slot_lost(index)
             case SlotBack(_, index):
                 self._slot_back(index)
-            case Holding(now_s, units, room):
+            case SeatsReported(now_s, units, room):
                 self._seats = licences.told(self._seats, units, room, now_s)
             case Sampled(now_s, sample):
                 return self._sampled(now_s, sample)

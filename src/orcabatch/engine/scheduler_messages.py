@@ -233,7 +233,7 @@ class SlotBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class SeatsReported:
     """What the workers hold of licence seats, told by the executor: which worker takes a file is its affair.
 
     Attributes:
@@ -246,7 +246,7 @@ class Holding:
     room: int
 
 
-Event = Offered | TaskFinished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack | Holding
+Event = Offered | TaskFinished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack | SeatsReported
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +297,7 @@ Instruction = Start | CollectGarbage | LimitSet | Say | Wake | GiveUp
 
 _EVENTS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Offered, TaskFinished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack, Holding)
+    for kind in (Offered, TaskFinished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack, SeatsReported)
 }
 
 
