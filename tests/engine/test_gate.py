@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orcabatch.engine.contract import Task
-from orcabatch.engine.job_side import LOOK_AHEAD, HeldTasks
+from orcabatch.engine.job_side import LOOK_AHEAD, BlockedTasks
 
 
 class FirstLeads:
@@ -27,7 +27,7 @@ def tasks(count: int) -> list[Task]:
 def test_each_leader_that_fails_costs_a_few_questions() -> None:
     """A share that is gone: each file leads in its turn, none loads, and no turn asks about all others."""
     job, count = FirstLeads(), 2_000
-    gate = HeldTasks(job, tasks(count))
+    gate = BlockedTasks(job, tasks(count))
     for leader in range(count):
         job.leader = leader
         assert [task.index for task in gate.ready(ask_all=True)] == [leader]
@@ -38,7 +38,7 @@ def test_each_leader_that_fails_costs_a_few_questions() -> None:
 def test_whoever_is_ready_is_found_where_the_first_is_not() -> None:
     """All are asked where nobody else would bring the run on; who was let go is not held."""
     job = FirstLeads()
-    gate = HeldTasks(job, tasks(1_000))
+    gate = BlockedTasks(job, tasks(1_000))
     job.leader = 700
     assert [task.index for task in gate.ready(ask_all=True)] == [700]
     assert len(gate.rest()) == 999
@@ -47,7 +47,7 @@ def test_whoever_is_ready_is_found_where_the_first_is_not() -> None:
 def test_those_who_wait_are_asked_in_turns() -> None:
     """Without asking all, every file has been asked about after a few looks."""
     job = FirstLeads()
-    gate = HeldTasks(job, tasks(1_000))
+    gate = BlockedTasks(job, tasks(1_000))
     job.leader = 5
     found = [task.index for _ in range(1 + 1_000 // LOOK_AHEAD) for task in gate.ready(ask_all=False)]
     assert found == [5]

@@ -1,11 +1,11 @@
 """The job's side of a run: which tasks it lets go, and what it and the caller get of them.
 
-    held tasks ── the job is asked ──> offered ──> ... outcomes ──> the job ──> tasks to be done again
-                                  └──> answered by it           └──> the caller, in their turn
+    blocked tasks ── the job is asked ──> offered ──> ... outcomes ──> the job ──> tasks to be done again
+                                     └──> answered by it           └──> the caller, in their turn
 
-Covers holding tasks back, asked often enough and not too often: 100,000 files that wait for the first one are not all
-asked after each file; and what follows from what the job says. Does not cover what a task waits for (the job's affair),
-nor when one that is offered starts (`scheduler`).
+Covers blocking tasks until the job lets them go, asked often enough and not too often: 100,000 files that wait for the
+first one are not all asked after each file; and what follows from what the job says. Does not cover what a task waits
+for (the job's affair), nor when one that is offered starts (`scheduler`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class JobSide:
         clock: RunClock,
     ) -> None:
         self._job = job
-        self._held = HeldTasks(job, tasks)
+        self._blocked = BlockedTasks(job, tasks)
         self._attempts = attempts
         self._event_log = event_log
         self._ahead = ahead
@@ -77,7 +77,7 @@ class JobSide:
         asking = not self.stopping
         while asking:
             asking = False
-            for task in self._held.ready(ask_all=ask_all):
+            for task in self._blocked.ready(ask_all=ask_all):
                 asking, ask_all = True, False
                 known = self._job.answered(task)
                 if len(known) < len(task.batches):
@@ -85,8 +85,8 @@ class JobSide:
                 self._answered(known)
 
     def never_offered(self) -> list[Task]:
-        """The tasks that are still held back; they are no longer."""
-        return self._held.rest()
+        """The tasks that are still blocked; they are no longer."""
+        return self._blocked.rest()
 
     def payload(self, task: Task) -> Task:
         """The task with what its worker needs of the job."""
@@ -136,8 +136,8 @@ class JobSide:
             self._put(scheduler_messages.Redone(self._now(), index))
 
 
-class HeldTasks:
-    """Holds tasks back until the job says that they are ready; asks in turns, so that none is forgotten.
+class BlockedTasks:
+    """Tasks that may not start until the job says that they are ready; asks in turns, so that none is forgotten.
 
     The first of the list is asked first: it is the one that others wait for, or the next in line when that has failed.
     Where it may go, not all others are asked: a share that is gone would have 100,000 files asked 100,000 times.
@@ -149,33 +149,33 @@ class HeldTasks:
 
     def __init__(self, job: Job, tasks: Iterable[Task]) -> None:
         self._job = job
-        self._held = OrderedDict((task.index, task) for task in tasks)
-        self._in_line = deque(sorted(self._held))
+        self._blocked = OrderedDict((task.index, task) for task in tasks)
+        self._in_line = deque(sorted(self._blocked))
 
     def ready(self, *, ask_all: bool) -> Iterator[Task]:
-        """The tasks that have become ready; they are no longer held."""
+        """The tasks that have become ready; they are blocked no longer."""
         first = self._first()
         if first is not None and self._job.ready(first):
             ask_all = False
-            yield self._held.pop(first.index)
+            yield self._blocked.pop(first.index)
         refusals = 0
-        for _ in range(len(self._held)):
-            index, task = self._held.popitem(last=False)
+        for _ in range(len(self._blocked)):
+            index, task = self._blocked.popitem(last=False)
             if self._job.ready(task):
                 yield task
                 continue
-            self._held[index] = task
+            self._blocked[index] = task
             refusals += 1
             if refusals > LOOK_AHEAD and not ask_all:
                 return
 
     def _first(self) -> Task | None:
-        while self._in_line and self._in_line[0] not in self._held:
+        while self._in_line and self._in_line[0] not in self._blocked:
             self._in_line.popleft()
-        return self._held[self._in_line[0]] if self._in_line else None
+        return self._blocked[self._in_line[0]] if self._in_line else None
 
     def rest(self) -> list[Task]:
-        """Those that are still held; they are no longer."""
-        rest = list(self._held.values())
-        self._held.clear()
+        """Those that are still blocked; they are no longer."""
+        rest = list(self._blocked.values())
+        self._blocked.clear()
         return rest
