@@ -74,7 +74,7 @@ class Dispatcher:
         self._scheduler = Scheduler(tasks, limits)
         self._stop = stop
         self._stop_level = 0
-        self._held_by: scheduler_messages.HeldBy | None = None
+        self._wait_reason: scheduler_messages.WaitReason | None = None
         self._left = False
         self._progress = WorkCounter()
         self._stragglers = Stragglers()
@@ -375,9 +375,9 @@ class Dispatcher:
             self._event_log.record(event, instructions)
             for instruction in instructions:
                 self._carry_out(instruction)
-        if self._held_by != (held_by := self._scheduler.held_by):
-            self._held_by = held_by
-            self._tell("admission", held_by=held_by.value)
+        if self._wait_reason != (reason := self._scheduler.wait_reason):
+            self._wait_reason = reason
+            self._tell("admission", held_by=reason.value)
         if self._ahead is not None:
             self._ahead.walk()
 

@@ -13,8 +13,8 @@ How to drive it:
       is a `Wake` for this very moment, and the answers to that `Woken` (or any other event) contain `Start`. Every
       `Start` is answered, some time, by one `TaskFinished` or `SlotLost` for that index.
     - `Sampled` about every `sample_interval_s`; `Woken` when the time of the latest `Wake` has come.
-    - `SeatsReported` before another event, where the workers hold other seats, or take more or fewer files with them, than
-      `seats_held` says. It starts nothing, for the file that comes back next may tell that there is no seat.
+    - `SeatsReported` before another event, where the workers hold other seats, or take more or fewer files with them,
+      than `seats_held` says. It starts nothing, for the file that comes back next may tell that there is no seat.
     - `GiveUp` is final: the task is not started.
     - `TaskFinished` with the verdict `released` gives back slot, memory and seat; a second one for that index ends it.
     - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
@@ -40,7 +40,6 @@ from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
     GiveUp,
-    HeldBy,
     Instruction,
     Limits,
     LimitSet,
@@ -55,6 +54,7 @@ from orcabatch.engine.scheduler_messages import (
     Start,
     StopAsked,
     TaskFinished,
+    WaitReason,
     Wake,
     Woken,
     event_from_dict,
@@ -110,7 +110,7 @@ class Scheduler:
         self._walls = (0, 0.0)
         self._warned: set[int] = set()
         self._said_limit = self._limit_now()
-        self._held_by = HeldBy.NOTHING
+        self._wait_reason = WaitReason.NOTHING
 
     def step(self, event: Event) -> list[Instruction]:
         """What is to be done after this event, in order.
@@ -291,21 +291,21 @@ class Scheduler:
 
     def _next(self, now_s: float, said: list[Instruction]) -> int | None:
         """The task to start now; None: none."""
-        self._held_by = HeldBy.LIMIT
+        self._wait_reason = WaitReason.LIMIT
         # Files that are only written hold no slot; where the folder is slower than the workers they would pile up.
         too_many_writing = max(0, len(self._writing) - self._limits.max_writing)
         if len(self._running) + too_many_writing >= max(1, self._limit_now() - len(self._lost)):
             return None
         if self._limits.in_order and self._delayed:
             return None  # nor may any pass one that waits for its next try
-        self._held_by = HeldBy.SEAT
+        self._wait_reason = WaitReason.SEAT
         if not licences.may_start(self._seats, now_s, len(self._running)):
             return None
-        self._held_by = HeldBy.TIER
+        self._wait_reason = WaitReason.TIER
         queues = self._queue.open()
         if not queues:
             return None
-        self._held_by = HeldBy.MEMORY
+        self._wait_reason = WaitReason.MEMORY
         position = self._first_that_fits(queues, now_s)
         if self._limits.in_order and position != min(queue.first() for queue in queues):
             position = NOWHERE  # a smaller one may not pass it: it runs alone
@@ -389,9 +389,9 @@ class Scheduler:
         times = [self._delayed[0][0]] if self._delayed else []
         if self.waiting > len(self._delayed):
             seat = licences.wake_s(self._seats, len(self._running))
-            if self._held_by is HeldBy.SEAT and seat is not None:
+            if self._wait_reason is WaitReason.SEAT and seat is not None:
                 times.append(seat)
-            if self._held_by is HeldBy.MEMORY and not self._running and self._memory.starved_s is not None:
+            if self._wait_reason is WaitReason.MEMORY and not self._running and self._memory.starved_s is not None:
                 times.append(memory_admission.patience_ends_s(self._memory))
             if self._hung_since is not None:
                 times.append(self._hung_since + self._limits.seats.wait_s)
@@ -433,10 +433,10 @@ class Scheduler:
         return self._limit_now()
 
     @property
-    def held_by(self) -> HeldBy:
+    def wait_reason(self) -> WaitReason:
         """What keeps the next file from an empty slot; `NOTHING` where none waits, or that is no news."""
         waits = self.waiting > len(self._delayed)
-        return self._held_by if waits and self._held_by.words else HeldBy.NOTHING
+        return self._wait_reason if waits and self._wait_reason.words else WaitReason.NOTHING
 
     @property
     def seats_held(self) -> tuple[int, float]:

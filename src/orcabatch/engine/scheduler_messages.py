@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Literal, Self
 
 
-class HeldBy(StrEnum):
+class WaitReason(StrEnum):
     """What keeps the next file that waits from starting: every reason there is, in the order in which they are asked.
 
     Another reason is a member here, and the branch in `Scheduler._next` that finds it.

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.options import START_COST_S
-from orcabatch.engine.scheduler_messages import HeldBy
+from orcabatch.engine.scheduler_messages import WaitReason
 
 # In the specification's order. CPU and memory are its own; I/O it leaves open (`io_wait_threshold` of the monitor).
 IO_THRESHOLD_PERCENT = 20.0
@@ -220,24 +220,24 @@ def _memory(seen: Evidence) -> Iterator[Diagnosis]:
 
 
 def _admission(seen: Evidence) -> Iterator[Diagnosis]:
-    share = _wall_share(seen, HeldBy.MEMORY)
+    share = _wall_share(seen, WaitReason.MEMORY)
     if share > SLOTS_HELD:
-        empty = seen.idle_s[HeldBy.MEMORY] / seen.idle_wall_s[HeldBy.MEMORY]
+        empty = seen.idle_s[WaitReason.MEMORY] / seen.idle_wall_s[WaitReason.MEMORY]
         yield Diagnosis(
             "admission",
-            share * _slot_share(seen, HeldBy.MEMORY),
+            share * _slot_share(seen, WaitReason.MEMORY),
             f"memory left {empty:.0f} of {seen.limit} slots empty for {share:.0%} of the time",
             "raise `max_usage_percent`, close other programs, or run on a machine with more memory",
         )
 
 
 def _licence(seen: Evidence) -> Iterator[Diagnosis]:
-    share = _wall_share(seen, HeldBy.SEAT)
+    share = _wall_share(seen, WaitReason.SEAT)
     if share > SLOTS_HELD:
-        empty = seen.idle_s[HeldBy.SEAT] / seen.idle_wall_s[HeldBy.SEAT]
+        empty = seen.idle_s[WaitReason.SEAT] / seen.idle_wall_s[WaitReason.SEAT]
         yield Diagnosis(
             "licence",
-            share * _slot_share(seen, HeldBy.SEAT),
+            share * _slot_share(seen, WaitReason.SEAT),
             f"{empty:.0f} of {seen.limit} slots waited for a licence seat for {share:.0%} of the time",
             "raise `licences.max` if you have more seats, else set `max_threads` to the seats there are"
             if seen.seats

@@ -83,7 +83,7 @@ def _memory(state: RunState, screen: Screen, cells: int) -> str:
 
 def _flow(state: RunState) -> str:
     seats = f"Seats for {state.seats} at once" if state.seats else "No limit of seats known"
-    why = f" {state.held_by.words}" if state.held_by.words and len(state.running) < state.limit else ""
+    why = f" {state.wait_reason.words}" if state.wait_reason.words and len(state.running) < state.limit else ""
     return f"{state.waiting_files} waiting{why}. {seats}. Disk {size(state.read_bytes_per_s)}/s read"
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import onward
 from orcabatch.engine.lock import LockUse
-from orcabatch.engine.scheduler_messages import HeldBy
+from orcabatch.engine.scheduler_messages import WaitReason
 from orcabatch.host.sampler import HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken
 from orcabatch.monitor import bottlenecks, file_costs
@@ -277,7 +277,7 @@ class PerformanceMonitor:
 
     def analyze_bottlenecks(self) -> Bottleneck:
         """What holds the batch back, tested in the order I/O, CPU, memory; `BALANCED` where nothing was measured."""
-        held = bottlenecks.share_of(self.state.idle_s.get(HeldBy.MEMORY, 0.0), self.state.capacity_s)
+        held = bottlenecks.share_of(self.state.idle_s.get(WaitReason.MEMORY, 0.0), self.state.capacity_s)
         return bottlenecks.verdict(self.metrics, self.io_wait_threshold, held)
 
     def explain(self) -> str:

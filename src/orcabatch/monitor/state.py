@@ -10,7 +10,7 @@ rest from events, every key optional (an engine that says less is shown with les
     released      (its worker is free, its outputs are still being written)
     finished      status, batch (once for each batch of a file)
     limit         limit, reason
-    admission     reserved_bytes, held_by (see `HeldBy`; empty: nothing that is told)
+    admission     reserved_bytes, held_by (see `WaitReason`; empty: nothing that is told)
     sample        total_bytes, available_bytes, own_bytes, cpu_percent, read_bytes
     warning       text
     executor      executor, why, saves (where it is chosen while running)
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from orcabatch.engine.scheduler_messages import HeldBy
+from orcabatch.engine.scheduler_messages import WaitReason
 from orcabatch.engine.waiting import in_plan_order
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class RunState:
         idle_wall_s: wall seconds in which at least one slot was without a file, by the same reasons.
         seats_full_s: wall seconds in which every seat was in use and files waited.
         warnings: what the engine warned of.
-        held_by: what keeps the next file from an empty slot.
+        wait_reason: what keeps the next file from an empty slot.
         now_s: time of the last event or `advance`.
         finished, interrupted: whether the run ended, and by a signal.
         broken: whether something broke it off, or its last steps; with them still to come, it counts as that.
@@ -126,7 +126,7 @@ class RunState:
     idle_wall_s: dict[str, float] = field(default_factory=dict)
     seats_full_s: float = 0.0
     warnings: list[str] = field(default_factory=list)
-    held_by: HeldBy = HeldBy.NOTHING
+    wait_reason: WaitReason = WaitReason.NOTHING
     now_s: float = 0.0
     finished: bool = False
     interrupted: bool = False
@@ -180,8 +180,8 @@ class RunState:
 
     @property
     def idle_reason(self) -> str:
-        """Why slots are empty: what holds the next file (`HeldBy`), other, drain (there is no next one)."""
-        return self.held_by.value or "other" if self.waiting_files else "drain"
+        """Why slots are empty: what holds the next file (`WaitReason`), other, drain (there is no next one)."""
+        return self.wait_reason.value or "other" if self.waiting_files else "drain"
 
     def advance(self, at_s: float) -> None:
         """Let time pass until `at_s`, adding up who was busy and why the others were not."""
@@ -279,7 +279,7 @@ class RunState:
     def _admit(self, event: RunEvent) -> None:
         self.reserved_bytes = int(event.data.get("reserved_bytes", self.reserved_bytes))
         if "held_by" in event.data:
-            self.held_by = HeldBy(event.data["held_by"])
+            self.wait_reason = WaitReason(event.data["held_by"])
 
     def _sample(self, event: RunEvent) -> None:
         data = event.data
