@@ -23,8 +23,8 @@ import orcabatch
 from batch_functions import largest_tension, process_and_priority, threads_of_the_model
 from orcabatch import simulated
 from orcabatch.digitalmodel import csv_text
-from orcabatch.engine import prefetch
 from orcabatch.engine.executors import starting
+from orcabatch.engine.read_ahead import ReadAhead
 from orcabatch.errors import BatchError, OrcaFlexUnavailable, SettingsError
 from orcabatch.host import HostResources
 from orcabatch.outcome import Cause
@@ -277,16 +277,16 @@ def many_histories(model: Any) -> float:
 def read_ahead(bench: Bench, performance: dict[str, Any]) -> int:
     """Files that were read, or dropped, ahead of the workers."""
     counted: list[int] = []
-    original = prefetch.ReadAhead.close
+    original = ReadAhead.close
 
-    def closing(self: prefetch.ReadAhead) -> None:
+    def closing(self: ReadAhead) -> None:
         original(self)
         counted.append(self.counts.files + self.counts.dropped)
 
-    bench.monkeypatch.setattr(prefetch.ReadAhead, "close", closing)
+    bench.monkeypatch.setattr(ReadAhead, "close", closing)
     bench.costs(load_latency_s=0.05)
     bench.run({"executor": "threads", "threading": {"max_threads": 1}, **performance})
-    bench.monkeypatch.setattr(prefetch.ReadAhead, "close", original)
+    bench.monkeypatch.setattr(ReadAhead, "close", original)
     return sum(counted)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orcabatch import run_batch, simulated
-from orcabatch.engine import event_log, memory_meter, prefetch, scheduler
+from orcabatch.engine import event_log, memory_meter, read_ahead, scheduler
 from orcabatch.host import lookout
 from orcabatch.store.ledger import sqlite_ledger
 
@@ -63,7 +63,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     monkeypatch.setattr(memory_meter.MemoryMeter.__init__, "__defaults__", (read, lambda: 0.0))
     monkeypatch.setattr(sqlite_ledger, "COMMITTING", 1e-9)  # the longest group, whatever a commit takes here
     monkeypatch.setattr(sqlite_ledger, "GROUP_S", 600.0)
-    monkeypatch.setattr(prefetch, "SHORT_S", 600.0)  # files of a moment, however busy the machine is
+    monkeypatch.setattr(read_ahead, "SHORT_S", 600.0)  # files of a moment, however busy the machine is
     return count
 
 

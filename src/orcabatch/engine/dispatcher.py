@@ -35,7 +35,7 @@ from orcabatch.engine.attempts import Attempts, Retry
 from orcabatch.engine.echo import echo
 from orcabatch.engine.foreign import RunClock
 from orcabatch.engine.job_side import JobSide
-from orcabatch.engine.prefetch import ReadAhead
+from orcabatch.engine.read_ahead import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stragglers import Stragglers
 from orcabatch.engine.work_counter import WorkCounter

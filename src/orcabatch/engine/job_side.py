@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.contract import Job, Note, Task
     from orcabatch.engine.event_log import EventLog
     from orcabatch.engine.foreign import RunClock
-    from orcabatch.engine.prefetch import ReadAhead
+    from orcabatch.engine.read_ahead import ReadAhead
     from orcabatch.outcome import FileOutcome
 
 LOOK_AHEAD = 256

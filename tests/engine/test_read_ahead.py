@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.fakes import FakeJob, FakeRecipe, Say, task
-from orcabatch.engine import EngineOptions, Limits, prefetch, run
-from orcabatch.engine.prefetch import Counts, ReadAhead
+from orcabatch.engine import EngineOptions, Limits, read_ahead, run
+from orcabatch.engine.read_ahead import Counts, ReadAhead
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -56,7 +56,7 @@ def ahead(tmp_path: Path) -> Iterator[Any]:
 
 def test_the_next_files_are_read_once(ahead: Any, files: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files ahead means two files, from first byte to last; as one starts, the next is read."""
-    monkeypatch.setattr("orcabatch.engine.prefetch.TOGETHER_BYTES", 0)
+    monkeypatch.setattr("orcabatch.engine.read_ahead.TOGETHER_BYTES", 0)
     reader = ahead(2)
     for each in files:
         reader.offered(each)
@@ -94,15 +94,15 @@ def test_files_that_are_over_in_a_moment_are_not_read_ahead(ahead: Any, files: l
     for each in files:
         reader.offered(each)
     reader.started(files[0])
-    reader.ended(0, took_s=prefetch.SHORT_S / 2)
+    reader.ended(0, took_s=read_ahead.SHORT_S / 2)
     for each in files[1:3]:
         reader.walk()
         reader.started(each)
-        reader.ended(each.index, took_s=prefetch.SHORT_S / 2)
+        reader.ended(each.index, took_s=read_ahead.SHORT_S / 2)
     assert reader._thread is None
     for each in (files[3], *files[:3]):
         reader.started(each)
-        reader.ended(each.index, took_s=prefetch.SHORT_S)
+        reader.ended(each.index, took_s=read_ahead.SHORT_S)
     reader.walk()
     until(reader, 2)
     assert reader.counts.read_bytes == 2 * SIZE
