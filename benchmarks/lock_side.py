@@ -48,7 +48,7 @@ def _function(row: dict[str, Any]) -> Callable[[Any], int]:
 
 def _measured(dll: Any, question: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     import orcabatch
-    from orcabatch.engine.lock import METER
+    from orcabatch.engine.gil import METER
 
     seen: list[float] = []
     asked = METER.since

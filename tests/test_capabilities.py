@@ -65,7 +65,7 @@ def test_what_a_system_may_lack_is_asked_for() -> None:
 def test_no_test_is_skipped_by_the_name_of_a_system() -> None:
     """But for those about what that very system does."""
     pattern = re.compile(r"skipif\([^)]*(sys\.platform|os\.name)")
-    own = {"engine/test_entry.py", "engine/test_lock_measure.py"}  # its allocator, its C library
+    own = {"engine/test_entry.py", "engine/test_gil_measure.py"}  # its allocator, its C library
     allowed = {"digitalmodel/test_installed.py", "cli/test_commands.py", *own}
     found = {
         path.relative_to(TESTS).as_posix() for path in TESTS.rglob("*.py") if pattern.search(path.read_text("utf-8"))

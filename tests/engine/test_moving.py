@@ -20,7 +20,7 @@ def looks(count: int, *, taken: float | None, cores: float = 1.0, per_s: int = G
         Look(
             now_s=tick / 4,
             busy=busy,
-            lock_taken=taken,
+            gil_taken=taken,
             cores=cores,
             done_bytes=int(tick / 4 * per_s),
             running_bytes=GB // 10,

@@ -7,13 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.making import outcome
-from orcabatch.engine.lock import LockUse
+from orcabatch.engine.gil import GilUse
 from orcabatch.host.usage import cores_taken
 from orcabatch.monitor.file_costs import io_wait_percent
 from orcabatch.outcome import FileOutcome, Status, Usage
 
-FREE = LockUse(0.0, 0.0, 100)
-TAKEN = LockUse(1.0, 0.02, 100)
+FREE = GilUse(0.0, 0.0, 100)
+TAKEN = GilUse(1.0, 0.02, 100)
 
 
 def cost(
@@ -85,7 +85,7 @@ seconds = st.floats(0.0, 1e4)
 @given(st.tuples(seconds, seconds), st.tuples(seconds, seconds), st.floats(0, 1), st.floats(0, 10), st.floats(0, 1))
 def test_the_share_is_a_percentage_whatever_was_measured(load, extract, taken, wait, cores):
     """Clocks of different grain give odd numbers; the answer stays between 0 and 100."""
-    percent = io_wait_percent(cost(load, extract), LockUse(taken, wait, 1), cores)
+    percent = io_wait_percent(cost(load, extract), GilUse(taken, wait, 1), cores)
     assert percent is None or 0.0 <= percent <= 100.0
 
 

@@ -36,8 +36,8 @@ from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import RunEvent
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.gil import METER
 from orcabatch.engine.interrupts import StopSignal
-from orcabatch.engine.lock import METER
 from orcabatch.engine.task_state import cancelled, interrupted
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, SettingsError
 from orcabatch.host.sampler import host_probe

@@ -16,7 +16,7 @@ from orcabatch.batch.request import Options
 from orcabatch.batch.sources import read_request
 from orcabatch.engine import run
 from orcabatch.engine.contract import SimpleJob
-from orcabatch.engine.lock import METER
+from orcabatch.engine.gil import METER
 from orcabatch.host.sampler import host_probe
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.orcaflex.work import OrcaFlexRecipe

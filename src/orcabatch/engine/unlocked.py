@@ -8,7 +8,7 @@ read in moments only (`adjust`), and what they took then stands for the time bet
 less than `MOST_COST`. Only the class of such a function object changes: it stays the object that OrcFxAPI has, and
 what compares it finds it unchanged.
 
-Does not cover what follows from it: see `orcabatch.engine.lock`.
+Does not cover what follows from it: see `orcabatch.engine.gil`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ The monitor does not live on the engine's looks: the engine's thread is in a fil
 
 Covers when readings are taken and the rates they make. What is read is `orcabatch.host.usage`; what becomes of the
 readings is the engine's (`orcabatch.engine.scheduler_messages.Sample`) and the monitor's
-(`orcabatch.monitor.performance`). Both see the interpreter lock of this process only (`orcabatch.engine.lock`): worker
+(`orcabatch.monitor.performance`). Both see the interpreter lock of this process only (`orcabatch.engine.gil`): worker
 processes with several threads tell of theirs themselves (`orcabatch.engine.executors.processes`), or are judged from
 their CPU use.
 """
@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orcabatch.engine import Probe, Sample
-from orcabatch.engine.lock import METER, LockUse
+from orcabatch.engine.gil import METER, GilUse
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.host.measure import memory_reading
 from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
@@ -62,7 +62,7 @@ class _Look:
     at_s: float = field(default_factory=time.perf_counter)
 
     def __call__(self, pids: tuple[int, ...]) -> Sample:
-        lock = METER.since(self.at_s)
+        gil = METER.since(self.at_s)
         memory = memory_reading()
         now, totals = time.perf_counter(), self.processes(pids)
         # A worker seen for the first time has used nothing yet: what its start cost is no load of this interval.
@@ -74,7 +74,7 @@ class _Look:
             own_bytes=totals.rss_bytes,
             cpu_percent=100 * sum(used.values()) / (passed * self.cpus),
             read_bytes=totals.read_bytes,
-            gil_taken=lock.held,
+            gil_taken=gil.held,
             calls_s=UNLOCKED.alone_s(),
         )
 
@@ -108,12 +108,12 @@ class HostReading:
     Attributes:
         rates: what was read.
         cpus_used: CPUs used by this process, then by each of its children; 1.0 for one core.
-        lock: what this process's interpreter lock was used for.
+        gil: what this process's interpreter lock was used for.
     """
 
     rates: HostRates
     cpus_used: tuple[float, ...]
-    lock: LockUse
+    gil: GilUse
 
 
 class Sampler:
@@ -171,7 +171,7 @@ class Sampler:
             self._thread.join()
         METER.end()
 
-    def lock_between(self, begin_s: float, end_s: float) -> LockUse:
+    def gil_between(self, begin_s: float, end_s: float) -> GilUse:
         """What the interpreter lock was used for between two moments, and before, where few looks fell there."""
         began_s = time.perf_counter() - self._clock()
         return METER.between(began_s + begin_s, began_s + end_s, FEW_LOOKS)
@@ -239,4 +239,4 @@ class Sampler:
             read_bytes_per_s=max(totals.read_bytes - before.read_bytes, 0) / passed,
             write_bytes_per_s=max(totals.write_bytes - before.write_bytes, 0) / passed,
         )
-        self._on_reading(HostReading(rates, tuple(cpus), self.lock_between(then_s, now_s)))
+        self._on_reading(HostReading(rates, tuple(cpus), self.gil_between(then_s, now_s)))

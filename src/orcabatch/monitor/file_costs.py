@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from orcabatch.outcome import FileOutcome, Phase
 
 if TYPE_CHECKING:
-    from orcabatch.engine.lock import LockUse
+    from orcabatch.engine.gil import GilUse
 
 CALLS_PER_LOAD = 16
 """About as many times does loading and writing one file come back from a call and want the interpreter lock again.
@@ -43,20 +43,20 @@ CLOCK_S = 1e-9
 IO_PHASES = (Phase.LOAD, Phase.WRITE)
 
 
-def io_wait_percent(outcome: FileOutcome, lock: LockUse, cores_taken: float) -> float | None:
+def io_wait_percent(outcome: FileOutcome, gil: GilUse, cores_taken: float) -> float | None:
     """Percent of the file's worker time spent waiting on input and output; None where it was not measured.
 
     Args:
         outcome: what became of the file.
-        lock: what the interpreter lock was used for while the file ran.
+        gil: what the interpreter lock was used for while the file ran.
         cores_taken: how full the cores were, 0 (one free all the time) to 1 (none ever free).
     """
     if not outcome.usage.cpu_s or outcome.busy_s <= 0:
         return None
     cpu_s = sum(outcome.usage.cpu_s.get(phase, 0.0) for phase in IO_PHASES)
     waiting_s = sum(outcome.idle_s(phase) for phase in IO_PHASES)
-    taken = max(lock.held, cores_taken)
-    other_s = taken * cpu_s * _waiting_rate(outcome) + lock.held * CALLS_PER_LOAD * lock.wait_s
+    taken = max(gil.held, cores_taken)
+    other_s = taken * cpu_s * _waiting_rate(outcome) + gil.held * CALLS_PER_LOAD * gil.wait_s
     return min(100.0 * max(waiting_s - other_s, 0.0) / outcome.busy_s, 100.0)
 
 

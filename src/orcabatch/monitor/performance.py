@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import onward
-from orcabatch.engine.lock import LockUse
+from orcabatch.engine.gil import GilUse
 from orcabatch.engine.scheduler_messages import WaitReason
 from orcabatch.host.sampler import HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken
@@ -231,15 +231,15 @@ class PerformanceMonitor:
         self._places[key] = at, wait_at
 
     def _io_wait_percent(self, outcome: FileOutcome) -> float | None:
-        lock, host = LockUse(), 0.0
+        gil, host = GilUse(), 0.0
         if self._sampler is not None:
-            lock = self._sampler.lock_between(outcome.started_s, outcome.finished_s)
+            gil = self._sampler.gil_between(outcome.started_s, outcome.finished_s)
             host = self._sampler.host_cpu_between(outcome.started_s, outcome.finished_s)
         during = [sample for sample in self.samples[-NEWEST:] if outcome.started_s <= sample.at_s]
         if not facts_of(self.state.executor).in_process:
-            lock = LockUse(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
+            gil = GilUse(bottlenecks.mean([sample.lock_taken for sample in during[:50]]) or 0.0)
         own = bottlenecks.mean([sample.cpu_percent for sample in during]) or 0.0
-        return file_costs.io_wait_percent(outcome, lock, cores_taken(max(own, host)))
+        return file_costs.io_wait_percent(outcome, gil, cores_taken(max(own, host)))
 
     def _add_reading(self, reading: HostReading) -> None:
         """Turn what was read into a sample and three of the series; on the sampling thread."""
@@ -261,7 +261,7 @@ class PerformanceMonitor:
     def _lock_taken(self, reading: HostReading) -> float:
         """Share of the time the workers' interpreter lock was held; a worker process's is judged by its CPU use."""
         if facts_of(self.state.executor).in_process:
-            return reading.lock.held
+            return reading.gil.held
         if self.state.threads_per_process <= 1:
             return 0.0
         return bottlenecks.mean([cores_taken(100.0 * cpus) for cpus in reading.cpus_used[1:]]) or 0.0

@@ -264,7 +264,7 @@ class SwitchingExecutor(Executor):
         look = auto_decision.Look(
             now_s=time.perf_counter() - self._began_s,
             busy=len(self._busy_here),
-            lock_taken=sample.gil_taken,
+            gil_taken=sample.gil_taken,
             cores=sample.cpu_percent / 100 * self._prospects.cpus,
             done_bytes=self._done_bytes,
             running_bytes=sum(task.size_bytes for task in self._busy_here),

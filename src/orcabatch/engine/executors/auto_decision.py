@@ -12,7 +12,7 @@ Threads share one interpreter. Where its lock is held nearly all the time, `n` t
     gain = time that the files not yet started will take x share of it that the lock was taken x (1 - cores used / p)
 
 Moving pays where the gain is well above what starting processes costs. What others do on the machine is left out: they
-cannot make the lock look held (`orcabatch.engine.lock`). What is not foreseen (memory, a cold cache, a resource of the
+cannot make the lock look held (`orcabatch.engine.gil`). What is not foreseen (memory, a cold cache, a resource of the
 DLL's own) is seen by what the processes get through.
 """
 
@@ -85,7 +85,7 @@ class Look:
     Attributes:
         now_s: seconds since the run began.
         busy: files that threads have now.
-        lock_taken: share of the time since the look before that the lock was held; None: not measured.
+        gil_taken: share of the time since the look before that the lock was held; None: not measured.
         cores: CPU cores that this process used since the look before.
         done_bytes, running_bytes: size of the files that ended, and of those being worked on.
         done: files that ended.
@@ -93,7 +93,7 @@ class Look:
 
     now_s: float
     busy: int
-    lock_taken: float | None
+    gil_taken: float | None
     cores: float
     done_bytes: int
     running_bytes: int
@@ -124,7 +124,7 @@ class Watch:
         last: the look before; None: this is the first.
         looks, watched_s: how many looks with work going on, and the seconds they cover.
         taken, cores: mean share of the time that the lock was taken, and cores used, of late.
-        lock_seen_s, lock_taken_s: over the whole run.
+        gil_seen_s, gil_taken_s: over the whole run.
         busy_s: seconds that threads had files, summed.
         passed: (seconds, share of the batch that had ended) at the latest looks.
         decided: the verdict was given; nothing changes any more.
@@ -135,8 +135,8 @@ class Watch:
     watched_s: float = 0.0
     taken: float = 0.0
     cores: float = 0.0
-    lock_seen_s: float = 0.0
-    lock_taken_s: float = 0.0
+    gil_seen_s: float = 0.0
+    gil_taken_s: float = 0.0
     busy_s: float = 0.0
     passed: tuple[tuple[float, float], ...] = ()
     decided: bool = False
@@ -153,9 +153,9 @@ class Watch:
         """What is to be said at the end of a run in which nothing was decided."""
         if prospects.stays:
             return Decision("stay", prospects.stays)
-        if not self.lock_seen_s:
+        if not self.gil_seen_s:
             return Decision("stay", "the run ended before anything was measured")
-        share = 100 * self.lock_taken_s / self.lock_seen_s
+        share = 100 * self.gil_taken_s / self.gil_seen_s
         return Decision("stay", f"Python's lock was taken {share:.0f}% of the time: threads are not held back by it")
 
     def trial(self, prospects: Prospects) -> Trial:
@@ -170,7 +170,7 @@ class Watch:
 
     def _taken_in(self, look: Look, prospects: Prospects) -> Watch:
         last, seconds = self.last, 0.0 if self.last is None else look.now_s - self.last.now_s
-        if last is None or seconds <= 0 or not last.busy or look.lock_taken is None:
+        if last is None or seconds <= 0 or not last.busy or look.gil_taken is None:
             return replace(self, last=look)
         # The first looks weigh as in a mean, so that none of them counts for more because it came early.
         weight = 1.0 if not self.looks else min(1.0, seconds / MEMORY_S + 1 / (self.looks + 1))
@@ -179,10 +179,10 @@ class Watch:
             last=look,
             looks=self.looks + 1,
             watched_s=self.watched_s + seconds,
-            taken=self.taken + weight * (look.lock_taken - self.taken),
+            taken=self.taken + weight * (look.gil_taken - self.taken),
             cores=self.cores + weight * (look.cores - self.cores),
-            lock_seen_s=self.lock_seen_s + seconds,
-            lock_taken_s=self.lock_taken_s + seconds * look.lock_taken,
+            gil_seen_s=self.gil_seen_s + seconds,
+            gil_taken_s=self.gil_taken_s + seconds * look.gil_taken,
             busy_s=self.busy_s + seconds * (last.busy + look.busy) / 2,
             passed=(*self.passed, (look.now_s, _share_done(look, prospects)))[-REMEMBERED:],
         )

@@ -120,7 +120,7 @@ class ProcessHandle:
         ready_s: since when it takes files; None: it is starting.
         has_worked: whether a file has begun in it.
         start: how its start goes on, until then.
-        lock_taken: share of the time that its interpreter lock was taken of late.
+        gil_taken: share of the time that its interpreter lock was taken of late.
         refused: a model was refused its licence seat here, since a file went well.
         fault: what made its end necessary; empty: nothing that is known.
 
@@ -140,7 +140,7 @@ class ProcessHandle:
         self.resting: set[int] = set()
         self.given_s: dict[int, float] = {}
         self.refused = False
-        self.lock_taken = 0.0
+        self.gil_taken = 0.0
         self.alone = False
         self.leaving = False
         self.killed = False

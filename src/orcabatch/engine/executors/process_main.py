@@ -39,9 +39,9 @@ from orcabatch.engine.executors.transport import (
     Close,
     Collect,
     Drop,
+    GilTaken,
     Give,
     Hello,
-    LockTaken,
     ProcessSetup,
     Ready,
     Refused,
@@ -51,7 +51,7 @@ from orcabatch.engine.executors.transport import (
     Wire,
     Word,
 )
-from orcabatch.engine.lock import LockWatch
+from orcabatch.engine.gil import GilWatch
 from orcabatch.engine.memory_meter import MemoryMeter, resident_bytes
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.shared_state import SharedStateWatch
@@ -185,7 +185,7 @@ class WorkerProcess:
     def _watch_lock(self) -> None:
         """Where there is no thread for it the parent takes the lock to be free."""
         try:
-            LockWatch(lambda share: self._send(LockTaken(share)), lambda: bool(self._busy)).start()
+            GilWatch(lambda share: self._send(GilTaken(share)), lambda: bool(self._busy)).start()
         except RuntimeError as error:
             text = f"how much worker processes hold Python's lock is not watched: {error}"
             self._say(Complaint(text, once="no lock watch"))

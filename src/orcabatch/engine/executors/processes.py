@@ -129,7 +129,7 @@ class ProcessExecutor(Executor):
         if probe is None or self._slots == 1:
             return probe
         return lambda pids: replace(
-            probe(pids), gil_taken=sum(child.lock_taken for child in self._children) / max(1, self._most)
+            probe(pids), gil_taken=sum(child.gil_taken for child in self._children) / max(1, self._most)
         )
 
     def limits_of_all(self, limits: Limits, files: int) -> Limits:
@@ -382,8 +382,8 @@ class ProcessExecutor(Executor):
                 self._restarts.under_way.discard(child)
             case transport.Refused(slot, index, text):
                 return self._refused(child, slot, index, text)
-            case transport.LockTaken(share):
-                child.lock_taken = share
+            case transport.GilTaken(share):
+                child.gil_taken = share
             case transport.Rested(slot):
                 child.resting.discard(slot)
                 self._leaving.discard((child, slot))

@@ -1,7 +1,7 @@
 """The pipe between the dispatcher's process and a worker process: whole messages, in order.
 
     parent ── ProcessSetup, Give, Rest, Drop, Collect, Close ──> child's standard input
-    parent <── Hello, Ready, Report, Refused, Rested, LockTaken ─── child's standard output, which it takes away
+    parent <── Hello, Ready, Report, Refused, Rested, GilTaken ─── child's standard output, which it takes away
 
 Covers framing and the words. Does not cover who says what when (`processes`, `process_main`), nor packing (`packing`).
 Pipes that a process inherits need no address and no password, work from notebooks and on Windows alike, and end when
@@ -95,7 +95,7 @@ class Rested:
 
 
 @dataclass(frozen=True, slots=True)
-class LockTaken:
+class GilTaken:
     """The share of the time that the child's interpreter lock was held of late, 0 to 1."""
 
     share: float
@@ -145,7 +145,7 @@ class Report:
     resident_bytes: int = 0
 
 
-Word = ProcessSetup | Give | Rest | Rested | LockTaken | Drop | Collect | Close | Hello | Ready | Refused | Report
+Word = ProcessSetup | Give | Rest | Rested | GilTaken | Drop | Collect | Close | Hello | Ready | Refused | Report
 Packed = bytes | bytearray
 
 _MAY_BE_LOST = Noted | Complaint | Logged | Warned | PhaseEntered

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orcabatch.engine.lock import LockLog, LockMeter, LockUse
+from orcabatch.engine.gil import GilLog, GilMeter, GilUse
 from orcabatch.engine.unlocked import EXPORT, LONG_NS, MOST_COST, UnlockedCpu
 
 ROOM = ctypes.create_string_buffer(1 << 24)
@@ -175,9 +175,9 @@ def test_long_calls_are_always_read() -> None:
 # --- the share ---
 
 
-def looks(*used_s: float, waited_s: float = 0.0, step_s: float = 0.1) -> LockLog:
+def looks(*used_s: float, waited_s: float = 0.0, step_s: float = 0.1) -> GilLog:
     """A log of looks in equal steps, with the CPU seconds used until each."""
-    log = LockLog()
+    log = GilLog()
     for number, used in enumerate(used_s):
         log.add(number * step_s, used, waited_s)
     return log
@@ -197,12 +197,12 @@ def test_more_than_a_core_cannot_all_have_held_it() -> None:
 
 def test_a_stretch_of_the_log_holds_the_looks_in_it() -> None:
     """Ten seconds free, then ten seconds held, and each look in them late by ten milliseconds."""
-    log = LockLog()
+    log = GilLog()
     for step in range(201):
         log.add(step / 10, max(0.0, step / 10 - 10), 0.01 if step > 100 else 0.0)
     assert log.between(0.0, 9.0).held == 0.0
     assert log.between(12.0, 19.0).held == pytest.approx(1.0)
-    assert log.between(0.0, math.inf) == LockUse(pytest.approx(0.5), pytest.approx(0.005), 200)
+    assert log.between(0.0, math.inf) == GilUse(pytest.approx(0.5), pytest.approx(0.005), 200)
 
 
 def test_a_stretch_between_two_looks_takes_the_nearest() -> None:
@@ -214,7 +214,7 @@ def test_a_stretch_between_two_looks_takes_the_nearest() -> None:
 
 def test_few_looks_of_a_stretch_are_seen_with_those_before() -> None:
     """One look of a short file says nothing alone; what was long before says nothing about it either."""
-    log = LockLog()
+    log = GilLog()
     for at_s in range(41):
         log.add(float(at_s), sum(each > 30 and each != 37 for each in range(at_s + 1)), 0.01)
     assert log.between(36.5, 37.0).held == pytest.approx(0.0)
@@ -223,8 +223,8 @@ def test_few_looks_of_a_stretch_are_seen_with_those_before() -> None:
 
 def test_nothing_looked_at_is_nothing_held() -> None:
     """A monitor that never ran has no evidence."""
-    assert LockLog().between(0.0, 10.0) == LockUse()
-    assert LockMeter().since(0.0) == LockUse()
+    assert GilLog().between(0.0, 10.0) == GilUse()
+    assert GilMeter().since(0.0) == GilUse()
 
 
 def test_the_log_stays_small() -> None:
@@ -245,7 +245,7 @@ class FakeUnlocked(UnlockedCpu):
 
 def test_who_comes_later_and_who_stays_longer_see_all_of_it() -> None:
     """The thread runs from the first that wants to know to the last, and the functions are as before afterwards."""
-    meter = LockMeter(FakeUnlocked(), cpu_s=time.perf_counter)
+    meter = GilMeter(FakeUnlocked(), cpu_s=time.perf_counter)
     began_s = time.perf_counter()
     with meter.looking():
         meter.begin()

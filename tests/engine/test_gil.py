@@ -11,7 +11,7 @@ import pytest
 
 from engine.fakes import FakeJob, FakeRecipe, FakeWorker, Say, task
 from orcabatch.engine import EngineOptions, Limits, Sample, SeatLimits, run
-from orcabatch.engine.lock import LockUse, LockWatch
+from orcabatch.engine.gil import GilUse, GilWatch
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Extracted, RunEvent
@@ -29,15 +29,15 @@ class Meter:
     def looking(self) -> nullcontext[None]:
         return nullcontext()
 
-    def since(self, begin_s: float) -> LockUse:
-        return LockUse(0.9)
+    def since(self, begin_s: float) -> GilUse:
+        return GilUse(0.9)
 
 
 def test_a_lock_that_is_held_is_told_and_a_process_without_work_says_so_once() -> None:
     """While there is work the share is told again and again; then one more word, which is 0."""
     told: list[float] = []
     busy = [True]
-    watch = LockWatch(told.append, lambda: busy[0], Meter(), every_s=0.01)  # type: ignore[arg-type]
+    watch = GilWatch(told.append, lambda: busy[0], Meter(), every_s=0.01)  # type: ignore[arg-type]
     watch.start()
     spin(lambda: len(told) >= 3)
     busy[0] = False

@@ -9,7 +9,7 @@ waiting for a core or a disk, is not what is asked for. What lets the lock go wi
 a user's function) counts as held, until it is more than one core's: then how often the lock was there at once
 decides, where a thread that slept wanted it back.
 
-    LockMeter (a thread, twenty times a second) ──> LockLog ──> LockUse of any stretch of time
+    GilMeter (a thread, twenty times a second) ──> GilLog ──> GilUse of any stretch of time
 
 Does not cover what follows: see `concurrency` (how many files at once), `auto_decision`, `orcabatch.monitor`.
 """
@@ -44,7 +44,7 @@ the count of files follows late."""
 
 
 @dataclass(frozen=True, slots=True)
-class LockUse:
+class GilUse:
     """What a process's interpreter lock was used for over a stretch of time.
 
     Attributes:
@@ -69,7 +69,7 @@ class _Sum:
 
 
 @dataclass(slots=True)
-class LockLog:
+class GilLog:
     """Running totals over time, so that any stretch can be looked at afterwards."""
 
     step_s: float = STEP_S
@@ -92,11 +92,11 @@ class LockLog:
             self._times.append(at_s)
             self._sums.append(now)
 
-    def between(self, begin_s: float, end_s: float, least: int = 1) -> LockUse:
+    def between(self, begin_s: float, end_s: float, least: int = 1) -> GilUse:
         """Between two moments; from further back where fewer than `least` looks fell there."""
         last = len(self._times) - 1
         if last < 1:
-            return LockUse()
+            return GilUse()
         high = min(max(bisect_left(self._times, end_s), 1), last)
         low = max(min(bisect_left(self._times, begin_s), high) - 1, 0)
         while low > 0 and self._sums[high].looks - self._sums[low].looks < least:
@@ -104,14 +104,14 @@ class LockLog:
         before, after = self._sums[low], self._sums[high]
         passed_s, looks = self._times[high] - self._times[low], after.looks - before.looks
         if passed_s <= 0:
-            return LockUse()
+            return GilUse()
         held = max(0.0, (after.used_s - before.used_s) / passed_s)
         if held > ONE_CORE and looks:
             held = (after.late - before.late) / looks
-        return LockUse(min(1.0, held), (after.waited_s - before.waited_s) / max(1, looks), looks)
+        return GilUse(min(1.0, held), (after.waited_s - before.waited_s) / max(1, looks), looks)
 
 
-class LockMeter:
+class GilMeter:
     """Looks at this process's lock, on a thread of its own, as long as somebody wants to know.
 
     Args:
@@ -126,7 +126,7 @@ class LockMeter:
         cpu_s: Callable[[], float] = time.process_time,
     ) -> None:
         self._unlocked, self._clock, self._cpu_s = unlocked, clock, cpu_s
-        self._log = LockLog()
+        self._log = GilLog()
         self._guard = threading.Lock()
         self._wanted = 0
         self._stop = threading.Event()
@@ -151,7 +151,7 @@ class LockMeter:
                 return
             self._unlocked.start()
             self._stop = threading.Event()
-            self._log, self._looked_s = LockLog(), self._clock()
+            self._log, self._looked_s = GilLog(), self._clock()
             self._log.add(self._looked_s, self._used_s(), None)
             self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="orcabatch-lock", daemon=True)
             try:
@@ -173,12 +173,12 @@ class LockMeter:
             if not self._wanted:
                 self._unlocked.stop()
 
-    def between(self, begin_s: float, end_s: float, least: int = 1) -> LockUse:
+    def between(self, begin_s: float, end_s: float, least: int = 1) -> GilUse:
         """Of a stretch of `time.perf_counter`."""
         with self._guard:
             return self._log.between(begin_s, end_s, least)
 
-    def since(self, begin_s: float) -> LockUse:
+    def since(self, begin_s: float) -> GilUse:
         """Until now."""
         with self._guard:
             now_s = self._clock()
@@ -208,11 +208,11 @@ class LockMeter:
         return self._cpu_s() - self._unlocked.seconds()
 
 
-METER = LockMeter()
+METER = GilMeter()
 """Of this process."""
 
 
-class LockWatch:
+class GilWatch:
     """Tells how much the lock of a worker process is held while it works.
 
     Args:
@@ -226,7 +226,7 @@ class LockWatch:
         self,
         tell: Callable[[float], None],
         is_busy: Callable[[], bool],
-        meter: LockMeter = METER,
+        meter: GilMeter = METER,
         every_s: float = TELL_S,
     ) -> None:
         self._tell, self._is_busy, self._meter, self._every_s = tell, is_busy, meter, every_s
