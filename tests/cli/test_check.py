@@ -10,7 +10,6 @@ import yaml
 
 from cli_batches import configuration, series_column, summary_column
 from orcabatch import plan_batch, run_batch, simulated
-from orcabatch.digitalmodel import sources
 from orcabatch.errors import SettingsError
 
 MASTER = {
@@ -199,7 +198,7 @@ def test_what_may_be_meant_is_said_beside_the_mistakes_and_refuses_nothing(orcab
 
 def test_a_digitalmodel_that_was_not_tested_makes_every_mistake_doubtful(orcabatch, batch, monkeypatch):
     """What it makes of one is not known; and a key that stands in its sources is a key."""
-    monkeypatch.setattr(sources, "TESTED", frozenset())
+    monkeypatch.setattr(source_code, "TESTED", frozenset())
     batch.write(**summary({"Objectname": "Line02", "Label": "b"}))
     said = orcabatch("plan", "b.yml")
     assert said.code == 0

@@ -25,7 +25,7 @@ from orcabatch.digitalmodel.mappings import AttributeDict, merged
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.outputs import SETTINGS_OF
 from orcabatch.digitalmodel.postprocess import described
-from orcabatch.digitalmodel.sources import find_sources
+from orcabatch.digitalmodel.source_code import find_source_code
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 
@@ -733,7 +733,7 @@ def test_equal_findings_are_told_once() -> None:
 
 def test_every_key_that_digitalmodel_reads_is_in_the_vocabulary() -> None:
     """Compared with the keys that stand in brackets in the sources of what makes the outputs."""
-    sources = find_sources()
+    sources = find_source_code()
     assert sources is not None
     read: set[str] = set()
     for module in ("opp_summary", "opp_linkedstatistics", "orcaflex_objects"):

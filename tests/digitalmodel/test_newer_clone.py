@@ -16,7 +16,7 @@ import pytest
 from dm_proof.configurations import CASES, column, configuration, write_files
 from dm_proof.harness import contents
 from orcabatch import simulated
-from orcabatch.digitalmodel.sources import digest_of, source_hashes
+from orcabatch.digitalmodel.source_code import digest_of, source_hashes
 
 STAND_IN = Path(__file__).parent / "newer_clone"
 RUN = Path(__file__).parent / "clone_run.py"

@@ -10,7 +10,7 @@ Everything digitalmodel-shaped lives behind this door. Importing it imports neit
     postprocess     one loaded file; `fast_paths`, `questions`: what that saves; `missing`: what the file lacks
     csv_output      tables on their way to disk; csv_text, csv_compiled (their text), combine (those of all files)
     notices         what is said of a batch; `silent`: what digitalmodel does without a word
-    installed       the digitalmodel that is there; `sources`: seen from outside, `native`: what is left to it,
+    installed       the digitalmodel that is there; `source_code`: seen from outside, `native`: what is left to it,
                     `output_capture`: what it prints
     prove           some files once more through digitalmodel itself; proof_input, proof_findings, reference_run
 """

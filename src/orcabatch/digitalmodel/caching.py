@@ -24,7 +24,7 @@ from orcabatch.digitalmodel.outputs import flagged
 from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.serial_order import Variant
-from orcabatch.digitalmodel.sources import find_sources
+from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 from orcabatch.text import class_name
@@ -81,7 +81,7 @@ class Determinants:
             looked: whether merging looked into `.sim` files.
         """
         with_masters = any(key.endswith("_settings_master") for key in asked)
-        found = find_sources() if installation is None else installation
+        found = find_source_code() if installation is None else installation
         shows_paths = found is None or not found.tested or flagged(asked, SHOWING_PATHS)
         configuration = configuration_hash(asked, spelled=shows_paths)
         if installation is None:

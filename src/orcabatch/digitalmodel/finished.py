@@ -20,7 +20,7 @@ from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.caching import output_name
 from orcabatch.digitalmodel.installed import open_gate
 from orcabatch.digitalmodel.preconditions import check_folder
-from orcabatch.digitalmodel.sources import find_sources
+from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.errors import OutputError
 from orcabatch.notice import Notice
 from orcabatch.orcaflex.binding import find_binding
@@ -135,7 +135,7 @@ def finished_batch(
         SettingsError, OutputError: as `DigitalModelBatch.from_cfg`.
         OrcaFlexUnavailable: OrcFxAPI, whose version decides, cannot be used.
     """
-    sources = find_sources()
+    sources = find_source_code()
     if sources is None or not settings.ledger.enabled or not Path(ledger_file(settings.ledger.path)).exists():
         return None
     batch = DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)

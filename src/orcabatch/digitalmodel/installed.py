@@ -32,7 +32,7 @@ import psutil
 
 from orcabatch.digitalmodel.csv_output import capture_csv_output
 from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_warnings
-from orcabatch.digitalmodel.sources import TESTED, digest_of, post_process_place, source_files, source_hashes
+from orcabatch.digitalmodel.source_code import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.digitalmodel.unused import left_out
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
 from orcabatch.text import class_name, words_of
@@ -68,7 +68,7 @@ class Installation:
         package: the package its post-process lives in.
         version: its version; empty where it has none.
         opp: the module with the post-process, its singletons and its class.
-        hashes: of the sources that decide its results, see `orcabatch.digitalmodel.sources.source_hashes`.
+        hashes: of the sources that decide its results, see `orcabatch.digitalmodel.source_code.source_hashes`.
         has_pool: whether its own post-process runs a pool of processes unless told otherwise.
         missing: what is relied on and is not there; then only digitalmodel's own call can be used.
         usable_states: the model states it post-processes; None where it does not look at the state.

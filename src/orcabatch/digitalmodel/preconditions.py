@@ -13,7 +13,7 @@ from typing import Any
 from orcabatch.digitalmodel.input_files import origin
 from orcabatch.digitalmodel.outputs import STATISTICS, flagged, visits_files, writes_series
 from orcabatch.digitalmodel.overrides import SECTIONS
-from orcabatch.digitalmodel.sources import find_sources
+from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.store.atomic import check_writable
@@ -74,7 +74,7 @@ def _needed_by_outputs(cfg: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _groups_come_from_lines(cfg: Mapping[str, Any]) -> bool:
     """Whether a newer digitalmodel makes the groups while merging: from variables and the names of a file's lines."""
-    sources = find_sources() if _stands(cfg, ("parameters", "VarNames", "Line")) else None
+    sources = find_source_code() if _stands(cfg, ("parameters", "VarNames", "Line")) else None
     return sources is not None and sources.discovers
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check import CheckFinding, check_configuration, proven
 from orcabatch.digitalmodel.native import is_inside_router
-from orcabatch.digitalmodel.sources import find_sources
+from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def checked(
     mode = settings.check or default
     if mode == "off":
         return Checked()
-    sources = find_sources()
+    sources = find_source_code()
     found = check_configuration(
         cfg,
         asked=read.asked if read is not None else None,

@@ -24,7 +24,7 @@ PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.orcaflex", "digitalmo
 """Where the post-process may live, the newest place first; in the newest the second leads to the first."""
 POST_PROCESS = "opp"
 TESTED = frozenset({"8c22764c722e8081927d6508de1d40945df2daf512b050e569c1f07d93d62d0d"})
-"""Digests (see `Sources.digest`) of the sources that the proof was run with."""
+"""Digests (see `SourceCode.digest`) of the sources that the proof was run with."""
 
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*\)|(?:[^\n\\]|\\\r?\n)*)|import[ \t]+([^\n]*))",
@@ -36,7 +36,7 @@ _COMMENT = re.compile(r"#.*")
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class SourceCode:
     """The installed digitalmodel, from outside.
 
     Attributes:
@@ -65,7 +65,7 @@ class Sources:
         return words_of(self.folder.glob("*.py"))
 
 
-def find_sources() -> Sources | None:
+def find_source_code() -> SourceCode | None:
     """The installed digitalmodel; None where there is none, or it cannot be told without importing it."""
     found = post_process_place()
     if found is None:
@@ -77,7 +77,7 @@ def find_sources() -> Sources | None:
         digest = digest_of(source_hashes(package, folder))
     except (OSError, UnicodeDecodeError):
         return None
-    return Sources(
+    return SourceCode(
         package=package,
         digest=digest,
         has_pool="\ndef process_single_file(" in text,
