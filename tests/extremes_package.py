@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orcabatch.batch.batch import Batch, Conclusion
+from orcabatch.batch.readers import BatchReader
 from orcabatch.batch.request import ReadBatch, load_cases, parsed_settings
-from orcabatch.batch.sources import Source
 from orcabatch.engine.contract import Extracted
 from orcabatch.outcome import Phase
 
@@ -87,7 +87,7 @@ class ExtremesBatch(Batch):
         return Conclusion((table,))
 
 
-class ExtremesSource(Source):
+class ExtremesReader(BatchReader):
     """`.extremes` files."""
 
     suffixes = frozenset({".extremes"})
@@ -109,4 +109,4 @@ class ExtremesSource(Source):
         return found
 
 
-SOURCE = ExtremesSource()
+READER = ExtremesReader()

@@ -1,4 +1,4 @@
-"""A post-process package that nobody has heard of: a module of its own, and a line in the list of sources."""
+"""A post-process package that nobody has heard of: a module of its own, and a line in the list of readers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 
 import orcabatch
 from orcabatch import cli
-from orcabatch.batch import sources
+from orcabatch.batch import readers
 from orcabatch.batch.request import Options
 
 
 @pytest.fixture
 def asked(tmp_path, sims, monkeypatch):
-    """A file of the package's own, and the package among the sources."""
-    monkeypatch.setattr(sources, "SOURCES", ["extremes_package", *sources.SOURCES])
+    """A file of the package's own, and the package among the readers."""
+    monkeypatch.setattr(readers, "READERS", ["extremes_package", *readers.READERS])
     path = tmp_path / "winter.extremes"
     path.write_text("# results: out\n" + "".join(f"sims/{sim.name}: Line01, Line02\n" for sim in sims))
     return path
@@ -74,14 +74,14 @@ def test_its_results_are_kept_and_its_words_say_why_one_is_done_again(orcaflex, 
     assert any(sims[0].name in warning for warning in changed.warnings)
 
 
-def test_the_first_source_that_claims_reads(orcaflex, asked):
+def test_the_first_reader_that_claims_reads(orcaflex, asked):
     """What only the last one, that of functions, claims needs a function."""
-    assert sources.read_request(asked, Options(planning=True)).batches[0].label == "extremes of winter"
+    assert readers.read_request(asked, Options(planning=True)).batches[0].label == "extremes of winter"
     with pytest.raises(TypeError, match=r"\.sim files without a function"):
         orcabatch.run_batch([asked, asked.with_suffix(".sim")], progress=False)
 
 
 def test_the_command_line_takes_its_files(orcaflex, asked, sims, capsys):
-    """Which files a command understands, the sources say."""
+    """Which files a command understands, the readers say."""
     assert cli.main(["plan", str(asked), "performance.orcaflex=simulated"]) == 0
     assert f"{len(sims)} of {len(sims)} files to run" in capsys.readouterr().out

@@ -14,8 +14,8 @@ import pytest
 import orcabatch
 from batch_functions import largest_tension
 from orcabatch.batch import carry_out, streamed
+from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options
-from orcabatch.batch.sources import read_request
 from orcabatch.batch.streamed import PIECE_FILES, TableFile
 from orcabatch.errors import BatchError, OutputError
 from orcabatch.outcome import FileOutcome, Status

@@ -10,6 +10,7 @@ import yaml
 
 from cli_batches import configuration, series_column, summary_column
 from orcabatch import plan_batch, run_batch, simulated
+from orcabatch.digitalmodel import source_code
 from orcabatch.errors import SettingsError
 
 MASTER = {

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orcabatch.batch.sources import row_keys
+from orcabatch.batch.readers import row_keys
 from orcabatch.errors import SourceError
 from orcabatch.store import compare
 from orcabatch.store.compare_tables import Cell, Tolerance, compare_tables

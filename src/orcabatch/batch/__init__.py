@@ -3,7 +3,7 @@
     source + arguments ──> Request ──> BatchPlan ──> Run ──> FileOutcome, ... ──> BatchResult
 
 Two words are enough to use the house: `plan_batch` says what would happen, `run_batch` does it. What is
-given is understood in `orcabatch.batch.sources`, the order of the rooms stands in `orcabatch.batch.run`.
+given is understood in `orcabatch.batch.readers`, the order of the rooms stands in `orcabatch.batch.run`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orcabatch.batch.iteration import Iteration, Outcomes
 from orcabatch.batch.planning import plan_of
+from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.run import Run
-from orcabatch.batch.sources import read_request
 from orcabatch.batch.streamed import table_file
 from orcabatch.errors import BatchError, BatchInterrupted
 from orcabatch.results.result import BatchResult, failure_text

@@ -1,7 +1,7 @@
 """What tells one result from another: versions of all that computes, files as they stand, and keys made of both.
 
 Covers plain functions over files and package metadata, and words for what changed between two results of a file. Does
-not cover what a batch depends on (`Batch.determinants`), nor the words for that (`Source.reasons`).
+not cover what a batch depends on (`Batch.determinants`), nor the words for that (`BatchReader.reasons`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.batch.sources import sources
+from orcabatch.batch.readers import readers
 from orcabatch.doctor.assumptions import BY_NAME
 from orcabatch.doctor.verdicts import broken_assumptions
 from orcabatch.host import Fingerprint, fingerprint
@@ -30,13 +30,13 @@ DOUBTS = "doubts"
 AGAIN = "Done before, and done again"
 
 COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
-"""Our own packages whose source decides what a result is, beside those of the sources (`Source.code`)."""
+"""Our own packages whose source decides what a result is, beside those of the readers (`BatchReader.code`)."""
 
 
 @cache
 def _versions() -> dict[str, str]:
     own = {"orcabatch": f"{installed_version('orcabatch')} {_own_sources()}", "Python": platform.python_version()}
-    return own | installed_versions((*DECISIVE, *(name for one in sources() for name in one.packages)))
+    return own | installed_versions((*DECISIVE, *(name for one in readers() for name in one.packages)))
 
 
 def environment(binding: Binding) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def environment(binding: Binding) -> dict[str, Any]:
 
 def _own_sources() -> str:
     found = hashlib.blake2b(digest_size=16)
-    for package in sorted({*COMPUTING, *(name for one in sources() for name in one.code)}):
+    for package in sorted({*COMPUTING, *(name for one in readers() for name in one.code)}):
         place = importlib.util.find_spec(package)
         if place is None:
             continue
@@ -100,7 +100,7 @@ def changed(before: Any, now: Mapping[str, Any], first: str) -> str:
     if not isinstance(before, Mapping):
         return ""
     known = {"file": "the .sim file changed", DOUBTS: "the doctor found out what does not hold"} | {
-        key: said for one in sources() for key, said in one.reasons.items()
+        key: said for one in readers() for key, said in one.reasons.items()
     }
     differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     words = [known[key].format(first=first) for key in differing if key in known]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion
+from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
-from orcabatch.batch.sources import Given, Source
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import PARTIAL_REMEDY, is_partial, partial_text
@@ -185,7 +185,7 @@ NO_CASES = (
 )
 
 
-class FunctionSource(Source):
+class FunctionReader(BatchReader):
     """A list of `.sim` files together with a function; asked last: it claims whatever nobody else does."""
 
     reasons: Mapping[str, str] = {
@@ -217,7 +217,7 @@ class FunctionSource(Source):
         return [ReadBatch(batch, settings, notes, cases)]
 
 
-SOURCE = FunctionSource()
+READER = FunctionReader()
 
 
 def _folder(options: Options) -> Path | None:

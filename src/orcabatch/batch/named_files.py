@@ -4,7 +4,7 @@
     "sims/*_hwl*.sim" ──> what matches, by name; `**` looks into folders below
     "sims/a.sim"      ──> itself, whether it is there or not
 
-Covers what a name stands for. Does not cover what may be done with the files (`orcabatch.batch.sources`).
+Covers what a name stands for. Does not cover what may be done with the files (`orcabatch.batch.readers`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a call asks for: batches and settings as values.
 
-    ReadBatch, ... (each source reads its own)  ── together ──>  Request(batches, settings)
+    ReadBatch, ... (each reader reads its own)  ── together ──>  Request(batches, settings)
 
 Covers merging the given arguments over each YAML's `performance:` section, and the strictest limits where several
-batches share one call. Does not cover recognising what was given (`orcabatch.batch.sources`), planning or running
+batches share one call. Does not cover recognising what was given (`orcabatch.batch.readers`), planning or running
 (`orcabatch.batch.run`).
 """
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.for_engine import limits_of, options_of, tasks_of
 from orcabatch.batch.planning import plan_of
+from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options
-from orcabatch.batch.sources import read_request
 from orcabatch.engine import run
 from orcabatch.engine.contract import SimpleJob
 from orcabatch.engine.gil import METER

@@ -14,8 +14,8 @@ from typing import Any
 
 from orcabatch.batch import BatchResult, carry_out
 from orcabatch.batch.named_files import SIM
+from orcabatch.batch.readers import read_request, readers
 from orcabatch.batch.request import Options, Request
-from orcabatch.batch.sources import read_request, sources
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.cli.named_function import named_function
 from orcabatch.digitalmodel.check.verdict import MARK
@@ -106,7 +106,7 @@ def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, 
     """
     parser = options_parser(command)
     arguments, rest = parser.parse_known_args(list(words))
-    suffixes = {suffix for source in sources() for suffix in source.suffixes}
+    suffixes = {suffix for reader in readers() for suffix in reader.suffixes}
     if arguments.postprocess:
         suffixes |= {SIM}
     files = [Path(word) for word in rest if "=" not in word and _names_files(word, suffixes, arguments.postprocess)]

@@ -59,7 +59,7 @@ def _proof(arguments: argparse.Namespace) -> Compared:
 
 
 def _comparison(arguments: argparse.Namespace) -> Compared:
-    from orcabatch.batch.sources import row_keys
+    from orcabatch.batch.readers import row_keys
     from orcabatch.store.compare import compare_folders
     from orcabatch.store.paths import place_of
 

@@ -23,7 +23,7 @@ from orcabatch.digitalmodel.installed import Installation, find_installation, op
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import inside_router, line_names
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.source import NOT_CONFIGURED, is_configured
+from orcabatch.digitalmodel.reader import NOT_CONFIGURED, is_configured
 from orcabatch.errors import OrcaFlexUnavailable, SourceError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import and_more, spelled
@@ -200,8 +200,8 @@ def _callers_frame() -> FrameType:
 
 def _run(cfg: MutableMapping[str, Any]) -> BatchResult:
     from orcabatch.batch import carry_out
+    from orcabatch.batch.readers import read_request
     from orcabatch.batch.request import Options
-    from orcabatch.batch.sources import read_request
 
     return carry_out(read_request(cfg, Options(on_failure="continue")))  # failures are said here, where they are seen
 

@@ -169,7 +169,7 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
         rtol: two numbers count as equal up to `atol + rtol x the larger magnitude`.
         atol: see `rtol`; with both zero every byte has to be the same.
         ignore: patterns of files that are no results, on the name or the path below the folder.
-        row_keys: columns that name the rows of tables, see `orcabatch.batch.sources.row_keys`.
+        row_keys: columns that name the rows of tables, see `orcabatch.batch.readers.row_keys`.
 
     Raises:
         SourceError: a folder does not exist, or neither holds a result.

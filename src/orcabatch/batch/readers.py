@@ -1,10 +1,10 @@
-"""Who understands what `run_batch` is given: a short list of sources, each asked in turn.
+"""Who understands what `run_batch` is given: a short list of readers, each asked in turn.
 
     YAMLs | cfg mapping | .sim files with a function  ── claims, read ──>  ReadBatch, ...  ──>  Request
 
-Another post-process package is a module with a `SOURCE` in it and a line in `SOURCES`. What else the house has to know
+Another post-process package is a module with a `READER` in it and a line in `READERS`. What else the house has to know
 of a package (whose versions and code decide a result, words for its keys, the column that names a row's file) is asked
-of its source too.
+of its reader too.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from orcabatch.text import class_name
 if TYPE_CHECKING:
     from orcabatch.batch.request import Options, ReadBatch, Request
 
-SOURCES = ["orcabatch.digitalmodel.source", "orcabatch.batch.functions"]
-"""Modules with a `SOURCE`, in the order in which they are asked; that of functions takes any list of files, is last.
+READERS = ["orcabatch.digitalmodel.reader", "orcabatch.batch.functions"]
+"""Modules with a `READER`, in the order in which they are asked; that of functions takes any list of files, is last.
 
 Names, so that none is imported before it is asked.
 """
@@ -36,13 +36,13 @@ Given = MutableMapping[str, Any] | list[Path]
 """What `run_batch` is given: a configuration in memory, or names of files."""
 
 
-class Source(ABC):
-    """One kind of thing that `run_batch` understands.
+class BatchReader(ABC):
+    """Reads one kind of thing that `run_batch` is given.
 
     Attributes:
         suffixes: of the files that it reads, for the command line.
         packages: distributions whose versions decide what a result is, beside `orcabatch.versions.DECISIVE`.
-        code: packages of modules whose source decides what a result is, our own: an edited clone has no new version.
+        code: packages of modules whose code decides what a result is, our own: an edited clone has no new version.
         row_key: columns of its tables of which the first that is filled names a row, for comparing tables.
         reasons: why a file is done again, by the key of `Batch.determinants` that changed; `{first}` is the first file.
     """
@@ -55,7 +55,7 @@ class Source(ABC):
 
     @abstractmethod
     def claims(self, given: Given) -> bool:
-        """Whether this source reads it. Imports nothing heavy."""
+        """Whether it reads this. Imports nothing heavy."""
 
     @abstractmethod
     def read(self, given: Given, options: Options) -> Sequence[ReadBatch]:
@@ -66,14 +66,14 @@ class Source(ABC):
         """
 
 
-def sources() -> list[Source]:
+def readers() -> list[BatchReader]:
     """All that are known, in the order in which they are asked."""
-    return [import_module(name).SOURCE for name in SOURCES]
+    return [import_module(name).READER for name in READERS]
 
 
 def row_keys() -> list[tuple[str, ...]]:
-    """The columns that name the rows of tables, whichever source wrote them."""
-    return [source.row_key for source in sources() if source.row_key]
+    """The columns that name the rows of tables, whichever package wrote them."""
+    return [reader.row_key for reader in readers() if reader.row_key]
 
 
 @what_cannot_be_read_is_said()
@@ -92,7 +92,7 @@ def read_request(source: Any, options: Options) -> Request:
         items = _items(source)
         options = replace(options, paths_as_text=all(isinstance(item, str) for item in items))
         given = named_files(Path(item) for item in items)
-    reading = next(one for one in sources() if one.claims(given))
+    reading = next(one for one in readers() if one.claims(given))
     return together(reading.read(given, options), options)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.functions import function_batch
+from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
-from orcabatch.batch.sources import Given, Source
 from orcabatch.digitalmodel.outputs import ROW_KEY
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.orcaflex.binding import find_binding
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orcabatch.settings import Settings
 
 
-class DigitalModelSource(Source):
+class DigitalModelReader(BatchReader):
     """YAMLs, several of them under one budget, or a cfg mapping; a function may take digitalmodel's place."""
 
     suffixes = frozenset({".yml", ".yaml"})
@@ -63,7 +63,7 @@ class DigitalModelSource(Source):
         return [_from_yaml(one, options) for one in asked]
 
 
-SOURCE = DigitalModelSource()
+READER = DigitalModelReader()
 
 NOT_CONFIGURED = (
     "The cfg mapping is not one that digitalmodel has configured: it lacks Analysis or file_management. It may be a "
@@ -74,7 +74,7 @@ NOT_CONFIGURED = (
 
 
 def _is_yaml(path: Path) -> bool:
-    return path.suffix.lower() in DigitalModelSource.suffixes
+    return path.suffix.lower() in DigitalModelReader.suffixes
 
 
 @dataclass(frozen=True, slots=True)
