@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 
 from capabilities import needs
-from orcabatch import cli
+from orcabatch import __main__ as main
+from orcabatch import cli, console, plan_batch
 from orcabatch.console import (
     crash_without_a_dialog,
     exit_code_text,
@@ -23,9 +25,13 @@ from orcabatch.console import (
     leave_the_terminal_to_the_parent,
     pipe_is_closed,
     reader_is_gone,
+    without_boxes,
 )
 from orcabatch.engine.executors.process_main import WorkerProcess
 from orcabatch.engine.executors.transport import Ready
+from orcabatch.host import measure, system_probes
+from orcabatch.network import Partition
+from orcabatch.orcaflex.sim_files import check_readable
 
 CODE_PAGES = ("ascii", "cp1252", "cp850", "utf-8")
 
@@ -198,3 +204,65 @@ def test_our_processes_crash_without_a_dialog(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     crash_without_a_dialog()
     assert modes == [3]
+    monkeypatch.setattr(main, "command_line", lambda: modes.pop() * 0)
+    assert main.main() == 0, "the command line is such a process"
+    assert modes == [3]
+
+
+class ThreadModes:
+    """kernel32 as far as a thread says what it wants to be shown."""
+
+    def __init__(self) -> None:
+        self.mode, self.set = 0x2, []
+
+    def GetThreadErrorMode(self) -> int:  # noqa: N802 - Windows' name
+        return self.mode
+
+    def SetThreadErrorMode(self, mode: int, before: None) -> int:  # noqa: N802 - Windows' name
+        self.mode = mode
+        self.set.append(mode)
+        return 1
+
+
+@pytest.fixture
+def modes(monkeypatch) -> ThreadModes:
+    kernel = ThreadModes()
+    monkeypatch.setattr(console, "_kernel32", lambda: kernel)
+    return kernel
+
+
+def test_an_empty_drive_is_an_error_and_no_box(modes):
+    """Windows asks for a disk in a box and waits; what the thread had said before is there again, after a fault too."""
+    with pytest.raises(ZeroDivisionError), without_boxes():
+        _ = 1 / (modes.mode - 0x8003)
+    assert modes.set == [0x8003, 0x2]
+
+
+def test_whoever_looks_into_drives_shows_no_box(modes, files, monkeypatch):
+    """Measuring the host asks each letter, reading a request those of its files, a session that of the next one."""
+    seen = []
+
+    def usage(_: str) -> None:
+        seen.append(("host", modes.mode))
+
+    stat, opened = os.stat, Path.open
+
+    def looked(path, *args, **kwargs):
+        if str(path).endswith(".sim"):
+            seen.append(("request", modes.mode))
+        return stat(path, *args, **kwargs)
+
+    def opens(path, *args, **kwargs):
+        if path.suffix == ".sim":
+            seen.append(("session", modes.mode))
+        return opened(path, *args, **kwargs)
+
+    partitions = (Partition("D:\\", "D:\\", "", "rw,removable"),)
+    measure(replace(system_probes(), partitions=lambda: partitions, disk_usage=usage))
+    monkeypatch.setattr(os, "stat", looked)
+    plan_batch(files, postprocess=len, orcaflex="simulated")
+    monkeypatch.setattr(Path, "open", opens)
+    check_readable(Path(files[0]))
+    assert {what for what, _ in seen} == {"host", "request", "session"}
+    assert {mode for _, mode in seen} == {0x8003}
+    assert modes.mode == 0x2

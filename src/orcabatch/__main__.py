@@ -11,6 +11,7 @@ from orcabatch.cli import main as command_line
 def main() -> int:
     """Run it, and return its exit code."""
     console.claim()
+    console.crash_without_a_dialog()
     return command_line()
 
 

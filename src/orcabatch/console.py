@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 EXIT_CODES = {
     0xC0000005: "access violation",
@@ -94,6 +97,38 @@ def crash_without_a_dialog() -> None:
         import msvcrt
 
         msvcrt.SetErrorMode(msvcrt.SEM_FAILCRITICALERRORS | msvcrt.SEM_NOGPFAULTERRORBOX)
+
+
+@contextlib.contextmanager
+def without_boxes() -> Iterator[None]:
+    """While the block runs, a drive with nothing in it is an error to this thread.
+
+    An empty card reader or DVD drive is there as any other. Whoever looks into it lets Windows ask for a disk in a box,
+    and waits until somebody comes and closes it. Of our own processes `crash_without_a_dialog` says it once for all.
+    """
+    kernel = _kernel32()
+    if kernel is None:
+        yield
+        return
+    before = int(kernel.GetThreadErrorMode())
+    kernel.SetThreadErrorMode(before | _NO_BOXES, None)
+    try:
+        yield
+    finally:
+        kernel.SetThreadErrorMode(before, None)
+
+
+_NO_BOXES = 0x0001 | 0x8000
+"""SEM_FAILCRITICALERRORS and SEM_NOOPENFILEERRORBOX."""
+
+
+@functools.cache
+def _kernel32() -> Any:
+    if sys.platform != "win32":
+        return None
+    import ctypes
+
+    return ctypes.WinDLL("kernel32")
 
 
 def standard_error() -> int | None:

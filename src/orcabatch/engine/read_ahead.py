@@ -30,6 +30,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.console import without_boxes
 from orcabatch.engine.unlocked import UNLOCKED
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ class ReadAhead:
         while (task := self._next()) is not None:
             began_s = time.perf_counter()
             try:
-                path = self._fetch(task)
+                with without_boxes():
+                    path = self._fetch(task)
             except _DroppedError:
                 continue
             # The worker will meet it too, and say so; a full disk only means no copy.

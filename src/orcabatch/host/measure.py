@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from orcabatch.console import without_boxes
 from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
 from orcabatch.host import linux, windows
 from orcabatch.host.files import sim_sizes
@@ -218,7 +219,8 @@ def _disks(probes: Probes) -> tuple[Disk, ...]:
     by_device: dict[str, Partition] = {}
     for partition in sorted(probes.partitions(), key=lambda partition: (len(partition.mount), partition.mount)):
         by_device.setdefault(partition.device, partition)
-    return tuple(_disk(probes, partition) for partition in by_device.values())
+    with without_boxes():  # each drive letter is asked, also that of an empty card reader
+        return tuple(_disk(probes, partition) for partition in by_device.values())
 
 
 def _disk(probes: Probes, partition: Partition) -> Disk:

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from orcabatch.console import without_boxes
 from orcabatch.errors import OrcabatchError
 from orcabatch.network import is_on_network
 
@@ -54,7 +55,7 @@ def check_readable(file: Path) -> int:
         InputError: it is missing, empty, a folder, or cannot be opened.
     """
     try:
-        with file.open("rb") as stream:
+        with without_boxes(), file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             if size:
                 stream.read(1)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from os.path import normcase, realpath
 from pathlib import Path
 
+from orcabatch.console import without_boxes
 from orcabatch.errors import SourceError
 
 
@@ -60,7 +61,8 @@ def what_cannot_be_read_is_said() -> Iterator[None]:
         SourceError: in the place of what the system said of a file or folder.
     """
     try:
-        yield
+        with without_boxes():
+            yield
     except OSError as error:
         what = error.filename
         if what is None:  # raised by the caller's own code, as his list of files may be
