@@ -218,3 +218,16 @@ def test_a_scanner_in_an_earlier_runs_values_costs_the_next_run_nothing(tmp_path
         pass
     assert (said, waits) == ([], [atomic.WAITS_S[0]])
     assert to == [f"long:{target}{EARLIER}"]
+
+
+def test_values_whose_file_is_numbered_otherwise_while_it_is_open_are_there(tmp_path, monkeypatch):
+    """On a share of Windows `fstat` and `stat` may disagree about one file."""
+    numbered = os.fstat
+
+    def otherwise(number):
+        status = numbered(number)
+        return os.stat_result((status[0], status.st_ino + 1, 0, *status[3:]))
+
+    monkeypatch.setattr(kept_values.os, "fstat", otherwise)
+    with ValuesFile(tmp_path / "a_values.bin", print) as values:
+        assert values.is_there

@@ -7,10 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from orcabatch import simulated
-from orcabatch.bench import real, real_cost, real_memory, real_work
+from orcabatch.bench import measure, real, real_cost, real_memory, real_work
 from orcabatch.errors import SourceError
 
 
@@ -105,3 +106,15 @@ def test_own_files_are_compared(tmp_path: Path) -> None:
     assert simulated.counters().loads == 4 * 4
     with pytest.raises(SourceError, match="needs files"):
         list(real.suite("real", tmp_path, SimpleNamespace(files=[], quick=True)))
+
+
+def test_without_a_load_average_what_is_busy_is_looked_at_and_called_so(monkeypatch: Any) -> None:
+    """Windows has none, and psutil's stand-in says 0 there when it is asked first."""
+    monkeypatch.setattr(measure.os, "getloadavg", lambda: (1.5, 0.0, 0.0), raising=False)
+    assert measure.provenance([])["load_before"] == 1.5
+    monkeypatch.delattr(measure.os, "getloadavg")
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: 25.0)
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 8)
+    said = measure.provenance([])
+    assert said["load_before"] == 2.0
+    assert "knows no load average" in said["load_before_is"]

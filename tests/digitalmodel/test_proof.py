@@ -29,7 +29,8 @@ from dm_proof.harness import Reference, Run, assert_identical, run, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel import OrcaFlexPostProcess
 from orcabatch.digitalmodel.batch import DigitalModelBatch
-from orcabatch.errors import SettingsError
+from orcabatch.digitalmodel.preconditions import check_collisions
+from orcabatch.errors import OutputError, SettingsError
 from orcabatch.settings import parse_settings
 
 EXAMPLES = int(os.environ.get("ORCABATCH_TEST_EXAMPLES", "40"))
@@ -273,6 +274,23 @@ def test_two_names_of_one_file_may_write_the_same_tables(
     os.link(files[1], link)
     on, sections = CASES["C"]
     prove(reference, configuration([files[0], link, files[1]], tmp_path, *on, **sections), tmp_path / "out", threads=2)
+
+
+def test_a_share_that_numbers_no_file_does_not_make_two_files_one(files, tmp_path, monkeypatch) -> None:
+    """Windows says 0 of each there: the second would take the first one's table."""
+    (tmp_path / "other").mkdir()
+    other = Path(shutil.copy(files[2], tmp_path / "other" / files[1].name))
+    stat = Path.stat
+
+    def unnumbered(self, **kwargs):
+        status = stat(self, **kwargs)
+        return os.stat_result((status[0], 0, *status[2:]))
+
+    on, sections = CASES["C"]
+    cfg = configuration([files[1], other], tmp_path, *on, **sections)
+    monkeypatch.setattr(Path, "stat", unnumbered)
+    with pytest.raises(OutputError, match="would both write"):
+        check_collisions(cfg, [files[1], other])
 
 
 def test_a_last_digit_that_differs_is_found(reference: Reference, files: list[Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -10,10 +11,11 @@ import sys
 import pytest
 
 from orcabatch import cli, run_batch, simulated
+from orcabatch.cli import doctor as command
 from orcabatch.doctor import examination
 from orcabatch.doctor.assumptions import ASSUMPTIONS
 from orcabatch.doctor.contact import Verdict
-from orcabatch.doctor.examination import Examination, examine
+from orcabatch.doctor.examination import Examination, Found, examine
 from orcabatch.doctor.verdicts import verdicts_file
 from orcabatch.simulated.quirks import Quirk
 
@@ -142,6 +144,24 @@ def test_a_run_says_what_it_follows_until_it_is_forgotten(doctor, broken, sim, t
     assert doctor("--forget") == (0, "What earlier examinations found is forgotten.\n")
     assert warnings() == []
     assert doctor("--forget") == (0, "There was nothing to forget.\n")
+
+
+@pytest.mark.parametrize("ends", [BrokenPipeError(), KeyboardInterrupt()])
+def test_what_was_not_shown_is_not_kept(broken, sim, tmp_path, monkeypatch, ends):
+    """`| head`, or Ctrl-C while it is printed: a run follows nothing that nobody has seen, and no file was written."""
+
+    class Ending(io.StringIO):
+        def flush(self) -> None:
+            raise ends
+
+    monkeypatch.setattr(command, "examine", lambda *_: [Found("file_loads", Verdict.HOLDS, "it does")])
+    monkeypatch.setattr(sys, "stdout", Ending())
+    with pytest.raises(type(ends)):
+        command.main(["--sim", str(sim), "--orcaflex", "simulated", "--write", str(tmp_path / "w.json")])
+    assert '"file_loads"' in sys.stdout.getvalue()
+    assert not verdicts_file().exists()
+    assert not (tmp_path / "w.json").exists()
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from orcabatch.store import write_behind
+from orcabatch.store.atomic import WAITS_S
 from orcabatch.store.write_behind import Room, TextBehind
 
 PIECES = [b"first\n", b"second\n", b"third\n"]
@@ -68,3 +70,22 @@ def test_a_disk_that_refuses_keeps_no_room(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         text.write()
     assert room.held_bytes == 0
+
+
+@pytest.mark.parametrize("denied", ["rb", "wb"])
+def test_a_table_that_a_scanner_looks_at_is_compressed_once_it_is_let_go(tmp_path, monkeypatch, denied) -> None:
+    """On Windows neither reading nor replacing is allowed meanwhile: both wait as renaming does."""
+    text, waits, opened = TextBehind(tmp_path / "a", 0, Room()), list[float](), Path.open
+    text.add(PIECES)
+
+    def scanned(self, mode="r", *args, **kwargs):
+        if mode == denied and not waits:
+            raise PermissionError(13, "The process cannot access the file", str(self))
+        return opened(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", scanned)
+    monkeypatch.setattr(write_behind.patiently, "__defaults__", (waits.append,))
+    text.compress(lambda content: content[:4])
+    monkeypatch.undo()
+    assert waits == [WAITS_S[0]]
+    assert (tmp_path / "a").read_bytes() == b"firs"

@@ -205,3 +205,17 @@ def test_a_lock_file_that_is_on_its_way_out_on_windows(tmp_path, monkeypatch, go
     else:
         with pytest.raises(OutputError, match="cannot be written to: Access is denied"), folder_lock(tmp_path, "one"):
             pass
+
+
+def test_a_share_that_numbers_what_is_open_otherwise_is_locked_all_the_same(tmp_path, monkeypatch):
+    """On Windows `fstat` and `stat` may disagree about one file, and what is open is not removed: it is not asked."""
+    numbered = os.fstat
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(lock.os, "fstat", lambda number: _another(numbered(number)))
+    with folder_lock(tmp_path, "one"), pytest.raises(BatchLocked, match="one"), folder_lock(tmp_path, "two"):
+        pass
+
+
+def _another(status):
+    """The same file as another call numbers it: st_ino and st_dev are the second and third of what a status is."""
+    return os.stat_result((status[0], status.st_ino + 1, 0, *status[3:]))

@@ -38,6 +38,9 @@ HOPELESS = 2.0
 """A peer that took so many times the fastest one's time is run once: more rounds would not change who is first."""
 LONGEST_S = 600.0
 """A contender that takes longer is ended and stands as not finished."""
+BUSY_LOOK_S = 1.0
+"""How long is looked who else is busy, where the system keeps no average. Less: a moment passes for a load. More: every
+bench begins so much later."""
 
 Say = Callable[[str], None]
 
@@ -277,12 +280,24 @@ def temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _load() -> tuple[float, str]:
+    """How many CPUs other programs keep busy, and how that was found out."""
+    import psutil
+
+    if hasattr(os, "getloadavg"):
+        return os.getloadavg()[0], "load average of the last minute"
+    # psutil's own average is 0 there until its thread has run for a while.
+    busy = psutil.cpu_percent(interval=BUSY_LOOK_S) / 100 * (psutil.cpu_count() or 1)
+    return round(busy, 2), f"CPUs busy within {BUSY_LOOK_S:g} s: this system knows no load average"
+
+
 def provenance(words: Sequence[str]) -> dict[str, Any]:
     """Where, when and with what something was measured."""
     import platform
 
     import psutil
 
+    load, load_is = _load()
     return {
         "command": "orcabatch bench " + " ".join(words),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -290,7 +305,8 @@ def provenance(words: Sequence[str]) -> dict[str, Any]:
         "system": platform.platform(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "ram_bytes": psutil.virtual_memory().total,
-        "load_before": psutil.getloadavg()[0],
+        "load_before": load,
+        "load_before_is": load_is,
         "versions": installed_versions(("orcabatch", "orcfxapi", *DECISIVE, "joblib", "distributed")),
         "orcaflex": "simulated (a DLL written in Python under the real OrcFxAPI package)",
         "page_cache": "the files are dropped from it before each run (posix_fadvise DONTNEED)"

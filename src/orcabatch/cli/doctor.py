@@ -102,7 +102,6 @@ def _first_contact(arguments: argparse.Namespace) -> int:
         raise OrcaFlexUnavailable("the OrcFxAPI that is there is a stub: there is nothing to be asked")
     asked = Examination(files, binding.kind.value, arguments.seats, arguments.all, arguments.timeout)
     found = examine(asked, lambda name: print(f"asking: {BY_NAME[name].says}", file=sys.stderr, flush=True))
-    keep_verdicts(binding, found)
     content = account(binding, ResourceManager().measure(), found)
     if arguments.json:
         print(as_json(content), end="")
@@ -112,6 +111,10 @@ def _first_contact(arguments: argparse.Namespace) -> int:
             print(f"\nRuns on this host follow that by themselves. For others, as settings:\n\n{advised}")
     if arguments.write:
         print(f"\nThis is written to {arguments.write}, and nothing else:\n\n{as_json(content)}", end="")
+    if sys.stdout is not None:  # what nobody has been shown is neither kept nor written
+        sys.stdout.flush()
+    keep_verdicts(binding, found)
+    if arguments.write:
         write_bytes(arguments.write, as_json(content).encode())
     return OK if found[0].verdict is Verdict.HOLDS else TO_MEND
 

@@ -6,6 +6,7 @@ Covers missing keys, outputs that would overwrite each other, and the result fol
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,11 @@ def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
 def _one_file(one: Path, other: Path) -> bool:
     """Whether two paths lead to one file: another spelling, or a hard link."""
     try:
-        return one.samefile(other)
+        first, second = one.stat(), other.stat()
     except OSError:
         return False
+    # Shares that number no file say 0 of each.
+    return first.st_ino != 0 and os.path.samestat(first, second)
 
 
 def series_names(cfg: Mapping[str, Any], files: Sequence[Path]) -> Iterator[tuple[str, int]]:

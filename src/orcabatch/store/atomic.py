@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PureWindowsPath
+from typing import TypeVar
 
 from orcabatch.errors import OutputError
 
@@ -28,6 +29,8 @@ MAX_PATH = 260
 
 WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 """How long a target that another program holds open is waited for, try by try."""
+
+Done = TypeVar("Done")
 
 
 @contextmanager
@@ -114,8 +117,8 @@ def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[
         raise OutputError(f"{target} cannot be written: {why(error)}") from error
 
 
-def patiently(act: Callable[[], None], wait: Callable[[float], None] = time.sleep) -> None:
-    """Do what another program may be in the way of, waiting a little where it is.
+def patiently(act: Callable[[], Done], wait: Callable[[float], None] = time.sleep) -> Done:
+    """Do what another program may be in the way of, waiting a little where it is; returns what that does.
 
     Raises:
         PermissionError: it still is.
@@ -123,12 +126,10 @@ def patiently(act: Callable[[], None], wait: Callable[[float], None] = time.slee
     """
     for pause in WAITS_S:
         try:
-            act()
+            return act()
         except PermissionError:
             wait(pause)
-        else:
-            return
-    act()
+    return act()
 
 
 def beyond_max_path(path: PurePath) -> PurePath:

@@ -56,7 +56,7 @@ class ValuesFile:
             with suppress(FileNotFoundError):
                 patiently(lambda: os.replace(self.target, earlier))  # noqa: PTH105 - over an older one, on every platform
             self._stream = self.target.open("wb", buffering=0)
-            self._made = os.fstat(self._stream.fileno())
+            self._made = self.target.stat()  # as it is looked at again: Windows may number what is open otherwise
             self._stream.write(MAGIC)
         except OSError as error:
             self._give_up(error)

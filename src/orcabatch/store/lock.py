@@ -114,6 +114,9 @@ def _release(stream: IO[bytes], path: Path) -> None:
 
 
 def _still_there(stream: IO[bytes], path: Path) -> bool:
+    if sys.platform == "win32":
+        # What is open cannot be removed there; and on a share it may have no number, or another one than its name has.
+        return True
     try:
         return os.path.samestat(os.fstat(stream.fileno()), path.stat())
     except OSError:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from io import RawIOBase
 from pathlib import Path
 
+from orcabatch.store.atomic import patiently
+
 
 class Room:
     """Bytes of text that wait in this process; safe to use from all its threads."""
@@ -73,7 +75,7 @@ class TextBehind:
     def compress(self, packed: Callable[[bytes], bytes]) -> None:
         """Replace the text by its compressed form, where it is."""
         if not self._kept:
-            self.path.write_bytes(packed(self.path.read_bytes()))
+            self._write([packed(patiently(self.path.read_bytes))])
             return
         content, held = packed(b"".join(self._kept)), self.kept_bytes
         if len(content) > held and not self._room.take(len(content) - held, self._most_bytes):
@@ -94,7 +96,8 @@ class TextBehind:
 
     def _write(self, *parts: Iterable[bytes]) -> None:
         try:
-            with self.path.open("wb", buffering=0) as target:
+            # What was there a moment ago, a scanner may look at: on Windows that is denied meanwhile.
+            with patiently(lambda: self.path.open("wb", buffering=0)) as target:
                 for part in parts:
                     for piece in part:
                         write_all(target, piece)
