@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["vulture"]
 
 SOURCES = ROOT / "src" / "orcabatch"
-BY_NAME = {"main", "build", "SOURCE"}
-"""What a registry takes from its modules by name: commands, executors, sources."""
+BY_NAME = {"main", "build", "READER"}
+"""What a registry takes from its modules by name: commands, executors, readers."""
 
 
 def unused(config: Path, *paths: Path) -> list[str]:
