@@ -72,6 +72,59 @@ def test_a_table_in_the_code_page_of_a_machine_is_said_to_be_one(tmp_path):
         read_cases("cases.csv", FILES, tmp_path)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_is_read_as_excel_writes_it_in_any_country(tmp_path, separator, encoding):
+    """With `;` and decimal commas in much of Europe, a mark at the beginning, and rows that hold nothing at the end."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    decimal = "." if separator == "," else ","
+    rows = [
+        ("file", "seed", "hs", "name"),
+        (LNGC, "3", f"1{decimal}5E+00", "W\u00e4rme 1,5"),
+        (STANDARD, "4", "2", "1,25"),
+    ]
+    rows = [[f'"{cell}"' if separator in cell else cell for cell in row] for row in [*rows, ("", "", "", "")]]
+    text = "\r\n".join(separator.join(row) for row in rows)
+    (tmp_path / "cases.csv").write_bytes(text.encode(encoding))
+    found, notes = read_cases("cases.csv", FILES, tmp_path)
+    cases = [dict(found[file.name]) for file in FILES]
+    assert cases == [
+        {"seed": 3, "hs": 1.5, "name": "W\u00e4rme 1,5"},
+        {"seed": 4, "hs": 2.0, "name": "1,25"},
+    ]
+    assert (notes, {type(case["seed"]) for case in cases}) == ((), {int})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('file,hs\na,"1,5"\n', "1,5 in column 'hs'"),
+        ('file,hs\na,"1,234.5"\n', "1,234.5 in column 'hs'"),
+        ("file;hs\na;1.234,5\n", "1.234,5 in column 'hs'"),
+        ("file;hs\na;1.234.567\n", "1.234.567 in column 'hs'"),
+        ("file;hs\na;1.234\nb;12\n", "1.234 in column 'hs'"),
+        ("file;hs;tp\na;1,5;10.5\n", "1,5 in column 'hs'"),
+        ("file,hs\na,1,5\n", "line 2: 3 cells, of which the header names 2"),
+    ],
+)
+def test_a_number_that_may_be_another_is_refused(tmp_path, text, said):
+    """1.234 is a thousand in one country and little more than one in another; a surplus cell shifts a whole row."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    (tmp_path / "cases.csv").write_text(text)
+    with pytest.raises(SettingsError) as error:
+        read_cases("cases.csv", FILES, tmp_path)
+    assert said in str(error.value)
+    assert "save the table as .xlsx" in str(error.value)
+
+
+def test_points_between_semicolons_are_decimals_where_they_can_be_nothing_else(tmp_path):
+    """As on a machine whose decimal sign was set to the point."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    (tmp_path / "cases.csv").write_text(f"file;hs\n{LNGC};1.234\n{STANDARD};0.5\n")
+    found, _ = read_cases("cases.csv", FILES, tmp_path)
+    assert [found[file.name]["hs"] for file in FILES] == [1.234, 0.5]
+
+
 def test_a_name_that_does_not_match_is_said():
     """Which, and why; its columns stay empty."""
     found, (note,) = read_cases(r"_(?P<years>\d+)yr_", FILES)

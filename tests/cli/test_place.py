@@ -11,6 +11,7 @@ import pytest
 from capabilities import needs
 from cli_batches import summary_column
 from orcabatch.cli import run
+from orcabatch.store import atomic
 
 
 def command(*words, cwd, **environment):
@@ -42,6 +43,16 @@ def test_letters_that_the_locale_lacks_are_said(batch):
     done = command("run", "b.yml", cwd=batch.folder, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, "Traceback" in done.stderr, "PYTHONUTF8=1" in done.stderr) == (1, False, True), done.stderr
     assert len(list((batch.folder / "results").glob("a*_ten.csv"))) == 3
+
+
+@pytest.mark.parametrize("option", ["--report", "--save"])
+def test_a_place_that_a_program_holds_open_is_said_before_anything_runs(batch, orcabatch, monkeypatch, option):
+    """Which file, and what to do; nothing is loaded and no folder is made."""
+    monkeypatch.setattr(atomic, "_in_the_way", lambda *_: "another program has it open")
+    target = batch.folder / ("r.html" if option == "--report" else "r.csv")
+    said = orcabatch("run", "b.yml", option, target)
+    assert (said.code, f"{target} could not be written: another program has it open" in said.err) == (2, True), said
+    assert not (batch.folder / "results").exists()
 
 
 def test_a_report_that_cannot_be_made_costs_only_itself(batch, orcabatch, monkeypatch):

@@ -15,6 +15,7 @@ from orcabatch.store.atomic import (
     TEMPORARY_SUFFIX,
     atomic_path,
     beyond_max_path,
+    check_place,
     check_writable,
     remove,
     remove_leftovers,
@@ -128,3 +129,37 @@ def test_no_temporary_folder_ends_a_command():
     assert [
         ast.unparse(call) for call in made if "ignore_cleanup_errors" not in {each.arg for each in call.keywords}
     ] == []
+
+
+def test_a_place_whose_file_a_program_holds_is_told_before_the_work(tmp_path, monkeypatch):
+    """On Windows, where it could not be replaced: once it is closed in time it is a place, and keeps its content."""
+    target, waited, opened = tmp_path / "r.xlsx", list[float](), Path.open
+    target.write_bytes(b"earlier")
+
+    def excel(self, mode="r", *args, **kwargs):
+        if mode == "r+b" and self.name == "r.xlsx" and len(waited) != 1:
+            held(self)
+        return opened(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", excel)
+    check_place(target, wait=waited.append)
+    assert waited == [], "a rename asks its folder only, elsewhere"
+    monkeypatch.setattr(atomic.sys, "platform", "win32")
+    check_place(target, wait=waited.append)
+    assert (waited, target.read_bytes()) == ([atomic.WAITS_S[0]], b"earlier")
+    waited += [0.0]
+    with pytest.raises(OutputError, match=r"r.xlsx could not be written: another program has it open .*nothing"):
+        check_place(target, wait=waited.append)
+    check_place(tmp_path / "new.xlsx", wait=waited.append)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.xlsx"]
+
+
+def test_a_place_whose_file_is_write_protected_is_told_before_the_work(tmp_path, monkeypatch):
+    """Windows refuses to replace it, however long one waits; elsewhere its folder decides."""
+    target = tmp_path / "r.csv"
+    target.write_bytes(b"")
+    target.chmod(0o444)
+    check_place(target)
+    monkeypatch.setattr(atomic.sys, "platform", "win32")
+    with pytest.raises(OutputError, match="it is write-protected"):
+        check_place(target)

@@ -23,7 +23,7 @@ from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import OutputError
 from orcabatch.results.save import Shape, checked_format, save_pieces
 from orcabatch.results.table import Row, file_names, rows
-from orcabatch.store.atomic import check_writable
+from orcabatch.store.atomic import check_place
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ class TableFile:
 
     def __post_init__(self) -> None:
         checked_format(self.target)
-        try:
-            check_writable(self.target.absolute().parent)
-        except OSError as error:
-            raise OutputError(f"{self.target} cannot be written: {error.strerror or error}") from error
+        check_place(self.target)
 
     def add(self, outcome: FileOutcome) -> None:
         """Take the value of a file that ended; of one that ended before, in place of the earlier one. Never raises."""

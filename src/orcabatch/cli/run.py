@@ -24,7 +24,7 @@ from orcabatch.errors import BatchError, BatchInterrupted, OutputError, Settings
 from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status
 from orcabatch.results.result import failure_text, warnings_text
-from orcabatch.store.atomic import check_writable, remove
+from orcabatch.store.atomic import check_place, remove
 from orcabatch.text import duration, plural, words_of
 
 _WHAT = {
@@ -262,22 +262,6 @@ def _of_the_run(result: BatchResult) -> list[str]:
 
 def _of_files(result: BatchResult, *, retries: bool = True) -> list[str]:
     return [f"note: {warning}" for warning in warnings_text(result.outcomes, retries=retries)]
-
-
-def check_place(target: Path) -> None:
-    """See before hours of work that a file can be written there.
-
-    Raises:
-        OutputError: it cannot; says why.
-    """
-    folder = target.absolute().parent
-    fault = "it is a folder" if target.is_dir() else ""
-    try:
-        check_writable(folder)
-    except OSError:
-        fault = f"{folder} {'cannot be written' if folder.is_dir() else 'is no folder'}"
-    if fault:
-        raise OutputError(f"{target} could not be written: {fault}. Give another place; nothing was run.")
 
 
 def write_report(target: Path, metrics: dict[str, Any]) -> None:

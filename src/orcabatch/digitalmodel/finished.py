@@ -24,7 +24,7 @@ from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.errors import OutputError
 from orcabatch.notice import Notice
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.store.atomic import remove, write_bytes
+from orcabatch.store.atomic import patiently, remove, write_bytes
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.store.ledger import ledger_file
 from orcabatch.store.storable import checked, checked_texts
@@ -119,7 +119,7 @@ class FinishedBatch(Batch):
 
 def _stands(target: Path, content: bytes) -> bool:
     try:
-        return target.stat().st_size == len(content) and target.read_bytes() == content
+        return target.stat().st_size == len(content) and patiently(target.read_bytes) == content
     except FileNotFoundError:
         return False
     except OSError as error:

@@ -8,6 +8,8 @@ Covers reading cases and matching them with files. Does not cover what is made o
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +26,16 @@ RESERVED = ("file", "batch")
 _EXAMPLE = r"Give named groups, for example '_(?P<years>\d+)yr__cl_(?P<heading>\d+)deg', or a .csv or .xlsx file."
 
 _NUMBER = re.compile(r"[+-]?(\d+|\d+\.\d*|\.\d+)", re.ASCII)
+_CELL = re.compile(
+    r"(?P<whole>[+-]?\d+(?:[eE][+-]?\d+)?)|(?P<comma>[+-]?\d*,\d+(?:[eE][+-]?\d+)?)"
+    r"|(?P<point>[+-]?\d*\.\d+(?:[eE][+-]?\d+)?)"
+    r"|(?P<grouped>[+-]?\d{1,3}([.,' \u00a0\u202f]\d{3})+[.,]\d+|[+-]?\d{1,3}([.,' \u00a0\u202f]\d{3})+)",
+    re.ASCII,
+)
+"""A number as a spreadsheet writes it into a CSV, by how it is spelled; what looks like a decimal is called one."""
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
+_EMPTY = frozenset(["", "NA", "N/A", "n/a", "nan", "NaN", "NULL", "null", "None"])
+_SAVE = "save the table as .xlsx, or with cells that show numbers such as 1234.5"
 
 Case = Mapping[str, Any]
 
@@ -86,10 +98,13 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
     import pandas as pd
 
     try:
-        frame = pd.read_excel(path) if path.suffix.lower() == ".xlsx" else pd.read_csv(path)
+        if path.suffix.lower() == ".xlsx":
+            frame = pd.read_excel(path)
+        else:
+            frame = pd.read_csv(io.StringIO(_plain_csv(path, path.read_text("utf-8-sig"))))
     except UnicodeDecodeError as error:  # what Excel calls plain CSV is in the code page of the machine
         raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, csv.Error) as error:
         raise SettingsError(f"cases: {path} cannot be read: {error}") from error
     if FILE not in frame.columns:
         near = nearest(FILE, map(str, frame.columns), alike=0.5)
@@ -101,6 +116,54 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
     _refuse_reserved(name for name in frame.columns if name != FILE)
     rows = [(str(row[FILE]), {str(key): row[key] for key in row if key != FILE}) for row in frame.to_dict("records")]
     return [(name, case) for name, case in rows if name != "nan"]
+
+
+def _plain_csv(path: Path, text: str) -> str:
+    """The text with commas between cells and points in numbers: Excel writes it as its country does.
+
+    Raises:
+        SettingsError: what a number is cannot be told, or a row has more cells than the header.
+    """
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = list[list[str]]()
+    for row in reader:
+        if rows and len(row) > len(rows[0]):
+            raise SettingsError(
+                f"cases: {path}, line {reader.line_num}: {len(row)} cells, of which the header names {len(rows[0])}. "
+                f"Is a comma in a number? Then {_SAVE}."
+            )
+        if any(cell.strip() for cell in row):  # Excel writes empty rows as well
+            rows.append(row)
+    _write_points(path, rows, separator)
+    plain = io.StringIO(newline="")
+    csv.writer(plain).writerows(rows)
+    return plain.getvalue()
+
+
+def _write_points(path: Path, rows: list[list[str]], separator: str) -> None:
+    """Replace decimal commas; only what a column of nothing but numbers has is taken for one."""
+    found: dict[str, list[tuple[str, str]]] = {"whole": [], "comma": [], "point": [], "grouped": []}
+    numeric = []
+    for place, name in enumerate(rows[0] if rows else ()):
+        cells = [row[place].strip() for row in rows[1:] if place < len(row)]
+        kinds = [_CELL.fullmatch(cell) for cell in cells if cell not in _EMPTY]
+        if name.strip() != FILE and all(kinds):
+            numeric.append(place)
+            for kind in filter(None, kinds):
+                found[str(kind.lastgroup)].append((name, kind.group()))
+    commas, points = found["comma"], found["point"]
+    doubtful = found["grouped"] or (commas if points or separator == "," else [])
+    if separator != "," and all(_THOUSANDS.fullmatch(cell) for _, cell in points):
+        doubtful = doubtful or points
+    if doubtful:
+        name, cell = doubtful[0]
+        raise SettingsError(
+            f"cases: {path}: whether {cell} in column {name!r} has thousands or decimals cannot be told: {_SAVE}."
+        )
+    for row in rows[1:] if commas else ():
+        for place in numeric:
+            row[place : place + 1] = [cell.replace(",", ".") for cell in row[place : place + 1]]
 
 
 def _from_mapping(cases: Mapping[Any, Any]) -> list[tuple[str, Case]]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import ntpath
 import os
 import shutil
+import stat
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -160,6 +162,39 @@ def check_writable(folder: Path, *, wait: Callable[[float], None] = time.sleep) 
         pass
     # Whoever got the folder's lock meanwhile has cleared it of what looks left over.
     patiently(lambda: probe.unlink(missing_ok=True), wait)
+
+
+def check_place(target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
+    """See before hours of work that a file can be written there, over one that is there as well.
+
+    Raises:
+        OutputError: it cannot; says why.
+    """
+    folder = target.absolute().parent
+    fault = "it is a folder" if target.is_dir() else ""
+    try:
+        check_writable(folder)
+    except OSError:
+        fault = f"{folder} {'cannot be written' if folder.is_dir() else 'is no folder'}"
+    if fault := fault or _in_the_way(Path(beyond_max_path(target.absolute())), wait):
+        raise OutputError(f"{target} could not be written: {fault}. Give another place; nothing was run.")
+
+
+def _in_the_way(target: Path, wait: Callable[[float], None]) -> str:
+    """Why a file that is there could not be replaced; empty where it could."""
+    if sys.platform != "win32":  # a rename asks its folder only, elsewhere
+        return ""
+    try:
+        if not target.stat().st_mode & stat.S_IWRITE:
+            return "it is write-protected"
+        patiently(lambda: target.open("r+b").close(), wait)
+    except FileNotFoundError:
+        return ""
+    except PermissionError:
+        return "another program has it open (Excel?), or it may not be changed: close it there and run again"
+    except OSError as error:
+        return why(error)
+    return ""
 
 
 def remove_leftovers(folder: Path) -> int:
