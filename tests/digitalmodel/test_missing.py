@@ -153,3 +153,125 @@ def test_a_model_that_does_not_answer_costs_no_file_its_results(
     assert result.ok
     assert [gap.column for gap in result.outcomes[0].value.gaps] == ["good"]
     assert names_said(result) == []
+
+
+def one_file(folder: Path, **spec: Any) -> list[Path]:
+    """A file like the others but for what is said."""
+    lines = simulated.mooring_objects(18, lines=4)
+    (folder / "sims").mkdir()
+    whole = simulated.SimSpec(**{"objects": lines, "stop_time_s": 30.0, "size_bytes": 40_000, **spec})
+    return [simulated.write_sim(folder / "sims" / "one.sim", whole)]
+
+
+SECOND = history("Line02", "Effective tension", "second")
+UNLOGGED = {"not_logged": (("Line02", "Effective tension"),)}
+NOT_LOGGED = (
+    "one.sim: the result was not logged (OrcaFlex status 55: Results are not logged for Effective tension of Line02.; "
+    "asked for by {} (Line02, Effective tension)) (log it and run the simulation again)"
+)
+
+
+def test_a_later_series_that_was_not_logged_is_the_reason(tmp_path: Path) -> None:
+    """digitalmodel ends in `Length of values (0) does not match length of index (51)`, its own first error hidden."""
+    (failed,) = run(one_file(tmp_path, **UNLOGGED), "time_series", GOOD, SECOND).failed
+    assert failed.error == NOT_LOGGED.format("time series g: second")
+
+
+def test_what_orcaflex_refuses_to_a_column_names_the_column(tmp_path: Path) -> None:
+    """Where digitalmodel lets OrcFxAPI's error through: of 900 columns one asked for it."""
+    asked = {**SECOND, "Variable": ["Effective tension", "Bend moment"]}
+    (failed,) = run(one_file(tmp_path, **UNLOGGED), "linked_statistics", asked).failed
+    assert "; asked for by linked statistics g: second (Line02, Effective tension, Bend moment))" in str(failed.error)
+
+
+def test_a_damaged_file_stays_the_files_fault(tmp_path: Path) -> None:
+    """The column is said, and the cause is that of the error, not of the place."""
+    damaged = one_file(tmp_path, faults=(simulated.SimFault.CORRUPT_RESULTS,))
+    graph = history("Line01", "Bend moment", "graph", Command="Range Graph", objectExtra=None)
+    (failed,) = run(damaged, "summary", graph).failed
+    assert failed.cause == "input"
+    assert "asked for by summary g: graph (Line01, Bend moment)" in str(failed.error)
+
+
+def without(key: str) -> dict[str, Any]:
+    return {name: value for name, value in GOOD.items() if name != key}
+
+
+MISTAKES = {
+    "another period": ("time_series", {**SECOND, "SimulationPeriod": [0.0, 6.0]}, "SimulationPeriod: [0.0, 6.0], but"),
+    "no period": ("time_series", without("SimulationPeriod"), "SimulationPeriod is missing, here and in the master"),
+    "a statistic": ("summary", {**GOOD, "Statistic_Type": "Maximum"}, "'Maximum' is none of Max, Min, Mean"),
+    "a command": ("summary", {**GOOD, "Command": "Time History"}, "Command: 'Time History' is none of"),
+    "no object": ("summary", without("ObjectName"), "ObjectName is missing, here and in the master"),
+    "an end of a range graph": ("summary", {**GOOD, "Command": "Range Graph"}, "cannot be used in a range graph"),
+    "a length": (
+        "summary", {**GOOD, "Command": "Range Graph", "objectExtra": None, "ArcLength": None}, "must be a list",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_where_digitalmodel_stumbles_over_a_column_its_mistake_is_the_reason(files: list[Path], what: str) -> None:
+    """In place of `cannot access local variable 'output_value'` and the like: what the check says of this column."""
+    output, asked, words = MISTAKES[what]
+    first = {**GOOD, "Label": "first"}
+    result = run(files[:1], output, first, asked)
+    (failed,) = result.failed
+    assert words in str(failed.error)
+    assert f"group 'g', column {asked['Label']!r}: " in str(failed.error)
+    assert "column 'first'" not in str(failed.error)
+
+
+def test_a_stumble_that_nothing_explains_names_its_column(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words are digitalmodel's, the column is said."""
+    from digitalmodel.modules.orcaflex import opp_summary
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr(opp_summary.OPPSummary, "get_additional_data", broken)
+    (failed,) = run(files[:1], "summary", GOOD).failed
+    assert failed.error is not None
+    assert failed.error.startswith(
+        "digitalmodel ended in ZeroDivisionError: float division by zero at summary g: good (Line01, Effective tension)"
+    )
+
+
+def test_an_output_that_cannot_be_written_is_no_columns_fault(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk stays a full disk."""
+    from digitalmodel.modules.orcaflex import opp_summary
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise OSError(28, "No space left on device", "there")
+
+    monkeypatch.setattr(opp_summary.OPPSummary, "get_additional_data", broken)
+    (failed,) = run(files[:1], "summary", GOOD).failed
+    assert "the disk is full" in str(failed.error)
+
+
+EMPTY = {
+    "a first series": ("time_series", SECOND, "second"),
+    "a history of a summary": ("summary", SECOND, "second"),
+    "a static result": ("summary", {**SECOND, "Command": "Static Result"}, "second"),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_an_empty_column_says_what_orcaflex_answered(tmp_path: Path, kind: str) -> None:
+    """digitalmodel goes on without it, and the file has its results."""
+    output, asked, label = EMPTY[kind]
+    result = run(one_file(tmp_path, **UNLOGGED), output, asked, GOOD)
+    assert result.ok
+    found = [text for text in result.outcomes[0].warnings if " holds nothing: " in text]
+    why = "the result was not logged (OrcaFlex status 55: Results are not logged for Effective tension of Line02.)"
+    what = f"{label} (Line02, Effective tension)"
+    assert found == [f"{what} holds nothing: {why}: log it and run the simulation again"]
+
+
+def test_only_a_few_of_many_empty_columns_are_asked_again(tmp_path: Path) -> None:
+    """A file without any results has them all empty, and OrcaFlex one answer."""
+    unlogged = one_file(tmp_path, faults=(simulated.SimFault.NOT_LOGGED,))
+    result = run(unlogged, "summary", *({**SECOND, "Label": f"c{n}"} for n in range(20)))
+    assert sum(" holds nothing: " in text for text in result.outcomes[0].warnings) == 5

@@ -1,8 +1,7 @@
 """What one loaded file lacks of what a configuration asks of it: names, times, cells.
 
 - Names of objects, variables and data, with the nearest that the model has. Found out once digitalmodel has stumbled
-  over one, or left a column empty, so it costs nothing where all is well. Where it stumbles, it ends in words that name
-  neither the object nor the column; these are said in their place.
+  over one, or left a column empty (`orcabatch.digitalmodel.stumbles`), so it costs nothing where all is well.
 - Times: a period given in numbers that lies outside the simulation, reaches beyond its end or covers little of it. An
   open end is where the simulation ends, so it is no fault; named periods are not looked at.
 - Cells of a file's tables: looked at where a table is made, once, so that nobody has to read tables again.
@@ -15,21 +14,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from orcabatch.digitalmodel.check.vocabulary import DATA
 from orcabatch.digitalmodel.outputs import SETTINGS_OF, columns, groups, is_asked
-from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import period_warning
 from orcabatch.text import alike_names, shortened_list
 
 NAMED = 5
 """Missing names, and columns of one, that a message names: more would fill the screen for one file."""
-STUMBLES = (AttributeError, TypeError, KeyError, ValueError)
-"""What digitalmodel 0.0.9 ends in where it got no object, or a time series without values."""
 
 Place = tuple[str, str, str]
 """Output, label of the group, label of the column."""
@@ -60,33 +55,6 @@ class Absence:
         return f"{self.what} (asked for by {', '.join(asking[:NAMED])}{more}){near}"
 
 
-@contextmanager
-def absence_named(cfg: Mapping[str, Any], model: Any) -> Iterator[None]:
-    """Where digitalmodel stumbles because something is missing in this model, say what.
-
-    Raises:
-        DigitalModelError: naming what is missing and the columns that ask for it.
-    """
-    try:
-        yield
-    except (*STUMBLES, _dll_error()) as error:
-        missing = absences(cfg, model)
-        if not missing:
-            raise
-        said = "" if isinstance(error, STUMBLES) else f" OrcFxAPI said: {' '.join(str(error).split())}"
-        raise DigitalModelError(
-            f"the model has no {_listed(missing)}. Correct the YAML, or take the file out of the batch.{said}"
-        ) from error
-
-
-def empty_columns_named(cfg: Mapping[str, Any], model: Any, gaps: Collection[Gap]) -> tuple[str, ...]:
-    """What is missing in the model, for each column that holds nothing; one sentence each."""
-    empty = {(gap.output, gap.group, gap.column) for gap in gaps if gap.whole}
-    if not empty or not find_binding().is_genuine:
-        return ()
-    return tuple(f"the model has no {absence}" for absence in absences(cfg, model, empty))
-
-
 def absences(cfg: Mapping[str, Any], model: Any, places: Collection[Place] | None = None) -> list[Absence]:
     """What is asked for and not there; nothing where the model does not tell.
 
@@ -95,13 +63,13 @@ def absences(cfg: Mapping[str, Any], model: Any, places: Collection[Place] | Non
         model: the loaded model.
         places: the columns to look at; None: all of them.
     """
-    there = _asked(lambda: [str(item.name) for item in model.objects])
+    there = answered(lambda: [str(item.name) for item in model.objects])
     if there is None:
         return []
     names = {name.casefold(): name for name in there}
     known: dict[str, list[str] | None] = {}
     found: dict[str, Absence] = {}
-    for place, column in _columns(cfg):
+    for place, column in found_columns(cfg):
         name = column.get("ObjectName")
         if not isinstance(name, str) or (places is not None and place not in places):
             continue
@@ -119,11 +87,11 @@ def _unknown(model: Any, name: str, column: Mapping[str, Any], known: dict[str, 
     asked = column.get("Variable")
     if column.get("Command") in DATA:
         data = asked[0] if isinstance(asked, list) and asked else None
-        if isinstance(data, str) and _asked(lambda: model[name].DataNameValid(data)) is False:
+        if isinstance(data, str) and answered(lambda: model[name].DataNameValid(data)) is False:
             yield Absence(f"data {data!r} of {name}", [])
         return
     if name not in known:
-        known[name] = _asked(lambda: _variables(model[name]))
+        known[name] = answered(lambda: _variables(model[name]))
     there = known[name]
     for variable in [asked] if isinstance(asked, str) else asked if isinstance(asked, list) else ():
         if there and isinstance(variable, str) and variable.casefold() not in {one.casefold() for one in there}:
@@ -139,7 +107,7 @@ def _variables(item: Any) -> list[str]:
     return list(dict.fromkeys(str(name) for detail in details for name in (detail.VarName, detail.FullName)))
 
 
-def _asked(question: Callable[[], Any]) -> Any:
+def answered(question: Callable[[], Any]) -> Any:
     """The model's answer; None where it has none.
 
     Whatever fails here (on Windows a DLL that breaks is an OSError), the file's own results or failure are what counts.
@@ -150,24 +118,16 @@ def _asked(question: Callable[[], Any]) -> Any:
         return None
 
 
-def _dll_error() -> type[BaseException]:
-    """What OrcFxAPI raises; where a test's own module has no such class, nothing that is ever raised."""
-    found = getattr(find_binding().module, "DLLError", None)
-    return found if isinstance(found, type) and issubclass(found, BaseException) else _NeverRaised
-
-
-class _NeverRaised(Exception):  # noqa: N818 - it is none
-    """Stands where an OrcFxAPI of a test's own has no error class."""
-
-
-def _columns(cfg: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+def found_columns(cfg: Mapping[str, Any]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    """Each column that is asked for, with its place."""
     for output, section in SETTINGS_OF.items():
         for group in groups(cfg, section) if is_asked(cfg, output) else ():
             for column in group.get("Columns") or ():
                 yield (output, str(group.get("Label")), str(column.get("Label"))), column
 
 
-def _listed(missing: list[Absence]) -> str:
+def listed(missing: list[Absence]) -> str:
+    """The first of them in one sentence."""
     return shortened_list(list(map(str, missing)), ", no ", NAMED)
 
 

@@ -40,9 +40,9 @@ class CapturedOutput:
         self.dropped = 0
 
     def say(self, level: str, text: str) -> None:
-        """Keep a line; errors and warnings are kept apart too, each once."""
-        if level in SERIOUS and text not in self.serious:
-            self.serious.append(text)
+        """Keep a line; errors and warnings are kept apart too, each once and in one line (OrcFxAPI's have several)."""
+        if level in SERIOUS and (line := " ".join(text.split())) not in self.serious:
+            self.serious.append(line)
         if len(self.lines) < MOST_LINES:
             self.lines.append(f"{level}: {text}")
         else:

@@ -22,6 +22,8 @@ SETTINGS_OF = {
     "time_series": "time_series_settings",
 }
 """The section that holds the groups of each output."""
+WORDS = {"summary": "summary", "linked_statistics": "linked statistics", "time_series": "time series"}
+"""What each of them is called."""
 DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")
 """The flags that make digitalmodel visit the files."""
 
@@ -76,6 +78,15 @@ def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:
 def labels(cfg: Mapping[str, Any], settings: str) -> frozenset[str]:
     """The labels of all columns of a settings section."""
     return frozenset(str(column.get("Label")) for column in columns(cfg, settings))
+
+
+def said_of(column: Mapping[str, Any]) -> str:
+    """A column in words: its label, and what it asks for where."""
+    label = str(column.get("Label"))
+    variable = column.get("Variable")
+    what = [column.get("ObjectName"), *(variable if isinstance(variable, list) else [variable])]
+    asked = ", ".join(str(each) for each in what if each)
+    return f"{label} ({asked})" if asked else label
 
 
 def writes(cfg: Mapping[str, Any], files: int) -> Iterator[str]:

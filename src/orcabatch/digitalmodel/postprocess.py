@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,7 @@ from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.missing import (
     Gap,
     Period,
-    absence_named,
     asked_periods,
-    empty_columns_named,
     gaps_of_all,
     period_warnings,
 )
@@ -35,8 +33,10 @@ from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.outputs import flagged, labels, writes_series
 from orcabatch.digitalmodel.questions import questions_of
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant, needs_of, settle
+from orcabatch.digitalmodel.stumbles import empty_columns_explained, stumbles_explained
 from orcabatch.engine.contract import Extracted
 from orcabatch.errors import DigitalModelError
+from orcabatch.orcaflex.binding import find_binding
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker import Question
@@ -152,11 +152,12 @@ class DigitalModelPostProcess:
         _check_state(installation, known, context.file)
         if asked.tells:
             context.note(LOADED, known["stop_time"])
-        with CapturedOutput() as captured, fast_paths(installation), absence_named(self.cfg, model):
+        own = self._own_copy()
+        with CapturedOutput() as captured, fast_paths(installation), stumbles_explained(self.cfg, own, model):
             tables = FileTables(context.clock, self.writing, keep_same=asked.again, stem=context.file.stem)
             try:
-                result = self._result(installation, known, asked, tables)
-                missing = empty_columns_named(self.cfg, model, result.gaps) if self.checks_names else ()
+                result = self._result(own, known, asked, tables)
+                missing = self._why_empty(known, result.gaps) if self.checks_names else ()
             except BaseException:
                 tables.drop()
                 raise
@@ -168,10 +169,17 @@ class DigitalModelPostProcess:
         """Always: a file that fails leaves nothing, and the next try begins with its own copy of the configuration."""
         return True
 
-    def _result(
-        self, installation: Installation, known: dict[str, Any], asked: FilePayload, tables: FileTables
-    ) -> FileResult:
-        cfg = self._own_copy()
+    def _why_empty(self, known: dict[str, Any], gaps: Collection[Gap]) -> tuple[str, ...]:
+        """What is said of columns that hold nothing; nobody is asked where OrcFxAPI is a test's own."""
+        if not gaps or not find_binding().is_genuine:
+            return ()
+        series = find_installation().series
+        return empty_columns_explained(
+            self.cfg, known["model"], gaps, lambda column: series.get_time_series_from_orcaflex_run(known, column)
+        )
+
+    def _result(self, cfg: AttributeDict, known: dict[str, Any], asked: FilePayload, tables: FileTables) -> FileResult:
+        installation = find_installation()
         shows_active = _shows_active(known["model"]) if self._selects else None  # before digitalmodel selects it
         if asked.variant.settled:
             settle(cfg, asked.variant.stop_time)

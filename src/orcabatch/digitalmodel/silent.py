@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS
-from orcabatch.digitalmodel.outputs import SETTINGS_OF, groups, is_asked
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, WORDS, groups, is_asked, said_of
 from orcabatch.notice import Notice, Silent
 from orcabatch.orcaflex.incomplete import PARTIAL_REMEDY, partial_text
 from orcabatch.settings import format_count
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
 WAY_OUT = "With `consistency: per_file` each file's series end where its own simulation does"
-WORDS = {"summary": "summary", "linked_statistics": "linked statistics", "time_series": "time series"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +225,8 @@ def _gaps(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
             Silent.EMPTY,
             f"{format_count(len(empty), 'column')} {'holds' if len(empty) == 1 else 'hold'} nothing at all: "
             f"{shortened_list([said for said, _ in empty], '; ')}",
-            "digitalmodel leaves a column empty where it finds no such object or variable: check the names",
+            "digitalmodel leaves a column empty where it finds no such object or variable, or OrcaFlex refuses the "
+            "result (not logged, outside the simulated time): the warnings of the files say which",
             files=concerned,
             details=tuple(said for said, _ in empty),
         )
@@ -236,7 +236,7 @@ def _gaps(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
             Silent.MISSING,
             f"Rows of {len(concerned)} of {format_count(len(stand), 'file')} miss values, in "
             f"{format_count(len(missing), 'column')}: {shortened_list([said for said, _ in missing], '; ')}",
-            "These files lack the object or the variable, or have no number there: check them",
+            "These files lack the object, the variable or its log, or have no number there: see their warnings",
             files=concerned,
             details=tuple(said for said, _ in missing),
         )
@@ -262,9 +262,7 @@ def _asked_for(cfg: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
     for output, settings in SETTINGS_OF.items():
         for group in groups(cfg, settings):
             for column in group.get("Columns") or ():
-                label = str(column.get("Label"))
-                what = [str(column[key]) for key in ("ObjectName", "Variable") if column.get(key)]
-                asked[output, str(group.get("Label")), label] = f"{label} ({', '.join(what)})" if what else label
+                asked[output, str(group.get("Label")), str(column.get("Label"))] = said_of(column)
     return asked
 
 

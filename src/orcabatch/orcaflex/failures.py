@@ -112,11 +112,26 @@ def status_of(error: BaseException) -> int | None:
         return None
 
 
+def refusal(error: BaseException) -> str:
+    """What OrcaFlex refused and what to do, of no file in particular; empty where it was not OrcaFlex."""
+    status = status_of(error)
+    if status is None:
+        return ""
+    meaning, said, _ = _meaning(error, status)
+    return f"{said}: {meaning.remedy}" if meaning.remedy else said
+
+
 def _by_status(error: BaseException, status: int, file: Path) -> Failure:
+    meaning, said, text = _meaning(error, status)
+    may_heal = meaning is _NO_MEMORY or _may_heal(status, text, file)
+    return Failure(meaning.cause, f"{file.name}: {said}", meaning.remedy, may_heal)
+
+
+def _meaning(error: BaseException, status: int) -> tuple[_Meaning, str, str]:
+    """What a status means, that in words, and OrcaFlex's own."""
     text = " ".join(_said(error).split())
     meaning = _MEANINGS.get(status) or _by_words(text.lower())
-    message = f"{file.name}: {meaning.said} (OrcaFlex status {status}: {text})"
-    return Failure(meaning.cause, message, meaning.remedy, meaning is _NO_MEMORY or _may_heal(status, text, file))
+    return meaning, f"{meaning.said} (OrcaFlex status {status}: {text})", text
 
 
 def _by_words(text: str) -> _Meaning:
