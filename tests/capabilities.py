@@ -29,6 +29,11 @@ def _links() -> bool:
     return True
 
 
+def _signals() -> bool:
+    """Linux says which signal a descriptor sends."""
+    return hasattr(importlib.import_module("fcntl"), "F_SETSIG")
+
+
 HAS = {
     "symbolic links": _links,
     "SIGKILL": lambda: hasattr(signal, "SIGKILL"),
@@ -42,6 +47,7 @@ HAS = {
     "resource": lambda: importlib.util.find_spec("resource") is not None,
     "folders that are removed while somebody works in them": lambda: os.name == "posix",
     "pipes whose reader may go": lambda: hasattr(signal, "SIGPIPE"),
+    "signals from a descriptor": lambda: importlib.util.find_spec("fcntl") is not None and _signals(),
     "names that are bytes": lambda: os.name == "posix",
 }
 

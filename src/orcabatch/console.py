@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -138,6 +139,13 @@ def standard_error() -> int | None:
     and what the process prints goes into that.
     """
     return subprocess.DEVNULL if sys.__stderr__ is None else None
+
+
+def write_error(text: bytes) -> None:
+    """Pass on what a process that we started wrote to its standard error, as if it had ours."""
+    if text and standard_error() is None:
+        with contextlib.suppress(OSError):
+            os.write(2, text)
 
 
 def exit_code_text(code: int) -> str:

@@ -204,6 +204,26 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
     assert (len(gone), alive) == (len(children), [])
 
 
+@needs("signals from a descriptor")
+def test_a_child_that_gives_no_thread_a_turn_ends_with_its_parent(tmp_path: Path) -> None:
+    """As a library that spins and keeps Python's lock: nothing of ours could notice that the parent was killed."""
+    body = """
+    from engine.travellers import Maker, MakingRecipe
+    list(run([task(0, say=Say(value=Maker("lock held")))], FakeJob(MakingRecipe()), options=options, limits=limits))
+    """
+    with subprocess.Popen(script(tmp_path, body), stderr=subprocess.PIPE, text=True) as parent:
+        assert parent.stderr is not None
+        line = next(line for line in parent.stderr if line.startswith("keeps the lock"))
+        child = psutil.Process(int(line.split()[-1]))
+        parent.kill()
+        parent.wait()
+    try:
+        child.wait(20)
+    finally:
+        if child.is_running():
+            child.kill()
+
+
 def test_whoever_waits_looks_up_as_often_as_windows_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """There a main thread that waits notices Ctrl-C only between two waits: none is without an end."""
     monkeypatch.setattr(mailbox, "LONGEST_WAIT_S", 0.2)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capabilities import needs
 from engine.fakes import MOVING, FakeJob, locked, quick_to_move, tasks
 from engine.travellers import BadStart
 from orcabatch.engine import EngineOptions, Limits, run
@@ -98,6 +99,73 @@ def go(log: Path, kind: str, times: int = 1_000_000, **options: Any) -> list[Fil
     recipe = BadStart(None, str(log), kind, times)
     settings = EngineOptions(**{"executor": "processes", "processes": 2, "retry_delay_s": 0.001, **options})
     return list(run(tasks(6), FakeJob(recipe), options=settings, limits=LIMITS))
+
+
+NO_IMPORT = """
+import sys
+class Short:
+    def find_spec(self, name, *_):
+        if name == "orcabatch.engine.dispatcher":
+            raise MemoryError
+sys.meta_path.insert(0, Short())
+"""
+NO_INTERPRETER = """
+import os
+os.write(2, b"python: error while loading shared libraries: libm.so.6: failed to map segment\\n")
+os._exit(127)
+"""
+NO_THREAD = """
+import threading
+def start(self):
+    raise MemoryError("no room for a thread")
+threading.Thread.start = start
+"""
+TALKS = """
+import os
+os.write(2, b"a library that warns\\n")
+"""
+
+
+def at_birth(folder: Path, does: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[FileOutcome]:
+    """A run whose worker processes do this before anything else."""
+    (folder / "sitecustomize.py").write_text(does, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    settings = EngineOptions(**{"executor": "processes", "processes": 1, "retries": 0, **options})
+    return list(run(tasks(1), FakeJob(), options=settings, limits=LIMITS))
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize(
+    ("does", "how"),
+    [
+        (NO_IMPORT, "ended with exit code 1, and said last: MemoryError()"),
+        (NO_THREAD, "ended with exit code 1, and said last: MemoryError: no room for a thread"),
+        pytest.param(
+            NO_INTERPRETER,
+            "ended with exit code 127, and said last: python: error while loading shared libraries: libm.so.6: failed "
+            "to map segment",
+            marks=needs("fork"),  # elsewhere it goes to the terminal
+        ),
+    ],
+    ids=["no-memory-for-an-import", "no-memory-for-a-thread", "no-memory-for-the-interpreter"],
+)
+def test_what_ends_a_process_at_its_birth_is_said_with_it(
+    does: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it writes then stands in the sentence on its end, and nothing of it on the user's terminal."""
+    (outcome,) = at_birth(tmp_path, does, monkeypatch)
+    assert outcome.cause is Cause.CRASH
+    assert f"{how} (" in str(outcome.error)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_process_writes_at_its_birth_is_shown_where_it_comes_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A warning of a library that is loaded there is no death, and reaches the user as in his own process."""
+    (outcome,) = at_birth(tmp_path, TALKS, monkeypatch)
+    assert outcome.ok
+    assert capfd.readouterr() == ("", "a library that warns\n")
 
 
 def starts(log: Path) -> int:

@@ -67,6 +67,12 @@ def _died_with_a_child(fork: Any) -> None:
     die()
 
 
+def _keep_the_lock() -> None:
+    """A C function that does not return, and lets nobody else at Python's lock: no thread of ours gets a turn."""
+    print("keeps the lock", os.getpid(), file=sys.stderr, flush=True)
+    ctypes.PyDLL(None).sleep(600)
+
+
 def _unwound_in_a_child() -> str:
     """A child that was forked leaves the function as its parent does, by `sys.exit`."""
     child = os.fork()
@@ -91,6 +97,7 @@ MAKES: dict[str, Any] = {
     "forked": lambda: _died_with_a_child(os.fork),
     "forked in C": lambda: _died_with_a_child(ctypes.CDLL(None).fork),
     "unwound in a child": _unwound_in_a_child,
+    "lock held": _keep_the_lock,
     "stopped": lambda: os.kill(os.getpid(), signal.SIGSTOP),
 }
 

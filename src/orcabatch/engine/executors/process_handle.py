@@ -25,19 +25,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from multiprocessing.spawn import get_executable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from orcabatch.console import exit_code_text, standard_error
+from orcabatch.console import exit_code_text, write_error
 from orcabatch.engine.executor import Complaint, Finished, Written
 from orcabatch.engine.executors import packing, transport
+from orcabatch.engine.executors.launching import last_line, launch
 from orcabatch.engine.executors.leaving import CLOSING_S
 from orcabatch.engine.executors.mailbox import pieces_s
 from orcabatch.engine.executors.placing import ProcessPlace
-from orcabatch.engine.executors.process_main import BOOTSTRAP, CANNOT_REPORT
+from orcabatch.engine.executors.process_main import CANNOT_REPORT
 from orcabatch.engine.executors.starting import StartWatch
 from orcabatch.text import words_of
 
@@ -123,6 +123,7 @@ class ProcessHandle:
         gil_taken: share of the time that its interpreter lock was taken of late.
         refused: a model was refused its licence seat here, since a file went well.
         fault: what made its end necessary; empty: nothing that is known.
+        last_words: why it ends, in its own words, or those of what ended it before it could talk.
 
     Raises:
         OSError: the system gives no process.
@@ -144,7 +145,7 @@ class ProcessHandle:
         self.alone = False
         self.leaving = False
         self.killed = False
-        self.fault = ""
+        self.fault = self.last_words = ""
         self.ready_s: float | None = None
         self.has_worked = False
         self._files = 0
@@ -155,14 +156,8 @@ class ProcessHandle:
         self._poll: Any = None  # a `select.poll`, which Windows has not
         self._unsent = 1  # the setup
         self._killed_s: float | None = None
-        command = [get_executable(), "-P", "-c", BOOTSTRAP]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=standard_error(),
-            **_apart(),  # type: ignore[call-overload]
-        )
+        self.process: Any  # a `Popen`, of which nothing else knows that it has its pipes
+        self.process, self._lifeline = launch()
         self.pid: int = self.process.pid
         self.start = StartWatch.begun(time.monotonic())
         self._wire = transport.Wire(self.process.stdout, self.process.stdin)
@@ -296,6 +291,8 @@ class ProcessHandle:
         # A thread that still reads or writes has something in hand that this process forked: it keeps its descriptor.
         if not (self._reader.is_alive() or self._writer.is_alive()):
             self._wire.close()
+        if self._lifeline is not None and self.process.returncode is not None:
+            self._lifeline.close()
 
     @property
     def how_it_ended(self) -> str:
@@ -306,14 +303,18 @@ class ProcessHandle:
             return f"{who} was killed{why} and does not end: it hangs in a driver, or in a share that is gone"
         if self.fault:
             return f"{who} was ended: {self.fault}"
+        return f"{who} {self._exit}" + (f", and said last: {self.last_words}" if self.last_words else "")
+
+    @property
+    def _exit(self) -> str:
         code = self.process.returncode
         if code == CANNOT_REPORT:
-            return f"{who} could not report what became of its files, perhaps for want of memory, and ended"
+            return "could not report what became of its files, perhaps for want of memory, and ended"
         if code < 0:
             name = signal.Signals(-code).name if -code in {number.value for number in signal.Signals} else "unknown"
             memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
-            return f"{who} was killed by signal {-code} ({name}{memory})"
-        return f"{who} ended with exit code {exit_code_text(code)}"
+            return f"was killed by signal {-code} ({name}{memory})"
+        return f"ended with exit code {exit_code_text(code)}"
 
     def _has_room_for(self, word: transport.Word) -> bool:
         """Whether its pipe takes the word at once, for sure: then it hears of it before whoever is told next."""
@@ -353,12 +354,28 @@ class ProcessHandle:
 
     def _read(self) -> None:
         try:
-            while (received := self._wire.receive()) is not None:
-                self._post(Told(self, self._unpacked(received)))
+            if self._has_begun():
+                while (received := self._wire.receive()) is not None:
+                    self._hear(self._unpacked(received))
         except BaseException as error:  # noqa: BLE001 - no memory for what it said; nobody else would hear of it
             self._fail(f"what it said could not be received: {words_of(error)}")
         self._await_end("it has closed the pipe to its parent")
         self._post(Gone(self, is_read=True))
+
+    def _has_begun(self) -> bool:
+        """Whether it came up as far as to talk; what it wrote until then is shown, or is said with its end."""
+        written, begun = self._wire.await_begin()
+        if begun:
+            write_error(written)
+        else:
+            self.last_words = last_line(written)
+        return begun
+
+    def _hear(self, word: transport.Word) -> None:
+        if isinstance(word, transport.Leaves):
+            self.last_words = word.why
+        else:
+            self._post(Told(self, word))
 
     def _unpacked(self, received: transport.Received) -> transport.Word:
         try:
@@ -433,10 +450,3 @@ def end_descendants(pid: int) -> None:
         for each in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 each.kill()
-
-
-def _apart() -> dict[str, object]:
-    """A child out of reach of the terminal's Ctrl-C: what that means is decided here."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}

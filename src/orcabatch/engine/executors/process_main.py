@@ -1,7 +1,7 @@
 """What runs in a worker process: sessions on threads, orders from the parent, an end when either ends.
 
-Covers the life of the process. Does not cover the parent's side (`processes`). The user's script is not run again:
-the parent starts `python -c` with `BOOTSTRAP`, gives it its own `sys.path`, and everything else by way of the pipe.
+Covers the life of the process once it is there (`launching`). Does not cover the parent's side (`processes`). The
+user's script is not run again: the parent gives its own `sys.path`, and everything else by way of the pipe.
 
 Standard output belongs to the wire; whatever user code prints goes to standard error, and standard input is empty. The
 process ignores Ctrl-C and Ctrl-Break: its parent decides what they mean, and it ends with its parent, also while its
@@ -19,7 +19,6 @@ import pickle
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
@@ -34,6 +33,7 @@ from orcabatch.console import (
 )
 from orcabatch.engine.echo import Speaker
 from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message, Written
+from orcabatch.engine.executors.launching import take_streams
 from orcabatch.engine.executors.packing import pack_value, unsent
 from orcabatch.engine.executors.transport import (
     Close,
@@ -42,6 +42,7 @@ from orcabatch.engine.executors.transport import (
     GilTaken,
     Give,
     Hello,
+    Leaves,
     ProcessSetup,
     Ready,
     Refused,
@@ -65,12 +66,6 @@ if TYPE_CHECKING:
 _MASK_BITS = 64
 """CPUs that Windows puts in one processor group; with more than one it numbers them from 0 in each."""
 
-BOOTSTRAP = (
-    "import os, pickle, sys; f = os.fdopen(os.dup(0), 'rb'); sys.path[:] = pickle.load(f); "
-    "from orcabatch.engine.executors.process_main import main; main(f)"
-)
-
-
 PARENT_LOOK_S = 2.0
 """How often a worker process looks whether its parent lives. More often: its start looks alive while it hangs. More
 seldom: one that hangs holds its memory and its licence seat for longer after its parent was killed."""
@@ -80,22 +75,34 @@ CANNOT_REPORT = 81
 
 
 def main(orders: BinaryIO) -> None:
-    """Live as a worker process; `orders` comes from the parent. Never returns."""
-    code = 1
+    """Live as a worker process; `orders` comes from the parent. Never returns once the wire has begun."""
+    claim()
+    leave_the_terminal_to_the_parent()
+    crash_without_a_dialog()
+    wire = Wire(orders, take_streams())
+    wire.begin()
+    code = CANNOT_REPORT
     try:
-        code = _live(orders)
-    except BaseException:  # noqa: BLE001 - said, and then it ends: the interpreter's own end waits for others' threads
-        traceback.print_exc()
+        code = _live(wire)
+    except BaseException as error:  # noqa: BLE001 - told, and then it ends: the interpreter's own end waits for threads
+        if _told(wire, words_of(error)):
+            code = 1
     finally:
         flush_streams()
         os._exit(code)  # no thread of a hung file, and no exit hook of user code, may keep the process
 
 
-def _live(orders: BinaryIO) -> int:
-    claim()
-    leave_the_terminal_to_the_parent()
-    crash_without_a_dialog()
-    wire = Wire(orders, _take_output())
+def _told(wire: Wire, why: str) -> bool:
+    """Whether the parent could be told why this process ends."""
+    try:
+        if wire.is_whole:
+            wire.send(Leaves(why))
+    except BaseException:  # noqa: BLE001 - no memory for that either
+        return False
+    return wire.is_whole
+
+
+def _live(wire: Wire) -> int:
     if sys.platform != "win32":
         os.register_at_fork(after_in_child=wire.forget)
     survive_code_pages()
@@ -126,16 +133,6 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_LOOK_S)
     os._exit(1)
-
-
-def _take_output() -> BinaryIO:
-    """The standard output for the wire alone; what others print goes to standard error."""
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    empty = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(empty, 0)
-    os.close(empty)
-    return output
 
 
 class WorkerProcess:

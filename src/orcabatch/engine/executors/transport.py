@@ -1,7 +1,7 @@
 """The pipe between the dispatcher's process and a worker process: whole messages, in order.
 
     parent ── ProcessSetup, Give, Rest, Drop, Collect, Close ──> child's standard input
-    parent <── Hello, Ready, Report, Refused, Rested, GilTaken ─── child's standard output, which it takes away
+    parent <── Hello, Ready, Report, Refused, Rested, GilTaken, Leaves ─── child's standard output, which it takes away
 
 Covers framing and the words. Does not cover who says what when (`processes`, `process_main`), nor packing (`packing`).
 Pipes that a process inherits need no address and no password, work from notebooks and on Windows alike, and end when
@@ -33,6 +33,9 @@ _HEAD = struct.Struct("<QI?")
 """Length of the word, number of results, and whether losing it costs no file."""
 
 _LENGTH = struct.Struct("<Q")
+
+BEGIN = b"\0orcabatch\0\n"
+"""What comes before it is what others wrote into the pipe, while the process came up."""
 
 PIECE_BYTES = 1 << 20
 """A result is read in pieces of this size. Smaller: more turns of Python's lock for a large one. Larger: whoever looks
@@ -126,6 +129,13 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaves:
+    """The child ends, since it cannot go on."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The child has its recipe, its initializer was called: it has started, and takes files."""
 
@@ -145,7 +155,9 @@ class Report:
     resident_bytes: int = 0
 
 
-Word = ProcessSetup | Give | Rest | Rested | GilTaken | Drop | Collect | Close | Hello | Ready | Refused | Report
+Word = (
+    ProcessSetup | Give | Rest | Rested | GilTaken | Drop | Collect | Close | Hello | Leaves | Ready | Refused | Report
+)
 Packed = bytes | bytearray
 
 _MAY_BE_LOST = Noted | Complaint | Logged | Warned | PhaseEntered
@@ -193,6 +205,20 @@ class Wire:
         self._place = _place_of(writer)
         self.is_whole = True
         self.arrived_bytes = 0
+
+    def begin(self) -> None:
+        """Say that from here on it is words that come."""
+        self._writer.write(BEGIN)
+        self._writer.flush()
+
+    def await_begin(self) -> tuple[bytes, bool]:
+        """What came before the other side began, and whether it did."""
+        before = b""
+        while line := self._reader.readline():
+            before += line
+            if line.endswith(BEGIN):
+                return before.removesuffix(BEGIN), True
+        return before, False
 
     def send(self, word: Word) -> None:
         """Say it; from any thread.
