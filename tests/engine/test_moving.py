@@ -30,18 +30,18 @@ def looks(count: int, *, taken: float | None, cores: float = 1.0, per_s: int = G
     ]
 
 
-def verdicts(seen: list[Look], prospects: Prospects = PROSPECTS) -> list[Decision]:
+def decisions(seen: list[Look], prospects: Prospects = PROSPECTS) -> list[Decision]:
     watch, said = Watch(), []
     for look in seen:
-        watch, verdict = watch.step(look, prospects)
-        said += [verdict] if verdict is not None else []
+        watch, decision = watch.step(look, prospects)
+        said += [decision] if decision is not None else []
     return said
 
 
 def test_work_held_by_the_lock_moves_once_and_says_why() -> None:
     """A lock that is always taken and a long rest: move, said once, with the sums."""
-    said = verdicts(looks(40, taken=1.0))
-    assert [verdict.do for verdict in said] == ["move"]
+    said = decisions(looks(40, taken=1.0))
+    assert [decision.do for decision in said] == ["move"]
     assert "100% of the time" in said[0].why
     assert "3 s to start" in said[0].why
 
@@ -50,7 +50,7 @@ def test_work_held_by_the_lock_moves_once_and_says_why() -> None:
 def test_a_lock_that_is_mostly_free_never_moves(taken: float) -> None:
     """Work that waits for disks, or computes in native code, stays on threads without a word until the end."""
     seen = looks(400, taken=taken)
-    assert verdicts(seen) == []
+    assert decisions(seen) == []
     watch = Watch()
     for look in seen:
         watch, _ = watch.step(look, PROSPECTS)
@@ -61,7 +61,7 @@ def test_a_lock_that_is_mostly_free_never_moves(taken: float) -> None:
 
 def test_unmeasured_is_not_held() -> None:
     """Where the lock is not measured nothing is decided."""
-    assert verdicts(looks(40, taken=None)) == []
+    assert decisions(looks(40, taken=None)) == []
 
 
 @pytest.mark.parametrize(
@@ -75,29 +75,29 @@ def test_unmeasured_is_not_held() -> None:
 )
 def test_it_stays_for_a_reason(change: dict[str, object], word: str) -> None:
     """Too little left, nothing to spread over, or something that cannot travel: it stays, and says so once."""
-    said = verdicts(looks(40, taken=1.0), replace(PROSPECTS, **change))  # type: ignore[arg-type]
-    assert [verdict.do for verdict in said] == ["stay"]
+    said = decisions(looks(40, taken=1.0), replace(PROSPECTS, **change))  # type: ignore[arg-type]
+    assert [decision.do for decision in said] == ["stay"]
     assert word in said[0].why
 
 
 def test_what_may_not_move_is_told_what_it_misses_only_where_moving_pays() -> None:
-    """The share that processes would save stands in the verdict where they would pay, and nowhere else."""
+    """The share that processes would save stands in the decision where they would pay, and nowhere else."""
     may_not = replace(PROSPECTS, stays="nobody said so")
-    assert [verdict.saves for verdict in verdicts(looks(40, taken=1.0), may_not)] == [pytest.approx(7 / 8)]
-    assert [verdict.saves for verdict in verdicts(looks(40, taken=1.0), replace(may_not, start_s=1e6))] == [0.0]
-    assert [verdict.saves for verdict in verdicts(looks(40, taken=1.0))] == [0.0]
+    assert [decision.saves for decision in decisions(looks(40, taken=1.0), may_not)] == [pytest.approx(7 / 8)]
+    assert [decision.saves for decision in decisions(looks(40, taken=1.0), replace(may_not, start_s=1e6))] == [0.0]
+    assert [decision.saves for decision in decisions(looks(40, taken=1.0))] == [0.0]
 
 
 def test_what_is_left_is_not_judged_by_bytes_alone() -> None:
     """Large files go first: where each takes as long as any other, most of the time is left with few bytes left."""
     large_first = replace(PROSPECTS, total_files=400, total_bytes=GB // 2)
-    assert [verdict.do for verdict in verdicts(looks(40, taken=1.0), large_first)] == ["move"]
+    assert [decision.do for decision in decisions(looks(40, taken=1.0), large_first)] == ["move"]
 
 
 def test_cores_that_are_full_already_leave_nothing_to_gain() -> None:
     """Where the process uses as many cores as there are, processes could not be faster."""
-    said = verdicts(looks(40, taken=0.9, cores=7.9))
-    assert [verdict.do for verdict in said] == ["stay"]
+    said = decisions(looks(40, taken=0.9, cores=7.9))
+    assert [decision.do for decision in said] == ["stay"]
 
 
 @given(
@@ -123,16 +123,16 @@ def test_cores_that_are_full_already_leave_nothing_to_gain() -> None:
     ),
 )
 def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int, int]], prospects: Prospects) -> None:
-    """At most one verdict; moving only with the lock held, more than one place to go, leave to go, and enough seen."""
+    """At most one decision; moving only with the lock held, more than one place to go, leave to go, and enough seen."""
     watch, now_s, done, files, said = Watch(), 0.0, 0, 0, []
     for seconds, busy, taken, cores, more, running in ticks:
         now_s, done, files = now_s + seconds, done + more, files + bool(more)
-        watch, verdict = watch.step(Look(now_s, busy, taken, cores, done, running, files), prospects)
+        watch, decision = watch.step(Look(now_s, busy, taken, cores, done, running, files), prospects)
         assert 0 <= watch.taken <= 1
-        if verdict is not None:
-            said.append(verdict)
-            assert verdict.why
-            if verdict.do == "move":
+        if decision is not None:
+            said.append(decision)
+            assert decision.why
+            if decision.do == "move":
                 assert min(prospects.processes, prospects.cpus) > 1
                 assert not prospects.stays
                 assert watch.watched_s >= LEAST_WATCHED_S

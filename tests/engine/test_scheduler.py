@@ -94,7 +94,7 @@ def test_in_order_none_passes_another() -> None:
     tasks = [replace(task(index, size), rank=index) for index, size in enumerate((1, 9, 30 * GB, 2, 3))]
     scheduler = Scheduler(tasks, fixed(1, memory_total_bytes=20 * GB, in_order=True))
     assert offer_all(scheduler, tasks) == [0]
-    assert starts(scheduler.step(TaskFinished(1.0, 0, verdict="retry", retry_delay_s=5.0))) == []
+    assert starts(scheduler.step(TaskFinished(1.0, 0, ending="retry", retry_delay_s=5.0))) == []
     assert starts(scheduler.step(Woken(6.0))) == [0]
     assert [starts(scheduler.step(TaskFinished(7.0 + index, index))) for index in range(4)] == [[1], [2], [3], [4]]
 
@@ -389,8 +389,8 @@ def test_a_recorded_run_is_replayed_to_the_same_decisions() -> None:
     for number in range(120):
         event = events.pop(0) if events else Woken(number / 4)
         if not events and scheduler.running and number % 3 == 0:
-            verdict = "seat_denied" if number % 9 == 0 else "done"
-            event = TaskFinished(number / 4, scheduler.running[0], verdict, wall_s=1.0, memory_bytes=GB, size_bytes=GB)  # type: ignore[arg-type]
+            ending = "seat_denied" if number % 9 == 0 else "done"
+            event = TaskFinished(number / 4, scheduler.running[0], ending, wall_s=1.0, memory_bytes=GB, size_bytes=GB)  # type: ignore[arg-type]
         log.append(json.loads(json.dumps(event_to_dict(event))))
         said.append(scheduler.step(event))
     assert [answer for _, answer in replay(tasks, limits, log)] == said
@@ -576,19 +576,19 @@ class RandomRun(RuleBasedStateMachine):
         self.tell(Offered(self.now_s, index))
 
     @precondition(lambda self: self.running)
-    @rule(number=st.integers(0, 8), factor=st.floats(0.3, 4.0), verdict=st.sampled_from(["done"] * 5 + ["retry"]))
-    def finish(self, number: int, factor: float, verdict: Any) -> None:
+    @rule(number=st.integers(0, 8), factor=st.floats(0.3, 4.0), ending=st.sampled_from(["done"] * 5 + ["retry"]))
+    def finish(self, number: int, factor: float, ending: Any) -> None:
         index = self.running.pop(number % len(self.running))
         size = self.tasks[index].size_bytes
         self.now_s += 1.0
         self.units.leave(index)
-        if verdict == "retry":
+        if ending == "retry":
             self.waits.add(index)
         else:
             self.done[index] += 1
             self.work += size
         self.tell(
-            TaskFinished(self.now_s, index, verdict, 2.0, 1.0, {"load": 0.4, "extract": 0.6}, 0.5, int(size * factor))
+            TaskFinished(self.now_s, index, ending, 2.0, 1.0, {"load": 0.4, "extract": 0.6}, 0.5, int(size * factor))
         )
 
     @precondition(lambda self: self.running)

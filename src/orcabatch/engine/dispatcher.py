@@ -279,8 +279,8 @@ class Dispatcher:
             why = retry.outcomes[0].error
             self._warn(f"{task.file.name}: trying again in {retry.delay_s:.1f} s: {why}", task.index)
         event = task_state.finished_event(self._now(), outcomes)
-        verdict: scheduler_messages.Verdict = "seat_denied" if retry.denied else "retry"
-        self._events.append(replace(event, verdict=verdict, retry_delay_s=retry.delay_s))
+        ending: scheduler_messages.Ending = "seat_denied" if retry.denied else "retry"
+        self._events.append(replace(event, ending=ending, retry_delay_s=retry.delay_s))
 
     def _died(self, message: executor.Died) -> None:
         for index in message.indices:

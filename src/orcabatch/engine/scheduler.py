@@ -16,7 +16,7 @@ How to drive it:
     - `SeatsReported` before another event, where the workers hold other seats, or take more or fewer files with them,
       than `seats_held` says. It starts nothing, for the file that comes back next may tell that there is no seat.
     - `GiveUp` is final: the task is not started.
-    - `TaskFinished` with the verdict `released` gives back slot, memory and seat; a second one for that index ends it.
+    - `TaskFinished` with the ending `released` gives back slot, memory and seat; a second one for that index ends it.
     - `done` is true when nothing runs and nothing waits; tasks that were never offered do not count.
 
 Decisions:
@@ -182,30 +182,30 @@ class Scheduler:
         task = self._leave_running(event.index)
         self._memory = memory_admission.unload(self._memory, task.memory_bytes, event.memory_bytes)
         self._seats = licences.came_back(self._seats)
-        if event.verdict == "seat_denied":
+        if event.ending == "seat_denied":
             self._seats = licences.denied(self._seats, event.now_s, begun_s)
             # It takes its old place, without a delay of its own: `licences` knows when another may be asked for.
             self._offer(event.index)
             return
         # What failed tells neither how long such a file takes nor how much it needs.
-        if event.verdict in {"done", "released"}:
+        if event.ending in {"done", "released"}:
             self._memory = memory_admission.learn(self._memory, task.memory_bytes, event.memory_bytes)
             self._seats = licences.worked(self._seats)
             self._walls = (self._walls[0] + 1, self._walls[1] + event.wall_s)
             self._concurrency = concurrency.finished(self._concurrency, event.now_s, task.size_bytes, event.phases)
-        if event.verdict == "released":
+        if event.ending == "released":
             self._writing.add(event.index)
         else:
             self._end_or_retry(event)
 
     def _written(self, event: TaskFinished) -> None:
         """Its outputs are written, or could not be; all else is known since its worker was free."""
-        if event.verdict != "released":
+        if event.ending != "released":
             self._writing.discard(event.index)
             self._end_or_retry(event)
 
     def _end_or_retry(self, event: TaskFinished) -> None:
-        if event.verdict == "retry":
+        if event.ending == "retry":
             self._waiting.add(event.index)
             heapq.heappush(self._delayed, (event.now_s + max(0.0, event.retry_delay_s), event.index))
             return

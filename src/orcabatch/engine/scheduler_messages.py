@@ -38,7 +38,7 @@ class WaitReason(StrEnum):
         return member
 
 
-Verdict = Literal["done", "released", "retry", "seat_denied", "lost"]
+Ending = Literal["done", "released", "retry", "seat_denied", "lost"]
 Mode = Literal["static", "dynamic"]
 Scope = Literal["model", "process", "host"]
 StopLevel = Literal[1, 2]
@@ -164,7 +164,7 @@ class TaskFinished:
     """A started task came back.
 
     Attributes:
-        verdict: `done` (also when it failed for good); `released` (its worker is free, its memory and its seat are
+        ending: `done` (also when it failed for good); `released` (its worker is free, its memory and its seat are
             given back, but its outputs are still being written: a second one follows); `retry` (to be started
             again after `retry_delay_s`); `seat_denied` (no licence, nothing was loaded); `lost` (its worker died or was
             killed: it is not started again unless offered again with `Redone`).
@@ -176,7 +176,7 @@ class TaskFinished:
 
     now_s: float
     index: int
-    verdict: Verdict = "done"
+    ending: Ending = "done"
     retry_delay_s: float = 0.0
     wall_s: float = 0.0
     phases: Mapping[str, float] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The executor behind `executor: auto`: begins with threads, and goes on in worker processes once that pays.
 
-    submit ──> threads                          until the verdict of `auto_decision`
+    submit ──> threads                          until the decision of `auto_decision`
     submit ──> processes, threads run dry       afterwards
     submit ──> threads again                    if recipe or results do not travel, or processes get through less
 
@@ -280,15 +280,15 @@ class SwitchingExecutor(Executor):
             self._bell.wake()
 
     def _decide(self, look: auto_decision.Look) -> None:
-        self._watch, verdict = self._watch.step(look, self._prospects)
-        if verdict is None:
+        self._watch, decision = self._watch.step(look, self._prospects)
+        if decision is None:
             return
         # Packing all that would travel is dear, so it is only tried once moving is worth it.
-        hindrance = self._hindrance() if verdict.do == "move" or verdict.saves else None
-        if verdict.do == "move" and hindrance is None:
+        hindrance = self._hindrance() if decision.do == "move" or decision.saves else None
+        if decision.do == "move" and hindrance is None:
             self._trial = self._watch.trial(self._prospects)
             self._go()
-        self._choose(f"{verdict.why}; {hindrance}" if hindrance else verdict.why, verdict.saves)
+        self._choose(f"{decision.why}; {hindrance}" if hindrance else decision.why, decision.saves)
         self._bell.wake()
 
     def _go(self) -> None:

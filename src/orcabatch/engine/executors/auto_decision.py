@@ -127,7 +127,7 @@ class Watch:
         gil_seen_s, gil_taken_s: over the whole run.
         busy_s: seconds that threads had files, summed.
         passed: (seconds, share of the batch that had ended) at the latest looks.
-        decided: the verdict was given; nothing changes any more.
+        decided: the decision was given; nothing changes any more.
     """
 
     last: Look | None = None
@@ -142,12 +142,12 @@ class Watch:
     decided: bool = False
 
     def step(self, look: Look, prospects: Prospects) -> tuple[Watch, Decision | None]:
-        """Take in one look; a verdict comes at most once."""
+        """Take in one look; a decision comes at most once."""
         if self.decided:
             return self, None
         watch = self._taken_in(look, prospects)
-        verdict = watch._verdict(look, prospects)
-        return replace(watch, decided=verdict is not None), verdict
+        decision = watch._decision(look, prospects)
+        return replace(watch, decided=decision is not None), decision
 
     def closing(self, prospects: Prospects) -> Decision:
         """What is to be said at the end of a run in which nothing was decided."""
@@ -187,7 +187,7 @@ class Watch:
             passed=(*self.passed, (look.now_s, _share_done(look, prospects)))[-REMEMBERED:],
         )
 
-    def _verdict(self, look: Look, prospects: Prospects) -> Decision | None:
+    def _decision(self, look: Look, prospects: Prospects) -> Decision | None:
         if self.looks < LEAST_LOOKS or self.watched_s < LEAST_WATCHED_S or self.taken < HELD or not look.done_bytes:
             return None
         held = f"Python's lock was taken {100 * self.taken:.0f}% of the time"
