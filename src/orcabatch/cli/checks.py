@@ -48,10 +48,10 @@ def shown(checks: Iterable[Check]) -> str:
     lines: list[str] = []
     for topic, group in groupby(checks, key=lambda check: check.topic):
         lines += [topic, *(line for check in group for line in _lines(check))]
-    return "\n".join([*lines, "", verdict(checks)])
+    return "\n".join([*lines, "", _conclusion(checks)])
 
 
-def verdict(checks: Sequence[Check]) -> str:
+def _conclusion(checks: Sequence[Check]) -> str:
     """Whether a batch can run."""
     count = sum(check.level is Level.MEND for check in checks)
     if not count:

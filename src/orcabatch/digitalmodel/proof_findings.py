@@ -65,9 +65,9 @@ class ProofFindings:
                 self.differences.append(FileDifference(name, "digitalmodel itself did not write this file"))
 
     def _compare_series(self, table: Path, written: Path) -> None:
-        verdict = compare_files(table, written, Tolerance(), name=table.name)
-        if isinstance(verdict, FileDifference):
-            self.differences.append(verdict)
+        compared = compare_files(table, written, Tolerance(), name=table.name)
+        if isinstance(compared, FileDifference):
+            self.differences.append(compared)
         else:
             self.series += 1
 

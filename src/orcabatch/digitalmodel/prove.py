@@ -94,8 +94,8 @@ class ProofReport:
 
     def to_text(self) -> str:
         """One page that can be attached to a report."""
-        verdict = "IDENTICAL to digitalmodel's own run" if self.equal else "DIFFERENT from digitalmodel's own run"
-        lines = [f"Proof of {self.batch.name}: {verdict}", *self._circumstances(), *self._findings()]
+        answer = "IDENTICAL to digitalmodel's own run" if self.equal else "DIFFERENT from digitalmodel's own run"
+        lines = [f"Proof of {self.batch.name}: {answer}", *self._circumstances(), *self._findings()]
         return "\n".join([*lines, *self._silently()])
 
     def _circumstances(self) -> list[str]:

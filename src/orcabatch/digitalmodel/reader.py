@@ -22,7 +22,7 @@ from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.batch import DigitalModelBatch
-    from orcabatch.digitalmodel.check.verdict import Checked
+    from orcabatch.digitalmodel.check.policy import Checked
     from orcabatch.digitalmodel.configuration import Configuration
     from orcabatch.digitalmodel.finished import FinishedBatch
     from orcabatch.settings import Settings
@@ -56,7 +56,7 @@ class DigitalModelReader(BatchReader):
                 "run_batch was given YAML files and .sim files in one list. Give either YAML files, or .sim files with "
                 "postprocess=your_function."
             )
-        from orcabatch.digitalmodel.check.verdict import refuse
+        from orcabatch.digitalmodel.check.policy import refuse
 
         asked = [_configured(path, options) for path in given]
         refuse({one.configuration.lines.file: one.checked for one in asked})
@@ -91,7 +91,7 @@ class _Configured:
 
 
 def _configured(path: Path, options: Options) -> _Configured:
-    from orcabatch.digitalmodel.check.verdict import checked
+    from orcabatch.digitalmodel.check.policy import checked
     from orcabatch.digitalmodel.configuration import load_configuration
 
     with _of_its_shape(path):
@@ -139,7 +139,7 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
 
 
 def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> ReadBatch:
-    from orcabatch.digitalmodel.check.verdict import checked, refuse
+    from orcabatch.digitalmodel.check.policy import checked, refuse
 
     if not is_configured(cfg):
         raise SourceError(NOT_CONFIGURED)

@@ -1,8 +1,8 @@
 """From evidence to a verdict, and to an advice in words.
 
-`verdict` answers with the specification's four, in its order: I/O, CPU, memory, balanced. `findings` goes finer (the
-interpreter lock, licence seats, memory admission, latency, stragglers) and says for each what was measured and what to
-change. Pure: evidence in, words out. Where the evidence comes from is `orcabatch.monitor.performance`.
+`bottleneck_of` answers with the specification's four, in its order: I/O, CPU, memory, balanced. `findings` goes finer
+(the interpreter lock, licence seats, memory admission, latency, stragglers) and says for each what was measured and
+what to change. Pure: evidence in, words out. Where the evidence comes from is `orcabatch.monitor.performance`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def mean(values: Sequence[float]) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
-def verdict(
+def bottleneck_of(
     series: Mapping[str, Sequence[float]], io_threshold: float = IO_THRESHOLD_PERCENT, memory_held: float = 0.0
 ) -> Bottleneck:
     """The specification's rule on the five series; what was not measured binds nothing.

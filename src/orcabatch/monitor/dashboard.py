@@ -55,7 +55,7 @@ class Screen:
         return text if len(text) <= self.width else f"{text[: self.width - 3]}..."
 
 
-def dashboard_lines(state: RunState, shot: Snapshot, verdict: str, screen: Screen) -> list[str]:
+def dashboard_lines(state: RunState, shot: Snapshot, bottleneck: str, screen: Screen) -> list[str]:
     """The dashboard as lines, at most `screen.rows` of them, none wider than `screen.width`."""
     cells = max(min(screen.width // 4, 40), 10)
     head = [
@@ -65,7 +65,7 @@ def dashboard_lines(state: RunState, shot: Snapshot, verdict: str, screen: Scree
         f"{screen.gauge(state.cpu_percent / 100, cells)} {state.cpu_percent:3.0f}%  CPU of the batch",
         _flow(state),
         f"Limit {state.limit} at once: {state.limit_reason or 'as planned'}",
-        f"Verdict{'' if shot.finished else ' so far'}: {verdict}",
+        f"Verdict{'' if shot.finished else ' so far'}: {bottleneck}",
     ]
     space = max(min(screen.rows, MOST_ROWS) - len(head), 0)
     return [screen.cut(line) for line in head[: screen.rows] + _workers(state, space, screen)]
@@ -140,7 +140,7 @@ class Dashboard(Tracked):
         self._started().update(text, refresh=True)
 
     def _lines(self, shot: Snapshot) -> list[str]:
-        verdict = str(self._monitor.analyze_bottlenecks()) if self._monitor else "not measured"
+        bottleneck = str(self._monitor.analyze_bottlenecks()) if self._monitor else "not measured"
         window = self._console.size
         # One column and one line stay free: a Windows console scrolls when its last cell is written.
         screen = Screen(
@@ -148,7 +148,7 @@ class Dashboard(Tracked):
             rows=max(min(window.height - 1, MOST_ROWS), 3),
             blocks=self._console.encoding.startswith("utf") and not self._console.legacy_windows,
         )
-        return dashboard_lines(self.tracker.state, shot, verdict, screen)
+        return dashboard_lines(self.tracker.state, shot, bottleneck, screen)
 
     def _started(self) -> Live:
         if self._live is None:

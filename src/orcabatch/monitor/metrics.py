@@ -66,7 +66,7 @@ class RunRecord:
         series: the five series by name.
         samples: the time series.
         events: the engine's event log.
-        evidence, verdict: what the analysis stands on, and its answer.
+        evidence, bottleneck: what the analysis stands on, and its answer.
         limits: changes of the concurrency limit: seconds, limit, reason.
         started_at: when the run began; None: now.
         wall_s: seconds it took.
@@ -91,7 +91,7 @@ class RunRecord:
     samples: Sequence[SeriesPoint] = ()
     events: Sequence[RunEvent] = ()
     evidence: Evidence = field(default_factory=Evidence)
-    verdict: Bottleneck = Bottleneck.BALANCED
+    bottleneck: Bottleneck = Bottleneck.BALANCED
     limits: Sequence[tuple[float, int, str]] = ()
     started_at: datetime | None = None
     wall_s: float = 0.0
@@ -236,16 +236,16 @@ def _shares(least: LowerBound, wall_s: float) -> dict[str, float | None]:
 
 def _bandwidth(record: RunRecord) -> float:
     """What the disk can give, bytes per second: the best that was seen, where the run waited for it; else 0."""
-    if record.verdict is not Bottleneck.IO_BOUND:
+    if record.bottleneck is not Bottleneck.IO_BOUND:
         return 0.0
     return max((sample.read_bytes_per_s for sample in record.samples), default=0.0)
 
 
 def _bottleneck(record: RunRecord) -> dict[str, Any]:
     return {
-        "verdict": record.verdict,
-        "explanation": bottlenecks.explanation(record.verdict, record.evidence),
-        "findings": bottlenecks.ordered(record.verdict, record.evidence),
+        "verdict": record.bottleneck,
+        "explanation": bottlenecks.explanation(record.bottleneck, record.evidence),
+        "findings": bottlenecks.ordered(record.bottleneck, record.evidence),
         "evidence": record.evidence,
     }
 

@@ -278,7 +278,7 @@ class PerformanceMonitor:
     def analyze_bottlenecks(self) -> Bottleneck:
         """What holds the batch back, tested in the order I/O, CPU, memory; `BALANCED` where nothing was measured."""
         held = bottlenecks.share_of(self.state.idle_s.get(WaitReason.MEMORY, 0.0), self.state.capacity_s)
-        return bottlenecks.verdict(self.metrics, self.io_wait_threshold, held)
+        return bottlenecks.bottleneck_of(self.metrics, self.io_wait_threshold, held)
 
     def explain(self) -> str:
         """The verdict with its reason, evidence and advice in words; also what the four verdicts do not say."""
@@ -331,7 +331,7 @@ class PerformanceMonitor:
             "samples": list(self.samples),
             "events": list(self.events),
             "evidence": self.evidence(),
-            "verdict": self.analyze_bottlenecks(),
+            "bottleneck": self.analyze_bottlenecks(),
             "limits": list(state.limits),
             "started_at": self.started_at,
             "wall_s": self.wall_s,

@@ -111,8 +111,8 @@ class Comparison:
         return not (self.only_a or self.only_b or self.differing)
 
     def to_text(self) -> str:
-        """For the terminal: the verdict, then what is missing and what differs."""
-        lines = [self._verdict(), *_missing(self.only_a, self.a, self.b), *_missing(self.only_b, self.b, self.a)]
+        """For the terminal: a summary, then what is missing and what differs."""
+        lines = [self._summary(), *_missing(self.only_a, self.a, self.b), *_missing(self.only_b, self.b, self.a)]
         for difference in self.differing[:_SHOWN]:
             lines.append(f"  {difference.file}: {difference.reason}")
             lines += [f"    {line}" for line in (difference.table.lines() if difference.table else ())]
@@ -120,7 +120,7 @@ class Comparison:
         lines += [f"  {more}"] if more else []
         return "\n".join(lines)
 
-    def _verdict(self) -> str:
+    def _summary(self) -> str:
         compared = self.identical + self.same_content + self.tolerated + len(self.differing)
         if self.equal and self.identical == compared:
             return f"Identical: {compared} result files, byte for byte."
@@ -181,11 +181,11 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
     tolerance = Tolerance(relative=rtol, absolute=atol)
     counts, differing = {"identical": 0, "same_content": 0, "tolerated": 0}, []
     for name in sorted(in_left.keys() & in_right.keys()):
-        verdict = compare_files(in_left[name], in_right[name], tolerance, name=name, row_keys=row_keys)
-        if isinstance(verdict, str):
-            counts[verdict] += 1
+        compared = compare_files(in_left[name], in_right[name], tolerance, name=name, row_keys=row_keys)
+        if isinstance(compared, str):
+            counts[compared] += 1
         else:
-            differing.append(verdict)
+            differing.append(compared)
     return Comparison(
         left,
         right,

@@ -5,7 +5,7 @@
 
 Everything is a pure function of the configuration; no `.sim` is opened and digitalmodel is not imported. Names of
 objects and variables are checked once a file is loaded (`orcabatch.digitalmodel.missing`). What becomes of findings is
-decided in `orcabatch.digitalmodel.check.verdict`.
+decided in `orcabatch.digitalmodel.check.policy`.
 """
 
 from __future__ import annotations

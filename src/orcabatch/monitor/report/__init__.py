@@ -107,7 +107,7 @@ def _rendered(metrics: Mapping[str, Any], earlier: Mapping[str, Any] | None, lin
     if (said_first := sections.notices(metrics)) is not None:
         first.insert(0, ("notices", "Look at this first", said_first))
     second = [
-        ("verdict", "What took the time", sections.verdict(metrics)),
+        ("verdict", "What took the time", sections.bottleneck(metrics)),
         ("bound", "Least time possible", sections.lower_bound(metrics)),
         ("workers", "Workers", machine.workers(metrics, ids)),
         ("resources", "Machine", machine.resources(metrics, ids)),

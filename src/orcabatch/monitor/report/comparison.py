@@ -23,7 +23,7 @@ def comparison(metrics: Metrics, earlier: Metrics) -> Html:
         "comparison",
         "Compared with an earlier run",
         tag("p", f"The earlier run began {moment(earlier['started_at'])}. A ratio below 1 means less than then."),
-        _verdicts(metrics, earlier),
+        _bottlenecks(metrics, earlier),
         table(
             "Figures of both runs", ("Figure", "Earlier", "Now", "Ratio"), _figures(metrics, earlier), numbers=(1, 2, 3)
         ),
@@ -32,7 +32,7 @@ def comparison(metrics: Metrics, earlier: Metrics) -> Html:
     )
 
 
-def _verdicts(metrics: Metrics, earlier: Metrics) -> Html:
+def _bottlenecks(metrics: Metrics, earlier: Metrics) -> Html:
     now, then = metrics["bottleneck"]["verdict"], earlier["bottleneck"]["verdict"]
     return tag("p", f"The verdict is {now}, as before." if now == then else f"The verdict was {then}, now it is {now}.")
 

@@ -65,7 +65,7 @@ REMEDIES = {
 OWN_REMEDY = re.compile(r"\((?!OrcaFlex status)[^()]*(\([^()]*\)[^()]*)*\)$")
 """A message that says what to do ends with that in brackets (`orcabatch.outcome.Failure`)."""
 
-VERDICT_WORDS = {
+BOTTLENECK_WORDS = {
     "IO_BOUND": "Reading and writing files took the time.",
     "CPU_BOUND": "Computing took the time: the CPUs were busy.",
     "MEMORY_BOUND": "Memory was short: files waited for it.",
@@ -192,10 +192,10 @@ def notices(metrics: Metrics) -> Html | None:
     return section("notices", "Look at this first", *parts)
 
 
-def verdict(metrics: Metrics) -> Html:
+def bottleneck(metrics: Metrics) -> Html:
     """What took the time, with evidence and advice."""
-    bottleneck = metrics["bottleneck"]
-    said = bottleneck["explanation"].splitlines()[0].partition(": ")[2]
+    found = metrics["bottleneck"]
+    said = found["explanation"].splitlines()[0].partition(": ")[2]
     items = [
         tag(
             "li",
@@ -203,12 +203,12 @@ def verdict(metrics: Metrics) -> Html:
             tag("strong", "Advice: "),
             prose(f"{finding['advice']}."),
         )
-        for finding in bottleneck["findings"]
+        for finding in found["findings"]
     ]
-    why = f" ({bottleneck['verdict']}: {said.rstrip('.')})"
+    why = f" ({found['verdict']}: {said.rstrip('.')})"
     body = tag(
         "div",
-        tag("p", tag("strong", VERDICT_WORDS[bottleneck["verdict"]]), why),
+        tag("p", tag("strong", BOTTLENECK_WORDS[found["verdict"]]), why),
         tag("ul", *items) if items else tag("p", "Nothing stands out that a setting would change."),
         class_="verdict",
     )
