@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import shutil
@@ -544,6 +545,66 @@ def test_a_finished_batch_does_not_import_digitalmodel(orcaflex, project, state_
     batch(project)
     said = in_a_new_process(project, state_folder, tmp_path_factory.mktemp("counters"))
     assert said == f"{['skipped'] * 6} 0 False"
+
+
+WITH_A_MAPPING = textwrap.dedent(
+    """
+    import json, sys
+    import orcabatch
+    from orcabatch import simulated
+    from orcabatch.digitalmodel import OrcaFlexPostProcess
+    from orcabatch.digitalmodel.configuration import load_configuration
+    from orcabatch.digitalmodel.proof_input import json_safe
+    way, counted = sys.argv[2], {}
+    configuration = load_configuration(sys.argv[1])
+    configuration.create_folders()
+    cfg = configuration.cfg
+    cfg["performance"] = {**cfg.get("performance", {}), "orcaflex": "simulated"}
+    if way == "mapping":
+        result = orcabatch.run_batch(cfg, progress=False)
+    else:
+        own = OrcaFlexPostProcess()
+        assert own.post_process_router(cfg) is cfg
+        result = own.result
+        counted = {name: str(getattr(own, name)) for name in ("HistogramAllFiles", "RangeAllFiles", "fileIndex")}
+    heavy = {"digitalmodel", "assetutilities", "pandas", "matplotlib", "plotly"}
+    cfg["Analysis"].pop("start_time")
+    print(json.dumps({
+        "statuses": [str(outcome.status) for outcome in result.outcomes],
+        "loaded": sum(simulated.counters().loads_by_file.values()),
+        "imported": any(name.partition(".")[0] in heavy for name in sys.modules),
+        "left": [json_safe(cfg), counted],
+        "proof": result.metrics["proof"]["cfg"],
+    }))
+    """
+)
+
+
+@pytest.mark.parametrize("way", ["mapping", "drop-in"])
+def test_a_finished_mapping_does_not_import_digitalmodel_either(orcaflex, project, state_folder, tmp_path_factory, way):
+    """Of `run_batch(cfg)` and of the drop-in, which leave in the mapping and on the object what they left before."""
+    counters = tmp_path_factory.mktemp("counters")
+
+    def again(asked):
+        ran = subprocess.run(
+            [sys.executable, "-c", WITH_A_MAPPING, str(project / "dm_fsts.yml"), asked],
+            capture_output=True, text=True, check=True,
+            env={**os.environ, "ORCABATCH_SIMULATED_COUNTERS": str(counters)},
+        )  # fmt: skip
+        return json.loads(ran.stdout.splitlines()[-1])
+
+    first = again(way)
+    assert (set(first["statuses"]), first["loaded"], first["imported"]) == ({"ok"}, 6, True)
+    for path in (project / "results" / "fsts").glob("dm_fsts*.csv"):
+        path.unlink()
+    second = again(way)
+    assert (second["statuses"], second["loaded"], second["imported"]) == (["skipped"] * 6, 6, False)
+    assert second["left"] == first["left"]
+    assert second["proof"].keys() == first["proof"].keys()
+    other = again({"mapping": "drop-in", "drop-in": "mapping"}[way])
+    assert (other["loaded"], other["imported"]) == (6, False)
+    assert other["left"][0] == first["left"][0]
+    assert_whole(project, tmp_path_factory)
 
 
 def test_a_file_is_looked_at_once_to_see_what_is_to_be_done(orcaflex, project, monkeypatch):

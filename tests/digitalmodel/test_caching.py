@@ -14,8 +14,11 @@ from dm_proof.configurations import CASES, configuration, write_files
 from dm_proof.harness import run, settings, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.caching import found_in_cfg, kept_of_cfg
 from orcabatch.digitalmodel.finished import FinishedBatch
+from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.postprocess import FileResult
+from orcabatch.digitalmodel.proof_input import json_safe
 from orcabatch.store.values import Damaged, decode, encode
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
@@ -128,6 +131,33 @@ def test_strange_common_outputs_stay_in_the_folder(finished: tuple[DigitalModelB
             assert (batch.result_folder / name).parent == batch.result_folder
             assert name != ".."
             assert isinstance(content, bytes)
+
+
+@pytest.mark.parametrize(
+    ("change", "stands"),
+    [
+        (lambda _: None, True),
+        (lambda cfg: cfg["Analysis"].update(start_time="later"), True),
+        (lambda cfg: cfg["Analysis"].update(result_folder=cfg["Analysis"]["result_folder"] + "/."), False),
+        (lambda cfg: cfg["file_management"]["input_files"]["sim"].append("another.sim"), False),
+        (lambda cfg: cfg.update(summary_settings=AttributeDict(cfg["summary_settings"])), False),
+    ],
+)
+def test_what_is_left_in_a_configuration_holds_for_the_very_same_one(change: Any, stands: bool, tmp_path: Path) -> None:
+    """Another folder's spelling, list of files, or the caller's own class: digitalmodel has to do it again."""
+    on, sections = CASES["B"]
+    cfg = configuration([tmp_path / "a.sim"], tmp_path, *on, **sections)
+    left = {**cfg, "summary_settings": {"groups": [1]}, "new": {"time_series": [2.5]}}
+    kept = decode(encode(kept_of_cfg(left, json_safe(cfg), "serial")))
+    change(cfg)
+    if stands:
+        changed = {"summary_settings": {"groups": [1]}, "new": {"time_series": [2.5]}}
+        assert found_in_cfg(kept, cfg, json_safe(cfg), "serial") == changed
+    else:
+        with pytest.raises((TypeError, ValueError)):
+            found_in_cfg(kept, cfg, json_safe(cfg), "serial")
+    with pytest.raises(ValueError, match="another configuration"):
+        found_in_cfg(kept, cfg, json_safe(cfg), "per_file")
 
 
 def test_where_a_file_lies_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

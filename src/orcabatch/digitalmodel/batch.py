@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
-from orcabatch.digitalmodel.caching import Determinants, common_outputs, packed, respelled, unpacked
+from orcabatch.digitalmodel.caching import (
+    Determinants,
+    common_outputs,
+    found_in_cfg,
+    kept_of_cfg,
+    packed,
+    respelled,
+    unpacked,
+)
 from orcabatch.digitalmodel.csv_output import Writing
 from orcabatch.digitalmodel.installed import Installation, find_installation
 from orcabatch.digitalmodel.mappings import AttributeDict, write_back
@@ -31,7 +39,7 @@ from orcabatch.digitalmodel.native import (
     is_inside_router,
     merge_masters,
     pass_on,
-    router_post,
+    router,
     run_natively,
 )
 from orcabatch.digitalmodel.notices import (
@@ -87,9 +95,10 @@ class DigitalModelBatch(Batch):
         looked: bool = False,
     ) -> None:
         self._given, self._settings, self._cfg, self._installation = given, settings, cfg, installation
-        self._post = router_post()
-        self._in_router = self._post is not None
-        self._asked = json_safe(without_masters(given) if self._in_router else given)
+        self._router, self._left = router(), cfg
+        tested = installation is not None and installation.tested
+        self._sees_all = self._router is None or (tested and self._router.asked is not None)
+        self._asked = self._as_asked()
         self._determined = Determinants.of_batch(self._asked, cfg, installation, looked=looked)
         self.name = str(cfg["Analysis"]["file_name"])
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
@@ -194,7 +203,7 @@ class DigitalModelBatch(Batch):
         """
         installation = self._installation or find_installation()
         if installation.missing:
-            run_natively(installation, self._given, self._post)
+            run_natively(installation, self._given, self._router and self._router.post)
             return Conclusion((), self.warnings)
         failed_files = self.result_folder / f"{self.name}{SUFFIX}"
         if not complete:
@@ -210,8 +219,9 @@ class DigitalModelBatch(Batch):
             outputs += combine.save_linked(installation, left, outcomes)
         outputs += save_failed_files(failed_files, outcomes)
         write_back(left, self._given)
-        if self._in_router and self._visits_files():
-            vars(self._post).update(attributes_left(installation, self._cfg, outcomes))
+        self._left = left
+        if self._router is not None and self._visits_files():
+            vars(self._router.post).update(attributes_left(self._cfg, outcomes, has_pool=installation.has_pool))
         warnings = self.warnings + consistency_warnings(self._subject, outcomes)
         return Conclusion(tuple(outputs), warnings, notices_of_run(self._subject, outcomes))
 
@@ -234,7 +244,7 @@ class DigitalModelBatch(Batch):
 
         To be called after `conclude`; does nothing inside digitalmodel's own router, which does it itself.
         """
-        if not self._in_router:
+        if self._router is None:
             cfg = AttributeDict(self._given, orcaflex=self._cfg["orcaflex"])  # linked statistics may be recorded there
             pass_on(self._installation or find_installation(), cfg)
 
@@ -347,7 +357,7 @@ class DigitalModelBatch(Batch):
 
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> dict[str, Any] | None:
         """What a later run needs to write the common outputs again; None where there is more to be done than that."""
-        if self._installation is None or self._installation.missing or self._in_router or asks_beyond(self._cfg):
+        if self._installation is None or self._installation.missing or not self._sees_all or asks_beyond(self._cfg):
             return None
         own = {path for outcome in outcomes for _, path in outcome.value.outputs}
         common = common_outputs([path for path in outputs if path not in own], self.result_folder, self.name)
@@ -358,7 +368,23 @@ class DigitalModelBatch(Batch):
             "warnings": list(self.warnings + consistency_warnings(self._subject, outcomes)),
             "notices": [notice.to_dict() for notice in notices_of_run(self._subject, outcomes)],
             "digitalmodel": self._found(),
+            "cfg": kept_of_cfg(self._left, self._asked, self.consistency),
         }
+
+    def left_in_cfg(self, kept: Any) -> dict[str, Any]:
+        """What digitalmodel would leave in the caller's configuration, from a conclusion's `cfg`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else, or of another configuration.
+        """
+        return found_in_cfg(kept, self._given, self._asked, self.consistency)
+
+    def _as_asked(self) -> dict[str, Any]:
+        """The configuration before masters were merged; without them where only the merged one was seen."""
+        if self._router is None:
+            return dict(json_safe(self._given))
+        asked = self._router.asked if self._sees_all else None
+        return dict(json_safe(without_masters(self._given)) if asked is None else asked)
 
     @property
     def _subject(self) -> Subject:

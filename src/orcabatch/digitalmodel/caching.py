@@ -262,6 +262,46 @@ def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[lis
     return found
 
 
+def kept_of_cfg(left: Mapping[str, Any], asked: Mapping[str, Any], consistency: str) -> list[Any] | None:
+    """What a run changed in its configuration; None where that has no exact form.
+
+    Args:
+        left: the configuration afterwards.
+        asked: the one before (JSON-safe).
+        consistency: see `DigitalModelBatch.consistency`; it decides what is left.
+    """
+    changed = {key: value for key, value in left.items() if key not in asked or _text(value) != json.dumps(asked[key])}
+    try:
+        return [_whole_hash(asked, consistency), encode(changed)]
+    except NotStorable:
+        return None
+
+
+def found_in_cfg(kept: Any, given: Mapping[str, Any], asked: Mapping[str, Any], consistency: str) -> dict[str, Any]:
+    """What `kept_of_cfg` kept, for the very same configuration.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else, or of another configuration.
+    """
+    whole, content = checked(kept, list)
+    changed: dict[str, Any] = checked(decode(checked(content, bytes)), dict)
+    if whole != _whole_hash(asked, consistency):
+        raise Damaged("of another configuration")
+    encode([given[key] for key in changed if key in given])  # else plain values would replace the caller's own
+    return changed
+
+
+def _whole_hash(asked: Mapping[str, Any], consistency: str) -> str:
+    """Of all that a caller may see afterwards: folders as they are spelled, the list of files, the order of keys."""
+    analysis = {key: value for key, value in asked["Analysis"].items() if key != STAMPED[0]}
+    kept = {key: value for key, value in asked.items() if key != "performance"}
+    return hashlib.sha256(json.dumps([consistency, {**kept, "Analysis": analysis}]).encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(json_safe(value))
+
+
 def output_name(kept: Any, name: str) -> str:
     """The name of a common output in a batch of this name.
 

@@ -15,16 +15,21 @@ import inspect
 import logging
 import sys
 import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.batch.request import Options
 from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.native import inside_router, line_names
+from orcabatch.digitalmodel.native import attributes_left, inside_router, line_names, router
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.reader import NOT_CONFIGURED, is_configured
-from orcabatch.errors import OrcaFlexUnavailable, SourceError
+from orcabatch.digitalmodel.proof_input import json_safe
+from orcabatch.digitalmodel.reader import NOT_CONFIGURED, finished_request, is_configured
+from orcabatch.digitalmodel.source_code import find_source_code
+from orcabatch.errors import OrcabatchError, OrcaFlexUnavailable, SourceError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import and_more, spelled
 
@@ -63,10 +68,13 @@ class OrcaFlexPostProcess:
             BatchError: files failed, and `on_failure` is `raise`.
             SourceError: the configuration is a YAML as it was read; names what makes one of it.
         """
+        asked, said = _asked(cfg) if type(self).post_process is OrcaFlexPostProcess.post_process else None, list[str]()
+        if asked is not None and self._was_finished(cfg, said.append):
+            return cfg
         own, view = self._own(cfg), AttributeDict(cfg)
         installation = _found(cfg)
         try:
-            with CapturedOutput(), inside_router(self):
+            with CapturedOutput(), inside_router(self, asked, said):
                 _check_licence(installation)
                 own.post_process_router(view)
         except (AttributeError, KeyError, TypeError) as error:
@@ -80,10 +88,27 @@ class OrcaFlexPostProcess:
     def post_process(self, cfg: MutableMapping[str, Any]) -> None:
         """Visit the files of a configuration whose masters are merged already."""
         _found(cfg)
-        with inside_router(self):
-            self.result = _run(cfg)
+        running = router()
+        with nullcontext() if running is not None and running.post is self else inside_router(self):
+            self.result = _run(cfg, running.said if running is not None else ())
         tell_notices(self.result)
         tell_failures(self.result, cfg)
+
+    def _was_finished(self, cfg: MutableMapping[str, Any], warn: Callable[[str], None]) -> bool:
+        """Whether earlier runs did all of it: then nothing of digitalmodel is imported, and no licence asked for."""
+        from orcabatch.batch import carry_out
+
+        request = None
+        with suppress(OrcabatchError):  # what is wrong is said by the run that follows, in its own order
+            request = finished_request(cfg, _OPTIONS, warn)
+        if request is None:
+            return False
+        self.result = carry_out(request)
+        found = find_source_code()
+        left = attributes_left(cfg, self.result.outcomes, has_pool=found is not None and found.has_pool)
+        vars(self).update(left)
+        tell_notices(self.result)
+        return True
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -198,12 +223,22 @@ def _callers_frame() -> FrameType:
     return frame
 
 
-def _run(cfg: MutableMapping[str, Any]) -> BatchResult:
+_OPTIONS = Options(on_failure="continue")
+"""Failures are said here, where they are seen."""
+
+
+def _run(cfg: MutableMapping[str, Any], notes: Sequence[str] = ()) -> BatchResult:
     from orcabatch.batch import carry_out
     from orcabatch.batch.readers import read_request
-    from orcabatch.batch.request import Options
 
-    return carry_out(read_request(cfg, Options(on_failure="continue")))  # failures are said here, where they are seen
+    request = read_request(cfg, _OPTIONS)
+    return carry_out(replace(request, notes=(*notes, *request.notes)))
+
+
+def _asked(cfg: Mapping[str, Any]) -> Any:
+    """A configuration as its caller gives it (JSON-safe); None where nobody knows what the router makes of it."""
+    found = find_source_code()
+    return json_safe(cfg) if found is not None and found.tested and is_configured(cfg) else None
 
 
 def _found(cfg: Mapping[str, Any]) -> Installation:

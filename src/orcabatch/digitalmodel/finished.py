@@ -42,6 +42,7 @@ class FinishedBatch(Batch):
         batch: the batch, made for planning.
         conclusion: what `DigitalModelBatch.concluded` made of it then.
         known: the files' results, in the batch's order.
+        cfg: the caller's configuration, which gets what digitalmodel leaves there; None: nobody looks at it.
 
     Raises:
         KeyError, TypeError, ValueError: the conclusion is something else.
@@ -50,7 +51,13 @@ class FinishedBatch(Batch):
     reads_copies = True
     moves_unasked = True
 
-    def __init__(self, batch: DigitalModelBatch, conclusion: Mapping[str, Any], known: Sequence[FileOutcome]) -> None:
+    def __init__(
+        self,
+        batch: DigitalModelBatch,
+        conclusion: Mapping[str, Any],
+        known: Sequence[FileOutcome],
+        cfg: MutableMapping[str, Any] | None = None,
+    ) -> None:
         self._batch, self.known = batch, tuple(known)
         self.name, self.files = batch.name, batch.files
         checked(conclusion, dict)
@@ -62,6 +69,8 @@ class FinishedBatch(Batch):
         notices = [Notice.from_dict(checked(plain, dict)) for plain in checked(conclusion["notices"], list)]
         self._notices = tuple(replace(notice, batch=batch.name) for notice in notices)
         self._digitalmodel = checked(conclusion["digitalmodel"], str)
+        self._left: dict[str, Any] = {} if cfg is None else batch.left_in_cfg(conclusion["cfg"])
+        self._cfg = cfg
 
     @property
     def label(self) -> str:
@@ -106,6 +115,8 @@ class FinishedBatch(Batch):
             outputs.append(target)
         if complete:
             remove(self.result_folder / f"{self.name}{SUFFIX}")
+            if self._cfg is not None:
+                self._cfg.update(self._left)
         return Conclusion(tuple(outputs), self._warnings, self._notices)
 
     def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
@@ -127,9 +138,15 @@ def _stands(target: Path, content: bytes) -> bool:
 
 
 def finished_batch(
-    cfg: MutableMapping[str, Any], settings: Settings, warn: Callable[[str], None]
+    cfg: MutableMapping[str, Any], settings: Settings, warn: Callable[[str], None], *, seen: bool
 ) -> FinishedBatch | None:
     """The batch, if earlier runs did all of it and nothing has changed since; None where something is to be done.
+
+    Args:
+        cfg: the configuration, as for `DigitalModelBatch.from_cfg`.
+        settings: its `performance:` section.
+        warn: told what the engineer should know.
+        seen: whether somebody looks at the configuration afterwards: it gets what digitalmodel leaves there.
 
     Raises:
         SettingsError, OutputError: as `DigitalModelBatch.from_cfg`.
@@ -154,6 +171,6 @@ def finished_batch(
     if known is None or conclusion is None:
         return None
     try:
-        return FinishedBatch(batch, conclusion, known)
+        return FinishedBatch(batch, conclusion, known, cfg if seen else None)
     except (KeyError, TypeError, ValueError):
         return None

@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
@@ -26,18 +27,35 @@ if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation
     from orcabatch.outcome import FileOutcome
 
-_IN_ROUTER: ContextVar[Any] = ContextVar("orcabatch_digitalmodel_in_router", default=None)
-"""The post-process object whose router runs."""
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A run of digitalmodel's own router.
+
+    Attributes:
+        post: the post-process object that the caller has, and reads afterwards.
+        asked: the configuration (JSON-safe) before the router merged its masters; None where nobody saw it.
+        said: what the engineer should know, found out before it ran.
+    """
+
+    post: Any
+    asked: Mapping[str, Any] | None = None
+    said: Sequence[str] = ()
+
+
+_IN_ROUTER: ContextVar[Router | None] = ContextVar("orcabatch_digitalmodel_in_router", default=None)
 
 
 @contextmanager
-def inside_router(post: Any) -> Iterator[None]:
+def inside_router(post: Any, asked: Mapping[str, Any] | None = None, said: Sequence[str] = ()) -> Iterator[None]:
     """While digitalmodel's own router runs: masters are merged already, and what follows is the router's affair.
 
     Args:
-        post: the post-process object that the caller has, and reads afterwards.
+        post: see `Router`.
+        asked: see `Router`.
+        said: see `Router`.
     """
-    token = _IN_ROUTER.set(post)
+    token = _IN_ROUTER.set(Router(post, asked, said))
     try:
         yield
     finally:
@@ -49,8 +67,8 @@ def is_inside_router() -> bool:
     return _IN_ROUTER.get() is not None
 
 
-def router_post() -> Any:
-    """The post-process object whose router runs; None outside."""
+def router() -> Router | None:
+    """The router that runs; None outside."""
     return _IN_ROUTER.get()
 
 
@@ -130,16 +148,14 @@ def run_natively(installation: Installation, given: Mapping[str, Any], post: Any
         given.update(cfg)
 
 
-def attributes_left(
-    installation: Installation, cfg: Mapping[str, Any], outcomes: Sequence[FileOutcome]
-) -> dict[str, Any]:
+def attributes_left(cfg: Mapping[str, Any], outcomes: Sequence[FileOutcome], *, has_pool: bool) -> dict[str, Any]:
     """What digitalmodel's pass over the files leaves on its object, for scripts that read it.
 
     There is nothing in it: range graphs end in None or in an error that it swallows, and histograms are never made. A
     newer clone keeps a place for files that failed, 0.0.9 knows only those that stand.
     """
     groups = len((cfg.get("time_series_settings") or {}).get("groups") or ())
-    if installation.has_pool:
+    if has_pool:
         unread = {Phase.WAIT, Phase.LOAD}
         places = [groups if one.ok or one.failed_phase in unread else 1 for one in outcomes]
         return {"RangeAllFiles": [None] * len(places), "HistogramAllFiles": [_nothing(count) for count in places]}

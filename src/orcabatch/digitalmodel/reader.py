@@ -6,7 +6,7 @@ batch of its files. Imports nothing of digitalmodel, nor the rooms that do, befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.functions import function_batch
 from orcabatch.batch.readers import BatchReader, Given
-from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
+from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings, together
+from orcabatch.digitalmodel.native import is_inside_router
 from orcabatch.digitalmodel.outputs import ROW_KEY
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
+    from orcabatch.batch.request import Request
     from orcabatch.digitalmodel.batch import DigitalModelBatch
     from orcabatch.digitalmodel.check.policy import Checked
     from orcabatch.digitalmodel.configuration import Configuration
@@ -139,15 +141,33 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
 
 
 def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> ReadBatch:
-    from orcabatch.digitalmodel.check.policy import checked, refuse
-
     if not is_configured(cfg):
         raise SourceError(NOT_CONFIGURED)
     settings = parsed_settings(cfg.get("performance"), options, "cfg")
     _refuse_to_open(settings, "cfg")
     if not options.planning:
         find_binding(settings.orcaflex)
-    batch = _digitalmodel(cfg, settings, options)
+    return _checked(cfg, _digitalmodel(cfg, settings, options), settings, options)
+
+
+def finished_request(cfg: MutableMapping[str, Any], options: Options, warn: Callable[[str], None]) -> Request | None:
+    """The request for a configured cfg that earlier runs finished; None where something is to be done.
+
+    Raises:
+        SettingsError, OutputError, OrcaFlexUnavailable: as for a run of it.
+    """
+    from orcabatch.digitalmodel.finished import finished_batch
+
+    settings = parsed_settings(cfg.get("performance"), options, "cfg")
+    batch = finished_batch(cfg, settings, warn, seen=True)
+    return None if batch is None else together([_checked(cfg, batch, settings, options)], options)
+
+
+def _checked(
+    cfg: MutableMapping[str, Any], batch: DigitalModelBatch | FinishedBatch, settings: Settings, options: Options
+) -> ReadBatch:
+    from orcabatch.digitalmodel.check.policy import checked, refuse
+
     check = checked(cfg, settings, options.check)
     refuse({"cfg": check})
     batch.findings = check.notes
@@ -178,9 +198,8 @@ def _digitalmodel(
     if options.planning:
         return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
     said: list[str] = []
-    if from_yaml and not options.fresh:
-        # Only where nobody looks at the configuration afterwards: digitalmodel would leave its marks in it.
-        finished = finished_batch(cfg, settings, said.append)
+    if not options.fresh and not is_inside_router():  # the router has imported digitalmodel, and merged masters
+        finished = finished_batch(cfg, settings, said.append, seen=not from_yaml)
         if finished is not None:
             return finished
     open_gate()
