@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks import cases, virtual
 from orcabatch.bench.findings import Findings
-from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD, TaskFinished
+from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
+from orcabatch.engine.scheduler_messages import TaskFinished
 from orcabatch.plan.history import Learned, Record, held_limit, learn
 
 if TYPE_CHECKING:

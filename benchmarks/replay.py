@@ -21,7 +21,7 @@ from benchmarks.cases import Case
 from benchmarks.plant import FileModel, HostModel
 from orcabatch.bench.findings import markdown
 from orcabatch.engine.executors import facts_of
-from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
+from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
 from orcabatch.errors import SourceError
 
 COUNTS = (1, 2, 4, 8, 15, 30, 45)

@@ -19,12 +19,11 @@ from statistics import median
 from benchmarks.cases import GB, MB, Case, draw, held_out_cases, tuning_cases
 from benchmarks.plant import Done, FileModel, HostModel, Plant
 from orcabatch.engine.contract import Task
+from orcabatch.engine.limits import ORCAFLEX_OVERHEAD, Limits
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.scheduler_messages import (
-    ORCAFLEX_OVERHEAD,
     Event,
     Instruction,
-    Limits,
     LimitSet,
     Offered,
     Sampled,

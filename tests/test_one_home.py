@@ -40,7 +40,7 @@ HOMES = {
     r"""["']nfs\b""": {"network.py"},
     r"\b(attempt|Caught)\(": {"engine/worker.py"},
     r"Callable\[\[tuple\[int, \.\.\.\]\], ": {"engine/scheduler_messages.py"},
-    r"OVERHEAD = |\b1\.5 \*? ?size": {"engine/scheduler_messages.py"},
+    r"OVERHEAD = |\b1\.5 \*? ?size": {"engine/limits.py"},
     r"\.wall_s - ": set(),
     r"MOST_PROCESSES = ": {"plan/workers.py"},
     r"cpu_times\(": {"host/usage.py", "bench/side/contender.py", "engine/executors/starting.py"},

@@ -9,7 +9,8 @@ import pytest
 
 from orcabatch.engine import concurrency, curves
 from orcabatch.engine.concurrency import Concurrency, Reading
-from orcabatch.engine.scheduler_messages import Limits, Sample
+from orcabatch.engine.limits import Limits
+from orcabatch.engine.scheduler_messages import Sample
 
 SIZE = 1_000_000.0
 

@@ -14,7 +14,8 @@ from benchmarks import virtual
 from benchmarks.cases import Case
 from benchmarks.plant import FileModel, HostModel
 from orcabatch.engine import memory_admission
-from orcabatch.engine.scheduler_messages import Event, Instruction, Limits, Sample, Sampled, Start, TaskFinished
+from orcabatch.engine.limits import Limits
+from orcabatch.engine.scheduler_messages import Event, Instruction, Sample, Sampled, Start, TaskFinished
 
 GB = 1_000_000_000
 LIMITS = Limits(memory_total_bytes=100 * GB, gc_threshold_percent=75.0)

@@ -14,20 +14,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orcabatch.engine.contract import Task
+from orcabatch.engine.limits import Limits, SeatLimits
 from orcabatch.engine.scheduler import Scheduler, replay
 from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
     GiveUp,
     Instruction,
-    Limits,
     LimitSet,
     Offered,
     Redone,
     Sample,
     Sampled,
     Say,
-    SeatLimits,
     SeatsReported,
     SlotBack,
     SlotLost,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orcabatch.engine import licences
-from orcabatch.engine.scheduler_messages import SeatLimits
+from orcabatch.engine.limits import SeatLimits
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ from orcabatch.engine.stations import TOO_QUICK_TO_SEE, Station, throughput
 
 if TYPE_CHECKING:
     from orcabatch.engine.curves import Smooth
-    from orcabatch.engine.scheduler_messages import Limits, Sample
+    from orcabatch.engine.limits import Limits
+    from orcabatch.engine.scheduler_messages import Sample
 
 # Tuned on the tuning cases of `python -m benchmarks virtual`, where each is also run at all fixed counts. What smaller
 # and larger values cost: `python -m benchmarks tuning`. The times below stem from its 19 cases, over those with the

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.contract import Job, Task
     from orcabatch.engine.event_log import EventLog
     from orcabatch.engine.interrupts import StopSignal
+    from orcabatch.engine.limits import Limits
     from orcabatch.engine.options import EngineOptions
 
 _log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Dispatcher:
         tasks: Sequence[Task],
         job: Job,
         options: EngineOptions,
-        limits: scheduler_messages.Limits,
+        limits: Limits,
         workers: executor.Executor,
         event_log: EventLog,
         probe: scheduler_messages.Probe | None,

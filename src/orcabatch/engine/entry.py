@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orcabatch.engine import scheduler_messages
     from orcabatch.engine.contract import Job, Listener, Recipe, Task
     from orcabatch.engine.executor import Executor
+    from orcabatch.engine.limits import Limits
     from orcabatch.engine.options import EngineOptions
     from orcabatch.outcome import FileOutcome
 
@@ -29,7 +30,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     job: Job,
     *,
     options: EngineOptions,
-    limits: scheduler_messages.Limits,
+    limits: Limits,
     probe: scheduler_messages.Probe | None = None,
     listener: Listener | None = None,
     recorder: Recorder | None = None,
@@ -63,9 +64,7 @@ def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run
     return Dispatcher(ordered, job, options, limits, workers, event_log, probe, stop or StopSignal()).outcomes()
 
 
-def build_executor(
-    recipe: Recipe, options: EngineOptions, limits: scheduler_messages.Limits, tasks: Sequence[Task]
-) -> Executor:
+def build_executor(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> Executor:
     """The executor that the options name; no worker is started yet.
 
     Raises:

@@ -25,7 +25,8 @@ from orcabatch.engine.memory_meter import give_back
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Note, Task
-    from orcabatch.engine.scheduler_messages import Limits, Probe
+    from orcabatch.engine.limits import Limits
+    from orcabatch.engine.scheduler_messages import Probe
     from orcabatch.outcome import Failure, FileOutcome, Phase
 
 

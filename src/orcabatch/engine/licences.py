@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.concurrency import START
 
 if TYPE_CHECKING:
-    from orcabatch.engine.scheduler_messages import SeatLimits
+    from orcabatch.engine.limits import SeatLimits
 
 FIRST_BACK_OFF_S = 2.0
 """Shorter: the licence server is asked in vain. Longer: a seat that was free again at once idles meanwhile."""

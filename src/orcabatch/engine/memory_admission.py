@@ -24,13 +24,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
+from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orcabatch.engine.contract import Task
-    from orcabatch.engine.scheduler_messages import Limits, Sample
+    from orcabatch.engine.limits import Limits
+    from orcabatch.engine.scheduler_messages import Sample
 
 BLIND_FACTOR = 4.0
 """Memory over file size that is reserved while nothing has been measured: as much as is plausible. Less: the first

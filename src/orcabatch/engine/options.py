@@ -1,7 +1,7 @@
 """How a run is carried out, as plain values.
 
 Covers what the executors and the dispatcher need to know. Does not cover what may never be exceeded: see
-`orcabatch.engine.scheduler_messages.Limits`.
+`orcabatch.engine.limits.Limits`.
 """
 
 from __future__ import annotations

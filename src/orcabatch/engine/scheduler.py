@@ -41,7 +41,6 @@ from orcabatch.engine.scheduler_messages import (
     Event,
     GiveUp,
     Instruction,
-    Limits,
     LimitSet,
     Offered,
     Redone,
@@ -64,6 +63,7 @@ from orcabatch.text import size
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
+    from orcabatch.engine.limits import Limits
 
 __all__ = ["Scheduler", "replay"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
-    from orcabatch.engine.scheduler_messages import Limits
+    from orcabatch.engine.limits import Limits
 
 
 NOWHERE = 1 << 60

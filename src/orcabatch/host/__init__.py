@@ -5,7 +5,7 @@ specification's one formula (`ResourceManager.calculate_optimal_threads`); see `
 uses of it is measured by `orcabatch.host.sampler`, which needs the engine and is imported by those who want it.
 """
 
-from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
+from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
 from orcabatch.host.files import Fingerprint, fingerprint, full_hash, sim_sizes
 from orcabatch.host.measure import (
     CPU_SHARE,

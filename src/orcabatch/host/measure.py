@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from orcabatch.console import without_boxes
-from orcabatch.engine.scheduler_messages import ORCAFLEX_OVERHEAD
+from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
 from orcabatch.host import linux, windows
 from orcabatch.host.files import sim_sizes
 from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading

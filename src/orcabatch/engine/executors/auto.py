@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.limits import Limits, Scope
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.scheduler_messages import Limits, Probe, Sample, Scope
+    from orcabatch.engine.scheduler_messages import Probe, Sample
     from orcabatch.outcome import FileOutcome
 
 

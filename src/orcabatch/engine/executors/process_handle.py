@@ -42,7 +42,7 @@ from orcabatch.engine.executors.starting import StartWatch
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
-    from orcabatch.engine.scheduler_messages import Scope
+    from orcabatch.engine.limits import Scope
 
 _log = logging.getLogger(__name__)
 

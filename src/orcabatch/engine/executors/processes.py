@@ -53,8 +53,9 @@ from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.limits import Limits, Scope
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.scheduler_messages import Limits, Probe, Scope
+    from orcabatch.engine.scheduler_messages import Probe
 
 _log = logging.getLogger(__name__)
 

@@ -40,8 +40,8 @@ from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.limits import Limits, Scope
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.scheduler_messages import Limits, Scope
 
 _log = logging.getLogger(__name__)
 

@@ -40,8 +40,9 @@ from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.limits import Limits
     from orcabatch.engine.options import EngineOptions
-    from orcabatch.engine.scheduler_messages import Limits, Probe
+    from orcabatch.engine.scheduler_messages import Probe
 
 
 GONE_S = 60.0

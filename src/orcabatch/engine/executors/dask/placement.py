@@ -19,10 +19,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import memory_admission as memory
-from orcabatch.engine.scheduler_messages import Limits, Sample
+from orcabatch.engine.scheduler_messages import Sample
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
+    from orcabatch.engine.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
