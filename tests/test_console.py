@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from capabilities import needs
@@ -27,7 +28,7 @@ from orcabatch.console import (
     reader_is_gone,
     without_boxes,
 )
-from orcabatch.engine.executors.process_main import WorkerProcess
+from orcabatch.engine.executors.process_main import WorkerProcess, _watch
 from orcabatch.engine.executors.transport import Ready
 from orcabatch.host import measure, system_probes
 from orcabatch.network import Partition
@@ -207,6 +208,21 @@ def test_our_processes_crash_without_a_dialog(monkeypatch):
     monkeypatch.setattr(main, "command_line", lambda: modes.pop() * 0)
     assert main.main() == 0, "the command line is such a process"
     assert modes == [3]
+
+
+@pytest.mark.parametrize(("answers", "ends"), [(psutil.AccessDenied(7), []), (psutil.NoSuchProcess(7), [1])])
+def test_a_parent_that_may_not_be_looked_at_has_not_ended(monkeypatch, answers, ends):
+    """On Windows, where the two have other rights: the pipe's end alone tells, and nothing is printed of it."""
+    ended: list[int] = []
+
+    def process(_: int) -> None:
+        raise answers
+
+    monkeypatch.setattr(psutil, "Process", process)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(sys, "platform", "win32")
+    _watch(7)
+    assert ended == ends
 
 
 class ThreadModes:

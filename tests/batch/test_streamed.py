@@ -20,6 +20,7 @@ from orcabatch.batch.streamed import PIECE_FILES, TableFile
 from orcabatch.errors import BatchError, OutputError
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.results.result import BatchResult
+from orcabatch.store import atomic
 
 
 class Files:
@@ -211,3 +212,19 @@ def test_pieces_that_are_still_held_open_do_not_cost_the_table(tmp_path, monkeyp
     where, notes = saved(tmp_path / "r.parquet", Files(2).outcomes([{"x": 1.0}, {"x": 2.0}]), 2)
     assert not notes
     assert list(read(where)["x"]) == [1.0, 2.0]
+
+
+def test_a_piece_that_a_scanner_looks_at_is_moved_once_it_is_let_go(tmp_path, monkeypatch):
+    """On Windows a table of one piece would be lost to whoever looks into each new file."""
+    replace, waits = Path.replace, list[float]()
+
+    def scanned(self, target):
+        if self.name == "0.parquet" and not waits:
+            raise PermissionError(13, "The process cannot access the file", str(self))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", scanned)
+    monkeypatch.setattr(atomic.patiently, "__defaults__", (waits.append,))
+    where, notes = saved(tmp_path / "r.parquet", Files(1).outcomes([{"x": 1.0}]), 1)
+    assert (notes, waits) == ((), [atomic.WAITS_S[0]])
+    assert list(read(where)["x"]) == [1.0]

@@ -11,7 +11,7 @@ import pytest
 from capabilities import needs
 from cli_batches import summary_column
 from orcabatch.cli import run
-from orcabatch.store import atomic
+from orcabatch.errors import OutputError
 
 
 def command(*words, cwd, **environment):
@@ -48,8 +48,12 @@ def test_letters_that_the_locale_lacks_are_said(batch):
 @pytest.mark.parametrize("option", ["--report", "--save"])
 def test_a_place_that_a_program_holds_open_is_said_before_anything_runs(batch, orcabatch, monkeypatch, option):
     """Which file, and what to do; nothing is loaded and no folder is made."""
-    monkeypatch.setattr(atomic, "_in_the_way", lambda *_: "another program has it open")
+
+    def held(*_, **__):
+        raise OutputError(f"{target} could not be written: another program has it open.")
+
     target = batch.folder / ("r.html" if option == "--report" else "r.csv")
+    monkeypatch.setattr(run, "check_place", held)
     said = orcabatch("run", "b.yml", option, target)
     assert (said.code, f"{target} could not be written: another program has it open" in said.err) == (2, True), said
     assert not (batch.folder / "results").exists()

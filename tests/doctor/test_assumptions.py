@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from dataclasses import dataclass, field
 
+import psutil
 import pytest
 
 from capabilities import needs
@@ -289,6 +290,13 @@ def test_a_slow_dll_is_asked_for_seconds(broken, tmp_path, monkeypatch):
         asked("numbers_last", file)
         asked("joint_cheaper", file)
     assert few.counters.log_passes < many.counters.log_passes / 2
+
+
+def test_where_the_system_names_no_open_file_nothing_is_told_of_it(broken, sim, monkeypatch):
+    """As Windows on some shares: not even the one that the check itself has open."""
+    broken(quirks=(Quirk.KEEPS_FILE_OPEN,))
+    monkeypatch.setattr(psutil.Process, "open_files", lambda _: [])
+    assert asked("lets_file_go", sim).verdict is Verdict.UNTOLD
 
 
 @needs("symbolic links")

@@ -256,3 +256,37 @@ def test_who_comes_later_and_who_stays_longer_see_all_of_it() -> None:
     meter.end()
     assert thread is not None
     assert not thread.is_alive()
+
+
+class CoarseClock:
+    """Windows' clock: a wait with a timeout ends with a tick of it, a sleep on time. Its last wait ends the looking."""
+
+    def __init__(self) -> None:
+        self.now_s, self.waits = 0.0, 0
+
+    def wait(self, seconds: float) -> bool:
+        self.waits += 1
+        self.now_s = math.ceil((self.now_s + seconds) / 0.0156) * 0.0156 if seconds else self.now_s
+        return self.waits > 200
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds + 50e-6
+
+
+class Moments(UnlockedCpu):
+    """Every second look is one of a moment."""
+
+    def adjust(self, now_s: float, passed_s: float) -> bool:
+        self._on = not self._on
+        return self._on
+
+
+@pytest.mark.parametrize("tick_s", [0.016, 0.0])
+def test_a_clock_of_coarse_ticks_is_no_lock_that_is_taken(tick_s: float) -> None:
+    """With waits alone, those of the usual length end later than those of a moment, whatever the lock does."""
+    clock = CoarseClock()
+    meter = GilMeter(Moments(), lambda: clock.now_s, lambda: 0.0, sleep=clock.sleep, tick_s=tick_s)
+    meter._watch(clock)  # type: ignore[arg-type]
+    last = meter._log._sums[-1]
+    assert last.looks >= 150
+    assert (last.late > 0) is (tick_s == 0.0)

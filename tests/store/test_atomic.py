@@ -163,3 +163,24 @@ def test_a_place_whose_file_is_write_protected_is_told_before_the_work(tmp_path,
     monkeypatch.setattr(atomic.sys, "platform", "win32")
     with pytest.raises(OutputError, match="it is write-protected"):
         check_place(target)
+
+
+@pytest.mark.parametrize("name", ["nul.csv", "Com1.xlsx", "a:b.csv", "aux .html"])
+def test_a_place_that_windows_has_no_file_for_is_told_before_the_work(tmp_path, monkeypatch, name):
+    """A device, or a stream of another file: nothing could take that name in the end."""
+    check_place(tmp_path / name)
+    monkeypatch.setattr(atomic.sys, "platform", "win32")
+    with pytest.raises(OutputError, match=r"its name (is the name of a device|holds a character)"):
+        check_place(tmp_path / name)
+    check_place(tmp_path / "null.csv")
+
+
+def test_how_long_a_relative_name_is_for_the_system_counts(tmp_path, monkeypatch):
+    """In a deep working folder the short name of a report fits, and the temporary one beside it need not."""
+    seen = list[Path]()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(atomic, "beyond_max_path", lambda path: seen.append(path) or path)
+    with atomic_path(Path("r.html")) as temporary:
+        temporary.write_bytes(b"r")
+    assert [path.parent for path in seen] == [tmp_path]
+    assert (tmp_path / "r.html").read_bytes() == b"r"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import signal
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from capabilities import needs
+from orcabatch.store.atomic import patiently
 from orcabatch.store.ledger import (
     Entry,
     FileHistory,
@@ -387,6 +389,22 @@ def test_a_file_that_is_no_ledger_is_set_aside_with_a_warning(opened, warned, tm
     assert len(warned) == 1
     assert "ledger.db.damaged" in warned[0]
     assert (tmp_path / "ledger.db.damaged").read_bytes().startswith(b"a shopping list")
+
+
+def test_a_damaged_ledger_that_a_scanner_looks_at_is_set_aside_later(opened, warned, tmp_path, monkeypatch):
+    """On Windows what somebody has open for a moment cannot be renamed: that costs the run no ledger."""
+    replace, waits = os.replace, list[float]()
+
+    def scanned(source, target):
+        if not waits:
+            raise PermissionError(13, "The process cannot access the file", str(source))
+        replace(source, target)
+
+    (tmp_path / "ledger.db").write_bytes(b"a shopping list\n" * 1000)
+    monkeypatch.setattr(os, "replace", scanned)
+    monkeypatch.setattr(patiently, "__defaults__", (waits.append,))
+    assert opened().remembers
+    assert (len(waits), len(warned), "is kept as ledger.db.damaged" in warned[0]) == (1, 1, True)
 
 
 def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_results(opened, tmp_path):

@@ -219,3 +219,28 @@ def test_a_share_that_numbers_what_is_open_otherwise_is_locked_all_the_same(tmp_
 def _another(status):
     """The same file as another call numbers it: st_ino and st_dev are the second and third of what a status is."""
     return os.stat_result((status[0], status.st_ino + 1, 0, *status[3:]))
+
+
+def test_on_windows_the_lock_is_let_go_of_before_its_file_is_closed(tmp_path, monkeypatch):
+    """When closing lets go is up to the system: a run that follows at once would be refused."""
+    let_go, unlock = list[bool](), lock._unlock
+
+    def seen(stream):
+        let_go.append(stream.closed)
+        unlock(stream)
+
+    monkeypatch.setattr(lock, "_unlock", seen)
+    monkeypatch.setattr(sys, "platform", "win32")
+    with folder_lock(tmp_path, "one"):
+        assert let_go == []
+    assert let_go == [False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_may_be_as_deep_as_the_names_of_its_outputs_allow(tmp_path, monkeypatch):
+    """The lock's own name is longer than many of them: on Windows it gets the prefix for long paths."""
+    asked = list[Path]()
+    monkeypatch.setattr(lock, "beyond_max_path", lambda path: asked.append(path) or path)
+    with folder_lock(tmp_path, "one"):
+        pass
+    assert set(asked) == {tmp_path / NAME}

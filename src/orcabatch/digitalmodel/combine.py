@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.csv_output import ToCsv, Writer, folder_named, frame_class, written_by
 from orcabatch.digitalmodel.outputs import FILE, FILE_STEM
 from orcabatch.errors import OutputError
-from orcabatch.store.atomic import atomic_path
+from orcabatch.store.atomic import atomic_path, patiently
 from orcabatch.store.compare_tables import read_rows
 from orcabatch.store.frames import below, kinds_of
 from orcabatch.text import class_name
@@ -146,7 +146,7 @@ def _row_inserter(outcomes: Sequence[FileOutcome]) -> Callable[[Path], None]:
             rows = _records(text.read())
         header, body = rows[0], iter(rows[1:])
         columns = next(read_rows([header]))
-        with table.open("w", encoding="utf-8", newline="") as text:
+        with patiently(lambda: table.open("w", encoding="utf-8", newline="")) as text:
             text.write(header)
             for outcome in outcomes:
                 text.write(next(body) if outcome.ok else _failed_row(outcome, columns, header))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.doctor.assumptions import BY_NAME
 from orcabatch.doctor.contact import Verdict
-from orcabatch.store.atomic import write_bytes
+from orcabatch.store.atomic import remove, write_bytes
 from orcabatch.store.ledger.location import state_folder
 from orcabatch.versions import installed_version
 
@@ -70,9 +70,13 @@ def broken_assumptions(binding: Binding) -> tuple[BrokenAssumption, ...]:
 
 
 def forget_verdicts() -> bool:
-    """Forget all of them, of every DLL; whether there were any."""
+    """Forget all of them, of every DLL; whether there were any.
+
+    Raises:
+        OutputError: their file cannot be removed.
+    """
     there = verdicts_file().exists()
-    verdicts_file().unlink(missing_ok=True)
+    remove(verdicts_file())
     return there
 
 

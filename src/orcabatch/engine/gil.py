@@ -16,6 +16,7 @@ Does not cover what follows: see `concurrency` (how many files at once), `auto_d
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from bisect import bisect_left
@@ -33,6 +34,10 @@ slows down the work more, and the next one is later."""
 LATE_S = 200e-6
 """Who slept and came back so much later than the quickest found the lock, or all cores, taken. Less: a timer's own
 error counts. More: a lock that is held for moments only looks free."""
+TICK_S = 0.016 if sys.platform == "win32" else 0.0
+"""Windows ends a wait that has a timeout with a tick of its clock, up to so much late: it would pass for a lock that is
+taken. `time.sleep` has a finer timer there. Less: the wait lasts longer than the sleep. More: whoever ends a run waits
+for that sleep."""
 ONE_CORE = 1.05
 """More CPU than this cannot all have held one lock; the rest is what the clocks differ by."""
 STEP_S = 0.1
@@ -117,6 +122,7 @@ class GilMeter:
     Args:
         unlocked: CPU with the lock let go.
         clock, cpu_s: seconds of wall (monotonic), and of this process's CPU.
+        sleep: to the moment, where a wait ends up to `tick_s` late.
     """
 
     def __init__(
@@ -124,8 +130,12 @@ class GilMeter:
         unlocked: UnlockedCpu = UNLOCKED,
         clock: Callable[[], float] = time.perf_counter,
         cpu_s: Callable[[], float] = time.process_time,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        tick_s: float = TICK_S,
     ) -> None:
         self._unlocked, self._clock, self._cpu_s = unlocked, clock, cpu_s
+        self._sleep, self._tick_s = sleep, tick_s
         self._log = GilLog()
         self._guard = threading.Lock()
         self._wanted = 0
@@ -189,10 +199,12 @@ class GilMeter:
     def _watch(self, stop: threading.Event) -> None:
         sleep_s = EVERY_S
         while True:
-            began_s = self._clock()
-            if stop.wait(sleep_s):
+            due_s = self._clock() + sleep_s
+            if stop.wait(max(0.0, sleep_s - self._tick_s)):
                 return
-            late_s = self._clock() - began_s - sleep_s
+            if self._tick_s:
+                self._sleep(max(0.0, due_s - self._clock()))
+            late_s = self._clock() - due_s
             with self._guard:
                 self._quickest_s = min(self._quickest_s, late_s)
                 sleep_s = MOMENT_S if self._look(late_s - self._quickest_s) else EVERY_S

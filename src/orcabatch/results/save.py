@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from orcabatch.errors import OutputError
-from orcabatch.store.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_path
+from orcabatch.store.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_path, patiently
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -
             columns = {str(name): _series(str(name), column, shape.kinds[name]) for name, column in piece.items()}
             polars.DataFrame(columns).write_parquet(parts[-1])
         if len(parts) == 1:
-            parts[0].replace(target)
+            patiently(lambda: parts[0].replace(target))
         else:
             group = max(GROUP_CELLS // max(len(shape.columns), 1), 1)
             polars.scan_parquet(parts, glob=False).sink_parquet(target, row_group_size=group)

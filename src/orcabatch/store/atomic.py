@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ntpath
 import os
+import re
 import shutil
 import stat
 import sys
@@ -50,6 +51,7 @@ def atomic_path(
     Raises:
         OutputError: the folder cannot be written, or another program holds the target open.
     """
+    target = target.absolute()  # how long its name is for the system, and where it is whoever changes the folder
     temporary = Path(beyond_max_path(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")))
     try:
         yield temporary
@@ -176,14 +178,15 @@ def check_place(target: Path, *, wait: Callable[[float], None] = time.sleep) -> 
         check_writable(folder)
     except OSError:
         fault = f"{folder} {'cannot be written' if folder.is_dir() else 'is no folder'}"
-    if fault := fault or _in_the_way(Path(beyond_max_path(target.absolute())), wait):
+    if not fault and sys.platform == "win32":
+        fault = f"its name {impossible}" if (impossible := impossible_on_windows(target.name)) else ""
+        fault = fault or _in_the_way(Path(beyond_max_path(target.absolute())), wait)
+    if fault:
         raise OutputError(f"{target} could not be written: {fault}. Give another place; nothing was run.")
 
 
 def _in_the_way(target: Path, wait: Callable[[float], None]) -> str:
-    """Why a file that is there could not be replaced; empty where it could."""
-    if sys.platform != "win32":  # a rename asks its folder only, elsewhere
-        return ""
+    """Why Windows would not replace a file that is there; empty where it would. Elsewhere its folder alone decides."""
     try:
         if not target.stat().st_mode & stat.S_IWRITE:
             return "it is write-protected"
@@ -195,6 +198,20 @@ def _in_the_way(target: Path, wait: Callable[[float], None]) -> str:
     except OSError as error:
         return why(error)
     return ""
+
+
+def impossible_on_windows(name: str) -> str:
+    """Why no file may have the name there; empty where one may."""
+    if _FORBIDDEN.search(name):
+        return "holds a character that no file name on Windows may have"
+    if name.partition(".")[0].rstrip().upper() in _DEVICES:
+        return "is the name of a device on Windows, whatever follows it"
+    return ""
+
+
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
+_PORTS = [f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)]
+_DEVICES = frozenset(["CON", "PRN", "AUX", "NUL", *_PORTS])
 
 
 def remove_leftovers(folder: Path) -> int:

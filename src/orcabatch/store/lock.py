@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from orcabatch.errors import BatchLocked, OutputError
-from orcabatch.store.atomic import remove_leftovers
+from orcabatch.store.atomic import beyond_max_path, remove_leftovers
 
 NAME = ".orcabatch.lock"
 _PLACE = 1 << 30
@@ -58,11 +58,16 @@ def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambd
     finally:
         if held is not None:
             remove_leftovers(folder)
-            _release(held, folder / NAME)
+            _release(held, _file(folder))
+
+
+def _file(folder: Path) -> Path:
+    """The folder may be as deep as its outputs' names allow: the lock's is longer than many of them."""
+    return Path(beyond_max_path(folder.absolute() / NAME))
 
 
 def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes] | None:
-    path = folder / NAME
+    path = _file(folder)
     for tries in range(_TRIES):
         try:
             stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666), "r+b", buffering=0)
@@ -105,7 +110,10 @@ def _may_be_there(path: Path) -> bool:
 def _release(stream: IO[bytes], path: Path) -> None:
     """Remove the file while it is held (after letting go on Windows, where an open file cannot be removed)."""
     if sys.platform == "win32":
-        stream.close()
+        with suppress(OSError):
+            _unlock(stream)  # closing it lets go too, but when is up to the system: the next run would be refused
+        with suppress(OSError):
+            stream.close()
     with suppress(OSError):
         path.unlink(missing_ok=True)
     # Somebody's function may have closed it already: the results that it guarded are written.
@@ -175,8 +183,15 @@ if sys.platform == "win32":
         stream.seek(_PLACE)
         msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
 
+    def _unlock(stream: IO[bytes]) -> None:
+        stream.seek(_PLACE)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
     def _lock(stream: IO[bytes]) -> None:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(stream: IO[bytes]) -> None:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_UN)

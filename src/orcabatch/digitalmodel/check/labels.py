@@ -7,7 +7,6 @@ time series. Does not cover time series of two files (`orcabatch.digitalmodel.pr
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from orcabatch.digitalmodel.check.effective import MASTER, OWN
 from orcabatch.digitalmodel.check.finding import CheckFinding, shown
 from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, LEVELS, OWN_COLUMNS
 from orcabatch.digitalmodel.outputs import SETTINGS_OF
+from orcabatch.store.atomic import impossible_on_windows
 from orcabatch.store.failed_files import SUFFIX
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _OWN_COLUMNS = {SETTINGS_OF[output]: own for output, own in OWN_COLUMNS.items()}
 _DECIDING = LEVELS["summary_settings.groups[].Columns[]"].read - {"Label"}
-_WINDOWS_FORBIDS = re.compile(r'[<>:"|?*\x00-\x1f]')
 
 
 def label_faults(section: str, groups: Sequence[Group]) -> Iterator[CheckFinding]:
@@ -162,9 +161,9 @@ def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, wi
         where = where if inside else "outside the result folder"
         by = f"Label {shown(label)}" if any(separator in label for separator in separators) else "meta.label"
         yield _of_group(group, f"{by} puts the table {where}", proven=not inside or missing)
-    elif windows and any(_WINDOWS_FORBIDS.search(name) for name in names):
-        by = f"Label {shown(label)}" if _WINDOWS_FORBIDS.search(label) else "meta.label"
-        yield _of_group(group, f"{by} holds a character that no file name on Windows may have")
+    elif windows and (faults := list(filter(None, map(impossible_on_windows, names)))):
+        by = f"Label {shown(label)}" if impossible_on_windows(f"_{label}.csv") else "meta.label"
+        yield _of_group(group, f"{by} {faults[0]}")
 
 
 def _collisions(

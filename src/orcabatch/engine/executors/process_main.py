@@ -124,8 +124,12 @@ def _watch(parent: int) -> None:
     if sys.platform == "win32":
         import psutil
 
-        with contextlib.suppress(psutil.NoSuchProcess):
+        try:
             psutil.Process(parent).wait()
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.Error:  # it may not be looked at: then it is the pipe's end alone that tells
+            return
         os._exit(1)
     # A launcher may stand between the two: then it is the pipe's end alone that tells.
     if os.getppid() != parent:

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.store.atomic import patiently
 from orcabatch.store.ledger import schema
 from orcabatch.store.ledger.flusher import Flusher
 from orcabatch.store.ledger.interface import Entry, FileHistory, NoLedger, Past
@@ -350,10 +351,10 @@ class SqliteLedger:
             return
         aside = self._file.with_name(f"{self._file.name}{DAMAGED}")
         try:
-            os.replace(self._file, aside)  # noqa: PTH105 - also over an older one, on every platform
+            patiently(lambda: os.replace(self._file, aside))  # noqa: PTH105 - also over an older one, on every platform
             # The log belongs to the damaged file: SQLite would play it into the new one of that name.
             for suffix in ("-wal", "-shm"):
-                self._file.with_name(f"{self._file.name}{suffix}").unlink(missing_ok=True)
+                patiently(partial(self._file.with_name(f"{self._file.name}{suffix}").unlink, missing_ok=True))
         except OSError as failed:
             self._say(f"The ledger {self._file} is damaged ({error}) and cannot be moved away ({failed}). {_HINT}")
             return
