@@ -568,6 +568,7 @@ WITH_A_MAPPING = textwrap.dedent(
         result = own.result
         counted = {name: str(getattr(own, name)) for name in ("HistogramAllFiles", "RangeAllFiles", "fileIndex")}
     heavy = {"digitalmodel", "assetutilities", "pandas", "matplotlib", "plotly"}
+    assert "numba" not in sys.modules  # it would not pay
     cfg["Analysis"].pop("start_time")
     print(json.dumps({
         "statuses": [str(outcome.status) for outcome in result.outcomes],

@@ -19,6 +19,7 @@ import orcabatch
 from dm_proof.configurations import CASES, break_files, configuration, write_files
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated
+from orcabatch.digitalmodel import csv_text
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.postprocess import FileResult
@@ -454,3 +455,30 @@ def test_what_may_heal_is_tried_again_to_the_end_of_a_file(files: list[Path], tm
     task = Task(0, files[0], (batch.name,), 0, 0)
     assert recipe.explain(error, task, Phase.EXTRACT).may_heal
     assert not recipe.explain(ValueError("no luck"), task, Phase.EXTRACT).may_heal
+
+
+def test_what_is_left_to_be_formatted_is_told_by_what_this_run_did(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the fifth file on; results of earlier runs are neither left, nor do they tell how much a file is."""
+    told: list[float] = []
+    monkeypatch.setattr(csv_text, "expect", told.append)
+    listed = [tmp_path / f"copy_{number}.sim" for number in range(8)]
+    for copied in listed:
+        shutil.copyfile(files[0], copied)
+    performance = {"executor": "serial", "monitoring": {"export_metrics": False}}
+
+    def run(count: int, *, fresh: bool = False) -> list[float]:
+        told.clear()
+        cfg = case("C", listed[:count], tmp_path / "results")
+        result = orcabatch.run_batch(cfg, performance=performance, progress=False, fresh=fresh)
+        assert result.ok
+        return list(told)
+
+    (tmp_path / "results").mkdir()
+    assert run(4) == [0] * 4
+    assert run(8) == [0] * 4
+    tables = [rows(table) for table in (tmp_path / "results").glob("copy_0_*.csv")]
+    each = sum(len(table[0]) * (len(table) - 1) for table in tables)
+    assert each > 0
+    assert run(8, fresh=True) == [0, 0, 0, 0, 4 * each, 3 * each, 2 * each, each]

@@ -49,6 +49,8 @@ def loop(how):
     """The loop that numba compiles, ready to write."""
     made = csv_compiled.Compiled(pays_from=0, make=LOOPS[how])
     assert made.text(np.zeros((1, 1))) is None
+    made.expect(0)
+    made.thread.join()
     return made
 
 
@@ -176,12 +178,36 @@ def test_ordinary_traces_go_through_the_loop(how):
 
 
 def test_compiling_waits_until_it_pays_and_happens_once():
-    """Small batches never pay for it; a machine without numba goes on without."""
+    """Small batches never pay for it; a machine without numba, or with one that fails, goes on without."""
     made = []
-    some = csv_compiled.Compiled(pays_from=10, make=lambda: made.append(1))
-    for values in (np.zeros((3, 3)), np.zeros((1, 1)), np.zeros((5, 5))):
-        assert some.text(values) is None
-    assert made == [1]
+
+    def failing():
+        made.append(1)
+        raise ImportError("numba needs another NumPy")
+
+    for make in (lambda: made.append(1), failing):
+        made.clear()
+        some = csv_compiled.Compiled(pays_from=10, make=make)
+        some.expect(9.9)
+        assert some.thread is None
+        some.expect(10)
+        some.thread.join()
+        some.expect(1000)
+        assert some.text(np.zeros((3, 3))) is None
+        assert made == [1]
+
+
+@given(
+    files=st.integers(1, 5000),
+    values=st.integers(1, 2_000_000),
+    processes=st.integers(1, 8),
+    done=st.integers(csv_compiled.TELLING_FILES, 5000),
+)
+def test_what_is_left_is_what_files_alike_will_take(files, values, processes, done):
+    """Exactly that where files are equal, and each process's share of it where several do them."""
+    left = csv_compiled.values_left(values * done // processes, done, files)
+    assert abs(left - files * values / processes) <= files
+    assert csv_compiled.values_left(values, csv_compiled.TELLING_FILES - 1, files) == 0
 
 
 def test_what_was_done_is_counted(tmp_path):
@@ -190,8 +216,8 @@ def test_what_was_done_is_counted(tmp_path):
     piece = 10 * 2 * csv_text.CELL.itemsize
     csv_text.forget_buffers()
     made = [csv_text.write_csv(frame, tmp_path / "a.csv", block_bytes=piece) for _ in range(2)]
-    assert made == [csv_text.Text(10, 1), csv_text.Text(10, 0)]
-    assert csv_text.write_csv(frame, tmp_path / "a.csv", block_bytes=piece, reuse=False) == csv_text.Text(10, 10)
+    assert made == [csv_text.Text(10, 1, 200), csv_text.Text(10, 0, 200)]
+    assert csv_text.write_csv(frame, tmp_path / "a.csv", block_bytes=piece, reuse=False) == csv_text.Text(10, 10, 200)
     assert csv_text.write_csv(frame.astype({"a": int}), tmp_path / "a.csv", block_bytes=piece) is None
     csv_text.forget_buffers()
 

@@ -106,6 +106,8 @@ class DigitalModelBatch(Batch):
         self._times = Counter(self.files)
         self.warnings = expected_warnings(installation, cfg) + listed_again(self.files)
         self._written: dict[int, tuple[Path, ...]] = {}
+        self._ended: set[int] = set()
+        self._done = 0
         self._shown: dict[int, list[str]] = {}
         self._serial_needs = needs_of(cfg)
         self._understood = installation is not None or not self._determined.with_masters
@@ -115,7 +117,7 @@ class DigitalModelBatch(Batch):
         """One to try events on, which leave this one as it is."""
         twin = object.__new__(type(self))
         twin.__dict__ |= self.__dict__
-        twin._written, twin._state = dict(self._written), copy.copy(self._state)
+        twin._written, twin._state, twin._ended = dict(self._written), copy.copy(self._state), set(self._ended)
         return twin
 
     @classmethod
@@ -170,7 +172,15 @@ class DigitalModelBatch(Batch):
     def payload(self, i: int) -> FilePayload:
         """What goes to the worker with file `i`; to be asked when it starts."""
         again = self._times[self.files[i]] > 1
-        return FilePayload(self._list[i], self._state.started(i), tells=self._state.needs.stop_time, again=again)
+        left = len(self.files) - len(self._ended)
+        return FilePayload(
+            self._list[i],
+            self._state.started(i),
+            tells=self._state.needs.stop_time,
+            again=again,
+            done=self._done,
+            left=left,
+        )
 
     def noted(self, i: int, subject: str, content: Any) -> tuple[int, ...]:
         """A worker said something about file `i`; returns the finished files that have to be done again."""
@@ -183,6 +193,8 @@ class DigitalModelBatch(Batch):
         """
         if outcome.status is Status.CANCELLED:
             return ()
+        self._done += outcome.status is Status.OK
+        self._ended.add(i)
         redo: tuple[int, ...] = ()
         if outcome.ok and isinstance(outcome.value, FileResult):
             self._written[i] = tuple(path for _, path in outcome.value.outputs)

@@ -1,7 +1,7 @@
 """The text of rounded numbers by a compiled loop: the same bytes, faster again, and the GIL is released throughout.
 
-Needs numba, which is optional. Compiling takes seconds, so it is done once a process has formatted so much that it will
-pay (`PAYS_FROM`), by one thread, while the others go on without. Rows with a value that is no whole number of
+Needs numba, which is optional. Compiling takes seconds, so it is done where so much is left to be formatted that it
+will pay (`PAYS_FROM`), on a thread of its own, while files go on without. Rows with a value that is no whole number of
 millionths below 1e9 are not written here: `orcabatch.digitalmodel.csv_text` writes such blocks, and says why the rest
 is right.
 """
@@ -9,6 +9,7 @@ is right.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.engine.unlocked import UNLOCKED
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_log = logging.getLogger(__name__)
+
 PAYS_FROM = 30_000_000
-"""Values. So many take as long to format with NumPy as importing numba and compiling takes."""
+"""Values that are left to a process. The compiled loop saves as much on so many as importing numba and compiling takes:
+1.3 s of CPU, a third more the first time on a host (numba keeps what it compiled), at 0.04 us a value. A slower host
+takes longer for both. Fewer: batches pay for it that do not gain. More: batches that would gain go without."""
+TELLING_FILES = 4
+"""How many files have to be done before they tell what is left. Fewer: one long file, or the first one of each process,
+decides. More: as many files go without."""
 WIDEST = 18
 """Bytes of the longest cell: sign, nine digits, point, six digits, end."""
 TINY_WIDTH = 8
@@ -41,35 +50,75 @@ def compiled() -> Write | None:
     return write
 
 
+def values_left(formatted: int, done: int, left: int) -> float:
+    """The values that a process will still format, if it goes on as before.
+
+    Args:
+        formatted: by this process, of the files that it has done.
+        done: files that are done, by whichever process.
+        left: files that are not.
+    """
+    return formatted / done * left if done >= TELLING_FILES else 0.0
+
+
+class Formatted:
+    """How much a process has formatted of a batch; in another process it begins anew."""
+
+    def __init__(self) -> None:
+        self.values = 0
+
+    def __reduce__(self) -> tuple[type[Formatted], tuple[()]]:
+        return Formatted, ()
+
+    def add(self, values: int) -> None:
+        """A file is done. Threads may lose a count: it is only an estimate."""
+        self.values += values
+
+
 class Compiled:
     """The compiled loop of this process, once it pays.
 
     Args:
-        pays_from: how many values are formatted without it.
+        pays_from: how many values have to be left for it.
         make: compiles the loop; None where that is not possible.
+
+    Attributes:
+        thread: the one that compiles, or has; None: it did not pay yet.
     """
 
     def __init__(self, pays_from: int = PAYS_FROM, make: Callable[[], Write | None] = compiled) -> None:
-        self._pays_from, self._make, self._seen = pays_from, make, 0
+        self._pays_from, self._make = pays_from, make
         self._write: Write | None = None
         self._making = threading.Lock()
         self._tiny = _tiny_texts()
+        self.thread: threading.Thread | None = None
+
+    def expect(self, values: float) -> None:
+        """So many values are left to this process: has the loop compiled if it pays, once, and does not wait for it."""
+        if values < self._pays_from or not self._making.acquire(blocking=False):
+            return  # the lock is never given back: it is tried once
+        # No daemon: a process that ends while compiled code is being made, in a thread that is torn away, crashes.
+        self.thread = threading.Thread(target=self._compile, name="orcabatch-compiling")
+        try:
+            self.thread.start()
+        except RuntimeError as error:
+            _log.info("the text of tables is not compiled: %s", error)
+
+    def _compile(self) -> None:
+        try:
+            self._write = self._make()
+        except Exception as error:  # noqa: BLE001 - numba is foreign, and there is a way without it
+            _log.info("the text of tables is not compiled: %s", words_of(error))
 
     def text(self, values: NDArray[np.float64]) -> bytes | None:
         """The lines of some rows, of shape (rows, columns); None where NumPy has to write them."""
         write = self._write
         if write is None:
-            self._count(values.size)
             return None
         out = np.empty(values.size * WIDEST, np.uint8)
         with np.errstate(over="ignore", invalid="ignore"), UNLOCKED.here():
             written = write(values, self._tiny, out)
         return None if written < 0 else out[:written].tobytes()
-
-    def _count(self, values: int) -> None:
-        self._seen += values  # threads may lose a count: it is only an estimate
-        if self._seen >= self._pays_from and self._making.acquire(blocking=False):
-            self._write = self._make()  # the lock is never given back: one thread tries, once
 
 
 def _cacheable() -> bool:

@@ -152,6 +152,11 @@ class FileTables:
 
     Text is made when digitalmodel saves a table, and never changes afterwards. Where it may wait (`behind_bytes`), the
     tables are those of an `orcabatch.engine.contract.Later` when the block ends: somebody writes or drops them.
+
+    Attributes:
+        waits: whether text waits to be written.
+        counts: what was done.
+        values: numbers whose text was made here, not by pandas.
     """
 
     def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False, stem: str = "") -> None:
@@ -163,6 +168,7 @@ class FileTables:
         self._begun = self._dropped = False
         self.waits = False
         self.counts: Counter[str] = Counter()
+        self.values = 0
         self._gaps: dict[Path, tuple[Gap, ...]] = {}
 
     def __enter__(self) -> Self:
@@ -247,6 +253,7 @@ class FileTables:
         with folder_named(target, self._stem):
             made = to_csv(text, self._writing.block_bytes, self._writing.reuse)
             self.counts.update(text_pieces=made.pieces, text_buffers=made.buffers)
+            self.values += made.values
             if self._writing.compress:
                 text.compress(_compressed)
         self._clock.enter(Phase.EXTRACT)

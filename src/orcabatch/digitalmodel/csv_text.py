@@ -69,10 +69,17 @@ class Text:
     Attributes:
         pieces: in which it was made and written, its header not counted.
         buffers: that were made for them.
+        values: numbers in it.
     """
 
     pieces: int = 0
     buffers: int = 0
+    values: int = 0
+
+
+def expect(values: float) -> None:
+    """So many values are left to be written by this process: the compiled loop is made where that pays."""
+    _COMPILED.expect(values)
 
 
 def new_buffer(rows: int, columns: int) -> Floats:
@@ -132,6 +139,7 @@ def _blocks(columns: Sequence[Floats], rows: int, reuse: bool, made: Text) -> It
         piece = [column[first : first + rows] for column in columns]
         room = _room(min(rows, len(columns[0])), len(columns), made, reuse=reuse)
         made.pieces += 1
+        made.values += len(piece[0]) * len(columns)
         yield _line_ends(block_text(np.stack(piece, axis=1, out=room[: len(piece[0])])))
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.digitalmodel import csv_text
+from orcabatch.digitalmodel.csv_compiled import Formatted, values_left
 from orcabatch.digitalmodel.csv_output import FileTables, Writing, as_compressed
 from orcabatch.digitalmodel.fast_paths import completed, fast_paths
 from orcabatch.digitalmodel.installed import Installation, find_installation, open_gate
@@ -57,12 +59,16 @@ class FilePayload:
         variant: whether the configuration is settled, and how.
         tells: whether the batch wants to know the stop time as soon as the file is loaded.
         again: whether the list names the file more than once: then another worker may be writing the same tables.
+        done: files of the batch that this run has done.
+        left: files of the batch that are to be done, this one among them; 0: not known.
     """
 
     file_name: Any
     variant: Variant = AS_GIVEN
     tells: bool = False
     again: bool = False
+    done: int = 0
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ class DigitalModelPostProcess:
     writing: Writing = field(default_factory=Writing)
     digest: str = ""
     checks_names: bool = True
+    _formatted: Formatted = field(default_factory=Formatted, init=False, repr=False, compare=False)
     _selects: bool = field(init=False, repr=False, compare=False)
     _packed: bytes = field(init=False, repr=False, compare=False)
     _periods: dict[Period, tuple[str, ...]] = field(init=False, repr=False, compare=False)
@@ -152,6 +159,7 @@ class DigitalModelPostProcess:
         _check_state(installation, known, context.file)
         if asked.tells:
             context.note(LOADED, known["stop_time"])
+        csv_text.expect(values_left(self._formatted.values, asked.done, asked.left))
         own = self._own_copy()
         with CapturedOutput() as captured, fast_paths(installation), stumbles_explained(self.cfg, own, model):
             tables = FileTables(context.clock, self.writing, keep_same=asked.again, stem=context.file.stem)
@@ -161,6 +169,7 @@ class DigitalModelPostProcess:
             except BaseException:
                 tables.drop()
                 raise
+        self._formatted.add(tables.values)
         concerns = (*self._of_periods(known), *missing, *captured.concerns())
         later = tables if tables.waits else None
         return Extracted(replace(result, log=captured.told()), concerns, dict(+tables.counts), later)
