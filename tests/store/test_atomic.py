@@ -142,6 +142,7 @@ def test_a_place_whose_file_a_program_holds_is_told_before_the_work(tmp_path, mo
         return opened(self, mode, *args, **kwargs)
 
     monkeypatch.setattr(Path, "open", excel)
+    monkeypatch.setattr(atomic.sys, "platform", "linux")
     check_place(target, wait=waited.append)
     assert waited == [], "a rename asks its folder only, elsewhere"
     monkeypatch.setattr(atomic.sys, "platform", "win32")
@@ -159,6 +160,7 @@ def test_a_place_whose_file_is_write_protected_is_told_before_the_work(tmp_path,
     target = tmp_path / "r.csv"
     target.write_bytes(b"")
     target.chmod(0o444)
+    monkeypatch.setattr(atomic.sys, "platform", "linux")
     check_place(target)
     monkeypatch.setattr(atomic.sys, "platform", "win32")
     with pytest.raises(OutputError, match="it is write-protected"):
@@ -168,6 +170,7 @@ def test_a_place_whose_file_is_write_protected_is_told_before_the_work(tmp_path,
 @pytest.mark.parametrize("name", ["nul.csv", "Com1.xlsx", "a:b.csv", "aux .html"])
 def test_a_place_that_windows_has_no_file_for_is_told_before_the_work(tmp_path, monkeypatch, name):
     """A device, or a stream of another file: nothing could take that name in the end."""
+    monkeypatch.setattr(atomic.sys, "platform", "linux")
     check_place(tmp_path / name)
     monkeypatch.setattr(atomic.sys, "platform", "win32")
     with pytest.raises(OutputError, match=r"its name (is the name of a device|holds a character)"):
