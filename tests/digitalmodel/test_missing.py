@@ -102,7 +102,7 @@ def test_where_digitalmodel_stumbles_the_missing_name_is_the_reason(files: list[
     assert len(result.failed) == 2
     (said,) = names_said(result)
     assert words in said
-    assert "take the file out of the batch." in said
+    assert said.endswith("(correct the YAML, or take the file out of the batch)")
     assert ("OrcFxAPI said: Error code: " in said) is (what in OF_ORCFXAPI)
 
 
@@ -166,7 +166,7 @@ def one_file(folder: Path, **spec: Any) -> list[Path]:
 SECOND = history("Line02", "Effective tension", "second")
 UNLOGGED = {"not_logged": (("Line02", "Effective tension"),)}
 NOT_LOGGED = (
-    "one.sim: the result was not logged (OrcaFlex status 55: Results are not logged for Effective tension of Line02.; "
+    "one.sim: the result was not logged (OrcaFlex status 55: Results are not logged for Effective tension of Line02; "
     "asked for by {} (Line02, Effective tension)) (log it and run the simulation again)"
 )
 

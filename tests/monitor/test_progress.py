@@ -361,6 +361,7 @@ def test_the_bar_of_a_notebook_says_it_in_text_too():
         (text.size(3_231_000_000), "3.2 GB"),
         (text.size(574e6), "574 MB"),
         (text.duration(None), "unknown"),
+        (text.duration(0.0421), "42 ms"),
         (text.duration(0.44), "0.4 s"),
         (text.duration(59.7), "1 min 00 s"),
         (text.duration(3725), "1 h 02 min"),

@@ -359,14 +359,19 @@ def test_the_phases_of_a_worker_are_the_time_that_it_had_a_file():
     assert "Time taken, first file to last" in content
 
 
-def test_where_values_went_into_a_table_the_page_says_so():
-    """Not that the files returned no numbers, which is said where it is so."""
+def test_while_values_go_into_a_table_the_page_says_so():
+    """Not that the files returned no numbers, which is said where it is so: at the end too."""
     monitor = PerformanceMonitor()
     monitor.add_outcome(outcome(0))
     record = monitor.record(wall_s=3.0)
-    went = Page(render_report(build_metrics(replace(record, values_in=Path("/results/out.csv"))))).text
-    assert "The values go into out.csv as files end, so none is left to be summed up here." in went
+    ended = build_metrics(replace(record, values_in=Path("/results/out.csv")))
+    standing = {"elapsed_s": 3.0, "total": 2, "done": 1, "failed": 0, "running": 1, "remaining_s": None, "files": []}
+    standing |= {"total_bytes": 0, "done_bytes": 0, "share": 0.0, "again_s": 10.0}
+    standing |= {"written_at": "2026-11-24T09:43:32+00:00"}
+    went = Page(render_report(ended | {"progress": standing})).text
+    assert "The values go into out.csv as files end; when all have, their figures stand here." in went
     assert "returned no numbers" not in went
+    assert "returned no numbers" in Page(render_report(ended)).text
     assert "returned no numbers" in Page(render_report(build_metrics(record))).text
 
 
@@ -476,7 +481,9 @@ def test_every_cause_has_words_and_its_remedy_is_said_once(cause):
     assert "What to do:" in plain
     assert REMEDIES[cause].partition("`")[0] in plain
     assert "What to do:" in said("refused (OrcaFlex status 9: Line (1) is missing)")
-    assert "What to do:" not in said(str(Failure(cause, "went wrong", "do this (or that)")))
+    own = said(str(Failure(cause, "went wrong", "do this (or that)")))
+    assert own.count("What to do:") == 1
+    assert re.search(r"went wrong\s+What to do:\s+Do this \(or that\)\.", own)
 
 
 def test_a_skipped_file_has_no_time(batches):

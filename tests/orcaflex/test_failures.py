@@ -10,6 +10,7 @@ import pytest
 
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import binding, sim_files
+from orcabatch.orcaflex.broker.objects import Objects
 from orcabatch.orcaflex.failures import explain
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, period_warning, simulation_warnings
 from orcabatch.orcaflex.sim_files import InputError, check_readable, unreadable
@@ -86,6 +87,18 @@ def test_other_exceptions_are_told_apart_by_type_and_phase(error, phase, cause, 
     """The same exception means input while loading and output while writing."""
     failure = explain(error, FILE, phase)
     assert (failure.cause, failure.may_heal) == (cause, may_heal)
+
+
+@pytest.mark.parametrize("brokered", [True, False])
+def test_an_object_that_the_model_lacks_is_no_key_of_a_table(orcaflex, brokered):
+    """OrcFxAPI raises a KeyError for it, and so does the broker; a function's own dict has words of its own."""
+    model = orcaflex.Model()
+    ask = Objects(orcaflex, model.handle, lambda _: None).called if brokered else model.__getitem__
+    try:
+        ask("Line9")
+    except KeyError as error:  # let go of with its frames, which hold the model
+        failure = explain(error, FILE, Phase.EXTRACT)
+    assert (failure.message, failure.remedy) == ("the model has no object 'Line9'", "check the object's name")
 
 
 def test_an_exception_that_only_has_a_status_is_no_dll_error():

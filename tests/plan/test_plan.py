@@ -359,7 +359,7 @@ def test_the_table_fits_its_width_and_says_what_bound(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert re.search(r"large\s+60\s+54 GB\s+15\s+15\s+16", text)
     flat = re.sub(r"\s+", " ", text)
-    assert "medium: 30 at once, bound by optimization.thread_allocation.medium = 30." in flat
+    assert "medium: 30 at once, limited by optimization.thread_allocation.medium = 30." in flat
     assert "memory: 205 GB may be filled" in flat
     asked, _, decided = flat.partition("How that was decided:")
     assert "at once: 4 to begin with, more while that pays, at most 45 (limit: threading.max_threads = 45)" in asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,12 +33,15 @@ class Said:
         notices: what was done with the results without a word.
         outputs: the output files that each batch wrote, by its name; under none those of the call.
         values_in: the table that took the values as files ended, so that none is left here; None: there is none.
+        value_of: a file's value out of that table; None: outcomes have their values, or nobody reads them while the
+            run goes on.
     """
 
     warnings: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     outputs: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     values_in: Path | None = None
+    value_of: Callable[[FileOutcome], Any] | None = None
 
 
 def write_account(
@@ -114,7 +117,8 @@ def with_results(record: RunRecord, request: Request, said: Said) -> RunRecord:
     batches = {batch.name: batch for batch in request.batches if record.batch in {"", batch.name}}
 
     def tables_of(outcome: FileOutcome) -> Mapping[str, Any]:
-        return batches[outcome.batch].tables_of(outcome.value)
+        value = outcome.value if said.value_of is None else said.value_of(outcome)
+        return batches[outcome.batch].tables_of(value)
 
     def outputs_of(outcome: FileOutcome) -> tuple[tuple[str, Path], ...]:
         return batches[outcome.batch].outputs_of(outcome.value) if outcome.ok else ()

@@ -230,6 +230,8 @@ class Run:
                 self._warn(self._left_by)
             self._conclude()
         finally:
+            if self.table is not None:
+                self.table.close()
             # A display draws over what is printed beside it: first its last word, then ours.
             self._show(lambda display: display.close())
             unsaid, self._unsaid = self._unsaid or (), None
@@ -489,7 +491,8 @@ class Run:
 
     def _account(self) -> None:
         self._drop_what_vanished()
-        said = Said(tuple(self.warnings), tuple(self.notices), self._outputs, self._values_in)
+        values = None if self.table is None else self.table.value_of
+        said = Said(tuple(self.warnings), tuple(self.notices), self._outputs, self._values_in, values)
         account = write_account(self.request, self.plan, self.monitor, said, self._orcaflex)
         self._metrics, written, complaints = account
         self._accounts += written

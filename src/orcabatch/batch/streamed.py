@@ -1,7 +1,8 @@
 """A batch's table, written as its files end: what is in memory does not grow with their number.
 
     outcome ── add ──> its value, packed, on the disk           write ──> values in input order, a piece at a time
-                                                                            ──> shape of all pieces ──> the file
+                                        │                                   ──> shape of all pieces ──> the file
+                                        └── value_of ──> for the metrics, one after the other, until `close`
 
 A value goes to a nameless temporary file beside the target as it comes. In the end the values become rows in the order
 of the files, piece by piece, and the pieces one table: the one that `BatchResult.save` writes, whichever file finished
@@ -96,13 +97,11 @@ class TableFile:
             OutputError: it cannot be written.
         """
         if not self._places and self.target.exists():
-            if self._spool is not None:
-                self._spool.close()
             return None, (f"{self.target.name} is still that of an earlier run: no file of this one has results.",)
         notes = [f"{self.target.name} lacks {name}: its value cannot be saved: {why}" for name, why in self._lost()]
-        with self._spool or self._temporary() as packed, self._temporary() as pieces:
+        with self._temporary() as pieces:
             shape, places = Shape(), []
-            for piece in self._pieces(packed):
+            for piece in self._pieces():
                 shape.widen(piece)
                 places.append(pieces.tell())
                 pickle.dump(piece, pieces, pickle.HIGHEST_PROTOCOL)
@@ -119,22 +118,41 @@ class TableFile:
                 raise
 
     def _temporary(self) -> IO[bytes]:
-        return tempfile.TemporaryFile(dir=self.target.absolute().parent)  # closed by `write`
+        return tempfile.TemporaryFile(dir=self.target.absolute().parent)  # closed by `write` and `close`
+
+    def value_of(self, outcome: FileOutcome) -> Any:
+        """A file's value once more; None where it has none that could be kept."""
+        key = (outcome.index, outcome.batch)
+        try:
+            return ordinarily(lambda: self._unpacked_from(key)) if key in self._places else None
+        except Exception:  # noqa: BLE001 - the value is the user's, and what is asked for here are figures of all files
+            return None
+
+    def close(self) -> None:
+        """Give the disk back what the values took; no value can be had after this."""
+        if self._spool is not None:
+            self._spool.close()
+        self._spool, self._places = None, {}
+
+    def _unpacked_from(self, key: tuple[int, str]) -> Any:
+        _, place, length = self._places[key]
+        if self._spool is None:
+            return None
+        self._spool.seek(place)
+        return pickle.loads(self._spool.read(length))  # noqa: S301 - written by this process
 
     def _lost(self) -> Iterator[tuple[str, str]]:
         yield from self._unpacked.items()
         if self._fault is not None:
             yield "the files that ended later", str(self._fault.strerror or self._fault)
 
-    def _pieces(self, packed: IO[bytes]) -> Iterator[pd.DataFrame]:
+    def _pieces(self) -> Iterator[pd.DataFrame]:
         """The rows of all files in input order, some files at a time; an empty table where there are none."""
         names = self._names()
         several, waiting, size = len(self.batches) > 1, list[tuple[tuple[int, str], Any]](), 0
         for key in sorted(self._places):
-            _, place, length = self._places[key]
-            packed.seek(place)
-            waiting.append((key, pickle.loads(packed.read(length))))  # noqa: S301 - written by this process
-            size += length
+            waiting.append((key, self._unpacked_from(key)))
+            size += self._places[key][2]
             if len(waiting) >= PIECE_FILES or size >= PIECE_BYTES:
                 yield self._rows(waiting, names, several=several)
                 waiting, size = [], 0

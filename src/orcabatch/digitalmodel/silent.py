@@ -236,7 +236,7 @@ def _gaps(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
             Silent.MISSING,
             f"Rows of {len(concerned)} of {format_count(len(stand), 'file')} miss values, in "
             f"{format_count(len(missing), 'column')}: {shortened_list([said for said, _ in missing], '; ')}",
-            "These files lack the object, the variable or its log, or have no number there: see their warnings",
+            "These files lack the object, the variable or its log, or have no number there: see their warnings too",
             files=concerned,
             details=tuple(said for said, _ in missing),
         )

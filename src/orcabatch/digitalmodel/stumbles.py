@@ -73,19 +73,19 @@ def _explain(error: Exception, cfg: Mapping[str, Any], own: Mapping[str, Any], m
         if missing:
             said = "" if status_of(error) is None else f" OrcFxAPI said: {' '.join(str(error).split())}"
             raise DigitalModelError(
-                f"the model has no {listed(missing)}. Correct the YAML, or take the file out of the batch.{said}"
+                f"the model has no {listed(missing)}.{said} (correct the YAML, or take the file out of the batch)"
             ) from error
     if at is None:
         raise error
     first = _first(error, own)
     if status_of(first) is not None:
         refused: Any = first
-        raise type(refused)(refused.status, f"{refused.errorString}; asked for by {at.said}") from error
+        raise type(refused)(refused.status, f"{refused.errorString.rstrip('. ')}; asked for by {at.said}") from error
     ended = f"digitalmodel ended in {words_of(first)}"
     mistakes = answered(lambda: _mistakes(cfg, at)) or ()
     if mistakes:
-        raise DigitalModelError(f"{' '.join(mistakes)} Correct the YAML. ({ended})") from error
-    raise DigitalModelError(f"{ended} at {at.said}: check this column in the YAML") from error
+        raise DigitalModelError(f"{' '.join(mistakes)} Here {ended}. (correct the YAML)") from error
+    raise DigitalModelError(f"{ended} at {at.said} (check this column in the YAML)") from error
 
 
 def _column_at(error: BaseException, own: Mapping[str, Any]) -> At | None:

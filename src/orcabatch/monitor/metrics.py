@@ -82,7 +82,7 @@ class RunRecord:
         outputs: every output file; those in the result folder are written down relative to it.
         outputs_of: label and path of each output file that belongs to one file.
         cases: load cases by file name.
-        values_in: the table that took the values as files ended, so that no results are known; None: there is none.
+        values_in: the table that took the values as files ended; None: there is none.
     """
 
     batch: str = ""

@@ -165,7 +165,9 @@ class ColumnFigures(_Part):
     maximum: Finite | None
     maximum_file: Count
     mean: Finite | None = Field(description="of all numbers")
-    largest: bool = Field(default=True, description="whether the largest value governs; false: the smallest")
+    largest: bool | None = Field(
+        default=True, description="whether the largest value governs; false: the smallest; null: it is no result"
+    )
     values: list[Finite | None] | None = Field(
         description="what governs in each file, its largest or smallest, for the columns with a chart"
     )
@@ -324,7 +326,8 @@ class Metrics(_Part):
     files: list[File]
     results: list[ResultFigures] = Field(default=[], description="minimum, maximum, mean, governing file by column")
     values_in: str | None = Field(
-        default=None, description="the table that took the values as files ended, so that `results` lacks them"
+        default=None,
+        description="the table that took the values as files ended; while a run goes on `results` lacks them",
     )
     result_folder: str | None = None
     outputs: list[str] = Field(default=[], description="every output file, relative to the result folder")

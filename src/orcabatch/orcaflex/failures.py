@@ -166,6 +166,8 @@ def _by_type(error: BaseException) -> Failure:
     if isinstance(error, OrcabatchError):
         return Failure(Cause.EXCEPTION, said_by(error))
     place = own_place(error)
+    if isinstance(error, KeyError) and _is_of_a_model(error):
+        return Failure(Cause.EXCEPTION, f"the model has no object {said_by(error)}", "check the object's name")
     if isinstance(error, KeyError):
         return Failure(Cause.EXCEPTION, words_of(error), _no_such_key(place))
     if isinstance(error, UnboundLocalError) and place:
@@ -188,6 +190,13 @@ def _names_the_model(error: BaseException) -> bool:
 def _said(error: BaseException) -> str:
     """What OrcaFlex or Python says, not more than is read."""
     return shortened(str(getattr(error, "errorString", "")), MOST_SAID) or said_by(error)
+
+
+def _is_of_a_model(error: KeyError) -> bool:
+    """Whether a model was asked for an object by its name: OrcFxAPI raises it, or the broker in its place."""
+    raised = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    file = Path(raised[-1].f_code.co_filename) if raised else Path()
+    return file.name == "OrcFxAPI.py" or _PACKAGE / "orcaflex" / "broker" in file.parents
 
 
 def own_place(error: BaseException) -> str:

@@ -123,7 +123,7 @@ def plan_text(plan: BatchPlan, width: int) -> str:
     if plan.tiers:
         lines += ["", *_table(_TIER_HEAD, [_tier_row(tier) for tier in plan.tiers], width), ""]
         for tier in plan.tiers:
-            lines += [_wrap(f"{tier.name}: {tier.limit} at once, bound by {tier.bound_by}.", width)]
+            lines += [_wrap(f"{tier.name}: {tier.limit} at once, limited by {tier.bound_by}.", width)]
             lines += [_wrap(f"  advice: {tier.advice}.", width)]
     lines += [_wrap(line, width) for line in _named_lines(plan)]
     return "\n".join(lines) + "\n"
@@ -131,7 +131,7 @@ def plan_text(plan: BatchPlan, width: int) -> str:
 
 def plan_html(plan: BatchPlan) -> str:
     """The plan as static HTML: no scripts, no styles of the page touched, everything escaped."""
-    head = (*_TIER_HEAD, "bound by", "advice")
+    head = (*_TIER_HEAD, "limited by", "advice")
     rows = [(*_tier_row(tier), tier.bound_by, tier.advice) for tier in plan.tiers]
     parts = [_html_lines(_summary(plan))]
     if plan.notices:
@@ -185,10 +185,10 @@ def _details(plan: BatchPlan) -> Iterator[str]:
 
 
 def _named_lines(plan: BatchPlan) -> Iterator[str]:
-    """Which settings bind and which only advise."""
-    yield f"binding: {'; '.join(plan.binding)}."
+    """Which settings limit how many files run at once, and which rules only advise."""
+    yield f"settings that limit how many run at once: {'; '.join(plan.binding)}."
     if plan.advising:
-        yield f"advice only: {'; '.join(plan.advising)}."
+        yield f"rules of thumb, which limit nothing here: {'; '.join(plan.advising)}."
 
 
 def _at_once_line(plan: BatchPlan) -> str:

@@ -140,16 +140,16 @@ def _add(table: Gathered, row: int, value: Any) -> None:
 
 
 def _of_table(columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    made = [one for name, numbers in columns.items() if (one := _of_column(name, numbers)) is not None]
-    charted = [one for one in made if _is_result(one) and _varies(one, columns[one["name"]])]
+    found = (_of_column(name, numbers) for name, numbers in columns.items())
+    # The sort is stable: what are no results (times) come last, give way where there are too many, and govern nothing.
+    made = sorted((one for one in found if one is not None), key=lambda one: one["largest"] is None)
+    charted = [one for one in made if one["largest"] is not None and _varies(one, columns[one["name"]])]
     for one in charted[:MOST_CHARTED]:
         own = columns[one["name"]]
         count = len(cases)
         values = _largest(own.high, own.rows, count) if one["largest"] else -_largest(-own.low, own.rows, count)
         one["values"] = [None if np.isnan(value) else value for value in values.tolist()]
-    # The sort is stable: columns that are no results give way where there are too many, and all else stays in order.
-    first = sorted(made, key=_is_result, reverse=True)[:MOST_BY_CASE]
-    own_of = {one["name"]: columns[one["name"]] for one in first}
+    own_of = {one["name"]: columns[one["name"]] for one in made[:MOST_BY_CASE]}
     largest = {name: _largest(own.high, own.rows, len(cases)) for name, own in own_of.items()}
     # Turned, the smallest number is the largest.
     turned = {name: _largest(-own_of[name].low, own_of[name].rows, len(cases)) for name in largest if is_minimum(name)}
@@ -157,8 +157,11 @@ def _of_table(columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]]
     return {"columns": made, "cases": grouped}
 
 
-def _is_result(column: Mapping[str, Any]) -> bool:
-    return column["name"] not in NO_RESULTS and not column["name"].startswith("fe_filename")
+def _governs(name: str) -> bool | None:
+    """Whether the largest value of a column governs; None where it is no result."""
+    if name in NO_RESULTS or name.startswith("fe_filename"):
+        return None
+    return not is_minimum(name)
 
 
 def _varies(column: Mapping[str, Any], own: Numbers) -> bool:
@@ -190,7 +193,7 @@ def _of_column(name: str, numbers: Numbers) -> dict[str, Any] | None:
         "maximum": float(high[largest]),
         "maximum_file": int(rows[largest]),
         "mean": mean,
-        "largest": not is_minimum(name),
+        "largest": _governs(name),
         "values": None,
     }
 

@@ -309,10 +309,10 @@ def dots(ids: Ids, cloud: Cloud) -> Html:
     points = cloud.points()
     left, right = min(at for at, _ in points), max(at for at, _ in points)
     low, high = min(value for _, value in points), max(value for _, value in points)
-    wide, tall, edge, top = 420, 154, 8, 20
+    wide, tall, gutter, edge, top = 420, 154, 62, 8, 20
 
     def spot(at: float, value: float) -> tuple[str, str]:
-        x = edge + (wide - 2 * edge) * ((at - left) / (right - left) if right > left else 0.5)
+        x = gutter + (wide - gutter - edge) * ((at - left) / (right - left) if right > left else 0.5)
         y = top + (tall - 2 * top) * (1 - ((value - low) / (high - low) if high > low else 0.5))
         return f"{x:.0f}", f"{y:.0f}"
 
@@ -325,14 +325,14 @@ def dots(ids: Ids, cloud: Cloud) -> Html:
         cloud.title,
         cloud.told,
         tall,
-        tag("path", d=f"M{edge} {tall - top + 4}H{wide - edge}", class_="axis"),
+        tag("path", d=f"M{gutter} {tall - top + 4}H{wide - edge}", class_="axis"),
         tag("path", d="".join(f"M{x} {y}h0" for x, y in drawn), class_="dots s-load"),
         tag("circle", cx=x, cy=y, r=5, class_="most"),
-        tag("text", f"{high:.4g}", x=edge, y=12),
-        tag("text", f"{low:.4g}", x=edge, y=tall - top - 4) if high > low else "",
-        tag("text", ends[0], x=edge, y=tall - 4),
-        tag("text", ends[1], x=wide / 2, y=tall - 4, text_anchor="middle"),
-        tag("text", ends[2], x=wide - edge, y=tall - 4, text_anchor="end"),
+        tag("text", f"{high:.4g}", x=gutter - 10, y=top + 4, text_anchor="end"),
+        tag("text", f"{low:.4g}", x=gutter - 10, y=tall - top + 4, text_anchor="end") if high > low else "",
+        tag("text", ends[0], x=gutter, y=tall - 2, text_anchor="start"),
+        tag("text", ends[1], x=(gutter + wide - edge) / 2, y=tall - 2, text_anchor="middle"),
+        tag("text", ends[2], x=wide - edge, y=tall - 2, text_anchor="end"),
         width=wide,
     )
 

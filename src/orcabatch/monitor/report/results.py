@@ -39,9 +39,9 @@ def results(metrics: Metrics, ids: Ids) -> Html:
 
 
 def _no_figures(metrics: Metrics) -> Html:
-    if (target := metrics.get("values_in")) is not None:
+    if (target := metrics.get("values_in")) is not None and metrics.get("progress"):
         return join(
-            ["The values go into ", named(name_in(target)), " as files end, so none is left to be summed up here."]
+            ["The values go into ", named(name_in(target)), " as files end; when all have, their figures stand here."]
         )
     return text("The files returned no numbers that could be summed up here.")
 
@@ -78,9 +78,9 @@ def _table(metrics: Metrics, each: Mapping[str, Any], ids: Ids) -> Html:
         (
             column["name"],
             number(column["maximum"]),
-            _governing(metrics, column["maximum_file"], ", governs" if column.get("largest", True) else ""),
+            _governing(metrics, column["maximum_file"], ", governs" if governs(column) is True else ""),
             number(column["minimum"]),
-            _governing(metrics, column["minimum_file"], "" if column.get("largest", True) else ", governs (smallest)"),
+            _governing(metrics, column["minimum_file"], ", governs (smallest)" if governs(column) is False else ""),
             number(column["mean"]),
             f"{column['files']:,}",
         )
@@ -101,6 +101,12 @@ def _table(metrics: Metrics, each: Mapping[str, Any], ids: Ids) -> Html:
             *_by_case(metrics, each),
         ]
     )
+
+
+def governs(column: Mapping[str, Any]) -> bool | None:
+    """Whether the largest value governs or the smallest; None for a column that is no result."""
+    largest: bool | None = column.get("largest", True)
+    return largest
 
 
 def _file(metrics: Metrics, place: int) -> Html:
@@ -223,7 +229,11 @@ def outputs(metrics: Metrics, links: Links) -> Html:
     """The outputs that stand for all files, and the folder that has them all."""
     common = metrics.get("outputs") or ()
     if not common:
-        return section("outputs", "Outputs", tag("p", "No output files were written yet."))
+        return section(
+            "outputs",
+            "Outputs",
+            tag("p", "No output files were written" + (" yet." if metrics.get("progress") else ".")),
+        )
     parts = [tag("p", "All in ", links.to_folder(), ".")] if links.folder else []
     listed = tag("ul", *(tag("li", links.to(output)) for output in common))
     told = tag("p", "Outputs of single files stand beside them in the table of all files.")

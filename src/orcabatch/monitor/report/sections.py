@@ -108,7 +108,7 @@ def _suspicious(metrics: Metrics) -> Html:
     warned = sum(bool(file["warnings"]) for file in metrics["files"])
     silent, notes = len(metrics.get("notices", ())), len(metrics["warnings"])
     found = [
-        (silent, f"{plural(silent, 'thing')} done without a word", "notices"),
+        (silent, f"{plural(silent, 'thing')} that digitalmodel does silently", "notices"),
         (warned, f"{plural(warned, 'file')} with warnings", "warnings"),
         (notes, f"{plural(notes, 'note')} about the run", "warnings"),
     ]
@@ -175,20 +175,23 @@ def notices(metrics: Metrics) -> Html | None:
         return None
     several = len({notice["batch"] for notice in said}) > 1
     parts: list[object] = [
-        tag("p", "The results are identical to digitalmodel's own, and so is what it does with them without a word:")
+        tag(
+            "p",
+            "The results are identical to digitalmodel's own. What it does with them silently, and so is done here:",
+        )
     ]
     for notice in said:
         of = f"{notice['batch']}: " if several else ""
-        parts.append(tag("p", of, prose(f"{notice['text']}."), class_="bad"))
+        parts.append(tag("p", of, named(prose(f"{notice['text']}.")), class_="bad"))
         if notice["files"]:
             names = [name_in(file) for file in notice["files"]]
             parts.append(tag("p", "Files: ", named(shortened_list(names, most=10))))
-        parts.append(tag("p", tag("strong", "Where it is not meant: "), prose(f"{notice['remedy']}.")))
+        parts.append(tag("p", tag("strong", "If that is not intended: "), prose(f"{notice['remedy']}.")))
         if notice["details"]:
-            shown = [tag("li", detail) for detail in notice["details"][:MOST_NAMED]]
+            shown = [tag("li", named(detail)) for detail in notice["details"][:MOST_NAMED]]
             more = and_more(len(notice["details"]), MOST_NAMED, IN_METRICS)
             rest = tag("p", more) if more else ""
-            parts.append(folded(plural(len(notice["details"]), "place"), tag("ul", *shown), rest))
+            parts.append(folded(plural(len(notice["details"]), "detail"), tag("ul", *shown), rest))
     return section("notices", "Look at this first", *parts)
 
 
@@ -205,7 +208,7 @@ def bottleneck(metrics: Metrics) -> Html:
         )
         for finding in found["findings"]
     ]
-    why = f" ({found['verdict']}: {said.rstrip('.')})"
+    why = f" {found['verdict']}: {said.rstrip('.')}."
     body = tag(
         "div",
         tag("p", tag("strong", BOTTLENECK_WORDS[found["verdict"]]), why),
@@ -234,7 +237,7 @@ def lower_bound(metrics: Metrics) -> Html:
     rows = [
         (BOUND_NAMES[key], duration(seconds), bar(shares.get(key) or 0.0), BOUND_WORDS[key]) for key, seconds in ordered
     ]
-    head = ("Bound", "Time", "Beside the time taken", "Meaning")
+    head = ("Limited by", "Time", "Beside the time taken", "Meaning")
     return section(
         "bound",
         "The least time possible",
@@ -254,11 +257,11 @@ def _same_workers(seconds: float | None, share: float | None) -> str:
 
 def slowest(metrics: Metrics) -> Html:
     """The files that took longest."""
-    files = sorted(worked(metrics), key=busy_s, reverse=True)[:SLOWEST]
+    files, several = sorted(worked(metrics), key=busy_s, reverse=True)[:SLOWEST], not metrics["batch"]
     rows = [
         (
             named(name_in(file["file"])),
-            file["batch"],
+            *([named(file["batch"])] if several else []),
             size(file["size_bytes"]),
             duration(busy_s(file)),
             *(duration(file[f"{phase}_s"]) for phase in PHASES),
@@ -266,11 +269,17 @@ def slowest(metrics: Metrics) -> Html:
         )
         for file in files
     ]
-    head = ("File", "Batch", "Size", "Time", "Wait", "Load", "Extract", "Write", "Clean up", "CPU")
+    numbers = ("Size", "Time", "Wait", "Load", "Extract", "Write", "Clean up", "CPU")
+    head = ("File", *(["Batch"] if several else []), *numbers)
     return section(
         "slowest",
         "Slowest files",
-        table(f"The {plural(len(files), 'file')} that took longest", head, rows, numbers=range(2, 10)),
+        table(
+            f"The {plural(len(files), 'file')} that took longest",
+            head,
+            rows,
+            numbers=range(len(head) - len(numbers), len(head)),
+        ),
     )
 
 
@@ -282,15 +291,12 @@ def failures(metrics: Metrics) -> Html:
     parts: list[object] = []
     for group in groups[:MOST_GROUPS]:
         names = [named(name_in(file)) for file in group["files"]]
-        more, remedy = (
-            and_more(len(names), MOST_NAMED, IN_TABLE),
-            REMEDIES.get(group["cause"], "Look at the traceback."),
-        )
+        more, (message, remedy) = and_more(len(names), MOST_NAMED, IN_TABLE), _with_remedy(group)
         listed = [part for name in names[:MOST_NAMED] for part in (", ", name)][1:]
         parts += [
             tag("h3", f"{plural(group['count'], 'file')}: {CAUSES.get(group['cause'], group['cause'])}"),
-            tag("p", named(group["message"]), class_="bad"),
-            "" if OWN_REMEDY.search(group["message"]) else tag("p", tag("strong", "What to do: "), prose(remedy)),
+            tag("p", named(message), class_="bad"),
+            tag("p", tag("strong", "What to do: "), prose(remedy)),
             tag("p", tag("strong", "Files: "), *listed, f" {more}" if more else ""),
         ]
         if group["traceback"]:
@@ -298,6 +304,14 @@ def failures(metrics: Metrics) -> Html:
     more = and_more(len(groups), MOST_GROUPS, "kinds of failure; all stand in the metrics file")
     parts += [tag("p", more)] if more else []
     return section("failures", "Files without results", *parts)
+
+
+def _with_remedy(group: Mapping[str, Any]) -> tuple[str, str]:
+    """What happened, and what to do: the message's own remedy, else that of its cause."""
+    own = OWN_REMEDY.search(group["message"])
+    if own is None:
+        return group["message"], REMEDIES.get(group["cause"], "Look at the traceback.")
+    return group["message"][: own.start()].rstrip(), f"{own[0][1].upper()}{own[0][2:-1]}."
 
 
 def warnings(metrics: Metrics) -> Html:
