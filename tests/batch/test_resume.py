@@ -341,8 +341,9 @@ def assert_whole(folder, tmp_path_factory):
 
 
 def test_a_finished_batch_loads_nothing_and_writes_the_same(orcaflex, project, tmp_path_factory):
-    """Everything is skipped; the outputs are those of a run of everything; the proof stands in the metrics."""
-    assert batch(project).ok
+    """Everything is skipped; outputs, figures and tables are those of a run of everything; the proof is there."""
+    first = batch(project)
+    assert first.ok
     results = project / "results" / "fsts"
     for path in results.glob("dm_fsts*.csv"):
         path.unlink()
@@ -351,6 +352,11 @@ def test_a_finished_batch_loads_nothing_and_writes_the_same(orcaflex, project, t
     assert set(loads().values()) == {1}
     assert again.metrics["proof"]["files"]
     assert len(again.outputs) == 18
+    assert again.metrics["results"] == first.metrics["results"]
+    assert [file["outputs"] for file in again.metrics["files"]] == [file["outputs"] for file in first.metrics["files"]]
+    assert list(again.written.summaries) == list(first.written.summaries) != []
+    label, _ = first.written.of_files[0][0]
+    assert again.time_series(label).equals(first.time_series(label))
     assert_whole(project, tmp_path_factory)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import polars
 import pytest
 
-from orcabatch.errors import OutputError
+from orcabatch.errors import OutputError, SourceError
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.results.result import BatchResult
 from orcabatch.results.save import EXCEL_ROWS, save
@@ -55,6 +56,15 @@ SHAPES = {
     ),
     "a number in an array": (np.array(5.0), {"value": [5.0]}),
 }  # fmt: skip
+
+
+def test_a_value_with_outputs_of_its_own_is_a_value_like_others():
+    """Which tables a batch wrote is its own to say; what a function returns may have attributes of any name."""
+    value = types.SimpleNamespace(outputs=3)
+    made = result(outcome("a", value))
+    assert made.table()["value"].tolist() == [value]
+    with pytest.raises(SourceError, match="no time series"):
+        made.time_series("x")
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -12,6 +12,7 @@ from orcabatch.batch.shared_files import shared_files
 from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.results.figures import figures
+from orcabatch.results.written import WrittenTables
 from orcabatch.settings import to_section
 from orcabatch.store.paths import place_of
 
@@ -135,6 +136,20 @@ def with_results(record: RunRecord, request: Request, said: Said) -> RunRecord:
         outputs=[path.absolute() for path in (*common, *metrics_files)],
         outputs_of=outputs_of,
     )
+
+
+def tables_of_call(
+    batches: Sequence[Batch], outcomes: Sequence[FileOutcome], outputs: Mapping[str, tuple[Path, ...]]
+) -> WrittenTables:
+    """The tables that the batches wrote, to be read again; `outputs` is all that each wrote, by its name."""
+    named = {batch.name: batch for batch in batches}
+    of_files = [named[each.batch].outputs_of(each.value) if each.ok else () for each in outcomes]
+    own = {path for one in of_files for _, path in one}
+    summaries: dict[str, Path] = {}
+    for batch in batches:
+        summaries |= batch.summaries_in([path for path in outputs.get(batch.name, ()) if path not in own])
+    columns = next((batch.file_columns for batch in batches if batch.file_columns), ())
+    return WrittenTables(summaries, of_files, columns)
 
 
 def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:

@@ -151,6 +151,13 @@ class Batch(ABC):
         """A file's result as tables by label: mappings, frames, arrays or numbers. The default: one, without label."""
         return {"": value}
 
+    file_columns: tuple[str, ...] = ()
+    """Columns of those of its summaries that have one row for each file; the first names the row's file."""
+
+    def summaries_in(self, outputs: Iterable[Path]) -> Mapping[str, Path]:
+        """Of its output files that belong to no single file, the tables that `BatchResult.summary` reads, by label."""
+        return {}
+
     @property
     def tables(self) -> tuple[Path, ...]:
         """The output files that will belong to single files' results, as far as that is known beforehand."""

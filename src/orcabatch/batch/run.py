@@ -15,7 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.account import Said, account_so_far, begin_account, in_own_order, write_account
+from orcabatch.batch.account import (
+    Said,
+    account_so_far,
+    begin_account,
+    in_own_order,
+    tables_of_call,
+    write_account,
+)
 from orcabatch.batch.ending import (
     AFTER_THE_END,
     BROKEN_OFF,
@@ -292,14 +299,16 @@ class Run:
 
     def result(self) -> BatchResult:
         """What the run ended with."""
+        outcomes = last_attempts(self._outcomes)
         return BatchResult(
-            outcomes=last_attempts(self._outcomes),
+            outcomes=outcomes,
             plan=self.plan,
             metrics=self._metrics,
             outputs=(*(path for paths in self._outputs.values() for path in paths), *self._accounts),
             warnings=tuple(self.warnings),
             notices=tuple(self.notices),
             cases=self.request.cases,
+            written=tables_of_call(self.request.batches, outcomes, self._outputs),
         )
 
     def _job(self) -> BatchJob:

@@ -50,7 +50,7 @@ from orcabatch.digitalmodel.notices import (
     notices_of_run,
 )
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.outputs import visits_files, writes, writes_series
+from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, visits_files, writes, writes_series
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult
 from orcabatch.digitalmodel.preconditions import check_collisions, check_folder, check_keys, series_names
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
@@ -352,6 +352,14 @@ class DigitalModelBatch(Batch):
     def outputs_of(self, value: FileResult) -> tuple[tuple[str, Path], ...]:
         """The time series of a file, each with the label of its group."""
         return value.outputs
+
+    file_columns = (FILE, FILE_STEM)
+
+    def summaries_in(self, outputs: Iterable[Path]) -> dict[str, Path]:
+        """Its summaries and linked statistics, by the labels of their groups."""
+        begin = f"{self.name}_"
+        tables = [path for path in outputs if path.suffix == ".csv" and not path.name.endswith(SUFFIX)]
+        return {path.stem.removeprefix(begin): path for path in tables if path.name.startswith(begin)}
 
     def tables_of(self, value: FileResult) -> dict[str, Any]:
         """A file's rows of the summaries and of the linked statistics, by the labels of their groups."""

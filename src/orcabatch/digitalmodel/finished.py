@@ -8,7 +8,7 @@ nothing that could be settled, redone or passed on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from orcabatch.store.ledger import ledger_file
 from orcabatch.store.storable import checked, checked_texts
 
 if TYPE_CHECKING:
-    from orcabatch.digitalmodel.postprocess import DigitalModelPostProcess
+    from orcabatch.digitalmodel.postprocess import DigitalModelPostProcess, FileResult
     from orcabatch.outcome import FileOutcome
     from orcabatch.settings import Settings
 
@@ -96,10 +96,24 @@ class FinishedBatch(Batch):
         """Of no use: nothing is computed."""
         return self._batch.postprocess
 
+    file_columns = DigitalModelBatch.file_columns
+
     @property
     def tables(self) -> tuple[Path, ...]:
         """As the batch's."""
         return self._batch.tables
+
+    def outputs_of(self, value: FileResult) -> tuple[tuple[str, Path], ...]:
+        """As the batch's."""
+        return self._batch.outputs_of(value)
+
+    def tables_of(self, value: FileResult) -> dict[str, Any]:
+        """As the batch's."""
+        return self._batch.tables_of(value)
+
+    def summaries_in(self, outputs: Iterable[Path]) -> dict[str, Path]:
+        """As the batch's."""
+        return self._batch.summaries_in(outputs)
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
         """Write the common outputs as they were made then; one that stands as it should is left alone.

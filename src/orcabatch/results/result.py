@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import BatchError, SourceError
 from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, with_names, without_file_name
-from orcabatch.results.table import Row, beside, column_names, file_names, frame_of, table
-from orcabatch.store.failed_files import SUFFIX
+from orcabatch.results.table import column_names, file_names, frame_of, table
+from orcabatch.results.written import WrittenTables
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class BatchResult:
         notices: what was done with the results without a word, as digitalmodel does it: series that end early,
             columns that are empty or replaced, rows that miss values, simulations that did not reach their end.
         cases: load cases by file name; empty where none were given.
+        written: the tables that the batches wrote, for reading them again.
     """
 
     outcomes: tuple[FileOutcome, ...]
@@ -47,7 +48,7 @@ class BatchResult:
     warnings: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    _read: dict[Path, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    written: WrittenTables = field(default_factory=WrittenTables, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -101,7 +102,7 @@ class BatchResult:
             SourceError: a digitalmodel batch has several summaries, or none; names them. Take `summary(label)` then, or
                 give `summary=label` to `save` and `governing`.
         """
-        if self._common:
+        if self.written.summaries:
             return self.summary()
         return table(self.outcomes, self.cases)
 
@@ -114,16 +115,7 @@ class BatchResult:
         Raises:
             SourceError: there is no such summary; names those that there are.
         """
-        there = self._common
-        found = [path for known, path in there.items() if label in {None, known}]
-        if len(found) != 1:
-            asked = f"no summary {label!r}" if label else "several summaries" if there else "no summary"
-            raise SourceError(f"The batch has {asked}. Its summaries: {', '.join(there) or 'none was written'}.")
-        frame = self._frame(found[0])
-        if "fe_filename_stem" not in frame.columns:
-            return frame
-        files = [Path(str(path)) for path in frame["fe_filename"]]
-        return beside([{"file": name} for name in file_names(files)], files, self.cases, [1] * len(files), frame)
+        return self.written.summary(label, self.cases)
 
     def time_series(self, label: str) -> pd.DataFrame:
         """The time series of a digitalmodel batch as they were written, one below the other; read once. Needs pandas.
@@ -136,13 +128,7 @@ class BatchResult:
         Raises:
             SourceError: there are no such time series; names those that there are.
         """
-        import pandas as pd
-
-        wanted = self._series(label)
-        frames = [self._frame(path) for *_, path in wanted]
-        tracks: list[Row] = [{"file": name} for _, name, _ in wanted]
-        files, lengths = [file for file, *_ in wanted], [len(frame) for frame in frames]
-        return beside(tracks, files, self.cases, lengths, pd.concat(frames, ignore_index=True))
+        return self.written.time_series(label, self.outcomes, self.cases)
 
     def to_xarray(
         self, label: str | None = None, *, by: str | Sequence[str] = (), time: str | None = None
@@ -168,43 +154,18 @@ class BatchResult:
         from orcabatch.results.arrays import array_of
 
         if label is not None:
-            rows = [(file, name, self._frame(path)) for file, name, path in self._series(label)]
-        elif self._common:
-            frame = self._frame(next(iter(self._common.values())))
-            files = [Path(str(path)) for path in frame["fe_filename"]]
-            numbers = frame.select_dtypes("number")
-            rows = [
-                (file, name, numbers.iloc[[place]])
-                for place, (file, name) in enumerate(zip(files, file_names(files), strict=True))
-            ]
+            rows = self.written.series(label, self.outcomes)
+        elif self.written.summaries:
+            rows = self.written.numbers()
         else:
             done = [outcome for outcome in self.outcomes if outcome.ok]
-            rows = [(file, name, frame_of(o.value)) for (file, name), o in zip(self._done, done, strict=True)]
+            names = file_names(outcome.file for outcome in done)
+            rows = [(each.file, name, frame_of(each.value)) for each, name in zip(done, names, strict=True)]
         if not rows:
             raise SourceError("No file has results, so there is no array of them.")
         dimensions = (by,) if isinstance(by, str) else tuple(by)
         cases = [self.cases.get(file.name, {}) for file, *_ in rows]
         return array_of([(name, frame) for _, name, frame in rows], cases, time, dimensions)
-
-    @property
-    def _done(self) -> list[tuple[Path, str]]:
-        """The files with results, and what they are called in tables."""
-        files = [outcome.file for outcome in self.outcomes if outcome.ok]
-        return list(zip(files, file_names(files), strict=True))
-
-    def _series(self, label: str) -> list[tuple[Path, str, Path]]:
-        """File, its name and the table of its time series of this label, of each file that has them."""
-        done = [outcome for outcome in self.outcomes if outcome.ok]
-        written = [
-            (outcome.file, name, path, known)
-            for outcome, (_, name) in zip(done, self._done, strict=True)
-            for known, path in getattr(outcome.value, "outputs", ())
-        ]
-        wanted = [(file, name, path) for file, name, path, known in written if known == label]
-        if not wanted:
-            labels = ", ".join(sorted({known for *_, known in written})) or "none was written"
-            raise SourceError(f"The batch has no time series {label!r}. Its time series: {labels}.")
-        return wanted
 
     def save(self, path: str | Path, *, summary: str | None = None) -> Path:
         """Write `table()` as `.parquet`, `.xlsx` or `.csv`; returns where.
@@ -227,7 +188,7 @@ class BatchResult:
             SourceError: there is none.
             OutputError: as `save`.
         """
-        labels = tuple(self._common)
+        labels = tuple(self.written.summaries)
         if not labels:
             raise SourceError(f"{path.name} is not written: the batch has no summary. Ask for one in the YAML.")
         if len(labels) == 1:
@@ -266,24 +227,6 @@ class BatchResult:
 
         columns = (by,) if isinstance(by, str) else tuple(by)
         return governing(self.table() if summary is None else self.summary(summary), column, columns, largest)
-
-    @property
-    def _common(self) -> dict[str, Path]:
-        """The tables of digitalmodel batches that stand for all files, by the label of their group."""
-        of_files = {path for outcome in self.outcomes for _, path in getattr(outcome.value, "outputs", ())}
-        found: dict[str, Path] = {}
-        for batch in dict.fromkeys(outcome.batch for outcome in self.outcomes):
-            tables = [path for path in self.outputs if path.suffix == ".csv" and path.name.startswith(f"{batch}_")]
-            own = [path for path in tables if path not in of_files and not path.name.endswith(SUFFIX)]
-            found |= {path.stem.removeprefix(f"{batch}_"): path for path in own}
-        return found
-
-    def _frame(self, path: Path) -> pd.DataFrame:
-        import pandas as pd
-
-        if path not in self._read:
-            self._read[path] = pd.read_csv(path)
-        return self._read[path]
 
     def __repr__(self) -> str:
         done = sum(outcome.ok for outcome in self.outcomes)

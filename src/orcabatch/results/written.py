@@ -1,0 +1,97 @@
+"""The tables that batches wrote, read again: summaries of all files, and time series of each.
+
+Which there are is said by the batches that wrote them (`Batch.summaries_in`, `Batch.outputs_of`). Does not cover tables
+that are made of values (`orcabatch.results.table`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.errors import SourceError
+from orcabatch.results.table import Row, beside, file_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orcabatch.outcome import FileOutcome
+
+    FileFrames = list[tuple[Path, str, pd.DataFrame]]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTables:
+    """What a call wrote of tables, each read once, when it is asked for.
+
+    Attributes:
+        summaries: those that stand for all files, by label.
+        of_files: for each outcome its own tables, with their labels.
+        file_columns: what a summary with one row for each file has; the first names the row's file.
+    """
+
+    summaries: Mapping[str, Path] = field(default_factory=dict)
+    of_files: Sequence[Sequence[tuple[str, Path]]] = ()
+    file_columns: tuple[str, ...] = ()
+    _read: dict[Path, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    def summary(self, label: str | None, cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+        """As `BatchResult.summary`."""
+        found = [path for known, path in self.summaries.items() if label in {None, known}]
+        if len(found) != 1:
+            asked = f"no summary {label!r}" if label else "several summaries" if self.summaries else "no summary"
+            there = ", ".join(self.summaries) or "none was written"
+            raise SourceError(f"The batch has {asked}. Its summaries: {there}.")
+        frame = self._frame(found[0])
+        if not set(self.file_columns) <= set(frame.columns):
+            return frame
+        files = self._files(frame)
+        return beside([{"file": name} for name in file_names(files)], files, cases, [1] * len(files), frame)
+
+    def numbers(self) -> FileFrames:
+        """The numbers of the first summary: of each row its file, what that is called in tables, and the row."""
+        frame = self._frame(next(iter(self.summaries.values())))
+        files, numbers = self._files(frame), frame.select_dtypes("number")
+        named = enumerate(zip(files, file_names(files), strict=True))
+        return [(file, name, numbers.iloc[[place]]) for place, (file, name) in named]
+
+    def time_series(
+        self, label: str, outcomes: Sequence[FileOutcome], cases: Mapping[str, Mapping[str, Any]]
+    ) -> pd.DataFrame:
+        """As `BatchResult.time_series`."""
+        import pandas as pd
+
+        files, names, frames = zip(*self.series(label, outcomes), strict=True)
+        tracks: list[Row] = [{"file": name} for name in names]
+        return beside(tracks, files, cases, [len(frame) for frame in frames], pd.concat(frames, ignore_index=True))
+
+    def series(self, label: str, outcomes: Sequence[FileOutcome]) -> FileFrames:
+        """The time series of this label, of each file that has them: the file, what it is called in tables, the frame.
+
+        Raises:
+            SourceError: there are none; names those that there are.
+        """
+        done = [
+            (outcome.file, own)
+            for outcome, own in zip(outcomes, self.of_files, strict=bool(self.of_files))
+            if outcome.ok
+        ]
+        names = file_names(file for file, _ in done)
+        written = [(file, name, *one) for (file, own), name in zip(done, names, strict=True) for one in own]
+        wanted = [(file, name, self._frame(path)) for file, name, known, path in written if known == label]
+        if not wanted:
+            labels = ", ".join(sorted({known for _, _, known, _ in written})) or "none was written"
+            raise SourceError(f"The batch has no time series {label!r}. Its time series: {labels}.")
+        return wanted
+
+    def _files(self, frame: pd.DataFrame) -> list[Path]:
+        return [Path(str(path)) for path in frame[self.file_columns[0]]]
+
+    def _frame(self, path: Path) -> pd.DataFrame:
+        import pandas as pd
+
+        if path not in self._read:
+            self._read[path] = pd.read_csv(path)
+        return self._read[path]
