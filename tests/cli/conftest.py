@@ -53,9 +53,9 @@ class Said:
 
 
 @pytest.fixture
-def orcabatch(capsys):
-    """`orcabatch WORDS ...` in this process; afterwards no simulated OrcaFlex is left."""
-    before = dict(os.environ)
+def orcabatch(capsys, tmp_path):
+    """`orcabatch WORDS ...` in this process; afterwards no simulated OrcaFlex is left, and no module of this test's."""
+    before, path = dict(os.environ), list(sys.path)
 
     def run(*words: str) -> Said:
         capsys.readouterr()
@@ -69,6 +69,10 @@ def orcabatch(capsys):
         simulated.uninstall()
     os.environ.clear()
     os.environ.update(before)
+    sys.path[:] = path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.fixture

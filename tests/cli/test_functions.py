@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -46,12 +45,10 @@ NUMBER = 3
 
 
 @pytest.fixture
-def module(batch, monkeypatch):
-    """`mine.py` in the working folder, imported anew."""
+def module(batch):
+    """`mine.py` in the working folder."""
     (batch.folder / "mine.py").write_text(MODULE)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield "mine"
-    sys.modules.pop("mine", None)
+    return "mine"
 
 
 def run(orcabatch, *words):

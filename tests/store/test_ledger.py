@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import tracemalloc
 import zlib
@@ -111,6 +112,45 @@ def test_results_that_come_in_a_burst_share_transactions_and_none_waits_for_the_
     while again.get(keys(50)[-1]) is None:  # nothing comes after it, and nobody commits
         assert time.monotonic() < waited
     assert len(written) <= 3
+
+
+def test_a_group_does_not_wait_for_a_disk_that_takes_its_time(opened, monkeypatch):
+    """While the log is flushed, for seconds on a busy disk, results go into it all the same, at their moment."""
+    monkeypatch.setattr(book_module, "COMMITTING", 1e-9)
+    monkeypatch.setattr(book_module, "GROUP_S", 0.1)
+    flushes, may_end = threading.Event(), threading.Event()
+    monkeypatch.setattr(flusher.os, "fsync", lambda _: flushes.set() or may_end.wait(60))
+    book, again = opened(), opened()
+    try:
+        book.put(entry(0))
+        book.commit_soon()
+        assert flushes.wait(60)
+        book.put(entry(1))
+        book.commit_soon()
+        waited = time.monotonic() + 10
+        while again.get(keys(2)[1]) is None:
+            assert time.monotonic() < waited
+    finally:
+        may_end.set()
+
+
+def test_the_last_flush_is_not_left_out_while_another_is_under_way(tmp_path, monkeypatch):
+    """What was committed meanwhile is flushed too, before the ledger is let go of."""
+    log, flushed = tmp_path / "log", []
+    log.write_bytes(b"")
+    flushes, may_end = threading.Event(), threading.Event()
+    monkeypatch.setattr(flusher.os, "fsync", lambda _: flushed.append(flushes.set()) or may_end.wait(60))
+    made = flusher.Flusher(log, lambda: True)
+    made.tell()
+    assert flushes.wait(60)
+    made.tell()
+    ending = threading.Thread(target=made.close)
+    ending.start()
+    while not made._flushing._ending:
+        pass
+    may_end.set()
+    ending.join(60)
+    assert len(flushed) == 2
 
 
 def test_what_still_waits_for_its_group_is_written_at_the_end(opened, monkeypatch):

@@ -2,13 +2,14 @@
 
 A commit puts its pages into the log, where they survive whatever happens to the process. What a power cut would take is
 what the disk has not got yet: a thread flushes the log as soon as something was committed, and everything that was
-committed meanwhile goes with the next flush. So a run never waits for a disk, and one flush serves many files. The same
-thread commits a group of results whose time has come while nothing more ends. Where no thread can be had, the ledger
-commits at once, and the run waits for its flushes.
+committed meanwhile goes with the next flush. So a run never waits for a disk, and one flush serves many files. Another
+thread commits a group of results whose time has come while nothing more ends: a flush may take seconds, and would hold
+it up. Where no thread can be had, the ledger commits at once, and the run waits for its flushes.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -30,52 +31,80 @@ class Flusher:
             commit: commits what waits; False where somebody else uses the ledger just now.
         """
         self._log, self._commit = log, commit
-        self._news = threading.Event()
-        self._ending, self._written = False, False
-        self._due: float | None = None
-        self._thread: threading.Thread | None = threading.Thread(target=self._run, name="orcabatch-ledger", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError:  # no thread is left on this machine, or for this user
-            self._thread = None
+        self._written = False
+        self._flushing = _begun("orcabatch-flush", self._flush)
+        self._committing: _Errand | None = None
 
     def tell(self) -> None:
         """Something was committed."""
         self._written = True
-        if self._thread is None:
+        if self._flushing is None:
             self._flush()
         else:
-            self._news.set()
+            self._flushing.do_at(0.0)
 
     def commit_at(self, when: float) -> bool:
         """Commit at that moment (`time.monotonic`), or before; False where nobody is there to do so."""
-        if self._thread is None:
-            return False
-        if self._due is None:
-            self._due = when
-            self._news.set()
-        return True
+        self._committing = self._committing or _begun("orcabatch-ledger", self._commit)
+        if self._committing is not None:
+            self._committing.do_at(when)
+        return self._committing is not None
 
     def close(self) -> None:
         """Flush what is left and end."""
-        self._ending = True
-        self._news.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        for errand in (self._committing, self._flushing):
+            if errand is not None:
+                errand.end()
+        if self._written:
+            self._flush()
 
-    def _run(self) -> None:
-        while not self._ending:
-            self._news.wait(None if self._due is None else max(0.0, self._due - time.monotonic()))
-            self._news.clear()
-            if self._due is not None and time.monotonic() >= self._due and not self._ending:
-                self._due = None if self._commit() else time.monotonic() + AGAIN_S
-            if self._written:
-                self._written = False
-                self._flush()
-
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        self._written = False
         try:
             with self._log.open("r+b") as log:
                 os.fsync(log.fileno())
         except OSError:
             pass  # a disk that cannot flush says so to whoever writes next
+        return True
+
+
+class _Errand:
+    """A thread that does one thing at the moment that it is told, and again after a moment where that says no."""
+
+    def __init__(self, name: str, do: Callable[[], bool]) -> None:
+        self._do, self._due, self._ending = do, math.inf, False
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def do_at(self, when: float) -> None:
+        """Do it then, or before."""
+        if when < self._due:
+            self._due = when
+            self._news.set()
+
+    def end(self) -> None:
+        """Do it no more; what is being done is waited for."""
+        self._ending = True
+        self._news.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ending:
+            wait_s = self._due - time.monotonic()
+            if wait_s > 0:
+                self._news.wait(None if wait_s == math.inf else wait_s)
+                self._news.clear()
+                continue
+            self._due = math.inf
+            if not self._do():
+                self.do_at(time.monotonic() + AGAIN_S)
+
+
+def _begun(name: str, do: Callable[[], bool]) -> _Errand | None:
+    """None where no thread is left on this machine, or for this user."""
+    try:
+        return _Errand(name, do)
+    except RuntimeError:
+        return None
