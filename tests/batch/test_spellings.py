@@ -6,7 +6,8 @@ import ntpath
 import os
 import runpy
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -66,6 +67,15 @@ def test_one_file_under_two_spellings_in_one_batch_has_each_its_own_value(orcafl
         result = orcabatch.run_batch([sims[0], upper, sims[0]], postprocess=where, version="1", **SILENT)
         assert result.values == [str(sims[0]), str(upper), str(sims[0])]
     assert result.ok
+
+
+def test_two_batches_that_spell_a_file_differently_each_get_their_own_spelling():
+    """Windows' paths are equal in other capitals, and what one batch's function sees is not the other's spelling."""
+    one, other = (PureWindowsPath(f"C:/sims/{name}.sim") for name in ("a", "A"))
+    assert one == other
+    batches = [SimpleNamespace(name="x", files=(one, other, one)), SimpleNamespace(name="y", files=(other,))]
+    found = [(str(shared.file), dict(shared.positions)) for shared in shared_files(batches)]
+    assert found == [(str(one), {"x": 0}), (str(other), {"x": 1, "y": 0}), (str(one), {"x": 2})]
 
 
 REAL = Binding(None, BindingKind.REAL, "11.4", "11.4b")

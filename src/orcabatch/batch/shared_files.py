@@ -23,16 +23,19 @@ class SharedFile:
 def shared_files(batches: Sequence[Batch]) -> tuple[SharedFile, ...]:
     """The distinct files of all batches, in the order in which they first appear.
 
-    A file that a batch names twice is visited twice: digitalmodel writes two rows for it.
+    A file that a batch names twice is visited twice: digitalmodel writes two rows for it. One that two batches spell
+    differently is loaded for each: functions see the spelling, and digitalmodel writes it.
     """
-    found: dict[tuple[Path, int], dict[str, int]] = {}
+    found: dict[tuple[str, int], SharedFile] = {}
     for batch in batches:
-        seen: dict[Path, int] = {}
+        seen: dict[str, int] = {}
         for position, file in enumerate(batch.files):
-            occurrence = seen.get(file, 0)
-            seen[file] = occurrence + 1
-            found.setdefault((file, occurrence), {})[batch.name] = position
-    return tuple(SharedFile(file, positions) for (file, _), positions in found.items())
+            spelled = str(file)  # as text: Windows' paths are equal in other capitals
+            occurrence = seen.get(spelled, 0)
+            seen[spelled] = occurrence + 1
+            shared = found.get((spelled, occurrence), SharedFile(file, {}))
+            found[spelled, occurrence] = SharedFile(file, {**shared.positions, batch.name: position})
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,19 +161,19 @@ class TableFile:
         elif not self._places:
             yield self._rows([], names, several=several)
 
-    def _names(self) -> dict[Path, str]:
-        files = list(dict.fromkeys(file for batch in self.batches for file in batch.files))
-        return dict(zip(files, file_names(files), strict=True))
+    def _names(self) -> dict[str, str]:
+        files = [file for batch in self.batches for file in batch.files]
+        return dict(zip(map(str, files), file_names(files), strict=True))  # as text: see `shared_files`
 
     def _rows(
-        self, waiting: Iterable[tuple[tuple[int, str], Any]], names: Mapping[Path, str], *, several: bool
+        self, waiting: Iterable[tuple[tuple[int, str], Any]], names: Mapping[str, str], *, several: bool
     ) -> pd.DataFrame:
         import pandas as pd
 
         tracks, files, values = list[Row](), [], []
         for (index, batch), value in waiting:
             file = self._places[index, batch][0]
-            tracks.append({"file": names[file]} | ({"batch": batch} if several else {}))
+            tracks.append({"file": names[str(file)]} | ({"batch": batch} if several else {}))
             files.append(file)
             values.append(value)
         return rows(tracks, files, self.cases, values) if files else pd.DataFrame(columns=["file"])
