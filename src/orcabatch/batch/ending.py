@@ -24,23 +24,30 @@ TORN = (
     "earlier run; run the batch again"
 )
 BROKEN_OFF = "the run broke off before this file was finished"
-HANDED_OVER = "what was computed is in the error's `result`"
+HANDED_OVER = "what was computed is in the error's `{}`"
 NOT_SAVED = "what the function returned is not saved: that takes --save FILE"
 
 
 def outputs_lost(kept: bool, in_terminal: bool) -> str:
     """What to do where common outputs could not be written; nobody in a terminal has the error's `result`."""
-    handed = "" if in_terminal else f" {HANDED_OVER[0].upper()}{HANDED_OVER[1:]}."
-    return f"Mend that and run the same command again{STILL_KEPT if kept else ''}.{handed}"
+    handed = HANDED_OVER.format("result")
+    more = "" if in_terminal else f" {handed[0].upper()}{handed[1:]}."
+    return f"Mend that and run the same command again{STILL_KEPT if kept else ''}.{more}"
 
 
-def where_it_is(batches: Sequence[Batch], table: Path | None, in_terminal: bool) -> str:
-    """Where the results of the files that are finished are; `table` holds their rows, if it was written."""
+def where_it_is(batches: Sequence[Batch], table: Path | None, attribute: str | None) -> str:
+    """Where the results of the files that are finished are.
+
+    Args:
+        batches: those of the run.
+        table: holds their rows; None: it was not written.
+        attribute: of the error, which holds them; None: nobody in a terminal can look at it.
+    """
     if table is not None:
         return f"the finished rows are in {table}"
     places = [batch.values_file if batch.values_are_rows else batch.result_folder for batch in batches]
     if any(place is None or not place.exists() for place in places):
-        return NOT_SAVED if in_terminal else HANDED_OVER
+        return NOT_SAVED if attribute is None else HANDED_OVER.format(attribute)
     return f"what was finished is written: {shortened_list([str(place) for place in dict.fromkeys(places)])}"
 
 

@@ -39,8 +39,8 @@ from orcabatch.batch.job import BatchJob
 from orcabatch.batch.planning import careful, planned
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.batch.temporary import temporary_files_in, usable_temporary
+from orcabatch.batch.watchers import Watchers
 from orcabatch.engine import run as run_engine
-from orcabatch.engine.contract import RunEvent
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.gil import METER
@@ -50,21 +50,20 @@ from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, Setti
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.live_report import LiveReport
-from orcabatch.monitor.progress import Display, make_display
+from orcabatch.monitor.progress import make_display
 from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.results.result import BatchResult, last_attempts
 from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of
-from orcabatch.text import spelled, words_of
+from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
     from orcabatch.batch.request import Request
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.batch.streamed import TableFile
-    from orcabatch.engine.contract import Task
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchPlan
@@ -91,7 +90,6 @@ class Run:
         table: takes the values, of which the run then keeps none; None: they stay in the outcomes.
         report: is written anew while it runs, for whoever watches; None: nothing is.
         in_terminal: whoever is told how it ended has no error whose `result` he could look at.
-        warnings: what the engineer should know about the run as a whole; grows while it runs.
         notices: what was done with the results without a word; known at the end.
         interrupted: set once the run was stopped by Ctrl-C or a signal.
     """
@@ -103,27 +101,26 @@ class Run:
     table: TableFile | None = None
     report: Path | None = None
     in_terminal: bool = False
-    warnings: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     interrupted: BatchInterrupted | None = None
     monitor: PerformanceMonitor = field(init=False)
+    watchers: Watchers = field(init=False)
     _outcomes: list[FileOutcome] = field(default_factory=list)
     _outputs: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     _accounts: list[Path] = field(default_factory=list)
     _metrics: dict[str, Any] = field(default_factory=dict)
     _orcaflex: str = ""
-    _display: Display | None = None
     _complete: bool = False
     _stop: StopSignal = field(default_factory=StopSignal)
-    _unsaid: list[str] | None = None
     _left_by: str = ""
     _values_files: dict[str, ValuesFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
-        self.cache.warn = self._warn
+        self.watchers = Watchers(self.monitor)
+        self.cache.warn = self.watchers.warn
         for note in self.request.notes:
-            self._warn(note)
+            self.watchers.warn(note)
 
     @classmethod
     def of(cls, request: Request, progress: Any = None, table: TableFile | None = None) -> Self:
@@ -133,7 +130,7 @@ class Run:
         plan, cache = planned(request, warn=said.append)
         run = cls(request, plan, cache, progress, table)
         for text in said:
-            run._warn(text)
+            run.watchers.warn(text)
         return run
 
     def outcomes(self) -> Generator[FileOutcome, None, None]:
@@ -157,12 +154,14 @@ class Run:
         with ExitStack() as held:
             try:
                 for folder, names in _folders(self.request).items():
-                    held.enter_context(folder_lock(folder, names, warn=self._warn))
+                    held.enter_context(folder_lock(folder, names, warn=self.watchers.warn))
                 held.enter_context(self.cache.opened())
                 held.enter_context(METER.looking())
                 for batch in self.request.batches:
                     if batch.values_file is not None:
-                        self._values_files[batch.name] = held.enter_context(ValuesFile(batch.values_file, self._warn))
+                        self._values_files[batch.name] = held.enter_context(
+                            ValuesFile(batch.values_file, self.watchers.warn)
+                        )
                         self._outputs[batch.name] = (batch.values_file,)
                 yield from self._run()
             except BatchError:
@@ -190,7 +189,7 @@ class Run:
             ),
             limits=limits_of(self.plan),
             probe=host_probe(self.plan.host.logical_cpus),
-            listener=self._listen,
+            listener=self.watchers.listen,
             stop=self._stop,
         )
         shown = make_display(
@@ -201,9 +200,8 @@ class Run:
         )
         said = Said(values_in=self._values_in)
         so_far = partial(account_so_far, self.request, self.plan, self.monitor, said, self._orcaflex)
-        self._display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown
-        self._expect(tasks)
-        self.monitor.start()
+        display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown
+        self.watchers.begin(display, tasks, self.plan, self.request.settings)
         self._stop.foreign = False
         try:
             self._aside("the metrics", lambda: begin_account(self.request, self.plan, self.monitor, self._orcaflex))
@@ -222,7 +220,8 @@ class Run:
 
     def _end(self, running: Iterator[FileOutcome], job: BatchJob) -> None:
         """What follows after the last file, however it came; with all of it still to be done, the run is broken off."""
-        self.monitor.state.broken, self._unsaid, self._stop.wake = True, [], self._say_concluding
+        self.monitor.state.broken, self._stop.wake = True, self._say_concluding
+        self.watchers.hold_back()
         try:
             if isinstance(running, Generator):
                 try:
@@ -234,16 +233,12 @@ class Run:
             self.monitor.stop()
             if self._left_by and not self._stop.signum:
                 self.monitor.state.interrupted = False  # nobody asked for it: something failed
-                self._warn(self._left_by)
+                self.watchers.warn(self._left_by)
             self._conclude()
         finally:
             if self.table is not None:
                 self.table.close()
-            # A display draws over what is printed beside it: first its last word, then ours.
-            self._show(lambda display: display.close())
-            unsaid, self._unsaid = self._unsaid or (), None
-            for text in unsaid:
-                _log.warning("%s", spelled(text))
+            self.watchers.close()
 
     def left_by(self, error: Exception, outcomes: Generator[FileOutcome, None, None]) -> None:
         """The caller's own code raised between two outcomes: end as a run that failed, and hand over what there is."""
@@ -256,12 +251,13 @@ class Run:
 
     def _hand_over(self, error: Exception, said: str) -> None:
         """Have an exception that is not ours, and stays what it is, bring what there is."""
-        error.add_note(f"{said}; {self._where_it_is().replace('`result`', '`batch_result`')}")
+        error.add_note(f"{said}; {self._where_it_is('batch_result')}")
         with suppress(Exception):  # of a class that takes no attributes
             error.batch_result = self.result()  # type: ignore[attr-defined]
 
-    def _where_it_is(self) -> str:
-        return where_it_is(self.request.batches, next(iter(self._outputs.get("", ())), None), self.in_terminal)
+    def _where_it_is(self, attribute: str = "result") -> str:
+        table = next(iter(self._outputs.get("", ())), None)
+        return where_it_is(self.request.batches, table, None if self.in_terminal else attribute)
 
     def _done_again(self) -> str:
         batches, outcomes = self.request.batches, last_attempts(self._outcomes)
@@ -295,7 +291,7 @@ class Run:
     @property
     def named_failures(self) -> bool:
         """Whether whoever watched the run has read which files failed, and why."""
-        return self._display is not None and self._display.names_failures
+        return self.watchers.named_failures
 
     def result(self) -> BatchResult:
         """What the run ended with."""
@@ -305,7 +301,7 @@ class Run:
             plan=self.plan,
             metrics=self._metrics,
             outputs=(*(path for paths in self._outputs.values() for path in paths), *self._accounts),
-            warnings=tuple(self.warnings),
+            warnings=tuple(self.watchers.warnings),
             notices=tuple(self.notices),
             cases=self.request.cases,
             written=tables_of_call(self.request.batches, outcomes, self._outputs),
@@ -320,7 +316,7 @@ class Run:
                 "worker processes would not have it. Use `executor: threads` or `serial`."
             )
         self._orcaflex = binding.kind.value
-        self._warn(binding.warning)
+        self.watchers.warn(binding.warning)
         recipe = OrcaFlexRecipe(
             {batch.name: batch.postprocess for batch in self.request.batches},
             settings.orcaflex,
@@ -334,7 +330,7 @@ class Run:
             recipe,
             batches,
             shared_files(self.request.batches),
-            self._warn,
+            self.watchers.warn,
             self.cache,
             None if self.table is None else self.table.add,
             self._values_files,
@@ -344,56 +340,15 @@ class Run:
         """Why `executor: auto` may not take the batches to worker processes; empty: it may."""
         return "" if all(batch.moves_unasked for batch in self.request.batches) else FUNCTION_STAYS
 
-    def _expect(self, tasks: Sequence[Task]) -> None:
-        """Tell the watchers what is to be done, so that they can name files and explain empty slots."""
-        settings = self.request.settings
-        cap = settings.memory.max_usage_percent
-        per_process = self.plan.threads_per_process if self.plan.processes else 0
-        files_per_seat = {"model": 1, "process": per_process}.get(settings.licences.scope, 0)
-        seats = (settings.licences.max or 0) * files_per_seat
-        looks = self.plan.mode != "static" and not facts_of(self.plan.executor).in_order
-        ceiling = self.plan.ceiling if looks else 0
-        self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process, ceiling=ceiling)
-        self._show(lambda display: display.expect(tasks, cap_percent=cap, seats=seats))
-
     def _temporary(self) -> Path:
         folder, warning = usable_temporary(self.request.settings.io.temp_directory)
-        self._warn(warning)
+        self.watchers.warn(warning)
         return folder
-
-    def _warn(self, text: str) -> None:
-        if text and text not in self.warnings:
-            self._log(text)
-            self.warnings.append(text)
-
-    def _log(self, text: str) -> None:
-        if self._unsaid is None:
-            _log.warning("%s", spelled(text))
-        else:
-            self._unsaid.append(text)
-
-    def _listen(self, event: RunEvent) -> None:
-        self.monitor.listener(event)  # first: the display shows the state that the monitor has just brought up to date
-        self._show(lambda display: display.listener(event))
-        if event.kind == "warning" and event.data.get("lasting"):
-            self._warn(str(event.data["text"]))
-
-    def _show(self, step: Callable[[Display], None]) -> None:
-        """Have the display do something; one that raises (it may be the caller's function) is not asked again."""
-        display = self._display
-        if display is None:
-            return
-        try:
-            ordinarily(lambda: step(display))
-        except Exception as error:  # noqa: BLE001 - a batch does not end because of how it is shown
-            self._display = None
-            self._warn(f"progress raised {words_of(error)} and is switched off; the batch goes on without it.")
 
     def _say_concluding(self) -> None:
         """Ctrl-C while outputs of all files are written: somebody who sees nothing presses it again, and loses them."""
         if self._stop.level == 1:
-            said = RunEvent("warning", self.monitor.wall_s, -1, {"text": CONCLUDING, "stopping": True})
-            self._show(lambda display: display.listener(said))
+            self.watchers.show_stopping(CONCLUDING)
 
     def _conclude(self) -> None:
         """Have every batch write what it has, then the metrics, whatever happened before.
@@ -424,7 +379,7 @@ class Run:
             kept = all(self.cache.keeps(batch, self._own(batch, outcomes)) for batch, _ in lost)
             raise BatchError("\n".join([*said, outputs_lost(kept, self.in_terminal)]), self.result()) from errors[0]
         for batch, error in lost:
-            self._warn(f"{batch.name}: {_reason(error)}")
+            self.watchers.warn(f"{batch.name}: {_reason(error)}")
         if unsaved and self.interrupted is None:
             raise BatchError(unsaved, self.result())
 
@@ -461,7 +416,7 @@ class Run:
     def _interrupt(self, text: str) -> None:
         self.interrupted = BatchInterrupted(text, self._stop.signum)
         self.monitor.state.interrupted = True
-        self._warn(f"The run was {text}.")
+        self.watchers.warn(f"The run was {text}.")
 
     def _save_table(self) -> str:
         """Write the table that took the values; returns why it could not be written, else nothing."""
@@ -471,11 +426,11 @@ class Run:
             path, notes = ordinarily(self.table.write)
         except Exception as error:  # noqa: BLE001 - pandas makes it of the user's values, which may raise anything
             said = f"{self.table.target.name}: {_reason(error)} The values are lost; mend that and run again."
-            self._warn(said)
+            self.watchers.warn(said)
             return said
         self._outputs[""] = () if path is None else (path,)
         for note in notes:
-            self._warn(note)
+            self.watchers.warn(note)
         return ""
 
     def _aside(self, what: str, step: Callable[[], None]) -> None:
@@ -484,15 +439,15 @@ class Run:
             step()
         except Exception as error:  # noqa: BLE001 - the values are there, and nothing that follows may take them away
             _log.debug("%s", what, exc_info=True)
-            self._warn(f"{what} could not be written: {words_of(error)}. The results are not affected.")
+            self.watchers.warn(f"{what} could not be written: {words_of(error)}. The results are not affected.")
 
     def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
         conclusion = batch.conclude(outcomes, complete=self._complete)
         self._outputs[batch.name] = (*self._outputs.get(batch.name, ()), *conclusion.outputs)
         for warning in conclusion.warnings:
-            self._warn(warning)
+            self.watchers.warn(warning)
         for notice in conclusion.notices:
-            self._log(f"{batch.name}: {notice}")
+            self.watchers.log(f"{batch.name}: {notice}")
         self.notices += conclusion.notices
         if self._complete:
             batch.pass_on()
@@ -501,12 +456,12 @@ class Run:
     def _account(self) -> None:
         self._drop_what_vanished()
         values = None if self.table is None else self.table.value_of
-        said = Said(tuple(self.warnings), tuple(self.notices), self._outputs, self._values_in, values)
+        said = Said(tuple(self.watchers.warnings), tuple(self.notices), self._outputs, self._values_in, values)
         account = write_account(self.request, self.plan, self.monitor, said, self._orcaflex)
         self._metrics, written, complaints = account
         self._accounts += written
         for complaint in complaints:
-            self._warn(complaint)
+            self.watchers.warn(complaint)
 
     def _drop_what_vanished(self) -> None:
         """A file of values that could not be made, or that somebody removed while it was written, is no output."""
@@ -514,7 +469,7 @@ class Run:
             if not values.is_there:
                 outputs = self._outputs.get(name, ())
                 self._outputs[name] = tuple(path for path in outputs if path != values.target)
-                self._warn(f"{values.target} is not there (any more): the values of {name} are not kept.")
+                self.watchers.warn(f"{values.target} is not there (any more): the values of {name} are not kept.")
 
     @property
     def _values_in(self) -> Path | None:
