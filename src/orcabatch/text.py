@@ -52,11 +52,11 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as `40 ms`, `0.4 s`, `12 s`, `3 min 05 s` or `2 h 10 min`; `unknown` for None."""
+    """Seconds as `under 1 ms`, `40 ms`, `0.4 s`, `12 s`, `3 min 05 s` or `2 h 10 min`; `unknown` for None."""
     if seconds is None:
         return "unknown"
     if 0 < seconds < 0.095:
-        return f"{1000 * seconds:.2g} ms"
+        return f"{1000 * seconds:.0f} ms" if seconds >= 0.001 else "under 1 ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -141,15 +141,16 @@ def _add(table: Gathered, row: int, value: Any) -> None:
 
 def _of_table(columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found = (_of_column(name, numbers) for name, numbers in columns.items())
-    # The sort is stable: what are no results (times) come last, give way where there are too many, and govern nothing.
+    # The sort is stable: what are no results (times) come last, and govern nothing.
     made = sorted((one for one in found if one is not None), key=lambda one: one["largest"] is None)
-    charted = [one for one in made if one["largest"] is not None and _varies(one, columns[one["name"]])]
+    governed = [one for one in made if one["largest"] is not None]
+    charted = [one for one in governed if _varies(one, columns[one["name"]])]
     for one in charted[:MOST_CHARTED]:
         own = columns[one["name"]]
         count = len(cases)
         values = _largest(own.high, own.rows, count) if one["largest"] else -_largest(-own.low, own.rows, count)
         one["values"] = [None if np.isnan(value) else value for value in values.tolist()]
-    own_of = {one["name"]: columns[one["name"]] for one in made[:MOST_BY_CASE]}
+    own_of = {one["name"]: columns[one["name"]] for one in governed[:MOST_BY_CASE]}
     largest = {name: _largest(own.high, own.rows, len(cases)) for name, own in own_of.items()}
     # Turned, the smallest number is the largest.
     turned = {name: _largest(-own_of[name].low, own_of[name].rows, len(cases)) for name in largest if is_minimum(name)}

@@ -30,12 +30,21 @@ MOST_FIGURES = 2000
 """Of one table: a page of 5,000 files and 900 columns stays below 3 MB."""
 
 
+UNITS = (
+    "Numbers are in the unit system of each model (General data), unless a function converts them: orcabatch converts "
+    "nothing."
+)
+"""Said once: OrcFxAPI hands over numbers without units, and asking for units takes questions of its own."""
+
+
 def results(metrics: Metrics, ids: Ids) -> Html:
     """Each table: charts of its first columns that are results; minimum, maximum, governing file and mean of all."""
     tables = metrics.get("results") or ()
     if not tables:
         return section("results", "Results", tag("p", _no_figures(metrics)))
-    return section("results", "Results", *(_table(metrics, each, ids) for each in tables))
+    return section(
+        "results", "Results", tag("p", UNITS, class_="muted"), *(_table(metrics, each, ids) for each in tables)
+    )
 
 
 def _no_figures(metrics: Metrics) -> Html:
@@ -162,7 +171,7 @@ def _by_case(metrics: Metrics, each: Mapping[str, Any]) -> list[Html]:
         columns = list(dict.fromkeys(one["column"] for group in own for one in group["maxima"]))
         rows = [
             (
-                "none" if group["value"] is None else group["value"],
+                _case_name(case, group["value"], alone=len(columns) > MOST_SIDE_BY_SIDE),
                 f"{group['files']:,}",
                 *(_maximum(metrics, group, column) for column in columns),
             )
@@ -173,8 +182,13 @@ def _by_case(metrics: Metrics, each: Mapping[str, Any]) -> list[Html]:
         caption = f"The largest value and its file for each {case}{too}; files are those that have a number"
         cards = len(columns) > MOST_SIDE_BY_SIDE
         shown = table(caption, (case, "Files", *columns), rows, numbers=(1,), cards=cards)
-        made.append(folded(f"By {case}", shown, _not_by_case(len(each["columns"]) - len(columns), case)))
+        made.append(folded(f"By {case}", shown, _not_by_case(_results_of(each) - len(columns), case)))
     return [*made, *_ungrouped(metrics, {group["case"] for group in groups})]
+
+
+def _results_of(each: Mapping[str, Any]) -> int:
+    """How many columns of a table are results."""
+    return sum(governs(column) is not None for column in each["columns"])
 
 
 def _ungrouped(metrics: Metrics, grouped: set[str]) -> list[Html]:
@@ -205,6 +219,12 @@ def _not_by_case(more: int, case: str) -> Html:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+def _case_name(case: str, value: Any, *, alone: bool) -> str:
+    """A load case's value; where each stands on a card of its own, with its column."""
+    said = "none" if value is None else str(value)
+    return f"{case} {said}" if alone else said
 
 
 def _case_order(group: Mapping[str, Any]) -> tuple[bool, float, str]:
