@@ -15,7 +15,10 @@ from orcabatch import simulated
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 
-PARTS = ("matplotlib.rcsetup", "plotly.basedatatypes", "scipy.version")
+PARTS = (
+    "matplotlib.rcsetup", "plotly.basedatatypes", "scipy.version", "deepdiff.diff", "scrapy.http", "twisted.internet",
+    "bs4.element", "requests.models", "jinja2.environment", "PIL.Image",
+)  # fmt: skip
 """Modules that the real packages consist of."""
 
 IMPORTED = """
@@ -32,6 +35,13 @@ print(*(name for name in {parts} if name in sys.modules))
 
 TOUCHED = """
 import threading
+
+def scraper():
+    "The module itself, by way of a class that digitalmodel's import gave."
+    assert type(WebScraping()).__name__ == "WebScraping"
+    from assetutilities.common.webscraping import scrapper_scrapy
+    return scrapper_scrapy
+
 from concurrent.futures import ThreadPoolExecutor
 from assetutilities.common.visualization.visualization_polar import plt
 
@@ -48,6 +58,11 @@ assert plt is not matplotlib.pyplot
 assert set(map(id, (one for one, _ in touched))) == {id(matplotlib.pyplot.figure)}
 from assetutilities.common.validation import go, make_subplots
 assert isinstance(make_subplots(rows=1, cols=1), go.Figure)
+from assetutilities.engine import WebScraping
+import scrapy
+assert any(isinstance(value, type) and issubclass(value, scrapy.Spider) for value in vars(scraper()).values())
+from assetutilities.common.yml_utilities import DeepDiff
+assert DeepDiff([1], [2])
 print("real")
 """
 

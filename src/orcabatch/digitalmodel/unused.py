@@ -1,9 +1,9 @@
 """Packages that digitalmodel imports and its post-process does not use: left out of processes that are ours alone.
 
-matplotlib and the like take half of the seconds that importing digitalmodel takes, in each worker process again. While
-digitalmodel is imported, the thread that imports it gets a stand-in for them. Whatever asks a stand-in for something,
-then or later, on whichever thread, gets the real package, imported at that moment by Python's own lock; from then on
-nothing more is left out. Afterwards no stand-in is found by an import: a function of the user's has the real one.
+matplotlib, scrapy and the like take two thirds of the seconds that importing digitalmodel takes, in each worker again.
+While digitalmodel is imported, the thread that imports it gets a stand-in for them. Whatever asks a stand-in for
+something, then or later, on whichever thread, gets the real package, imported at that moment by Python's own lock; from
+then on nothing more is left out. Afterwards no stand-in is found by an import: a user's function has the real one.
 
 Only in processes that are ours (`orcabatch.console.is_ours`): in a script or notebook, code of others may look for what
 an import leaves behind. Not where the package is there already.
@@ -23,8 +23,11 @@ from typing import Any
 
 from orcabatch.console import is_ours
 
-UNUSED = ("matplotlib", "plotly", "scipy")
-"""What of digitalmodel's imports its post-process never calls, and takes long to import."""
+UNUSED = (
+    "matplotlib", "plotly", "scipy", "deepdiff", "requests", "jinja2", "PIL", "assetutilities.common.webscraping",
+)  # fmt: skip
+"""What of digitalmodel's imports its post-process never calls, and takes long to import: packages, and what of
+assetutilities brings scrapy, twisted and bs4 (a class of it derives from one of scrapy's, which asks for that)."""
 
 
 @contextmanager
@@ -51,7 +54,7 @@ class _Finder(MetaPathFinder, Loader):
         self._made: dict[str, ModuleType] = {}
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if threading.get_ident() != self._thread or fullname.partition(".")[0] not in self._packages:
+        if threading.get_ident() != self._thread or self._packages.isdisjoint(_with_parents(fullname)):
             return None
         return ModuleSpec(fullname, self, is_package=True)
 
@@ -74,6 +77,13 @@ class _Finder(MetaPathFinder, Loader):
         for name, made in self._made.items():
             if sys.modules.get(name) is made:
                 del sys.modules[name]
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """The module's name, and those of the packages that it is in."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 class _StandIn(ModuleType):
