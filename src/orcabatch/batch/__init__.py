@@ -166,7 +166,7 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     loud = [outcome for outcome in result.failed if outcome.batch in strict]
     if loud:
         raise BatchError(failure_text(loud, len(result.outcomes)), result)
-    if tell_failures and result.failed and not run.named_failures:
+    if tell_failures and result.failed and not run.watchers.named_failures:
         _log.warning("%s", spelled(failure_text(result.failed, len(result.outcomes))))
     return result
 

@@ -110,6 +110,7 @@ class Run:
     _accounts: list[Path] = field(default_factory=list)
     _metrics: dict[str, Any] = field(default_factory=dict)
     _orcaflex: str = ""
+    _folder: Path = field(init=False)
     _complete: bool = False
     _stop: StopSignal = field(default_factory=StopSignal)
     _left_by: str = ""
@@ -140,30 +141,13 @@ class Run:
             BatchLocked: another batch writes to one of the result folders.
             BatchError: something broke the run off when files had ended already; they are in its `result`.
         """
-        self._stop.install()
-        self._stop.foreign = True  # a folder that does not answer: the second Ctrl-C leaves it
-        try:
-            yield from self._held()
-        finally:
-            self._stop.restore()
-        if self._stop.late and self.interrupted is None:
-            self.interrupted = BatchInterrupted(AFTER_THE_END, self._stop.late)
-
-    def _held(self) -> Iterator[FileOutcome]:
-        """The outcomes, with everything held that the run needs; no signal tears how that is given back."""
-        with ExitStack() as held:
+        # Nothing tears how that which is held is given back: a signal waits once it is settled how the run ended.
+        with self._stop.heard(), ExitStack() as held:
             try:
-                for folder, names in _folders(self.request).items():
-                    held.enter_context(folder_lock(folder, names, warn=self.watchers.warn))
-                held.enter_context(self.cache.opened())
-                held.enter_context(METER.looking())
-                for batch in self.request.batches:
-                    if batch.values_file is not None:
-                        self._values_files[batch.name] = held.enter_context(
-                            ValuesFile(batch.values_file, self.watchers.warn)
-                        )
-                        self._outputs[batch.name] = (batch.values_file,)
-                yield from self._run()
+                with self._stop.foreign_code():  # a folder that does not answer: the second Ctrl-C leaves it
+                    self._hold(held)
+                    running, job = self._begun()
+                yield from self._run(running, job)
             except BatchError:
                 raise
             except OrcabatchError as error:
@@ -175,16 +159,31 @@ class Run:
                 raise
             finally:
                 self._stop.settle()
+        if self._stop.late and self.interrupted is None:
+            self.interrupted = BatchInterrupted(AFTER_THE_END, self._stop.late)
 
-    def _run(self) -> Iterator[FileOutcome]:
-        temporary = self._temporary()
+    def _hold(self, held: ExitStack) -> None:
+        """Take what no other run may have, and open what this one needs."""
+        for folder, names in _folders(self.request).items():
+            held.enter_context(folder_lock(folder, names, warn=self.watchers.warn))
+        held.enter_context(self.cache.opened())
+        held.enter_context(METER.looking())
+        for batch in self.request.batches:
+            if batch.values_file is not None:
+                values = held.enter_context(ValuesFile(batch.values_file, self.watchers.warn))
+                self._values_files[batch.name] = values
+                self._outputs[batch.name] = (batch.values_file,)
+
+    def _begun(self) -> tuple[Iterator[FileOutcome], BatchJob]:
+        """The engine, with nothing asked of it yet, and those who follow the run, who have begun."""
+        self._folder, warning = usable_temporary(self.request.settings.io.temp_directory)
+        self.watchers.warn(warning)
         tasks, job = tasks_of(self.plan), self._job()
-        stays = FOREIGN_STAYS if self._orcaflex == BindingKind.FOREIGN.value else self._stays()
         running = run_engine(
             tasks,
             job,
             options=replace(
-                options_of(self.plan, temporary if self.request.stages else None, stays),
+                options_of(self.plan, self._folder if self.request.stages else None, self._stays()),
                 initializer=self.request.initializer,
             ),
             limits=limits_of(self.plan),
@@ -202,10 +201,12 @@ class Run:
         so_far = partial(account_so_far, self.request, self.plan, self.monitor, said, self._orcaflex)
         display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown
         self.watchers.begin(display, tasks, self.plan, self.request.settings)
-        self._stop.foreign = False
+        return running, job
+
+    def _run(self, running: Iterator[FileOutcome], job: BatchJob) -> Iterator[FileOutcome]:
         try:
             self._aside("the metrics", lambda: begin_account(self.request, self.plan, self.monitor, self._orcaflex))
-            with temporary_files_in(temporary):
+            with temporary_files_in(self._folder):
                 yield from self._taken(running, job)
             self._complete = True
         except BatchInterrupted as interruption:
@@ -288,11 +289,6 @@ class Run:
                     self._outcomes.append(job.kept(outcome))
                     self.monitor.add_outcome(outcome)
 
-    @property
-    def named_failures(self) -> bool:
-        """Whether whoever watched the run has read which files failed, and why."""
-        return self.watchers.named_failures
-
     def result(self) -> BatchResult:
         """What the run ended with."""
         outcomes = last_attempts(self._outcomes)
@@ -338,12 +334,9 @@ class Run:
 
     def _stays(self) -> str:
         """Why `executor: auto` may not take the batches to worker processes; empty: it may."""
+        if self._orcaflex == BindingKind.FOREIGN.value:
+            return FOREIGN_STAYS
         return "" if all(batch.moves_unasked for batch in self.request.batches) else FUNCTION_STAYS
-
-    def _temporary(self) -> Path:
-        folder, warning = usable_temporary(self.request.settings.io.temp_directory)
-        self.watchers.warn(warning)
-        return folder
 
     def _say_concluding(self) -> None:
         """Ctrl-C while outputs of all files are written: somebody who sees nothing presses it again, and loses them."""
@@ -386,15 +379,12 @@ class Run:
     def _conclude_batches(self, outcomes: Sequence[FileOutcome]) -> list[tuple[Batch, Exception]]:
         """Those whose common outputs could not be written, with the reason."""
         lost: list[tuple[Batch, Exception]] = []
-        self._stop.foreign = True
-        try:
+        with self._stop.foreign_code():
             for batch in self.request.batches:
                 try:
                     ordinarily(partial(self._conclude_batch, batch, self._own(batch, outcomes)))
                 except Exception as error:  # noqa: BLE001 - foreign code writes them, and the other batches have theirs
                     lost.append((batch, error))
-        finally:
-            self._stop.foreign = False
         return lost
 
     def _own(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:

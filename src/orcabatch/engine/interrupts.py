@@ -19,7 +19,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -78,6 +79,24 @@ class StopSignal:
                 self._before[number] = signal.signal(number, self._came)
         self._listening = True
         _installed.add(self)
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen to the signals meanwhile."""
+        self.install()
+        try:
+            yield
+        finally:
+            self.restore()
+
+    @contextmanager
+    def foreign_code(self) -> Iterator[None]:
+        """Meanwhile somebody else's code has the thread, or what may hang: the second signal leaves it."""
+        self.foreign = True
+        try:
+            yield
+        finally:
+            self.foreign = False
 
     def settle(self) -> None:
         """How the run ended is settled: a signal waits until what it holds is given back."""
