@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import re
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from capabilities import needs
+from docs_pages import ROOT
 from orcabatch import __main__ as main
 from orcabatch import cli, console, plan_batch
 from orcabatch.console import (
@@ -282,3 +284,31 @@ def test_whoever_looks_into_drives_shows_no_box(modes, files, monkeypatch):
     assert {what for what, _ in seen} == {"host", "request", "session"}
     assert {mode for _, mode in seen} == {0x8003}
     assert modes.mode == 0x2
+
+
+def without_encoding(source: Path) -> list[str]:
+    """Where a module opens text without saying in which encoding."""
+    found = []
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        if name not in TEXT or any(word.arg == "encoding" for word in node.keywords):
+            continue
+        said = [each.value for each in node.args if isinstance(each, ast.Constant)]
+        given = len(node.args) - (name == "write_text")
+        method = isinstance(node.func, ast.Attribute)
+        is_text = {"read_text": method and not given, "write_text": method and not given}.get(
+            name, any(isinstance(mode, str) and MODES.fullmatch(mode) for mode in said)
+        )
+        found += [f"{source.name}:{node.lineno}"] if is_text else []
+    return found
+
+
+TEXT = ("open", "fdopen", "read_text", "write_text")
+MODES = re.compile(r"[rwax]\+?t?")
+
+
+def test_no_text_is_read_or_written_in_the_code_page_of_the_machine():
+    """It is another one in every country; what pipes and devices take is text, too."""
+    assert [each for source in sorted((ROOT / "src").rglob("*.py")) for each in without_encoding(source)] == []

@@ -115,3 +115,12 @@ def test_the_tour_measures_orcabatch_and_its_peers(tmp_path: Path) -> None:
     assert next(cells["who"] for cells in found[0].rows) == "serial loop"
     assert all("not finished" not in cells["seconds"] for each in found for cells in each.rows)
     assert measure.provenance(["x"])["command"] == "orcabatch bench x"
+
+
+def test_no_peer_is_given_more_processes_than_windows_lets_it_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On 64 CPUs its best count may be the most that there can be: it is tried, and none that is refused."""
+    monkeypatch.setattr(peers.sys, "platform", "linux")
+    assert peers.counts("processes", 64) == (32, 64, 128)
+    monkeypatch.setattr(peers.sys, "platform", "win32")
+    assert peers.counts("processes", 64) == peers.counts("joblib-loky", 64) == (32, 61)
+    assert peers.counts("dask", 64) == (32, 64, 128)

@@ -10,7 +10,9 @@ import pytest
 
 from capabilities import needs
 from cli_batches import summary_column
+from orcabatch import simulated
 from orcabatch.cli import run
+from orcabatch.digitalmodel import preconditions
 from orcabatch.errors import OutputError
 
 
@@ -57,6 +59,27 @@ def test_a_place_that_a_program_holds_open_is_said_before_anything_runs(batch, o
     said = orcabatch("run", "b.yml", option, target)
     assert (said.code, f"{target} could not be written: another program has it open" in said.err) == (2, True), said
     assert not (batch.folder / "results").exists()
+
+
+def test_a_summary_that_excel_has_open_is_said_before_anything_runs(batch, orcabatch, monkeypatch):
+    """On Windows, where it could not be replaced in the end; where nothing is to be done it may be open."""
+    batch.write(performance={"orcaflex": "simulated", "ledger": {"path": "ledger.db"}})
+    assert orcabatch("run", "b.yml").code == 0
+    summary = batch.folder / "results" / "b_t_dyn.csv"
+    assert summary.exists()
+    asked = []
+
+    def held(table):
+        asked.append(table)
+        return "another program has it open"
+
+    monkeypatch.setattr(preconditions, "hindrance", held)
+    with simulated.counting() as count:
+        assert orcabatch("run", "b.yml").code == 0
+        assert asked == []
+        said = orcabatch("run", "b.yml", "--fresh")
+    assert (said.code, f"{summary} could not be written in the end: another" in said.err) == (2, True), said
+    assert (asked, count.counters.loads) == ([summary], 0)
 
 
 def test_a_report_that_cannot_be_made_costs_only_itself(batch, orcabatch, monkeypatch):

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.bench.measure import Contender, Measured, Say, compete
+from orcabatch.plan import WINDOWS_MOST_PROCESSES
 
 if TYPE_CHECKING:
     from orcabatch.bench.workloads import Made
@@ -44,7 +46,9 @@ def counts(pool: str, cpus: int | None = None) -> tuple[int, ...]:
     """The counts that are tried for a pool: the number of CPUs, half and twice as many for processes."""
     cpus = cpus or os.cpu_count() or 1
     if pool in {"processes", "joblib-loky", "dask"}:
-        return tuple(sorted({max(1, cpus // 2), cpus, 2 * cpus}))
+        # Python's pools and loky's refuse more there, and a peer shall have its best count.
+        most = WINDOWS_MOST_PROCESSES if sys.platform == "win32" and pool != "dask" else 2 * cpus
+        return tuple(sorted({min(count, most) for count in (max(1, cpus // 2), cpus, 2 * cpus)}))
     return THREAD_COUNTS
 
 

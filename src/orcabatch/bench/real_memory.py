@@ -47,15 +47,17 @@ class MemoryCgroup:
 
     def limit_to(self, limit_bytes: int) -> None:
         """Set its limit."""
-        (self.folder / ("memory.limit_in_bytes" if self.version == 1 else "memory.max")).write_text(str(limit_bytes))
+        (self.folder / ("memory.limit_in_bytes" if self.version == 1 else "memory.max")).write_text(
+            str(limit_bytes), encoding="utf-8"
+        )
 
     def add(self, pid: int) -> None:
         """Put a process in."""
-        (self.folder / "cgroup.procs").write_text(str(pid))
+        (self.folder / "cgroup.procs").write_text(str(pid), encoding="utf-8")
 
     def held_bytes(self) -> int:
         """Memory in use that cannot simply be dropped."""
-        stat = dict(line.split() for line in (self.folder / "memory.stat").read_text().splitlines())
+        stat = dict(line.split() for line in (self.folder / "memory.stat").read_text(encoding="utf-8").splitlines())
         if self.version == 1:
             return int(stat["total_rss"]) + int(stat.get("total_shmem", 0))
         return int(stat["anon"]) + int(stat.get("shmem", 0))
@@ -194,7 +196,7 @@ def row(result: dict[str, Any]) -> dict[str, Any]:
 def main(question: dict[str, Any]) -> dict[str, Any]:
     """Run the batch in the cgroup; what the files really needed, and what was started above the cap."""
     group = Path(question["group"])
-    (group / "cgroup.procs").write_text(str(os.getpid()))
+    (group / "cgroup.procs").write_text(str(os.getpid()), encoding="utf-8")
     from orcabatch.bench.real_engine import outcomes
     from orcabatch.bench.real_work import one_history
     from orcabatch.host import memory_reading

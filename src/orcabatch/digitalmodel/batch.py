@@ -52,7 +52,7 @@ from orcabatch.digitalmodel.notices import (
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, visits_files, writes, writes_series
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult
-from orcabatch.digitalmodel.preconditions import check_collisions, check_folder, check_keys, series_names
+from orcabatch.digitalmodel.preconditions import check_collisions, check_folder, check_keys, check_tables, series_names
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
 from orcabatch.digitalmodel.serial_order import Needs, SerialOrder, may_need, needs_of, settle
 from orcabatch.digitalmodel.silent import Subject
@@ -139,6 +139,7 @@ class DigitalModelBatch(Batch):
         installation, looked = None if planning else find_installation(), False
         if installation is not None and not installation.missing:
             check_folder(own)
+            check_tables(own)
             if not is_inside_router():
                 looked = merge_masters(installation, own)
         batch = cls(cfg, settings, own, installation, looked=looked)

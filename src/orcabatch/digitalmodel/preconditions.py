@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.digitalmodel.input_files import origin
-from orcabatch.digitalmodel.outputs import STATISTICS, flagged, visits_files, writes_series
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, STATISTICS, flagged, groups, visits_files, writes_series
 from orcabatch.digitalmodel.overrides import SECTIONS
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
-from orcabatch.store.atomic import check_writable
+from orcabatch.store.atomic import check_writable, hindrance
 from orcabatch.store.paths import Places
 
 
@@ -140,3 +140,18 @@ def check_folder(cfg: Mapping[str, Any]) -> None:
             f"The result folder {folder} cannot be written ({error.strerror or error}). "
             "Ask for write access, or give another folder."
         ) from error
+
+
+def check_tables(cfg: Mapping[str, Any]) -> None:
+    """Refuse a batch whose summaries of an earlier run could not be replaced in the end, as Excel has them open.
+
+    Raises:
+        OutputError: naming the table.
+    """
+    analysis = cfg["Analysis"]
+    own = {"summary": analysis["file_name"], "linked_statistics": analysis.get("file_name_for_overwrite")}
+    for output, name in own.items():
+        for group in groups(cfg, SETTINGS_OF[output]) if flagged(cfg, output) else ():
+            table = Path(analysis["result_folder"]) / f"{name}_{group.get('Label')}.csv"
+            if fault := hindrance(table):
+                raise OutputError(f"{table} could not be written in the end: {fault}. Nothing was run.")

@@ -100,7 +100,7 @@ class CounterFile:
 
     def name_exports(self) -> None:
         """Write down which slot counts which export, for whoever adds up."""
-        self._stem.with_suffix(".names").write_text(json.dumps(EXPORT_NAMES))
+        self._stem.with_suffix(".names").write_text(json.dumps(EXPORT_NAMES), encoding="utf-8")
 
     def take_block(self) -> Block:
         """A block for the calling thread. Beyond the file's blocks the last one is shared, and may lose increments."""

@@ -97,7 +97,7 @@ def _slots_and_calls(folder: Path) -> tuple[list[int], Counter[str]]:
         totals = np.fromfile(path, dtype=np.int64).reshape(-1, BLOCK_SLOTS).sum(axis=0).tolist()
         slots = [have + more for have, more in zip(slots, totals, strict=False)]
         names_file = path.with_suffix(".names")
-        names = json.loads(names_file.read_text()) if names_file.exists() else EXPORT_NAMES
+        names = json.loads(names_file.read_text(encoding="utf-8")) if names_file.exists() else EXPORT_NAMES
         calls.update({name: count for name, count in zip(names, totals[Slot.FIRST_EXPORT :], strict=False) if count})
     return slots, calls
 
@@ -105,7 +105,7 @@ def _slots_and_calls(folder: Path) -> tuple[list[int], Counter[str]]:
 def _loads(folder: Path) -> dict[str, int]:
     noted: Counter[str] = Counter()
     for path in folder.glob("*.loads"):
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):  # a line cut off by a kill
                 noted[json.loads(line)[0]] += 1
     return dict(noted)
@@ -144,7 +144,7 @@ def _baseline(folder: Path) -> Counters | None:
     path = folder / _BASELINE
     if not path.exists():
         return None
-    values: dict[str, Any] = json.loads(path.read_text())
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return Counters(**values)
 
 
@@ -167,7 +167,7 @@ def reset_counters() -> None:
     now = _read(folder, world.shared)
     world.shared.restart_peaks(world.costs.seat_scope)
     temporary = folder / f"{_BASELINE}.{os.getpid()}"
-    temporary.write_text(json.dumps({name: getattr(now, name) for name in Counters.__slots__}))
+    temporary.write_text(json.dumps({name: getattr(now, name) for name in Counters.__slots__}), encoding="utf-8")
     temporary.replace(folder / _BASELINE)
 
 

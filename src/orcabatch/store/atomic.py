@@ -178,15 +178,17 @@ def check_place(target: Path, *, wait: Callable[[float], None] = time.sleep) -> 
         check_writable(folder)
     except OSError:
         fault = f"{folder} {'cannot be written' if folder.is_dir() else 'is no folder'}"
-    if not fault and sys.platform == "win32":
-        fault = f"its name {impossible}" if (impossible := impossible_on_windows(target.name)) else ""
-        fault = fault or _in_the_way(Path(beyond_max_path(target.absolute())), wait)
-    if fault:
+    if not fault and sys.platform == "win32" and (impossible := impossible_on_windows(target.name)):
+        fault = f"its name {impossible}"
+    if fault := fault or hindrance(target, wait=wait):
         raise OutputError(f"{target} could not be written: {fault}. Give another place; nothing was run.")
 
 
-def _in_the_way(target: Path, wait: Callable[[float], None]) -> str:
+def hindrance(target: Path, *, wait: Callable[[float], None] = time.sleep) -> str:
     """Why Windows would not replace a file that is there; empty where it would. Elsewhere its folder alone decides."""
+    if sys.platform != "win32":
+        return ""
+    target = Path(beyond_max_path(target.absolute()))
     try:
         if not target.stat().st_mode & stat.S_IWRITE:
             return "it is write-protected"

@@ -21,7 +21,7 @@ def opp() -> Any:
     importlib.import_module("orcabatch.simulated").install()
     module = importlib.import_module("digitalmodel.modules.orcaflex.opp")
     importlib.import_module("loguru").logger.remove()
-    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of this process
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the rest of this process
     return module
 
 
