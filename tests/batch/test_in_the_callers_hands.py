@@ -157,12 +157,12 @@ def test_a_step_after_the_results_costs_only_itself(orcaflex, sims, monkeypatch)
 @pytest.mark.parametrize("reason", [MemoryError(), OSError(24, "Too many open files")])
 def test_a_result_that_cannot_be_kept_is_a_result(orcaflex, sims, monkeypatch, reason):
     """A process that is short of memory or descriptors says so once; the values are in hand."""
-    from orcabatch.batch import result_cache
+    from orcabatch.batch import cache_entries
 
     def fails(_):
         raise reason
 
-    monkeypatch.setattr(result_cache, "encode", fails)
+    monkeypatch.setattr(cache_entries, "encode", fails)
     result = orcabatch.run_batch(
         sims, postprocess=largest_tension, orcaflex="simulated", progress=False, version="1",
         performance={"executor": "serial"},

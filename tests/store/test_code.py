@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from orcabatch import simulated
-from orcabatch.store.code import HOOKS, AsHere, described, innermost
+from orcabatch.store.as_here import AsHere
+from orcabatch.store.code import HOOKS, described, innermost
 from orcabatch.store.values import NotStorable
 
 

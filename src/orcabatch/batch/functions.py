@@ -17,8 +17,9 @@ from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import PARTIAL_REMEDY, is_partial, partial_text
 from orcabatch.orcaflex.user_function import FunctionPostProcess
+from orcabatch.store.as_here import AsHere
 from orcabatch.store.atomic import check_writable, why
-from orcabatch.store.code import AsHere, Described, described, innermost
+from orcabatch.store.code import Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.kept_values import SUFFIX as VALUES
 from orcabatch.store.values import NotStorable, encode

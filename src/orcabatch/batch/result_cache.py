@@ -16,7 +16,6 @@ foreign OrcFxAPI is.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch.batch.cache_entries import Known, packed, unpacked, unpacked_fact
 from orcabatch.batch.cache_keys import (
     AGAIN,
     changed,
@@ -40,7 +40,7 @@ from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
 from orcabatch.store.ledger import Entry, FileHistory, LedgerStore, NoLedger, ledger_file, open_ledger
-from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
+from orcabatch.store.values import Damaged, NotStorable, checked, decode, encode
 from orcabatch.text import shortened_list, words_of
 
 if TYPE_CHECKING:
@@ -53,21 +53,6 @@ UNCHANGED = "unchanged since an earlier run"
 
 NO_BINDING = Binding(None, BindingKind.FOREIGN)
 """Where no OrcFxAPI is to be had, nothing is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A result of an earlier run that still holds.
-
-    Attributes:
-        outcome: as the run hands it on.
-        key: where it stands in the ledger.
-        joint: whether joint answers of OrcFxAPI were used for it.
-    """
-
-    outcome: FileOutcome
-    key: bytes
-    joint: bool = False
 
 
 @dataclass(slots=True)
@@ -232,7 +217,7 @@ class ResultCache:
             content = None if key is None else self.ledger.get(key)
             if content is not None:
                 with suppress(Damaged):
-                    yield subject, _fact(decode(content))
+                    yield subject, unpacked_fact(content)
 
     def starting(self, index: int) -> None:
         """A worker is about to get the file: remember what it looks like now."""
@@ -396,29 +381,13 @@ class ResultCache:
 
     def _stored(self, index: int, batch: Batch, key: bytes) -> Known | None:
         """The result under the key, if it can be read and its output files stand as they were written."""
-        payload = self.ledger.get(key)
-        if payload is None:
-            return None
-        shared = self.shared_files[index]
+        payload, shared = self.ledger.get(key), self.shared_files[index]
         try:
-            stored = checked(decode(payload), dict)
-            value = batch.unpack(stored["value"], shared.positions[batch.name])
-            outcome = FileOutcome(
-                shared.file,
-                batch.name,
-                Status.SKIPPED,
-                value,
-                warnings=checked_texts(stored["warnings"]),
-                index=index,
-                size_bytes=checked(stored["size"], int),
-            )
-            known = Known(outcome, key, checked(stored["joint"], bool))
-            stand = checked(stored["outputs"], list) == [output_print(path) for _, path in batch.outputs_of(value)]
+            known = None if payload is None else unpacked(payload, batch, shared, index, key)
         except (Damaged, KeyError, TypeError, ValueError):
             return None
-        if not stand:
-            return None
-        self._keys[batch.name, shared.positions[batch.name]] = key
+        if known is not None:
+            self._keys[batch.name, shared.positions[batch.name]] = key
         return known
 
     # --- keeping
@@ -436,12 +405,12 @@ class ResultCache:
             return  # an output that has vanished by now would later stand as it was written: not there
         made_of = encoded_by_key(depends)
         try:
-            packed = encode(_packed(end, batch, outputs) | {"depends": made_of})
+            content = packed(end, batch, outputs, made_of)
         except NotStorable as error:
             self.warn(f"Results of {batch.name} are not kept for the next run: {error}.")
             return
         key = key_of("result", made_of)
-        if self._keep(Entry(key, "result", file, batch.label, packed), batch):
+        if self._keep(Entry(key, "result", file, batch.label, content), batch):
             self._keys[batch.name, self.shared_files[index].positions[batch.name]] = key
             self._written.setdefault(index, []).append(key)
 
@@ -482,22 +451,3 @@ class ResultCache:
             reason = changed(dict(decode(depends)), now, str(batch.files[0].name))
             if reason:
                 self._again.setdefault(reason, []).append(file.name)
-
-
-def _fact(content: Any) -> float:
-    """What a worker can have said."""
-    fact: float = checked(content, float, int)
-    if not math.isfinite(fact):
-        raise Damaged("a number that no worker says")
-    return fact
-
-
-def _packed(end: Ended, batch: Batch, outputs: Sequence[Any]) -> dict[str, Any]:
-    outcome = end.outcome
-    return {
-        "value": batch.pack(outcome.value),
-        "warnings": list(outcome.warnings),
-        "size": outcome.size_bytes,
-        "joint": end.joint,
-        "outputs": outputs,
-    }

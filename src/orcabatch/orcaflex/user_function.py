@@ -44,7 +44,7 @@ CHANGES_ITS_INPUT = (
 
 
 class Likeness(Protocol):
-    """Sent along with a function: knows it as it is where it comes from (`orcabatch.store.code.AsHere`)."""
+    """Sent along with a function: knows it as it is where it comes from (`orcabatch.store.as_here.AsHere`)."""
 
     def differing(self) -> tuple[str, ...]:
         """What is not so in this process, by name."""
