@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from capabilities import needs
 from docs_pages import ROOT
 from orcabatch import __main__ as main
 from orcabatch import cli, console, plan_batch
+from orcabatch.batch.input_files import InputFiles
 from orcabatch.console import (
     crash_without_a_dialog,
     exit_code_text,
@@ -227,11 +229,11 @@ def test_a_parent_that_may_not_be_looked_at_has_not_ended(monkeypatch, answers, 
     assert ended == ends
 
 
-class ThreadModes:
+class ThreadModes(threading.local):
     """kernel32 as far as a thread says what it wants to be shown."""
 
     def __init__(self) -> None:
-        self.mode, self.set = 0x2, []
+        self.mode, self.set = 0x2, list[int]()
 
     def GetThreadErrorMode(self) -> int:  # noqa: N802 - Windows' name
         return self.mode
@@ -254,6 +256,24 @@ def test_an_empty_drive_is_an_error_and_no_box(modes):
     with pytest.raises(ZeroDivisionError), without_boxes():
         _ = 1 / (modes.mode - 0x8003)
     assert modes.set == [0x8003, 0x2]
+
+
+def _modes_of_lookers(modes, files, monkeypatch) -> list[int]:
+    """Those in which other threads look at the files of a batch, before it and when a file begins."""
+    seen, stat = list[int](), Path.stat
+
+    def looked(self, **kwargs):
+        seen.append(modes.mode)
+        return stat(self, **kwargs)
+
+    monkeypatch.setattr(Path, "stat", looked)
+    looking = InputFiles(print)
+    looking.look_at(map(Path, files))
+    before = len(seen)
+    looking.begin(Path(files[0]))
+    looking.close()
+    assert 0 < before < len(seen)
+    return seen
 
 
 def test_whoever_looks_into_drives_shows_no_box(modes, files, monkeypatch):
@@ -281,7 +301,9 @@ def test_whoever_looks_into_drives_shows_no_box(modes, files, monkeypatch):
     plan_batch(files, postprocess=len, orcaflex="simulated")
     monkeypatch.setattr(Path, "open", opens)
     check_readable(Path(files[0]))
-    assert {what for what, _ in seen} == {"host", "request", "session"}
+    monkeypatch.setattr(Path, "open", opened)
+    seen += [("looker", mode) for mode in _modes_of_lookers(modes, files, monkeypatch)]
+    assert {what for what, _ in seen} == {"host", "request", "session", "looker"}
     assert {mode for _, mode in seen} == {0x8003}
     assert modes.mode == 0x2
 

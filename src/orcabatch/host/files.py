@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from orcabatch.console import without_boxes
+
 SPAN_BYTES = 65_536
 """How much of a file's head and of its tail goes into its fingerprint.
 
@@ -51,6 +53,11 @@ def fingerprint(path: str | os.PathLike[str]) -> Fingerprint:
         OSError: the file is missing or cannot be read.
     """
     file = Path(path).absolute()
+    with without_boxes():
+        return _fingerprint(file)
+
+
+def _fingerprint(file: Path) -> Fingerprint:
     # Opening a named pipe waits for somebody to write to it, who never comes.
     if not stat.S_ISREG(file.stat().st_mode):
         raise OSError(f"{file} is no ordinary file")

@@ -42,7 +42,8 @@ class InputError(OrcabatchError):
 def stands(file: Path) -> tuple[int, int, int] | None:
     """Size in bytes, time of the last change in nanoseconds, and which file it is; None where it cannot be asked."""
     try:
-        status = file.stat()
+        with without_boxes():
+            status = file.stat()
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns, status.st_ino
