@@ -15,13 +15,15 @@ import pytest
 
 import orcabatch
 from batch_functions import largest_tension
+from engine import dask_cluster
 
-LONG = "ORCABATCH_LONG" in os.environ
 SCRIPT = """
     import sys, orcabatch
     from batch_functions import largest_tension
     executor, folder, *sims = sys.argv[1:]
     performance = {"executor": executor, "threading": {"max_threads": 2}}
+    if executor == "dask":
+        performance |= {"process_count": 1, "threads_per_process": 2}
     if executor == "hybrid":
         performance = {"threading": {"mode": "hybrid", "max_threads": 2}}
     outcomes = orcabatch.iter_batch(
@@ -30,7 +32,14 @@ SCRIPT = """
 """
 
 
-@pytest.mark.parametrize("executor", ["serial", "threads", "processes", *(["hybrid"] if LONG else [])])
+@pytest.mark.parametrize(
+    "executor",
+    [
+        *("serial", "threads", "processes"),
+        pytest.param("hybrid", marks=pytest.mark.long),
+        pytest.param("dask", marks=[*dask_cluster.MARKS, pytest.mark.long]),
+    ],
+)
 def test_a_script_that_ends_with_a_batch_in_hand_closes_it(sims, tmp_path, executor):
     """As leaving the loop does: what ran is written, the rest is cancelled, no lock or worker stays, the code is 0."""
     tests = str(Path(__file__).parents[1])

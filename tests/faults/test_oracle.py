@@ -130,5 +130,8 @@ def test_series_that_end_with_another_first_file_are_whole(leader):
     harmed = ended({each: "failed" if each == NAMES[leader] else "ok" for each in NAMES}, code=1, outputs=OUTPUTS)
     healed = ended({each: "ok" if each == NAMES[leader] else "skipped" for each in NAMES}, outputs=whole)
     assert judge(case, Expected(NAMES, NAMES[leader], {}, whole), harmed, healed) == []
-    another = judge(case, Expected(NAMES, NAMES[1], {}, whole), harmed, healed)
+    all_again = ended(dict.fromkeys(NAMES, "ok"), outputs=whole)
+    assert judge(case, Expected(NAMES, NAMES[leader], {}, whole), harmed, all_again) == []
+    another = judge(case, Expected(NAMES, NAMES[1], {}, whole), harmed, all_again)
     assert [finding for finding in another if "is not whole" in finding]
+    assert len([finding for finding in another if "is done again: nothing says why" in finding]) == FILES - 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from faults.campaign.faults import FILES, START_TIMEOUT_S, TIMEOUT_S, Case, Fault, Way
+from faults.campaign.faults import FILES, IMPORTING_S, IN_PROCESS, START_TIMEOUT_S, TIMEOUT_S, Case, Fault, Way
 from faults.campaign.hostile import FOLDER
 from faults.harness import Child, Project, Server
 from orcabatch import simulated
@@ -93,7 +93,8 @@ class Arena:
         if executor == "hybrid":
             performance |= {"threading": {"mode": "hybrid", "max_threads": 4}, "threads_per_process": 2}
         if any(fault.what.timeout for fault in faults):
-            performance["timeout"] = TIMEOUT_S
+            imports = self.case.work != "function" and executor not in IN_PROCESS
+            performance["timeout"] = TIMEOUT_S + (IMPORTING_S if imports else 0.0)
         job: dict[str, Any] = {"notes": str(self.folder / "notes")}
         job["threads"] = next((int(each.detail) for each in faults if each.kind == "no-threads"), None)
         if self.case.work == "command":

@@ -20,6 +20,9 @@ START_TIMEOUT_S = 20.0
 """Long enough for imports on a busy machine; twice as long without a byte read is below the watchdog's patience."""
 TIMEOUT_S = 2.5
 """`timeout` of a case that needs one. Less: a busy machine is taken for a hang. More: a hang takes as long."""
+IMPORTING_S = 10.0
+"""So much more where each worker process imports digitalmodel with its first file. Less: on a busy machine no file of
+it ends, and nothing is tried but that. More: a hang takes as long."""
 
 IN_PROCESS = ("serial", "threads", "auto")
 ELSEWHERE = ("processes", "hybrid", "dask")

@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.batch.cache_keys import AGAIN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -181,6 +183,7 @@ def _of_healed(case: Case, expected: Expected, before: Observed, run: Observed) 
 def _twice(case: Case, expected: Expected, before: Observed, run: Observed) -> Iterator[str]:
     """What was finished is not done again, what is skipped was finished, and nothing is done twice."""
     may_be_forgotten = _not_kept(case, expected, before)
+    said = [line for line in (*run.warnings, *run.said.splitlines()) if AGAIN in line]
     for name, status in run.statuses.items():
         work = run.loads.get(name, 0)
         if status == "skipped" and work:
@@ -190,14 +193,17 @@ def _twice(case: Case, expected: Expected, before: Observed, run: Observed) -> I
         if status == "skipped" and not before.loads.get(name):
             yield f"{name} is skipped and was never loaded"
         if status == "ok" and name in before.finished - may_be_forgotten:
-            yield f"{name} was finished and is done again"
+            yield f"{name} was finished and is done again: {' '.join(said) or 'nothing says why'}"
         if case.work == "function" and run.done.get(name, 0) != (status == "ok"):
             yield f"the function ran {run.done.get(name, 0)} times for {name}, which is {status}"
 
 
 def _not_kept(case: Case, expected: Expected, before: Observed) -> frozenset[str]:
-    """What the next run may do again: all of it where nothing could be kept, and what is not kept of one file."""
-    if case.any("forgets"):
+    """What the next run may do again: all of it where nothing could be kept, and what is not kept of one file.
+
+    All of it as well where digitalmodel's leader failed: what the next file decided in its place holds no longer.
+    """
+    if case.any("forgets") or (case.work != "function" and before.statuses.get(expected.leader) == "failed"):
         return frozenset(expected.files)
     own = frozenset(expected.files[fault.file] for fault in case.faults if fault.what.unkept)
     return own | before.late if before.killed else own
