@@ -141,6 +141,25 @@ def test_beyond_the_bound_columns_that_are_no_results_give_way():
     assert len(table["columns"]) == len(names)
 
 
+def test_what_is_folded_has_the_same_figures(monkeypatch):
+    """Of 5,000 files of 900 columns their extremes are kept, not 4.5 million numbers; no figure is another."""
+    draw = np.random.default_rng(7)
+    names = ["stop_time", *(f"line{n}" for n in range(MOST_BY_CASE + 3)), "empty", "endless"]
+    rows = [dict(zip(names, map(float, draw.normal(size=len(names))), strict=True)) for _ in range(40)]
+    for n, row in enumerate(rows):
+        row["empty"] = float("nan")
+        row["endless"] = [float("inf"), float("-inf"), 1.0][n % 3]
+        row["line61" if n % 2 else "line1"] = float("nan")
+    values = [*rows[:20], {"line62": [3.0, -9.0]}, *rows[20:], {"other": 1.0}]
+    headings = [n % 4 for n in range(len(values))]
+    whole = by_heading(values, headings)
+    monkeypatch.setattr("orcabatch.results.figures.FOLDED", 7)
+    folded = by_heading(values, headings)
+    for one, other in zip(whole["columns"], folded["columns"], strict=True):
+        assert one.pop("mean") == pytest.approx(other.pop("mean"), rel=1e-12, nan_ok=True)
+    assert folded == whole
+
+
 def test_files_of_a_load_case_are_those_that_have_a_number():
     """As in `BatchResult.governing`: failed files and NaN are none of them; a column says its own count."""
     values = [{"a": 1.0, "b": 2.0}, None, {"a": float("nan")}, {"a": 3.0}, None]

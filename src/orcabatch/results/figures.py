@@ -34,6 +34,10 @@ MOST_CHARTED = 6
 MOST_BY_CASE = 60
 """Columns of a table whose largest values are found by load case: 60 add 0.4 MB to a page of 5,000 files."""
 
+FOLDED = 500
+"""Files of one row each after which their numbers are folded: of columns without a chart or a table by load case their
+extremes are left. More hold more memory (900 columns: 3.6 MB); with fewer what is left is no longer small beside it."""
+
 NO_RESULTS = frozenset({"time", "start_time", "stop_time", "position"})
 """Names of columns that say where a number comes from; so do those that begin with `fe_filename`."""
 
@@ -47,13 +51,29 @@ Tables = Callable[["FileOutcome"], Mapping[str, Any]]
 
 
 class Numbers(NamedTuple):
-    """A column over files: of each its smallest number, its largest, their sum, how many, and the file's row."""
+    """A column over files: of each its smallest number, its largest, their sum, how many, and the file's row.
+
+    Where it is folded, one entry has the smallest of many files and what they add up to, another their largest.
+    """
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     total: NDArray[np.float64]
     counted: NDArray[np.int64]
+    files: NDArray[np.int64]
     rows: NDArray[np.int64]
+
+    def folded(self) -> Numbers:
+        """Two entries in place of one for each file."""
+        if not self.counted.any():
+            nothing = self.low[:0], self.high[:0], self.total[:0]
+            return Numbers(*nothing, self.counted[:0], self.files[:0], self.rows[:0])
+        low, high, none = int(np.nanargmin(self.low)), int(np.nanargmax(self.high)), np.nan
+        with np.errstate(invalid="ignore"):
+            total = np.array([np.nansum(self.total), 0.0])
+        counted, files = np.array([self.counted.sum(), 0]), np.array([self.files.sum(), 0])
+        ends = np.array([self.low[low], none]), np.array([none, self.high[high]])
+        return Numbers(*ends, total, counted, files, self.rows[[low, high]])
 
 
 @dataclass(slots=True)
@@ -63,10 +83,13 @@ class Gathered:
     Attributes:
         single: numbers of files that have one row each, by the names of the columns; NaN for what is no number.
         reduced: of files with several rows, what is left of each column.
+        parts: the columns as far as they were folded.
     """
 
     single: dict[tuple[Any, ...], tuple[list[NDArray[np.float64]], list[int]]] = field(default_factory=dict)
     reduced: dict[str, tuple[list[Cells], list[int]]] = field(default_factory=dict)
+    parts: dict[str, list[Numbers]] = field(default_factory=dict)
+    _whole: set[str] = field(default_factory=set)
 
     def add(self, row: int, value: Any) -> None:
         """Take in the value of the file that stands in this row."""
@@ -76,6 +99,8 @@ class Gathered:
             cells = value.to_numpy(dtype=object)[0].tolist() if _is_frame(value) else list(value.values())
             rows.append(_numbers(cells))
             owners.append(row)
+            if len(rows) >= FOLDED:
+                self._fold(names)
             return
         for name, cells in _columns(value):
             four = _reduced(cells)
@@ -85,19 +110,35 @@ class Gathered:
                 owners.append(row)
 
     def columns(self) -> dict[str, Numbers]:
-        """Each column."""
-        parts: dict[str, list[Numbers]] = {}
-        for raw, (rows, owners) in self.single.items():
-            for name, numbers in zip(map(_name, raw), np.array(rows).T, strict=True):
-                known = (~np.isnan(numbers)).astype(int)
-                parts.setdefault(name, []).append(Numbers(numbers, numbers, numbers, known, np.array(owners)))
+        """Each column; nothing can be added after this."""
+        for names in list(self.single):
+            self._fold(names)
         for name, (kept, owners) in self.reduced.items():
             low, high, total, count = np.array(kept, dtype=float).T
-            parts.setdefault(name, []).append(Numbers(low, high, total, count.astype(int), np.array(owners)))
+            counted = count.astype(int)
+            one = Numbers(low, high, total, counted, (counted > 0).astype(int), np.array(owners))
+            self.parts.setdefault(name, []).append(one)
         return {
             name: each[0] if len(each) == 1 else Numbers(*map(np.concatenate, zip(*each, strict=True)))
-            for name, each in parts.items()
+            for name, each in self.parts.items()
         }
+
+    def _fold(self, names: tuple[Any, ...]) -> None:
+        """Take the numbers of files with these columns into `parts`: whole, or folded, by the columns' order."""
+        rows, owners = self.single.pop(names)
+        table, of = np.array(rows), np.array(owners)
+        for place, name in enumerate(map(_name, names)):
+            numbers = table[:, place].copy()  # a view would hold all columns
+            known = (~np.isnan(numbers)).astype(int)
+            one = Numbers(numbers, numbers, numbers, known, known, of)
+            parts = self.parts.setdefault(name, [])
+            parts.append(one if self._is_whole(name) else one.folded())
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether each file's number is kept: the first results have charts and tables by load case."""
+        if name not in self._whole and len(self._whole) < MOST_BY_CASE and _governs(name) is not None:
+            self._whole.add(name)
+        return name in self._whole
 
 
 def _names_of_one_row(value: Any) -> tuple[Any, ...] | None:
@@ -144,7 +185,8 @@ def _of_table(columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]]
     # The sort is stable: what are no results (times) come last, and govern nothing.
     made = sorted((one for one in found if one is not None), key=lambda one: one["largest"] is None)
     governed = [one for one in made if one["largest"] is not None]
-    charted = [one for one in governed if _varies(one, columns[one["name"]])]
+    # Of later columns not every file's number is kept (`Gathered`).
+    charted = [one for one in governed[:MOST_BY_CASE] if _varies(one, columns[one["name"]])]
     for one in charted[:MOST_CHARTED]:
         own = columns[one["name"]]
         count = len(cases)
@@ -180,7 +222,7 @@ def _largest(numbers: NDArray[np.float64], rows: NDArray[np.int64], count: int) 
 
 
 def _of_column(name: str, numbers: Numbers) -> dict[str, Any] | None:
-    low, high, total, count, rows = numbers
+    low, high, total, count, files, rows = numbers
     if not count.sum():
         return None
     smallest, largest = int(np.nanargmin(low)), int(np.nanargmax(high))
@@ -188,7 +230,7 @@ def _of_column(name: str, numbers: Numbers) -> dict[str, Any] | None:
         mean = float(np.nansum(total) / count.sum())
     return {
         "name": name,
-        "files": int((count > 0).sum()),
+        "files": int(files.sum()),
         "minimum": float(low[smallest]),
         "minimum_file": int(rows[smallest]),
         "maximum": float(high[largest]),
