@@ -156,7 +156,7 @@ class SpecifiedConfiguration:
 
     def asked(self) -> list[dict[str, Any]]:
         """The columns, in order."""
-        lines = [item.name for item in self.model() if _is_line(item)]
+        lines = [item.name for item in self.model() if item.type == simulated.ObjectType.Line]
         return [_column(i, lines, self.series) for i in range(self.columns)]
 
     def model(self) -> tuple[simulated.ObjectSpec, ...]:
@@ -245,10 +245,6 @@ def _example(workload: Workload, folder: Path) -> Made:
     cfg = load_configuration(examples() / workload.yaml, overrides).cfg
     plain: dict[str, Any] = json.loads(json.dumps(cfg, default=str))
     return Made(workload, plain, [str(file) for file in made])
-
-
-def _is_line(item: simulated.ObjectSpec) -> bool:
-    return item.type == simulated.ObjectType.Line
 
 
 def _column(i: int, lines: list[str], series: bool) -> dict[str, Any]:

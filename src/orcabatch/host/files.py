@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from orcabatch.console import without_boxes
 
@@ -65,7 +64,8 @@ def _fingerprint(file: Path) -> Fingerprint:
         status = os.fstat(stream.fileno())
         digest = hashlib.blake2b(str(status.st_size).encode(), digest_size=16)
         digest.update(stream.read(SPAN_BYTES))
-        digest.update(_tail(stream, status.st_size))
+        stream.seek(max(SPAN_BYTES, status.st_size - SPAN_BYTES))
+        digest.update(stream.read(SPAN_BYTES))
     return Fingerprint(file, status.st_size, status.st_mtime_ns, digest.hexdigest())
 
 
@@ -80,11 +80,6 @@ def full_hash(path: str | os.PathLike[str]) -> str:
         while piece := stream.read(_PIECE_BYTES):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _tail(stream: BinaryIO, size: int) -> bytes:
-    stream.seek(max(SPAN_BYTES, size - SPAN_BYTES))
-    return stream.read(SPAN_BYTES)
 
 
 def _size(file: str | os.PathLike[str]) -> int | None:

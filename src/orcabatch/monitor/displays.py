@@ -162,12 +162,9 @@ class Lines(Tracked):
         if (index, error) in self._said:
             return
         self._said.add((index, error))
-        name = self._name(index)
-        self._write(f"failed: {name}: {error.removeprefix(f'{name}: ')}")
-
-    def _name(self, index: int) -> str:
         task = self.tracker.state.task(index)
-        return task.file.name if task else f"file {index}"
+        name = task.file.name if task else f"file {index}"
+        self._write(f"failed: {name}: {error.removeprefix(f'{name}: ')}")
 
     def draw(self, shot: Snapshot) -> None:
         """One line."""

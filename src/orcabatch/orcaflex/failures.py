@@ -85,7 +85,7 @@ def explain(error: BaseException, file: Path, phase: Phase) -> Failure:
         failure = _by_system(error, file, phase)
     else:
         failure = _by_type(error)
-    return _with_traceback(failure, error)
+    return replace(failure, traceback=traceback_of(error))
 
 
 def final(failure: Failure, error: BaseException) -> Failure:
@@ -208,7 +208,3 @@ def own_place(error: BaseException) -> str:
         if not {"site-packages", "dist-packages"} & set(file.parts):
             return f"line {frame.lineno} of {file.name}, in {frame.name},"
     return ""
-
-
-def _with_traceback(failure: Failure, error: BaseException) -> Failure:
-    return replace(failure, traceback=traceback_of(error))

@@ -163,7 +163,8 @@ def _summary(plan: BatchPlan) -> Iterator[str]:
     running = [file for file in plan.files if file.skip is None]
     size = format_size(sum(file.size_bytes for file in running))
     yield f"{len(running)} of {format_count(len(plan.files), 'file')} to run, {size}"
-    yield from _skip_lines(plan.skipped)
+    for reason in dict.fromkeys(file.skip for file in plan.skipped):
+        yield f"skipped: {sum(file.skip == reason for file in plan.skipped)} ({reason})"
     yield from (f"again: {again}" for again in plan.again)
     yield from (f"writes: {written}" for written in plan.writes)
     if running:
@@ -247,12 +248,6 @@ def _metrics_line(plan: BatchPlan) -> str:
     asked = plan.settings.monitoring
     sampled = f"sampled every {format_duration(asked.interval)}" if asked.enabled else "no samples over time"
     return f"metrics: {asked.metrics_file if asked.export_metrics else 'not written'}, {sampled}"
-
-
-def _skip_lines(skipped: Sequence[PlannedFile]) -> Iterator[str]:
-    reasons = dict.fromkeys(file.skip for file in skipped)
-    for reason in reasons:
-        yield f"skipped: {sum(file.skip == reason for file in skipped)} ({reason})"
 
 
 def _tier_row(tier: Tier) -> tuple[str, ...]:

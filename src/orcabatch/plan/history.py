@@ -137,7 +137,8 @@ class Learned:
         if "" in self.factors:
             said.append(f"their memory is at most {self.factors['']:.2f} times their size")
         if self.limit is not None:
-            said.append(f"the last run ended with {self.limit} at once{self._executor_words()}; this one climbs there")
+            where = f" on {self.executor}" if self.executor else ""
+            said.append(f"the last run ended with {self.limit} at once{where}; this one climbs there")
         return ("; ".join(said),)
 
     def processes_words(self) -> tuple[str, ...]:
@@ -156,9 +157,6 @@ class Learned:
             return "too few for a fit by size"
         per_mb = self.by_size.s_per_byte * 1e6
         return f"{self.by_size.base_s:.3g} s a file and {per_mb:.3g} s per MB, {len(self.families)} kinds of names"
-
-    def _executor_words(self) -> str:
-        return f" on {self.executor}" if self.executor else ""
 
 
 def learn(

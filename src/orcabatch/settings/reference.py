@@ -23,17 +23,14 @@ def settings_reference() -> str:
 def _tables(model: type[BaseModel], prefix: str) -> Iterator[str]:
     rows = [_row(name, field) for name, field in model.model_fields.items() if section_model(field) is None]
     title = f"`performance.{prefix}`" if prefix else "`performance`"
-    yield from (f"## {title}", "", _summary(model), "")
+    summary = (model.__doc__ or "").strip().splitlines()[0]
+    yield from (f"## {title}", "", summary, "")
     if rows:
         yield from (*_HEAD, *rows, "")
     for name, field in model.model_fields.items():
         child = section_model(field)
         if child is not None:
             yield from _tables(child, f"{prefix}.{name}" if prefix else name)
-
-
-def _summary(model: type[BaseModel]) -> str:
-    return (model.__doc__ or "").strip().splitlines()[0]
 
 
 def _row(name: str, field: FieldInfo) -> str:

@@ -81,16 +81,13 @@ def truth(metrics: Metrics) -> list[Html]:
     if metrics.get("progress"):
         said = _standing(metrics["progress"])
     elif without:
-        said = f"{there:,} of {plural(summary['files'], 'file')} have results, {without:,} {_have(without)} not."
+        have = "has" if without == 1 else "have"
+        said = f"{there:,} of {plural(summary['files'], 'file')} have results, {without:,} {have} not."
     else:
         said = f"All {plural(there, 'file')} have results." if there > 1 else f"{plural(there, 'file')}, with results."
     if known:
         said += f" {known:,} of them {'is' if known == 1 else 'are'} unchanged since an earlier run."
     return [tag("p", tag("strong", said, class_="bad" if without else None), class_="truth"), _suspicious(metrics)]
-
-
-def _have(count: int) -> str:
-    return "has" if count == 1 else "have"
 
 
 def _standing(progress: Mapping[str, Any]) -> str:

@@ -96,7 +96,8 @@ class Prefetch:
             place = None if group is None else group.places.get(name)
             if group is None or place is None or self._strayed(group.questions[place].order):
                 return None
-            history_bytes = _DOUBLE_BYTES * max(self._sample_count(period), 1)
+            samples: int = self._module.HelperMethods.SampleCount(self._objects.model_handle, period)
+            history_bytes = _DOUBLE_BYTES * max(samples, 1)
             limit = min(self._chunk_bytes, self._answers.room_bytes) // history_bytes
             if limit < _LEAST:
                 return None
@@ -123,10 +124,6 @@ class Prefetch:
 
     def _is_frequency_domain(self) -> bool:
         return bool(self._module.HelperMethods.IsFrequencyDomainDynamics(self._objects.model_handle))
-
-    def _sample_count(self, period: Any) -> int:
-        count: int = self._module.HelperMethods.SampleCount(self._objects.model_handle, period)
-        return count
 
     def _strayed(self, order: int) -> bool:
         # Code asks in the order of the files before; what it has passed by, it leaves out.

@@ -127,14 +127,11 @@ def _range_graph(
         ]
         if has_nan(item, variable) and at is not STATIC:
             answers[1:] = [np.full(len(points), np.nan)] * len(answers[1:])
-        answers += [np.full(len(points), NO_VALUE if limit is None else limit) for limit in _limits(variable)]
+        limits = (variable.upper, variable.lower)
+        answers += [np.full(len(points), NO_VALUE if limit is None else limit) for limit in limits]
     for address, values in zip(curves, answers, strict=False):
         if address:
             floats_at(address, len(values))[:] = values
-
-
-def _limits(variable: Variable) -> tuple[float | None, float | None]:
-    return variable.upper, variable.lower
 
 
 def _statistics(log: Log, variable: Variable, drawn: ResultSeed, fractions: list[float], at: slice) -> RangeCurves:
