@@ -20,7 +20,7 @@ GB = 1_000_000_000
 MB = 1_000_000
 TUNING = (0, 1, 2, 3, 4)
 HELD_OUT = (9001, 9002, 9003, 9004, 9005)
-SCENARIOS = ("small", "large", "mixed", "heavy_tail", "drift", "arrival", "gil", "latency", "cpu")
+SCENARIOS = ("small", "large", "mixed", "heavy_tail", "drift", "arrival", "gil", "latency", "cpu", "short", "one_lock")
 MEMORY_FACTOR = (0.3, 4.0)
 """True memory per byte of file, drawn per file, unknown to the engine."""
 
@@ -168,10 +168,44 @@ def _file(random_: random.Random, size: float, drawn: tuple[list[float], float, 
     )
 
 
+SHORT_BYTES = 20_000
+
+
+def _short(random_: random.Random) -> tuple[FileModel, ...]:
+    """Files of one size that are over within a second, every other one so many times as much work as its neighbour."""
+    open_s, rounds, uneven = _between(random_, (0.03, 0.4)), random_.randint(1, 4), random_.randint(1, 8)
+    native_s, gil_s, wait_s = (_between(random_, ends) for ends in ((0.001, 0.02), (0.001, 0.006), (0.0, 0.05)))
+    return tuple(
+        _with_work(random_, open_s, uneven if number % 2 else 1, (native_s, gil_s, wait_s, 0.0), rounds)
+        for number in range(random_.randint(100, 464))
+    )
+
+
+def _one_lock(random_: random.Random) -> tuple[FileModel, ...]:
+    """Files whose calls into the DLL wait for each other, however many threads make them."""
+    open_s, rounds = _between(random_, (0.05, 1.0)), random_.choice((2, 5, 20))
+    lock_s, gil_s = _between(random_, (0.05, 0.6)), _between(random_, (0.001, 0.01))
+    return tuple(
+        _with_work(random_, open_s, 1, (0.0, gil_s, 0.0, lock_s), rounds) for _ in range(random_.randint(48, 200))
+    )
+
+
+def _with_work(
+    random_: random.Random, open_s: float, times: int, work: tuple[float, float, float, float], rounds: int
+) -> FileModel:
+    native, gil, wait, lock = (each * times * random_.lognormvariate(0.0, 0.1) for each in work)
+    open_s *= random_.lognormvariate(0.0, 0.05)
+    return FileModel(SHORT_BYTES, open_s, native, gil, wait, 0, 2 * SHORT_BYTES, rounds, lock)
+
+
+_BY_FILE: dict[str, Callable[[random.Random], tuple[FileModel, ...]]] = {"short": _short, "one_lock": _one_lock}
+
+
 def draw(seed: int, scenario: str) -> Case:
     """The case of a seed and a scenario; always the same."""
     random_ = random.Random(f"{seed}/{scenario}")  # noqa: S311 - a workload, not a secret
-    host, files = _host(random_), _files(random_, scenario)
+    host = _host(random_)
+    files = _BY_FILE[scenario](random_) if scenario in _BY_FILE else _files(random_, scenario)
     case = Case(
         f"{scenario}-{seed}-{host.name}",
         host,

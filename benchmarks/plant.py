@@ -1,9 +1,10 @@
 """A host in virtual time: what files cost there, and what they do to each other.
 
-Covers the physics only: shared disks, cores, the GIL, waiting, memory, other programs. Knows nothing of the
-controllers, and its laws are not theirs: every resource serves its jobs at once at equal rates (processor sharing),
-with losses that depend on how many there are; the controllers see only what the engine's sampler could see of a
-real host. See also `benchmarks.virtual` (the driver) and `benchmarks.cases` (which hosts and workloads).
+Covers the physics only: shared disks, cores, the GIL, a DLL's one lock, waiting, memory, other programs. Knows nothing
+of the controllers, and its laws are not theirs: every resource serves its jobs at once at equal rates (processor
+sharing), with losses that depend on how many there are, but for the DLL's lock, which serves them one after the other;
+the controllers see only what the engine's sampler could see of a real host. See also `benchmarks.virtual` (the driver)
+and `benchmarks.cases` (which hosts and workloads).
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from orcabatch.engine.scheduler_messages import Sample
 NOISE_EVERY_S = 2.0
 """How often the disk's speed is drawn anew."""
 
-DISK, CORES, GIL, LATENCY = range(4)
+DISK, CORES, GIL, LATENCY, LOCK = range(5)
 LOAD, EXTRACT, WRITE = "load", "extract", "write"
+
+SHORT_CALL_S = 0.0005
+"""A call into the DLL before and after a file is read, where the DLL has one lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class FileModel:
         size_bytes: read while loading.
         open_s: latency before the first byte.
         native_s: seconds of a core without the GIL; `gil_s`: seconds holding the GIL; `wait_s`: seconds of latency.
-            All three are spent while extracting, in `rounds` equal turns.
+            All three are spent while extracting, in `rounds` equal turns, and so is `lock_s`: seconds in calls that a
+            DLL with one lock for everything lets in one at a time. Loading makes short calls into such a DLL.
         write_bytes: written at the end.
         memory_bytes: of the loaded model (grows while loading).
     """
@@ -75,18 +80,20 @@ class FileModel:
     write_bytes: int
     memory_bytes: int
     rounds: int = 2
+    lock_s: float = 0.0
 
     def stages(self) -> tuple[tuple[str, int, float], ...]:
         """(phase, resource, amount) in order; empty stages are left out."""
-        turn = ((CORES, self.native_s), (GIL, self.gil_s), (LATENCY, self.wait_s))
+        turn = ((CORES, self.native_s), (GIL, self.gil_s), (LOCK, self.lock_s), (LATENCY, self.wait_s))
         extract = [(EXTRACT, kind, amount / self.rounds) for _ in range(self.rounds) for kind, amount in turn]
-        steps = [(LOAD, LATENCY, self.open_s), (LOAD, DISK, float(self.size_bytes)), *extract]
+        call = (LOAD, LOCK, SHORT_CALL_S if self.lock_s else 0.0)
+        steps = [call, (LOAD, LATENCY, self.open_s), (LOAD, DISK, float(self.size_bytes)), call, *extract]
         return tuple(step for step in (*steps, (WRITE, DISK, float(self.write_bytes))) if step[2] > 0)
 
     def alone_s(self, host: HostModel) -> float:
         """Seconds when nothing else runs."""
         disk = (self.size_bytes + self.write_bytes) / min(host.disk_bps, host.stream_bps)
-        return self.open_s + disk + self.native_s + self.gil_s + self.wait_s
+        return self.open_s + disk + self.native_s + self.gil_s + self.lock_s + self.wait_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,15 @@ class _Resource:
         while self.jobs and self.jobs[0][0] <= self.level * (1 + 1e-12) + 1e-9:
             ended.append(heapq.heappop(self.jobs)[1])
         return ended
+
+
+class _OneAtATime(_Resource):
+    """Jobs served one after the other, in the order in which they came."""
+
+    def add(self, index: int, amount: float) -> float:
+        end = max([self.level, *(end for end, _ in self.jobs)]) + amount
+        heapq.heappush(self.jobs, (end, index))
+        return end
 
 
 @dataclass(slots=True)
@@ -205,6 +221,7 @@ class Plant:
             _Resource(self._core_rate),
             _Resource(self._gil_rate),
             _Resource(_no_contention),
+            _OneAtATime(_no_contention),
         )
 
     # --- the laws -----------------------------------------------------------------------------------------------
@@ -290,7 +307,9 @@ class Plant:
     def _share(self, run: _Run) -> tuple[float, float]:
         """Shares of loading and extracting that are behind a file."""
         phase, kind, amount = run.stages[run.position]
-        part = 1.0 - (run.end_level - self._resources[kind].level) / amount
+        part = max(
+            0.0, 1.0 - (run.end_level - self._resources[kind].level) / amount
+        )  # one that waits its turn has none
         if phase == LOAD:
             return (part if kind == DISK else 0.0), 0.0
         if phase == WRITE:

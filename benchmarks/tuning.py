@@ -67,6 +67,7 @@ TRIED: dict[str, tuple[Any, Any]] = {
     "curves.HOPE": (1.0, 2.0),
     "curves.HOPE_SHARE": (0.0, 1.0),
     "curves.HOPE_FROM": (0.0, 0.6),
+    "curves.SURE": (0.0, 3.0),
     "curves.STEEPEST": (1.0, 4.0),
     "curves.STRETCHES": ((1.15,), (1.8,)),
     "memory_admission.BLIND_FACTOR": (2.0, 8.0),

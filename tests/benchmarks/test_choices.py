@@ -22,6 +22,16 @@ def test_a_case_runs_by_default_as_a_loop_and_at_a_count(tmp_path: Path) -> None
     assert two["most_alive"] <= 2
 
 
+@pytest.mark.skipif(shutil.which("cc") is None or os.name != "posix", reason="needs a C compiler")
+def test_a_dll_with_one_lock_is_said_to_serialise_by_all(tmp_path: Path) -> None:
+    """Reason of a limit, verdict and finding name the DLL, none of them a disk, though loads wait there as well."""
+    case = choices.Case("one lock", 24, {"one_lock": 1, "pass_sleep_ms": 20}, calls=5)
+    (eight,) = choices.measured(case, (8,), tmp_path)
+    assert eight["verdict"] == "DLL_BOUND"
+    assert eight["bottleneck"]["findings"][0]["kind"] == "dll"
+    assert "io" not in {finding["kind"] for finding in eight["bottleneck"]["findings"]}
+
+
 def test_the_best_count_is_compared_on_other_rounds_than_it_was_found_on() -> None:
     """Four is the best of the first round, so the default is measured against four's second, good or bad."""
     runs = {

@@ -22,11 +22,12 @@ def drive(
     *,
     cpu: Callable[[int], float] = lambda n: 0.0,
     gil: Callable[[float], float] = lambda x: 0.0,
+    waited: Callable[[int], float] = lambda n: 0.0,
     limited: bool = True,
 ) -> tuple[Concurrency, list[str]]:
     """A station whose files each take `slow(crowd)` seconds per megabyte, half of it loading."""
     state, reasons = concurrency.begin(limits, 1000, SIZE), []
-    loaded = extracted = 0.0
+    loaded = extracted = stood_s = 0.0
     for step in range(steps):
         running = state.limit
         each = running / slow(running) * SIZE
@@ -39,11 +40,12 @@ def drive(
             loading=running - running // 2,
             extracting=running // 2,
             gil_taken=gil(running / slow(running)),
+            waited_s=stood_s,
         )
         reading = Reading(step * 1.0, sample, running, 500, limited, int(running * SIZE))
         state, reason = concurrency.observe(state, reading)
         reasons += [reason] if reason else []
-        loaded, extracted = loaded + each, extracted + each
+        loaded, extracted, stood_s = loaded + each, extracted + each, stood_s + waited(running)
     return state, reasons
 
 
@@ -110,29 +112,44 @@ def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:
     assert 6 <= state.limit <= 11
 
 
+def test_a_dll_that_lets_one_in_at_a_time_is_not_given_more_files() -> None:
+    """Files that stand still in it for each other gain nothing from a larger count, whatever the curves hope for."""
+    state, reasons = drive(lambda n: 20.0, Limits(max_limit=45), waited=lambda n: 0.6 * n)
+    free, _ = drive(lambda n: 20.0, Limits(max_limit=45), waited=lambda n: 0.1 * n)
+    assert (state.limit, reasons, free.limit) == (4, [], 45)
+
+
 def test_a_full_disk_is_named() -> None:
     """Loading that slows down in proportion is called I/O-bound."""
     load = curves.Smooth((1.0, 8.0), (1.0, 8.0), 1.0)
     state = concurrency.begin(Limits(max_limit=45), 100, SIZE)
-    assert concurrency.bound_by(state, load, None, 8).startswith("I/O-bound")
+    assert concurrency.bound_in_words(state, load, None, 8).startswith("I/O-bound")
 
 
 @pytest.mark.parametrize(
-    ("cpu", "gil", "word"),
+    ("cpu", "gil", "dll", "word"),
     [
-        (0.95, 0.2, "CPU-bound"),
-        (0.1, 0.95, "GIL-bound"),
-        (0.1, 0.6, "GIL-bound"),
-        (0.1, 0.04, "serialised by the DLL"),
-        (0.5, 0.3, "held back"),
+        (0.95, 0.2, 0.9, "CPU-bound"),
+        (0.1, 0.95, 0.9, "GIL-bound"),
+        (0.1, 0.6, 0.0, "GIL-bound"),
+        (0.1, 0.04, 0.6, "serialised by the DLL: for 60% of their time"),
+        (0.8, 0.04, 0.6, "held back"),
+        (0.1, 0.04, 0.1, "held back"),
     ],
 )
-def test_what_delays_files_while_extracting_is_told_apart(cpu: float, gil: float, word: str) -> None:
-    """Cores, Python's lock where it is held, or, with both of them free, a lock of the DLL's own."""
+def test_what_delays_files_while_extracting_is_told_apart(cpu: float, gil: float, dll: float, word: str) -> None:
+    """Cores, Python's lock where it is held, or, with both of them free, waits in the DLL, where they were seen."""
     rest = curves.Smooth((1.0, 8.0), (1.0, 8.0), 1.0)
     load = curves.Smooth((1.0,), (0.1,), 0.0)
-    state = Concurrency(8, 45, 1, SIZE, cpu=cpu, gil=gil)
-    assert concurrency.bound_by(state, load, rest, 8).startswith(word)
+    state = Concurrency(8, 45, 1, SIZE, cpu=cpu, gil=gil, waited_s=dll, worked_s=1.0)
+    assert concurrency.bound_in_words(state, load, rest, 8).startswith(word)
+
+
+def test_loading_that_waits_in_the_dll_is_no_disk() -> None:
+    """Where the DLL lets in one call at a time, loads stand still in it too: the reason names the DLL, not I/O."""
+    load = curves.Smooth((1.0, 8.0), (1.0, 8.0), 1.0)
+    state = Concurrency(8, 45, 1, SIZE, waited_s=0.6, worked_s=1.0)
+    assert concurrency.bound_in_words(state, load, None, 8).startswith("serialised by the DLL")
 
 
 def test_a_lock_that_is_almost_always_taken_stops_growth_before_the_files_slow_down() -> None:
@@ -174,6 +191,24 @@ def test_a_fixed_count_is_never_changed() -> None:
     """Benchmarks compare with counts that stay."""
     state, reasons = drive(lambda n: 20.0, Limits(max_limit=45, fixed_limit=7))
     assert (state.limit, reasons) == (7, [])
+
+
+def ended(times: dict[int, list[float]]) -> curves.Smooth:
+    """The curve of short files of one size that took so long, by how many there were."""
+    curve = curves.Curve()
+    for crowd, seconds in times.items():
+        for each in seconds:
+            curve = curves.add(curve, crowd, each, SIZE, ended=True)
+    smooth = curves.smooth(curve, 0.0, SIZE)
+    assert smooth is not None
+    return smooth
+
+
+def test_short_files_that_differ_are_no_slower_for_being_more_by_chance() -> None:
+    """Four of which every other one takes five times as long say nothing; forty, or four that are alike, do."""
+    assert ended({2: [0.1, 0.5, 0.1, 0.1], 8: [0.5, 0.1, 0.5, 0.5]}).rates == pytest.approx([0.3 / SIZE])
+    assert len(ended({2: [0.1, 0.5, 0.1, 0.1] * 10, 8: [0.5, 0.1, 0.5, 0.5] * 10}).rates) == 2
+    assert len(ended({2: [0.2, 0.21, 0.19, 0.2], 8: [0.4, 0.41, 0.39, 0.4]}).rates) == 2
 
 
 def test_points_in_the_wrong_order_are_pooled() -> None:

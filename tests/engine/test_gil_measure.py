@@ -109,6 +109,20 @@ def test_calls_that_wait_for_each_other_count_as_the_quickest(library: Any) -> N
     assert 0.02 <= account.alone_s() < 0.1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its C library has no call that sleeps")
+def test_standing_still_beyond_the_least_is_waiting_but_not_for_a_file(library: Any) -> None:
+    """The least of a function's calls is what it needs; what computes does not wait, and files are left out."""
+    library.usleep.argtypes = (ctypes.c_uint,)
+    for of_files, least, most in (((), 0.18, 0.5), (("usleep",), 0.0, 0.0)):
+        account = UnlockedCpu()
+        account.watch([library.usleep], of_files)
+        account.start()
+        for microseconds in (10_000, 200_000):
+            library.usleep(microseconds)
+        account.stop()
+        assert least <= account.waited_s() <= most
+
+
 def test_what_calls_back_is_python(library: Any) -> None:
     """The time inside `qsort` is that of the function it is given."""
     order = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,27 @@ def test_waiting_for_answers_is_latency_only_on_a_machine_with_room():
     assert kinds(**waiting, cpu_percent=88.0) == []
     assert kinds(**waiting, cpu_percent=10.0, host_cpu_percent=99.0) == ["others"]
     assert kinds(**waiting, cpu_percent=10.0, lock_taken=0.8, executor="threads") == ["gil"]
+
+
+def test_waits_in_the_dll_are_the_dll_not_a_disk_and_not_late_answers():
+    """With cores and Python's lock free; on full cores, or where the lock is taken, these make calls stand still."""
+    waits = {"dll_waited": 0.6, "io_wait_percent": 70.0, "busy_s": 100.0, "extract_idle_s": 80.0, "executor": "threads"}
+    assert kinds(**waits, cpu_percent=2.0) == ["dll"]
+    assert kinds(**waits, cpu_percent=95.0) == ["cpu", "io"]
+    assert "dll" not in kinds(**waits, cpu_percent=2.0, lock_taken=0.8)
+    assert "dll" not in kinds(**{**waits, "dll_waited": 0.2}, cpu_percent=2.0)
+
+
+def test_the_verdict_of_a_dll_that_serialises_says_so_and_advises_no_disk():
+    """Nor what the run has weighed by itself."""
+    seen = Evidence(dll_waited=0.6, io_wait_percent=70.0, busy_s=100.0, cpu_percent=2.0, executor="threads")
+    said = explanation(Bottleneck.DLL_BOUND, seen)
+    assert "the DLL serialises: for 60% of the workers' time" in said
+    assert "faster disk" not in said
+    assert "`executor: processes`" in said
+    (weighed,) = findings(replace(seen, executor_why="back to threads: they got through 60%"))
+    assert "`executor: processes`" not in weighed.advice
+    assert "back to threads" in weighed.advice
 
 
 def test_the_finding_of_the_verdict_comes_first():

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import curves
+from orcabatch.engine.bounds import Bound, bound_by
 from orcabatch.engine.stations import TOO_QUICK_TO_SEE, Station, throughput
 
 if TYPE_CHECKING:
@@ -88,10 +89,6 @@ LEAST_SAMPLES = 2
 LUMPS = 0.35
 """Finished files per running one between steps, where progress is lumpy. Fewer: the first that end speak for all.
 More: the count stays while many end (0.7: worst 1.2)."""
-MOSTLY_WAITS = 0.5
-"""Where less of the CPUs and of the GIL is taken, short files do not end faster for being fewer than the quickest did.
-Less: chance takes threads away from batches that are over before they are given back. More: a lock that some of the
-files wait for is not left to fewer."""
 MEMORY_FILES, MEMORY_LEAST = 3.0, 8
 """What was measured fades over this many files per running one, and for so many files at least... Fewer: the curve
 forgets its other end, and tries it again (1.5, 4: worst 1.08, 1.15). More: a host that has changed is believed to be as
@@ -124,9 +121,8 @@ or the files wait for each other in it: no more are opened unseen. `AT_ALL` less
 More: long calls let in one at a time look like none. `IN_VAIN` less: files are opened that wait for each other. More:
 calls that differ pass for ones that wait."""
 
-BUSY, DELAYED, HALF_HELD = 0.85, 0.25, 0.5
-"""What is said, not what is decided: cores or GIL taken so much bind; so does a station in which files lose so much of
-their time to each other, to the GIL where it is held half of the time."""
+DELAYED = 0.25
+"""What is said, not what is decided: a station binds in which files lose so much of their time to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +157,8 @@ class Concurrency:
         lowered: the limit has been lowered once: the peak is bracketed.
         file_s: how long a mean running file takes where files do not delay each other; 0: not known yet.
         locked_s, busy_s, passed: seconds of the GIL and of all CPUs, and bytes extracted in them; they fade.
+        waited_s, worked_s: seconds that files stood still for each other in the DLL, and that files ran; they fade.
         gil, cpu: share of the time that the GIL was taken, and of the CPUs that were used, smoothed.
-        quickest_s: of the files that ended.
         began: seconds, and those of the DLL's calls, at the latest look at what they return.
         read_bytes: at the start.
     """
@@ -184,11 +180,22 @@ class Concurrency:
     locked_s: float = 0.0
     busy_s: float = 0.0
     passed: float = 0.0
+    waited_s: float = 0.0
+    worked_s: float = 0.0
     gil: float = 0.0
     cpu: float = 0.0
-    quickest_s: float = math.inf
     began: tuple[float, float] = (0.0, 0.0)
     read_bytes: int = 0
+
+    @property
+    def bound(self) -> Bound | None:
+        """What all files share that is at its end."""
+        return bound_by(self.cpu, self.gil, self.dll_waited)
+
+    @property
+    def dll_waited(self) -> float:
+        """Share of the files' time in which they stood still for each other in the DLL."""
+        return self.waited_s / self.worked_s if self.worked_s else 0.0
 
 
 def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
@@ -210,9 +217,9 @@ def finished(state: Concurrency, now_s: float, size_bytes: int, phases: Mapping[
     if not state.adaptive or not phases or not size_bytes:
         return state
     load_s, rest_s = phases.get("load", 0.0), phases.get("extract", 0.0) + phases.get("write", 0.0)
-    state = replace(state, quickest_s=min(state.quickest_s, load_s + rest_s))
     loaded_s = now_s - rest_s
-    look_s = (state.areas[-1][0] - state.areas[0][0]) / (len(state.areas) - 1) if len(state.areas) > 1 else 0.0
+    # One that ended before there were two looks is over within a few of them.
+    look_s = (state.areas[-1][0] - state.areas[0][0]) / (len(state.areas) - 1) if len(state.areas) > 1 else math.inf
     load = state.load.ended(size_bytes, load_s, _mean_crowd(state, loaded_s - load_s, loaded_s, 1), look_s)
     rest = state.rest.ended(size_bytes, rest_s, _mean_crowd(state, loaded_s, now_s, 2), look_s)
     return replace(state, load=load, rest=rest)
@@ -290,6 +297,8 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
         locked_s=state.locked_s * keep + seconds * (after.gil_taken or 0.0),
         busy_s=state.busy_s * keep + seconds * after.cpu_percent / 100,
         passed=state.passed * keep + passed,
+        waited_s=state.waited_s * keep + max(0.0, after.waited_s - before.waited_s),
+        worked_s=state.worked_s * keep + seconds * (last.running + now.running) / 2,
         load=load,
         rest=rest,
         samples=state.samples + 1,
@@ -316,7 +325,7 @@ def _seen_enough(state: Concurrency, reading: Reading) -> bool:
 
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     least_work = LEAST_WORK * state.file_bytes
-    load, rest = state.load.smooth(least_work), state.rest.smooth(least_work)
+    load, rest = (each.smooth(least_work, state.file_bytes) for each in (state.load, state.rest))
     if load is None and rest is None:
         return state, ""
     load = load or TOO_QUICK_TO_SEE
@@ -356,11 +365,7 @@ def _options(
         value, loading = throughput(load, rest, count)
         if count > state.limit:
             # At most the roof, but no less than now: a roof that was measured too low must not drive the count down.
-            value = min(value, max(roof, now))
-        elif math.isfinite(state.quickest_s) and max(state.cpu, state.gil) < MOSTLY_WAITS:
-            # Fewer files that mostly wait do not end sooner than the quickest did.
-            each = reading.running_bytes / reading.running + state.rest.line.extra_bytes
-            value = min(value, max(now * count / state.limit, count * each / state.quickest_s))
+            value = min(value, now if state.bound is Bound.DLL else max(roof, now))
         # The curve of extraction ends where nothing was seen: a little beyond it is a forecast, far beyond it a guess.
         if count <= state.limit or rest is None or count - loading <= reach:
             options[count] = value
@@ -398,13 +403,19 @@ def _choice(state: Concurrency, options: Mapping[int, float], here: float, *, le
     return target if gain >= 1 + (least_gain or (-EVEN if far else GAIN)) else state.limit
 
 
-def bound_by(state: Concurrency, load: Smooth, rest: Smooth | None, running: int) -> str:
-    """What holds the batch with so many files at once, in words."""
-    # What is measured comes first: full cores or a taken lock make files delay each other as well, in either station.
-    if state.cpu >= BUSY:
-        return "CPU-bound: the cores are busy"
-    if state.gil >= BUSY:
-        return "GIL-bound: Python's lock is almost always taken"
+def bound_in_words(state: Concurrency, load: Smooth, rest: Smooth | None, running: int) -> str:
+    """What holds the batch with so many files at once."""
+    # What is measured comes first: whatever is shared and full makes files delay each other as well, in either station.
+    match state.bound:
+        case Bound.CPU:
+            return "CPU-bound: the cores are busy"
+        case Bound.GIL:
+            return "GIL-bound: Python's lock is held most of the time"
+        case Bound.DLL:
+            return (
+                f"serialised by the DLL: for {state.dll_waited:.0%} of their time files stand still in it for each "
+                "other, with cores and Python's lock free"
+            )
     _, loading = throughput(load, rest, running)
     load_s, load_lost = load.at(loading), load.at(loading) - load.rates[0]
     rest_s = rest.at(running - loading) if rest else 0.0
@@ -412,20 +423,12 @@ def bound_by(state: Concurrency, load: Smooth, rest: Smooth | None, running: int
     if load_lost > DELAYED * (load_s + rest_s):
         return "I/O-bound: files delay each other while loading"
     if rest_lost > DELAYED * (load_s + rest_s):
-        return _delayed_extracting(state)
+        return "held back while extracting: files delay each other"
     return "latency-bound: files do not delay each other"
 
 
-def _delayed_extracting(state: Concurrency) -> str:
-    if state.gil >= HALF_HELD:
-        return "GIL-bound: files delay each other while extracting although cores are free"
-    if max(state.cpu, state.gil) < IDLE:
-        return "serialised by the DLL: files delay each other while extracting, with cores and Python's lock free"
-    return "held back while extracting: files delay each other"
-
-
 def _reason(state: Concurrency, both: tuple[Smooth, Smooth | None], target: int, gain: float) -> str:
-    bound = bound_by(state, *both, state.limit)
+    bound = bound_in_words(state, *both, state.limit)
     kind = "more files at once" if target > state.limit else "fewer files at once"
     return (
         f"{state.limit} -> {target}: {kind}, {100 * (gain - 1):+.0f}% throughput predicted; {bound} "

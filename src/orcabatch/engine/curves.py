@@ -10,7 +10,7 @@ wrong order are pooled (isotonic regression), which is what makes few and noisy 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 GRID = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 45, 52, 60, 70, 80, 100, 128)
 """Counts that are told apart: each where few files make a difference, some 15% apart beyond. Denser: each point rests
@@ -27,6 +27,10 @@ hold nothing (2, or 1: worst 1.1)."""
 HOPE_FROM = 0.3
 """Octaves between two points from which there is hope; all of it an octave later. Later: as with less hope (0.6: 1.04,
 worst 1.7). At once: neighbours are believed to hide something between them (0: worst 1.1)."""
+SURE = 1.5
+"""Where files are judged by their ends, more of them are slower only by so many standard errors, else as fast: files
+that differ say little when few have ended. Less: the count follows which of them happened to end (1: 1.02 over
+fourteen short cases, worst 1.1). More: what too many cost is believed late (3: 1.03, worst 1.4)."""
 STEEPEST = 2.0
 """Exponent of the last stretch at most: two points that noise put close say anything."""
 STRETCHES = (1.15, 1.8)
@@ -40,11 +44,13 @@ class Point:
     Attributes:
         seconds: worker-seconds spent; `work`: bytes of files done in them; both fade with time.
         crowd: files in the phase, weighted by the seconds.
+        squares: seconds x seconds per byte of short files that ended, summed: how much they differ.
     """
 
     seconds: float
     work: float
     crowd: float
+    squares: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,17 @@ def place(crowd: float) -> int:
     return min(range(len(GRID)), key=lambda number: abs(math.log(GRID[number] / max(crowd, LEAST_CROWD))))
 
 
-def add(curve: Curve, crowd: float, seconds: float, work: float) -> Curve:
-    """With another measurement."""
+def add(curve: Curve, crowd: float, seconds: float, work: float, *, ended: bool = False) -> Curve:
+    """With another measurement; `ended`: it is one short file."""
     if seconds <= 0:
         return curve
+    squares = seconds**2 / work if ended else 0.0
     points = dict(curve.points)
     here = place(crowd)
     old = points.get(here, Point(0.0, 0.0, crowd))
     total = old.seconds + seconds
-    points[here] = Point(total, old.work + work, (old.crowd * old.seconds + crowd * seconds) / total)
+    crowd = (old.crowd * old.seconds + crowd * seconds) / total
+    points[here] = Point(total, old.work + work, crowd, old.squares + squares)
     return Curve(tuple(sorted(points.items())))
 
 
@@ -84,7 +92,7 @@ def fade(curve: Curve, keep: float) -> Curve:
     """Everything that was measured counts only this share."""
     return Curve(
         tuple(
-            (number, replace(point, seconds=point.seconds * keep, work=point.work * keep))
+            (number, Point(point.seconds * keep, point.work * keep, point.crowd, point.squares * keep))
             for number, point in curve.points
         )
     )
@@ -122,12 +130,13 @@ class Smooth:
         return float((1 - share) * line + share * min(line, hope))
 
 
-def smooth(curve: Curve, least_work: float) -> Smooth | None:
+def smooth(curve: Curve, least_work: float, file_bytes: float = 1.0) -> Smooth | None:
     """The curve without its noise; None while less than `least_work` was measured."""
     groups: list[list[float]] = []  # seconds, work, crowd x seconds
+    noise = SURE * _spread(curve) * math.sqrt(file_bytes)
     for _, point in curve.points:
         groups.append([point.seconds, point.work, point.crowd * point.seconds])
-        while len(groups) > 1 and (groups[-1][1] < least_work or _out_of_order(groups[-2], groups[-1])):
+        while len(groups) > 1 and (groups[-1][1] < least_work or not _slower(groups[-2], groups[-1], noise)):
             last = groups.pop()
             groups[-1] = [mine + other for mine, other in zip(groups[-1], last, strict=True)]
     while len(groups) > 1 and groups[0][1] < least_work:
@@ -140,8 +149,20 @@ def smooth(curve: Curve, least_work: float) -> Smooth | None:
     return Smooth(crowds, rates, _slope(crowds, rates))
 
 
-def _out_of_order(before: list[float], after: list[float]) -> bool:
-    return after[0] * before[1] <= before[0] * after[1]
+def _spread(curve: Curve) -> float:
+    """How much files that ended differ in seconds per byte, as a share of it; 0 where none was judged by its end."""
+    ended = [point for _, point in curve.points if point.squares]
+    seconds, work = sum(point.seconds for point in ended), sum(point.work for point in ended)
+    if not seconds:
+        return 0.0
+    return math.sqrt(max(0.0, sum(point.squares for point in ended) * work / seconds**2 - 1.0))
+
+
+def _slower(before: list[float], after: list[float], noise: float) -> bool:
+    """Whether more files are slower, by more than files differ anyway: `noise` is that of a single byte of files."""
+    rise = after[0] / after[1] - before[0] / before[1] if before[1] > 0 else 0.0
+    mean = (before[0] + after[0]) / (before[1] + after[1])
+    return rise > mean * noise * math.sqrt(1 / before[1] + 1 / after[1]) if before[1] > 0 else True
 
 
 def _slope(crowds: tuple[float, ...], rates: tuple[float, ...]) -> float:

@@ -38,6 +38,7 @@ class Sample:
             processes that there may be); None: unknown.
         calls_s: what the calls into OrcaFlex's DLL that have returned in this process would have taken with nobody else
             in it; 0: not known.
+        waited_s: how long they stood still for others in it (`orcabatch.engine.unlocked`); 0: not known.
         slots: files that the workers can take at once, where that changes while running; 0: it does not.
     """
 
@@ -54,6 +55,7 @@ class Sample:
     writing: int = 0
     gil_taken: float | None = None
     calls_s: float = 0.0
+    waited_s: float = 0.0
     slots: int = 0
 
 

@@ -109,7 +109,9 @@ class Station:
         station = replace(self, line=line, short=short, curve=curve, quickest=quickest)
         if not station.lumpy or not crowd:
             return station
-        return replace(station, curve=curves.add(station.curve, crowd, seconds, size + station.line.extra_bytes))
+        return replace(
+            station, curve=curves.add(station.curve, crowd, seconds, size + station.line.extra_bytes, ended=short)
+        )
 
     def moved(self, keep: float, seen: tuple[float, float, float], bytes_each: float) -> Station:
         """After a stretch of time in which (files in it, seconds, bytes done) were seen."""
@@ -124,10 +126,11 @@ class Station:
             curve = curves.add(curve, crowd, crowd * seconds, work)
         return replace(self, curve=curve, moving=moving, area=self.area + crowd * seconds)
 
-    def smooth(self, least_work: float) -> Smooth | None:
+    def smooth(self, least_work: float, file_bytes: float) -> Smooth | None:
         """The station's curve. Where few files were never seen in it, the quickest that ended was as good as alone."""
-        known = curves.smooth(self.curve, least_work)
-        if known is None or not self.lumpy or known.crowds[0] < FEW or self.quickest >= known.rates[0]:
+        known = curves.smooth(self.curve, least_work, file_bytes + self.line.extra_bytes)
+        # Of short files, which may differ by much, the quickest is no measure: how few they bear is soon tried.
+        if known is None or self.short or not self.lumpy or known.crowds[0] < FEW or self.quickest >= known.rates[0]:
             return known
         return Smooth((1.0, *known.crowds), (self.quickest, *known.rates), known.beyond)
 

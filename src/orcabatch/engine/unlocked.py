@@ -17,7 +17,7 @@ import ctypes
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import get_ident
@@ -38,6 +38,9 @@ the quickest took. Less: waiting for the lock passes for work of the DLL. More: 
 the quickest."""
 OFTEN_AS_LONG = 2
 """A short call counts at most this many times the quickest of its function."""
+BESIDE_OTHERS = 3
+"""What a call computes may take so many times as long before it is waiting: other programs have their share of a core.
+Less: a core that is shared passes for a DLL that serialises. More: calls that compute in a lock do not seem to wait."""
 CALIBRATING = 200
 """Calls by which the cost of reading is known."""
 
@@ -48,13 +51,14 @@ _clock, _wall = time.thread_time_ns, time.perf_counter_ns
 class _Account:
     """One thread's: nanoseconds of CPU with the lock let go, and since when it is in such a call (-1: it is not).
 
-    `alone_ns`: what its calls would have taken with nobody else in the DLL, see `UnlockedCpu.alone_s`.
+    `alone_ns`, `waited_ns`: what its calls would have taken with nobody else in the DLL, and waited in it:
+    `UnlockedCpu.alone_s`, `waited_s`.
     """
 
-    __slots__ = ("alone_ns", "began_ns", "calls", "ns")
+    __slots__ = ("alone_ns", "began_ns", "calls", "ns", "waited_ns")
 
     def __init__(self) -> None:
-        self.ns, self.calls, self.began_ns, self.alone_ns = 0, 0, -1, 0
+        self.ns, self.calls, self.began_ns, self.alone_ns, self.waited_ns = 0, 0, -1, 0, 0
 
 
 @dataclass(slots=True, eq=False)
@@ -63,35 +67,42 @@ class _Watched:
 
     Attributes:
         plain, reading: its class as it comes, and the one that reads the clock.
+        of_files: reads or writes a file: how long it stands still says nothing of others in the DLL.
         calls, ns, least_ns: seen so far; CPU of the quickest call. quickest_ns: wall of the quickest call.
-        seen_calls, seen_ns: of those, what was there at the last look.
+        still_ns, waited_ns: least that a call stood still, and by how much all of them did so for longer.
+        seen_calls, seen_ns, seen_waited_ns: of those, what was there at the last look.
         until_s: not read before; 0: it is being read.
-        rate, calls_per_s: what it took meanwhile, CPU seconds per second, and how often it was called.
+        rate, calls_per_s, waits: what it took meanwhile, CPU seconds per second, how often it was called, and waited.
     """
 
     function: Any
     plain: type
     reading: type
+    of_files: bool = False
     calls: int = 0
     ns: int = 0
     least_ns: int = sys.maxsize
     quickest_ns: int = sys.maxsize
+    still_ns: int = sys.maxsize
+    waited_ns: int = 0
     seen_calls: int = 0
     seen_ns: int = 0
+    seen_waited_ns: int = 0
     until_s: float = 0.0
     rate: float = 0.0
     calls_per_s: float = 0.0
+    waits: float = 0.0
 
     def read(self, *, on: bool) -> None:
         """Read the clock around its calls from now on, or no more."""
         self.function.__class__ = self.reading if on else self.plain
-        self.seen_calls, self.seen_ns = self.calls, self.ns
+        self.seen_calls, self.seen_ns, self.seen_waited_ns = self.calls, self.ns, self.waited_ns
 
-    def since_last(self) -> tuple[int, int]:
-        """Calls and nanoseconds since the last look."""
-        calls, ns = self.calls - self.seen_calls, self.ns - self.seen_ns
-        self.seen_calls, self.seen_ns = self.calls, self.ns
-        return calls, ns
+    def since_last(self) -> tuple[int, int, int]:
+        """Calls, nanoseconds, and those that were waited, since the last look."""
+        since = self.calls - self.seen_calls, self.ns - self.seen_ns, self.waited_ns - self.seen_waited_ns
+        self.seen_calls, self.seen_ns, self.seen_waited_ns = self.calls, self.ns, self.waited_ns
+        return since
 
 
 @dataclass(slots=True)
@@ -103,18 +114,22 @@ class UnlockedCpu:
     _sources: set[Callable[[], float]] = field(default_factory=set)
     _between_s: float = 0.0
     _alone_between_s: float = 0.0
+    _waited_between_s: float = 0.0
     _reading_ns: int = -1
     _on: bool = False
 
-    def watch(self, functions: Iterable[Any]) -> None:
-        """Count the CPU of calls of these functions of a DLL; those that call back are left out: they run Python."""
+    def watch(self, functions: Iterable[Any], of_files: Container[Any] = ()) -> None:
+        """Count the CPU of calls of these functions of a DLL; those that call back are left out: they run Python.
+
+        `of_files`: names of those that read or write files.
+        """
         classes: dict[type, type] = {}
         for function in functions:
             plain = type(function)
             if id(function) in self._watched or _calls_back(function):
                 continue
             reading = classes.get(plain) or classes.setdefault(plain, self._reading_class(plain))
-            self._watched[id(function)] = watched = _Watched(function, plain, reading)
+            self._watched[id(function)] = watched = _Watched(function, plain, reading, function.__name__ in of_files)
             if self._on:
                 watched.read(on=True)
 
@@ -161,6 +176,14 @@ class UnlockedCpu:
         """
         return sum(account.alone_ns for account in list(self._accounts.values())) / 1e9 + self._alone_between_s
 
+    def waited_s(self) -> float:
+        """How long calls that have returned so far stood still inside the DLL, beyond what such calls need.
+
+        Neither computing, beside other programs that have their share of the core, nor reading a file (those functions
+        are left out), so they waited for others in the DLL; where Python's lock or the cores are taken, also for these.
+        """
+        return sum(account.waited_ns for account in list(self._accounts.values())) / 1e9 + self._waited_between_s
+
     def adjust(self, now_s: float, passed_s: float) -> bool:
         """Read the clock less where calls are many and short; whether some are read for this moment only.
 
@@ -172,19 +195,20 @@ class UnlockedCpu:
         for watched in list(self._watched.values()):
             if watched.until_s:
                 self._between_s += watched.rate * passed_s
+                self._waited_between_s += watched.waits * passed_s
                 self._alone_between_s += watched.calls_per_s * passed_s * watched.quickest_ns / 1e9
                 if now_s >= watched.until_s:
                     watched.until_s, moment = 0.0, True
                     watched.read(on=True)
                 continue
-            calls, ns = watched.since_last()
+            calls, ns, waited_ns = watched.since_last()
             cost_ns += calls * self._reading_ns
             if ns < calls * LONG_NS:
-                short.append((watched, calls, ns))
+                short.append((watched, calls, ns, waited_ns))
         if cost_ns > MOST_COST * passed_s * 1e9:
-            for watched, calls, ns in short:
+            for watched, calls, ns, waited_ns in short:
                 watched.until_s = now_s + cost_ns / (MOST_COST * 1e9)
-                watched.calls_per_s = calls / passed_s
+                watched.calls_per_s, watched.waits = calls / passed_s, waited_ns / (passed_s * 1e9)
                 watched.rate = max(0, ns - calls * self._reading_ns) / (passed_s * 1e9)
                 watched.read(on=False)
         return moment
@@ -215,8 +239,14 @@ class UnlockedCpu:
                 return _call(function, *arguments)
             finally:
                 spent_ns = _clock() - began_ns
-                seen.quickest_ns = min(seen.quickest_ns, _wall() - entered_ns)
+                took_ns = _wall() - entered_ns
+                seen.quickest_ns = min(seen.quickest_ns, took_ns)
                 account.alone_ns += seen.quickest_ns
+                if not seen.of_files:
+                    seen.still_ns = max(0, min(seen.still_ns, took_ns - spent_ns))
+                    waited_ns = max(0, took_ns - BESIDE_OTHERS * spent_ns - seen.still_ns)
+                    account.waited_ns += waited_ns
+                    seen.waited_ns += waited_ns
                 account.began_ns = -1
                 seen.least_ns = min(seen.least_ns, spent_ns)
                 # On a clock of 16 ms ticks the quickest call takes none: there only the sum over many says something.

@@ -76,6 +76,7 @@ class _Look:
             read_bytes=totals.read_bytes,
             gil_taken=gil.held,
             calls_s=UNLOCKED.alone_s(),
+            waited_s=UNLOCKED.waited_s(),
         )
 
 
@@ -109,11 +110,13 @@ class HostReading:
         rates: what was read.
         cpus_used: CPUs used by this process, then by each of its children; 1.0 for one core.
         gil: what this process's interpreter lock was used for.
+        dll_waited_s: how long threads of this process stood still for each other in OrcaFlex's DLL.
     """
 
     rates: HostRates
     cpus_used: tuple[float, ...]
     gil: GilUse
+    dll_waited_s: float = 0.0
 
 
 class Sampler:
@@ -150,6 +153,7 @@ class Sampler:
         self._stop = threading.Event()
         self._made = False
         self._before: tuple[float, ProcessTotals] = (clock(), readers.processes())
+        self._waited_s = UNLOCKED.waited_s()
         self._thread = threading.Thread(target=self._watch, name="orcabatch-monitor", daemon=True)
 
     def start(self) -> str:
@@ -239,4 +243,6 @@ class Sampler:
             read_bytes_per_s=max(totals.read_bytes - before.read_bytes, 0) / passed,
             write_bytes_per_s=max(totals.write_bytes - before.write_bytes, 0) / passed,
         )
-        self._on_reading(HostReading(rates, tuple(cpus), self.gil_between(then_s, now_s)))
+        waited_before_s, self._waited_s = self._waited_s, UNLOCKED.waited_s()
+        waited_s = self._waited_s - waited_before_s
+        self._on_reading(HostReading(rates, tuple(cpus), self.gil_between(then_s, now_s), waited_s))

@@ -1,8 +1,10 @@
 """From evidence to a verdict, and to an advice in words.
 
-`bottleneck_of` answers with the specification's four, in its order: I/O, CPU, memory, balanced. `findings` goes finer
-(the interpreter lock, licence seats, memory admission, latency, stragglers) and says for each what was measured and
-what to change. Pure: evidence in, words out. Where the evidence comes from is `orcabatch.monitor.performance`.
+`bottleneck_of` answers with the specification's four, in its order: I/O, CPU, memory, balanced; and with a fifth where
+OrcaFlex's DLL lets in one call at a time, since waiting there looks like waiting for a disk. `findings` goes finer (the
+interpreter lock, licence seats, memory admission, latency, stragglers) and says for each what was measured and what to
+change. What cores, lock and DLL are to blame for is asked where the reasons of limits ask it
+(`orcabatch.engine.bounds`). Pure: evidence in, words out. Where evidence comes from: `orcabatch.monitor.performance`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orcabatch.engine.bounds import CORES_FULL, ROOM, Bound, bound_by
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.options import START_COST_S
 from orcabatch.engine.scheduler_messages import WaitReason
 
 # In the specification's order. CPU and memory are its own; I/O it leaves open (`io_wait_threshold` of the monitor).
 IO_THRESHOLD_PERCENT = 20.0
-CPU_THRESHOLD_PERCENT = 90.0
+CPU_THRESHOLD_PERCENT = 100 * CORES_FULL
 MEMORY_THRESHOLD_PERCENT = 80.0
 
 # Lower, and what any run has for a moment is a finding; higher, and what costs time goes unsaid.
@@ -30,17 +33,11 @@ SLOTS_HELD = 0.1
 SEATS_FULL = 0.3
 """Share of the time with all licence seats in use, and files waiting, above which that is said."""
 
-LOCK_TAKEN = 0.5
-"""Share of the time above which the interpreter lock is said to hold the batch back."""
-
 ANSWERS_WAITED = 0.4
 """Share of the workers' time spent waiting for OrcaFlex's answers above which that is said."""
 
 SLOTS_DRAINED = 0.2
 """Share of the slots' time that is empty while the last files run above which that is said."""
-
-ROOM_PERCENT = 70.0
-"""CPU use below which a machine has room: on fuller ones a thread may have waited for a core as well."""
 
 SEVERAL_IN_EACH = "`threading.mode: hybrid` (or `executor: threads`) waits for several at once"
 
@@ -51,6 +48,7 @@ class Bottleneck(StrEnum):
     IO_BOUND = "IO_BOUND"
     CPU_BOUND = "CPU_BOUND"
     MEMORY_BOUND = "MEMORY_BOUND"
+    DLL_BOUND = "DLL_BOUND"
     BALANCED = "BALANCED"
 
 
@@ -61,7 +59,11 @@ def mean(values: Sequence[float]) -> float | None:
 
 
 def bottleneck_of(
-    series: Mapping[str, Sequence[float]], io_threshold: float = IO_THRESHOLD_PERCENT, memory_held: float = 0.0
+    series: Mapping[str, Sequence[float]],
+    io_threshold: float = IO_THRESHOLD_PERCENT,
+    memory_held: float = 0.0,
+    *,
+    serialised: bool = False,
 ) -> Bottleneck:
     """The specification's rule on the five series; what was not measured binds nothing.
 
@@ -72,7 +74,10 @@ def bottleneck_of(
         series: the five series by name; missing or empty ones are passed over.
         io_threshold: mean percent of I/O waiting above which a batch is bound by it.
         memory_held: share of the slots' time that was empty because nothing fitted into memory, 0 to 1.
+        serialised: OrcaFlex's DLL lets in one call at a time: files wait there while they load, too.
     """
+    if serialised:
+        return Bottleneck.DLL_BOUND
     rules = (
         ("io_wait_time", io_threshold, Bottleneck.IO_BOUND),
         ("cpu_utilization", CPU_THRESHOLD_PERCENT, Bottleneck.CPU_BOUND),
@@ -99,7 +104,9 @@ class Evidence:
         busy_s, cpu_s: worker seconds with a file, and CPU seconds used in them.
         extract_idle_s: seconds of extracting that used no CPU.
         lock_taken: share of the time the interpreter lock was held, 0 to 1.
+        dll_waited: share of the workers' time in which they stood still in OrcaFlex's DLL for each other.
         executor: threads, processes, ...; empty where nobody said.
+        executor_why: why, where the run chose it by itself.
         threads_per_process: files that each worker process works on at once; 0 where nobody said.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         ceiling: files at once that the run looks for its count below, so that nobody need be told to; 0: it does not.
@@ -124,7 +131,9 @@ class Evidence:
     cpu_s: float = 0.0
     extract_idle_s: float = 0.0
     lock_taken: float = 0.0
+    dll_waited: float = 0.0
     executor: str = ""
+    executor_why: str = ""
     threads_per_process: int = 0
     processes_save: float = 0.0
     ceiling: int = 0
@@ -137,13 +146,18 @@ class Evidence:
     longest_s: float = 0.0
     files: int = 0
 
+    @property
+    def bound(self) -> Bound | None:
+        """What all files share that was at its end."""
+        return bound_by((self.cpu_percent or 0.0) / 100, self.lock_taken, self.dll_waited)
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """One thing that held the batch back.
 
     Attributes:
-        kind: io, cpu, memory, gil, licence, admission, latency, others, stragglers.
+        kind: io, cpu, memory, gil, dll, licence, admission, latency, others, stragglers.
         weight: how much it matters, 0 to 1, for sorting.
         evidence: what was measured, one sentence.
         advice: what to change, one sentence.
@@ -162,6 +176,9 @@ def findings(evidence: Evidence) -> list[Diagnosis]:
 
 
 def _io(seen: Evidence) -> Iterator[Diagnosis]:
+    # A file that stands still in the DLL while it loads looks the same from outside.
+    if seen.bound is Bound.DLL:
+        return
     if seen.io_wait_percent is not None and seen.io_wait_percent > seen.io_threshold:
         yield Diagnosis(
             "io",
@@ -255,8 +272,9 @@ def _licence(seen: Evidence) -> Iterator[Diagnosis]:
 
 
 def _lock(seen: Evidence) -> Iterator[Diagnosis]:
-    free = _busiest(seen) <= CPU_THRESHOLD_PERCENT  # on full cores a thread waits for a core, and so does the probe
-    if free and seen.lock_taken > LOCK_TAKEN and (_on_processes(seen) or _on_threads(seen)) and seen.files != 1:
+    # On cores that others fill, nothing that could be changed here would make it faster.
+    free = _busiest(seen) <= CPU_THRESHOLD_PERCENT
+    if free and seen.bound is Bound.GIL and (_on_processes(seen) or _on_threads(seen)) and seen.files != 1:
         yield Diagnosis(
             "gil",
             seen.lock_taken,
@@ -284,10 +302,27 @@ def _instead_of_threads(seen: Evidence) -> str:
     )
 
 
+def _dll(seen: Evidence) -> Iterator[Diagnosis]:
+    if seen.bound is Bound.DLL:
+        yield Diagnosis(
+            "dll",
+            seen.dll_waited,
+            f"the DLL serialises: for {seen.dll_waited:.0%} of the workers' time calls into OrcaFlex stood still for "
+            f"others of this process, with the CPUs at {seen.cpu_percent or 0.0:.0f}% and Python's lock taken "
+            f"{seen.lock_taken:.0%} of the time",
+            _instead_of_one_dll(seen),
+        )
+
+
+def _instead_of_one_dll(seen: Evidence) -> str:
+    if seen.executor_why:
+        return f"none: the run weighed worker processes, which have a DLL each, by itself ({seen.executor_why})"
+    return "more threads do not help; `executor: processes` has a DLL for each worker"
+
+
 def _latency(seen: Evidence) -> Iterator[Diagnosis]:
     share = seen.extract_idle_s / seen.busy_s if seen.busy_s > 0 else 0.0
-    machine_free = _busiest(seen) < ROOM_PERCENT and seen.lock_taken <= LOCK_TAKEN
-    if share > ANSWERS_WAITED and machine_free:
+    if share > ANSWERS_WAITED and seen.bound is None and _busiest(seen) < 100 * ROOM:
         yield Diagnosis(
             "latency",
             share,
@@ -347,12 +382,13 @@ def share_of(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
 
 
-_RULES = (_io, _cpu, _memory, _admission, _licence, _lock, _latency, _others, _stragglers)
+_RULES = (_io, _cpu, _memory, _admission, _licence, _lock, _dll, _latency, _others, _stragglers)
 
 _KINDS = {
     Bottleneck.IO_BOUND: {"io"},
     Bottleneck.CPU_BOUND: {"cpu"},
     Bottleneck.MEMORY_BOUND: {"memory", "admission"},
+    Bottleneck.DLL_BOUND: {"dll"},
     Bottleneck.BALANCED: set(),
 }
 
@@ -380,6 +416,8 @@ def _reason(answer: Bottleneck, seen: Evidence) -> str:
     known = ", ".join(f"{name} {value:.0f}%" for name, value in measured.items() if value is not None)
     if not known:
         return "nothing was measured yet."
+    if answer is Bottleneck.DLL_BOUND:
+        return f"calls into OrcaFlex wait for each other, which looks like waiting for files ({known})."
     if answer is Bottleneck.BALANCED:
         return f"none of the limits was passed ({known})."
     if answer is Bottleneck.MEMORY_BOUND and (seen.memory_percent or 0.0) <= MEMORY_THRESHOLD_PERCENT:

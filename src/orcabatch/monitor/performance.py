@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch.engine.bounds import Bound
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import onward
 from orcabatch.engine.gil import GilUse
@@ -113,6 +114,7 @@ class PerformanceMonitor:
         self._origin, self._latest_s = time.perf_counter(), 0.0
         self._ended_s = 0.0
         self._efficiency_before = (0.0, 0.0)
+        self._dll_waited_s = 0.0
 
     # -- life
 
@@ -245,6 +247,7 @@ class PerformanceMonitor:
         """Turn what was read into a sample and three of the series; on the sampling thread."""
         with self._guard:
             self.state.advance(reading.rates.at_s)
+            self._dll_waited_s += reading.dll_waited_s
             sample = SeriesPoint(
                 **asdict(reading.rates),
                 lock_taken=self._lock_taken(reading),
@@ -278,10 +281,11 @@ class PerformanceMonitor:
     def analyze_bottlenecks(self) -> Bottleneck:
         """What holds the batch back, tested in the order I/O, CPU, memory; `BALANCED` where nothing was measured."""
         held = bottlenecks.share_of(self.state.idle_s.get(WaitReason.MEMORY, 0.0), self.state.capacity_s)
-        return bottlenecks.bottleneck_of(self.metrics, self.io_wait_threshold, held)
+        serialised = self.evidence().bound is Bound.DLL
+        return bottlenecks.bottleneck_of(self.metrics, self.io_wait_threshold, held, serialised=serialised)
 
     def explain(self) -> str:
-        """The verdict with its reason, evidence and advice in words; also what the four verdicts do not say."""
+        """The verdict with its reason, evidence and advice in words; also what the verdicts do not say."""
         return bottlenecks.explanation(self.analyze_bottlenecks(), self.evidence())
 
     def evidence(self) -> Evidence:
@@ -302,7 +306,9 @@ class PerformanceMonitor:
                 cpu_s=sum(file.cpu_s for file in files),
                 extract_idle_s=sum(file.idle_s(Phase.EXTRACT) for file in files),
                 lock_taken=bottlenecks.mean([sample.lock_taken for sample in self.samples]) or 0.0,
+                dll_waited=min(1.0, bottlenecks.share_of(self._dll_waited_s, state.busy_s)),
                 executor=state.executor,
+                executor_why=state.executor_why,
                 threads_per_process=state.threads_per_process,
                 processes_save=state.processes_save,
                 ceiling=state.ceiling,

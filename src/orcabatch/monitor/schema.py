@@ -75,7 +75,7 @@ class Summary(_Part):
 class Finding(_Part):
     """One thing that held the batch back."""
 
-    kind: Literal["io", "cpu", "memory", "gil", "licence", "admission", "latency", "others", "stragglers"]
+    kind: Literal["io", "cpu", "memory", "gil", "dll", "licence", "admission", "latency", "others", "stragglers"]
     weight: Finite
     evidence: str
     advice: str
@@ -96,7 +96,9 @@ class EvidencePart(_Part):
     cpu_s: Seconds
     extract_idle_s: Seconds
     lock_taken: Share
+    dll_waited: Share = 0.0
     executor: str
+    executor_why: str = ""
     threads_per_process: Count = 0
     processes_save: Share = 0.0
     ceiling: Count = 0
@@ -113,7 +115,7 @@ class EvidencePart(_Part):
 class BottleneckPart(_Part):
     """What held the batch back."""
 
-    verdict: Literal["IO_BOUND", "CPU_BOUND", "MEMORY_BOUND", "BALANCED"]
+    verdict: Literal["IO_BOUND", "CPU_BOUND", "MEMORY_BOUND", "DLL_BOUND", "BALANCED"]
     explanation: str
     findings: list[Finding]
     evidence: EvidencePart

@@ -12,13 +12,19 @@ from typing import Any
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.orcaflex.binding import Binding, BindingKind
 
+OF_FILES = ("Load", "Save", "File", "Import")
+"""In the names of functions that read or write files, and so wait for a disk."""
+
 
 def count_unlocked(binding: Binding) -> None:
     """Have the measure of the lock know what this OrcFxAPI does without it; any number of times."""
     if binding.kind is BindingKind.SIMULATED:
         UNLOCKED.add(sys.modules["orcabatch.simulated"].unlocked_cpu_s)
     elif binding.kind is BindingKind.REAL:
-        UNLOCKED.watch(_functions(binding.module))
+        functions = _functions(binding.module)
+        UNLOCKED.watch(
+            functions, {each.__name__ for each in functions if any(word in each.__name__ for word in OF_FILES)}
+        )
 
 
 def _functions(module: Any) -> list[Any]:

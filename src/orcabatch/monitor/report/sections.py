@@ -69,6 +69,7 @@ BOTTLENECK_WORDS = {
     "IO_BOUND": "Reading and writing files took the time.",
     "CPU_BOUND": "Computing took the time: the CPUs were busy.",
     "MEMORY_BOUND": "Memory was short: files waited for it.",
+    "DLL_BOUND": "OrcaFlex's DLL let in one call at a time: files waited for each other in it.",
     "BALANCED": "Nothing was at its limit: neither the disk, nor the CPUs, nor memory.",
 }
 
