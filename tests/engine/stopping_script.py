@@ -52,7 +52,7 @@ def tell_when_it_waits() -> None:
 def one_run(executor: str, threads: int, count: int, gate: str) -> None:
     """Run, and say how it ended."""
     options = EngineOptions(executor=executor, threads=2, processes=2, threads_per_process=threads)  # type: ignore[arg-type]
-    work = [task(index, say=Say(gate=gate) if gate else None) for index in range(count)]
+    work = [task(index, say=Say(gate=gate, mark=f"{gate} reached") if gate else None) for index in range(count)]
     job, signum, cancelled = FakeJob(), None, 0
     try:
         for outcome in run(work, job, options=options, limits=Limits(max_limit=2, fixed_limit=2), listener=watch):
