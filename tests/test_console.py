@@ -176,6 +176,25 @@ def test_a_worker_whose_parent_is_gone_ends_without_a_traceback(monkeypatch, err
             worker._send(Ready())
 
 
+@pytest.mark.parametrize("name", ["orcabatch-gil-told", "process-1-2", "of the function"])
+def test_a_thread_of_ours_that_finds_no_memory_is_told_in_a_sentence(monkeypatch, capsys, name):
+    """By its worker process; a thread that a function has left shows its traceback, as in a plain loop."""
+    told: list[Any] = []
+    worker: Any = object.__new__(WorkerProcess)
+    worker._wire, worker._setup = SimpleNamespace(send=told.append), SimpleNamespace(name="process-1")
+    monkeypatch.setattr(threading, "excepthook", worker._thread_failed)
+
+    def failing():
+        raise MemoryError("no room")
+
+    thread = threading.Thread(target=failing, name=name)
+    thread.start()
+    thread.join()
+    shown, ours = capsys.readouterr().err, name != "of the function"
+    assert [name in each.message.text and "MemoryError: no room" in each.message.text for each in told] == [True] * ours
+    assert ("Traceback" in shown) is not ours
+
+
 def test_a_program_without_streams_has_nothing_to_flush(monkeypatch):
     """As pythonw is; and a stream that is closed already takes nothing with it."""
     monkeypatch.setattr(sys, "stdout", None)

@@ -183,6 +183,12 @@ def test_what_lives_in_the_script_is_refused_with_advice(tmp_path: Path) -> None
     assert "Mine is defined in the script or notebook itself" in done.stdout
 
 
+def test_a_worker_process_has_no_command_line() -> None:
+    """Modules that read theirs when they are imported find none of ours."""
+    (outcome,) = go([task(0, say=Say(value=Maker("command line")))], FakeJob(MakingRecipe()), processes=1)
+    assert outcome.value == ["-c"]
+
+
 @needs("SIGKILL")
 def test_children_end_with_their_parent(tmp_path: Path) -> None:
     """When the parent is killed its worker processes end, also with a file that hangs."""

@@ -97,6 +97,7 @@ MAKES: dict[str, Any] = {
     "forked": lambda: _died_with_a_child(os.fork),
     "forked in C": lambda: _died_with_a_child(ctypes.CDLL(None).fork),
     "unwound in a child": _unwound_in_a_child,
+    "command line": lambda: sys.argv,
     "lock held": _keep_the_lock,
     "stopped": lambda: os.kill(os.getpid(), signal.SIGSTOP),
 }

@@ -82,6 +82,7 @@ def take_streams() -> BinaryIO:
     output = os.fdopen(os.dup(1), "wb")
     if sys.platform != "win32":
         error, lifeline = map(int, sys.argv[1:])
+        del sys.argv[1:]  # modules of the user's may take it for a command line of theirs
         os.dup2(error, 2)
         os.close(error)
         _end_with_writer(lifeline)

@@ -159,6 +159,7 @@ class WorkerProcess:
     def live(self) -> int:
         """Do what the parent says until it says `Close` (0) or is gone (1)."""
         self._send(Hello(os.getpid()))
+        threading.excepthook = self._thread_failed
         Speaker(self._setup.name, self._say).install()
         self._setup.inherited.levels.take_over()
         for text in _settle_in(self._setup):
@@ -182,6 +183,15 @@ class WorkerProcess:
             self._watch_lock()
         self._send(Ready())
         return self._obey(recipe)
+
+    def _thread_failed(self, failed: threading.ExceptHookArgs) -> None:
+        """A thread of ours, for want of memory: said in a sentence. What others' raise is shown, as in any program."""
+        name = "" if failed.thread is None else failed.thread.name
+        if failed.exc_value is not None and name.startswith(("orcabatch-", f"{self._setup.name}-")):
+            text = f"{name} of worker process {self._setup.name} has ended: {words_of(failed.exc_value)}"
+            self._say(Complaint(text, once=name))
+        else:
+            threading.__excepthook__(failed)
 
     def _watch_lock(self) -> None:
         """Where there is no thread for it the parent takes the lock to be free."""
