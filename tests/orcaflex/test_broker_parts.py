@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from orcabatch.orcaflex.broker.classes import object_names
 from orcabatch.orcaflex.broker.hook import writers
 from orcabatch.orcaflex.broker.kept_answers import KeptAnswers
 from orcabatch.orcaflex.broker.keys import Keys, UnkeyableError, period_number
@@ -279,3 +280,44 @@ def test_long_names_are_read_whole(orcaflex, sims):
         return [item.name for item in model.objects], [model[name].name for name in long], list(model)
 
     assert values(run(files, postprocess, broker(orcaflex))) == values(run(files, postprocess))
+
+
+def test_names_of_all_objects_are_told_by_one_object_of_each_type(orcaflex, sims):
+    """As OrcFxAPI tells them, also after one was renamed; without a broker none is told."""
+    [file] = sims(1, objects=40)
+
+    def asked(model):
+        listed = [object_names(model), object_names(model)]
+        made = len(model._answer_cache.objects._made)
+        model["Line01"].name = "Renamed"
+        return [*listed, object_names(model)], made, [each.name for each in model.objects], {*map(type, model.objects)}
+
+    [((first, again, renamed), made, names, classes)] = values(run([file], asked, broker(orcaflex)))
+    assert first is again
+    assert renamed == names == ["Renamed" if name == "Line01" else name for name in first]
+    assert len(first) == 40
+    assert len(classes) <= made < 20
+    assert values(run([file], object_names)) == [None]
+
+
+@pytest.mark.parametrize("way", ["hook", "class"])
+def test_names_of_a_users_own_class_are_asked_of_each_object(orcaflex, sims, monkeypatch, way):
+    """Its `name` may be anything."""
+
+    class Shouting(orcaflex.OrcaFlexLineObject):
+        @property
+        def name(self):
+            return self.GetData("Name", 0).upper()
+
+    hook = lambda kind, base: Shouting if kind == orcaflex.ObjectType.Line else base  # noqa: E731 - compared by identity
+    if way == "hook":
+        orcaflex.Model.addOrcaFlexObjectClassHook(hook)
+    else:
+        monkeypatch.setattr(orcaflex, "OrcaFlexLineObject", Shouting)
+    try:
+        told = values(run(sims(1), lambda model: (object_names(model), model["Line01"].name), broker(orcaflex)))
+    finally:
+        if way == "hook":
+            orcaflex.Model.removeOrcaFlexObjectClassHook(hook)
+        monkeypatch.undo()
+    assert told == [(None, "LINE01")]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orcabatch.orcaflex.broker.classes import object_names
 from orcabatch.store.frames import blocks_of, joined
 
 if TYPE_CHECKING:
@@ -260,6 +261,8 @@ def _table_of_objects(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         names = _OBJECT_NAMES.get()
         if names is None:
             return original(model)
-        return {"object_df": ObjectTable(names.of(model.objects), lambda: original(model)["object_df"])}
+        told = object_names(model)
+        listed = names.of(model.objects) if told is None else told
+        return {"object_df": ObjectTable(listed, lambda: original(model)["object_df"])}
 
     return get_model_objects

@@ -169,6 +169,12 @@ class BrokeredModel:
 # Outside the classes, where a name of theirs might hide one of a user's class.
 
 
+def object_names(model: Any) -> list[str] | None:
+    """What `[each.name for each in model.objects]` gives, without making them; None where they have to be asked."""
+    cache = model._brokered("objects") if isinstance(model, BrokeredModel) else None
+    return None if cache is None else cache.objects.told_names()
+
+
 def _variable_id(target: Any, cache: AnswerCache, ask: Ask, varName: Any) -> Any:
     if type(varName) is not str:
         return ask(varName)

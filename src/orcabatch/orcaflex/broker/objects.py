@@ -47,6 +47,7 @@ class Objects:
         self._by_name: dict[str, _Known] = {}
         self._all: tuple[_Known, ...] | None = None
         self._all_made: tuple[Any, ...] | None = None
+        self._told: list[str] | None = None
         self._made: list[Any] = []
         self._expected = 0
 
@@ -69,6 +70,23 @@ class Objects:
         """Every object's name, in the model's order."""
         self._renew()
         return [known.name for known in self._known()]
+
+    def told_names(self) -> list[str] | None:
+        """Every object's `name`, in the model's order, of which one of each type is made; None where others may differ.
+
+        OrcFxAPI chooses an object's class by its type alone, so that one answers for all: with a hook of somebody
+        else's, or a class that is not OrcFxAPI's own, each has to be asked.
+        """
+        self._renew()
+        if self._told is None and not self._has_foreign_hook:
+            known = self._known()
+            if all(map(self._tells, {each.kind: each for each in known}.values())):
+                self._told = [each.name for each in known]
+        return self._told
+
+    def _tells(self, known: _Known) -> bool:
+        made = self._object(known)
+        return made is known.made and bool(made.name == known.name)
 
     def count(self) -> int | None:
         """How many there are; None where it is not known yet."""
@@ -126,13 +144,13 @@ class Objects:
                 opened.claim_object(target, target.handle)
         self._made.clear()
         self._by_name.clear()
-        self._all = self._all_made = None
+        self._all = self._all_made = self._told = None
 
     def end(self) -> None:
         """The file is about to be released: let go of its objects."""
         made, self._made = self._made, []
         self._by_name.clear()
-        self._all = self._all_made = None
+        self._all = self._all_made = self._told = None
         opened = self._files.get(self.model_handle.value)
         if opened is not None:
             opened.part_with(made)
