@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from capabilities import die
-from orcabatch.engine import Sample
+from orcabatch.engine import Probe, Sample
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Recipe, Task, Worker
 from orcabatch.engine.executors import auto_decision
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
@@ -291,6 +292,12 @@ def quick_to_move() -> Iterator[None]:
 def locked(pids: tuple[int, ...]) -> Sample:
     """A probe that always finds the lock taken."""
     return Sample(gil_taken=1.0)
+
+
+def one_at_a_time() -> Probe:
+    """A probe that finds Python's lock free, and files that stand still in the DLL for as long as they run."""
+    began_s = time.perf_counter()
+    return lambda pids: Sample(gil_taken=0.0, waited_s=4 * (time.perf_counter() - began_s))
 
 
 MOVING: dict[str, Any] = {

@@ -46,6 +46,24 @@ def test_work_held_by_the_lock_moves_once_and_says_why() -> None:
     assert "3 s to start" in said[0].why
 
 
+def standing(share: float, *, cores: float = 0.1, taken: float = 0.02) -> list[Look]:
+    """Files that stand still in the DLL for this share of their time."""
+    seen = looks(40, taken=taken, cores=cores)
+    return [replace(look, dll_waited_s=share * 4 * look.now_s) for look in seen]
+
+
+def test_a_dll_that_serialises_is_left_for_processes_with_one_each() -> None:
+    """Where nothing else is taken; a little waiting is none, and full cores or a taken lock are its cause."""
+    (moved,) = decisions(standing(0.6))
+    assert moved.do == "move"
+    assert "the DLL serialises: files stood still in it for 60% of their time" in moved.why
+    assert decisions(standing(0.2)) == []
+    assert decisions(standing(0.6, cores=7.5)) == []
+    assert decisions(standing(0.6, taken=0.6)) == []
+    (stays,) = decisions(standing(0.6), replace(PROSPECTS, stays="a function of yours stays"))
+    assert (stays.do, "a function of yours stays" in stays.why, stays.saves > 0) == ("stay", True, True)
+
+
 @pytest.mark.parametrize("taken", [0.0, 0.3, 0.7])
 def test_a_lock_that_is_mostly_free_never_moves(taken: float) -> None:
     """Work that waits for disks, or computes in native code, stays on threads without a word until the end."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, tasks
+from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, one_at_a_time, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
-from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
+from orcabatch.engine import EngineOptions, Limits, Probe, SeatLimits, run
 from orcabatch.engine.executors import auto_decision
 from orcabatch.outcome import Cause, FileOutcome
 
@@ -27,7 +27,9 @@ def _quick() -> Iterator[None]:
         yield
 
 
-def go(work: list[Any], job: FakeJob | None = None, **options: Any) -> tuple[list[FileOutcome], list[dict[str, Any]]]:
+def go(
+    work: list[Any], job: FakeJob | None = None, probe: Probe = locked, **options: Any
+) -> tuple[list[FileOutcome], list[dict[str, Any]]]:
     """All outcomes, and what was said about the executor."""
     said: list[dict[str, Any]] = []
 
@@ -35,7 +37,7 @@ def go(work: list[Any], job: FakeJob | None = None, **options: Any) -> tuple[lis
         said.extend([event.data] if event.kind == "executor" else [])
 
     settings = EngineOptions(**{**MOVING, "retry_delay_s": 0.001, **options})
-    outcomes = list(run(work, job or FakeJob(), options=settings, limits=LIMITS, listener=listen, probe=locked))
+    outcomes = list(run(work, job or FakeJob(), options=settings, limits=LIMITS, listener=listen, probe=probe))
     return outcomes, said
 
 
@@ -54,6 +56,26 @@ def test_files_go_to_processes_once_it_pays() -> None:
     assert ordered[-1].worker.startswith("process")
     assert [each["executor"] for each in said] == ["processes"]
     assert "lock was taken 100%" in said[0]["why"]
+
+
+def test_a_dll_that_serialises_sends_files_to_processes() -> None:
+    """With Python's lock free: each process has a DLL of its own. The reason names the DLL."""
+    outcomes, said = go(tasks(60), probe=one_at_a_time())
+    assert len(outcomes) == 60
+    assert all(each.ok for each in outcomes)
+    assert where(outcomes) == {"worker", "process"}
+    assert [each["executor"] for each in said] == ["processes"]
+    assert "the DLL serialises" in said[0]["why"]
+
+
+def test_processes_that_do_not_help_a_dll_that_serialises_are_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A move for the DLL's sake is watched as any other."""
+    monkeypatch.setattr(auto_decision, "WORSE", 1e9)
+    outcomes, said = go(tasks(400), probe=one_at_a_time())
+    assert len({each.index for each in outcomes}) == len(outcomes) == 400
+    assert [each["executor"] for each in said] == ["processes", "threads"]
+    assert "the DLL serialises" in said[0]["why"]
+    assert "of what threads did in the same time" in said[1]["why"]
 
 
 def test_a_function_that_cannot_travel_stays() -> None:

@@ -296,6 +296,10 @@ def _instead_of_threads(seen: Evidence) -> str:
         )
     if not seen.processes_save:
         return "use `executor: processes`, or `threading.mode: hybrid`"
+    return _what_processes_save(seen)
+
+
+def _what_processes_save(seen: Evidence) -> str:
     return (
         f"`executor: processes` would take about {seen.processes_save:.0%} less time; a function of yours goes there "
         "only where you say so"
@@ -315,6 +319,8 @@ def _dll(seen: Evidence) -> Iterator[Diagnosis]:
 
 
 def _instead_of_one_dll(seen: Evidence) -> str:
+    if seen.processes_save:
+        return _what_processes_save(seen)
     if seen.executor_why:
         return f"none: the run weighed worker processes, which have a DLL each, by itself ({seen.executor_why})"
     return "more threads do not help; `executor: processes` has a DLL for each worker"

@@ -270,6 +270,7 @@ class SwitchingExecutor(Executor):
             done_bytes=self._done_bytes,
             running_bytes=sum(task.size_bytes for task in self._busy_here),
             done=self._ended,
+            dll_waited_s=sample.waited_s,
         )
         if self._trial is None:
             self._decide(look)

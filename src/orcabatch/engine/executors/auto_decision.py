@@ -11,6 +11,9 @@ Threads share one interpreter. Where its lock is held nearly all the time, `n` t
 
     gain = time that the files not yet started will take x share of it that the lock was taken x (1 - cores used / p)
 
+A DLL that lets in one call of a process at a time holds threads back as the lock does, and each process has one of its
+own: then the share is that of the time in which files stood still in it (`orcabatch.engine.bounds`).
+
 Moving pays where the gain is well above what starting processes costs. What others do on the machine is left out: they
 cannot make the lock look held (`orcabatch.engine.gil`). What is not foreseen (memory, a cold cache, a resource of the
 DLL's own) is seen by what the processes get through.
@@ -20,6 +23,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from orcabatch.engine.bounds import Bound, bound_by
 
 HELD = 0.75
 """The lock is what holds the work back when it is held at least this share of the time. Less: work that mostly
@@ -89,6 +94,7 @@ class Look:
         cores: CPU cores that this process used since the look before.
         done_bytes, running_bytes: size of the files that ended, and of those being worked on.
         done: files that ended.
+        dll_waited_s: seconds that files stood still in the DLL for each other, since the process began.
     """
 
     now_s: float
@@ -98,6 +104,7 @@ class Look:
     done_bytes: int
     running_bytes: int
     done: int
+    dll_waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,7 @@ class Watch:
         last: the look before; None: this is the first.
         looks, watched_s: how many looks with work going on, and the seconds they cover.
         taken, cores: mean share of the time that the lock was taken, and cores used, of late.
+        waited: mean share of the files' time that they stood still in the DLL for each other, of late.
         gil_seen_s, gil_taken_s: over the whole run.
         busy_s: seconds that threads had files, summed.
         passed: (seconds, share of the batch that had ended) at the latest looks.
@@ -135,6 +143,7 @@ class Watch:
     watched_s: float = 0.0
     taken: float = 0.0
     cores: float = 0.0
+    waited: float = 0.0
     gil_seen_s: float = 0.0
     gil_taken_s: float = 0.0
     busy_s: float = 0.0
@@ -174,6 +183,8 @@ class Watch:
             return replace(self, last=look)
         # The first looks weigh as in a mean, so that none of them counts for more because it came early.
         weight = 1.0 if not self.looks else min(1.0, seconds / MEMORY_S + 1 / (self.looks + 1))
+        busy_s = seconds * (last.busy + look.busy) / 2
+        waited = min(1.0, max(0.0, look.dll_waited_s - last.dll_waited_s) / busy_s)
         return replace(
             self,
             last=look,
@@ -181,21 +192,22 @@ class Watch:
             watched_s=self.watched_s + seconds,
             taken=self.taken + weight * (look.gil_taken - self.taken),
             cores=self.cores + weight * (look.cores - self.cores),
+            waited=self.waited + weight * (waited - self.waited),
             gil_seen_s=self.gil_seen_s + seconds,
             gil_taken_s=self.gil_taken_s + seconds * look.gil_taken,
-            busy_s=self.busy_s + seconds * (last.busy + look.busy) / 2,
+            busy_s=self.busy_s + busy_s,
             passed=(*self.passed, (look.now_s, _share_done(look, prospects)))[-REMEMBERED:],
         )
 
     def _decision(self, look: Look, prospects: Prospects) -> Decision | None:
-        if self.looks < LEAST_LOOKS or self.watched_s < LEAST_WATCHED_S or self.taken < HELD or not look.done_bytes:
+        share, held = self._held(prospects)
+        if self.looks < LEAST_LOOKS or self.watched_s < LEAST_WATCHED_S or not share or not look.done_bytes:
             return None
-        held = f"Python's lock was taken {100 * self.taken:.0f}% of the time"
         at_once = min(prospects.processes, prospects.cpus)
         if at_once <= 1:
             return Decision("stay", f"{held}, but {at_once} worker process would be no faster (see process_count)")
         left_s = self._left_s(look, prospects)
-        gain_s = left_s * self.taken * max(0.0, 1 - max(1.0, self.cores) / at_once)
+        gain_s = left_s * share * max(0.0, 1 - max(1.0, self.cores) / at_once)
         saved = (
             f"worker processes save about {gain_s:.0f} s of {left_s:.0f} s and cost {prospects.start_s:.0f} s to start"
         )
@@ -204,6 +216,17 @@ class Watch:
         if pays and prospects.stays:
             return Decision("stay", f"{held}; {saved}, but {prospects.stays}", gain_s / left_s)
         return Decision("move" if pays else "stay", f"{held}; {saved}")
+
+    def _held(self, prospects: Prospects) -> tuple[float, str]:
+        """The share of the time that threads hold each other back, and by what; 0: they do not."""
+        if self.taken >= HELD:
+            return self.taken, f"Python's lock was taken {100 * self.taken:.0f}% of the time"
+        if bound_by(self.cores / prospects.cpus, self.taken, self.waited) is Bound.DLL:
+            return (
+                self.waited,
+                f"the DLL serialises: files stood still in it for {100 * self.waited:.0f}% of their time",
+            )
+        return 0.0, ""
 
     def _left_s(self, look: Look, prospects: Prospects) -> float:
         """Seconds that the files not yet started would take as things are.
