@@ -215,7 +215,7 @@ class Plant:
         self._runs: dict[int, _Run] = {}
         self._work_loaded = self._work_extracted = 0.0
         self._cpu_s = self._cpu_seen_s = self._sampled_s = 0.0
-        self._gil_s = self._gil_seen_s = 0.0
+        self._gil_s = self._gil_seen_s = self._waited_s = 0.0
         self._resources = (
             _Resource(self._disk_rate),
             _Resource(self._core_rate),
@@ -254,6 +254,7 @@ class Plant:
         busy = min(self.host.cores, len(self._resources[CORES].jobs)) + (1 if self._resources[GIL].jobs else 0)
         self._cpu_s += seconds * min(self.host.cores, busy)
         self._gil_s += seconds if self._resources[GIL].jobs else 0.0
+        self._waited_s += seconds * max(0, len(self._resources[LOCK].jobs) - 1)
         for resource in self._resources:
             resource.advance(seconds)
         self.now_s += seconds
@@ -364,4 +365,5 @@ class Plant:
             extracting=counts[EXTRACT],
             writing=counts[WRITE],
             gil_taken=taken if self._case.lock_seen else None,
+            waited_s=self._waited_s,
         )

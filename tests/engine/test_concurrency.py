@@ -68,8 +68,14 @@ def only_waiting(**taken: float) -> list[int]:
     """Limits after each look at files that are still being opened."""
     state, limits = concurrency.begin(Limits(max_limit=45), 100, SIZE), []
     for look in range(6):
-        read = int(look * taken.get("read", 0))
-        sample = Sample(cpu_percent=taken.get("cpu", 1), gil_taken=taken.get("gil", 0), read_bytes=read, loading=4)
+        read, waited_s = int(look * taken.get("read", 0)), look * 0.25 * taken.get("waited", 0)
+        sample = Sample(
+            cpu_percent=taken.get("cpu", 1),
+            gil_taken=taken.get("gil", 0),
+            read_bytes=read,
+            loading=4,
+            waited_s=waited_s,
+        )
         state, _ = concurrency.observe(state, Reading(look * 0.25, sample, state.limit, 50, limited=True))
         limits.append(state.limit)
     return limits
@@ -80,9 +86,9 @@ def test_files_that_only_wait_to_be_opened_are_joined_by_others_at_once() -> Non
     assert only_waiting() == [4, 4, 8, 16, 32, 45]
 
 
-@pytest.mark.parametrize("taken", [{"read": 100_000}, {"cpu": 30}, {"gil": 0.3}])
+@pytest.mark.parametrize("taken", [{"read": 100_000}, {"cpu": 30}, {"gil": 0.3}, {"waited": 2.0}])
 def test_a_host_in_use_is_not_called_unused(taken: dict[str, float]) -> None:
-    """Bytes that are read, cores or a lock that are taken: the next step waits for a file to end."""
+    """Bytes that are read, cores or a lock that are taken, also the DLL's: the next step waits for a file to end."""
     assert only_waiting(**taken) == [4] * 6
 
 

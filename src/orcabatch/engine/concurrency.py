@@ -261,7 +261,7 @@ def _widened(state: Concurrency, now: Reading) -> tuple[Concurrency, str]:
     began_s, calls_s = state.began
     at_once = (now.sample.calls_s - calls_s) / max(1e-9, now.now_s - began_s)
     state = replace(state, began=(now.now_s, now.sample.calls_s))
-    if AT_ALL < at_once < IN_VAIN * now.running:
+    if AT_ALL < at_once < IN_VAIN * now.running or state.bound is Bound.DLL:
         return state, ""
     reason = f"{state.limit} -> {wider}: files only wait so far: neither disk nor CPUs nor GIL are in use"
     return replace(state, limit=wider, since_s=now.now_s), reason
