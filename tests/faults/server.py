@@ -32,7 +32,6 @@ HEAVY = (
     "xlsxwriter",
     "openpyxl",
     "orcabatch.batch.run",
-    "orcabatch.batch.finished",
 )
 
 

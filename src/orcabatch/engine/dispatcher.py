@@ -77,7 +77,7 @@ class Dispatcher:
         self._stop_level = 0
         self._wait_reason: scheduler_messages.WaitReason | None = None
         self._left = False
-        self._progress = WorkCounter()
+        self._work = WorkCounter()
         self._stragglers = Stragglers()
         self._attempts = Attempts(options)
         self._clock = RunClock()
@@ -215,7 +215,7 @@ class Dispatcher:
             case executor.Started(index, worker, at_s):
                 self._started(index, worker, at_s - self._clock.epoch_s)
             case executor.PhaseEntered(index, phase, at_s) if index in self._running:
-                self._progress.entered(index, phase, self._tasks[index].size_bytes)
+                self._work.entered(index, phase, self._tasks[index].size_bytes)
                 self._event_log.tell("phase", at_s - self._clock.epoch_s, index, phase=phase.value)
             case executor.Noted(note):
                 self._job_side.noted(note)
@@ -240,7 +240,7 @@ class Dispatcher:
     def _started(self, index: int, worker: str, at_s: float) -> None:
         if index in self._running:
             self._running[index].started_s = at_s
-            self._progress.started(index)
+            self._work.started(index)
             self._event_log.tell("started", at_s, index, worker=worker, attempt=self._running[index].task.attempt)
 
     def _released(self, index: int, took: executor.Released) -> None:
@@ -248,7 +248,7 @@ class Dispatcher:
         run = self._running[index]
         run.released = True
         self._copy_used(index, sum(took.phases.values()))
-        self._progress.finished(index, run.task.size_bytes, took.phases)
+        self._work.finished(index, run.task.size_bytes, took.phases)
         self._tell("released", index)
         self._events.append(task_state.released_event(self._now(), run.task, took))
 
@@ -263,7 +263,7 @@ class Dispatcher:
         outcomes = task_state.on_run_clock(run, message.outcomes, self._clock.epoch_s, self._late_after_s)
         if not run.released:
             self._copy_used(message.index, sum(each.busy_s for each in outcomes))
-            self._progress.finished(message.index, run.task.size_bytes, outcomes[0].phases)
+            self._work.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         retry = self._attempts.retry(run.task, outcomes, message.may_heal, self._now())
         if retry is not None:
             self._try_again(run.task, retry, outcomes)
@@ -288,7 +288,7 @@ class Dispatcher:
             run = self._running.pop(index, None)
             if run is None:
                 continue
-            self._progress.stopped(index)
+            self._work.stopped(index)
             self._copy_used(index)
             may_retry = self._attempts.died(index, guilty=message.guilty)
             if message.final or not may_retry:
@@ -305,7 +305,7 @@ class Dispatcher:
         """End a task whose worker cannot report it; it is no longer among the running."""
         index, now = run.task.index, self._now()
         if not run.released:
-            self._progress.finished(index, run.task.size_bytes, {})
+            self._work.finished(index, run.task.size_bytes, {})
         ended = scheduler_messages.SlotLost(now, index) if slot_lost else scheduler_messages.TaskFinished(now, index)
         self._events.append(ended)
         self._attempts.forget(index)
@@ -452,7 +452,7 @@ class Dispatcher:
             text = f"The use of CPU and memory cannot be read ({error}): the run goes on by what was read before."
             self._tell("warning", text=text, lasting=True)
             return
-        sample = self._progress.fill(read)
+        sample = self._work.fill(read)
         self._events.append(scheduler_messages.Sampled(now, sample))
         self._event_log.sampled(now, sample)
         self._report_stragglers(now)

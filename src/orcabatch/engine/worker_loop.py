@@ -60,7 +60,7 @@ class WorkerLoop:
         self.thread: threading.Thread | None = None
         self.began = threading.Event()
         self._post = post
-        self._bench = TaskRunner(recipe, post, name, meter)
+        self._runner = TaskRunner(recipe, post, name, meter)
         self._surroundings = surroundings
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
         self._busy: Task | None = None
@@ -99,7 +99,7 @@ class WorkerLoop:
         try:
             while (task := self._inbox.get()) is not None:
                 self._busy = task
-                work = self._bench.begin if self._behind else self._bench.do
+                work = self._runner.begin if self._behind else self._runner.do
                 done = self._surroundings.run(partial(work, task), task.file.name)
                 self._busy = None
                 if isinstance(done, Finished):
@@ -115,7 +115,7 @@ class WorkerLoop:
             # The function's own, and told as the end of its file: Python would print it among the user's words.
         finally:
             try:
-                self._bench.close()
+                self._runner.close()
             finally:
                 if died is not None:
                     self._post(died)

@@ -39,7 +39,7 @@ class SerialExecutor(Executor):
         self._initializer = initializer
         self._mailbox: Mailbox[Message] = Mailbox()
         self._tasks: deque[Task] = deque()
-        self._bench = TaskRunner(recipe, self._mailbox.post, "serial", MemoryMeter())
+        self._runner = TaskRunner(recipe, self._mailbox.post, "serial", MemoryMeter())
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Keep the task for the next `poll`."""
@@ -56,10 +56,10 @@ class SerialExecutor(Executor):
 
     def _do(self, task: Task) -> None:
         try:
-            self._mailbox.post(self._bench.do(task))
+            self._mailbox.post(self._runner.do(task))
         except BaseException as error:  # as where a thread ends; GeneratorExit would pass for the consumer's
             self._mailbox.post(death("serial", task.index))
-            self._bench.close()
+            self._runner.close()
             if isinstance(error, KeyboardInterrupt):  # the caller's own, which stops the run as well
                 raise
 
@@ -74,7 +74,7 @@ class SerialExecutor(Executor):
     def close(self, *, now: bool = False) -> None:
         """Close the worker."""
         self._tasks.clear()
-        self._bench.close()
+        self._runner.close()
 
 
 def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> SerialExecutor:
