@@ -153,7 +153,7 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A worker closed, on its own thread: nothing of it is left. Between a session and its executor only."""
+    """A worker closed, on its own thread: nothing of it is left. Between a `WorkerLoop` and its executor only."""
 
     worker: str
 

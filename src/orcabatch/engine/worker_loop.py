@@ -2,7 +2,7 @@
 
 Covers taking tasks one after the other, closing the worker on its own thread whatever happens, and saying so when the
 thread ends in the middle of a task. Outputs may be written beside the next task, each task's on a thread of its own: a
-folder that is slow, or does not answer at all, delays those of that task alone. Does not cover who starts the session
+folder that is slow, or does not answer at all, delays those of that task alone. Does not cover who starts the loop
 (`threads`, `process_main`).
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 TIDY_S = 1.0
-"""How long a session that ends waits for its writing threads. They have said all by then, but for one that hangs."""
+"""How long a loop that ends waits for its writing threads. They have said all by then, but for one that hangs."""
 
 
 class WorkerLoop:

@@ -1,4 +1,4 @@
-"""What runs in a worker process: sessions on threads, orders from the parent, an end when either ends.
+"""What runs in a worker process: worker loops on threads, orders from the parent, an end when either ends.
 
 Covers the life of the process once it is there (`launching`). Does not cover the parent's side (`processes`). The
 user's script is not run again: the parent gives its own `sys.path`, and everything else by way of the pipe.
@@ -151,7 +151,7 @@ class WorkerProcess:
         self._wire = wire
         self._setup = setup
         self._meter = MemoryMeter()
-        self._sessions: dict[int, WorkerLoop] = {}
+        self._loops: dict[int, WorkerLoop] = {}
         self._surroundings: Surroundings | None = None
         self._busy: set[int] = set()
         self._writing: dict[int, WorkerLoop] = {}
@@ -225,65 +225,65 @@ class WorkerProcess:
         except BaseException as error:  # noqa: BLE001 - unpacking runs the code of whatever goes along
             text = f"what goes with the file cannot be unpacked in its worker process: {words_of(error)}"
             # A death is the end of its worker, too.
-            if (session := self._sessions.pop(slot, None)) is not None:
-                session.end()
+            if (loop := self._loops.pop(slot, None)) is not None:
+                loop.end()
             self._say(Died(f"{self._setup.name}-{slot + 1}", (index,), text, final=True))
             return
-        session = self._sessions.get(slot) or self._opened(recipe, slot, index)
-        if session is not None:
+        loop = self._loops.get(slot) or self._opened(recipe, slot, index)
+        if loop is not None:
             self._busy.add(slot)
-            session.give(task)
+            loop.give(task)
 
     def _opened(self, recipe: Recipe, slot: int, index: int) -> WorkerLoop | None:
         """A worker for the slot; None where the system gives no thread."""
         name = f"{self._setup.name}-{slot + 1}"
-        session = WorkerLoop(
+        loop = WorkerLoop(
             recipe,
-            lambda message: self._heard(slot, session, message),
+            lambda message: self._heard(slot, loop, message),
             name,
             self._meter,
             self._surroundings or Surroundings.here(),
             behind=True,
         )
         try:
-            threading.Thread(target=session.run, name=name, daemon=True).start()
+            threading.Thread(target=loop.run, name=name, daemon=True).start()
         except RuntimeError as error:
             self._send(Refused(slot, index, str(error)))
             return None
-        self._sessions[slot] = session
-        return session
+        self._loops[slot] = loop
+        return loop
 
     def _rest(self, slot: int) -> None:
-        session = self._sessions.get(slot)
-        if session is None:
+        loop = self._loops.get(slot)
+        if loop is None:
             self._send(Rested(slot))
         else:
-            session.end()
+            loop.end()
 
     def _drop(self, index: int) -> None:
-        if (session := self._writing.pop(index, None)) is not None:
-            session.drop(index)
+        if (loop := self._writing.pop(index, None)) is not None:
+            loop.drop(index)
 
     def _close(self) -> None:
-        sessions = list(self._sessions.values())
-        for session in sessions:
-            session.end()
-        for session in sessions:
-            session.began.wait()
-            if session.thread is not None:
-                session.thread.join()
+        loops = list(self._loops.values())
+        for loop in loops:
+            loop.end()
+        for loop in loops:
+            loop.began.wait()
+            if loop.thread is not None:
+                loop.thread.join()
 
-    def _heard(self, slot: int, session: WorkerLoop | None, message: Message) -> None:
-        """A session said something; the last that it says is `Closed`, or `Died` and then `Closed`."""
+    def _heard(self, slot: int, loop: WorkerLoop | None, message: Message) -> None:
+        """A loop said something; the last that it says is `Closed`, or `Died` and then `Closed`."""
         if isinstance(message, Finished | Died):
             self._busy.discard(slot)
-        if isinstance(message, Finished) and message.released is not None and session is not None:
-            self._writing[message.index] = session
+        if isinstance(message, Finished) and message.released is not None and loop is not None:
+            self._writing[message.index] = loop
         elif isinstance(message, Written):
             self._writing.pop(message.index, None)
-        is_there = self._sessions.get(slot) is session
+        is_there = self._loops.get(slot) is loop
         if isinstance(message, Died | Closed) and is_there:
-            del self._sessions[slot]
+            del self._loops[slot]
         if not isinstance(message, Closed):
             self._say(message)
         elif is_there:

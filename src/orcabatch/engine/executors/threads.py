@@ -6,12 +6,12 @@ Covers starting workers as they are needed, closing those that the limit no long
 that hangs. Does not cover killing one: no system can; a hung thread keeps its slot until its call returns.
 
 `ThreadPoolExecutor` has no hook at the end of a thread, and a model must be destroyed on the thread that made it. So
-what is submitted to the pool is not a file but a whole session: it lives as long as its thread has work, and closes
-its worker before it gives the thread back. The threads are daemons and are taken off the list that the interpreter
-joins at its exit once they hang: a file that never returns must not keep Python from ending.
+what is submitted to the pool is not a file but a whole `WorkerLoop`: it lives as long as its thread has work, and
+closes its worker before it gives the thread back. The threads are daemons and are taken off the list that the
+interpreter joins at its exit once they hang: a file that never returns must not keep Python from ending.
 
-A session keeps its model, and with it a licence seat where each model takes one, between files. So sessions end with
-their tier, one that was refused a seat ends, and where all seats that are allowed are held an idle session gives way:
+A loop keeps its worker's model, and with it a licence seat where each model takes one, between files. So loops end with
+their tier, one that was refused a seat ends, and where all seats that are allowed are held an idle loop gives way:
 the next one opens when that has closed.
 """
 
@@ -50,7 +50,7 @@ ALL = ""
 
 
 class _Pool:
-    """One `ThreadPoolExecutor` and the sessions on its threads."""
+    """One `ThreadPoolExecutor` and the loops on its threads."""
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
@@ -66,8 +66,8 @@ class _Pool:
         """Whether there is nothing to do and nothing done on it."""
         return not self.waiting and len(self.free) == self.opened
 
-    def start(self, session: WorkerLoop) -> None:
-        """Let the session live on a thread of the pool; a new thread is a daemon, as the thread that starts it is.
+    def start(self, loop: WorkerLoop) -> None:
+        """Let the loop live on a thread of the pool; a new thread is a daemon, as the thread that starts it is.
 
         Raises:
             RuntimeError: the system gives no further thread.
@@ -76,7 +76,7 @@ class _Pool:
 
         def submit() -> None:
             try:
-                self.executor.submit(session.run)
+                self.executor.submit(loop.run)
             except Exception as error:  # noqa: BLE001 - raised again below, on the caller's thread
                 refused.append(error)
 
@@ -85,7 +85,7 @@ class _Pool:
         starter.join()
         if refused:
             # The pool keeps what it had no thread for: the next thread that is free would live it, and never end.
-            session.end()
+            loop.end()
             raise refused[0]
 
     def retire(self) -> None:
@@ -143,7 +143,7 @@ class ThreadExecutor(Executor):
 
     @property
     def seat_use(self) -> SeatUse | None:
-        """The sessions, where each holds a seat; all together hold one otherwise."""
+        """The loops, where each holds a seat; all together hold one otherwise."""
         if self._scope != "model":
             return None
         waiting = sum(len(pool.waiting) for pool in self._pools.values())
@@ -156,11 +156,11 @@ class ThreadExecutor(Executor):
 
     @property
     def kept(self) -> int:
-        """Seats that are held and will be: a session that was refused one has none, and is being closed."""
+        """Seats that are held and will be: a loop that was refused one has none, and is being closed."""
         return self._seats(self._open)
 
-    def _seats(self, sessions: int) -> int:
-        return sessions if self._scope == "model" else min(1, sessions)
+    def _seats(self, loops: int) -> int:
+        return loops if self._scope == "model" else min(1, loops)
 
     @property
     def wants_seat(self) -> bool:
@@ -173,12 +173,12 @@ class ThreadExecutor(Executor):
         return sum(pool.opened for pool in self._pools.values()) + len(self._hung) + self._stuck
 
     def allow(self, units: int) -> None:
-        """Open no session that would make it more seats."""
+        """Open no loop that would make it more seats."""
         self._allowed = units
         self._supply()
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
-        """Give the task to a free session of its pool, or a new one; another tier that has nothing to do has ended."""
+        """Give the task to a free loop of its pool, or a new one; another tier that has nothing to do has ended."""
         pool = self._pool(task.tier)
         pool.waiting.append(task)
         for other in self._pools.values():
@@ -187,7 +187,7 @@ class ThreadExecutor(Executor):
         self._supply()
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
-        """What happened; sessions that came back are free again."""
+        """What happened; loops that came back are free again."""
         heard = map(self._heard, self._mailbox.take(self._leaving.patience_s(timeout_s)))
         messages = [message for message in heard if message is not None]
         messages += self._overdue()
@@ -199,22 +199,22 @@ class ThreadExecutor(Executor):
         self._mailbox.wake()
 
     def abandon(self, index: int) -> bool:
-        """Write the session off; it ends by itself when its call returns. One that only writes is free already."""
+        """Write the loop off; it ends by itself when its call returns. One that only writes is free already."""
         if (writing := self._writing.pop(index, None)) is not None:
             writing.drop(index)
             return True
-        pool, session = self._hung[index] = self._working.pop(index)
+        pool, loop = self._hung[index] = self._working.pop(index)
         pool.opened -= 1
         pool.retire()
-        session.end()
-        session.drop(index)
+        loop.end()
+        loop.drop(index)
         # The interpreter joins these threads at its exit, and would wait for ever.
-        _never_join(session)
-        _log.warning("worker %s hangs and is written off", session.name)
+        _never_join(loop)
+        _log.warning("worker %s hangs and is written off", loop.name)
         return False
 
     def set_limit(self, limit: int) -> None:
-        """Close idle sessions that can no longer be needed, so that their models' memory comes back."""
+        """Close idle loops that can no longer be needed, so that their models' memory comes back."""
         for pool in self._pools.values():
             self._end(pool, pool.opened - limit)
 
@@ -223,23 +223,23 @@ class ThreadExecutor(Executor):
         self._meter.give_back()
 
     def close(self, *, now: bool = False) -> None:
-        """End all sessions and wait for their threads, but not for those that hang, nor, with `now`, those that run.
+        """End all loops and wait for their threads, but not for those that hang, nor, with `now`, those that run.
 
-        With `now` no session has its outputs written beside it any more.
+        With `now` no loop has its outputs written beside it any more.
         """
         for pool in self._pools.values():
             pool.waiting.clear()
-        for session in self._alive:
-            session.end()
+        for loop in self._alive:
+            loop.end()
             if now:
-                session.leave()
-        left = [session for _, session in self._hung.values()]
-        left += [session for _, session in self._working.values()] if now else []
-        for session in left:
-            _never_join(session)
+                loop.leave()
+        left = [loop for _, loop in self._hung.values()]
+        left += [loop for _, loop in self._working.values()] if now else []
+        for loop in left:
+            _never_join(loop)
         for pool in self._pools.values():
             pool.shutdown()
-        self._join([session for session in self._alive if session not in left], bounded=now or not self._working)
+        self._join([loop for loop in self._alive if loop not in left], bounded=now or not self._working)
         self._pools.clear()
         if self._surroundings is not None:
             self._surroundings.close()
@@ -251,30 +251,30 @@ class ThreadExecutor(Executor):
         return self._pools[name]
 
     def _end(self, pool: _Pool, most: int) -> None:
-        """Close idle sessions, those that have been idle for longest first."""
-        for session in [pool.free.pop(0) for _ in range(min(most, len(pool.free)))]:
-            self._dismiss(pool, session)
+        """Close idle loops, those that have been idle for longest first."""
+        for loop in [pool.free.pop(0) for _ in range(min(most, len(pool.free)))]:
+            self._dismiss(pool, loop)
 
-    def _dismiss(self, pool: _Pool, session: WorkerLoop) -> None:
+    def _dismiss(self, pool: _Pool, loop: WorkerLoop) -> None:
         pool.opened -= 1
-        self._leaving.add(session.name)
-        session.end()
+        self._leaving.add(loop.name)
+        loop.end()
 
     def _supply(self) -> None:
         for pool in self._pools.values():
             while pool.waiting and (pool.free or self._may_open(pool)):
-                session = pool.free.pop() if pool.free else self._new(pool)
-                if session is None:
+                loop = pool.free.pop() if pool.free else self._new(pool)
+                if loop is None:
                     break
                 task = pool.waiting.popleft()
-                self._working[task.index] = pool, session
-                session.give(task)
+                self._working[task.index] = pool, loop
+                loop.give(task)
 
     def _may_open(self, pool: _Pool) -> bool:
-        """Whether the pool may have another session; one of another pool gives way where that takes a seat too many."""
+        """Whether the pool may have another loop; one of another pool gives way where that takes a seat too many."""
         if pool.opened >= pool.size:
             return False
-        # All sessions of a process share its seat: only the first takes one.
+        # All loops of a process share its seat: only the first takes one.
         if self._scope != "model" and (self._scope == "host" or self.taken):
             return True
         if self._leaving:
@@ -287,7 +287,7 @@ class ThreadExecutor(Executor):
         return False
 
     def _overdue(self) -> list[Message]:
-        """Sessions that do not close keep their seats, and what waits for these is refused."""
+        """Loops that do not close keep their seats, and what waits for these is refused."""
         late = self._leaving.overdue()
         if not late:
             return []
@@ -301,12 +301,12 @@ class ThreadExecutor(Executor):
         return said
 
     def _new(self, pool: _Pool) -> WorkerLoop | None:
-        """A new session; None where the system gives no thread, but others are there to do the work."""
+        """A new loop; None where the system gives no thread, but others are there to do the work."""
         self._count += 1
         name = f"{pool.name or 'worker'}-{self._count}"
-        session = WorkerLoop(self._recipe, self._mailbox.post, name, self._meter, self._found(), behind=True)
+        loop = WorkerLoop(self._recipe, self._mailbox.post, name, self._meter, self._found(), behind=True)
         try:
-            pool.start(session)
+            pool.start(loop)
         except RuntimeError as error:
             if not (self._open or self._leaving):
                 raise SettingsError(f"no worker thread can be started: {error}") from error
@@ -317,8 +317,8 @@ class ThreadExecutor(Executor):
             pool.size = pool.opened
             return None
         pool.opened += 1
-        self._alive.append(session)
-        return session
+        self._alive.append(loop)
+        return loop
 
     def _found(self) -> Surroundings:
         """What this thread, which is the caller's, has around it before the first file."""
@@ -332,17 +332,17 @@ class ThreadExecutor(Executor):
         match message:
             case Finished(index=index) | Died(indices=(index,)) if index in self._hung:
                 # Its outcome was told when it was written off: what it says now counts for its slot only.
-                _, session = self._hung.pop(index)
-                self._leaving.add(session.name)
+                _, loop = self._hung.pop(index)
+                self._leaving.add(loop.name)
                 return Returned(index)
             case Finished(index=index, released=released):
-                pool, session = self._working.pop(index)
+                pool, loop = self._working.pop(index)
                 if released is not None:
-                    self._writing[index] = session
+                    self._writing[index] = loop
                 if task_state.refused(message.outcomes):
-                    self._dismiss(pool, session)
+                    self._dismiss(pool, loop)
                 else:
-                    pool.free.append(session)
+                    pool.free.append(loop)
             case Written(index=index):
                 self._writing.pop(index, None)
             case Died(indices=(index,)):
@@ -355,30 +355,28 @@ class ThreadExecutor(Executor):
                 pass
         return message
 
-    def _join(self, sessions: Sequence[WorkerLoop], *, bounded: bool) -> None:
+    def _join(self, loops: Sequence[WorkerLoop], *, bounded: bool) -> None:
         deadline = time.monotonic() + CLOSING_S
-        for session in sessions:
-            if session.thread is None:
+        for loop in loops:
+            if loop.thread is None:
                 continue
             for piece_s in pieces_s(deadline if bounded else None):
-                session.thread.join(piece_s)
-                if not session.thread.is_alive():
+                loop.thread.join(piece_s)
+                if not loop.thread.is_alive():
                     break
             else:
-                _log.warning(
-                    "worker %s did not close within %g s; its thread is left to itself", session.name, CLOSING_S
-                )
-                _never_join(session)
+                _log.warning("worker %s did not close within %g s; its thread is left to itself", loop.name, CLOSING_S)
+                _never_join(loop)
 
 
-def _never_join(session: WorkerLoop) -> None:
-    """Take the session's thread off the list of threads that the interpreter waits for at its exit.
+def _never_join(loop: WorkerLoop) -> None:
+    """Take the loop's thread off the list of threads that the interpreter waits for at its exit.
 
     `concurrent.futures` joins every thread it ever started, daemon or not, and offers no public way out.
     """
-    session.began.wait(CLOSING_S)
-    if session.thread is not None:
-        pools._threads_queues.pop(session.thread, None)  # type: ignore[attr-defined]
+    loop.began.wait(CLOSING_S)
+    if loop.thread is not None:
+        pools._threads_queues.pop(loop.thread, None)  # type: ignore[attr-defined]
 
 
 def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> ThreadExecutor:

@@ -1,13 +1,13 @@
-"""What runs in a dask worker process: the sessions of a run, each on a thread of its own.
+"""What runs in a dask worker process: the worker loops of a run, each on a thread of its own.
 
     scheduler ── one dask task per file ──> work() ── WorkerLoop (opens, works, closes on its own thread)
     client <── started, phases, notes: as events ──┘   └── the outcomes: as the dask task's result ──> client
 
 Covers the worker's side of `executor: dask`: it does what `process_main` does in a worker process. Does not cover the
-client's side (`executor`). A dask thread only waits for the session that has its file: a model never leaves the thread
+client's side (`executor`). A dask thread only waits for the loop that has its file: a model never leaves the thread
 that made it, and dask says nothing about which of its threads runs what.
 
-The sessions of a run live until the run's client closes them, or until they had nothing to do for `IDLE_S`: a client
+The loops of a run live until the run's client closes them, or until they had nothing to do for `IDLE_S`: a client
 that was killed closes nothing, and a model holds memory and a licence seat.
 """
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.surroundings import Surroundings
 
 IDLE_S = 600.0
-"""Sessions that had no file for so long are closed; the next file opens new ones. Shorter: batches that follow each
+"""Worker loops that had no file for so long are closed; the next file opens new ones. Shorter: batches that follow each
 other open anew. Longer: models hold memory and seats that nobody uses."""
 
 SAME = ("orcabatch", "orcfxapi", *DECISIVE)
@@ -85,7 +85,7 @@ def dask_setup(_worker: object) -> None:
 
 
 def work(order: WorkOrder, packed: bytes) -> bytes:
-    """The dask task: one file on a session of its run. Returns a packed `Report`."""
+    """The dask task: one file on a loop of its run. Returns a packed `Report`."""
     with _hiring:  # not `_lock`, which the worker's event loop takes too: an initializer may take its time
         with _lock:
             crew = _crews.get(order.run)
@@ -109,7 +109,7 @@ def work(order: WorkOrder, packed: bytes) -> bytes:
 
 
 async def close_run(run: str) -> None:
-    """Close the sessions of a run in this process, each on its own thread, after what they still do."""
+    """Close the loops of a run in this process, each on its own thread, after what they still do."""
     with _lock:
         crew = _crews.pop(run, None)
     if crew is not None:
@@ -177,19 +177,19 @@ def _dismiss_when_idle(run: str, crew: Crew) -> None:
 
 
 class Hand:
-    """One session of a crew, and where it puts the end of the file that it has."""
+    """One loop of a crew, and where it puts the end of the file that it has."""
 
     def __init__(self, crew: Crew, number: int) -> None:
         self.ended: SimpleQueue[Finished | Died] = SimpleQueue()
         self.alive = True
-        self.session = WorkerLoop(
+        self.loop = WorkerLoop(
             crew.recipe,
             lambda said: self._heard(crew, said),
             f"{crew.name}-{number}",
             crew.meter,
             crew.surroundings,
         )
-        self.thread = threading.Thread(target=self.session.run, name=self.session.name, daemon=True)
+        self.thread = threading.Thread(target=self.loop.run, name=self.loop.name, daemon=True)
 
     def _heard(self, crew: Crew, said: Message) -> None:
         if isinstance(said, Finished | Died):
@@ -199,7 +199,7 @@ class Hand:
 
 
 class Crew:
-    """The sessions of one run in this process. `take`, `give_back` and `idle_for` are called under the lock.
+    """The loops of one run in this process. `take`, `give_back` and `idle_for` are called under the lock.
 
     Args:
         recipe: makes the workers.
@@ -225,7 +225,7 @@ class Crew:
         self._idle_since_s = time.monotonic()
 
     def take(self) -> Hand:
-        """A session without a file; it is started where there is none."""
+        """A loop without a file; it is started where there is none."""
         if self._free:
             return self._free.pop()
         self._count += 1
@@ -253,7 +253,7 @@ class Crew:
         except Exception as error:  # noqa: BLE001 - unpacking runs the code of whatever goes along; one file is lost
             text = f"what goes with the file cannot be unpacked on the worker: {words_of(error)}"
             return Report(Died(self.name, (), text, final=True))
-        hand.session.give(task)
+        hand.loop.give(task)
         ended = hand.ended.get()
         hand.alive = isinstance(ended, Finished)
         if not hand.alive:
@@ -265,10 +265,10 @@ class Crew:
         _publish(self._publish, message)
 
     def close(self) -> None:
-        """End all sessions and wait for them."""
+        """End all loops and wait for them."""
         self.closed.set()
         for hand in list(self._hands):
-            hand.session.end()
+            hand.loop.end()
         for hand in list(self._hands):
             hand.thread.join()
         self.surroundings.close()
