@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.executor import Message
     from orcabatch.engine.limits import Limits
     from orcabatch.engine.options import EngineOptions
+    from orcabatch.engine.worker_messages import Message
 
 
 class PairsExecutor(Executor):

@@ -11,13 +11,13 @@ import pytest
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, wait_for
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.entry import build_executor
-from orcabatch.engine.executor import Finished
 from orcabatch.engine.limits import Limits as SchedulerLimits
 from orcabatch.engine.limits import SeatLimits
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.scheduler_messages import Offered, Redone, Start, TaskFinished, Woken
 from orcabatch.engine.worker import TaskRunner, WriteBehind
+from orcabatch.engine.worker_messages import Finished
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
 if TYPE_CHECKING:

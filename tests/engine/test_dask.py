@@ -18,7 +18,6 @@ from engine import dask_cluster
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
 from engine.travellers import BadStart
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
-from orcabatch.engine.executor import Died, Finished
 from orcabatch.engine.executors.dask import cluster as connection
 from orcabatch.engine.executors.dask import executor as dask_executor
 from orcabatch.engine.executors.dask import worker as dask_worker
@@ -26,6 +25,7 @@ from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorker
 from orcabatch.engine.executors.dask.worker import Crew, WorkOrder
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.surroundings import Surroundings
+from orcabatch.engine.worker_messages import Died, Finished
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause
 

@@ -13,9 +13,9 @@ import pytest
 
 from engine.fakes import Book, FakeRecipe, Say, task
 from orcabatch.engine import memory_meter as meters
-from orcabatch.engine.executor import Complaint, Message, PhaseEntered, Started
 from orcabatch.engine.memory_meter import MemoryMeter, give_back, resident_bytes
 from orcabatch.engine.worker import Caught, Done, TaskRunner, attempt
+from orcabatch.engine.worker_messages import Complaint, Message, PhaseEntered, Started
 from orcabatch.outcome import Cause, Phase, Status
 
 if TYPE_CHECKING:

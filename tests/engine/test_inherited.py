@@ -15,9 +15,9 @@ import pytest
 
 from orcabatch.engine import inherited
 from orcabatch.engine.echo import SPEAKING, Speaker, echo
-from orcabatch.engine.executor import Logged, Message, Warned
 from orcabatch.engine.inherited import Inherited, Levels, Loan
 from orcabatch.engine.surroundings import Initializer, Surroundings
+from orcabatch.engine.worker_messages import Logged, Message, Warned
 
 
 class Unknown(UserWarning):

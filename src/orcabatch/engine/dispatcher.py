@@ -30,7 +30,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import executor, scheduler_messages, task_state
+from orcabatch.engine import scheduler_messages, task_state, worker_messages
 from orcabatch.engine.attempts import Attempts, Retry
 from orcabatch.engine.echo import echo
 from orcabatch.engine.foreign import RunClock
@@ -45,6 +45,7 @@ from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Job, Task
     from orcabatch.engine.event_log import EventLog
+    from orcabatch.engine.executor import Executor
     from orcabatch.engine.interrupts import StopSignal
     from orcabatch.engine.limits import Limits
     from orcabatch.engine.options import EngineOptions
@@ -61,7 +62,7 @@ class Dispatcher:
         job: Job,
         options: EngineOptions,
         limits: Limits,
-        workers: executor.Executor,
+        workers: Executor,
         event_log: EventLog,
         probe: scheduler_messages.Probe | None,
         stop: StopSignal,
@@ -148,7 +149,7 @@ class Dispatcher:
     def _turn(self) -> None:
         """Wait until something happens, and deal with all that has."""
         for message in self._listen():
-            if isinstance(message, executor.Logged | executor.Warned):
+            if isinstance(message, worker_messages.Logged | worker_messages.Warned):
                 echo(message)
             else:
                 self._receive(message)
@@ -161,7 +162,7 @@ class Dispatcher:
         self._time_out()
         self._step_scheduler()
 
-    def _listen(self) -> Sequence[executor.Message]:
+    def _listen(self) -> Sequence[worker_messages.Message]:
         self._stop.foreign = self._workers.facts.in_order
         try:
             return self._workers.poll(self._patience_s())
@@ -210,29 +211,29 @@ class Dispatcher:
 
     # --- what happened ---
 
-    def _receive(self, message: executor.Message) -> None:
+    def _receive(self, message: worker_messages.Message) -> None:
         match message:
-            case executor.Started(index, worker, at_s):
+            case worker_messages.Started(index, worker, at_s):
                 self._started(index, worker, at_s - self._clock.epoch_s)
-            case executor.PhaseEntered(index, phase, at_s) if index in self._running:
+            case worker_messages.PhaseEntered(index, phase, at_s) if index in self._running:
                 self._work.entered(index, phase, self._tasks[index].size_bytes)
                 self._event_log.tell("phase", at_s - self._clock.epoch_s, index, phase=phase.value)
-            case executor.Noted(note):
+            case worker_messages.Noted(note):
                 self._job_side.noted(note)
-            case executor.Finished() | executor.Written():
+            case worker_messages.Finished() | worker_messages.Written():
                 self._finished(message)
-            case executor.Died():
+            case worker_messages.Died():
                 self._died(message)
-            case executor.Returned(index):
+            case worker_messages.Returned(index):
                 self._job_side.written_off.discard(index)
                 self._copy_used(index)
                 self._events.append(scheduler_messages.SlotBack(self._now(), index))
-            case executor.Broken(text):
+            case worker_messages.Broken(text):
                 raise SettingsError(text)
-            case executor.Complaint(text, once) if once not in self._said:
+            case worker_messages.Complaint(text, once) if once not in self._said:
                 self._said |= {once} - {""}
                 self._tell("warning", text=text, lasting=True)
-            case executor.Chosen(name, why, saves=saves):
+            case worker_messages.Chosen(name, why, saves=saves):
                 self._tell("executor", executor=name, why=why, saves=saves)
             case _:
                 pass
@@ -243,7 +244,7 @@ class Dispatcher:
             self._work.started(index)
             self._event_log.tell("started", at_s, index, worker=worker, attempt=self._running[index].task.attempt)
 
-    def _released(self, index: int, took: executor.Released) -> None:
+    def _released(self, index: int, took: worker_messages.Released) -> None:
         """The worker is free; the file is not finished before its outputs are written."""
         run = self._running[index]
         run.released = True
@@ -252,11 +253,11 @@ class Dispatcher:
         self._tell("released", index)
         self._events.append(task_state.released_event(self._now(), run.task, took))
 
-    def _finished(self, message: executor.Finished | executor.Written) -> None:
+    def _finished(self, message: worker_messages.Finished | worker_messages.Written) -> None:
         if message.index not in self._running:
             self._job_side.written_off.discard(message.index)  # given up while it was written
             return
-        if isinstance(message, executor.Finished) and message.released is not None:
+        if isinstance(message, worker_messages.Finished) and message.released is not None:
             self._released(message.index, message.released)
             return
         run = self._running.pop(message.index)
@@ -283,7 +284,7 @@ class Dispatcher:
         ending: scheduler_messages.Ending = "seat_denied" if retry.denied else "retry"
         self._events.append(replace(event, ending=ending, retry_delay_s=retry.delay_s))
 
-    def _died(self, message: executor.Died) -> None:
+    def _died(self, message: worker_messages.Died) -> None:
         for index in message.indices:
             run = self._running.pop(index, None)
             if run is None:

@@ -22,8 +22,8 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any, TextIO
 
-from orcabatch.engine.executor import Logged, Post, Warned
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.worker_messages import Logged, Post, Warned
 from orcabatch.text import words_of
 
 _log = logging.getLogger(__name__)

@@ -1,22 +1,22 @@
-"""The contract that every executor keeps, and the messages that come back through it.
+"""The contract that every executor keeps.
 
     dispatcher ── submit, abandon, set_limit, collect ──> Executor ──> worker threads, here or in worker processes
          ^                                                                  │
          └────────── poll: Started, PhaseEntered, Noted, Finished, ... ─────┘
 
-Covers what an executor promises. Does not cover which task starts when (`orcabatch.engine.scheduler`) nor what a
-worker does with it (`orcabatch.engine.worker`). An executor has no opinion: it starts workers when they are needed,
-keeps each on the thread that opened it, and says truthfully what became of every task that it was given.
+Covers what an executor promises. Does not cover what comes back through it (`orcabatch.engine.worker_messages`), which
+task starts when (`orcabatch.engine.scheduler`) nor what a worker does with it (`orcabatch.engine.worker`). An executor
+has no opinion: it starts workers when they are needed, keeps each on the thread that opened it, and says truthfully
+what became of every task that it was given.
 
-All calls but `wake` come from the dispatcher's thread. Instants are those of `time.perf_counter`, which one machine's
-processes share.
+All calls but `wake` come from the dispatcher's thread.
 See also the modules of `orcabatch.engine.executors`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,138 +24,10 @@ from orcabatch.engine.executors import ExecutorFacts, facts_of
 from orcabatch.engine.memory_meter import give_back
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import Note, Task
+    from orcabatch.engine.contract import Task
     from orcabatch.engine.limits import Limits
     from orcabatch.engine.scheduler_messages import Probe
-    from orcabatch.outcome import Failure, FileOutcome, Phase
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A worker has the task now."""
-
-    index: int
-    worker: str
-    at_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseEntered:
-    """The task passed into another phase."""
-
-    index: int
-    phase: Phase
-    at_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A worker said something to the job."""
-
-    note: Note
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """What working on a task took until its file was given back.
-
-    Attributes:
-        phases: wall seconds by phase.
-        cpu_s: CPU seconds.
-        memory_bytes: what its model held.
-    """
-
-    phases: Mapping[str, float]
-    cpu_s: float
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The worker is done with the task, and free for another.
-
-    Attributes:
-        index: the task.
-        outcomes: one per batch, without the phase `wait`; none where outputs are still being written.
-        may_heal: the batches whose failure another try may heal.
-        at_s: when.
-        released: what it took so far, where outputs are still being written; `Written` follows.
-    """
-
-    index: int
-    outcomes: tuple[FileOutcome, ...]
-    may_heal: frozenset[str]
-    at_s: float
-    released: Released | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The outputs of a task that its worker was done with before are written, or could not be.
-
-    Attributes:
-        index, outcomes, may_heal, at_s: as of `Finished`.
-    """
-
-    index: int
-    outcomes: tuple[FileOutcome, ...]
-    may_heal: frozenset[str]
-    at_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """A worker, or a process full of workers, ended in the middle of its tasks.
-
-    Attributes:
-        worker: its name.
-        indices: the tasks that it held and that nobody has reported.
-        message: how it ended, one line.
-        guilty: whether these tasks are to blame or suspected; false for the bystanders of one that was killed.
-        final: whether trying again would end the same way.
-        failure: what is said of these tasks where that is no crash of theirs; None: a crash.
-    """
-
-    worker: str
-    indices: tuple[int, ...]
-    message: str
-    guilty: bool = True
-    final: bool = False
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """The hung call of a task that was written off came back; its worker has released everything."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """No worker can be made: the recipe cannot be used where the workers are."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """Something that costs no file but that the engineer should know.
-
-    Attributes:
-        text: one line.
-        once: said once a run, whoever says it with this key; empty: every time.
-    """
-
-    text: str
-    once: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A worker closed, on its own thread: nothing of it is left. Between a `WorkerLoop` and its executor only."""
-
-    worker: str
+    from orcabatch.engine.worker_messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,68 +41,6 @@ class SeatUse:
 
     units: int
     room: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Where files go from now on, and why; said by an executor that chooses.
-
-    Attributes:
-        executor: `threads` or `processes`.
-        why: in words for the engineer.
-        capacity: how many files it can hold at once now.
-        saves: share of the time that worker processes would save, where files may not go there; else 0.
-    """
-
-    executor: str
-    why: str
-    capacity: int
-    saves: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """Something was logged in a worker process.
-
-    Attributes:
-        record: a `logging.LogRecord`, packed.
-    """
-
-    record: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """A warning that the filters of a worker process let through.
-
-    Attributes:
-        warning: packed.
-        filename, lineno: where it was given.
-        module: the name of the module there; empty: not known.
-    """
-
-    warning: bytes
-    filename: str
-    lineno: int
-    module: str
-
-
-Message = (
-    Started
-    | PhaseEntered
-    | Noted
-    | Finished
-    | Written
-    | Died
-    | Returned
-    | Broken
-    | Complaint
-    | Closed
-    | Chosen
-    | Logged
-    | Warned
-)
-Post = Callable[[Message], None]
 
 
 class Executor(ABC):

@@ -27,8 +27,8 @@ from orcabatch.engine.surroundings import NumpyErrors, Surroundings
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
-    from orcabatch.engine.executor import Post
     from orcabatch.engine.surroundings import Initializer
+    from orcabatch.engine.worker_messages import Post
 
 _MARK = uuid.uuid4().hex
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from orcabatch.engine.executor import Complaint, Post
+from orcabatch.engine.worker_messages import Complaint, Post
 
 DIRECTORY = (
     "The working directory changed while {} was being worked on. It is one for the whole process, so relative paths of "

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import scheduler_messages
-from orcabatch.engine.executor import Finished
+from orcabatch.engine.worker_messages import Finished
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 from orcabatch.text import duration, plural
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
-    from orcabatch.engine.executor import Released
+    from orcabatch.engine.worker_messages import Released
 
 
 STOPPED = "the run was stopped before this file was started"

@@ -26,9 +26,9 @@ from typing import Any, Generic, TypeVar
 
 from orcabatch.engine import task_state
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
-from orcabatch.engine.executor import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
 from orcabatch.engine.foreign import heard, onward, ordinarily
 from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, ReadCounter
+from orcabatch.engine.worker_messages import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
 from orcabatch.text import traceback_of, words_of
 

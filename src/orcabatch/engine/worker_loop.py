@@ -15,8 +15,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.executor import Closed, Died, Finished, Post
 from orcabatch.engine.worker import TaskRunner, WriteBehind
+from orcabatch.engine.worker_messages import Closed, Died, Finished, Post
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:

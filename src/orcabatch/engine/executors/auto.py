@@ -18,12 +18,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.executor import Broken, Chosen, Died, Executor, Finished, Message, SeatUse, Written
+from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import auto_decision, packing
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.worker_messages import Broken, Chosen, Died, Finished, Message, Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,9 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import task_state
-from orcabatch.engine.executor import Finished
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.options import ON_THREADS
+from orcabatch.engine.worker_messages import Finished
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome
 from orcabatch.text import words_of

@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from orcabatch.console import exit_code_text, write_error
-from orcabatch.engine.executor import Complaint, Finished, Written
 from orcabatch.engine.executors import packing, transport
 from orcabatch.engine.executors.launching import last_line, launch
 from orcabatch.engine.executors.leaving import CLOSING_S
@@ -39,6 +38,7 @@ from orcabatch.engine.executors.mailbox import pieces_s
 from orcabatch.engine.executors.placing import ProcessPlace
 from orcabatch.engine.executors.process_main import CANNOT_REPORT
 from orcabatch.engine.executors.starting import StartWatch
+from orcabatch.engine.worker_messages import Complaint, Finished, Written
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:

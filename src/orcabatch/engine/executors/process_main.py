@@ -32,7 +32,6 @@ from orcabatch.console import (
     survive_code_pages,
 )
 from orcabatch.engine.echo import Speaker
-from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message, Written
 from orcabatch.engine.executors.launching import take_streams
 from orcabatch.engine.executors.packing import pack_value, unsent
 from orcabatch.engine.executors.transport import (
@@ -58,6 +57,7 @@ from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_loop import WorkerLoop
+from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message, Written
 from orcabatch.text import class_name, words_of
 
 if TYPE_CHECKING:

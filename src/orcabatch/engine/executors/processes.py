@@ -29,18 +29,7 @@ from typing import TYPE_CHECKING
 
 from orcabatch.engine import task_state
 from orcabatch.engine.echo import echo
-from orcabatch.engine.executor import (
-    Complaint,
-    Died,
-    Executor,
-    Finished,
-    Logged,
-    Message,
-    SeatUse,
-    Started,
-    Warned,
-    Written,
-)
+from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import packing, placing, transport
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Mailbox
@@ -49,6 +38,7 @@ from orcabatch.engine.executors.restarts import Restarts
 from orcabatch.engine.executors.starting import LOOK_S
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.options import ON_THREADS
+from orcabatch.engine.worker_messages import Complaint, Died, Finished, Logged, Message, Started, Warned, Written
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:

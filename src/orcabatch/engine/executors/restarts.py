@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from orcabatch.engine.executor import Died
 from orcabatch.engine.executors.starting import RestartPolicy, used_by
 from orcabatch.engine.options import ON_THREADS
+from orcabatch.engine.worker_messages import Died
 from orcabatch.outcome import Cause, Failure
 
 if TYPE_CHECKING:

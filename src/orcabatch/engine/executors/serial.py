@@ -19,9 +19,9 @@ from orcabatch.engine.worker_loop import death
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
-    from orcabatch.engine.executor import Message
     from orcabatch.engine.limits import Limits
     from orcabatch.engine.options import EngineOptions
+    from orcabatch.engine.worker_messages import Message
 
 
 class SerialExecutor(Executor):

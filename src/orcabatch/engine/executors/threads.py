@@ -29,13 +29,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import task_state
-from orcabatch.engine.executor import Closed, Complaint, Died, Executor, Finished, Message, Returned, SeatUse, Written
+from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Mailbox, pieces_s
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
 from orcabatch.engine.worker_loop import WorkerLoop
+from orcabatch.engine.worker_messages import Closed, Complaint, Died, Finished, Message, Returned, Written
 from orcabatch.errors import SettingsError
 
 if TYPE_CHECKING:

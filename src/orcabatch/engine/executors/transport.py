@@ -20,13 +20,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from orcabatch.engine.executor import Complaint, Logged, Noted, PhaseEntered, Warned
+from orcabatch.engine.worker_messages import Complaint, Logged, Noted, PhaseEntered, Warned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orcabatch.engine.executor import Message
     from orcabatch.engine.inherited import Inherited
+    from orcabatch.engine.worker_messages import Message
 
 
 _HEAD = struct.Struct("<QI?")

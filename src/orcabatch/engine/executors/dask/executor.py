@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from orcabatch.engine import memory_admission as memory
 from orcabatch.engine import task_state
-from orcabatch.engine.executor import Broken, Complaint, Died, Executor, Finished, Message, PhaseEntered, Started
+from orcabatch.engine.executor import Executor
 from orcabatch.engine.executors import packing
 from orcabatch.engine.executors.dask.cluster import Cluster
 from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorkerSlots, Seen
@@ -36,6 +36,7 @@ from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.scheduler_messages import Sample
+from orcabatch.engine.worker_messages import Broken, Complaint, Died, Finished, Message, PhaseEntered, Started
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:

@@ -26,13 +26,13 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import crash_without_a_dialog, leave_the_terminal_to_the_parent, survive_code_pages
-from orcabatch.engine.executor import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.engine.executors.process_main import give_way, report, shorter
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.worker_loop import WorkerLoop
+from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.text import words_of
 from orcabatch.versions import DECISIVE, installed_version
 
