@@ -30,7 +30,8 @@ HOMES = {
     r"and \{[^{}]*\} more\b": {"text.py", "digitalmodel/check/finding.py", "digitalmodel/output_capture.py"},
     r"metadata\.version\(": {"versions.py", "digitalmodel/reference_run.py"},
     r"""[(\[]["']small["'], ["']medium["'], ["']large["']""": set(),
-    r"heapreplace\(": {"engine/waiting.py"},
+    r"heapreplace\(": set(),
+    r"\.tiers\.get\(": {"engine/limits.py"},
     r"type\((error|value|kind)\)\.__(name|qualname|module)__": {
         "doctor/child.py",
         "doctor/threads.py",

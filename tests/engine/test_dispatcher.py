@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -226,6 +228,8 @@ def test_the_event_log_tells_each_step_and_a_bad_listener_is_switched_off(caplog
     kinds = Counter(event.kind for event in heard)
     assert (kinds["run_started"], kinds["run_finished"]) == (1, 1)
     assert (kinds["started"], kinds["finished"], kinds["phase"]) == (3, 3, 9)
+    told = json.loads(json.dumps(next(event.data for event in heard if event.kind == "run_started")))
+    assert Limits.from_dict(told["limits"]) == replace(LIMITS, max_limit=2, fixed_limit=2)  # two threads are all
 
     def bad(event: RunEvent) -> None:
         raise ValueError(event.kind)

@@ -13,12 +13,15 @@ import pytest
 from monitor.making import MB, task
 from orcabatch import text
 from orcabatch.engine.contract import RunEvent
+from orcabatch.engine.limits import Limits
+from orcabatch.engine.waiting import in_plan_order
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
 from orcabatch.monitor.progress import Snapshot, make_display
-from orcabatch.monitor.tracker import Estimate, Tracker
+from orcabatch.monitor.time_left import Estimate
+from orcabatch.monitor.tracker import Tracker
 
 
 def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
@@ -91,12 +94,69 @@ def test_at_half_time_the_end_is_predicted_within_15_percent_in_the_median():
     assert own < per_file / 3
 
 
-def test_the_estimate_is_never_below_the_longest_running_file():
+def in_the_middle(sizes, limits: Limits, *, began: int, ended: int, limit: int):
+    """A run that began its first files, of which the first ended after 10 s each."""
+    tracker = Tracker()
+    tracker.expect(sizes)
+    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": len(sizes), "limit": limit, "limits": limits.to_dict()}))
+    order = [one.index for one in in_plan_order(sizes)]
+    for index in order[:began]:
+        tracker.apply(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
+    for index in order[:ended]:
+        tracker.apply(RunEvent("finished", 10.0, index, {"status": "ok", "batch": "standard"}))
+    return tracker
+
+
+def tiered(small: int, large: int, *, large_first: bool):
+    """Small and large files that all take 10 s."""
+    tiers = ["large"] * large + ["small"] * small if large_first else ["small"] * small + ["large"] * large
+    return [task(index, 100 * MB, rank=index, tier=tier) for index, tier in enumerate(tiers)]
+
+
+LARGE = {"small": 20, "large": 2}
+
+
+@pytest.mark.parametrize("limit", [20, 12])
+def test_a_tier_of_few_slots_takes_as_long_as_these_need(limit):
+    """Static: 20 small files at once are done, ten large ones run two at a time, whatever the limit of all is."""
+    tracker = in_the_middle(
+        tiered(20, 10, large_first=False),
+        Limits(mode="static", tiers=LARGE, max_limit=20),
+        began=20,
+        ended=20,
+        limit=limit,
+    )
+    assert tracker.snapshot().remaining_s == pytest.approx(50.0)
+
+
+def test_large_files_that_wait_for_their_slots_leave_the_others_to_small_ones():
+    """Dynamic: two of ten large files at once, small ones beside them; when two are done, eight take 40 s more."""
+    tasks = tiered(18, 10, large_first=True)
+    tracker = in_the_middle(tasks, Limits(tiers=LARGE, max_limit=20), began=2, ended=2, limit=20)
+    assert tracker.snapshot().remaining_s == pytest.approx(40.0)
+
+
+def test_a_limit_that_is_not_reached_yet_is_what_the_rest_is_laid_out_over():
+    """Three began, one is done: 39 small files go to 18 free slots, and 1 s later to those of two overdue ones."""
+    tasks = tiered(40, 2, large_first=True)
+    tracker = in_the_middle(tasks, Limits(tiers=LARGE, max_limit=20), began=3, ended=1, limit=20)
+    assert tracker.snapshot().remaining_s == pytest.approx(21.0)
+
+
+@pytest.mark.parametrize(("held_by", "left_s"), [("memory", 60.0), ("seat", 60.0), ("", 20.0)])
+def test_where_memory_or_seats_hold_files_the_limit_is_not_reached(held_by, left_s):
+    """Two at once is what there was room for, of a limit of eight."""
+    tasks = [task(index) for index in range(14)]
+    tracker = in_the_middle(tasks, Limits(max_limit=8), began=2, ended=2, limit=8)
+    tracker.apply(RunEvent("admission", 10.0, -1, {"held_by": held_by}))
+    assert tracker.snapshot().remaining_s == pytest.approx(left_s)
+
+
+def test_the_time_left_is_never_below_the_longest_running_file():
     """One file of 3 GB runs, everything else is done: its rest is the batch's rest."""
-    estimate = Estimate()
-    for _ in range(50):
-        estimate.add(100 * MB, 10.0)
-    assert estimate.remaining_s([(3000 * MB, 20.0)], [], 30) == pytest.approx(280.0)
+    tasks = [task(0, 3000 * MB, rank=1), task(1, 100 * MB, rank=0)]
+    tracker = in_the_middle(tasks, Limits(max_limit=30), began=2, ended=1, limit=30)
+    assert tracker.snapshot().remaining_s == pytest.approx(290.0)
 
 
 def test_what_waits_is_laid_out_in_the_order_of_the_plan():
@@ -107,7 +167,6 @@ def test_what_waits_is_laid_out_in_the_order_of_the_plan():
     tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 6, "limit": 2, "executor": "threads"}))
     tracker.apply(RunEvent("started", 0.0, 5, {"worker": "w"}))
     tracker.apply(RunEvent("finished", 10.0, 5, {"status": "ok", "batch": "standard"}))
-    tracker.state.at_once = 2
     assert tracker.snapshot().remaining_s == pytest.approx(60.0)
 
 
@@ -120,7 +179,7 @@ def test_a_file_that_is_only_being_written_has_no_worker():
     tracker.apply(RunEvent("released", 10.0, 0))
     tracker.apply(RunEvent("started", 10.0, 1, {"worker": "w"}))
     shot = tracker.snapshot()
-    assert (shot.done, shot.running, tracker.state.waiting_files, len(tracker.state.waiting_sizes)) == (0, 1, 1, 1)
+    assert (shot.done, shot.running, tracker.state.waiting_files, len(tracker.state.waiting)) == (0, 1, 1, 1)
     tracker.apply(RunEvent("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
     assert tracker.state.took == [(100 * MB, 10.0)]
     assert tracker.state.writing == {}
@@ -144,13 +203,13 @@ def test_an_overdue_file_still_takes_time():
     """It has passed its prediction: the estimate grows with it and never reaches zero."""
     estimate = Estimate()
     estimate.add(100 * MB, 10.0)
-    assert estimate.remaining_s([(100 * MB, 50.0)], [], 4) == pytest.approx(5.0)
+    assert estimate.rest_s(100 * MB, 50.0) == pytest.approx(5.0)
 
 
 def test_before_the_first_file_nothing_is_claimed():
     """No rate was measured."""
-    assert Estimate().remaining_s([(1, 1.0)], [5], 2) is None
-    assert Estimate().seconds(5) is None
+    tracker = in_the_middle([task(0), task(1)], Limits(max_limit=2), began=2, ended=0, limit=2)
+    assert tracker.snapshot().remaining_s is None
 
 
 def test_a_fixed_time_per_file_and_a_time_per_byte_are_both_learnt():
@@ -161,11 +220,13 @@ def test_a_fixed_time_per_file_and_a_time_per_byte_are_both_learnt():
     assert estimate.seconds(1000 * MB) == pytest.approx(103.0)
 
 
-def test_thousands_of_waiting_files_are_estimated_by_their_area():
-    """The layout of 5,000 files would cost more than it tells."""
-    estimate = Estimate()
-    estimate.add(100 * MB, 10.0)
-    assert estimate.remaining_s([], [100 * MB] * 5000, 10) == pytest.approx(5000.0)
+@pytest.mark.parametrize(("mode", "left_s"), [("dynamic", 2500.0), ("static", 4490.0)])
+def test_thousands_of_waiting_files_are_estimated_by_their_area(mode, left_s):
+    """The layout of 5,000 files would cost more than it tells; tiers count there as well."""
+    tasks = tiered(4000, 1000, large_first=False)
+    limits = Limits(mode=mode, tiers={"small": 20, "large": 4}, max_limit=20)
+    tracker = in_the_middle(tasks, limits, began=20, ended=20, limit=20)
+    assert tracker.snapshot().remaining_s == pytest.approx(left_s)
 
 
 def test_a_tracker_counts_files_of_two_batches_once():

@@ -299,6 +299,19 @@ def test_predicted_time_is_that_of_a_list_schedule() -> None:
     assert plan(sized).predicted_s is None
 
 
+@pytest.mark.parametrize("mode", ["dynamic", "hybrid", "static"])
+def test_the_predicted_time_counts_a_tiers_own_slots(mode: str) -> None:
+    """Ten large files, one at a time, take ten times as long as one, however many small ones run beside them."""
+    sized = files(small=4, large=10)
+    section: dict[str, Any] = {
+        "threading": {"mode": mode, "max_threads": 8},
+        "optimization": {"thread_allocation": {"small": 4, "large": 1}},
+    }
+    made = make_plan(sized, parse_settings(section), BIG, history=Known({file.path.name: 10.0 for file in sized}))
+    assert {tier.name: tier.limit for tier in made.tiers} == {"small": 4, "large": 1}
+    assert made.predicted_s == (110.0 if mode == "static" else 100.0)
+
+
 def test_a_known_memory_factor_replaces_the_guess() -> None:
     """Reserve what such files took, where that was measured; nonsense in a history is not believed."""
     sized = files(small=1)

@@ -121,7 +121,13 @@ class Dispatcher:
     def _begin(self) -> None:
         self._clock.begin()
         self._sample_at = 0.0
-        self._tell("run_started", files=len(self._tasks), executor=self._workers.name, limit=self._scheduler.limit)
+        self._tell(
+            "run_started",
+            files=len(self._tasks),
+            executor=self._workers.name,
+            limit=self._scheduler.limit,
+            limits=self._limits.to_dict(),
+        )
         # Before the first file: this sample tells what the process holds without any.
         self._sample_if_due()
         self._job_side.offer_ready(ask_all=True)

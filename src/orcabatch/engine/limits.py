@@ -7,8 +7,8 @@ Does not cover what it is told meanwhile (`orcabatch.engine.scheduler_messages`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
 
 Mode = Literal["static", "dynamic"]
 Scope = Literal["model", "process", "host"]
@@ -77,3 +77,16 @@ class Limits:
     in_order: bool = False
     max_writing: int = 0
     fixed_limit: int | None = None
+
+    def most_of(self, tier: str) -> int:
+        """How many files of this tier may run at once."""
+        return max(1, self.tiers.get(tier, self.max_limit))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, for the event that tells of a run's beginning."""
+        return asdict(replace(self, tiers=dict(self.tiers)))
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        return cls(**{**plain, "seats": SeatLimits(**plain["seats"])})

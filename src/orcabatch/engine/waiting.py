@@ -1,15 +1,14 @@
 """The tasks that wait, in plan order, tier by tier, and the first of them that fits: O(log n) for every question.
 
-Covers their order as the plan ranked them, how long a list schedule of it takes, "the first that needs at most this
-much memory", and which tier may start another. Does not cover what fits (`memory_admission`), how many run in all
-(`concurrency`), nor tasks that the job does not let go yet (`job_side`).
+Covers their order as the plan ranked them, "the first that needs at most this much memory", and which tier may start
+another. Does not cover what fits (`memory_admission`), how many run in all (`concurrency`), tasks that the job does not
+let go yet (`job_side`), nor how long all of it takes (`list_schedule`).
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,21 +28,19 @@ def in_plan_order(tasks: Iterable[Task]) -> list[Task]:
     return sorted(tasks, key=lambda task: (task.rank, task.index))
 
 
-def makespan(seconds_in_order: Iterable[float], workers: int, busy: Iterable[float] = ()) -> float:
-    """When the last file ends, where each goes to the worker that is free first (a list schedule).
+def open_tiers(limits: Limits, running: Mapping[str, int], waits: Callable[[str], bool]) -> list[str]:
+    """The tiers that may start another file now, of those that `running` counts.
 
     Args:
-        seconds_in_order: what each file takes, in the order in which they start.
-        workers: how many files run at once.
-        busy: after how long each file that runs already will have ended; of more than `workers` the first count.
+        limits: whether tiers follow each other, and how many of each may run.
+        running: how many run of every tier; `static` goes through them in this order.
+        waits: whether a file of the tier waits.
     """
-    workers = max(1, workers)
-    free_at = sorted(busy)[:workers]
-    free_at += [0.0] * (workers - len(free_at))
-    heapq.heapify(free_at)
-    for seconds in seconds_in_order:
-        heapq.heapreplace(free_at, free_at[0] + seconds)
-    return max(free_at)
+    if limits.mode == "static":
+        # The first tier in which anything runs or waits is the only one that is open.
+        now = next((tier for tier in running if running[tier] or waits(tier)), None)
+        return [now] if now is not None and running[now] < limits.most_of(now) else []
+    return [tier for tier, count in running.items() if count < limits.most_of(tier)]
 
 
 class Waiting:
@@ -133,13 +130,5 @@ class PlanQueue:
 
     def open(self) -> list[Waiting]:
         """Those that wait, of each tier that may start another."""
-        if self._limits.mode == "static":
-            # The first tier in which anything runs or waits is the only one that is open.
-            for tier, queue in self._queues.items():
-                if self._running[tier] or queue.first() != NOWHERE:
-                    return [queue] if self._has_room(tier) else []
-            return []
-        return [queue for tier, queue in self._queues.items() if self._has_room(tier)]
-
-    def _has_room(self, tier: str) -> bool:
-        return self._running[tier] < max(1, self._limits.tiers.get(tier, self._limits.max_limit))
+        tiers = open_tiers(self._limits, self._running, lambda tier: self._queues[tier].first() != NOWHERE)
+        return [self._queues[tier] for tier in tiers]

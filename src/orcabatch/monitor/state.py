@@ -4,7 +4,7 @@ The displays, the thread efficiency and the analysis of idle slots all stand on 
 makes it, and the display reads it. It has no clock and no thread. Names and sizes come from the tasks (`expect`), the
 rest from events, every key optional (an engine that says less is shown with less):
 
-    run_started   files, executor, limit, threads_per_process
+    run_started   files, executor, limit, limits (`Limits.to_dict`), threads_per_process
     started       worker
     phase         phase
     released      (its worker is free, its outputs are still being written)
@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from orcabatch.engine.limits import Limits
 from orcabatch.engine.scheduler_messages import WaitReason
 from orcabatch.engine.waiting import in_plan_order
 
@@ -78,6 +79,7 @@ class RunState:
         took: size in bytes, and seconds that a worker had it, of each file that ended well.
         limit, limit_reason: how many may run at once, and why.
         limits: every change of it: seconds, limit, reason.
+        bounds: what the scheduler may never exceed, as its run began.
         reserved_bytes: memory reserved for running files.
         cap_percent: the most of the memory that may be in use; 0 where nobody said.
         memory_total_bytes, memory_used_bytes, own_bytes: memory of the host or cgroup, in use, held by the batch.
@@ -112,6 +114,7 @@ class RunState:
     limit: int = 0
     limit_reason: str = ""
     limits: list[tuple[float, int, str]] = field(default_factory=list)
+    bounds: Limits = field(default_factory=Limits)
     reserved_bytes: int = 0
     cap_percent: float = 0.0
     memory_total_bytes: int = 0
@@ -171,12 +174,12 @@ class RunState:
         return max(self.total_files - sum(self.done.values()) - len(self.running) - len(self.writing), 0)
 
     @property
-    def waiting_sizes(self) -> list[int]:
-        """Bytes of each of them, in the order in which they will start; 0 where nobody said."""
+    def waiting(self) -> list[tuple[str, int]]:
+        """Tier and bytes of each of them, in the order in which they will start; empty and 0 where nobody said."""
         if not self._tasks:
-            return [0] * self.waiting_files
+            return [("", 0)] * self.waiting_files
         gone = self.running.keys() | self.writing.keys() | self._endings.keys()
-        return [task.size_bytes for index, task in self._tasks.items() if index not in gone]
+        return [(task.tier, task.size_bytes) for index, task in self._tasks.items() if index not in gone]
 
     @property
     def idle_reason(self) -> str:
@@ -213,6 +216,8 @@ class RunState:
         self.total_files = int(data.get("files", self.total_files))
         self.executor = str(data.get("executor", ""))
         self.threads_per_process = int(data.get("threads_per_process") or self.threads_per_process)
+        if data.get("limits"):
+            self.bounds = Limits.from_dict(data["limits"])
         if data.get("limit"):
             self._set_limit(event)
 

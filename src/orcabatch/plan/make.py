@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from orcabatch.engine.concurrency import START
 from orcabatch.engine.executors import AUTO, facts_of
-from orcabatch.engine.waiting import makespan
+from orcabatch.engine.limits import Limits
+from orcabatch.engine.list_schedule import makespan
 from orcabatch.host import ResourceManager
 from orcabatch.plan.batch_plan import BatchPlan
 from orcabatch.plan.caps import (
@@ -227,6 +228,7 @@ def _ranked(planned: Sequence[PlannedFile], settings: Settings, executor: str) -
 def _predicted(in_order: Sequence[PlannedFile], tiers: Sequence[Tier], limit: int, settings: Settings) -> float | None:
     if all(file.seconds is None for file in in_order):
         return None
-    if settings.threading.mode != "static":
-        return makespan((file.cost for file in in_order), limit)
-    return sum(makespan((file.cost for file in in_order if file.tier == tier.name), tier.limit) for tier in tiers)
+    static = settings.threading.mode == "static"
+    counts = {tier.name: tier.limit for tier in tiers}
+    limits = Limits(mode="static" if static else "dynamic", tiers=counts, max_limit=limit)
+    return makespan(((file.tier, file.cost) for file in in_order), limit, limits)

@@ -201,7 +201,7 @@ class DaskWorkerSlots:
         if len(here) >= self._limits.max_limit:
             return False
         of_tier = sum(held.tier == task.tier for held in here)
-        return of_tier < max(1, self._limits.tiers.get(task.tier, self._limits.max_limit)) and self._has_seat(place)
+        return of_tier < self._limits.most_of(task.tier) and self._has_seat(place)
 
     def _on(self, machine: str) -> list[DaskWorkerSlot]:
         return [place for place in self._all.values() if place.seen.machine == machine]
