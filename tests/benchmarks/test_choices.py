@@ -27,6 +27,8 @@ def test_a_dll_with_one_lock_is_said_to_serialise_by_all(tmp_path: Path) -> None
     """Reason of a limit, verdict and finding name the DLL, none of them a disk, though loads wait there as well."""
     case = choices.Case("one lock", 24, {"one_lock": 1, "pass_sleep_ms": 20}, calls=5)
     (eight,) = choices.measured(case, (8,), tmp_path)
+    if eight["bottleneck"]["evidence"]["host_cpu_percent"] >= 50:
+        pytest.skip("other programs had the CPUs: what wakes late says nothing of the DLL")
     assert eight["verdict"] == "DLL_BOUND"
     assert eight["bottleneck"]["findings"][0]["kind"] == "dll"
     assert "io" not in {finding["kind"] for finding in eight["bottleneck"]["findings"]}

@@ -39,6 +39,11 @@ MOST_COST = 0.004
 FEW_LOOKS = 4
 """Fewer looks at the lock than these say little about a stretch of time: one of two may be chance."""
 
+PROMPT_S = 0.001
+"""A thread that wakes later than this on average waits for a core or for Python's lock: so do calls that come back from
+the DLL, and nothing says that they waited in it. Shorter: on a host that is hardly used it is not told. Longer: other
+programs pass for a DLL that lets in one at a time."""
+
 SHORTEST_S = 0.25
 """Rates over less than this (and less than half an interval) say nothing: a last reading that soon is left out."""
 
@@ -53,6 +58,20 @@ def host_probe(cpus: int) -> Probe:
 
 
 @dataclass(slots=True)
+class _DllWaits:
+    """Seconds that calls stood still in the DLL for each other, of the time in which threads that wake run promptly."""
+
+    seen_s: float = field(default_factory=UNLOCKED.waited_s)
+    total_s: float = 0.0
+
+    def add(self, gil: GilUse) -> float:
+        """All of them, with what came since the last look, over which the lock was used so."""
+        before_s, self.seen_s = self.seen_s, UNLOCKED.waited_s()
+        self.total_s += self.seen_s - before_s if gil.looks and gil.wait_s < PROMPT_S else 0.0
+        return self.total_s
+
+
+@dataclass(slots=True)
 class _Look:
     """Rates need the reading before; so this remembers it."""
 
@@ -60,6 +79,7 @@ class _Look:
     processes: OwnProcesses = field(default_factory=OwnProcesses)
     before: ProcessTotals = field(default_factory=ProcessTotals)
     at_s: float = field(default_factory=time.perf_counter)
+    waits: _DllWaits = field(default_factory=_DllWaits)
 
     def __call__(self, pids: tuple[int, ...]) -> Sample:
         gil = METER.since(self.at_s)
@@ -76,7 +96,7 @@ class _Look:
             read_bytes=totals.read_bytes,
             gil_taken=gil.held,
             calls_s=UNLOCKED.alone_s(),
-            waited_s=UNLOCKED.waited_s(),
+            waited_s=self.waits.add(gil),
         )
 
 
@@ -153,7 +173,7 @@ class Sampler:
         self._stop = threading.Event()
         self._made = False
         self._before: tuple[float, ProcessTotals] = (clock(), readers.processes())
-        self._waited_s = UNLOCKED.waited_s()
+        self._waits = _DllWaits()
         self._thread = threading.Thread(target=self._watch, name="orcabatch-monitor", daemon=True)
 
     def start(self) -> str:
@@ -243,6 +263,5 @@ class Sampler:
             read_bytes_per_s=max(totals.read_bytes - before.read_bytes, 0) / passed,
             write_bytes_per_s=max(totals.write_bytes - before.write_bytes, 0) / passed,
         )
-        waited_before_s, self._waited_s = self._waited_s, UNLOCKED.waited_s()
-        waited_s = self._waited_s - waited_before_s
-        self._on_reading(HostReading(rates, tuple(cpus), self.gil_between(then_s, now_s), waited_s))
+        gil, waited_s = self.gil_between(then_s, now_s), self._waits.total_s
+        self._on_reading(HostReading(rates, tuple(cpus), gil, self._waits.add(gil) - waited_s))
