@@ -59,7 +59,7 @@ def started(name: str, work: list[Any], job: FakeJob, *, listener: Any = None, *
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    own = ExecutorFacts("engine.pairs_executor", in_process=True, in_order=True)
+    own = ExecutorFacts("engine.pairs_executor", in_process=True, in_callers_thread=True, as_listed=True)
     monkeypatch.setitem(executors.EXECUTORS, "pairs", own)
     with quick_to_move():
         yield

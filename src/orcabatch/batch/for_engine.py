@@ -59,7 +59,7 @@ def limits_of(plan: BatchPlan) -> Limits:
             threads_per_process=max(1, plan.threads_per_process),
         ),
         cpus=plan.host.logical_cpus,
-        in_order=facts_of(plan.executor).in_order,
+        in_order=facts_of(plan.executor).as_listed,
         max_writing=plan.ceiling if settings.io.async_enabled else 0,
     )
 

@@ -50,7 +50,7 @@ class Watchers:
         per_process = plan.threads_per_process if plan.processes else 0
         files_per_seat = {"model": 1, "process": per_process}.get(settings.licences.scope, 0)
         seats = (settings.licences.max or 0) * files_per_seat
-        looks = plan.mode != "static" and not facts_of(plan.executor).in_order
+        looks = plan.mode != "static" and facts_of(plan.executor).most_at_once != 1
         ceiling = plan.ceiling if looks else 0
         self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process, ceiling=ceiling)
         self._show(lambda display: display.expect(tasks, cap_percent=cap, seats=seats))

@@ -65,7 +65,7 @@ def followed(settings: Settings, broken: Iterable[BrokenAssumption], *, moves: b
 def apart(settings: Settings, *, needed: bool, moves: bool) -> dict[str, Any]:
     """Changes after which no process has two models; none where the executor cannot, or need not, be another."""
     facts = facts_of(settings.executor)
-    if settings.dask.address is not None or facts.in_order:
+    if settings.dask.address is not None or facts.most_at_once == 1:
         return {}
     if not facts.in_process or settings.threading.mode == "hybrid":
         return {"threads_per_process": 1}

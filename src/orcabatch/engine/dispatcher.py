@@ -87,8 +87,8 @@ class Dispatcher:
         self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in, self._say_once) if wanted else None
         self._job_side = JobSide(job, tasks, self._attempts, event_log, self._ahead, self._events.append, self._clock)
         self._running: dict[int, task_state.RunningTask] = {}
-        # Who works in order is not interrupted: it is noticed afterwards that a file took too long.
-        self._late_after_s = options.timeout_s if workers.facts.in_order else None
+        # The caller's own thread is not interrupted: it is noticed afterwards that a file took too long.
+        self._late_after_s = options.timeout_s if workers.facts.in_callers_thread else None
         self._said: set[str] = set()
         self._wake_at: float | None = None
         self._sample_at = 0.0
@@ -169,7 +169,7 @@ class Dispatcher:
         self._step_scheduler()
 
     def _listen(self) -> Sequence[worker_messages.Message]:
-        self._stop.foreign = self._workers.facts.in_order
+        self._stop.foreign = self._workers.facts.in_callers_thread
         try:
             return self._workers.poll(self._patience_s())
         except KeyboardInterrupt:

@@ -208,7 +208,7 @@ def _one_in_each(seen: Evidence) -> bool:
 
 def _on_threads(seen: Evidence) -> bool:
     facts = facts_of(seen.executor)
-    return facts.in_process and not facts.in_order
+    return facts.in_process and facts.most_at_once != 1
 
 
 def _on_processes(seen: Evidence) -> bool:

@@ -232,7 +232,7 @@ def _time_line(plan: BatchPlan, running: Sequence[PlannedFile]) -> str:
 
 def _order_line(plan: BatchPlan) -> str:
     first = shortened_list([plan.files[index].file.name for index in plan.order], most=_FIRST_FILES)
-    rule = "as listed" if facts_of(plan.executor).in_order else "longest first"
+    rule = "as listed" if facts_of(plan.executor).as_listed else "longest first"
     rule = f"tier after tier, small first, in each {rule}" if plan.mode == "static" and len(plan.tiers) > 1 else rule
     return f"order: {rule}: {first}"
 

@@ -110,8 +110,9 @@ def hard_caps(files: Sequence[PlannedFile], at: Situation) -> tuple[Cap, ...]:
     seats = settings.licences.max
     if seats is not None and settings.licences.scope == "model":
         caps.append(Cap(seats, f"licences.max = {seats}, one seat per open model"))
-    if facts_of(settings.executor).in_order:
-        caps.append(Cap(1, f"executor: {settings.executor}"))
+    most = facts_of(settings.executor).most_at_once
+    if most is not None:
+        caps.append(Cap(most, f"executor: {settings.executor}"))
     if at.per_gb_binds:
         caps.append(raised(per_gb(at), settings, at.floor))
     return tuple(caps)

@@ -217,7 +217,7 @@ def _ranked(planned: Sequence[PlannedFile], settings: Settings, executor: str) -
     specification names them, small, medium, large, and within each the longest first, which ends soonest.
     """
     items = [(file.index, file.cost, file.file) for file in planned]
-    order = [file.index for file in planned] if facts_of(executor).in_order else list(longest_first(items))
+    order = [file.index for file in planned] if facts_of(executor).as_listed else list(longest_first(items))
     if settings.threading.mode == "static":
         names = (*TIERS, UNGROUPED)
         order.sort(key=lambda index: names.index(planned[index].tier))

@@ -74,7 +74,7 @@ def lay_out(settings: Settings, host: HostResources, limit: int, floor: int = 1)
     executor, why = choose_executor(settings)
     facts = facts_of(executor)
     if facts.in_process:
-        count = 1 if facts.in_order else limit
+        count = min(limit, facts.most_at_once or limit)
         return WorkerLayout(executor, why, 0, count, Cap(count, why))
     if settings.dask.address is not None:
         return WorkerLayout(

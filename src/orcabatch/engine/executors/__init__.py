@@ -21,19 +21,26 @@ class ExecutorFacts:
         module: where it is built: a function `build(recipe, options, limits, tasks)`.
         in_process: its workers are threads of this process. Nothing has to travel; a file that hangs cannot be killed,
             and one that crashes takes everything with it.
-        in_order: it works on one file after the other as they are listed, in the caller's own thread.
+        in_callers_thread: its workers are the caller's own thread. A slow file is not interrupted, only noticed
+            afterwards, and what looks like Ctrl-C may come out of a file.
+        as_listed: files start as they are listed, so that a function meets them as in a plain loop.
+        most_at_once: never more files than so many, whatever is asked for; None: it sets no limit of its own.
         elsewhere: its workers may be on other machines: what this one has says nothing about them.
     """
 
     module: str
     in_process: bool = False
-    in_order: bool = False
+    in_callers_thread: bool = False
+    as_listed: bool = False
+    most_at_once: int | None = None
     elsewhere: bool = False
 
 
 EXECUTORS: dict[str, ExecutorFacts] = {
     AUTO: ExecutorFacts("orcabatch.engine.executors.auto", in_process=True),
-    "serial": ExecutorFacts("orcabatch.engine.executors.serial", in_process=True, in_order=True),
+    "serial": ExecutorFacts(
+        "orcabatch.engine.executors.serial", in_process=True, in_callers_thread=True, as_listed=True, most_at_once=1
+    ),
     THREADS: ExecutorFacts("orcabatch.engine.executors.threads", in_process=True),
     PROCESSES: ExecutorFacts("orcabatch.engine.executors.processes"),
     "dask": ExecutorFacts("orcabatch.engine.executors.dask.executor", elsewhere=True),
@@ -42,4 +49,5 @@ EXECUTORS: dict[str, ExecutorFacts] = {
 
 def facts_of(name: str) -> ExecutorFacts:
     """What is true of the executor of that name; without one, what is true of a loop of the caller's own."""
-    return EXECUTORS.get(name, ExecutorFacts("", in_process=True, in_order=True))
+    loop = ExecutorFacts("", in_process=True, in_callers_thread=True, as_listed=True, most_at_once=1)
+    return EXECUTORS.get(name, loop)
