@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -21,6 +22,7 @@ from cli_batches import configuration
 from orcabatch import simulated
 from orcabatch.batch import functions
 from orcabatch.batch.batch import Conclusion
+from orcabatch.batch.ending import where_it_is
 from orcabatch.errors import BatchError, BatchInterrupted
 from orcabatch.simulated import SimSpec, SimState
 
@@ -77,6 +79,17 @@ def test_metrics_of_an_earlier_run_do_not_lie_beside_the_outputs_of_a_later_one(
     assert during[0]["files"] == []
     assert set(during[0]) == set(before)
     assert metrics(tmp_path)["state"] == "finished"
+
+
+def test_a_share_that_went_hides_no_result(tmp_path, monkeypatch):
+    """Where outputs lie is asked for one sentence about how a run ended: nothing that the system answers ends that."""
+
+    def gone(path, **_):
+        raise OSError(22, "The network location cannot be reached", str(path), 1231)
+
+    batch = SimpleNamespace(values_are_rows=False, result_folder=tmp_path / "gone")
+    monkeypatch.setattr(Path, "stat", gone)
+    assert where_it_is([batch], None, "result") == "what was computed is in the error's `result`"
 
 
 def test_ctrl_c_while_outputs_are_written_lets_them_be_written(orcaflex, sims, tmp_path, concluding, lines):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from cli_batches import management
 from orcabatch import simulated
 from orcabatch.cli.checks import Level, shown
-from orcabatch.cli.checks_machine import check_host, check_ledger, check_temporary
+from orcabatch.cli.checks_machine import check_host, check_ledger, check_output, check_temporary
 from orcabatch.cli.checks_software import check_digitalmodel, conflicts
 from orcabatch.host import HostResources
 from orcabatch.store.ledger import LedgerDescription
@@ -116,6 +117,33 @@ def test_a_result_folder_that_is_a_file_is_to_be_mended(orcabatch, batch):
     said = orcabatch("doctor", "b.yml", "--orcaflex", "simulated")
     assert said.code == 2
     assert "is a file, not a folder" in said.text
+
+
+def test_a_result_folder_that_the_system_answers_oddly_for_is_said_in_words(tmp_path, monkeypatch):
+    """Windows' words for a share that went are none of those that `Path.exists` passes over up to Python 3.13."""
+
+    def gone(path, **_):
+        raise OSError(22, "The network location cannot be reached", str(path), 1231)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert f"result folder {tmp_path / 'gone'}: " in check_output(HostResources(2, 4 * GB), tmp_path / "gone").said
+
+
+def test_an_account_without_a_home_folder_is_no_hindrance(orcabatch, batch, monkeypatch):
+    """A note by the doctor, a warning by a run; nothing else is different."""
+
+    def unknown(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    for name in ("LOCALAPPDATA", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name)
+    said = orcabatch("doctor", "--orcaflex", "simulated", "--no-licence")
+    assert (said.code, "this account has no home folder" in said.text) == (0, True), said.text
+    assert orcabatch("doctor", "--forget").code == 0
+    batch.write(performance={"orcaflex": "simulated"})
+    said = orcabatch("run", "b.yml")
+    assert (said.code, "this account has no home folder" in said.text) == (0, True), said.text
 
 
 def test_json_holds_the_same_findings(orcabatch):

@@ -26,6 +26,7 @@ from orcabatch.store.ledger import (
     NoLedger,
     describe_ledger,
     flusher,
+    has_ledger,
     ledger_file,
     network_share,
     open_ledger,
@@ -770,6 +771,27 @@ def test_the_ledger_is_in_the_users_state_folder_unless_he_says_otherwise(tmp_pa
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert ledger_file() == tmp_path / "local" / "orcabatch" / "ledger.db"
+
+
+@pytest.mark.parametrize("asked", [None, "~/ledger.db", "~nobody-of-that-name/runs"])
+@pytest.mark.parametrize("system", ["win32", "linux", "darwin"])
+def test_an_account_without_a_home_folder_does_without_a_ledger(monkeypatch, system, asked):
+    """As a service or a container may have none: that is said with the remedy, and ends nothing."""
+
+    def unknown(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(Path, "home", unknown)
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    for name in ("LOCALAPPDATA", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name)
+    said = []
+    assert not open_ledger(asked, max_bytes=LARGE, warn=said.append).remembers
+    assert "The ledger is not used: this account has no home folder" in said[0]
+    assert "`ledger: {path: ...}`" in said[0]
+    assert "no home folder" in describe_ledger(asked).problem
+    assert not has_ledger(asked)
 
 
 def test_a_description_counts_and_changes_nothing(tmp_path):

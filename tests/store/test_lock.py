@@ -52,6 +52,19 @@ def test_the_second_batch_is_refused_and_told_by_whom(tmp_path, holder):
     assert "another result folder" in said
 
 
+def test_a_share_that_went_lets_go_and_hides_nothing(tmp_path, monkeypatch):
+    """What is to be cleared of leftovers in the end cannot be looked at: what ended the run is what is heard."""
+
+    def gone(self, *_, **__):
+        raise OSError(22, "The network location cannot be reached", str(self), 1231)
+
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as broken, folder_lock(tmp_path, "one"):  # noqa: PT012
+        broken.setattr(Path, "glob", gone)
+        raise KeyboardInterrupt
+    with folder_lock(tmp_path, "two"):
+        assert (tmp_path / NAME).exists()
+
+
 def test_within_one_process_it_is_refused_as_well(tmp_path):
     """Two threads of a notebook are two batches."""
     with folder_lock(tmp_path, "one"), pytest.raises(BatchLocked), folder_lock(tmp_path, "two"):

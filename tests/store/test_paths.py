@@ -10,7 +10,7 @@ import pytest
 
 from capabilities import needs
 from orcabatch.store import paths
-from orcabatch.store.paths import Places, place_of
+from orcabatch.store.paths import Places, is_folder, is_there, place_of
 
 
 @needs("symbolic links")
@@ -78,3 +78,14 @@ def test_a_path_that_nobody_can_follow_is_a_place_of_its_own(tmp_path, monkeypat
     assert place_of("a\0/b.sim") != place_of("a/b.sim")
     monkeypatch.setattr(paths, "realpath", gone)
     assert place_of(tmp_path / "a.sim") == str(tmp_path / "a.sim")
+
+
+def test_whether_a_path_is_there_is_said_whatever_the_system_answers(tmp_path, monkeypatch):
+    """Windows' words for a share that went are none of those that `Path.exists` passes over up to Python 3.13."""
+
+    def gone(path, **_):
+        raise OSError(22, "The network location cannot be reached", str(path), 1231)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert (is_there(tmp_path), is_folder(tmp_path)) == (True, True)
+    assert (is_there(tmp_path / "a"), is_folder(tmp_path / "a"), is_there("no\0name")) == (False, False, False)

@@ -14,7 +14,7 @@ from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.results.figures import figures
 from orcabatch.results.written import WrittenTables
 from orcabatch.settings import to_section
-from orcabatch.store.paths import place_of
+from orcabatch.store.paths import is_there, place_of
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -80,7 +80,7 @@ def begin_account(request: Request, plan: BatchPlan, monitor: PerformanceMonitor
     """Have no metrics of an earlier run lie beside the outputs of this one, which may be killed at any moment."""
     for batch in request.batches:
         target = metrics_file(batch, request)
-        if target is not None and target.exists():
+        if target is not None and is_there(target):
             own = known_of(request, plan, monitor, Said(), orcaflex) | {"settings": to_section(request.own[batch.name])}
             with suppress(OutputError):  # said at the end, where it cannot be written then
                 write_metrics(

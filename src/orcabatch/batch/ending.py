@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.functions import FunctionBatch
+from orcabatch.store.paths import is_there
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def where_it_is(batches: Sequence[Batch], table: Path | None, attribute: str | N
     if table is not None:
         return f"the finished rows are in {table}"
     places = [batch.values_file if batch.values_are_rows else batch.result_folder for batch in batches]
-    if any(place is None or not place.exists() for place in places):
+    if any(place is None or not is_there(place) for place in places):
         return NOT_SAVED if attribute is None else HANDED_OVER.format(attribute)
     return f"what was finished is written: {shortened_list([str(place) for place in dict.fromkeys(places)])}"
 

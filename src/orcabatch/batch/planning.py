@@ -15,12 +15,12 @@ from orcabatch.batch.history import Nearest, recall
 from orcabatch.batch.result_cache import NO_BINDING, ResultCache
 from orcabatch.batch.shared_files import SharedFile, shared_files
 from orcabatch.doctor.follow import followed
-from orcabatch.doctor.verdicts import broken_assumptions, verdicts_file
+from orcabatch.doctor.verdicts import are_kept, broken_assumptions
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.host import HostResources, sim_sizes
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.plan import BatchPlan, SizedFile, make_plan
-from orcabatch.store.ledger import ledger_file
+from orcabatch.store.ledger import has_ledger
 from orcabatch.store.paths import what_cannot_be_read_is_said
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def careful(request: Request) -> Request:
 
     What relies on a broken assumption is off. Where the doctor was never asked, OrcFxAPI is not imported for it.
     """
-    if not verdicts_file().exists():
+    if not are_kept():
         return request
     try:
         binding = find_binding(request.settings.orcaflex)
@@ -119,7 +119,7 @@ def _writes(batch: Batch) -> str:
 def _cache(request: Request, wanted: Sequence[SharedFile]) -> ResultCache:
     """The ledger for this call; only asked for what is planned, it does without OrcFxAPI where it has to."""
     try:
-        known = not request.planning or ledger_file(request.settings.ledger.path).exists()
+        known = not request.planning or has_ledger(request.settings.ledger.path)
         binding = find_binding(request.settings.orcaflex) if known else NO_BINDING
     except OrcaFlexUnavailable:
         if not request.planning:

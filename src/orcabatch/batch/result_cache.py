@@ -39,7 +39,7 @@ from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
-from orcabatch.store.ledger import Entry, FileHistory, LedgerStore, NoLedger, ledger_file, open_ledger
+from orcabatch.store.ledger import Entry, FileHistory, LedgerStore, NoLedger, open_ledger
 from orcabatch.store.values import Damaged, NotStorable, checked, decode, encode
 from orcabatch.text import shortened_list, words_of
 
@@ -104,7 +104,7 @@ class ResultCache:
         """Have the ledger open; where it cannot be used, that is said and nothing is remembered."""
         if self.active:
             asked = self.settings.ledger
-            self.ledger = open_ledger(ledger_file(asked.path), max_bytes=asked.max_size, warn=self.warn)
+            self.ledger = open_ledger(asked.path, max_bytes=asked.max_size, warn=self.warn)
         try:
             yield self
         finally:

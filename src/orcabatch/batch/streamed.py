@@ -25,6 +25,7 @@ from orcabatch.errors import OutputError
 from orcabatch.results.save import Shape, checked_format, save_pieces
 from orcabatch.results.table import Row, file_names, rows
 from orcabatch.store.atomic import check_place
+from orcabatch.store.paths import is_there
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class TableFile:
         Raises:
             OutputError: it cannot be written.
         """
-        if not self._places and self.target.exists():
+        if not self._places and is_there(self.target):
             return None, (f"{self.target.name} is still that of an earlier run: no file of this one has results.",)
         notes = [f"{self.target.name} lacks {name}: its value cannot be saved: {why}" for name, why in self._lost()]
         with self._temporary() as pieces:

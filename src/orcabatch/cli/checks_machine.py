@@ -25,6 +25,7 @@ from orcabatch.orcaflex.sim_files import InputError, check_readable
 from orcabatch.settings import format_count, format_size
 from orcabatch.store.atomic import check_writable
 from orcabatch.store.ledger import describe_ledger
+from orcabatch.store.paths import is_folder, is_there
 
 HOST = "host"
 DISKS = "disks"
@@ -82,13 +83,13 @@ def check_inputs(host: HostResources, files: Sequence[Path]) -> Iterator[Check]:
 
 def check_output(host: HostResources, folder: Path) -> Check:
     """The result folder, or the nearest folder above it that is there."""
-    there = next((parent for parent in (folder, *folder.parents) if parent.exists()), None)
+    there = next((parent for parent in (folder, *folder.parents) if is_there(parent)), None)
     if there is None:
         return Check(
             DISKS, f"result folder {folder}: {folder.anchor} is not there", Level.MEND, "connect the drive or share"
         )
     what = f"result folder {folder}: {_kind_of(host, there)}"
-    if not there.is_dir():
+    if not is_folder(there):
         remedy = "correct file_management.output_directory"
         return Check(DISKS, f"{what}; {there} is a file, not a folder", Level.MEND, remedy)
     try:

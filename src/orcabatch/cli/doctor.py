@@ -113,9 +113,9 @@ def _first_contact(arguments: argparse.Namespace) -> int:
         print(f"\nThis is written to {arguments.write}, and nothing else:\n\n{as_json(content)}", end="")
     if sys.stdout is not None:  # what nobody has been shown is neither kept nor written
         sys.stdout.flush()
-    keep_verdicts(binding, found)
     if arguments.write:
         write_bytes(arguments.write, as_json(content).encode())
+    keep_verdicts(binding, found)
     return OK if found[0].verdict is Verdict.HOLDS else TO_MEND
 
 

@@ -10,6 +10,7 @@ from orcabatch.batch.named_files import SIM
 from orcabatch.batch.planning import plan_of
 from orcabatch.cli.run import request_of, understood
 from orcabatch.errors import SourceError
+from orcabatch.store.paths import is_there
 from orcabatch.text import utf8
 
 if TYPE_CHECKING:
@@ -64,6 +65,6 @@ def _only(files: list[Path], target: Path) -> Path:
     """The one YAML to start from."""
     if len(files) != 1:
         raise SourceError("name one YAML file with --write: each gets a section of its own")
-    if target.exists():
+    if is_there(target):
         raise SourceError(f"{target} exists already, and --write never changes a file: name a new one")
     return files[0]

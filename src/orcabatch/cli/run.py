@@ -25,6 +25,7 @@ from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status
 from orcabatch.results.result import failure_text, warnings_text
 from orcabatch.store.atomic import check_place, remove
+from orcabatch.store.paths import is_folder, is_there
 from orcabatch.text import duration, plural, words_of
 
 _WHAT = {
@@ -130,7 +131,7 @@ def _names_files(word: str, suffixes: Collection[str], postprocess: str | None) 
     """Whether a word of the command line is a file; with a function, also a folder or a pattern."""
     if Path(word).suffix.lower() in suffixes:
         return True
-    return bool(postprocess) and (Path(word).is_dir() or glob.has_magic(word)) and not word.startswith(("{", "--"))
+    return bool(postprocess) and (is_folder(word) or glob.has_magic(word)) and not word.startswith(("{", "--"))
 
 
 def _check_strays(words: Sequence[str], postprocess: str | None) -> None:
@@ -147,9 +148,9 @@ def _check_strays(words: Sequence[str], postprocess: str | None) -> None:
             behind_section = False
         elif "=" not in word and not behind_section:
             if postprocess:
-                what = "is neither a .sim file nor a folder" if Path(word).exists() else "does not exist"
+                what = "is neither a .sim file nor a folder" if is_there(word) else "does not exist"
                 raise SourceError(f"{word} {what}. Name .sim files, a folder of them, or a pattern.")
-            if Path(word).is_dir() or Path(word).suffix.lower() == SIM:
+            if is_folder(word) or Path(word).suffix.lower() == SIM:
                 raise SourceError(
                     f"{word} is no YAML. A function of yours runs over it with `--postprocess module:function`; "
                     "digitalmodel's post-process takes a YAML that names the files."

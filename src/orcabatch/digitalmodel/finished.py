@@ -26,7 +26,7 @@ from orcabatch.notice import Notice
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.store.atomic import patiently, remove, write_bytes
 from orcabatch.store.failed_files import SUFFIX
-from orcabatch.store.ledger import ledger_file
+from orcabatch.store.ledger import has_ledger
 from orcabatch.store.storable import checked, checked_texts
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def finished_batch(
         OrcaFlexUnavailable: OrcFxAPI, whose version decides, cannot be used.
     """
     sources = find_source_code()
-    if sources is None or not settings.ledger.enabled or not Path(ledger_file(settings.ledger.path)).exists():
+    if sources is None or not settings.ledger.enabled or not has_ledger(settings.ledger.path):
         return None
     batch = DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
     check_folder(cfg)

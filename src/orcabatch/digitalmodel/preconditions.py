@@ -18,7 +18,7 @@ from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.store.atomic import check_writable, hindrance
-from orcabatch.store.paths import Places
+from orcabatch.store.paths import Places, is_folder
 
 
 def check_keys(cfg: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ def check_folder(cfg: Mapping[str, Any]) -> None:
         OutputError: naming the folder.
     """
     folder = Path(cfg["Analysis"]["result_folder"])
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise OutputError(f"The result folder {folder} does not exist. Create it, or correct `result_folder`.")
     try:
         check_writable(folder)

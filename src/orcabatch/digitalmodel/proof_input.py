@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.errors import SourceError
 from orcabatch.notice import Notice
+from orcabatch.store.paths import is_folder, is_there
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
@@ -178,9 +179,9 @@ def read_proof_input(result: str | Path) -> ProofInput:
         SourceError: there is none, or the folder holds several batches.
     """
     place = Path(result)
-    if not place.exists():
+    if not is_there(place):
         raise SourceError(f"{place} does not exist. Give a batch's result folder or its metrics file.")
-    candidates = sorted(place.glob("*.json")) if place.is_dir() else [place]
+    candidates = sorted(place.glob("*.json")) if is_folder(place) else [place]
     found = {file: content for file in candidates if (content := _content(file)) is not None}
     if not found:
         raise SourceError(
@@ -191,7 +192,7 @@ def read_proof_input(result: str | Path) -> ProofInput:
         raise SourceError(f"{place} holds several batches. Name one: {', '.join(file.name for file in found)}.")
     content = next(iter(found.values()))
     batch = replace(ProofInput.from_dict(content[KEY]), notices=tuple(_notices(content)))
-    return replace(batch, result_folder=str(place.absolute())) if place.is_dir() else batch
+    return replace(batch, result_folder=str(place.absolute())) if is_folder(place) else batch
 
 
 def _content(file: Path) -> Mapping[str, Any] | None:

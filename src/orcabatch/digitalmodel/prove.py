@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
+from orcabatch.store.paths import is_folder
 from orcabatch.text import and_more
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
     begun = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-P", str(REFERENCE_RUN), str(asked)],
-        cwd=working if working.is_dir() else folder,
+        cwd=working if is_folder(working) else folder,
         env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},  # of its streams; its open() stays as it is
         capture_output=True,
         text=True,

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.doctor.assumptions import BY_NAME
 from orcabatch.doctor.contact import Verdict
+from orcabatch.errors import OutputError
 from orcabatch.store.atomic import remove, write_bytes
 from orcabatch.store.ledger.location import state_folder
+from orcabatch.store.paths import is_there
 from orcabatch.versions import installed_version
 
 if TYPE_CHECKING:
@@ -46,16 +48,31 @@ def verdicts_file() -> Path:
     return state_folder() / FILE_NAME
 
 
+def are_kept() -> bool:
+    """Whether there may be any."""
+    try:
+        return is_there(verdicts_file())
+    except OSError:
+        return False
+
+
 def keep_verdicts(binding: Binding, found: Iterable[Found]) -> None:
-    """Remember what was told, instead of what was told of this host and DLL before; what was not asked stays."""
+    """Remember what was told, instead of what was told of this host and DLL before; what was not asked stays.
+
+    Raises:
+        OutputError: they cannot be kept.
+    """
     known = _read()
     entry = known.setdefault(_key(binding), {})
     for each in found:
         if each.verdict is not Verdict.UNTOLD:
             figures = {name: value for name, value in each.figures.items() if isinstance(value, int | float)}
             entry[each.name] = {"holds": each.verdict is Verdict.HOLDS, "at": _today(), "figures": figures}
-    target = verdicts_file()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target = verdicts_file()
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"What was found out cannot be kept for the next runs: {error.strerror or error}.") from error
     write_bytes(target, json.dumps(known, indent=1).encode())
 
 
@@ -75,8 +92,9 @@ def forget_verdicts() -> bool:
     Raises:
         OutputError: their file cannot be removed.
     """
-    there = verdicts_file().exists()
-    remove(verdicts_file())
+    there = are_kept()
+    if there:
+        remove(verdicts_file())
     return there
 
 

@@ -78,7 +78,7 @@ def unreadable(file: Path, error: OSError) -> InputError:
         return InputError(f"{file} cannot be reached: {error.strerror}", "check the network drive", True)
     if isinstance(error, FileNotFoundError):
         return InputError(f"{file} does not exist", "check the input folder and the file pattern")
-    if file.is_dir():
+    if os.path.isdir(file):  # noqa: PTH112 - `Path.is_dir` may raise what the system says of a share
         return InputError(f"{file} is a folder, not a .sim file", "take it out of the list of files")
     if isinstance(error, PermissionError):
         may_be_held = DENIED_WITHOUT_REASON and code is None

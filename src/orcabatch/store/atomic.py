@@ -22,6 +22,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import TypeVar
 
 from orcabatch.errors import OutputError
+from orcabatch.store.paths import is_folder
 
 TEMPORARY_PREFIX = ".orcabatch-"
 """Every temporary output begins with this, whatever its target is called, so that leftovers can be told and removed."""
@@ -173,11 +174,11 @@ def check_place(target: Path, *, wait: Callable[[float], None] = time.sleep) -> 
         OutputError: it cannot; says why.
     """
     folder = target.absolute().parent
-    fault = "it is a folder" if target.is_dir() else ""
+    fault = "it is a folder" if is_folder(target) else ""
     try:
         check_writable(folder)
     except OSError:
-        fault = f"{folder} {'cannot be written' if folder.is_dir() else 'is no folder'}"
+        fault = f"{folder} {'cannot be written' if is_folder(folder) else 'is no folder'}"
     if not fault and sys.platform == "win32" and (impossible := impossible_on_windows(target.name)):
         fault = f"its name {impossible}"
     if fault := fault or hindrance(target, wait=wait):
@@ -221,7 +222,9 @@ def remove_leftovers(folder: Path) -> int:
 
     Only to be called by the batch that holds the folder's lock: another batch's temporary files look the same.
     """
-    leftovers = list(folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"))
+    leftovers: list[Path] = []
+    with suppress(OSError):  # the share went while the batch ran: how that ended is what is to be heard
+        leftovers += folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}")
     for path in (Path(beyond_max_path(each.absolute())) for each in leftovers):
         with suppress(OSError):  # on Windows: one that somebody has open is no leftover yet
             if path.is_dir() and not path.is_symlink():

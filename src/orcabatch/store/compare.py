@@ -21,6 +21,7 @@ from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.compare_tables import RowKey, TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
+from orcabatch.store.paths import is_folder
 from orcabatch.text import and_more
 
 NOT_RESULTS = (
@@ -198,7 +199,7 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
 
 def _results(folder: Path, ignore: Sequence[str]) -> dict[str, Path]:
     """Result files by path below `folder`; a packed one under the name that it has unpacked."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SourceError(f"{folder} is not a folder. Give two result folders.")
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     results = {name: path for name, path in files.items() if not _ignored(name, ignore)}

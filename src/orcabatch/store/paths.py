@@ -53,6 +53,20 @@ def _real(path: str | os.PathLike[str]) -> str:
         return os.path.abspath(path)  # noqa: PTH100 - text, not a path
 
 
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything; of what cannot be asked nothing is there.
+
+    `Path.exists` raises most of what the system says of a share that went (up to Python 3.13), in the midst of saying
+    something else.
+    """
+    return os.path.exists(path)  # noqa: PTH110 - as above
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there; never raises, as `is_there`."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
 @contextmanager
 def what_cannot_be_read_is_said() -> Iterator[None]:
     """Around what looks at the files of a batch before it begins: a share may go while that is done.

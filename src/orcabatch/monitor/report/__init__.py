@@ -27,6 +27,7 @@ from orcabatch.monitor.report.sections import moment
 from orcabatch.monitor.report.style import style
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
+from orcabatch.store.paths import is_folder
 from orcabatch.text import and_more, shortened, shortened_list, utf8, words_of
 
 __all__ = ["read_metrics", "render_report", "write_report"]
@@ -51,7 +52,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     Raises:
         SourceError: it cannot be read, or is not a metrics file of a version that is known.
     """
-    path = path / METRICS_FILE if path.is_dir() else path
+    path = path / METRICS_FILE if is_folder(path) else path
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -13,7 +13,7 @@ depends on (`orcabatch.batch.result_cache` makes the keys).
 """
 
 from orcabatch.store.ledger.interface import Entry, FileHistory, LedgerStore, NoLedger, Past
-from orcabatch.store.ledger.location import LedgerDescription, describe_ledger, ledger_file, network_share
+from orcabatch.store.ledger.location import LedgerDescription, describe_ledger, has_ledger, ledger_file, network_share
 from orcabatch.store.ledger.sqlite_ledger import open_ledger
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "NoLedger",
     "Past",
     "describe_ledger",
+    "has_ledger",
     "ledger_file",
     "network_share",
     "open_ledger",

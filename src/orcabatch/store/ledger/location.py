@@ -10,17 +10,21 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from orcabatch.network import is_network_share, is_unc, mounts
 from orcabatch.store.ledger import schema
+from orcabatch.store.paths import is_there
 
 FILE_NAME = "ledger.db"
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
 DAMAGED = ".damaged"
 """Behind the name of a ledger that was set aside."""
+
+NO_HOME = "this account has no home folder"
 
 
 def ledger_file(asked: str | os.PathLike[str] | None = None) -> Path:
@@ -29,22 +33,45 @@ def ledger_file(asked: str | os.PathLike[str] | None = None) -> Path:
     Args:
         asked: `ledger.path` of the settings: a file (ending in .db, .sqlite or .sqlite3) or a folder; None: the user's
             state folder.
+
+    Raises:
+        OSError: it is below a home folder that nobody knows of.
     """
     if asked is None:
         return state_folder() / FILE_NAME
-    path = Path(asked).expanduser().absolute()
+    path = _known(Path(asked).expanduser).absolute()
     return path if path.suffix.lower() in SUFFIXES else path / FILE_NAME
 
 
+def has_ledger(asked: str | os.PathLike[str] | None = None) -> bool:
+    """Whether there is a ledger in `asked`, as for `ledger_file`."""
+    try:
+        return is_there(ledger_file(asked))
+    except OSError:
+        return False
+
+
 def state_folder() -> Path:
-    """The folder in which this platform keeps what programs remember for a user."""
+    """The folder in which this platform keeps what programs remember for a user.
+
+    Raises:
+        OSError: the account has no home folder, as that of a service or of a container may be.
+    """
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        base = os.environ.get("LOCALAPPDATA") or _known(Path.home) / "AppData" / "Local"
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = _known(Path.home) / "Library" / "Application Support"
     else:
-        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        base = os.environ.get("XDG_STATE_HOME") or _known(Path.home) / ".local" / "state"
     return Path(base).absolute() / "orcabatch"
+
+
+def _known(home: Callable[[], Path]) -> Path:
+    # Not a folder that is everybody's instead: what is kept in a ledger is trusted.
+    try:
+        return home()
+    except RuntimeError as error:
+        raise OSError(NO_HOME) from error
 
 
 def network_share(path: Path) -> str:
@@ -87,12 +114,15 @@ class LedgerDescription:
 
 def describe_ledger(path: str | os.PathLike[str] | None = None) -> LedgerDescription:
     """The ledger in `path` (a file or folder as in `ledger.path`; None: the user's own). Makes and changes nothing."""
-    file = ledger_file(path)
+    try:
+        file = ledger_file(path)
+    except OSError as error:
+        return LedgerDescription(Path(path or FILE_NAME), exists=False, problem=f"{error}: set `ledger: {{path: ...}}`")
     aside = file.with_name(f"{file.name}{DAMAGED}")
-    damaged = aside if aside.exists() else None
+    damaged = aside if is_there(aside) else None
     share = network_share(file)
     problem = f"it is on a network share ({share}): set `ledger: {{path: ...}}` to a local disk" if share else ""
-    if not file.exists():
+    if not is_there(file):
         return LedgerDescription(file, exists=False, problem=problem, damaged=damaged)
     log = file.with_name(f"{file.name}-wal")
     size = file.stat().st_size + (log.stat().st_size if log.exists() else 0)

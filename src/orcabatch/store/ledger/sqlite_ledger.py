@@ -29,7 +29,7 @@ from orcabatch.store.atomic import patiently
 from orcabatch.store.ledger import schema
 from orcabatch.store.ledger.flusher import Flusher
 from orcabatch.store.ledger.interface import Entry, FileHistory, NoLedger, Past
-from orcabatch.store.ledger.location import DAMAGED, network_share
+from orcabatch.store.ledger.location import DAMAGED, ledger_file, network_share
 from orcabatch.store.ledger.rows import entry_row, history_row, past_of, payload_of, sqlite_values
 
 if TYPE_CHECKING:
@@ -79,14 +79,19 @@ _ADD = (
 )
 
 
-def open_ledger(file: Path, *, max_bytes: int, warn: Callable[[str], None]) -> LedgerStore:
-    """The ledger in `file`, made where there is none. Never raises: what cannot be used is left out and said.
+def open_ledger(asked: str | os.PathLike[str] | None, *, max_bytes: int, warn: Callable[[str], None]) -> LedgerStore:
+    """The ledger in `asked`, made where there is none. Never raises: what cannot be used is left out and said.
 
     Args:
-        file: see `orcabatch.store.ledger.location.ledger_file`.
+        asked: see `orcabatch.store.ledger.location.ledger_file`.
         max_bytes: above this the oldest results are forgotten.
         warn: told, once each, what the engineer should know.
     """
+    try:
+        file = ledger_file(asked)
+    except OSError as error:
+        warn(f"The ledger is not used: {error}. {_HINT}")
+        return NoLedger()
     share = network_share(file)
     if share:
         warn(
