@@ -85,3 +85,20 @@ def test_the_command_line_takes_its_files(orcaflex, asked, sims, capsys):
     """Which files a command understands, the readers say."""
     assert cli.main(["plan", str(asked), "performance.orcaflex=simulated"]) == 0
     assert f"{len(sims)} of {len(sims)} files to run" in capsys.readouterr().out
+
+
+def test_performance_on_the_command_line_counts_for_its_files_too(orcaflex, asked, capsys):
+    """The section is ours, whoever reads the rest: a limit of one is one, and what is no section is refused."""
+    assert cli.main(["plan", str(asked), "performance.threading.max_threads=1"]) == 0
+    assert "1 at once" in capsys.readouterr().out
+    assert cli.main(["plan", str(asked), "performance=1"]) == 2
+    assert "performance must be a section with keys, not 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_key_value_that_its_reader_does_not_take_is_refused(orcaflex, asked, tmp_path, capsys, command):
+    """It would be accepted and ignored: one sentence that names it, exit code 2, and nothing is run."""
+    assert cli.main([command, str(asked), "meta.label=x", "orcaflex.postprocess=1"]) == 2
+    said = capsys.readouterr().err
+    assert "meta, orcaflex would change a YAML, and none is named" in said
+    assert not (tmp_path / "out").exists()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.named_files import named_files
 from orcabatch.batch.request import together
-from orcabatch.errors import SourceError
+from orcabatch.errors import SettingsError, SourceError
 from orcabatch.store.paths import check_working_folder, what_cannot_be_read_is_said
 from orcabatch.text import class_name
 
@@ -44,6 +44,8 @@ class BatchReader(ABC):
         packages: distributions whose versions decide what a result is, beside `orcabatch.versions.DECISIVE`.
         code: packages of modules whose code decides what a result is, our own: an edited clone has no new version.
         row_key: columns of its tables of which the first that is filled names a row, for comparing tables.
+        takes_overrides: whether `read` merges `Options.overrides` over what it reads, its `performance` aside; where it
+            does not, the command line's KEY=VALUE are refused.
         reasons: why a file is done again, by the key of `Batch.determinants` that changed; `{first}` is the first file.
     """
 
@@ -51,6 +53,7 @@ class BatchReader(ABC):
     packages: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     row_key: tuple[str, ...] = ()
+    takes_overrides: bool = False
     reasons: Mapping[str, str] = {}
 
     @abstractmethod
@@ -83,7 +86,7 @@ def read_request(source: Any, options: Options) -> Request:
     Raises:
         TypeError: a mixture of kinds, or files without a function; says so.
         SourceError: nothing to run, a folder or pattern without files, or not a YAML; or what it is cannot be read.
-        SettingsError: keys or values are wrong; lists all of them.
+        SettingsError: keys or values are wrong, or nobody takes them; lists all of them.
         OutputError: a result folder cannot be used.
     """
     if isinstance(source, MutableMapping):
@@ -93,6 +96,12 @@ def read_request(source: Any, options: Options) -> Request:
         options = replace(options, paths_as_text=all(isinstance(item, str) for item in items))
         given = named_files(Path(item) for item in items)
     reading = next(one for one in readers() if one.claims(given))
+    left = [] if reading.takes_overrides else [key for key in options.overrides if key != "performance"]
+    if left:
+        raise SettingsError(
+            f"{', '.join(left)} would change a YAML, and none is named: with other files only performance.KEY=VALUE "
+            "has an effect. Leave the rest out, or write it where these files are described."
+        )
     return together(reading.read(given, options), options)
 
 

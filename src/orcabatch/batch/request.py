@@ -81,6 +81,8 @@ class Options:
     initializer: Callable[..., object] | None = None
     initargs: Iterable[Any] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    """What the command line changes in what is read: `performance` for any reader (`parsed_settings`), other sections
+    for those that take them (`BatchReader.takes_overrides`)."""
     planning: bool = False
     """Nothing will run: no folder is made, nothing heavy is imported."""
     paths_as_text: bool = False
@@ -164,15 +166,21 @@ def _section(section: Any, options: Options) -> dict[str, Any]:
 
 
 def parsed_settings(section: Any, options: Options, origin: str) -> Settings:
-    """A `performance:` section with the given arguments merged over it. Raises SettingsError, TypeError."""
-    if section is not None and not isinstance(section, Mapping):
-        raise SettingsError(f"{origin}: performance must be a section with keys, not {section!r}.")
+    """A `performance:` section with the command line's and the given arguments merged over it, in this order.
+
+    Raises:
+        SettingsError, TypeError: it is no section, or what is in it is wrong.
+    """
+    changed = options.overrides.get("performance")
+    for given in (section, changed):
+        if given is not None and not isinstance(given, Mapping):
+            raise SettingsError(f"{origin}: performance must be a section with keys, not {given!r}.")
     if not isinstance(options.performance, Mapping | Settings | None):
         raise TypeError(
             f"performance must be a mapping or Settings, not {options.performance!r}. Give performance="
             '{"threading": {"max_threads": 8}}, for example.'
         )
-    return parse_settings(_section(section, options), origin=origin)
+    return parse_settings(_section(merge_sections(section, changed), options), origin=origin)
 
 
 def load_cases(

@@ -207,23 +207,15 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
 
     Raises:
         SourceError: the function cannot be found.
-        SettingsError: key=value changes a YAML, or a version stands for a function, and none is named.
+        SettingsError: key=value changes what nobody reads, or a version stands for a function, and none is named.
     """
     if arguments.function_version is not None and not arguments.postprocess:
         raise SettingsError("--function-version is about a function, and none is named. Name it with --postprocess.")
-    performance = None
-    yaml = any(file.suffix.lower() != SIM and file.suffix for file in files)
-    if arguments.postprocess and not yaml:
-        performance = overrides.pop("performance", None)
-        if overrides:
-            raise SettingsError(
-                f"{', '.join(overrides)} would change a YAML, and none is named. With .sim files give "
-                "performance.KEY=VALUE only."
-            )
-    simulated = "simulated" in {arguments.orcaflex, (performance or {}).get("orcaflex")}
+    performance = overrides.get("performance")
+    asked = performance.get("orcaflex") if isinstance(performance, dict) else None
+    simulated = "simulated" in {arguments.orcaflex, str(asked)}
     options = Options(
         postprocess=named_function(arguments.postprocess, simulated=simulated) if arguments.postprocess else None,
-        performance=performance,
         cases=arguments.cases,
         orcaflex=arguments.orcaflex,
         output_dir=arguments.output,

@@ -36,6 +36,7 @@ class DigitalModelReader(BatchReader):
     suffixes = frozenset({".yml", ".yaml"})
     code = ("orcabatch.digitalmodel",)
     row_key = ROW_KEY
+    takes_overrides = True
     reasons: Mapping[str, str] = {
         "configuration": "the configuration changed",
         "merged": "the configuration changed",
