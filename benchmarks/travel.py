@@ -27,7 +27,7 @@ from orcabatch.bench.workloads import SpecifiedConfiguration
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.engine.contract import Task
 from orcabatch.engine.executors.packing import pack
-from orcabatch.orcaflex.work import OrcaFlexRecipe
+from orcabatch.orcaflex.work import OrcaFlexRecipe, TaskPayload
 from orcabatch.settings import parse_settings
 
 FILES = 464
@@ -71,7 +71,9 @@ def sent(case: SpecifiedConfiguration, folder: Path) -> tuple[bytes, bytes]:
     files = [folder / name.format(number) for number in range(case.files)]
     batch = _batch(case, files, folder)
     recipe = OrcaFlexRecipe({batch.name: batch.postprocess}, "simulated")
-    task = Task(0, files[0], (batch.name,), 3_000_000_000, 4_500_000_000, payload=batch.payload(0))
+    task = Task(
+        0, files[0], (batch.name,), 3_000_000_000, 4_500_000_000, payload=TaskPayload({batch.name: batch.payload(0)})
+    )
     return pack(recipe), pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
 
 

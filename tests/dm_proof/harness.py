@@ -16,7 +16,7 @@ from typing import Any
 
 from orcabatch.digitalmodel.batch import Conclusion, DigitalModelBatch
 from orcabatch.engine.contract import Note, Task
-from orcabatch.orcaflex.work import OrcaFlexRecipe
+from orcabatch.orcaflex.work import OrcaFlexRecipe, TaskPayload
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.settings import Settings, parse_settings
 
@@ -149,7 +149,7 @@ class Dispatcher:
 
     def _task(self, i: int) -> Task:
         file = self.batch.files[i]
-        return Task(i, file, (self.batch.name,), 0, 0, payload=self.batch.payload(i))
+        return Task(i, file, (self.batch.name,), 0, 0, payload=TaskPayload({self.batch.name: self.batch.payload(i)}))
 
     def _work(self) -> None:
         worker = self.recipe.open_worker(self._note)

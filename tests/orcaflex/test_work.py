@@ -11,7 +11,7 @@ from orcabatch import simulated
 from orcabatch.engine.contract import Extracted, Task
 from orcabatch.orcaflex.broker import BrokerOptions, Question
 from orcabatch.orcaflex.user_function import FunctionPostProcess
-from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, OrcaFlexRecipe
+from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, OrcaFlexRecipe, TaskPayload
 from orcabatch.outcome import Cause, Phase
 
 NAMES = ("X", "Y", "Z")
@@ -81,7 +81,7 @@ def test_a_job_can_forbid_joint_answers(orcaflex, sims):
             return Extracted(peaks(model))
 
     recipe = OrcaFlexRecipe({"a": Recorder(), "b": Recorder()}, "simulated")
-    payload = {"batches": {"a": 1, "b": 2}, "prefetch": False}
+    payload = TaskPayload({"a": 1, "b": 2}, prefetch=False)
     with simulated.counting() as count:
         results, notes = work(recipe, sims(2), payload, ("a", "b"))
     assert len(results) == 4

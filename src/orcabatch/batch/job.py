@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orcabatch.batch.shared_files import Ended, SharedFile
 from orcabatch.orcaflex.user_function import ANOTHER_FUNCTION, CHANGED_INPUT
-from orcabatch.orcaflex.work import MISMATCH, PREFETCHED
+from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, TaskPayload
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -75,11 +75,11 @@ class BatchJob:
             outcomes.append(replace(known.outcome, tier=task.tier))
         return tuple(outcomes)
 
-    def payload(self, task: Task) -> dict[str, Any]:
+    def payload(self, task: Task) -> TaskPayload:
         """What each batch hands along, and whether joint answers may be used."""
         self.cache.starting(task.index)
         handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
-        return {"batches": handed, "prefetch": self.prefetch}
+        return TaskPayload(handed, self.prefetch)
 
     def noted(self, note: Note) -> Iterable[int]:
         """Give the note to whom it concerns."""

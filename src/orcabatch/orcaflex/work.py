@@ -48,13 +48,26 @@ Noting = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
+class TaskPayload:
+    """What the job of several batches hands along with a file: `Task.payload` of every task that goes to OrcaFlex.
+
+    Attributes:
+        batches: what each batch hands along for this file, by the batch's name.
+        prefetch: whether joint answers may be used.
+    """
+
+    batches: Mapping[str, Any] = field(default_factory=dict)
+    prefetch: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class FileContext:
     """What a post-process is told besides the model.
 
     Attributes:
         file: the `.sim` file, absolute.
         batch: the batch's name.
-        payload: what the batch's job handed along for this file.
+        payload: what the batch handed along for this file (`TaskPayload.batches`).
         clock: to be told when it begins to write.
         note: says something to the job: subject, picklable content.
         session_kind: what stands behind OrcFxAPI.
@@ -208,7 +221,7 @@ class OrcaFlexWorker:
             return
         model, self._joint_requests = self._loaded(task), 0
         if self._shared.broker is not None:
-            prefetch = _may_prefetch(task.payload)
+            prefetch = _handed(task).prefetch
             self._shared.broker.begin(model, prefetch=prefetch, reserved_bytes=task.memory_bytes)
         self._warnings = simulation_warnings(model) if self._shared.binding.is_genuine else ()
 
@@ -217,7 +230,7 @@ class OrcaFlexWorker:
         context = FileContext(
             task.file,
             batch,
-            _payload(task.payload, batch),
+            _handed(task).batches.get(batch),
             clock,
             lambda subject, content: self._note(Note(task.index, batch, subject, content)),
             self._shared.binding.kind,
@@ -270,14 +283,7 @@ class OrcaFlexWorker:
         return {JOINT_REQUESTS: report.joint_requests - before} if report.joint_requests > before else {}
 
 
-def _payload(payload: Any, batch: str) -> Any:
-    # The job of several batches hands along {"batches": {name: payload}, "prefetch": bool}.
-    if isinstance(payload, Mapping) and payload.keys() == {"batches", "prefetch"}:
-        return payload["batches"].get(batch)
-    return payload
-
-
-def _may_prefetch(payload: Any) -> bool:
-    if isinstance(payload, Mapping) and payload.keys() == {"batches", "prefetch"}:
-        return bool(payload["prefetch"])
-    return True
+def _handed(task: Task) -> TaskPayload:
+    """What goes along with the task; a job whose files need nothing hands nothing along."""
+    handed: TaskPayload | None = task.payload
+    return handed or TaskPayload()
