@@ -88,7 +88,7 @@ sys.path.insert(0, {tests!r})
 {before}
 from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
-from orcabatch.monitor.progress import make_display
+from orcabatch.monitor.display_choice import make_display
 from monitor.making import task
 display = make_display({kind!r}, sys.stderr, monitor=PerformanceMonitor())
 display.expect([task(index) for index in range(40)], cap_percent=80.0, seats=3)

@@ -18,8 +18,8 @@ from orcabatch.engine.waiting import in_plan_order
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import Dashboard
+from orcabatch.monitor.display_choice import Snapshot, make_display
 from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
-from orcabatch.monitor.progress import Snapshot, make_display
 from orcabatch.monitor.time_left import Estimate
 from orcabatch.monitor.tracker import Tracker
 

@@ -49,8 +49,8 @@ from orcabatch.engine.task_state import cancelled, interrupted
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError, SettingsError
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor.display_choice import make_display
 from orcabatch.monitor.live_report import LiveReport
-from orcabatch.monitor.progress import make_display
 from orcabatch.orcaflex.binding import BindingKind, find_binding
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.results.result import BatchResult, last_attempts
@@ -86,7 +86,7 @@ class Run:
         request: what was asked for.
         plan: what will be done.
         cache: what earlier runs know of the files; must be the one the plan was made with.
-        progress: how to show it (see `orcabatch.monitor.progress.make_display`).
+        progress: how to show it (see `orcabatch.monitor.display_choice.make_display`).
         table: takes the values, of which the run then keeps none; None: they stay in the outcomes.
         report: is written anew while it runs, for whoever watches; None: nothing is.
         in_terminal: whoever is told how it ended has no error whose `result` he could look at.

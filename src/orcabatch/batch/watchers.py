@@ -22,7 +22,7 @@ from orcabatch.text import spelled, words_of
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
     from orcabatch.monitor import PerformanceMonitor
-    from orcabatch.monitor.progress import Display
+    from orcabatch.monitor.display_choice import Display
     from orcabatch.plan import BatchPlan
     from orcabatch.settings import Settings
 

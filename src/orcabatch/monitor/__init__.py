@@ -3,15 +3,15 @@
 Everything here consumes events (`orcabatch.engine.contract.RunEvent`) and outcomes (`orcabatch.outcome.FileOutcome`);
 nothing here influences the engine. Heavy libraries (rich, matplotlib, pandas) are imported where they are used.
 
-    performance   PerformanceMonitor: the five series, sampled while a batch runs (by `orcabatch.host.sampler`)
-    state         what runs now, folded from events: the displays and the integrals stand on it
-    bottlenecks   from evidence to a verdict and an advice
-    file_costs    what files waited for, and the least time a batch could take
-    metrics       the metrics JSON; its schema is in `schema`
-    tracker       how far a run is, and the estimate of the time left
-    progress      which display shows it; they are in `displays`, the large one in `dashboard`
-    report        one self-contained HTML file from a metrics JSON
-    notebook      tables and plots for Jupyter
+    performance     PerformanceMonitor: the five series, sampled while a batch runs (by `orcabatch.host.sampler`)
+    state           what runs now, folded from events: the displays and the integrals stand on it
+    bottlenecks     from evidence to a verdict and an advice
+    file_costs      what files waited for, and the least time a batch could take
+    metrics         the metrics JSON; its schema is in `schema`
+    tracker         how far a run is, and the estimate of the time left
+    display_choice  which display shows it; they are in `displays`, the large one in `dashboard`
+    report          one self-contained HTML file from a metrics JSON
+    notebook        tables and plots for Jupyter
 """
 
 from orcabatch.monitor.bottlenecks import Bottleneck

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orcabatch.engine.contract import RunEvent, Task
-    from orcabatch.monitor.progress import Display
+    from orcabatch.monitor.display_choice import Display
     from orcabatch.monitor.state import RunState
 
 EVERY_S = 5.0
