@@ -55,6 +55,26 @@ process moves at all, a display folds events itself where no monitor does, error
 and what is true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""
 
 
+ANY_PACKAGE = ("batch", "plan", "monitor", "results", "engine", "orcaflex", "store")
+"""Rooms that the batches of every package go through."""
+
+
+def words_in(path: Path) -> Iterator[str]:
+    """The texts of a module, docstrings aside."""
+    tree = ast.parse(path.read_text("utf-8"))
+    explained = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explained:
+            yield node.value
+
+
+def test_what_is_said_of_any_packages_batch_names_no_package() -> None:
+    """The plan, the report and the notebook of another package's batch do not speak of digitalmodel."""
+    paths = [path for room in ANY_PACKAGE for path in (SOURCES / room).rglob("*.py")]
+    named = {text for path in paths for text in words_in(path) if "digitalmodel" in text}
+    assert named == {"orcabatch.digitalmodel.reader"}
+
+
 @pytest.mark.parametrize("rule", HOMES)
 def test_a_rule_is_stated_in_its_home_only(rule: str) -> None:
     """Who needs it asks its owner: two owners come to disagree."""

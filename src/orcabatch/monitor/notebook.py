@@ -54,7 +54,7 @@ def result_html(outcomes: Sequence[FileOutcome], notices: Sequence[Notice] = ())
     parts = [f"<div><strong>{plural(len(outcomes), 'file')}</strong>: {escape(summary)}</div>"]
     if notices:
         said = [(notice.text, notice.remedy) for notice in notices]
-        parts.append(table_html(("what", "what to do"), said, caption="Done without a word, as digitalmodel does it"))
+        parts.append(table_html(("what", "what to do"), said, caption="Done without a word, as a plain loop does it"))
     parts.append(_failures_html(outcomes))
     body = table_html(
         ("file", "batch", "status", "size", "seconds", *(str(phase) for phase in Phase), "warnings"),

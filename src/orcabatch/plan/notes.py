@@ -120,7 +120,7 @@ def _machines(settings: Settings) -> Iterator[str]:
 
 def _output(settings: Settings) -> Iterator[str]:
     if settings.io.use_compression:
-        yield "io.use_compression: time series are written as .csv.gz, so these files differ from digitalmodel's."
+        yield "io.use_compression: time series are written as .csv.gz, so these files differ from a plain loop's."
     if settings.orcaflex == "simulated":
         yield "orcaflex: simulated: the results are invented, for trying things out only."
 

@@ -60,8 +60,8 @@ def choose_executor(settings: Settings) -> tuple[str, str]:
         return PROCESSES, "threading.mode: hybrid is processes x threads"
     if settings.executor == AUTO:
         return THREADS, (
-            "executor: auto begins with threads; digitalmodel's batches go on in processes where Python's lock holds "
-            "them back"
+            "executor: auto begins with threads and goes on in processes where Python's lock holds files back; a "
+            "function of yours goes there with executor: processes only"
         )
     return settings.executor, f"executor: {settings.executor}"
 

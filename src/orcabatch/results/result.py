@@ -35,7 +35,7 @@ class BatchResult:
         metrics: what was measured, as written to the metrics file (schema in `docs/metrics.schema.json`).
         outputs: every output file that was written, metrics included.
         warnings: what the engineer should know about the batch as a whole.
-        notices: what was done with the results without a word, as digitalmodel does it: series that end early,
+        notices: what was done with the results without a word, as a plain loop does it: series that end early,
             columns that are empty or replaced, rows that miss values, simulations that did not reach their end.
         cases: load cases by file name; empty where none were given.
         written: the tables that the batches wrote, for reading them again.

@@ -106,7 +106,7 @@ def _suspicious(metrics: Metrics) -> Html:
     warned = sum(bool(file["warnings"]) for file in metrics["files"])
     silent, notes = len(metrics.get("notices", ())), len(metrics["warnings"])
     found = [
-        (silent, f"{plural(silent, 'thing')} that digitalmodel does silently", "notices"),
+        (silent, f"{plural(silent, 'thing')} done silently", "notices"),
         (warned, f"{plural(warned, 'file')} with warnings", "warnings"),
         (notes, f"{plural(notes, 'note')} about the run", "warnings"),
     ]
@@ -175,7 +175,7 @@ def notices(metrics: Metrics) -> Html | None:
     parts: list[object] = [
         tag(
             "p",
-            "The results are identical to digitalmodel's own. What it does with them silently, and so is done here:",
+            "The results are identical to a plain loop's. What it does with them silently, and so is done here:",
         )
     ]
     for notice in said:
