@@ -146,6 +146,16 @@ def test_an_account_without_a_home_folder_is_no_hindrance(orcabatch, batch, monk
     assert (said.code, "this account has no home folder" in said.text) == (0, True), said.text
 
 
+def test_patterns_that_no_shell_of_windows_replaces_are(orcabatch, batch):
+    """As `run` and `plan` take them: PowerShell and cmd hand them over as they are typed."""
+    said = orcabatch("doctor", "*.yml", "--no-licence", "--json")
+    assert (said.code, "input folder" in said.out) == (0, True), said.text
+    said = orcabatch("doctor", "--orcaflex", "simulated", "--sim", "sims/b*.sim")
+    assert (said.code, "No file matches" in said.err) == (2, True), said.text
+    said = orcabatch("doctor", ".", "--no-licence")
+    assert (said.code, "cannot be read" in said.text) == (2, True), said.text
+
+
 def test_json_holds_the_same_findings(orcabatch):
     """For a program: topic, level, what was found, what to do."""
     said = orcabatch("doctor", "--orcaflex", "simulated", "--json")

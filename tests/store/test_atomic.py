@@ -167,7 +167,9 @@ def test_a_place_whose_file_is_write_protected_is_told_before_the_work(tmp_path,
         check_place(target)
 
 
-@pytest.mark.parametrize("name", ["nul.csv", "Com1.xlsx", "a:b.csv", "aux .html"])
+@pytest.mark.parametrize(
+    "name", ["nul.csv", "Com1.xlsx", "a:b.csv", "aux .html", "lpt\N{SUPERSCRIPT TWO}.csv", "conin$.html"]
+)
 def test_a_place_that_windows_has_no_file_for_is_told_before_the_work(tmp_path, monkeypatch, name):
     """A device, or a stream of another file: nothing could take that name in the end."""
     monkeypatch.setattr(atomic.sys, "platform", "linux")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from orcabatch.batch.named_files import named_files
 from orcabatch.cli.checks import Check, Level, shown
 from orcabatch.cli.checks_machine import check_host, check_inputs, check_ledger, check_output, check_temporary
 from orcabatch.cli.checks_software import check_digitalmodel, check_orcaflex
@@ -25,6 +26,7 @@ from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.sim_files import check_readable
 from orcabatch.store.atomic import write_bytes
+from orcabatch.store.paths import is_folder, what_cannot_be_read_is_said
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.configuration import Configuration
@@ -94,7 +96,8 @@ def _first_contact(arguments: argparse.Namespace) -> int:
     """Ask OrcaFlex, show and keep what was found; 2 where the file does not load."""
     if arguments.yamls:
         raise SourceError("--sim takes .sim files only; look at a YAML without it")
-    files = tuple(file.absolute() for file in arguments.sim)
+    with what_cannot_be_read_is_said():
+        files = tuple(file.absolute() for file in named_files(arguments.sim))
     for file in files:
         check_readable(file)
     binding = find_binding(arguments.orcaflex or "real")
@@ -122,7 +125,9 @@ def _first_contact(arguments: argparse.Namespace) -> int:
 def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
     host = ResourceManager().measure()
     yield from check_host(host)
-    batches = {file: _read(file) for file in arguments.yamls}
+    with what_cannot_be_read_is_said():  # of a folder `_read` says that it is one
+        named = [file for word in arguments.yamls for file in ([word] if is_folder(word) else named_files([word]))]
+    batches = {file: _read(file) for file in named}
     asked = {batch[1].orcaflex for batch in batches.values() if isinstance(batch, tuple)}
     said: Literal["real", "simulated"] = "simulated" if asked == {"simulated"} else "real"
     yield from check_orcaflex(arguments.orcaflex or said, licence=not arguments.no_licence)

@@ -213,8 +213,12 @@ def impossible_on_windows(name: str) -> str:
 
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
-_PORTS = [f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)]
-_DEVICES = frozenset(["CON", "PRN", "AUX", "NUL", *_PORTS])
+_PORTS = [
+    f"{port}{number}"
+    for port in ("COM", "LPT")
+    for number in "123456789\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
+]
+_DEVICES = frozenset(["CON", "CONIN$", "CONOUT$", "PRN", "AUX", "NUL", *_PORTS])
 
 
 def remove_leftovers(folder: Path) -> int:
