@@ -119,7 +119,7 @@ def by_heading(values: list[object], headings: list[int]) -> dict[str, object]:
     """The one table of what files returned, None being a file that failed."""
     cases = {f"case_{n}.sim": {"heading": heading} for n, heading in enumerate(headings)}
     files = [ended(n, value, Status.FAILED if value is None else Status.OK) for n, value in enumerate(values)]
-    (table,) = figures(files, lambda file: {"": file.value}, cases)
+    (table,) = figures(files, lambda file: {"": file.value}, cases, {files[0].batch: ["fe_filename_length"]})
     return table
 
 

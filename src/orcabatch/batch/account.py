@@ -129,9 +129,10 @@ def with_results(record: RunRecord, request: Request, said: Said) -> RunRecord:
     of_files = {path for outcome in record.outcomes for _, path in outputs_of(outcome)}
     common = [path for name in ("", *batches) for path in said.outputs.get(name, ()) if path not in of_files]
     metrics_files = [path for batch in batches.values() if (path := metrics_file(batch, request)) is not None]
+    file_columns = {name: batch.file_columns for name, batch in batches.items()}
     return replace(
         record,
-        results=figures(record.outcomes, tables_of, request.cases),
+        results=figures(record.outcomes, tables_of, request.cases, file_columns),
         result_folder=folder.absolute() if folder is not None else None,
         outputs=[path.absolute() for path in (*common, *metrics_files)],
         outputs_of=outputs_of,

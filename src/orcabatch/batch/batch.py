@@ -152,7 +152,10 @@ class Batch(ABC):
         return {"": value}
 
     file_columns: tuple[str, ...] = ()
-    """Columns of those of its summaries that have one row for each file; the first names the row's file."""
+    """Columns of its tables that say which file a row is about, the first of them by its path: they are no results.
+
+    A summary that has them all has one row for each file.
+    """
 
     def summaries_in(self, outputs: Iterable[Path]) -> Mapping[str, Path]:
         """Of its output files that belong to no single file, the tables that `BatchResult.summary` reads, by label."""

@@ -10,7 +10,7 @@ pandas where a function gives plain numbers. Only numbers count; an empty cell i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,7 +39,7 @@ FOLDED = 500
 extremes are left. More hold more memory (900 columns: 3.6 MB); with fewer what is left is no longer small beside it."""
 
 NO_RESULTS = frozenset({"time", "start_time", "stop_time", "position"})
-"""Names of columns that say where a number comes from; so do those that begin with `fe_filename`."""
+"""Names of columns that say where a number comes from; so do those that name a row's file (`Batch.file_columns`)."""
 
 MOST_CASES = 40
 """Different values of a load case's column; with more of them it does not group, it names."""
@@ -81,11 +81,13 @@ class Gathered:
     """The columns of one table over all files.
 
     Attributes:
+        file_columns: those that name a row's file, and are no results.
         single: numbers of files that have one row each, by the names of the columns; NaN for what is no number.
         reduced: of files with several rows, what is left of each column.
         parts: the columns as far as they were folded.
     """
 
+    file_columns: Collection[str] = ()
     single: dict[tuple[Any, ...], tuple[list[NDArray[np.float64]], list[int]]] = field(default_factory=dict)
     reduced: dict[str, tuple[list[Cells], list[int]]] = field(default_factory=dict)
     parts: dict[str, list[Numbers]] = field(default_factory=dict)
@@ -136,7 +138,11 @@ class Gathered:
 
     def _is_whole(self, name: str) -> bool:
         """Whether each file's number is kept: the first results have charts and tables by load case."""
-        if name not in self._whole and len(self._whole) < MOST_BY_CASE and _governs(name) is not None:
+        if (
+            name not in self._whole
+            and len(self._whole) < MOST_BY_CASE
+            and _governs(name, self.file_columns) is not None
+        ):
             self._whole.add(name)
         return name in self._whole
 
@@ -151,7 +157,10 @@ def _names_of_one_row(value: Any) -> tuple[Any, ...] | None:
 
 
 def figures(
-    outcomes: Sequence[FileOutcome], tables: Tables, cases: Mapping[str, Mapping[str, Any]]
+    outcomes: Sequence[FileOutcome],
+    tables: Tables,
+    cases: Mapping[str, Mapping[str, Any]],
+    file_columns: Mapping[str, Collection[str]] | None = None,
 ) -> list[dict[str, Any]]:
     """One entry for each table: batch, label, its columns' figures, the largest values by load case.
 
@@ -159,15 +168,18 @@ def figures(
         outcomes: files are referred to by their place in it.
         tables: a file's result as tables by label.
         cases: load cases by file name.
+        file_columns: by the batch's name, the columns that name a row's file.
     """
+    named = file_columns or {}
     gathered: dict[tuple[str, str], Gathered] = {}
     for row, outcome in enumerate(outcomes):
         if outcome.ok:
             for label, value in tables(outcome).items():
-                _add(gathered.setdefault((outcome.batch, str(label)), Gathered()), row, value)
+                empty = Gathered(named.get(outcome.batch, ()))
+                _add(gathered.setdefault((outcome.batch, str(label)), empty), row, value)
     own = [cases.get(outcome.file.name, {}) for outcome in outcomes]
     return [
-        {"batch": batch, "label": label, **_of_table(columns, own)}
+        {"batch": batch, "label": label, **_of_table(columns, own, table.file_columns)}
         for (batch, label), table in gathered.items()
         if (columns := table.columns())
     ]
@@ -180,8 +192,10 @@ def _add(table: Gathered, row: int, value: Any) -> None:
         _log.debug("no figures of the value in row %d", row, exc_info=True)
 
 
-def _of_table(columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found = (_of_column(name, numbers) for name, numbers in columns.items())
+def _of_table(
+    columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]], file_columns: Collection[str]
+) -> dict[str, Any]:
+    found = (_of_column(name, numbers, file_columns) for name, numbers in columns.items())
     # The sort is stable: what are no results (times) come last, and govern nothing.
     made = sorted((one for one in found if one is not None), key=lambda one: one["largest"] is None)
     governed = [one for one in made if one["largest"] is not None]
@@ -200,9 +214,9 @@ def _of_table(columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]]
     return {"columns": made, "cases": grouped}
 
 
-def _governs(name: str) -> bool | None:
+def _governs(name: str, file_columns: Collection[str]) -> bool | None:
     """Whether the largest value of a column governs; None where it is no result."""
-    if name in NO_RESULTS or name.startswith("fe_filename"):
+    if name in NO_RESULTS or name in file_columns:
         return None
     return not is_minimum(name)
 
@@ -221,7 +235,7 @@ def _largest(numbers: NDArray[np.float64], rows: NDArray[np.int64], count: int) 
     return found
 
 
-def _of_column(name: str, numbers: Numbers) -> dict[str, Any] | None:
+def _of_column(name: str, numbers: Numbers, file_columns: Collection[str]) -> dict[str, Any] | None:
     low, high, total, count, files, rows = numbers
     if not count.sum():
         return None
@@ -236,7 +250,7 @@ def _of_column(name: str, numbers: Numbers) -> dict[str, Any] | None:
         "maximum": float(high[largest]),
         "maximum_file": int(rows[largest]),
         "mean": mean,
-        "largest": _governs(name),
+        "largest": _governs(name, file_columns),
         "values": None,
     }
 
