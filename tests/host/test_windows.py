@@ -173,6 +173,14 @@ def test_a_container_reports_the_limits_of_its_job_object() -> None:
     assert memory_reading(host(library)).used_percent == pytest.approx(25)
 
 
+@pytest.mark.parametrize(("most", "cpus"), [(2500, 4), (10_000, 16)])
+def test_a_job_with_a_least_and_a_largest_rate_is_limited_by_the_largest(most: int, cpus: int) -> None:
+    """Both stand in one number; nothing is said of a hard cap then."""
+    job = {15: {"flags": 0x11, "rate": most << 16 | 1000}}
+    library = FakeKernel32(groups=(16,), mask=(0xFFFF, 0xFFFF), job=job)
+    assert measure(host(library)).logical_cpus == cpus
+
+
 def test_a_job_without_hard_limits_limits_nothing() -> None:
     """A weight is not a cap, and a memory figure without its flag is not a limit."""
     job = {15: {"flags": 0x3, "rate": 5}, 9: {"flags": 0, "job_memory": 4 * GB}}

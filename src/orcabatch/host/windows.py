@@ -19,7 +19,7 @@ SPANNING_BUILD = 20348
 """From this build on (Server 2022, Windows 11) a process runs on all processor groups unless it is told otherwise."""
 
 _CPU_RATE, _EXTENDED_LIMITS, _MEMORY_USAGE = 15, 9, 28
-_RATE_ENABLED, _RATE_HARD_CAP = 0x1, 0x4
+_RATE_ENABLED, _RATE_HARD_CAP, _RATE_MIN_MAX = 0x1, 0x4, 0x10
 _LIMITS_JOB_MEMORY = 0x200
 _SHARED, _OPEN_EXISTING, _INVALID_HANDLE = 0x3, 3, ctypes.c_void_p(-1).value
 _QUERY_STORAGE, _SEEK_PENALTY = 0x2D1400, 7
@@ -36,7 +36,7 @@ class GroupAffinity(ctypes.Structure):
 
 
 class CpuRate(ctypes.Structure):
-    """JOBOBJECT_CPU_RATE_CONTROL_INFORMATION; the rate in hundredths of a percent of all CPUs."""
+    """JOBOBJECT_CPU_RATE_CONTROL_INFORMATION; the rate in hundredths of a percent of all CPUs, or two of 16 bits."""
 
     _fields_: ClassVar = [("flags", ctypes.c_uint32), ("rate", ctypes.c_uint32)]
 
@@ -120,10 +120,11 @@ class Kernel:
     def cpu_rate(self) -> float | None:
         """Share (0 to 1) of all CPUs that a job object caps this process to."""
         info = CpuRate()
-        capped = _RATE_ENABLED | _RATE_HARD_CAP
-        if not self._ask_job(_CPU_RATE, info) or info.flags & capped != capped:
+        if not self._ask_job(_CPU_RATE, info) or not info.flags & _RATE_ENABLED:
             return None
-        return float(info.rate) / 10_000
+        if info.flags & _RATE_MIN_MAX:  # two numbers of 16 bits, the smaller first
+            return float(info.rate >> 16) / 10_000
+        return float(info.rate) / 10_000 if info.flags & _RATE_HARD_CAP else None
 
     def job_memory(self) -> MemoryReading | None:
         """Limit of the job object that this process is in, and what is left of it."""
