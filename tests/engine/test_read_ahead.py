@@ -130,6 +130,26 @@ def test_a_missing_file_is_left_to_its_worker(ahead: Any, files: list[Task]) -> 
     assert reader.counts.read_bytes == SIZE
 
 
+def test_a_copy_that_breaks_off_leaves_nothing(
+    ahead: Any, files: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that cannot be read to its end; else its beginning took up the disk until the run was over."""
+    (tmp_path / "stage").mkdir()
+
+    def broken(reader: ReadAhead, each: Task) -> Iterator[memoryview]:
+        yield memoryview(b"the beginning")
+        if each.index == 0:
+            raise OSError("the share went")
+
+    monkeypatch.setattr(ReadAhead, "_pieces", broken)
+    reader = ahead(2, tmp_path / "stage")
+    reader.offered(files[0])
+    reader.offered(files[1])
+    reader.walk()
+    until(reader, 2)
+    assert [copy.name for copy in (tmp_path / "stage").glob("*/*/*")] == [files[1].file.name]
+
+
 def test_copies_are_whole_and_are_removed(ahead: Any, files: list[Task], tmp_path: Path) -> None:
     """A staged file has its name, its bytes and its time; the copy is gone once it is done, the original untouched."""
     files[3].file.chmod(0o444)

@@ -266,12 +266,16 @@ class ReadAhead:
         folder = self._folder / str(task.index)
         folder.mkdir(exist_ok=True)
         target = folder / task.file.name
-        with target.open("wb") as copy:
-            for piece in self._pieces(task):
-                copy.write(piece)
-        # Not its mode: Windows refuses to delete a copy that is as write-protected as its original.
-        status = task.file.stat()
-        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+        try:
+            with target.open("wb") as copy:
+                for piece in self._pieces(task):
+                    copy.write(piece)
+            # Not its mode: Windows refuses to delete a copy that is as write-protected as its original.
+            status = task.file.stat()
+            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+        except BaseException:  # half a copy is of no use, and takes up the disk
+            _remove(folder)
+            raise
         return target
 
 
