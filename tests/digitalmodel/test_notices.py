@@ -103,11 +103,33 @@ def test_nothing_is_cut_where_each_file_has_its_own_end(files: list[Path], tmp_p
     assert not notices(series(files[:2], tmp_path), tmp_path / "c")
 
 
-def test_shorter_files_than_the_first_are_not_called_cut(files: list[Path], tmp_path: Path) -> None:
-    """Their series end where they do; that the other consistency may differ is said all the same."""
-    said = notices(series(files, tmp_path), tmp_path / "out")
-    assert set(said) == {Silent.FIRST_DECIDES}
-    assert "stop times (20 to 100 s)" in said[Silent.FIRST_DECIDES].text
+@pytest.mark.parametrize("number_of_first", range(4))
+def test_the_notice_names_exactly_the_files_whose_series_the_first_one_decides(
+    files: list[Path], tmp_path: Path, number_of_first: int
+) -> None:
+    """Those whose bytes are others with `consistency: per_file`; nothing is said behind the longest file.
+
+    One of them broke off unstable between the short end and its own: it is only cut by an end before that.
+    """
+    unstable = write_files(
+        tmp_path / "unstable", 1, stops=(100.0,), current_time_s=15.0, state=simulated.SimState.UNSTABLE
+    )[0].rename(tmp_path / "unstable.sim")
+    listed = [files[0], files[2], files[3], unstable]
+    first = listed.pop(number_of_first)
+    given = series([first, *listed], tmp_path)
+    serial = run(with_output(given, tmp_path / "serial"), threads=1, consistency="serial").conclusion
+    per_file = run(with_output(given, tmp_path / "per_file"), threads=1, consistency="per_file").conclusion
+    ours, others = ({path.name: path.read_bytes() for path in end.outputs} for end in (serial, per_file))
+    assert len(ours) == len(others) >= len(listed) + 1
+    differing = [file for file in listed if any(ours[name] != others[name] for name in ours if file.stem in name)]
+    said = {notice.kind: notice for notice in serial.notices}
+    assert Silent.FIRST_DECIDES not in said
+    assert list(said[Silent.CUT].files if Silent.CUT in said else ()) == differing
+    warned = [warning for warning in per_file.warnings if "`consistency: serial`" in warning]
+    assert [f"time series of {len(differing)} of 4 files go on" in warning for warning in warned] == (
+        [True] if differing else []
+    )
+    assert len(differing) == {20.0: 2, 60.0: 1, 100.0: 0}[(100.0, 60.0, 20.0, 100.0)[number_of_first]]
 
 
 def test_a_current_is_only_said_to_decide_where_files_show_another_than_the_active_one(tmp_path: Path) -> None:

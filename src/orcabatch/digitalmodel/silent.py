@@ -96,7 +96,7 @@ def will_be_cut(batch: Subject, known: Mapping[int, Reach]) -> Iterator[Notice]:
             WAY_OUT,
         )
         return
-    longer = [reach for reach in known.values() if reach.end > known[0].stop_time]
+    longer = _longer(batch, known[0], known.values())
     if longer:
         unknown = len(batch.files) - len(known)
         more = (
@@ -109,11 +109,14 @@ def will_be_cut(batch: Subject, known: Mapping[int, Reach]) -> Iterator[Notice]:
 
 def cut(batch: Subject, stand: Sequence[Reach]) -> Iterator[Notice]:
     """Whose series were cut, of the files that stand."""
-    if batch.consistency != "serial" or not batch.needs.stop_time or not stand:
-        return
-    longer = [reach for reach in stand if reach.end > stand[0].stop_time]
+    longer = _longer(batch, stand[0], stand) if batch.consistency == "serial" and stand else []
     if longer:
         yield _cut_notice(batch, stand[0], longer, "end{}")
+
+
+def _longer(batch: Subject, first: Reach, reaches: Iterable[Reach]) -> list[Reach]:
+    """Those whose series a serial run ends before their simulation does: a shorter one's end where it does anyway."""
+    return [reach for reach in reaches if reach.end > first.stop_time] if batch.needs.stop_time else []
 
 
 def _cut_notice(batch: Subject, first: Reach, longer: Sequence[Reach], said: str) -> Notice:
@@ -143,9 +146,11 @@ def first_decides(batch: Subject, stand: Sequence[Reach]) -> Iterator[Notice]:
 
 def differences(batch: Subject, stand: Sequence[Reach]) -> tuple[str, ...]:
     """Where a serial run would have given other results than this one, file by file, did: that is no silent doing."""
+    if batch.consistency != "per_file" or not stand:
+        return ()
     return tuple(
         f"{found.what}: `consistency: per_file` was used; `consistency: serial` {found.gives}"
-        for found in (_differing(batch, stand) if batch.consistency == "per_file" else ())
+        for found in (*_series_that_go_on(batch, stand), *_differing(batch, stand))
     )
 
 
@@ -158,14 +163,17 @@ class _Difference:
     gives: str = "gives other results"
 
 
-def _differing(batch: Subject, stand: Sequence[Reach]) -> Iterator[_Difference]:
-    stops = sorted({reach.stop_time for reach in stand})
-    if batch.needs.stop_time and len(stops) > 1 and not list(cut(batch, stand)):
+def _series_that_go_on(batch: Subject, stand: Sequence[Reach]) -> Iterator[_Difference]:
+    first, longer = stand[0], _longer(batch, stand[0], stand)
+    if longer:
         what = (
-            f"the files differ in stop times ({stops[0]:g} to {stops[-1]:g} s), and digitalmodel lets the first one, "
-            f"{stand[0].file.name}, decide for all when it runs serially"
+            f"time series of {len(longer)} of {format_count(len(stand), 'file')} go on after {first.stop_time:g} s, "
+            f"where the simulation of the first one, {first.file.name}, is to stop"
         )
-        yield _Difference(what, tuple(reach.file for reach in stand[1:]))
+        yield _Difference(what, tuple(reach.file for reach in longer), "ends them there")
+
+
+def _differing(batch: Subject, stand: Sequence[Reach]) -> Iterator[_Difference]:
     # Whatever the first file shows, both ways read its active current; the others only differ where they show another.
     others = [reach for reach in stand[1:] if not reach.shows_active] if batch.needs.selects else []
     if others:
