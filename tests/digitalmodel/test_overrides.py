@@ -91,7 +91,7 @@ def test_workers_needs_a_number(number: str) -> None:
         (["{'a': true}"], "True, False, None as in Python"),
         (["perfomance.threading.mode=static"], "Did you mean performance?"),
         (["--frsh"], "Did you mean --fresh?"),
-        (["--zzzz", "3"], "no section of a digitalmodel post-process YAML."),
+        (["--zzzz", "3"], "neither an option (`--help` lists them) nor a section of"),
         (["--meta", "label=x", "loose"], "behind --meta only key=value is understood"),
         (["--meta", "label=x", "performance.threading.mode=static"], "Write it before --meta"),
         (["meta.label=[1, 2"], "not a list or section in brackets"),

@@ -112,7 +112,8 @@ def _check_section(word: str, section: str, known: Sequence[str]) -> None:
         return
     near = nearest(section, known)
     meant = f" Did you mean {near}?" if near else ""
-    raise SettingsError(f"{word}: {section!r} is no section of a digitalmodel post-process YAML.{meant}")
+    what = "neither an option (`--help` lists them) nor a" if word.startswith("--") else "no"
+    raise SettingsError(f"{word}: {section!r} is {what} section of a digitalmodel post-process YAML.{meant}")
 
 
 def _section(word: str, following: Sequence[str]) -> Any:
