@@ -23,7 +23,11 @@ from orcabatch import simulated
 from orcabatch.batch import functions
 from orcabatch.batch.batch import Conclusion
 from orcabatch.batch.ending import where_it_is
+from orcabatch.cli.run import summary
 from orcabatch.errors import BatchError, BatchInterrupted
+from orcabatch.monitor.report import render_report
+from orcabatch.notice import Notice, Silent
+from orcabatch.outcome import Status
 from orcabatch.simulated import SimSpec, SimState
 
 OUT = "out"
@@ -305,8 +309,8 @@ def test_nothing_is_imported_after_the_last_file(sims, tmp_path, kind):
     assert done.stdout.strip() == f"0 [] finished {failed} True", done.stderr
 
 
-def test_one_warning_for_the_run_names_the_files_whose_simulation_is_partial(tmp_path):
-    """In the result and its metrics, besides each file's own warning."""
+def test_the_run_says_first_which_simulations_are_partial(tmp_path):
+    """A function's batch as digitalmodel's: a notice, marked in the plan and the command, first in the report."""
     ends = {
         "whole": {},
         "unstable": {"state": SimState.UNSTABLE, "current_time_s": 12.0},
@@ -316,8 +320,32 @@ def test_one_warning_for_the_run_names_the_files_whose_simulation_is_partial(tmp
     sims = [simulated.write_sim(tmp_path / f"{name}.sim", SimSpec(objects, **end)) for name, end in ends.items()]
     result = run(sims, tmp_path)
     assert [bool(outcome.warnings) for outcome in result.outcomes] == [False, True, True]
-    (said,) = (warning for warning in result.warnings if "did not reach" in warning)
-    assert said.startswith("2 of 3 simulations did not reach their end")
-    assert "unstable.sim, stopped.sim" in said
-    assert said in metrics(tmp_path)["warnings"]
-    assert not [warning for warning in run(sims[:1], tmp_path / "whole").warnings if "did not reach" in warning]
+    (said,) = result.notices
+    assert said.kind is Silent.PARTIAL
+    assert said.text.startswith("2 of 3 simulations did not reach their end")
+    assert said.files == tuple(sims[1:])
+    assert said.details[0].startswith("unstable.sim: simulation became unstable at 12 s of ")
+    assert Notice.from_dict(metrics(tmp_path)["notices"][0]) == said
+    assert not [warning for warning in result.warnings if "did not reach" in warning], "said once"
+    page = render_report(result.metrics)
+    assert (
+        page.index("Look at this first") < page.index("2 of 3 simulations did not reach") < page.index('id="verdict"')
+    )
+    assert f"! {said}" in summary(result, 1.0)
+    assert not run(sims[:1], tmp_path / "whole").notices
+
+
+def test_the_plan_says_which_known_simulations_are_partial(tmp_path):
+    """Of files whose results still hold, as for digitalmodel's batches."""
+    unstable = SimSpec(simulated.mooring_objects(18, lines=1), state=SimState.UNSTABLE, current_time_s=12.0)
+    sims = [simulated.write_sim(tmp_path / "unstable.sim", unstable)]
+    asked = {"postprocess": largest_tension, "version": "1"}
+    asked |= {"performance": {"orcaflex": "simulated", "ledger": {"path": str(tmp_path / "ledger.db")}}}
+    assert not orcabatch.plan_batch(sims, **asked).notices
+    done = orcabatch.run_batch(sims, progress=False, **asked)
+    plan = orcabatch.plan_batch(sims, **asked)
+    assert plan.notices == done.notices
+    assert "! 1 of 1 simulation did not reach its end" in plan.to_text()
+    again = orcabatch.run_batch(sims, progress=False, **asked)
+    assert [outcome.status for outcome in again.outcomes] == [Status.SKIPPED]
+    assert again.notices == done.notices

@@ -15,7 +15,7 @@ from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.orcaflex.incomplete import PARTIAL_REMEDY, is_partial, partial_text
+from orcabatch.orcaflex.incomplete import is_partial, partial_notices
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.store.as_here import AsHere
 from orcabatch.store.atomic import check_writable, why
@@ -23,10 +23,12 @@ from orcabatch.store.code import Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.kept_values import SUFFIX as VALUES
 from orcabatch.store.values import NotStorable, encode
-from orcabatch.text import class_name, shortened_list
+from orcabatch.text import class_name
 
 if TYPE_CHECKING:
+    from orcabatch.batch.batch import Facts
     from orcabatch.engine.surroundings import Initializer
+    from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
     from orcabatch.results.cases import Case
     from orcabatch.settings import Settings
@@ -142,19 +144,21 @@ class FunctionBatch(Batch):
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
         """Write the list of failed files, where there is a folder and any failed; say whose simulation is partial."""
-        warnings = _partial(outcomes)
+        notices = self._partial(outcomes)
         if self.result_folder is None:
-            return Conclusion(warnings=warnings)
-        return Conclusion(save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes), warnings)
+            return Conclusion(notices=notices)
+        failed = save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes)
+        return Conclusion(failed, notices=notices)
 
+    def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
+        """Whose simulation is partial, of the files whose results still hold."""
+        return self._partial([outcome for _, outcome in sorted(known.items())])
 
-def _partial(outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
-    """One warning that names the files whose results are of a simulation that did not reach its end."""
-    stand = [outcome for outcome in outcomes if outcome.ok]
-    partial = [outcome.file.name for outcome in stand if any(is_partial(said) for said in outcome.warnings)]
-    if not partial:
-        return ()
-    return (f"{partial_text(len(partial), len(stand))}: {shortened_list(partial)}. {PARTIAL_REMEDY}.",)
+    def _partial(self, outcomes: Sequence[FileOutcome]) -> tuple[Notice, ...]:
+        """Where results are of simulations that did not reach their end; each file says so in a warning of its own."""
+        stand = [outcome for outcome in outcomes if outcome.ok]
+        partial = [(outcome.file, said) for outcome in stand for said in outcome.warnings if is_partial(said)]
+        return partial_notices(self.name, partial, len(stand))
 
 
 def function_batch(

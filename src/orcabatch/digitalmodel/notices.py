@@ -73,7 +73,7 @@ def expected_notices(
     ends = {position: Reach(batch.files[position], stop) for position, stop in stops.items()}
     ends |= {position: Reach.of(outcome) for position, outcome in known.items()}
     results = [outcome for _, outcome in sorted(known.items())]
-    return (*will_be_cut(batch, dict(sorted(ends.items()))), *overwritten(batch), *lacking(batch, results))
+    return (*lacking(batch, results), *will_be_cut(batch, dict(sorted(ends.items()))), *overwritten(batch))
 
 
 def consistency_warnings(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def consistency_warnings(batch: Subject, outcomes: Sequence[FileOutcome]) -> tup
 
 
 def notices_of_run(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[Notice, ...]:
-    """What was done without a word.
+    """What was done without a word, the worst first.
 
     Args:
         batch: what was run.
@@ -90,4 +90,4 @@ def notices_of_run(batch: Subject, outcomes: Sequence[FileOutcome]) -> tuple[Not
     """
     stand = [outcome for outcome in outcomes if outcome.ok]
     ends = [Reach.of(outcome) for outcome in stand]
-    return (*cut(batch, ends), *first_decides(batch, ends), *overwritten(batch), *lacking(batch, stand))
+    return (*lacking(batch, stand), *cut(batch, ends), *first_decides(batch, ends), *overwritten(batch))

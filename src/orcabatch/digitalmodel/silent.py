@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS
 from orcabatch.digitalmodel.outputs import SETTINGS_OF, WORDS, groups, is_asked, said_of
 from orcabatch.notice import Notice, Silent
-from orcabatch.orcaflex.incomplete import PARTIAL_REMEDY, partial_text
+from orcabatch.orcaflex.incomplete import partial_notices
 from orcabatch.settings import format_count
 from orcabatch.text import shortened_list
 
@@ -193,18 +193,10 @@ def lacking(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
     yield from _gaps(batch, stand)
 
 
-def _partial(batch: Subject, stand: Sequence[FileOutcome]) -> Iterator[Notice]:
-    partial = [outcome for outcome in stand if not outcome.value.complete]
-    if partial:
-        yield batch.notice(
-            Silent.PARTIAL,
-            partial_text(len(partial), len(stand)),
-            PARTIAL_REMEDY,
-            files=tuple(outcome.file for outcome in partial),
-            details=tuple(
-                f"{outcome.file.name}: {outcome.value.run_status}{_reached(outcome.value)}" for outcome in partial
-            ),
-        )
+def _partial(batch: Subject, stand: Sequence[FileOutcome]) -> tuple[Notice, ...]:
+    values = [(outcome.file, outcome.value) for outcome in stand if not outcome.value.complete]
+    partial = [(file, f"{value.run_status}{_reached(value)}") for file, value in values]
+    return partial_notices(batch.name, partial, len(stand))
 
 
 def _reached(result: FileResult) -> str:

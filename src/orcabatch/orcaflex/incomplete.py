@@ -5,17 +5,17 @@ Outputs are never changed by what is found here. `simulation_warnings` costs thr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from orcabatch.notice import Notice, Silent
 from orcabatch.text import plural, shortened_list
 
 _UNSTABLE = 5
 _STATES = {0: "reset (never run)", 1: "calculating statics", 2: "in static state", 3: "still running", 5: "unstable"}
 _PARTIAL = ("simulation became unstable", "simulation incomplete", "simulation is not marked as complete")
 _SMALL_SHARE = 0.1
-
-PARTIAL_REMEDY = "Run these simulations to their end and the batch again, or leave them out"
 
 
 def simulation_warnings(model: Any) -> tuple[str, ...]:
@@ -41,13 +41,24 @@ def is_partial(warning: str) -> bool:
     return warning.startswith(_PARTIAL)
 
 
-def partial_text(partial: int, files: int) -> str:
-    """What is to be said of a batch where `partial` of `files` results are of such simulations."""
+def partial_notices(batch: str, partial: Sequence[tuple[Path, str]], files: int) -> tuple[Notice, ...]:
+    """What is to be said of a batch whose results are of such simulations: one notice, or none.
+
+    Args:
+        batch: its name.
+        partial: their files, in input order, and how far each got, in words.
+        files: how many have results.
+    """
+    if not partial:
+        return ()
     their = "its" if files == 1 else "their"
-    return (
-        f"{partial} of {plural(files, 'simulation')} did not reach {their} end, and the results are those of the "
+    text = (
+        f"{len(partial)} of {plural(files, 'simulation')} did not reach {their} end, and the results are those of the "
         "part that was simulated"
     )
+    remedy = "Run these simulations to their end and the batch again, or leave them out"
+    details = tuple(f"{file.name}: {reached}" for file, reached in partial)
+    return (Notice(Silent.PARTIAL, batch, text, remedy, tuple(file for file, _ in partial), details),)
 
 
 def period_warning(period: tuple[float, float], simulated: tuple[float, float]) -> str:
