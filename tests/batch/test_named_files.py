@@ -165,7 +165,7 @@ SAID = {
     own_key: OWN.format("own_key") + " asks a dictionary or table of its own",
     frame_key: OWN.format("frame_key") + " asks a dictionary or table of its own",
     own_variable: OWN.format("own_variable") + " reads a variable that nothing set before",
-    no_object: "the model has no such object",
+    no_object: "the model has no object 'Nobody'",
 }
 
 
