@@ -9,7 +9,8 @@ import pytest
 
 import orcabatch
 from orcabatch.errors import SettingsError
-from orcabatch.results.cases import number, read_cases
+from orcabatch.monitor.report import render_report
+from orcabatch.results.cases import number, read_cases, surplus_text
 
 LNGC = "fsts_l015_hwl_125km3_l100_pb_005yr__cl_015deg"
 STANDARD = "fsts_l050_lwl_ncl_000deg"
@@ -29,7 +30,7 @@ def needs_case(model, case):
 
 def test_names_of_the_specification_are_read_by_a_pattern():
     """Digits are numbers; what a name lacks is empty."""
-    found, notes = read_cases(PATTERN, FILES)
+    found, notes, _ = read_cases(PATTERN, FILES)
     assert found[f"{LNGC}.sim"] == {"loading": 15, "level": "hwl", "berth": "pb", "years": 5, "heading": 15}
     assert found[f"{STANDARD}.sim"] == {"loading": 50, "level": "lwl", "berth": None, "years": None, "heading": 0}
     assert notes == ()
@@ -61,7 +62,7 @@ def test_a_table_names_files_with_or_without_folder_and_ending(tmp_path):
     """As people keep them."""
     pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
     (tmp_path / "cases.csv").write_text(f"file,seed\nD:\\\\x\\\\{LNGC}.SIM,3\n{STANDARD},4\n")
-    found, _ = read_cases("cases.csv", FILES, tmp_path)
+    found, *_ = read_cases("cases.csv", FILES, tmp_path)
     assert [found[file.name]["seed"] for file in FILES] == [3, 4]
 
 
@@ -86,7 +87,7 @@ def test_a_table_is_read_as_excel_writes_it_in_any_country(tmp_path, separator, 
     rows = [[f'"{cell}"' if separator in cell else cell for cell in row] for row in [*rows, ("", "", "", "")]]
     text = "\r\n".join(separator.join(row) for row in rows)
     (tmp_path / "cases.csv").write_bytes(text.encode(encoding))
-    found, notes = read_cases("cases.csv", FILES, tmp_path)
+    found, notes, _ = read_cases("cases.csv", FILES, tmp_path)
     cases = [dict(found[file.name]) for file in FILES]
     assert cases == [
         {"seed": 3, "hs": 1.5, "name": "W\u00e4rme 1,5"},
@@ -121,15 +122,50 @@ def test_points_between_semicolons_are_decimals_where_they_can_be_nothing_else(t
     """As on a machine whose decimal sign was set to the point."""
     pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
     (tmp_path / "cases.csv").write_text(f"file;hs\n{LNGC};1.234\n{STANDARD};0.5\n")
-    found, _ = read_cases("cases.csv", FILES, tmp_path)
+    found, *_ = read_cases("cases.csv", FILES, tmp_path)
     assert [found[file.name]["hs"] for file in FILES] == [1.234, 0.5]
 
 
 def test_a_name_that_does_not_match_is_said():
     """Which, and why; its columns stay empty."""
-    found, (note,) = read_cases(r"_(?P<years>\d+)yr_", FILES)
+    found, (note,), _ = read_cases(r"_(?P<years>\d+)yr_", FILES)
     assert list(found) == [f"{LNGC}.sim"]
     assert note.startswith(f"No load case for {STANDARD}.sim: the pattern")
+
+
+@pytest.mark.parametrize("as_mapping", [True, False])
+def test_rows_that_name_no_file_are_said_once(tmp_path, as_mapping):
+    """A file that was deleted, a name with a slip: in the table of load cases, and in a mapping of them."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    rows = [f"{LNGC}.sim", STANDARD, "gone.sim", "slip"]
+    (tmp_path / "cases.csv").write_text("\n".join(["file,seed", *(f"{name},1" for name in rows)]))
+    cases = {name: {"seed": 1} for name in rows} if as_mapping else "cases.csv"
+    _, notes, surplus = read_cases(cases, FILES, tmp_path)
+    of = "the cases" if as_mapping else "cases.csv"
+    assert notes == ()
+    assert surplus_text([surplus]) == (f"2 rows of {of} name no file of this batch: gone.sim, slip.",)
+    _, _, other = read_cases(cases, [Path("gone.sim")], tmp_path)
+    assert surplus_text([surplus, other]) == (f"1 row of {of} names no file of these batches: slip.",)
+
+
+def test_rows_without_a_file_are_in_the_plan_the_warnings_and_the_report(orcaflex, sims, tmp_path, monkeypatch):
+    """Like files without a row; and the settings of the report say where the cases came from."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    (tmp_path / "own.csv").write_text(f"file,heading\n{Path(sims[0]).name},1\ngone.sim,2\n")
+    monkeypatch.chdir(tmp_path)
+    given = {"postprocess": needs_case, "orcaflex": "simulated", "cases": "own.csv"}
+    said = "1 row of own.csv names no file of this batch: gone.sim."
+    assert said in orcabatch.plan_batch(sims[:2], **given).notes
+    result = orcabatch.run_batch(sims[:2], progress=False, **given)
+    assert result.warnings.count(said) == 1
+    assert result.metrics["settings"]["cases"] == "own.csv"
+    report = render_report(result.metrics)
+    assert "row of own.csv names no file of this batch" in report
+    _, failed = result.outcomes
+    assert "no load case" in failed.error
+    assert "'heading'" in failed.error
+    assert "add it to the load cases" in failed.error
+    assert "dictionary" not in failed.error
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,6 +116,16 @@ def test_load_cases_group_the_largest_values():
     ]
 
 
+def test_a_column_with_another_text_for_almost_each_file_groups_nothing():
+    """A remark, a run's number: with less than two files a group on average; a file of two batches is one."""
+    cases = {f"case_{n}.sim": {"heading": n % 2, "text": f"case {n}", "last": n // 3, "three": n % 3} for n in range(4)}
+    files = [ended(n, {"tension": float(n)}) for n in range(4)]
+    twice = [*files, *(replace(file, batch="other") for file in files)]
+    for outcomes in (files, twice):
+        tables = figures(outcomes, lambda file: {"": file.value}, cases)
+        assert {group["case"] for table in tables for group in table["cases"]} == {"heading", "last"}
+
+
 def by_heading(values: list[object], headings: list[int]) -> dict[str, object]:
     """The one table of what files returned, None being a file that failed."""
     cases = {f"case_{n}.sim": {"heading": heading} for n, heading in enumerate(headings)}
@@ -136,7 +147,7 @@ def test_every_column_has_its_largest_values_by_load_case():
 def test_beyond_the_bound_columns_that_are_no_results_give_way():
     """The order is the table's own for all others."""
     names = ["stop_time", *(f"line{n}" for n in range(MOST_BY_CASE + 5))]
-    table = by_heading([dict.fromkeys(names, float(n)) for n in range(2)], [0, 90])
+    table = by_heading([dict.fromkeys(names, float(n)) for n in range(4)], [0, 90, 0, 90])
     assert [one["column"] for one in table["cases"][0]["maxima"]] == names[1 : MOST_BY_CASE + 1]
     assert len(table["columns"]) == len(names)
 

@@ -215,11 +215,11 @@ class FunctionReader(BatchReader):
                 "takes the loaded model and returns a value."
             )
         settings = parsed_settings(None, options, "performance")
-        cases, notes = load_cases(files, settings, options)
+        cases, notes, surplus = load_cases(files, settings, options)
         batch = function_batch(files, options.postprocess, options, settings, cases)
         if batch.postprocess.mistakes_its_path:
             notes = (*notes, NO_CASES.format(batch.name))
-        return [ReadBatch(batch, settings, notes, cases)]
+        return [ReadBatch(batch, settings, notes, cases, surplus)]
 
 
 READER = FunctionReader()

@@ -18,9 +18,10 @@ from orcabatch.engine.surroundings import Initializer
 from orcabatch.errors import OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.plan import BatchOptimizer, Deciders
-from orcabatch.results.cases import Case, read_cases
+from orcabatch.results.cases import Case, Surplus, read_cases, surplus_text
 from orcabatch.settings import ADVISING, Settings, keys_set, merge_sections, parse_settings
 from orcabatch.store.paths import Places, name_of
+from orcabatch.text import plural
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -153,6 +154,7 @@ class ReadBatch:
     settings: Settings
     notes: tuple[str, ...] = ()
     cases: Mapping[str, Case] = field(default_factory=dict)
+    surplus: Surplus = field(default_factory=Surplus)
 
 
 def _section(section: Any, options: Options) -> dict[str, Any]:
@@ -162,6 +164,10 @@ def _section(section: Any, options: Options) -> dict[str, Any]:
         merged["orcaflex"] = options.orcaflex
     if options.on_failure is not None:
         merged["on_failure"] = options.on_failure
+    if isinstance(options.cases, str | Path):
+        merged["cases"] = str(options.cases)
+    elif isinstance(options.cases, Mapping):  # to be shown: what is read is the mapping itself
+        merged["cases"] = f"a mapping of {plural(len(options.cases), 'file')}"
     return merged
 
 
@@ -185,10 +191,9 @@ def parsed_settings(section: Any, options: Options, origin: str) -> Settings:
 
 def load_cases(
     files: Iterable[Path], settings: Settings, options: Options, folder: Path | None = None
-) -> tuple[dict[str, Case], tuple[str, ...]]:
-    """The load cases by file name, and what does not match; a table of the YAML's is relative to its folder."""
-    found, notes = read_cases(options.cases if options.cases is not None else settings.cases, files, folder)
-    return found, notes
+) -> tuple[dict[str, Case], tuple[str, ...], Surplus]:
+    """As `read_cases`; a table of the YAML's is relative to its folder."""
+    return read_cases(options.cases if options.cases is not None else settings.cases, files, folder)
 
 
 def together(reads: Sequence[ReadBatch], options: Options) -> Request:
@@ -209,6 +214,7 @@ def together(reads: Sequence[ReadBatch], options: Options) -> Request:
     _check_tables([read.batch for read in reads])
     settings = strictest({read.batch.name: read.settings for read in reads})
     looking = [read.batch.name for read in reads if not read.batch.reads_copies]
+    surplus = surplus_text([read.surplus for read in reads])
     unstaged = [NOT_STAGED.format(", ".join(looking))] if settings.io.stage_inputs and looking else []
     return Request(
         batches=tuple(read.batch for read in reads),
@@ -217,7 +223,7 @@ def together(reads: Sequence[ReadBatch], options: Options) -> Request:
         fresh=options.fresh,
         version=options.version,
         initializer=options.setup,
-        notes=(*(note for read in reads for note in read.notes), *unstaged),
+        notes=(*(note for read in reads for note in read.notes), *surplus, *unstaged),
         planning=options.planning,
         deciders=options.deciders,
         cases={name: case for read in reads for name, case in read.cases.items()},

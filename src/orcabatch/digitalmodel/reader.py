@@ -124,13 +124,13 @@ def _of_its_shape(yaml_file: Path) -> Iterator[None]:
 
 def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
     configuration, settings = asked.configuration, asked.settings
-    cases, notes = load_cases(configuration.files, settings, options, configuration.yaml_file.parent)
+    cases, notes, surplus = load_cases(configuration.files, settings, options, configuration.yaml_file.parent)
     notes = (*asked.notes, *notes)
     if options.postprocess is not None:
         batch = function_batch(
             configuration.files, options.postprocess, replace(options, paths_as_text=False), settings, cases
         )
-        return ReadBatch(batch, settings, notes, cases)
+        return ReadBatch(batch, settings, notes, cases, surplus)
     _refuse_to_open(settings, str(configuration.yaml_file))
     if not options.planning:
         find_binding(settings.orcaflex)  # before folders are made: a run that cannot start leaves nothing behind
@@ -138,7 +138,7 @@ def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
     with _of_its_shape(configuration.yaml_file):
         found = _digitalmodel(configuration.cfg, settings, options, from_yaml=True)
     found.findings = asked.checked.notes
-    return ReadBatch(found, settings, notes, cases)
+    return ReadBatch(found, settings, notes, cases, surplus)
 
 
 def _from_cfg(cfg: MutableMapping[str, Any], options: Options) -> ReadBatch:
@@ -172,8 +172,8 @@ def _checked(
     check = checked(cfg, settings, options.check)
     refuse({"cfg": check})
     batch.findings = check.notes
-    cases, notes = load_cases(batch.files, settings, options)
-    return ReadBatch(batch, settings, (*check.notes, *notes), cases)
+    cases, notes, surplus = load_cases(batch.files, settings, options)
+    return ReadBatch(batch, settings, (*check.notes, *notes), cases, surplus)
 
 
 def _refuse_to_open(settings: Settings, origin: str) -> None:

@@ -38,6 +38,10 @@ _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TEMPORARY_WORDS = ("sharing violation", "used by another process", "network", "timed out", "timeout")
 
 
+class NoLoadCaseError(KeyError):
+    """A function asked the load case of a file that has none for a column."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Meaning:
     cause: Cause
@@ -166,14 +170,22 @@ def _by_type(error: BaseException) -> Failure:
     if isinstance(error, OrcabatchError):
         return Failure(Cause.EXCEPTION, said_by(error))
     place = own_place(error)
-    if isinstance(error, KeyError) and _is_of_a_model(error):
-        return Failure(Cause.EXCEPTION, f"the model has no object {said_by(error)}", "check the object's name")
     if isinstance(error, KeyError):
-        return Failure(Cause.EXCEPTION, words_of(error), _no_such_key(place))
+        return _by_key(error, place)
     if isinstance(error, UnboundLocalError) and place:
         remedy = f"{place} reads a variable that nothing set before: an `if` that did not hold, a loop without a turn"
         return Failure(Cause.EXCEPTION, words_of(error), remedy)
     return Failure(Cause.EXCEPTION, words_of(error))
+
+
+def _by_key(error: KeyError, place: str) -> Failure:
+    if isinstance(error, NoLoadCaseError):
+        said = f"this file has no load case, so the function's `case` is empty and has no {said_by(error)}"
+        remedy = "add it to the load cases (a row of their table; or have the pattern match its name), or leave it out"
+        return Failure(Cause.EXCEPTION, said, remedy)
+    if is_of_a_model(error):
+        return Failure(Cause.EXCEPTION, f"the model has no object {said_by(error)}", "check the object's name")
+    return Failure(Cause.EXCEPTION, words_of(error), _no_such_key(place))
 
 
 def _no_such_key(place: str) -> str:
@@ -192,7 +204,7 @@ def _said(error: BaseException) -> str:
     return shortened(str(getattr(error, "errorString", "")), MOST_SAID) or said_by(error)
 
 
-def _is_of_a_model(error: KeyError) -> bool:
+def is_of_a_model(error: KeyError) -> bool:
     """Whether a model was asked for an object by its name: OrcFxAPI raises it, or the broker in its place."""
     raised = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     file = Path(raised[-1].f_code.co_filename) if raised else Path()

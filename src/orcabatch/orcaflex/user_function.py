@@ -118,13 +118,27 @@ class FunctionPostProcess:
             context.note(ANOTHER_FUNCTION, differing)
         before = stands(context.file)
         with _children_end_here():
-            value = self.function(*arguments) if case is None else self.function(*arguments, case=case)
+            value = self._called(arguments, case, context.file)
         self._refuse_what_is_gone(value, context.session_kind, context.file)
         changed = before != stands(context.file)
         if changed:
             context.note(CHANGED_INPUT, None)
         warnings = (_not_finite(value), CHANGES_ITS_INPUT if changed else "")
         return Extracted(value, tuple(filter(None, warnings)))
+
+    def _called(self, arguments: tuple[Any, ...], case: dict[str, Any] | None, file: Path) -> Any:
+        """The function's value; a column that is missed because the file has no load case is told from other keys."""
+        if case is None:
+            return self.function(*arguments)
+        try:
+            return self.function(*arguments, case=case)
+        except KeyError as error:
+            missed = error.args[0] if len(error.args) == 1 else None
+            if type(missed) is not str or file.name in self.cases or failures.is_of_a_model(error):
+                raise
+            if any(missed in other for other in self.cases.values()):
+                raise failures.NoLoadCaseError(missed) from error
+            raise
 
     @property
     def _positional(self) -> int:

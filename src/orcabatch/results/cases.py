@@ -11,12 +11,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SettingsError
-from orcabatch.text import nearest, shortened_list
+from orcabatch.text import nearest, plural, shortened_list
 
 TABLES = {".csv", ".xlsx"}
 FILE = "file"
@@ -40,10 +41,23 @@ _SAVE = "save the table as .xlsx, or with cells that show numbers such as 1234.5
 Case = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """Rows of a table or mapping of load cases that name no file of a batch.
+
+    Attributes:
+        source: the table's path; empty for a mapping.
+        names: as they stand there.
+    """
+
+    source: str = ""
+    names: tuple[str, ...] = ()
+
+
 def read_cases(
     cases: Any, files: Iterable[Path], folder: Path | None = None
-) -> tuple[dict[str, Case], tuple[str, ...]]:
-    r"""The load case of each file, by file name; and what does not match, in words.
+) -> tuple[dict[str, Case], tuple[str, ...], Surplus]:
+    r"""The load case of each file, by file name; what does not match, in words; and rows without a file.
 
     Args:
         cases: a regular expression with named groups, searched in the name without `.sim` (`(?P<heading>\d+)deg`); the
@@ -56,19 +70,37 @@ def read_cases(
     """
     names = list(dict.fromkeys(file.name for file in files))
     if cases is None:
-        return {}, ()
+        return {}, (), Surplus()
     found: dict[str, Case]
+    surplus = Surplus()
     if isinstance(cases, Mapping):
-        found = _by_name(_from_mapping(cases), names, "the mapping")
+        known = _from_mapping(cases)
+        found, surplus = _by_name(known, names, "the mapping"), Surplus("", _without_file(known, names))
     elif Path(str(cases)).suffix.lower() in TABLES:
-        found = _by_name(_from_table((folder or Path()) / str(cases)), names, Path(str(cases)).name)
+        path = (folder or Path()) / str(cases)
+        known = _from_table(path)
+        found, surplus = _by_name(known, names, path.name), Surplus(str(path), _without_file(known, names))
     else:
         found = _by_pattern(str(cases), names)
     missing = [name for name in names if name not in found]
     if not missing:
-        return found, ()
+        return found, (), surplus
     why = _why(cases, missing[0], found)
-    return found, (f"No load case for {shortened_list(missing)}: {why}; their columns stay empty.",)
+    return found, (f"No load case for {shortened_list(missing)}: {why}; their columns stay empty.",), surplus
+
+
+def surplus_text(of_batches: Sequence[Surplus]) -> tuple[str, ...]:
+    """What is to be said of rows that name no file of any batch that shares their table, one line a table."""
+    said = []
+    for source in dict.fromkeys(one.source for one in of_batches):
+        first, *others = (one.names for one in of_batches if one.source == source)
+        names = [name for name in first if all(name in other for other in others)]
+        if names:
+            rows = f"{plural(len(names), 'row')} of {Path(source).name or 'the cases'}"
+            verb = "names" if len(names) == 1 else "name"
+            this = "these batches" if others else "this batch"
+            said.append(f"{rows} {verb} no file of {this}: {shortened_list(names)}.")
+    return tuple(said)
 
 
 def number(text: str) -> int | float | str:
@@ -185,6 +217,11 @@ def _by_name(known: Iterable[tuple[str, Case]], names: Iterable[str], source: st
             )
         plain[_plain(name)] = case
     return {name: plain[_plain(name)] for name in names if _plain(name) in plain}
+
+
+def _without_file(known: Iterable[tuple[str, Case]], names: Iterable[str]) -> tuple[str, ...]:
+    files = {_plain(name) for name in names}
+    return tuple(name for name, _ in known if _plain(name) not in files)
 
 
 def _plain(name: str) -> str:

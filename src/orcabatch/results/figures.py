@@ -44,6 +44,9 @@ NO_RESULTS = frozenset({"time", "start_time", "stop_time", "position"})
 MOST_CASES = 40
 """Different values of a load case's column; with more of them it does not group, it names."""
 
+LEAST_FILES = 2
+"""Files of a group on average; with one each (a column of remarks, of run numbers) a table says what the files do."""
+
 Cells = tuple[float, float, float, int]
 """Of one column of one file: the smallest number, the largest, their sum, how many."""
 
@@ -178,8 +181,9 @@ def figures(
                 empty = Gathered(named.get(outcome.batch, ()))
                 _add(gathered.setdefault((outcome.batch, str(label)), empty), row, value)
     own = [cases.get(outcome.file.name, {}) for outcome in outcomes]
+    grouping = _grouping(outcomes, cases)
     return [
-        {"batch": batch, "label": label, **_of_table(columns, own, table.file_columns)}
+        {"batch": batch, "label": label, **_of_table(columns, own, grouping, table.file_columns)}
         for (batch, label), table in gathered.items()
         if (columns := table.columns())
     ]
@@ -193,7 +197,10 @@ def _add(table: Gathered, row: int, value: Any) -> None:
 
 
 def _of_table(
-    columns: Mapping[str, Numbers], cases: Sequence[Mapping[str, Any]], file_columns: Collection[str]
+    columns: Mapping[str, Numbers],
+    cases: Sequence[Mapping[str, Any]],
+    grouping: Sequence[str],
+    file_columns: Collection[str],
 ) -> dict[str, Any]:
     found = (_of_column(name, numbers, file_columns) for name, numbers in columns.items())
     # The sort is stable: what are no results (times) come last, and govern nothing.
@@ -210,7 +217,7 @@ def _of_table(
     largest = {name: _largest(own.high, own.rows, len(cases)) for name, own in own_of.items()}
     # Turned, the smallest number is the largest.
     turned = {name: _largest(-own_of[name].low, own_of[name].rows, len(cases)) for name in largest if is_minimum(name)}
-    grouped = [group for name in _grouping(cases) for group in _by(name, cases, largest, turned)]
+    grouped = [group for name in grouping for group in _by(name, cases, largest, turned)]
     return {"columns": made, "cases": grouped}
 
 
@@ -255,10 +262,16 @@ def _of_column(name: str, numbers: Numbers, file_columns: Collection[str]) -> di
     }
 
 
-def _grouping(cases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns of the load cases that group files."""
-    names = dict.fromkeys(name for case in cases for name in case)
-    return [name for name in names if 1 < len({_shown(case.get(name)) for case in cases}) <= MOST_CASES]
+def _grouping(outcomes: Sequence[FileOutcome], cases: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The columns of the load cases that group files; those without a case stand together, and are no group."""
+    own = [cases.get(name, {}) for name in {outcome.file: outcome.file.name for outcome in outcomes}.values()]
+    found = []
+    for name in dict.fromkeys(name for case in own for name in case):
+        values = [_shown(case.get(name)) for case in own]
+        groups, files = set(values) - {""}, len(values) - values.count("")
+        if 1 < len(set(values)) <= MOST_CASES and files >= LEAST_FILES * len(groups):
+            found.append(name)
+    return found
 
 
 def _shown(value: Any) -> str:

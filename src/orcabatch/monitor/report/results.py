@@ -192,14 +192,15 @@ def _results_of(each: Mapping[str, Any]) -> int:
 
 
 def _ungrouped(metrics: Metrics, grouped: set[str]) -> list[Html]:
-    """Of each load case's column that has no table, because it has too many different values, the reason."""
+    """Of each load case's column that has no table, because it has too many values for so few files, the reason."""
     names = dict.fromkeys(name for file in metrics["files"] for name in file.get("case", {}))
     different = {name: len({str(file.get("case", {}).get(name)) for file in metrics["files"]}) for name in names}
+    files = len({file["file"] for file in metrics["files"]})
     return [
         tag(
             "p",
             prose(
-                f"No table by {name}: it has {count:,} different values. "
+                f"No table by {name}: it has {count:,} different values for {plural(files, 'file')}. "
                 f"`result.governing(column, {name!r})` in Python gives the governing file of each."
             ),
         )
