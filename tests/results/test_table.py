@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import polars
 import pytest
 
 from orcabatch.errors import OutputError, SourceError
+from orcabatch.notice import Notice, Silent
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.results.result import BatchResult
 from orcabatch.results.save import EXCEL_ROWS, save
@@ -225,6 +227,20 @@ def test_files_without_a_number_are_named_where_they_might_have_governed():
     made = result(outcome("a", {"T": 1.0}), outcome("b", {"T": float("nan")}), outcome("c", {"T": "12,5"}))
     with pytest.warns(UserWarning, match=r"2 files have no number in 'T' and do not count: b.sim, c.sim"):
         assert made.governing("T")["files"].tolist() == [1]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("as_notice", [True, False])
+def test_a_file_that_governs_with_a_part_of_its_simulation_is_named(as_notice):
+    """Its extreme may be of the instability; where another governs nothing is said."""
+    part, whole = outcome("part", {"T": 9.0, "U": 1.0}), outcome("whole", {"T": 2.0, "U": 3.0})
+    if as_notice:
+        made = replace(result(part, whole), notices=(Notice(Silent.PARTIAL, "f", "text", "remedy", (part.file,)),))
+    else:
+        made = result(replace(part, warnings=("simulation became unstable at 12 s of 60 s",)), whole)
+    with pytest.warns(UserWarning, match=r"not reached the end .* 'T' is governed by the part .*: part\.sim$"):
+        assert made.governing("T")["maximum"].tolist() == [9.0]
+    assert made.governing("U")["file"].tolist() == ["whole.sim"]
 
 
 def test_a_column_without_numbers_governs_nothing():

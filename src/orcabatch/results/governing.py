@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +30,17 @@ def is_minimum(column: str) -> bool:
     return _A_MINIMUM.search(column) is not None
 
 
-def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...], largest: bool | None = None) -> pd.DataFrame:
-    """One row a case, in the order of the cases; see `BatchResult.governing`."""
+def governing(
+    frame: pd.DataFrame,
+    column: str,
+    by: tuple[str, ...],
+    largest: bool | None = None,
+    partial: Collection[str] = frozenset(),
+) -> pd.DataFrame:
+    """One row a case, in the order of the cases; see `BatchResult.governing`.
+
+    Files in `partial` did not reach their end: where one governs, that is said.
+    """
     import pandas as pd
 
     if largest is None:
@@ -67,6 +76,8 @@ def governing(frame: pd.DataFrame, column: str, by: tuple[str, ...], largest: bo
                 percentile: _percentile(numbers, 90 if largest else 10) if len(files) > 1 else np.nan,
             }
         )
+    part = (row["file"] for row in rows if str(row["file"]) in partial)
+    _warn_of(part, f"not reached the end of the simulation, and {column!r} is governed by the part that was simulated")
     return pd.DataFrame(rows, columns=[*by, extreme, "file", "files", "mean", percentile])
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import BatchError, SourceError
+from orcabatch.notice import Silent
+from orcabatch.orcaflex.incomplete import is_partial
 from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, with_names, without_file_name
 from orcabatch.results.table import column_names, file_names, frame_of, table
 from orcabatch.results.written import WrittenTables
@@ -221,12 +223,19 @@ class BatchResult:
             SourceError: there is no such column (names the nearest), or no number in it.
 
         Warns:
-            UserWarning: files have no number in the column, so they do not count, or infinity; names them.
+            UserWarning: files have no number in the column, so they do not count, or infinity; or a file governs
+                whose simulation did not reach its end. Names them.
         """
         from orcabatch.results.governing import governing
 
         columns = (by,) if isinstance(by, str) else tuple(by)
-        return governing(self.table() if summary is None else self.summary(summary), column, columns, largest)
+        partial = {str(name) for file in self._partial() for name in (file, file.name)}
+        return governing(self.table() if summary is None else self.summary(summary), column, columns, largest, partial)
+
+    def _partial(self) -> set[Path]:
+        """Files with results whose simulations did not reach their end."""
+        said = {each.file for each in self.outcomes if each.ok and any(map(is_partial, each.warnings))}
+        return said.union(*(notice.files for notice in self.notices if notice.kind is Silent.PARTIAL))
 
     def __repr__(self) -> str:
         done = sum(outcome.ok for outcome in self.outcomes)
