@@ -41,6 +41,8 @@ def run(job: dict[str, Any]) -> int:
     say(begun=os.getpid())
     try:
         code = _command(job["words"]) if "words" in job else _call(job, function)
+    except KeyboardInterrupt as stop:  # one more, in this script's own lines
+        code = _interrupted(stop)
     finally:
         for which in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):
             hard = resource.getrlimit(which)[1]
@@ -73,9 +75,8 @@ def _command(words: list[str]) -> int:
 
     try:
         return main(words)
-    except KeyboardInterrupt:
-        say(end="interrupted", error="KeyboardInterrupt")
-        return 130
+    except KeyboardInterrupt as stop:
+        return _interrupted(stop)
 
 
 def _call(job: dict[str, Any], function: Any) -> int:
@@ -92,9 +93,8 @@ def _call(job: dict[str, Any], function: Any) -> int:
     except BatchInterrupted as stop:
         _hand_over("interrupted", str(stop), stop.result, job)
         return 128 + stop.signum if stop.signum else 130
-    except KeyboardInterrupt as stop:
-        say(end="interrupted", error=repr(stop))
-        return next((128 + each for each in stop.args if isinstance(each, int)), 130)
+    except KeyboardInterrupt as stop:  # before the run had begun to listen
+        return _interrupted(stop)
     except OrcabatchError as error:
         _hand_over(type(error).__name__, str(error), getattr(error, "result", None), job)
         return 1 if isinstance(error, BatchError) else 2
@@ -102,10 +102,21 @@ def _call(job: dict[str, Any], function: Any) -> int:
     return exit_code(result)
 
 
-def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
-    """Say what the caller has in hand; a signal that follows is about this script, no longer about the run."""
+def _interrupted(stop: KeyboardInterrupt) -> int:
+    _hear_no_more()
+    say(end="interrupted", error=repr(stop))
+    return next((128 + each for each in stop.args if isinstance(each, int)), 130)
+
+
+def _hear_no_more() -> None:
+    """A signal that follows is about this script, no longer about the run."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
+    """Say what the caller has in hand."""
+    _hear_no_more()
     say(end=end, error=error)
     if result is None:
         return
