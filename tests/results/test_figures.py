@@ -117,13 +117,13 @@ def test_load_cases_group_the_largest_values():
 
 
 def test_a_column_with_another_text_for_almost_each_file_groups_nothing():
-    """A remark, a run's number: with less than two files a group on average; a file of two batches is one."""
+    """A remark, with less than two files a group on average; a file of two batches is one. Numbers make a curve."""
     cases = {f"case_{n}.sim": {"heading": n % 2, "text": f"case {n}", "last": n // 3, "three": n % 3} for n in range(4)}
     files = [ended(n, {"tension": float(n)}) for n in range(4)]
     twice = [*files, *(replace(file, batch="other") for file in files)]
     for outcomes in (files, twice):
         tables = figures(outcomes, lambda file: {"": file.value}, cases)
-        assert {group["case"] for table in tables for group in table["cases"]} == {"heading", "last"}
+        assert {group["case"] for table in tables for group in table["cases"]} == {"heading", "last", "three"}
 
 
 def by_heading(values: list[object], headings: list[int]) -> dict[str, object]:

@@ -36,6 +36,7 @@ class Said:
         values_in: the table that took the values as files ended, so that none is left here; None: there is none.
         value_of: a file's value out of that table; None: outcomes have their values, or nobody reads them while the
             run goes on.
+        has_report: whether a page was asked for, which shows the figures of the results.
     """
 
     warnings: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Said:
     outputs: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     values_in: Path | None = None
     value_of: Callable[[FileOutcome], Any] | None = None
+    has_report: bool = False
 
 
 def write_account(
@@ -130,9 +132,11 @@ def with_results(record: RunRecord, request: Request, said: Said) -> RunRecord:
     common = [path for name in ("", *batches) for path in said.outputs.get(name, ()) if path not in of_files]
     metrics_files = [path for batch in batches.values() if (path := metrics_file(batch, request)) is not None]
     file_columns = {name: batch.file_columns for name, batch in batches.items()}
+    # Where an earlier run has done everything, nothing but figures would need pandas, and importing it takes longest.
+    wanted = said.has_report or not all(batch.is_finished for batch in batches.values())
     return replace(
         record,
-        results=figures(record.outcomes, tables_of, request.cases, file_columns),
+        results=figures(record.outcomes, tables_of, request.cases, file_columns) if wanted else [],
         result_folder=folder.absolute() if folder is not None else None,
         outputs=[path.absolute() for path in (*common, *metrics_files)],
         outputs_of=outputs_of,

@@ -197,7 +197,7 @@ class Run:
             state=self.monitor.state,
             says_time=callable(self.progress) or not self.in_terminal,
         )
-        said = Said(values_in=self._values_in)
+        said = Said(values_in=self._values_in, has_report=self.report is not None)
         so_far = partial(account_so_far, self.request, self.plan, self.monitor, said, self._orcaflex)
         display = LiveReport(shown, self.report, self.monitor.state, so_far) if self.report else shown
         self.watchers.begin(display, tasks, self.plan, self.request.settings)
@@ -446,7 +446,8 @@ class Run:
     def _account(self) -> None:
         self._drop_what_vanished()
         values = None if self.table is None else self.table.value_of
-        said = Said(tuple(self.watchers.warnings), tuple(self.notices), self._outputs, self._values_in, values)
+        warnings, notices = tuple(self.watchers.warnings), tuple(self.notices)
+        said = Said(warnings, notices, self._outputs, self._values_in, values, has_report=self.report is not None)
         account = write_account(self.request, self.plan, self.monitor, said, self._orcaflex)
         self._metrics, written, complaints = account
         self._accounts += written

@@ -10,7 +10,9 @@ pandas where a function gives plain numbers. Only numbers count; an empty cell i
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,7 +47,8 @@ MOST_CASES = 40
 """Different values of a load case's column; with more of them it does not group, it names."""
 
 LEAST_FILES = 2
-"""Files of a group on average; with one each (a column of remarks, of run numbers) a table says what the files do."""
+"""Files on average that share a text for it to group them; with one each (remarks) a table says what the files do.
+Numbers group anyway: over a heading for each file there is a curve."""
 
 Cells = tuple[float, float, float, int]
 """Of one column of one file: the smallest number, the largest, their sum, how many."""
@@ -269,9 +272,16 @@ def _grouping(outcomes: Sequence[FileOutcome], cases: Mapping[str, Mapping[str, 
     for name in dict.fromkeys(name for case in own for name in case):
         values = [_shown(case.get(name)) for case in own]
         groups, files = set(values) - {""}, len(values) - values.count("")
-        if 1 < len(set(values)) <= MOST_CASES and files >= LEAST_FILES * len(groups):
+        shares = files >= LEAST_FILES * len(groups) or all(map(_reads_as_number, groups))
+        if 1 < len(set(values)) <= MOST_CASES and shares:
             found.append(name)
     return found
+
+
+def _reads_as_number(shown: str) -> bool:
+    with suppress(ValueError):
+        return math.isfinite(float(shown))
+    return False
 
 
 def _shown(value: Any) -> str:

@@ -253,10 +253,18 @@ class Case:
         return frozenset(getattr(signal, fault.kind) for fault in self.faults if fault.what.stops)
 
     @property
+    def leaves(self) -> bool:
+        """Whether a second signal comes: the run waits no longer for what its threads have in hand."""
+        return self._signals > 1
+
+    @property
     def hurried(self) -> bool:
-        """Whether so many signals come that the run leaves at once, whatever it has in hand."""
-        signals = [fault.what.details.index(fault.detail) + 1 for fault in self.faults if fault.what.stops]
-        return sum(signals) > 2 or (self.executor == "serial" and sum(signals) > 1)
+        """Whether so many come that the caller's own thread is torn out of what it does."""
+        return self._signals > (1 if self.executor == "serial" else 2)
+
+    @property
+    def _signals(self) -> int:
+        return sum(fault.what.details.index(fault.detail) + 1 for fault in self.faults if fault.what.stops)
 
     @property
     def spared(self) -> frozenset[int]:

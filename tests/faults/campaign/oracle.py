@@ -298,7 +298,7 @@ def _clean(case: Case | None, run: Observed) -> Iterator[str]:
         return  # dask.distributed keeps a thread, a pipe and its settings for the next cluster
     if run.variables:
         yield f"left variables: {', '.join(run.variables)}"
-    lasting = case is not None and (case.any("lasting") or case.hurried)
+    lasting = case is not None and (case.any("lasting") or case.leaves)
     if run.threads and not lasting:
         yield f"left threads: {', '.join(run.threads)}"
     # A thread cannot be killed: one that was left has its file, and its own counters, as long as it works on it.

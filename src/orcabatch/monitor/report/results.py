@@ -52,6 +52,14 @@ def _no_figures(metrics: Metrics) -> Html:
         return join(
             ["The values go into ", named(name_in(target)), " as files end; when all have, their figures stand here."]
         )
+    if all(file["status"] == "skipped" for file in metrics["files"]):
+        return join(
+            [
+                "An earlier run had done all files, and this one made no figures of them. ",
+                tag("code", "orcabatch run ... --report"),
+                " makes them.",
+            ]
+        )
     return text("The files returned no numbers that could be summed up here.")
 
 
