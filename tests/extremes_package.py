@@ -104,8 +104,8 @@ class ExtremesReader(BatchReader):
         found = []
         for path in given:
             batch, settings = ExtremesBatch(path, options.planning), parsed_settings(None, options, str(path))
-            cases, notes = load_cases(batch.files, settings, options)
-            found.append(ReadBatch(batch, settings, notes, cases))
+            cases, notes, surplus = load_cases(batch.files, settings, options)
+            found.append(ReadBatch(batch, settings, notes, cases, surplus))
         return found
 
 

@@ -18,6 +18,7 @@ import pytest
 import orcabatch
 from batch_functions import largest_tension, one_takes_long, python_code
 from orcabatch import simulated
+from orcabatch.engine import bounds
 from orcabatch.host.usage import HostReaders
 from orcabatch.monitor import bottlenecks, performance
 
@@ -81,7 +82,7 @@ def test_native_work_that_fills_the_cpus(orcaflex, sims, workers, monkeypatch):
     run = ran(sims, workers, cpu_s_per_pass=0.1)
     assert run.verdict == "CPU_BOUND"
     assert "cpu" in run.kinds
-    assert run.evidence["lock_taken"] <= bottlenecks.LOCK_TAKEN
+    assert run.evidence["lock_taken"] <= bounds.LOCK_TAKEN
 
 
 @EVERYWHERE
