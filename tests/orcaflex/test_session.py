@@ -109,8 +109,9 @@ def test_what_the_next_file_would_meet_ends_with_its_file(orcaflex, sims, change
         assert (count.counters.models_created, count.counters.models_destroyed) == (2, 2)
 
 
-def test_destroying_from_another_thread_says_so(orcaflex):
-    """OrcaFlex's refusal (68) is raised, not swallowed as `Model.__del__` would."""
+def test_destroying_from_another_thread_says_so():
+    """OrcaFlex's refusal (68) is raised, not swallowed as `Model.__del__` would. The fixture refuses such a model."""
+    orcaflex = simulated.install(simulated.Costs())
     refused_before = simulated.counters().destroyed_on_wrong_thread
     model = orcaflex.Model(threadCount=1)
     errors = []
@@ -128,7 +129,6 @@ def test_destroying_from_another_thread_says_so(orcaflex):
     assert simulated.counters().destroyed_on_wrong_thread == refused_before + 1
     model.ownsModelHandle = True
     destroy(orcaflex, model)
-    simulated.reset_counters()
 
 
 def test_a_model_for_every_file_costs_no_more_calls_than_one_for_all(orcaflex, sims):
