@@ -14,7 +14,7 @@ from dm_proof.configurations import CASES, configuration, write_files
 from dm_proof.harness import run, settings, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel.batch import DigitalModelBatch
-from orcabatch.digitalmodel.caching import found_in_cfg, kept_of_cfg
+from orcabatch.digitalmodel.caching import _as_summaries_name, found_in_cfg, kept_of_cfg
 from orcabatch.digitalmodel.finished import FinishedBatch
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.postprocess import FileResult
@@ -183,3 +183,13 @@ def test_strange_hints_teach_nothing(hints: dict[str, Any], tmp_path: Path) -> N
     batch = DigitalModelBatch.from_cfg(cfg, settings=settings(), planning=True)
     with pytest.raises(TypeError):
         batch.take_hints(hints)
+
+
+def test_a_share_that_went_costs_only_the_place_in_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Windows raises where it is asked for the real place: that ends no run, whoever loads the file says so."""
+
+    def gone(path: Path, *, strict: bool = False) -> Path:
+        raise OSError(22, f"the network name is no longer available ({strict})", str(path))
+
+    monkeypatch.setattr(Path, "resolve", gone)
+    assert _as_summaries_name(tmp_path / "a.sim") == [str(tmp_path / "a.sim"), "a"]

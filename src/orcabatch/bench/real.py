@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch import simulated
+from orcabatch.batch.named_files import named_files
 from orcabatch.bench import real_cost, real_memory, real_work
 from orcabatch.bench.findings import markdown
 from orcabatch.bench.real_engine import outcomes
@@ -253,7 +254,7 @@ def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
 
 
 def _own_files(arguments: Any) -> dict[str, Any]:
-    files = [Path(file).absolute() for file in arguments.files]
+    files = [file.absolute() for file in named_files(arguments.files)]  # patterns too, which Windows' shells pass on
     if not files:
         raise SourceError("`bench real` needs files: orcabatch bench real --files *.sim")
     counts = (1, 2, 4) if arguments.quick else tuple(count for count in COUNTS if count <= len(files))

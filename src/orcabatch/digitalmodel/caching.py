@@ -122,7 +122,11 @@ class Determinants:
 
 def _as_summaries_name(item: Any) -> list[str]:
     """What summaries say of a file: where it really lies, and what it is called in the list."""
-    return [str(Path(item).resolve()), Path(item).stem]
+    try:
+        place = Path(item).resolve()
+    except OSError:  # Windows raises for a share that went; whoever loads the file says so, of that file alone
+        place = Path(item).absolute()
+    return [str(place), Path(item).stem]
 
 
 def _placed(value: Any) -> Any:
