@@ -14,6 +14,7 @@ from orcabatch import simulated
 from orcabatch.cli import run
 from orcabatch.digitalmodel import preconditions
 from orcabatch.errors import OutputError
+from orcabatch.results.result import BatchResult
 
 
 def command(*words, cwd, **environment):
@@ -104,3 +105,17 @@ def test_metrics_that_could_not_be_made_cost_only_themselves(batch, orcabatch, m
     monkeypatch.setattr(running, "write_account", fails)
     said = orcabatch("run", "b.yml")
     assert (said.code, "3 of 3 files done" in said.out, "Too many open files" in said.out) == (0, True, True), said
+
+
+def test_a_table_that_cannot_be_saved_in_the_end_leaves_the_report_of_the_run(batch, orcabatch, monkeypatch):
+    """A program opened it meanwhile: the files are done, which report and exit code say too."""
+
+    def held(result, path, **_):
+        raise OutputError(f"{path} could not be written: another program has it open.")
+
+    monkeypatch.setattr(BatchResult, "save", held)
+    batch.write(summary_settings={"groups": [{"Label": "dyn", "Columns": [summary_column()]}]})
+    said = orcabatch("run", "b.yml", "--save", "s.csv", "--report", "r.html")
+    assert (said.code, "s.csv could not be written" in said.err) == (1, True), said
+    page = (batch.folder / "r.html").read_text(encoding="utf-8")
+    assert ("All 3 files have results" in page, "while the run was going on" in page) == (True, False)

@@ -21,7 +21,7 @@ from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.run import Run
 from orcabatch.batch.streamed import table_file
-from orcabatch.errors import BatchError, BatchInterrupted
+from orcabatch.errors import BatchError, BatchInterrupted, OutputError
 from orcabatch.results.result import BatchResult, failure_text
 from orcabatch.settings import Settings
 from orcabatch.text import spelled
@@ -161,7 +161,7 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
         raise BatchInterrupted(str(run.interrupted), run.interrupted.signum, run.result())
     result = run.result()
     if save is not None and run.table is None:
-        result = replace(result, outputs=(*result.outputs, *result.save_summaries(save)))
+        result = _with_saved(result, save)
     strict = {name for name, settings in request.own.items() if settings.on_failure == "raise"}
     loud = [outcome for outcome in result.failed if outcome.batch in strict]
     if loud:
@@ -169,6 +169,14 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     if tell_failures and result.failed and not run.watchers.named_failures:
         _log.warning("%s", spelled(failure_text(result.failed, len(result.outcomes))))
     return result
+
+
+def _with_saved(result: BatchResult, save: Path) -> BatchResult:
+    try:
+        saved = result.save_summaries(save)
+    except OutputError as error:  # the files are done: that is no call in which nothing could run
+        raise BatchError(f"{error} What the batch itself writes is there.", result) from error
+    return replace(result, outputs=(*result.outputs, *saved))
 
 
 def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Iterator[FileOutcome]:
