@@ -55,9 +55,9 @@ def _no_figures(metrics: Metrics) -> Html:
     if all(file["status"] == "skipped" for file in metrics["files"]):
         return join(
             [
-                "An earlier run had done all files, and this one made no figures of them. ",
-                tag("code", "orcabatch run ... --report"),
-                " makes them.",
+                "An earlier run had done all files, and no figures were made here: they returned no numbers, or ",
+                tag("code", "--report"),
+                " was not asked for, which makes them.",
             ]
         )
     return text("The files returned no numbers that could be summed up here.")
