@@ -56,6 +56,11 @@ def test_a_table_that_names_a_file_in_two_spellings_is_refused(tmp_path):
     (tmp_path / "cases.csv").write_text(f"file,seed\nhwl/{LNGC}.sim,3\nlwl/{LNGC},4\n")
     with pytest.raises(SettingsError, match="twice"):
         read_cases("cases.csv", FILES, tmp_path)
+    (tmp_path / "cases.csv").write_text("file,seed\nMa\xdf,3\nMASS,4\n", encoding="utf-8")
+    names = ["ma\xdf.SIM", "mass.sim"]
+    assert read_cases("cases.csv", [Path(name) for name in names], tmp_path)[0] == {
+        name: {"seed": seed} for name, seed in zip(names, (3, 4), strict=True)
+    }
 
 
 def test_a_table_names_files_with_or_without_folder_and_ending(tmp_path):

@@ -212,7 +212,7 @@ def test_a_scanner_in_an_earlier_runs_values_costs_the_next_run_nothing(tmp_path
         replaced(source, target.with_name("aside"))
 
     monkeypatch.setattr(kept_values.os, "replace", scanned)
-    monkeypatch.setattr(kept_values, "beyond_max_path", lambda path: f"long:{path}")
+    monkeypatch.setattr(kept_values, "as_opened", lambda path: path if path == target else f"long:{path}")
     monkeypatch.setattr(kept_values.patiently, "__defaults__", (waits.append,))
     with ValuesFile(target, said.append):
         pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ntpath
 import os
 import runpy
 import shutil
@@ -60,7 +59,7 @@ def test_a_function_is_asked_again_for_another_spelling_and_that_is_said(orcafle
 
 def test_one_file_under_two_spellings_in_one_batch_has_each_its_own_value(orcaflex, sims, monkeypatch):
     """Also where the system does not tell them apart; in a second run as well."""
-    monkeypatch.setattr(paths, "normcase", ntpath.normcase)
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
     upper = sims[0].with_name(sims[0].name.upper())
     os.link(sims[0], upper)  # as a file system without case has it
     for _ in range(2):
@@ -97,7 +96,7 @@ def memory(files):
 def spelled(tmp_path, monkeypatch):
     """One file in two spellings: through a link, and in another case where that counts for nothing."""
     require("symbolic links")
-    monkeypatch.setattr(paths, "normcase", str.lower)
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
     (tmp_path / "runs").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "runs")
     (tmp_path / "runs" / "a.sim").write_bytes(b"content" * 9)
@@ -269,6 +268,6 @@ def test_two_batches_whose_names_differ_in_case_only_are_one_name_where_case_cou
     """Their tables would overwrite each other."""
     other = edited(project / "dm_fsts.yml", project / "DM_FSTS.yml", lambda cfg: None)
     edited(other, other, lambda cfg: cfg["file_management"].update(output_directory="results/upper"))
-    monkeypatch.setattr(paths, "normcase", str.lower)
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
     with pytest.raises(SourceError, match="Two batches would write under the same name"):
         orcabatch.run_batch([project / "dm_fsts.yml", other], **SILENT)

@@ -587,6 +587,11 @@ def test_on_windows_names_that_differ_in_capitals_are_one_file() -> None:
     assert len(said) == 2
     assert "as that of summary_settings, group 'Dyn'" in said[0]
     assert "a character that no file name on Windows may have" in said[1]
+    for label, group in zip(("Ma\xdf", "Mass"), cfg["summary_settings"]["groups"], strict=False):
+        group["Label"] = label
+    cfg["summary_settings"]["groups"].pop()
+    groups = {"summary_settings": effective_groups(cfg, "summary_settings")}
+    assert list(name_faults(cfg, groups, windows=True)) == []
 
 
 @pytest.mark.parametrize("make", [summary, series])

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
+import sys
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from capabilities import needs
 from docs_pages import ROOT
+from orcabatch.batch.streamed import TableFile
 from orcabatch.errors import OutputError
-from orcabatch.store import atomic
+from orcabatch.outcome import FileOutcome, Status
+from orcabatch.store import atomic, lock, paths
 from orcabatch.store.atomic import (
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     atomic_path,
-    beyond_max_path,
     check_place,
     check_writable,
+    hindrance,
     remove,
     remove_leftovers,
+    write_bytes,
 )
+from orcabatch.store.compare import compare_folders
+from orcabatch.store.failed_files import save_failed_files
+from orcabatch.store.kept_values import ValuesFile, read_values
+from orcabatch.store.lock import folder_lock
+from orcabatch.store.paths import as_opened, beyond_max_path, is_folder, is_there
 
 DEEP = "C:\\" + "folder\\" * 40
 
@@ -28,6 +40,8 @@ DEEP = "C:\\" + "folder\\" * 40
     ("path", "taken"),
     [
         (PureWindowsPath("C:\\results\\a.csv"), "C:\\results\\a.csv"),
+        (PureWindowsPath("C:\\" + "r" * 244), "C:\\" + "r" * 244),
+        (PureWindowsPath("C:\\" + "r" * 245), "\\\\?\\C:\\" + "r" * 245),
         (PureWindowsPath(DEEP + "a.csv"), "\\\\?\\" + DEEP + "a.csv"),
         (PureWindowsPath(DEEP + "..\\a.csv"), "\\\\?\\" + DEEP.removesuffix("folder\\") + "a.csv"),
         (PureWindowsPath("\\\\server\\share\\" + "f\\" * 130), "\\\\?\\UNC\\server\\share\\" + "f\\" * 130),
@@ -180,12 +194,85 @@ def test_a_place_that_windows_has_no_file_for_is_told_before_the_work(tmp_path, 
     check_place(tmp_path / "null.csv")
 
 
+def _write(target):
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(b"x")
+
+
+def _lock(target):
+    with folder_lock(target.parent, "one"):
+        assert as_opened(target.parent / lock.NAME).exists()
+
+
+def _values(target):
+    for _ in range(2):
+        with ValuesFile(target, pytest.fail) as values:
+            assert values.is_there
+    assert read_values(target) == ()
+
+
+def _table(target):
+    table = TableFile(target.with_suffix(".csv"), (), {})
+    table.add(FileOutcome(Path("a.sim"), "f", Status.OK, 1.0))
+    table.close()
+
+
+def _compared(target):
+    assert compare_folders(target.parent, target.parent).identical == 1
+
+
+ON_FILES = {
+    "written": (_write, True),
+    "written at once": (lambda target: write_bytes(target, b"x"), True),
+    "removed": (remove, False),
+    "checked": (check_place, True),
+    "its folder checked": (lambda target: check_writable(target.parent), True),
+    "in use": (lambda target: hindrance(target) and pytest.fail(hindrance(target)), True),
+    "locked": (_lock, True),
+    "of values": (_values, True),
+    "of a table": (_table, True),
+    "compared": (_compared, True),
+    "listed": (lambda target: save_failed_files(target, []), False),
+    "leftovers": (lambda target: remove_leftovers(target.parent) and pytest.fail("nothing is left"), True),
+    "there": (lambda target: (is_there(target) and is_folder(target.parent)) or pytest.fail("it is there"), True),
+    "a file's folder": (lambda target: is_folder(target) and pytest.fail("it is a file"), True),
+}
+
+
+@needs("/proc")
+@pytest.mark.parametrize("what", ON_FILES)
+def test_whatever_is_done_with_a_file_names_it_as_the_system_takes_it(tmp_path, monkeypatch, what):
+    """Linux too refuses a path by its length, from 4,096 bytes on: a name for its folder stands for Windows' prefix."""
+    (tmp_path / "d").mkdir()
+    folder, handles = tmp_path / "d", [os.open(tmp_path / "d", os.O_RDONLY)]
+    try:
+        while len(str(folder)) < 4_100:
+            folder /= "f" * 200
+            os.mkdir("f" * 200, dir_fd=handles[-1])
+            handles.append(os.open("f" * 200, os.O_RDONLY, dir_fd=handles[-1]))
+        short = f"/proc/self/fd/{handles[-1]}"
+        with pytest.raises(OSError, match="too long"):
+            folder.stat()
+        monkeypatch.setattr(paths, "beyond_max_path", lambda path: Path(str(path).replace(str(folder), short)))
+        monkeypatch.setattr(atomic.sys, "platform", "win32" if what == "in use" else sys.platform)
+        target = folder / "r.csv"
+        Path(short, "r.csv").write_bytes(b"earlier")
+        act, stays = ON_FILES[what]
+        act(target)
+        left = {path.name for path in Path(short).iterdir()} - {"r.csv.earlier"}
+        assert left == ({"r.csv"} if stays else set())
+    finally:
+        for handle in handles:
+            os.close(handle)
+        shutil.rmtree(tmp_path / "d")
+
+
 def test_how_long_a_relative_name_is_for_the_system_counts(tmp_path, monkeypatch):
     """In a deep working folder the short name of a report fits, and the temporary one beside it need not."""
     seen = list[Path]()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(atomic, "beyond_max_path", lambda path: seen.append(path) or path)
+    monkeypatch.setattr(paths, "beyond_max_path", lambda path: seen.append(path) or path)
     with atomic_path(Path("r.html")) as temporary:
         temporary.write_bytes(b"r")
-    assert [path.parent for path in seen] == [tmp_path]
+    assert {path.parent for path in seen} == {tmp_path}
     assert (tmp_path / "r.html").read_bytes() == b"r"

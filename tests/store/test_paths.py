@@ -10,7 +10,7 @@ import pytest
 
 from capabilities import needs
 from orcabatch.store import paths
-from orcabatch.store.paths import Places, is_folder, is_there, place_of
+from orcabatch.store.paths import Places, is_folder, is_there, name_of, place_of
 
 
 @needs("symbolic links")
@@ -53,7 +53,7 @@ def windows(path: str | os.PathLike[str]) -> str:
 )
 def test_spellings_of_windows_are_one(spellings, monkeypatch):
     """The case of a drive, of folders and names; slashes; a mapped drive where its share is known."""
-    monkeypatch.setattr(paths, "normcase", ntpath.normcase)
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
     monkeypatch.setattr(paths, "realpath", windows)
     assert len({place_of(spelling) for spelling in spellings}) == 1
     assert place_of(spellings[0]) != place_of("C:\\Runs\\b.sim")
@@ -89,3 +89,13 @@ def test_whether_a_path_is_there_is_said_whatever_the_system_answers(tmp_path, m
     monkeypatch.setattr(Path, "stat", gone)
     assert (is_there(tmp_path), is_folder(tmp_path)) == (True, True)
     assert (is_there(tmp_path / "a"), is_folder(tmp_path / "a"), is_there("no\0name")) == (False, False, False)
+
+
+def test_names_are_one_where_ntfs_takes_them_for_one(monkeypatch):
+    """Letter by letter: a sharp s is no double one, whatever stands beside it; elsewhere capitals tell names apart."""
+    assert name_of("a.csv") != name_of("A.csv")
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
+    for one, other in (("a.csv", "A.CSV"), ("\xc4.csv", "\xe4.csv"), ("\u03a3x", "\u03c3X")):
+        assert name_of(one) == name_of(other)
+    for one, other in (("Ma\xdf", "Mass"), ("\ufb01x", "fix"), ("a", "\xe4")):
+        assert name_of(one) != name_of(other)

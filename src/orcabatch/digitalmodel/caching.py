@@ -25,7 +25,7 @@ from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.source_code import find_source_code
-from orcabatch.store.paths import place_of
+from orcabatch.store.paths import as_opened, is_there, place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 from orcabatch.text import class_name
 
@@ -259,10 +259,10 @@ def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[lis
     """
     found = []
     for path in outputs:
-        if path.parent != folder or not path.is_file():
+        if path.parent != folder or not is_there(path):
             return None
         stem = path.name.removeprefix(name)
-        found.append([stem if stem == path.name else STAMP + stem, path.read_bytes()])
+        found.append([stem if stem == path.name else STAMP + stem, as_opened(path).read_bytes()])
     return found
 
 

@@ -27,6 +27,7 @@ from orcabatch.orcaflex.binding import find_binding
 from orcabatch.store.atomic import patiently, remove, write_bytes
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.store.ledger import has_ledger
+from orcabatch.store.paths import as_opened
 from orcabatch.store.storable import checked, checked_texts
 
 if TYPE_CHECKING:
@@ -112,6 +113,11 @@ class FinishedBatch(Batch):
         """As the batch's."""
         return self._batch.tables_of(value)
 
+    @property
+    def summaries(self) -> tuple[str, ...] | None:
+        """As the batch's."""
+        return self._batch.summaries
+
     def summaries_in(self, outputs: Iterable[Path]) -> dict[str, Path]:
         """As the batch's."""
         return self._batch.summaries_in(outputs)
@@ -145,7 +151,8 @@ class FinishedBatch(Batch):
 
 def _stands(target: Path, content: bytes) -> bool:
     try:
-        return target.stat().st_size == len(content) and patiently(target.read_bytes) == content
+        there = as_opened(target)
+        return there.stat().st_size == len(content) and patiently(there.read_bytes) == content
     except FileNotFoundError:
         return False
     except OSError as error:

@@ -25,6 +25,7 @@ from orcabatch.engine.concurrency import START
 from orcabatch.engine.executors import PROCESSES, THREADS
 from orcabatch.plan.predict import Expectation
 from orcabatch.settings import Settings, was_set
+from orcabatch.store.paths import name_of
 
 FILES_PER_PLACE = 6
 """A batch of fewer files for each that runs at once has no time to come down from too many. More: short batches climb
@@ -244,8 +245,11 @@ def family(name: str) -> str:
 
 
 def _name(path: str) -> str:
-    """The last part of a path, of either system; thousands are asked for before a run begins."""
-    return path.replace("\\", "/").rpartition("/")[2]
+    """The last part of a path, of either system, as one text for what is one name on this one.
+
+    Thousands are asked for before a run begins.
+    """
+    return name_of(path.replace("\\", "/").rpartition("/")[2])
 
 
 def fit_by_size(records: Sequence[Record]) -> BySize | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SettingsError
+from orcabatch.store.paths import in_capitals
 from orcabatch.text import nearest, plural, shortened_list
 
 TABLES = {".csv", ".xlsx"}
@@ -212,7 +213,7 @@ def _by_name(known: Iterable[tuple[str, Case]], names: Iterable[str], source: st
     for name, case in known:
         if _plain(name) in plain:
             raise SettingsError(
-                f"cases: {source} names {_plain(name)} twice; a file has one load case, which goes by its name without "
+                f"cases: {source} names {_named(name)} twice; a file has one load case, which goes by its name without "
                 "folder and ending."
             )
         plain[_plain(name)] = case
@@ -225,8 +226,12 @@ def _without_file(known: Iterable[tuple[str, Case]], names: Iterable[str]) -> tu
 
 
 def _plain(name: str) -> str:
-    last = re.split(r"[\\/]", name.strip())[-1].casefold()
-    return last.removesuffix(".sim")
+    """What a file and its row are matched by, on every system as on Windows, where most tables come from."""
+    return in_capitals(_named(name)).removesuffix(".SIM")
+
+
+def _named(name: str) -> str:
+    return re.split(r"[\\/]", name.strip())[-1]
 
 
 def _refuse_reserved(names: Iterable[Any]) -> None:

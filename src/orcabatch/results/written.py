@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import SourceError
 from orcabatch.results.table import Row, beside, file_names
+from orcabatch.store.paths import as_opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,5 +94,5 @@ class WrittenTables:
         import pandas as pd
 
         if path not in self._read:
-            self._read[path] = pd.read_csv(path)
+            self._read[path] = pd.read_csv(as_opened(path))
         return self._read[path]

@@ -8,7 +8,6 @@ Does not cover what is written, nor locks between batches (`orcabatch.store.lock
 
 from __future__ import annotations
 
-import ntpath
 import os
 import re
 import shutil
@@ -18,18 +17,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePath, PureWindowsPath
+from pathlib import Path
 from typing import TypeVar
 
 from orcabatch.errors import OutputError
-from orcabatch.store.paths import is_folder
+from orcabatch.store.paths import as_opened, is_folder
 
 TEMPORARY_PREFIX = ".orcabatch-"
 """Every temporary output begins with this, whatever its target is called, so that leftovers can be told and removed."""
 TEMPORARY_SUFFIX = ".tmp"
-
-MAX_PATH = 260
-"""Of Windows, its terminating zero included."""
 
 WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 """How long a target that another program holds open is waited for, try by try."""
@@ -53,10 +49,10 @@ def atomic_path(
         OutputError: the folder cannot be written, or another program holds the target open.
     """
     target = target.absolute()  # how long its name is for the system, and where it is whoever changes the folder
-    temporary = Path(beyond_max_path(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")))
+    temporary = as_opened(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"))
     try:
         yield temporary
-        if keep_same and _same_bytes(temporary, target):
+        if keep_same and _same_bytes(temporary, as_opened(target)):
             return
         if durable:
             patiently(lambda: _flush(temporary))
@@ -98,7 +94,7 @@ def replace(temporary: Path, target: Path, *, wait: Callable[[float], None] = ti
         OutputError: it is still held after all waits, or the rename is not possible.
     """
     # The atomic replacement is os.replace's promise.
-    _patiently(lambda: os.replace(temporary, target), target, "replaced", wait)  # noqa: PTH105
+    _patiently(lambda: os.replace(as_opened(temporary), as_opened(target)), target, "replaced", wait)  # noqa: PTH105
 
 
 def remove(target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -107,7 +103,7 @@ def remove(target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
     Raises:
         OutputError: it is still held after all waits, or cannot be removed.
     """
-    _patiently(lambda: target.unlink(missing_ok=True), target, "removed", wait)
+    _patiently(lambda: as_opened(target).unlink(missing_ok=True), target, "removed", wait)
 
 
 def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[[float], None]) -> None:
@@ -137,21 +133,6 @@ def patiently(act: Callable[[], Done], wait: Callable[[float], None] = time.slee
     return act()
 
 
-def beyond_max_path(path: PurePath) -> PurePath:
-    """The same file by a name that Windows takes whatever its length: a temporary name may be longer than its target's.
-
-    Windows refuses paths of 260 characters and more unless they begin with its own prefix. Elsewhere nothing changes.
-    """
-    text = str(path)
-    if isinstance(path, PureWindowsPath) and ".." in path.parts:  # the prefix takes every part by its letter
-        text = ntpath.normpath(text)
-    if not isinstance(path, PureWindowsPath) or len(text) < MAX_PATH or text.startswith("\\\\?\\"):
-        return path
-    if text.startswith("\\\\"):
-        return type(path)("\\\\?\\UNC" + text[1:])
-    return type(path)("\\\\?\\" + text)
-
-
 def check_writable(folder: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
     """Create and delete a file: what `os.access` says knows nothing of access lists and shares on Windows.
 
@@ -160,7 +141,7 @@ def check_writable(folder: Path, *, wait: Callable[[float], None] = time.sleep) 
     Raises:
         OSError: the folder cannot be written to.
     """
-    probe = Path(beyond_max_path(folder.absolute() / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"))
+    probe = as_opened(folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
     with probe.open("xb"):
         pass
     # Whoever got the folder's lock meanwhile has cleared it of what looks left over.
@@ -189,7 +170,7 @@ def hindrance(target: Path, *, wait: Callable[[float], None] = time.sleep) -> st
     """Why Windows would not replace a file that is there; empty where it would. Elsewhere its folder alone decides."""
     if sys.platform != "win32":
         return ""
-    target = Path(beyond_max_path(target.absolute()))
+    target = as_opened(target)
     try:
         if not target.stat().st_mode & stat.S_IWRITE:
             return "it is write-protected"
@@ -228,8 +209,8 @@ def remove_leftovers(folder: Path) -> int:
     """
     leftovers: list[Path] = []
     with suppress(OSError):  # the share went while the batch ran: how that ended is what is to be heard
-        leftovers += folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}")
-    for path in (Path(beyond_max_path(each.absolute())) for each in leftovers):
+        leftovers += as_opened(folder).glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}")
+    for path in map(as_opened, leftovers):
         with suppress(OSError):  # on Windows: one that somebody has open is no leftover yet
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

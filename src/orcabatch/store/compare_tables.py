@@ -17,6 +17,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from orcabatch.store.paths import as_opened
 from orcabatch.text import shortened_list
 
 Row = Sequence[str]
@@ -123,7 +124,7 @@ class TableDifference:
 
 def open_bytes(path: Path) -> Any:
     """The content of `path` as a binary stream, unpacked where it is a `.gz`."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    return gzip.open(as_opened(path), "rb") if path.suffix == ".gz" else as_opened(path).open("rb")
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[list[str]]:

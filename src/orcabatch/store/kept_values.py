@@ -21,7 +21,8 @@ from typing import IO, Any, Self
 
 from orcabatch.errors import SourceError
 from orcabatch.outcome import FileOutcome, Status
-from orcabatch.store.atomic import beyond_max_path, patiently
+from orcabatch.store.atomic import patiently
+from orcabatch.store.paths import as_opened
 from orcabatch.store.storable import Damaged, checked, checked_texts
 from orcabatch.store.values import NotStorable, decode, encode
 from orcabatch.text import spelled
@@ -52,11 +53,13 @@ class ValuesFile:
 
     def __enter__(self) -> Self:
         try:
-            earlier = beyond_max_path(self.target.with_name(f"{self.target.name}{EARLIER}"))
+            earlier = as_opened(self.target.with_name(f"{self.target.name}{EARLIER}"))
             with suppress(FileNotFoundError):
-                patiently(lambda: os.replace(self.target, earlier))  # noqa: PTH105 - over an older one, on every platform
-            self._stream = self.target.open("wb", buffering=0)
-            self._made = self.target.stat()  # as it is looked at again: Windows may number what is open otherwise
+                # Over an older one, on every platform.
+                patiently(lambda: os.replace(as_opened(self.target), earlier))  # noqa: PTH105
+            self._stream = as_opened(self.target).open("wb", buffering=0)
+            # As it is looked at again: Windows may number what is open otherwise.
+            self._made = as_opened(self.target).stat()
             self._stream.write(MAGIC)
         except OSError as error:
             self._give_up(error)
@@ -72,7 +75,7 @@ class ValuesFile:
     def is_there(self) -> bool:
         """Whether the file that was made still has its name."""
         try:
-            return self._made is not None and os.path.samestat(self._made, self.target.stat())
+            return self._made is not None and os.path.samestat(self._made, as_opened(self.target).stat())
         except OSError:
             return False
 
@@ -124,7 +127,7 @@ def read_values(path: str | Path) -> tuple[FileOutcome, ...]:
     """
     place = Path(path)
     try:
-        with place.open("rb") as stream:
+        with as_opened(place).open("rb") as stream:
             if stream.read(len(MAGIC)) != MAGIC:
                 raise SourceError(f"{place} holds no values: give the file that `keep_values: true` leaves.")
             name = place.name.removesuffix(EARLIER).removesuffix(SUFFIX)

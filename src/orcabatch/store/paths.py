@@ -1,31 +1,68 @@
-r"""What is one path: the one rule for whatever is kept, found or compared by where a file lies.
+r"""What is one path: the one rule for whatever is kept, found or compared by where a file lies, and for its opening.
 
     c:\runs\a.sim   C:\runs\A.sim   runs\..\a.sim   Z:\a.sim (a mapped drive)   \\server\share\a.sim   ──> one place
+    results\a.csv  ── as_opened ──> C:\deep\results\a.csv, by the name that the system takes whatever its length
 
 A place is text to compare by. It is never shown nor opened: what is shown, and what a function or digitalmodel gets to
-see, is the path as it was given. A hard link is another place.
+see, is the path as it was given. A hard link is another place. What this room reads, writes, renames or removes, it
+names to the system by `as_opened`; what is said of it names the path as it was given.
 """
 
 from __future__ import annotations
 
+import ntpath
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os.path import normcase, realpath
-from pathlib import Path
+from os.path import realpath
+from pathlib import Path, PurePath, PureWindowsPath
 
 from orcabatch.console import without_boxes
 from orcabatch.errors import SourceError
 
+IGNORES_CASE = os.name == "nt"
+"""Whether two names that differ in capitals are one file."""
+
+LONGEST_PLAIN = 247
+"""Of Windows' 260 a file has its terminating zero less, and a folder room for a short name in it."""
+
 
 def place_of(path: str | os.PathLike[str]) -> str:
     """One text for all spellings that lead to one place: links followed, in the case that the system compares in."""
-    return normcase(_real(path))
+    return name_of(_real(path))
 
 
 def name_of(name: str) -> str:
     """One text for all names that would be one file in a folder."""
-    return normcase(name)
+    return in_capitals(name) if IGNORES_CASE else name
+
+
+def in_capitals(name: str) -> str:
+    """As NTFS compares names: letter by letter, so that a sharp s is no double one, and the length stays."""
+    if name.isascii():
+        return name.upper()
+    return "".join(capital if len(capital := letter.upper()) == 1 else letter for letter in name)
+
+
+def as_opened(path: str | os.PathLike[str]) -> Path:
+    """The file by the name that the system is given: whole, since how long that is decides."""
+    return Path(beyond_max_path(Path(path).absolute()))
+
+
+def beyond_max_path(path: PurePath) -> PurePath:
+    """The same file by a name that Windows takes whatever its length.
+
+    Windows refuses paths of 260 characters and more (of folders, 248) unless they begin with its own prefix. Elsewhere
+    nothing changes.
+    """
+    text = str(path)
+    if isinstance(path, PureWindowsPath) and ".." in path.parts:  # the prefix takes every part by its letter
+        text = ntpath.normpath(text)
+    if not isinstance(path, PureWindowsPath) or len(text) <= LONGEST_PLAIN or text.startswith("\\\\?\\"):
+        return path
+    if text.startswith("\\\\"):
+        return type(path)("\\\\?\\UNC" + text[1:])
+    return type(path)("\\\\?\\" + text)
 
 
 class Places:
@@ -43,7 +80,7 @@ class Places:
         spelled = str(file.parent)  # as text: a `Path` may equal one that is spelled otherwise
         if spelled not in self._folders:
             self._folders[spelled] = _real(spelled)
-        return normcase(os.path.join(self._folders[spelled], file.name))  # noqa: PTH118 - text, not a path
+        return name_of(os.path.join(self._folders[spelled], file.name))  # noqa: PTH118 - text, not a path
 
 
 def _real(path: str | os.PathLike[str]) -> str:
@@ -59,12 +96,18 @@ def is_there(path: str | os.PathLike[str]) -> bool:
     `Path.exists` raises most of what the system says of a share that went (up to Python 3.13), in the midst of saying
     something else.
     """
-    return os.path.exists(path)  # noqa: PTH110 - as above
+    try:
+        return os.path.exists(path and as_opened(path))  # noqa: PTH110 - as above
+    except OSError:  # the working folder is gone
+        return False
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a folder is there; never raises, as `is_there`."""
-    return os.path.isdir(path)  # noqa: PTH112 - as above
+    try:
+        return os.path.isdir(path and as_opened(path))  # noqa: PTH112 - as above
+    except OSError:  # the working folder is gone
+        return False
 
 
 @contextmanager

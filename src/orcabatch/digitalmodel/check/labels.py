@@ -18,6 +18,7 @@ from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, LEVELS, OWN_COLU
 from orcabatch.digitalmodel.outputs import SETTINGS_OF
 from orcabatch.store.atomic import impossible_on_windows
 from orcabatch.store.failed_files import SUFFIX
+from orcabatch.store.paths import in_capitals
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.effective import Column, Group
@@ -183,7 +184,7 @@ def _collisions(
 def _as_file(name: str, windows: bool) -> str:
     """What the file system takes for the same."""
     plain = os.path.normpath(name)
-    return plain.casefold() if windows else plain
+    return in_capitals(plain) if windows else plain
 
 
 def _of_group(group: Group, problem: str, *, proven: bool = True) -> CheckFinding:
