@@ -10,7 +10,7 @@ import pandas as pd
 import polars
 import pytest
 
-from cli_batches import configuration, summary_column
+from cli_batches import configuration, management, summary_column
 from orcabatch import simulated
 from orcabatch.batch import carry_out
 from orcabatch.monitor.report import read_metrics, render_report
@@ -142,6 +142,39 @@ def test_the_summaries_of_a_yaml_are_saved(orcabatch, batch):
     outputs["postprocess"]["summary"]["flag"] = False
     batch.write(orcaflex=outputs)
     assert "has no summary" in orcabatch("run", "b.yml", "--save", "none.csv").text
+
+
+def test_no_table_is_left_out_or_stands_in_the_place_of_another(orcabatch, batch):
+    """A label that leads into a folder, linked statistics beside a stamped name, two YAMLs whose groups are one."""
+    groups = [{"Label": label, "Columns": [summary_column()]} for label in ("dyn", "sub/x")]
+    batch.write(summary_settings={"groups": groups})
+    (batch.folder / "results" / "b_t_sub").mkdir(parents=True)
+    assert orcabatch("run", "b.yml", "--save", "all.csv").code == 0
+    assert {path.name for path in batch.folder.glob("all*")} == {"all_dyn.csv", "all_sub_x.csv"}
+    outputs = configuration()["orcaflex"]
+    outputs["postprocess"] |= {"linked_statistics": {"flag": True}, "time_series": {"flag": False}}
+    linked = {"ObjectName": "Line01", "objectExtra": ["End A"], "SimulationPeriod": [0.0, 5.0], "Label": "linked"}
+    linked |= {"Variable": ["Effective tension", "Bend moment"]}
+    batch.write(
+        default={"config": {"overwrite": {"output": False}}},
+        orcaflex=outputs,
+        linked_statistics_settings={"groups": [{"Label": "dyn", "Columns": [linked]}]},
+    )
+    assert orcabatch("run", "b.yml", "--save", "st.csv").code == 0
+    assert {path.name for path in batch.folder.glob("st*")} == {"st_dyn.csv", "st_dyn (linked statistics).csv"}
+    outputs["postprocess"]["linked_statistics"] = {"flag": False}
+    for yaml, label, pattern in (("b", "t", "a[01]"), ("c", "u", "a2")):
+        meta = configuration()["meta"] | {"label": label}
+        files = management(filename={"extension": ["sim"], "pattern": pattern})
+        batch.write(orcaflex=outputs, meta=meta, file_management=files)
+        (batch.folder / "b.yml").replace(batch.folder / f"{yaml}.made")
+    for yaml in ("b", "c"):
+        (batch.folder / f"{yaml}.made").replace(batch.folder / f"{yaml}.yml")
+    assert orcabatch("run", "b.yml", "c.yml", "--save", "both.csv").code == 0
+    files = {path.name: list(pd.read_csv(path)["file"]) for path in batch.folder.glob("both*")}
+    assert {name: sorted(own) for name, own in files.items()} == {
+        "both_b_t_dyn.csv": ["a0.sim", "a1.sim"], "both_c_u_dyn.csv": ["a2.sim"],
+    }  # fmt: skip
 
 
 def loads(counted):

@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from capabilities import needs
-from cli_batches import summary_column
+from cli_batches import configuration, summary_column
 from orcabatch import simulated
+from orcabatch.batch import streamed
 from orcabatch.cli import run
 from orcabatch.digitalmodel import preconditions
 from orcabatch.errors import OutputError
@@ -50,16 +51,41 @@ def test_letters_that_the_locale_lacks_are_said(batch):
 
 @pytest.mark.parametrize("option", ["--report", "--save"])
 def test_a_place_that_a_program_holds_open_is_said_before_anything_runs(batch, orcabatch, monkeypatch, option):
-    """Which file, and what to do; nothing is loaded and no folder is made."""
+    """Which file, and what to do; nothing is loaded or written."""
 
     def held(*_, **__):
         raise OutputError(f"{target} could not be written: another program has it open.")
 
     target = batch.folder / ("r.html" if option == "--report" else "r.csv")
-    monkeypatch.setattr(run, "check_place", held)
-    said = orcabatch("run", "b.yml", option, target)
+    monkeypatch.setattr(run if option == "--report" else streamed, "check_place", held)
+    with simulated.counting() as count:
+        said = orcabatch("run", "b.yml", option, target)
     assert (said.code, f"{target} could not be written: another program has it open" in said.err) == (2, True), said
-    assert not (batch.folder / "results").exists()
+    assert count.counters.loads == 0
+    assert not list(batch.folder.glob("results/*.csv"))
+
+
+def test_the_files_that_summaries_are_saved_in_are_looked_at_before_anything_runs(batch, orcabatch, monkeypatch):
+    """Of several each is called by its label: the bare name may be open, it is not written; without any, none runs."""
+    asked = list[str]()
+
+    def held(target):
+        asked.append(target.name)
+        if target.name == "s_two.xlsx":
+            raise OutputError(f"{target.name} could not be written: another program has it open.")
+
+    monkeypatch.setattr(streamed, "check_place", held)
+    groups = [{"Label": label, "Columns": [summary_column()]} for label in ("dyn", "two")]
+    batch.write(summary_settings={"groups": groups})
+    with simulated.counting() as count:
+        said = orcabatch("run", "b.yml", "--save", "s.xlsx")
+        assert (said.code, "s_two.xlsx could not be written" in said.err) == (2, True), said
+        outputs = configuration()["orcaflex"]
+        outputs["postprocess"]["summary"]["flag"] = False
+        batch.write(orcaflex=outputs)
+        said = orcabatch("run", "b.yml", "--save", "none.csv")
+    assert (said.code, "none.csv is not written: the batch has no summary" in said.err) == (2, True), said
+    assert (asked, count.counters.loads) == (["s_dyn.xlsx", "s_two.xlsx"], 0)
 
 
 def test_a_summary_that_excel_has_open_is_said_before_anything_runs(batch, orcabatch, monkeypatch):

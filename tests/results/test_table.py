@@ -16,8 +16,9 @@ from orcabatch.errors import OutputError, SourceError
 from orcabatch.notice import Notice, Silent
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.results.result import BatchResult
-from orcabatch.results.save import EXCEL_ROWS, save
+from orcabatch.results.save import EXCEL_ROWS, save, summary_files
 from orcabatch.results.table import frame_of
+from orcabatch.store import paths
 
 
 def outcome(name: str, value: object, status: Status = Status.OK, batch: str = "f") -> FileOutcome:
@@ -285,3 +286,13 @@ def test_a_column_that_is_not_there_is_answered_with_the_nearest():
 
     with pytest.raises(SourceError, match="Did you mean 'tension'"):
         result(outcome("a", {"tension": 1.0})).governing("tensoin")
+
+
+def test_labels_of_summaries_are_told_apart_in_the_names_of_files(monkeypatch):
+    """One alone needs no label; what leads into a folder, or is one name to the system, leads to a file of its own."""
+    assert summary_files(Path("s.csv"), ["a/b"]) == (Path("s.csv"),)
+    found = summary_files(Path("out/s.xlsx"), ["a/b", "a\\b", "a_b", "A"])
+    names = ["s_a_b.xlsx", "s_a_b_2.xlsx", "s_a_b_3.xlsx", "s_A.xlsx"]
+    assert found == tuple(Path("out", name) for name in names)
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
+    assert [path.name for path in summary_files(Path("s.csv"), ["dyn", "Dyn"])] == ["s_dyn.csv", "s_Dyn_2.csv"]

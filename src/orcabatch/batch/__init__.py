@@ -172,6 +172,9 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
 
 
 def _with_saved(result: BatchResult, save: Path) -> BatchResult:
+    if not (result.written.summaries or any(outcome.ok for outcome in result.outcomes)):
+        said = f"{save.name} is not written: no file has results, so there is no summary."
+        return replace(result, warnings=(*result.warnings, said))
     try:
         saved = result.save_summaries(save)
     except OutputError as error:  # the files are done: that is no call in which nothing could run

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -150,11 +151,25 @@ def tables_of_call(
     named = {batch.name: batch for batch in batches}
     of_files = [named[each.batch].outputs_of(each.value) if each.ok else () for each in outcomes]
     own = {path for one in of_files for _, path in one}
-    summaries: dict[str, Path] = {}
-    for batch in batches:
-        summaries |= batch.summaries_in([path for path in outputs.get(batch.name, ()) if path not in own])
+    found = {
+        batch.name: batch.summaries_in([path for path in outputs.get(batch.name, ()) if path not in own])
+        for batch in batches
+    }
+    paths = [path for tables in found.values() for path in tables.values()]
+    summaries = dict(zip(told_apart(found), paths, strict=True))
     columns = next((batch.file_columns for batch in batches if batch.file_columns), ())
     return WrittenTables(summaries, of_files, columns)
+
+
+def told_apart(labels: Mapping[str, Iterable[str]]) -> list[str]:
+    """The labels of all batches' tables; one that two batches have stands behind each one's name.
+
+    Args:
+        labels: each batch's, by its name.
+    """
+    listed = [(name, label) for name, own in labels.items() for label in own]
+    times = Counter(label for _, label in listed)
+    return [label if times[label] == 1 else f"{name}_{label}" for name, label in listed]
 
 
 def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:

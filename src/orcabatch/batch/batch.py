@@ -160,6 +160,11 @@ class Batch(ABC):
     A summary that has them all has one row for each file.
     """
 
+    @property
+    def summaries(self) -> tuple[str, ...] | None:
+        """The labels that `summaries_in` will find; None where that is not known beforehand."""
+        return None
+
     def summaries_in(self, outputs: Iterable[Path]) -> Mapping[str, Path]:
         """Of its output files that belong to no single file, the tables that `BatchResult.summary` reads, by label."""
         return {}

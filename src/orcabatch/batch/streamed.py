@@ -20,12 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from orcabatch.batch.account import told_apart
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import OutputError
-from orcabatch.results.save import Shape, checked_format, save_pieces
+from orcabatch.results.result import NO_SUMMARY
+from orcabatch.results.save import Shape, checked_format, save_pieces, summary_files
 from orcabatch.results.table import Row, file_names, rows
 from orcabatch.store.atomic import check_place
-from orcabatch.store.paths import is_there
+from orcabatch.store.paths import as_opened, is_there
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ class TableFile:
                 raise
 
     def _temporary(self) -> IO[bytes]:
-        return tempfile.TemporaryFile(dir=self.target.absolute().parent)  # closed by `write` and `close`
+        return tempfile.TemporaryFile(dir=as_opened(self.target.absolute().parent))  # closed by `write` and `close`
 
     def value_of(self, outcome: FileOutcome) -> Any:
         """A file's value once more; None where it has none that could be kept."""
@@ -184,11 +186,17 @@ def table_file(target: Path, request: Request) -> TableFile | None:
     """The table of a request; None where its batches make their own, of which it is taken when they are done.
 
     Raises:
-        OutputError: as `TableFile`.
+        OutputError: as `TableFile`; or the batches make none.
     """
     if all(batch.values_are_rows for batch in request.batches):
         return TableFile(target, request.batches, request.cases)
     checked_format(target)
+    labels = {batch.name: batch.summaries for batch in request.batches}
+    known = {name: own for name, own in labels.items() if own is not None}
+    if known == labels and not any(known.values()):
+        raise OutputError(f"{NO_SUMMARY.format(target.name)} Nothing was run.")
+    for file in summary_files(target, told_apart(known)) or (target,):
+        check_place(file)
     return None
 
 

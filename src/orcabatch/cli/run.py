@@ -41,8 +41,8 @@ def main(words: list[str]) -> int:
     arguments, files, overrides = understood("run", words)
     if arguments.verbose:
         logging.getLogger("orcabatch").setLevel(logging.DEBUG)
-    for target in filter(None, (arguments.report, arguments.save)):
-        check_place(target)
+    if arguments.report:
+        check_place(arguments.report)
     request = request_of(files, arguments, overrides)
     try:
         result = carry_out(

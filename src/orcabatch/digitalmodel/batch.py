@@ -50,7 +50,15 @@ from orcabatch.digitalmodel.notices import (
     notices_of_run,
 )
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, visits_files, writes, writes_series
+from orcabatch.digitalmodel.outputs import (
+    FILE,
+    FILE_STEM,
+    common_tables,
+    linked_name,
+    visits_files,
+    writes,
+    writes_series,
+)
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult
 from orcabatch.digitalmodel.preconditions import check_collisions, check_folder, check_keys, check_tables, series_names
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
@@ -356,15 +364,25 @@ class DigitalModelBatch(Batch):
 
     file_columns = (FILE, FILE_STEM)
 
+    @property
+    def summaries(self) -> tuple[str, ...] | None:
+        """Its summaries and linked statistics; not known where digitalmodel itself runs it."""
+        native = self._installation is not None and bool(self._installation.missing)
+        return None if native else tuple(label for label, _ in common_tables(self._cfg))
+
     def summaries_in(self, outputs: Iterable[Path]) -> dict[str, Path]:
         """Its summaries and linked statistics, by the labels of their groups."""
+        named = {self.result_folder / name: label for label, name in common_tables(self._cfg)}
         begin = f"{self.name}_"
-        tables = [path for path in outputs if path.suffix == ".csv" and not path.name.endswith(SUFFIX)]
-        return {path.stem.removeprefix(begin): path for path in tables if path.name.startswith(begin)}
+        # Groups that a newer clone finds in the files are in no configuration that was only read.
+        more = [path for path in outputs if path not in named and path.suffix == ".csv" and path.name.startswith(begin)]
+        named |= {path: path.stem.removeprefix(begin) for path in more if not path.name.endswith(SUFFIX)}
+        return {named[path]: path for path in outputs if path in named}
 
     def tables_of(self, value: FileResult) -> dict[str, Any]:
         """A file's rows of the summaries and of the linked statistics, by the labels of their groups."""
-        return {**(value.summary or {}), **(value.linked or {})}
+        summary, linked = value.summary or {}, value.linked or {}
+        return {**summary, **{linked_name(label, summary): frame for label, frame in linked.items()}}
 
     @property
     def writes(self) -> tuple[str, ...]:

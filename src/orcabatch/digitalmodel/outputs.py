@@ -5,7 +5,7 @@ Covers how digitalmodel reads its flags. Does not cover mistakes in them (`orcab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 OUTPUTS = ("summary", "linked_statistics", "time_series", "RangeGraph", "cummulative_histograms", "visualization")
@@ -67,6 +67,35 @@ def groups(cfg: Mapping[str, Any], settings: str) -> Sequence[dict[str, Any]]:
     section = cfg.get(settings)
     found = section.get("groups") if isinstance(section, Mapping) else None
     return found if isinstance(found, Sequence) and all(isinstance(group, Mapping) for group in found) else ()
+
+
+def group_labels(cfg: Mapping[str, Any], output: str) -> list[str]:
+    """The labels of an output's groups, each once; a group without one has its master's, masters merged or not."""
+    settings = SETTINGS_OF[output]
+    own, masters = groups(cfg, settings), groups(cfg, f"{settings}_master")
+    below = [*masters, *({} for _ in own)]
+    found = [group.get("Label", master.get("Label")) for group, master in zip(own, below, strict=False)]
+    return list(dict.fromkeys(str(label) for label in found))
+
+
+def common_tables(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Summaries and linked statistics that are asked for: what each is called, and its file below the result folder.
+
+    A label may lead into another folder; names of linked statistics never hold the start time.
+    """
+    analysis, summaries = cfg["Analysis"], list[str]()
+    if flagged(cfg, "summary"):
+        summaries = group_labels(cfg, "summary")
+        yield from ((label, f"{analysis['file_name']}_{label}.csv") for label in summaries)
+    if flagged(cfg, "linked_statistics"):
+        name = analysis.get("file_name_for_overwrite")
+        for label in group_labels(cfg, "linked_statistics"):
+            yield linked_name(label, summaries), f"{name}_{label}.csv"
+
+
+def linked_name(label: str, summaries: Collection[str]) -> str:
+    """What linked statistics are called beside summaries of these labels: neither may stand in the other's place."""
+    return f"{label} ({WORDS['linked_statistics']})" if label in summaries else label
 
 
 def columns(cfg: Mapping[str, Any], settings: str) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.digitalmodel.input_files import origin
-from orcabatch.digitalmodel.outputs import SETTINGS_OF, STATISTICS, flagged, groups, visits_files, writes_series
+from orcabatch.digitalmodel.outputs import STATISTICS, common_tables, flagged, visits_files, writes_series
 from orcabatch.digitalmodel.overrides import SECTIONS
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.digitalmodel.spelling import hint
@@ -148,10 +148,7 @@ def check_tables(cfg: Mapping[str, Any]) -> None:
     Raises:
         OutputError: naming the table.
     """
-    analysis = cfg["Analysis"]
-    own = {"summary": analysis["file_name"], "linked_statistics": analysis.get("file_name_for_overwrite")}
-    for output, name in own.items():
-        for group in groups(cfg, SETTINGS_OF[output]) if flagged(cfg, output) else ():
-            table = Path(analysis["result_folder"]) / f"{name}_{group.get('Label')}.csv"
-            if fault := hindrance(table):
-                raise OutputError(f"{table} could not be written in the end: {fault}. Nothing was run.")
+    for _, name in common_tables(cfg):
+        table = Path(cfg["Analysis"]["result_folder"]) / name
+        if fault := hindrance(table):
+            raise OutputError(f"{table} could not be written in the end: {fault}. Nothing was run.")

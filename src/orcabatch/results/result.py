@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from orcabatch.plan import BatchPlan
 
 
+NO_SUMMARY = "{} is not written: the batch has no summary. Ask for one in the YAML."
+
+
 @dataclass(frozen=True)
 class BatchResult:
     """The outcome of one call, in input order.
@@ -190,12 +193,14 @@ class BatchResult:
             SourceError: there is none.
             OutputError: as `save`.
         """
+        from orcabatch.results.save import summary_files
+
         labels = tuple(self.written.summaries)
         if not labels:
-            raise SourceError(f"{path.name} is not written: the batch has no summary. Ask for one in the YAML.")
-        if len(labels) == 1:
-            return (self.save(path),)
-        return tuple(self.save(path.with_stem(f"{path.stem}_{label}"), summary=label) for label in labels)
+            raise SourceError(NO_SUMMARY.format(path.name))
+        return tuple(
+            self.save(file, summary=label) for file, label in zip(summary_files(path, labels), labels, strict=True)
+        )
 
     def governing(
         self,

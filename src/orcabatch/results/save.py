@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,6 +26,7 @@ import numpy as np
 
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_path, patiently
+from orcabatch.store.paths import name_of
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
@@ -108,6 +110,22 @@ def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path) -> Pat
     except (ValueError, TypeError, OverflowError) as error:
         raise OutputError(f"{path.name} cannot hold the results: {error} Save as .csv.") from error
     return path
+
+
+def summary_files(path: Path, labels: Sequence[str]) -> tuple[Path, ...]:
+    """Where tables of these labels are saved: one under the name that is given, of several each with its label in it.
+
+    A label that leads into a folder leads nowhere here, and no two of them to one file.
+    """
+    if len(labels) <= 1:
+        return (path,) * len(labels)
+    files, taken = list[Path](), set[str]()
+    for label in labels:
+        plain = re.sub(r"[\\/]", "_", label)
+        names = (f"{path.stem}_{plain}{more}{path.suffix}" for more in ("", *(f"_{n}" for n in range(2, 99))))
+        files.append(path.with_name(next(name for name in names if name_of(name) not in taken)))
+        taken.add(name_of(files[-1].name))
+    return tuple(files)
 
 
 def checked_format(path: Path) -> str:
