@@ -36,6 +36,30 @@ def test_one_output_file_is_one():
     assert f"2 output files in {files[0].parent}" in two
 
 
+def test_what_verify_cannot_read_has_a_code_of_its_own(orcabatch, tmp_path, monkeypatch):
+    """2 as where nothing could be compared; a difference that was seen is 1, whatever else could not be read."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        for name in ("a.csv", "b.csv"):
+            (tmp_path / folder / name).write_text("x\n1\n")
+    monkeypatch.chdir(tmp_path)
+    opened = Path.open
+
+    def gone(path, *args, **kwargs):
+        if path.name == "a.csv" and path.parent.name == "two":
+            raise OSError(22, "The network location cannot be reached", str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", gone)
+    said = orcabatch("verify", "one", "two", "-o", "said.txt")
+    assert (said.code, said.out.startswith("Not told: 1 identical, 1 cannot be read.")) == (2, True), said
+    assert (tmp_path / "said.txt").read_text(encoding="utf-8") == said.out
+    (tmp_path / "two" / "b.csv").write_text("x\n2\n")
+    assert orcabatch("verify", "one", "two").code == 1
+    said = orcabatch("verify", "one", "two", "-o", "nowhere/said.txt")
+    assert (said.code, said.out, "could not be written" in said.err) == (2, "", True)
+
+
 def test_quiet_says_nothing_and_verify_finds_the_same(orcabatch, batch):
     """Two runs into two folders: identical, exit 0; one digit changed: different, exit 1, and where."""
     for folder in ("one", "two"):

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from orcabatch.digitalmodel.configuration import load_configuration
 from orcabatch.digitalmodel.proof_findings import ProofFindings, SameNumber
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, json_safe, read_proof_input, without_masters
-from orcabatch.digitalmodel.prove import REFERENCE_RUN, choose_files, prove, run_reference
+from orcabatch.digitalmodel.prove import REFERENCE_RUN, ProofReport, choose_files, prove, run_reference
 from orcabatch.errors import DigitalModelError, SourceError
 from orcabatch.outcome import FileOutcome, Status
 
@@ -219,6 +219,41 @@ def test_a_missing_row_or_table_is_found(case: Case, copy: ProofInput) -> None:
     text = [f"{difference.file} {difference.reason}" for difference in _found(case, copy).differences]
     assert any(line.startswith(f"{stem}_vessel.csv missing in") for line in text)
     assert any(line.startswith(f"{NAME}_env.csv differs in the rows") for line in text)
+
+
+def test_tables_that_cannot_be_read_are_no_difference(
+    case: Case, copy: ProofInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that goes meanwhile: what was read holds, of the rest nothing is told; without a list nothing at all."""
+    opened = Path.open
+
+    def gone(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.is_relative_to(copy.result_folder) and path.name.endswith(("_dyn.csv", "_vessel.csv")):
+            raise FileNotFoundError(2, "The network path was not found", str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", gone)
+    found = _found(case, copy)
+    assert (found.series, found.differences) == (3, [])
+    series = {f"{Path(file.file).stem}_vessel.csv" for file in case.chosen}
+    assert {unread.file for unread in found.unread} == {f"{NAME}_dyn.csv", *series}
+    report = ProofReport(copy, case.chosen, {}, 3, 1, 0, (), tuple(found.unread), 0.0, 0.0)
+    assert (report.equal, report.differs) == (False, False)
+    assert "NOT TOLD: 4 files of the results cannot be read" in report.to_text()
+    assert "The network path was not found" in report.to_text()
+    shutil.rmtree(copy.result_folder)
+    with pytest.raises(SourceError, match="cannot be read"):
+        _found(case, copy)
+
+
+def test_a_packed_table_that_is_damaged_is_a_difference(case: Case, copy: ProofInput) -> None:
+    """Of rows as of series: its bytes are there, and are others."""
+    table = Path(copy.result_folder, f"{NAME}_dyn.csv")
+    Path(f"{table}.gz").write_bytes(gzip.compress(table.read_bytes())[:-20])
+    table.unlink()
+    (difference,) = _found(case, copy).differences
+    assert difference.file == table.name
+    assert "is damaged" in difference.reason
 
 
 def test_a_table_that_digitalmodel_did_not_write_is_found(case: Case, copy: ProofInput, tmp_path: Path) -> None:

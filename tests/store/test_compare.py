@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from capabilities import needs
 from orcabatch.batch.readers import row_keys
 from orcabatch.errors import SourceError
 from orcabatch.store import compare
@@ -238,11 +240,56 @@ def test_packed_series_equal_unpacked_ones(folders: tuple[Path, Path]) -> None:
 
 
 def test_a_damaged_packed_file_is_a_difference(folders: tuple[Path, Path]) -> None:
-    """A .gz that cannot be unpacked is named as unreadable."""
+    """A .gz that is cut off, or whose content cannot be unpacked: its bytes are others, whatever they once held."""
     a, b = folders
     (b / SERIES).unlink()
-    (b / f"{SERIES}.gz").write_bytes(gzip.compress(_series().encode())[:-20])
-    assert "cannot be read" in compare_folders(a, b).to_text()
+    packed = gzip.compress(_series().encode())
+    for damaged in (packed[:-20], b"no gzip at all", packed[:40] + b"\0" * 40 + packed[80:]):
+        (b / f"{SERIES}.gz").write_bytes(damaged)
+        comparison = compare_folders(a, b)
+        assert (comparison.differs, comparison.unread) == (True, ())
+        assert "is damaged" in comparison.to_text()
+
+
+@needs("symbolic links")
+def test_what_cannot_be_read_is_neither_the_same_nor_different(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that goes after it was listed: a verdict of its own; a difference that was seen stays one."""
+    a, b = folders
+    opened = Path.open
+
+    def gone(path: Path, *args: object, **kwargs: object) -> object:
+        if path.is_relative_to(b) and path.name == SERIES:
+            raise OSError(22, "The specified network name is no longer available", str(path))
+        return opened(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "open", gone)
+    comparison = compare_folders(a, b)
+    assert (comparison.equal, comparison.differs, comparison.identical) == (False, False, 2)
+    assert [unread.file for unread in comparison.unread] == [SERIES]
+    assert comparison.to_text().startswith("Not told: 2 identical, 1 cannot be read.")
+    assert "network name is no longer available" in comparison.to_text()
+    (b / SUMMARY).write_text(_summary(3))
+    assert compare_folders(a, b).to_text().startswith("Different: 1 identical, 1 different, 1 cannot be read.")
+    (b / "broken.csv").symlink_to(b / "nowhere")
+    assert compare_folders(a, b).only_b == ()
+
+
+def test_a_folder_that_cannot_be_looked_through_is_no_folder_without_files(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files would count as missing, or, on both sides, as if there were none."""
+    listed = os.scandir
+
+    def denied(path: object) -> object:
+        if str(path).endswith("Plot"):
+            raise PermissionError(13, "Access is denied", str(path))
+        return listed(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(SourceError, match="cannot be read: Access is denied"):
+        compare_folders(*folders)
 
 
 def test_line_ends_alone_are_a_difference(folders: tuple[Path, Path]) -> None:

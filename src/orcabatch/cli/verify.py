@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orcabatch.errors import SourceError
-from orcabatch.store.atomic import write_bytes
+from orcabatch.store.atomic import check_place, write_bytes
+from orcabatch.store.paths import place_of, what_cannot_be_read_is_said
 from orcabatch.text import utf8
 
-SAME, DIFFERENT = 0, 1
+SAME, DIFFERENT, NOT_TOLD = 0, 1, 2
 
 
 class Compared(Protocol):
@@ -21,6 +22,10 @@ class Compared(Protocol):
     def equal(self) -> bool:
         """Whether it is the same."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether it is not; neither of both where something could not be read."""
+
     def to_text(self) -> str:
         """For the terminal; at most a page."""
 
@@ -29,7 +34,7 @@ class Compared(Protocol):
 
 
 def main(words: list[str]) -> int:
-    """Compare or prove; 0 the same, 1 different."""
+    """Compare or prove; 0 the same, 1 different, 2 what was read is the same but not all could be."""
     parser = argparse.ArgumentParser(
         prog="orcabatch verify",
         usage="orcabatch verify A B [--rtol R] [--atol A] [--json]\n       orcabatch verify --prove RESULT [--files N]",
@@ -44,12 +49,15 @@ def main(words: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write what is printed to a file too")
     arguments = parser.parse_args(words)
-    finding = _proof(arguments) if arguments.prove else _comparison(arguments)
+    if arguments.output:
+        check_place(arguments.output)  # a proof takes minutes
+    with what_cannot_be_read_is_said():
+        finding = _proof(arguments) if arguments.prove else _comparison(arguments)
     text = json.dumps(finding.to_dict(), indent=2) if arguments.json else finding.to_text()
     print(text)
     if arguments.output:
         write_bytes(arguments.output, utf8(f"{text}\n"))
-    return SAME if finding.equal else DIFFERENT
+    return SAME if finding.equal else DIFFERENT if finding.differs else NOT_TOLD
 
 
 def _proof(arguments: argparse.Namespace) -> Compared:
@@ -61,7 +69,6 @@ def _proof(arguments: argparse.Namespace) -> Compared:
 def _comparison(arguments: argparse.Namespace) -> Compared:
     from orcabatch.batch.readers import row_keys
     from orcabatch.store.compare import compare_folders
-    from orcabatch.store.paths import place_of
 
     if len(arguments.folders) != 2:
         raise SourceError("give two result folders, `orcabatch verify A B`, or `--prove RESULT`")

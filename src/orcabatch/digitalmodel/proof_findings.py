@@ -7,14 +7,18 @@ number, and is counted. Does not cover which files are chosen (`orcabatch.digita
 
 from __future__ import annotations
 
+import csv
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, ROW_KEY
-from orcabatch.store.compare import FileDifference, compare_files
+from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, ROW_KEY, group_labels
+from orcabatch.errors import SourceError
+from orcabatch.store.compare import DAMAGED, FileDifference, Unread, compare_files, unreadable_folder
 from orcabatch.store.compare_tables import Tolerance, compare_tables, read_rows
+from orcabatch.store.paths import as_opened, name_of
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile
@@ -41,19 +45,26 @@ class ProofFindings:
         series: time series that are the same, byte for byte.
         rows: rows of summaries and linked statistics that hold the same.
         rewritten: cells in them that hold the same number, written in another way.
-        differences: everything else.
+        differences: everything else that was read.
+        unread: tables of the batch that could not be read.
     """
 
     def __init__(self, batch: ProofInput) -> None:
         self.series = self.rows = self.rewritten = 0
         self.differences: list[FileDifference] = []
+        self.unread: list[Unread] = []
         self._batch = batch
 
     def compare(self, reference: Path, files: Sequence[ProvenFile]) -> None:
-        """Compare every table that digitalmodel wrote into `reference` for `files` with the batch's."""
+        """Compare every table that digitalmodel wrote into `reference` for `files` with the batch's.
+
+        Raises:
+            SourceError: the result folder cannot be looked through.
+        """
         results = Path(self._batch.result_folder)
-        for table in sorted(reference.glob("*.csv")):
-            written = _written(results, table.name)
+        there, made = _tables_in(results), _tables_in(reference)
+        for name, table in sorted(made.items()):
+            written = there.get(name) or there.get(name_of(f"{table.name}.gz"))
             if written is None:
                 self.differences.append(FileDifference(table.name, f"missing in {results}"))
             elif FILE in (heading := _heading(table)):
@@ -61,13 +72,15 @@ class ProofFindings:
             else:
                 self._compare_series(table, written)
         for name in sorted(set(_expected(self._batch.cfg, files))):
-            if _written(results, name) and not (reference / name).is_file():
+            if {name_of(name), name_of(f"{name}.gz")} & there.keys() and name_of(name) not in made:
                 self.differences.append(FileDifference(name, "digitalmodel itself did not write this file"))
 
     def _compare_series(self, table: Path, written: Path) -> None:
         compared = compare_files(table, written, Tolerance(), name=table.name)
         if isinstance(compared, FileDifference):
             self.differences.append(compared)
+        elif isinstance(compared, Unread):
+            self.unread.append(compared)
         else:
             self.series += 1
 
@@ -77,9 +90,16 @@ class ProofFindings:
         rows = {line[heading.index(FILE)] for line in lines} - {""}
         settings = self._batch.cfg["orcaflex"]["postprocess"].get(output, {})
         same_number = SameNumber(int(settings.get("csv_decimal", 6)))
-        found = compare_tables(
-            table, written, same_number, row_keys=[ROW_KEY], wanted=lambda row: row.get(FILE) in rows
-        )
+        try:
+            found = compare_tables(
+                table, written, same_number, row_keys=[ROW_KEY], wanted=lambda row: row.get(FILE) in rows
+            )
+        except (*DAMAGED, csv.Error) as error:
+            self.differences.append(FileDifference(table.name, f"differs, and is damaged ({error})"))
+            return
+        except OSError as error:
+            self.unread.append(Unread.of(table.name, error))
+            return
         self.rewritten += found.tolerated
         if found:
             self.differences.append(FileDifference(table.name, "differs in the rows of the chosen files", found))
@@ -87,8 +107,17 @@ class ProofFindings:
             self.rows += len(rows)
 
 
-def _written(results: Path, name: str) -> Path | None:
-    return next((path for path in (results / name, results / f"{name}.gz") if path.is_file()), None)
+def _tables_in(folder: Path) -> dict[str, Path]:
+    """The tables that are listed there, by name: asked one by one, those of a share that went would count as missing.
+
+    Raises:
+        SourceError: the folder cannot be looked through.
+    """
+    try:
+        names = [name for name in os.listdir(as_opened(folder)) if name.endswith((".csv", ".csv.gz"))]  # noqa: PTH208
+    except OSError as error:
+        raise SourceError(unreadable_folder(folder, error)) from error
+    return {name_of(name): folder / name for name in names}
 
 
 def _heading(table: Path) -> list[str]:
@@ -106,16 +135,9 @@ def _expected(cfg: Mapping[str, Any], files: Sequence[ProvenFile]) -> Iterator[s
     }
     for output, names in stems.items():
         if outputs.get(output, {}).get("flag"):
-            yield from (f"{name}_{label}.csv" for name in names for label in _labels(cfg, output))
+            yield from (f"{name}_{label}.csv" for name in names for label in group_labels(cfg, output))
 
 
 def _section(cfg: Mapping[str, Any], output: str) -> Mapping[str, Any]:
     master = cfg.get(f"{output}_settings_master") or {}
     return {**master, **(cfg.get(f"{output}_settings") or {})}
-
-
-def _labels(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
-    masters = (cfg.get(f"{output}_settings_master") or {}).get("groups") or []
-    for number, group in enumerate((cfg.get(f"{output}_settings") or {}).get("groups") or []):
-        below = masters[number] if number < len(masters) else {}
-        yield group.get("Label", below.get("Label"))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.errors import SourceError
 from orcabatch.notice import Notice
-from orcabatch.store.paths import is_folder, is_there
+from orcabatch.store.paths import as_opened, is_folder, is_there
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
@@ -182,7 +182,10 @@ def read_proof_input(result: str | Path) -> ProofInput:
     if not is_there(place):
         raise SourceError(f"{place} does not exist. Give a batch's result folder or its metrics file.")
     candidates = sorted(place.glob("*.json")) if is_folder(place) else [place]
-    found = {file: content for file in candidates if (content := _content(file)) is not None}
+    unread = list[str]()
+    found = {file: content for file in candidates if (content := _content(file, unread)) is not None}
+    if unread and not found:
+        raise SourceError(f"{'; '.join(unread)}. See that its drive or share is there, and run again.")
     if not found:
         raise SourceError(
             f"{place} holds no batch that can be proven: no metrics file with a {KEY!r} section. "
@@ -195,11 +198,14 @@ def read_proof_input(result: str | Path) -> ProofInput:
     return replace(batch, result_folder=str(place.absolute())) if is_folder(place) else batch
 
 
-def _content(file: Path) -> Mapping[str, Any] | None:
-    """The metrics of a batch that can be proven."""
+def _content(file: Path, unread: list[str]) -> Mapping[str, Any] | None:
+    """The metrics of a batch that can be proven; `unread` takes why the file cannot be read."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = json.loads(as_opened(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        unread.append(f"{file} cannot be read: {error.strerror or error}")
+        return None
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get(KEY), dict) else None
 

@@ -20,15 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.console import heard
 from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
+from orcabatch.store.compare import CANNOT_BE_READ
 from orcabatch.store.paths import is_folder
-from orcabatch.text import and_more
+from orcabatch.text import and_more, plural
 
 if TYPE_CHECKING:
     from orcabatch.notice import Notice
-    from orcabatch.store.compare import FileDifference
+    from orcabatch.store.compare import FileDifference, Unread
 
 REFERENCE_RUN = Path(__file__).with_name("reference_run.py")
 _SHOWN = 10
@@ -64,6 +66,7 @@ class ProofReport:
         rows: how many rows of summaries and linked statistics hold the same.
         rewritten: cells among them that hold the same number, written as the rest of its column demands.
         differences: what differs; empty where the proof holds.
+        unread: tables of the batch that could not be read, so that nothing is proven of them.
         wall_s: seconds that the reference took, imports included.
         loop_s: seconds that digitalmodel's loop took, over the chosen files.
     """
@@ -75,13 +78,19 @@ class ProofReport:
     rows: int
     rewritten: int
     differences: tuple[FileDifference, ...]
+    unread: tuple[Unread, ...]
     wall_s: float
     loop_s: float
 
     @property
     def equal(self) -> bool:
         """Whether the batch wrote what digitalmodel itself writes."""
-        return not self.differences
+        return not (self.differences or self.unread)
+
+    @property
+    def differs(self) -> bool:
+        """Whether it wrote something else, whatever could not be read."""
+        return bool(self.differences)
 
     @property
     def workers(self) -> int:
@@ -95,9 +104,13 @@ class ProofReport:
 
     def to_text(self) -> str:
         """One page that can be attached to a report."""
-        answer = "IDENTICAL to digitalmodel's own run" if self.equal else "DIFFERENT from digitalmodel's own run"
-        lines = [f"Proof of {self.batch.name}: {answer}", *self._circumstances(), *self._findings()]
+        lines = [f"Proof of {self.batch.name}: {self._answer()}", *self._circumstances(), *self._findings()]
         return "\n".join([*lines, *self._silently()])
+
+    def _answer(self) -> str:
+        if self.unread and not self.differs:
+            return f"NOT TOLD: {plural(len(self.unread), 'file')} of the results cannot be read"
+        return f"{'DIFFERENT from' if self.differs else 'IDENTICAL to'} digitalmodel's own run"
 
     def _circumstances(self) -> list[str]:
         loop = "each file alone (per_file)" if self.batch.per_file else "one after the other (serial)"
@@ -129,7 +142,8 @@ class ProofReport:
         for difference in self.differences:
             lines.append(f"  differs         {difference.file}: {difference.reason}")
             lines += [f"                  {line}" for line in (difference.table.lines() if difference.table else ())]
-        return lines
+        lines += [f"  not told        {unread}" for unread in self.unread]
+        return lines + ([f"                  {CANNOT_BE_READ}"] if self.unread else [])
 
     def _silently(self) -> list[str]:
         """What identical does not mean: which silent doings of digitalmodel the proof reproduced."""
@@ -171,6 +185,7 @@ class ProofReport:
             "rows_equal": self.rows,
             "cells_written_differently": self.rewritten,
             "differences": [difference.to_dict() for difference in self.differences],
+            "unread": [unread.to_dict() for unread in self.unread],
             "findings": list(self.batch.findings),
             "notices": [
                 notice.to_dict()
@@ -202,7 +217,7 @@ def prove(result: ProofInput | str | Path, files: int = 3) -> ProofReport:
         found = ProofFindings(batch)
         for place, proven in zip(reference.folders, _runs(batch, chosen), strict=True):
             found.compare(place, proven)
-    if not (found.series or found.rows or found.differences):
+    if not (found.series or found.rows or found.differences or found.unread):
         raise SourceError(f"The batch {batch.name} asks for no output that could be compared: nothing was proven.")
     return ProofReport(
         batch=batch,
@@ -212,6 +227,7 @@ def prove(result: ProofInput | str | Path, files: int = 3) -> ProofReport:
         rows=found.rows,
         rewritten=found.rewritten,
         differences=tuple(found.differences),
+        unread=tuple(found.unread),
         wall_s=reference.wall_s,
         loop_s=reference.loop_s,
     )
@@ -263,18 +279,23 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
     asked.write_text(json.dumps(question), encoding="utf-8")
     working = Path(batch.working_folder)
     begun = time.perf_counter()
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-P", str(REFERENCE_RUN), str(asked)],
         cwd=working if is_folder(working) else folder,
         env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},  # of its streams; its open() stays as it is
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        last_words = "\n  ".join(done.stderr.strip().splitlines()[-8:])
+    ) as process:
+        try:
+            _, words = heard(lambda piece_s: process.communicate(timeout=piece_s))
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        last_words = "\n  ".join(words.strip().splitlines()[-8:])
         raise DigitalModelError(f"digitalmodel's own run over {len(files)} files of the batch failed:\n  {last_words}")
     answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
     folders = tuple(folder / str(number) for number in range(len(question["runs"])))

@@ -4,14 +4,19 @@
                           └── no: content equal (a `.csv` against its `.csv.gz`)? ── no: cell by cell (tables)
 
 Covers result files. Logs, metrics, reports and digitalmodel's dump of its configuration are not results (it holds the
-start time) and are left out by default. Nothing is loaded whole but summaries that differ. Does not cover making a
-reference to compare with (`orcabatch.digitalmodel.prove`).
+start time) and are left out by default. Nothing is loaded whole but summaries that differ. A file that the system does
+not let read, as of a share that goes, is neither the same nor different: of it nothing can be told. Does not cover
+making a reference to compare with (`orcabatch.digitalmodel.prove`).
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,7 +26,7 @@ from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.compare_tables import RowKey, TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
-from orcabatch.store.paths import is_folder
+from orcabatch.store.paths import as_opened, is_folder
 from orcabatch.text import and_more
 
 NOT_RESULTS = (
@@ -42,6 +47,10 @@ NOT_RESULTS = (
     *(f"*{FAILED_FILES}", f"{TEMPORARY_PREFIX}*"),
 )
 """What is left out unless the caller says otherwise: patterns on the name or the path below the folder."""
+
+CANNOT_BE_READ = "What cannot be read is neither the same nor different: see that its drive or share is there."
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What reading a packed file raises that is cut off, or holds something else."""
 
 _PIECE_BYTES = 1 << 20
 _SHOWN = 20
@@ -85,6 +94,32 @@ class FileDifference:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A result file of which nothing can be told.
+
+    Attributes:
+        file: its path below the folders.
+        reason: what the system says of it.
+    """
+
+    file: str
+    reason: str
+
+    @classmethod
+    def of(cls, file: str, error: OSError) -> Unread:
+        """From what the system said."""
+        named = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        return cls(file, f"{named}{error.strerror or error}")
+
+    def __str__(self) -> str:
+        return f"{self.file}: cannot be read: {self.reason}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"file": self.file, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """What a comparison of two result folders found.
 
@@ -95,6 +130,7 @@ class Comparison:
         tolerated: how many differ within the tolerance only.
         only_a, only_b: files that stand in one folder only.
         differing: files that differ beyond the tolerance, the largest difference first.
+        unread: files that could not be read on one side or both.
     """
 
     a: Path
@@ -105,11 +141,17 @@ class Comparison:
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     differing: tuple[FileDifference, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
     @property
     def equal(self) -> bool:
-        """Whether nothing is missing and nothing differs beyond the tolerance."""
-        return not (self.only_a or self.only_b or self.differing)
+        """Whether all was read, nothing is missing and nothing differs beyond the tolerance."""
+        return not (self.differs or self.unread)
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is missing or differs beyond the tolerance, whatever could not be read."""
+        return bool(self.only_a or self.only_b or self.differing)
 
     def to_text(self) -> str:
         """For the terminal: a summary, then what is missing and what differs."""
@@ -119,6 +161,10 @@ class Comparison:
             lines += [f"    {line}" for line in (difference.table.lines() if difference.table else ())]
         more = and_more(len(self.differing), _SHOWN, "files that differ")
         lines += [f"  {more}"] if more else []
+        lines += [f"  {unread}" for unread in self.unread[:_SHOWN]]
+        more = and_more(len(self.unread), _SHOWN, "that cannot be read")
+        lines += [f"  {more}"] if more else []
+        lines += [CANNOT_BE_READ] if self.unread else []
         return "\n".join(lines)
 
     def _summary(self) -> str:
@@ -131,7 +177,9 @@ class Comparison:
         parts += [f"{len(self.differing)} different"] if self.differing else []
         missing = len(self.only_a) + len(self.only_b)
         parts += [f"{missing} missing on one side"] if missing else []
-        return f"{'Equal' if self.equal else 'Different'}: {', '.join(parts)}."
+        parts += [f"{len(self.unread)} cannot be read"] if self.unread else []
+        verdict = "Different" if self.differs else "Not told" if self.unread else "Equal"
+        return f"{verdict}: {', '.join(parts)}."
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON-able values."""
@@ -144,6 +192,7 @@ class Comparison:
             "only_in_a": list(self.only_a),
             "only_in_b": list(self.only_b),
             "differing": [difference.to_dict() for difference in self.differing],
+            "unread": [unread.to_dict() for unread in self.unread],
         }
 
 
@@ -173,18 +222,21 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
         row_keys: columns that name the rows of tables, see `orcabatch.batch.readers.row_keys`.
 
     Raises:
-        SourceError: a folder does not exist, or neither holds a result.
+        SourceError: a folder does not exist, or cannot be looked through, or neither holds a result.
     """
     left, right, patterns = Path(a), Path(b), tuple(ignore)
     in_left, in_right = _results(left, patterns), _results(right, patterns)
     if not in_left and not in_right:
         raise SourceError(f"Nothing to compare: neither {left} nor {right} holds a result file.")
     tolerance = Tolerance(relative=rtol, absolute=atol)
-    counts, differing = {"identical": 0, "same_content": 0, "tolerated": 0}, []
+    counts = {"identical": 0, "same_content": 0, "tolerated": 0}
+    differing, unread = list[FileDifference](), list[Unread]()
     for name in sorted(in_left.keys() & in_right.keys()):
         compared = compare_files(in_left[name], in_right[name], tolerance, name=name, row_keys=row_keys)
         if isinstance(compared, str):
             counts[compared] += 1
+        elif isinstance(compared, Unread):
+            unread.append(compared)
         else:
             differing.append(compared)
     return Comparison(
@@ -194,6 +246,7 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
         only_a=tuple(sorted(in_left.keys() - in_right.keys())),
         only_b=tuple(sorted(in_right.keys() - in_left.keys())),
         differing=tuple(sorted(differing, key=lambda one: (-one.weight, one.file))),
+        unread=tuple(unread),
     )
 
 
@@ -201,9 +254,42 @@ def _results(folder: Path, ignore: Sequence[str]) -> dict[str, Path]:
     """Result files by path below `folder`; a packed one under the name that it has unpacked."""
     if not is_folder(folder):
         raise SourceError(f"{folder} is not a folder. Give two result folders.")
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     results = {name: path for name, path in files.items() if not _ignored(name, ignore)}
     return {_unpacked(name, results): path for name, path in results.items()}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder. `rglob` would pass over a folder that may not be read, and its files count as missing.
+
+    Raises:
+        SourceError: it cannot be looked through.
+    """
+    try:
+        for place, _, names in os.walk(as_opened(folder), onerror=_raise):
+            below = folder / Path(place).relative_to(as_opened(folder))
+            yield from (below / name for name in names if _is_file(Path(place, name)))
+    except OSError as error:
+        raise SourceError(unreadable_folder(folder, error)) from error
+
+
+def unreadable_folder(folder: Path, error: OSError) -> str:
+    """That a folder cannot be looked through, for the engineer."""
+    return f"{folder} cannot be read: {error.strerror or error}. {CANNOT_BE_READ}"
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_file(path: Path) -> bool:
+    """Also where a link leads to one; what cannot be asked is found out when it is read."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return not path.is_symlink()
+    except OSError:
+        return True
 
 
 def _unpacked(name: str, names: Iterable[str]) -> str:
@@ -218,8 +304,8 @@ def _ignored(name: str, patterns: Sequence[str]) -> bool:
 
 def compare_files(
     left: Path, right: Path, tolerance: Tolerance, *, name: str = "", row_keys: Sequence[RowKey] = ()
-) -> str | FileDifference:
-    """How two result files compare: `identical`, `same_content`, `tolerated`, or what differs."""
+) -> str | FileDifference | Unread:
+    """How two result files compare: `identical`, `same_content`, `tolerated`, what differs, or that nobody can tell."""
     name = name or left.name
     try:
         if _same_bytes(left, right, _open):
@@ -227,15 +313,18 @@ def compare_files(
         if ".gz" in {left.suffix, right.suffix} and _same_bytes(left, right, open_bytes):
             return "same_content"
         return _compare_content(left, right, tolerance, name, row_keys)
-    except (OSError, EOFError) as error:
-        return FileDifference(name, f"cannot be read: {error}")
+    except DAMAGED as error:  # not that the system refuses: what it gives is not the same
+        return FileDifference(name, f"differs, and is damaged ({error})")
+    except OSError as error:
+        return Unread.of(name, error)
 
 
 def _compare_content(
     left: Path, right: Path, tolerance: Tolerance, name: str, row_keys: Sequence[RowKey]
 ) -> str | FileDifference:
     if not name.removesuffix(".gz").lower().endswith(".csv"):
-        return FileDifference(name, f"differs, in {left.stat().st_size} and {right.stat().st_size} bytes")
+        sizes = [as_opened(path).stat().st_size for path in (left, right)]
+        return FileDifference(name, f"differs, in {sizes[0]} and {sizes[1]} bytes")
     try:
         table = compare_tables(left, right, tolerance, row_keys=row_keys)
     except csv.Error as error:
@@ -248,7 +337,7 @@ def _compare_content(
 
 
 def _open(path: Path) -> Any:
-    return path.open("rb")
+    return as_opened(path).open("rb")
 
 
 def _same_bytes(left: Path, right: Path, opener: Callable[[Path], Any]) -> bool:
