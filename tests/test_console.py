@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -289,7 +291,7 @@ def _modes_of_lookers(modes, files, monkeypatch) -> list[int]:
     looking = InputFiles(print)
     looking.look_at(map(Path, files))
     before = len(seen)
-    looking.begin(Path(files[0]))
+    looking.begin(0, Path(files[0]))
     looking.close()
     assert 0 < before < len(seen)
     return seen
@@ -353,3 +355,60 @@ MODES = re.compile(r"[rwax]\+?t?")
 def test_no_text_is_read_or_written_in_the_code_page_of_the_machine():
     """It is another one in every country; what pipes and devices take is text, too."""
     assert [each for source in sorted((ROOT / "src").rglob("*.py")) for each in without_encoding(source)] == []
+
+
+UNTIMED = {
+    "bench/real_memory.py: neighbour.wait": "a tool that nobody runs on Windows: control groups",
+    "bench/measure.py: process.wait": "it was killed a moment ago",
+    "doctor/threads.py: thread.join": "in the child, which the parent ends",
+    "doctor/threads.py: runs.wait": "in the child, which the parent ends",
+    "doctor/threads.py: ticker.join": "in the child, which the parent ends",
+    "doctor/threads.py: both.wait": "in the child, which the parent ends",
+    "engine/executors/dask/worker.py: hand.ended.get": "in dask's worker",
+    "engine/executors/dask/worker.py: hand.thread.join": "in dask's worker",
+    "engine/executors/process_handle.py: self.process.wait": "on the thread that reads from it",
+    "engine/executors/process_main.py: psutil.Process(parent).wait": "in the worker process",
+    "engine/executors/process_main.py: loop.began.wait": "in the worker process",
+    "engine/executors/process_main.py: loop.thread.join": "in the worker process",
+    "engine/worker_loop.py: self._inbox.get": "on the worker's thread",
+    "host/lookout.py: self._asked.get": "on the thread that may be left behind",
+    "engine/executors/process_main.py: self._inbox.get": "on the worker's thread",
+}
+"""Waits without an end, and why no main thread hangs in them."""
+
+
+def test_no_main_thread_waits_without_looking_up():
+    """On Windows Ctrl-C is heard between two waits only: whoever waits for longer takes `heard` or `joined`."""
+    found = {
+        f"{source.relative_to(ROOT / 'src' / 'orcabatch').as_posix()}: {ast.unparse(call.func)}"
+        for source in (ROOT / "src" / "orcabatch").rglob("*.py")
+        for call in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and not (call.args or call.keywords)
+        if call.func.attr in {"join", "wait", "acquire", "communicate"}
+        or (call.func.attr == "get" and ast.unparse(call.func.value).startswith(("self._", "hand.")))
+    }
+    assert {one for one in found if ".acquire" not in one} - UNTIMED.keys() == set()
+
+
+def test_what_is_waited_for_in_pieces_comes_or_its_time_is_over(monkeypatch):
+    """Asked again for what took longer than a piece; what the last piece raised where the time is over."""
+    monkeypatch.setattr(console, "LONGEST_WAIT_S", 0.01)
+    waited = list[float]()
+
+    def third(seconds):
+        waited.append(seconds)
+        if len(waited) < 3:
+            raise queue.Empty
+        return "said"
+
+    assert console.heard(third) == "said"
+    assert waited == [0.01] * 3
+    process = SimpleNamespace(wait=lambda seconds: (_ for _ in ()).throw(subprocess.TimeoutExpired("x", seconds)))
+    with pytest.raises(subprocess.TimeoutExpired):
+        console.heard(process.wait, time.monotonic())
+    gate = threading.Event()
+    thread = threading.Thread(target=gate.wait)
+    thread.start()
+    assert not console.joined(thread, time.monotonic() + 0.02)
+    gate.set()
+    assert console.joined(thread)

@@ -1,5 +1,8 @@
 """Our own processes at the console: what they print survives every code page, what is pressed there is the parent's.
 
+What may take longer than a moment is waited for in pieces (`heard`, `joined`): a main thread of Windows hears Ctrl-C
+between two waits only.
+
 On Windows a pipe or a redirected file takes text in the ANSI code page, and one letter beyond it ends a print with
 UnicodeEncodeError: a finished batch would end in a traceback, a user's function would fail for its own `print`. This is
 set once at the door of each process that is ours (command line, workers); a user's script keeps its streams.
@@ -12,11 +15,16 @@ import errno
 import functools
 import io
 import os
+import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 EXIT_CODES = {
     0xC0000005: "access violation",
@@ -46,6 +54,42 @@ def claim() -> None:
     """Say so; at the door, before anything else runs."""
     global _OURS  # noqa: PLW0603 - of the process
     _OURS = True
+
+
+LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
+"""On Windows a waiting main thread does not notice Ctrl-C: there it has to look up now and then."""
+
+
+def pieces_s(deadline: float | None) -> Iterator[float]:
+    """How long to wait, again and again until then (`time.monotonic`; None: for ever); once at least."""
+    while True:
+        left_s = LONGEST_WAIT_S if deadline is None else max(0.0, deadline - time.monotonic())
+        yield min(left_s, LONGEST_WAIT_S)
+        if deadline is not None and time.monotonic() >= deadline:
+            return
+
+
+def heard(wait: Callable[[float], T], deadline: float | None = None) -> T:
+    """What `wait(seconds)` gives; where those are over it is asked again, until the deadline (None: for ever).
+
+    Raises:
+        queue.Empty, subprocess.TimeoutExpired: as the last `wait` did.
+    """
+    while True:
+        try:
+            return wait(next(pieces_s(deadline)))
+        except (queue.Empty, subprocess.TimeoutExpired):
+            if deadline is not None and time.monotonic() >= deadline:
+                raise
+
+
+def joined(thread: threading.Thread, deadline: float | None = None) -> bool:
+    """Whether the thread has ended, which is waited for until the deadline (None: for ever)."""
+    for piece_s in pieces_s(deadline):
+        thread.join(piece_s)
+        if not thread.is_alive():
+            return True
+    return False
 
 
 def survive_code_pages() -> None:

@@ -6,11 +6,12 @@ import hashlib
 import io
 import json
 import os
+import queue
 import sys
 
 import pytest
 
-from orcabatch import cli, run_batch, simulated
+from orcabatch import cli, console, run_batch, simulated
 from orcabatch.cli import doctor as command
 from orcabatch.doctor import examination
 from orcabatch.doctor.assumptions import ASSUMPTIONS
@@ -202,3 +203,31 @@ def test_a_child_that_closes_its_output_and_lives_on_is_a_finding(monkeypatch, s
     found = examine(Examination((sim,), "simulated"))
     assert found[0].verdict is Verdict.BROKEN
     assert "did not end" in found[0].said
+
+
+def test_ctrl_c_is_heard_while_a_check_takes_long_and_ends_its_child_at_once(monkeypatch, sim):
+    """On Windows a wait cannot be interrupted: none is longer than a moment, and none is for one that hangs."""
+    hangs = "import sys, threading; sys.stdin.read(); threading.Event().wait()"
+    monkeypatch.setattr(examination, "COMMAND", [sys.executable, "-c", hangs])
+    monkeypatch.setattr(examination, "_LEAVES_S", 600.0)
+    monkeypatch.setattr(console, "LONGEST_WAIT_S", 0.01)
+    get, waited, children = queue.Queue.get, [], []
+
+    def pressed(self, block=True, timeout=None):
+        waited.append(timeout)
+        if len(waited) > 3:
+            raise KeyboardInterrupt
+        return get(self, block, timeout)
+
+    class Watched(examination._Child):
+        def __init__(self, *words):
+            super().__init__(*words)
+            children.append(self._process)
+
+    monkeypatch.setattr(queue.Queue, "get", pressed)
+    monkeypatch.setattr(examination, "_Child", Watched)
+    with pytest.raises(KeyboardInterrupt):
+        examine(Examination((sim,), "simulated"))
+    assert len(waited) == 4
+    assert max(waited) <= 0.01
+    assert children[0].returncode is not None

@@ -19,9 +19,10 @@ import pytest
 from capabilities import needs
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
+from orcabatch import console
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.entry import build_executor
-from orcabatch.engine.executors import mailbox, process_handle
+from orcabatch.engine.executors import process_handle
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import ProcessHandle, end_descendants
 from orcabatch.engine.executors.threads import ThreadExecutor
@@ -143,7 +144,7 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.executors import mailbox
+from orcabatch import console
 from orcabatch.engine.entry import build_executor
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import ProcessHandle
@@ -232,10 +233,10 @@ def test_a_child_that_gives_no_thread_a_turn_ends_with_its_parent(tmp_path: Path
 
 def test_whoever_waits_looks_up_as_often_as_windows_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """There a main thread that waits notices Ctrl-C only between two waits: none is without an end."""
-    monkeypatch.setattr(mailbox, "LONGEST_WAIT_S", 0.2)
-    assert list(itertools.islice(mailbox.pieces_s(None), 3)) == [0.2, 0.2, 0.2]
-    assert list(mailbox.pieces_s(time.monotonic() - 1.0)) == [0.0]
-    assert 0.0 < next(mailbox.pieces_s(time.monotonic() + 0.1)) <= 0.1
+    monkeypatch.setattr(console, "LONGEST_WAIT_S", 0.2)
+    assert list(itertools.islice(console.pieces_s(None), 3)) == [0.2, 0.2, 0.2]
+    assert list(console.pieces_s(time.monotonic() - 1.0)) == [0.0]
+    assert 0.0 < next(console.pieces_s(time.monotonic() + 0.1)) <= 0.1
 
 
 class Waited:
@@ -262,7 +263,7 @@ class Waited:
 
 def test_busy_workers_are_waited_for_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long their files take: a run that closes hears Ctrl-C on Windows meanwhile."""
-    monkeypatch.setattr(mailbox, "LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(console, "LONGEST_WAIT_S", 0.2)
     process, thread = Waited(), Waited()
     child: Any = SimpleNamespace(process=process, ends_by=None, reap=lambda: None)
     ProcessHandle.wait(child, None)

@@ -7,11 +7,12 @@ answer. Does not cover what follows from a file that changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.cache_keys import fingerprint_of
+from orcabatch.console import pieces_s
 from orcabatch.host.lookout import Lookout
 from orcabatch.orcaflex.sim_files import stands
 from orcabatch.store.paths import Places
@@ -37,7 +38,7 @@ class InputFiles:
         self._places = Places()
         self._place_of: dict[Path, str] = {}
         self._fingerprints: dict[Path, Fingerprint | None] = {}
-        self._begun: dict[Path, _Stand] = {}
+        self._begun: dict[int, _Stand] = {}  # not by file: one that is listed twice is begun twice
 
     def close(self) -> None:
         """Look no more."""
@@ -64,26 +65,33 @@ class InputFiles:
         """Look at several at once."""
         files = list(files)
         try:
-            with ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look") as pool:
-                self._fingerprints |= zip(files, pool.map(fingerprint_of, files), strict=True)
+            pool = ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look")
+            try:
+                looks = [pool.submit(fingerprint_of, file) for file in files]
+                for piece_s in pieces_s(None):
+                    if not wait(looks, piece_s).not_done:
+                        break
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C the rest is not looked at
+            self._fingerprints |= zip(files, (look.result() for look in looks), strict=True)
         except RuntimeError:  # the system gives no thread: one after the other
             self._fingerprints |= zip(files, map(fingerprint_of, files), strict=True)
 
-    def begin(self, file: Path) -> None:
-        """A worker is about to get the file: remember what it looks like now."""
+    def begin(self, index: int, file: Path) -> None:
+        """A worker is about to get the file, as this one of the call: remember what it looks like now."""
         if file in self._fingerprints:
-            self._begun[file] = self._lookout.at(file, stands, None)
+            self._begun[index] = self._lookout.at(file, stands, None)
         else:  # one look for both: each is a turn of another thread
             unseen: tuple[Fingerprint | None, _Stand] = (None, None)
-            self._fingerprints[file], self._begun[file] = self._lookout.at(file, _fingerprint_and_stand, unseen)
+            self._fingerprints[file], self._begun[index] = self._lookout.at(file, _fingerprint_and_stand, unseen)
 
-    def began(self, file: Path) -> bool:
+    def began(self, index: int) -> bool:
         """Whether it could be looked at when its worker got it."""
-        return self._begun.get(file) is not None
+        return self._begun.get(index) is not None
 
-    def stayed(self, file: Path) -> bool:
+    def stayed(self, index: int, file: Path) -> bool:
         """Whether the file is what it was when its worker got it."""
-        seen, begun = self._fingerprints.get(file), self._begun.get(file)
+        seen, begun = self._fingerprints.get(file), self._begun.get(index)
         if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
             self._fingerprints.pop(file, None)
             self._place_of.pop(file, None)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from orcabatch.console import exit_code_text
+from orcabatch.console import exit_code_text, heard, joined
 from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption
 from orcabatch.doctor.child import MARK
 from orcabatch.doctor.contact import Verdict
@@ -155,16 +155,21 @@ class _Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEAVES_S)
-        self.kill()
-        with suppress(subprocess.TimeoutExpired):  # it hangs in a driver; it ends when that lets it go
-            self._process.wait(_LEAVES_S)
+    def __exit__(self, *raised: object) -> None:
+        try:
+            if raised[0] is None:  # else, as after Ctrl-C, nobody waits for what it has to give back
+                self._await_end()
+        finally:
+            self.kill()
+        self._await_end()  # it may hang in a driver; it ends when that lets it go
         for reader, stream in zip(self._readers, (self._process.stdout, self._process.stderr), strict=True):
-            reader.join(_LEAVES_S)
-            if stream is not None and not reader.is_alive():  # else something that it started holds the pipe open
+            # Else something that it started holds the pipe open.
+            if joined(reader, time.monotonic() + _LEAVES_S) and stream is not None:
                 stream.close()
+
+    def _await_end(self) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            heard(self._process.wait, time.monotonic() + _LEAVES_S)
 
     def kill(self) -> None:
         """End it now."""
@@ -173,7 +178,7 @@ class _Child:
 
     def hears(self, until: float) -> dict[str, Any] | None:
         """What it says next; None: it is done or gone. Raises queue.Empty once that time is over."""
-        while (line := self._lines.get(timeout=max(0.0, until - time.monotonic()))) is not None:
+        while (line := heard(lambda piece_s: self._lines.get(timeout=piece_s), until)) is not None:
             if line.startswith(MARK):
                 said: dict[str, Any] = json.loads(line.removeprefix(MARK))
                 return said
@@ -181,9 +186,8 @@ class _Child:
 
     def how_it_ended(self) -> tuple[str, int]:
         """In words, and the exit code."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEAVES_S)
-        self._readers[1].join(_LEAVES_S if self._process.returncode is not None else 0)
+        self._await_end()
+        joined(self._readers[1], time.monotonic() + (_LEAVES_S if self._process.returncode is not None else 0))
         code = self._process.returncode
         if code is None:
             return f"the process closed its output in the middle, and did not end within {_LEAVES_S:g} s", 0

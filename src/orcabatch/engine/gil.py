@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from orcabatch.console import joined
 from orcabatch.engine.unlocked import UNLOCKED, UnlockedCpu
 
 EVERY_S = 0.05
@@ -178,7 +179,7 @@ class GilMeter:
             self._stop.set()
             thread = self._thread
         if thread is not None:
-            thread.join()
+            joined(thread)
         with self._guard:
             if not self._wanted:
                 self._unlocked.stop()
@@ -252,7 +253,7 @@ class GilWatch:
     def stop(self) -> None:
         """Watch no more."""
         self._stop.set()
-        self._thread.join()
+        joined(self._thread)
 
     def _watch(self) -> None:
         told = 0.0

@@ -260,7 +260,7 @@ class ReadAhead:
                 pass
             return None
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="orcabatch-staged-", dir=self._stage_in))
+            self._folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._stage_in))
         if shutil.disk_usage(self._folder).free < ROOM_FOR_COPIES * task.size_bytes:
             return None
         folder = self._folder / str(task.index)

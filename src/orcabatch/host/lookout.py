@@ -6,10 +6,13 @@ Covers one look at a time, and places that did not answer: they are not asked ag
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+
+from orcabatch.console import heard, joined
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ class Lookout:
         """Look no more."""
         if self._eye is not None:
             self._eye.close()
-            self._eye.thread.join()
+            joined(self._eye.thread)
             self._eye = None
 
 
@@ -70,7 +73,7 @@ class _Eye:
             Empty: it does not come back.
         """
         self._asked.put((look, file))
-        seen = self._seen.get(timeout=SILENT_S)
+        seen = heard(lambda piece_s: self._seen.get(timeout=piece_s), time.monotonic() + SILENT_S)
         if isinstance(seen, BaseException):
             raise seen
         return seen

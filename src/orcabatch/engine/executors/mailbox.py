@@ -6,25 +6,14 @@ may interrupt its own `get` on the same thread, which `queue.Queue` would answer
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from orcabatch.console import pieces_s
+
 T = TypeVar("T")
-
-LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
-"""On Windows a waiting main thread does not notice Ctrl-C: there it has to look up now and then."""
-
-
-def pieces_s(deadline: float | None) -> Iterator[float]:
-    """How long to wait, again and again until then (`time.monotonic`; None: for ever); once at least."""
-    while True:
-        left_s = LONGEST_WAIT_S if deadline is None else max(0.0, deadline - time.monotonic())
-        yield min(left_s, LONGEST_WAIT_S)
-        if deadline is not None and time.monotonic() >= deadline:
-            return
 
 
 class Mailbox(Generic[T]):
@@ -50,7 +39,7 @@ class Mailbox(Generic[T]):
 
     def take(self, timeout_s: float | None) -> list[T]:
         """All messages that are there; waits for the first one at most this long (None: for ever, in pieces)."""
-        wait_s = LONGEST_WAIT_S if timeout_s is None else min(timeout_s, LONGEST_WAIT_S)
+        wait_s = next(pieces_s(None if timeout_s is None else time.monotonic() + timeout_s))
         messages: list[T] = []
         try:
             item = self._queue.get(timeout=wait_s) if wait_s > 0 else self._queue.get_nowait()

@@ -28,10 +28,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orcabatch.console import joined, pieces_s
 from orcabatch.engine import task_state
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox, pieces_s
+from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
@@ -83,7 +84,7 @@ class _Pool:
 
         starter = threading.Thread(target=submit, daemon=True)
         starter.start()
-        starter.join()
+        joined(starter)
         if refused:
             # The pool keeps what it had no thread for: the next thread that is free would live it, and never end.
             loop.end()
@@ -361,11 +362,7 @@ class ThreadExecutor(Executor):
         for loop in loops:
             if loop.thread is None:
                 continue
-            for piece_s in pieces_s(deadline if bounded else None):
-                loop.thread.join(piece_s)
-                if not loop.thread.is_alive():
-                    break
-            else:
+            if not joined(loop.thread, deadline if bounded else None):
                 _log.warning("worker %s did not close within %g s; its thread is left to itself", loop.name, CLOSING_S)
                 _never_join(loop)
 
@@ -375,7 +372,9 @@ def _never_join(loop: WorkerLoop) -> None:
 
     `concurrent.futures` joins every thread it ever started, daemon or not, and offers no public way out.
     """
-    loop.began.wait(CLOSING_S)
+    for piece_s in pieces_s(time.monotonic() + CLOSING_S):
+        if loop.began.wait(piece_s):
+            break
     if loop.thread is not None:
         pools._threads_queues.pop(loop.thread, None)  # type: ignore[attr-defined]
 

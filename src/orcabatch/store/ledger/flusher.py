@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from orcabatch.console import joined
+
 AGAIN_S = 0.01
 """Between two tries to commit while somebody else uses the ledger, which takes moments."""
 
@@ -88,7 +90,7 @@ class _Errand:
         self._ending = True
         self._news.set()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            joined(self._thread)
 
     def _run(self) -> None:
         while not self._ending:

@@ -13,11 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import Any
 
+from orcabatch.console import joined, pieces_s
 from orcabatch.engine.executors.dask import worker
 from orcabatch.engine.executors.dask.placement import Seen
 from orcabatch.engine.executors.leaving import CLOSING_S
@@ -90,7 +92,11 @@ class Cluster:
         async def ask() -> Any:
             return await self._client.scheduler.identity(n_workers=-1)
 
-        info = asyncio.run_coroutine_threadsafe(ask(), self._loop).result(ANSWER_S)
+        answer = asyncio.run_coroutine_threadsafe(ask(), self._loop)
+        for piece_s in pieces_s(time.monotonic() + ANSWER_S):
+            if wait_for([answer], piece_s).done:
+                break
+        info = answer.result(0)
         found = [_seen(address, worker) for address, worker in info["workers"].items()]
         return {worker.identity: worker for worker in found}
 
@@ -162,7 +168,7 @@ class Cluster:
         """Leave the cluster, and end it where it is our own; `now`: its processes are killed."""
         self._done.set()
         if self._watcher is not None:
-            self._watcher.join()
+            joined(self._watcher)
         if now and self._own is not None:
             self._tell([worker.worker_address for worker in self._own.workers.values()], worker.leave)
         for step in (lambda: self._client.unsubscribe_topic(run), self._client.close, self._close_own):
