@@ -14,11 +14,12 @@ import batch_functions
 from capabilities import needs
 from orcabatch.batch.cache_keys import changed, environment
 from orcabatch.batch.functions import FunctionBatch
+from orcabatch.batch.history import _measured
 from orcabatch.batch.result_cache import NO_BINDING, ResultCache
 from orcabatch.batch.shared_files import Ended, shared_files
 from orcabatch.engine.surroundings import Initializer
 from orcabatch.orcaflex.binding import Binding, BindingKind
-from orcabatch.outcome import FileOutcome, Status
+from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.settings import parse_settings
 from orcabatch.store.ledger import Entry, schema
 from orcabatch.store.values import decode, encode
@@ -107,6 +108,52 @@ def test_a_file_that_changed_since_it_began_is_not_kept(files):
     assert "0.sim was changed or replaced" in said[0]
     with memory(files).opened() as later:
         assert known(later, 0) is None
+
+
+def test_a_file_that_is_listed_twice_changed_for_the_one_that_had_begun(files):
+    """The second place begins with the new content; what the first one computed of the old is not kept as of that."""
+    said = []
+    twice = [files[0], files[0]]
+    with memory(twice, warn=said.append).opened() as first:
+        first.starting(0)
+        files[0].write_bytes(b"another")
+        first.starting(1)
+        for index in (0, 1):
+            first.record([Ended(FileOutcome(files[0], first.batches[0].name, Status.OK, index, index=index))])
+    assert ["0.sim was changed or replaced" in text for text in said] == [True]
+    with memory(twice).opened() as later:
+        assert [known(later, index).outcome.value for index in (0, 1)] == [1, 1]
+
+
+def test_two_spellings_that_are_one_path_to_python_are_expected_apart(files):
+    """As on Windows, where a path equals another in capitals: each is loaded for its own batch, and costs that."""
+
+    class Alike(type(files[0])):
+        def __eq__(self, other):
+            return str(self).upper() == str(other).upper()
+
+        def __hash__(self):
+            return hash(str(self).upper())
+
+    one, other = Alike(files[0]), Alike(str(files[0]).replace("0.sim", "0.SIM"))
+    os.link(one, other)
+    functions = (batch_functions.largest_tension, batch_functions.repeatable_tension)
+    batches = [FunctionBatch.over([file], each, None, "1") for file, each in zip((one, other), functions, strict=True)]
+    own = {batch.name: parse_settings({}) for batch in batches}
+    cache = ResultCache(batches, shared_files(batches), REAL, parse_settings({}), own)
+    with cache.opened():
+        for index, batch in enumerate(batches):
+            cache.starting(index)
+            cache.record([Ended(timed(batch, index))])
+        cache.ledger.commit()
+        assert [cache.expect(file, 10).seconds for file in (one, other)] == [1.0, 2.0]
+    assert [record.seconds for record in _measured([timed(batch, i) for i, batch in enumerate(batches)])] == [1.0, 2.0]
+
+
+def timed(batch, index):
+    """Done; it took a second more than the one before."""
+    phases = {Phase.EXTRACT: index + 1.0}
+    return FileOutcome(batch.files[0], batch.name, Status.OK, 1, index=index, size_bytes=10, phases=phases)
 
 
 @pytest.mark.parametrize("fresh", [False, True])

@@ -153,15 +153,15 @@ def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:
 
 
 def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
-    """One record per file that was worked on: a file of two batches took what both took."""
-    seconds: dict[Path, float] = {}
-    last: dict[Path, FileOutcome] = {}
+    """One record per file that was loaded: one that two batches share took what both took."""
+    seconds: dict[int, float] = {}
+    last: dict[int, FileOutcome] = {}
     for outcome in outcomes:
         if outcome.status is Status.OK:
-            seconds[outcome.file] = seconds.get(outcome.file, 0.0) + outcome.busy_s
-            last[outcome.file] = outcome
-    for file, outcome in last.items():
-        record = Record(str(file), outcome.size_bytes, seconds[file], outcome.memory_factor)
+            seconds[outcome.index] = seconds.get(outcome.index, 0.0) + outcome.busy_s
+            last[outcome.index] = outcome
+    for index, outcome in last.items():
+        record = Record(str(outcome.file), outcome.size_bytes, seconds[index], outcome.memory_factor)
         if record.usable:
             yield record
 

@@ -79,7 +79,7 @@ class ResultCache:
     ledger: LedgerStore = field(default_factory=NoLedger)
     _by_name: dict[str, Batch] = field(init=False)
     _environment: dict[str, Any] = field(init=False)
-    _wanted: dict[Path, Mapping[str, int]] = field(init=False)
+    _wanted: dict[str, Mapping[str, int]] = field(init=False)
     _files: InputFiles = field(init=False)
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
     _changes_itself: set[int] = field(default_factory=set)
@@ -91,7 +91,8 @@ class ResultCache:
     def __post_init__(self) -> None:
         self._files = InputFiles(self._say_silent)
         self._by_name = {batch.name: batch for batch in self.batches}
-        self._wanted = {shared.file: shared.positions for shared in self.shared_files}
+        # As text: on Windows a path equals another spelling of it, and each is loaded for its own batches.
+        self._wanted = {str(shared.file): shared.positions for shared in self.shared_files}
         self._environment = environment(self.binding)
 
     @property
@@ -182,7 +183,7 @@ class ResultCache:
 
     def expect(self, file: Path, size_bytes: int) -> Expectation:
         """What the history tells of a file: seconds over all batches that want it, and the greatest memory factor."""
-        wanted = self._wanted.get(file, {})
+        wanted = self._wanted.get(str(file), {})
         kind = self.binding.kind
         pasts = [self.ledger.past(self._files.place(file), [f"{kind}:{self._by_name[name].label}"]) for name in wanted]
         known = [past for past in pasts if past is not None and past.size_bytes == size_bytes]
@@ -222,7 +223,7 @@ class ResultCache:
     def starting(self, index: int) -> None:
         """A worker is about to get the file: remember what it looks like now."""
         if self.ledger.remembers:
-            self._files.begin(self.shared_files[index].file)
+            self._files.begin(index, self.shared_files[index].file)
 
     def changed_by_its_function(self, index: int) -> None:
         """A function changed its own input, and its outcome says so: doing it again would not help."""
@@ -428,9 +429,9 @@ class ResultCache:
     def _unchanged(self, index: int) -> bool:
         """Whether the file is what it was when its worker got it; else nothing about it is kept, and that is said."""
         file = self.shared_files[index].file
-        if self._files.stayed(file):
+        if self._files.stayed(index, file):
             return True
-        if not self._files.began(file) or index in self._changes_itself:
+        if not self._files.began(index) or index in self._changes_itself:
             return False
         self.warn(
             f"{file.name} was changed or replaced while it was being worked on: its results may be of the earlier or "
