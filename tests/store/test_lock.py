@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from capabilities import needs
+from orcabatch.batch.temporary import STAGED, staging_folder
 from orcabatch.errors import BatchLocked, OutputError
 from orcabatch.store import lock
 from orcabatch.store.atomic import TEMPORARY_PREFIX, check_writable, remove_leftovers
-from orcabatch.store.lock import NAME, folder_lock
+from orcabatch.store.lock import NAME, folder_lock, remove_abandoned
 
 HOLDER = textwrap.dedent(
     """
@@ -104,7 +106,7 @@ CONTENDER = textwrap.dedent(
     """
     import os, sys
     from pathlib import Path
-    from orcabatch.errors import BatchLocked, OutputError
+    from orcabatch.errors import BatchLocked
     from orcabatch.store.lock import folder_lock
     folder, held = Path(sys.argv[1]), 0
     while held < 40:
@@ -253,7 +255,45 @@ def test_on_windows_the_lock_is_let_go_of_before_its_file_is_closed(tmp_path, mo
 def test_a_folder_may_be_as_deep_as_the_names_of_its_outputs_allow(tmp_path, monkeypatch):
     """The lock's own name is longer than many of them: on Windows it gets the prefix for long paths."""
     asked = list[Path]()
-    monkeypatch.setattr(lock, "beyond_max_path", lambda path: asked.append(path) or path)
+    monkeypatch.setattr(lock, "as_opened", lambda path: asked.append(path) or path)
     with folder_lock(tmp_path, "one"):
         pass
     assert set(asked) == {tmp_path / NAME}
+
+
+def left_by_a_killed_run(folder, **sign):
+    """A folder with a copy in it, signed and held by nobody."""
+    (folder / "run-1" / "0").mkdir(parents=True)
+    (folder / "run-1" / "0" / "a.sim").write_bytes(b"copy")
+    if sign:
+        (folder / NAME).write_text(json.dumps({"batch": "b", "pid": 1, "started": "then"} | sign))
+    return folder
+
+
+def test_only_what_a_run_of_this_machine_held_and_nobody_holds_is_removed(tmp_path):
+    """A folder that nobody signed, that another machine did, or that is held: each may be somebody's."""
+    here = {"host": socket.gethostname()}
+    nobodys = left_by_a_killed_run(tmp_path / "nobodys")
+    others = left_by_a_killed_run(tmp_path / "others", host="another machine")
+    ours = left_by_a_killed_run(tmp_path / "ours", **here)
+    held = left_by_a_killed_run(tmp_path / "held")
+    (tmp_path / "a file").write_bytes(b"")
+    with folder_lock(held, "one"):
+        for folder in (nobodys, others, ours, held, tmp_path / "a file", tmp_path / "nowhere"):
+            remove_abandoned(folder)
+        stays = {path.name for path in tmp_path.iterdir()}
+    assert stays == {"nobodys", "others", "held", "a file"}
+    assert all((folder / "run-1" / "0" / "a.sim").exists() for folder in (nobodys, others, held))
+
+
+def test_copies_of_a_run_that_was_killed_go_with_the_next_one(tmp_path):
+    """Those of one that runs stay, and its own are gone when it ends."""
+    left_by_a_killed_run(tmp_path / f"{STAGED}dead", host=socket.gethostname())
+    left_by_a_killed_run(tmp_path / "a user's", host=socket.gethostname())
+    with staging_folder(tmp_path) as first:
+        (first / "a.sim").write_bytes(b"copy")
+        with staging_folder(tmp_path) as second:
+            names = {path.name for path in tmp_path.iterdir()}
+            assert names == {first.name, second.name, "a user's"}
+            assert (first / "a.sim").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a user's"]

@@ -38,7 +38,7 @@ from orcabatch.batch.history import Ran, by_hand, keep
 from orcabatch.batch.job import BatchJob
 from orcabatch.batch.planning import careful, planned
 from orcabatch.batch.shared_files import shared_files
-from orcabatch.batch.temporary import temporary_files_in, usable_temporary
+from orcabatch.batch.temporary import staging_folder, temporary_files_in, usable_temporary
 from orcabatch.batch.watchers import Watchers
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.executors import facts_of
@@ -146,7 +146,7 @@ class Run:
             try:
                 with self._stop.foreign_code():  # a folder that does not answer: the second Ctrl-C leaves it
                     self._hold(held)
-                    running, job = self._begun()
+                    running, job = self._begun(held)
                 yield from self._run(running, job)
             except BatchError:
                 raise
@@ -174,16 +174,17 @@ class Run:
                 self._values_files[batch.name] = values
                 self._outputs[batch.name] = (batch.values_file,)
 
-    def _begun(self) -> tuple[Iterator[FileOutcome], BatchJob]:
+    def _begun(self, held: ExitStack) -> tuple[Iterator[FileOutcome], BatchJob]:
         """The engine, with nothing asked of it yet, and those who follow the run, who have begun."""
         self._folder, warning = usable_temporary(self.request.settings.io.temp_directory)
         self.watchers.warn(warning)
         tasks, job = tasks_of(self.plan), self._job()
+        copies = held.enter_context(staging_folder(self._folder)) if self.request.stages else None
         running = run_engine(
             tasks,
             job,
             options=replace(
-                options_of(self.plan, self._folder if self.request.stages else None, self._stays()),
+                options_of(self.plan, copies, self._stays()),
                 initializer=self.request.initializer,
             ),
             limits=limits_of(self.plan),

@@ -8,13 +8,16 @@ their targets (`orcabatch.store.atomic`).
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from orcabatch.errors import OrcabatchError
 from orcabatch.store.atomic import check_writable
+from orcabatch.store.lock import folder_lock, remove_abandoned
 
 NAMES = ("TMPDIR", "TEMP", "TMP")
 
@@ -35,6 +38,32 @@ def usable_temporary(asked: str | None) -> tuple[Path, str]:
         reason = error.strerror or error
         return system, f"io.temp_directory {asked} cannot be used ({reason}): the system's {system} is used instead"
     return folder, ""
+
+
+STAGED = "orcabatch-staged-"
+"""Every folder of copies begins with this, so that those of runs that were killed can be told and removed."""
+
+
+@contextmanager
+def staging_folder(parent: Path) -> Iterator[Path]:
+    """A folder for copies of inputs until the block ends; those that killed runs of this machine left go first.
+
+    Where none can be made it is the one above: whoever copies finds out, and does without.
+    """
+    for each in list(parent.glob(f"{STAGED}*")):
+        remove_abandoned(each)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=STAGED, dir=parent))
+    except OSError:
+        yield parent
+        return
+    try:
+        with ExitStack() as held:
+            with suppress(OrcabatchError):  # where nothing can be locked it stays, should this run be killed
+                held.enter_context(folder_lock(folder, "copies of inputs"))
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _lock = threading.Lock()

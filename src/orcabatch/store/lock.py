@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import IO
 
 from orcabatch.errors import BatchLocked, OutputError
-from orcabatch.store.atomic import beyond_max_path, remove_leftovers
+from orcabatch.store.atomic import remove_leftovers
+from orcabatch.store.paths import as_opened
 
 NAME = ".orcabatch.lock"
 _PLACE = 1 << 30
@@ -61,9 +63,44 @@ def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambd
             _release(held, _file(folder))
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Remove a folder that a run on this machine held, and which nobody holds any more.
+
+    What no run has signed stays, and what another machine's has: nobody can tell here whether that is used.
+    """
+    path = _file(folder)
+    try:
+        stream = os.fdopen(os.open(path, os.O_RDWR | NO_FOLLOW), "r+b", buffering=0)
+    except OSError:
+        return
+    with stream, suppress(OSError):
+        _lock(stream)
+        if not _is_of_this_machine(stream):
+            return
+        for each in path.parent.iterdir():  # the lock's own file goes last, and unlocked: Windows asks for that
+            if each.name == NAME:
+                continue
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)
+        _unlock(stream)
+        stream.close()
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
+
+
+def _is_of_this_machine(stream: IO[bytes]) -> bool:
+    try:
+        stream.seek(0)
+        return bool(json.loads(stream.read(4096))["host"] == socket.gethostname())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _file(folder: Path) -> Path:
     """The folder may be as deep as its outputs' names allow: the lock's is longer than many of them."""
-    return Path(beyond_max_path(folder.absolute() / NAME))
+    return as_opened(folder / NAME)
 
 
 def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes] | None:
