@@ -11,6 +11,7 @@ import pytest
 
 import orcabatch
 from batch_functions import largest_tension
+from capabilities import needs
 from orcabatch.batch.named_files import named_files
 from orcabatch.errors import SettingsError, SourceError
 
@@ -31,6 +32,14 @@ def test_a_folder_is_its_sim_files_by_name(folder):
     """Those below it are not in it."""
     assert names(folder) == ["a.SIM", "b.sim"]
     assert names(folder, folder / "below") == ["a.SIM", "b.sim", "d.sim"]
+
+
+@needs("symbolic links")
+def test_what_cannot_be_looked_at_is_left_out_by_nobody(folder):
+    """A link that leads nowhere, or into a share that went, is a file that fails; a folder of that name is none."""
+    (folder / "gone.sim").symlink_to(folder / "nowhere")
+    (folder / "folder.sim").mkdir()
+    assert names(folder) == names(folder / "*.[sS][iI][mM]") == ["a.SIM", "b.sim", "gone.sim"]
 
 
 def test_a_pattern_is_what_matches_by_name(folder):

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orcabatch.errors import SourceError
+from orcabatch.store.paths import is_folder
 from orcabatch.text import plural, shortened_list
 
 SIM = ".sim"
@@ -36,7 +37,7 @@ def _files(item: Path) -> list[Path]:
         return found
     if not glob.has_magic(str(item)) or item.exists():
         return [item]
-    matching = sorted(Path(name) for name in glob.glob(str(item), recursive=True) if not Path(name).is_dir())  # noqa: PTH207 - Path.glob takes no absolute pattern
+    matching = sorted(Path(name) for name in glob.glob(str(item), recursive=True) if not is_folder(name))  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not matching:
         # Windows' own prefix for long paths has a question mark.
         folder = next((folder for folder in item.parents if not glob.has_magic(str(folder))), Path(item.anchor))
@@ -46,8 +47,8 @@ def _files(item: Path) -> list[Path]:
 
 
 def sims_in(folder: Path) -> list[Path]:
-    """The `.sim` files of a folder, by name."""
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() == SIM and file.is_file())
+    """The `.sim` files of a folder, by name; also one that cannot be looked at, as a link that leads nowhere."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() == SIM and not is_folder(file))
 
 
 def _instead(folder: Path) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SourceError
+from orcabatch.store.atomic import check_place
 
 OK, WORSE = 0, 1
 SUITES = ("tour", "spec", "peers", "scaling", "memory", "stress", "again", "regression", "engine", "real")
@@ -22,6 +23,8 @@ SUITES = ("tour", "spec", "peers", "scaling", "memory", "stress", "again", "regr
 def main(words: list[str]) -> int:
     """Measure, print a Markdown table, and write what was asked for; 1 when a machine-independent figure differs."""
     arguments = _parser().parse_args(words)
+    for target in filter(None, (arguments.json, arguments.plot)):
+        check_place(target)
     if arguments.suite == "regression":
         return _regression(arguments, words)
     from orcabatch.bench.measure import provenance, temporary_folder

@@ -138,7 +138,10 @@ def _counted(host: HostResources) -> str:
 def _kind_of(host: HostResources, folder: Path) -> str:
     if is_on_network(folder):
         return "network"
-    disk = host.disk_of(folder.resolve())
+    try:
+        disk = host.disk_of(folder.resolve())
+    except OSError:  # Windows raises for a share that went
+        disk = None
     return disk.kind if disk is not None and disk.kind != "unknown" else "kind of disk not known"
 
 
@@ -178,6 +181,7 @@ def _next_piece(stream: BinaryIO) -> bytes:
 
 def _measured(folder: Path) -> tuple[float, float]:
     """Bytes per second of writing (down to the disk) and reading back."""
+    check_writable(folder)  # where access lists forbid it, `tempfile` tries ten thousand names on Windows
     with tempfile.TemporaryFile(dir=folder, prefix="orcabatch-doctor-") as stream:
         begun = time.perf_counter()
         for _ in range(WRITE_BYTES // len(_PIECE)):

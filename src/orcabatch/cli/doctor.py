@@ -25,7 +25,7 @@ from orcabatch.errors import OrcaFlexUnavailable, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.sim_files import check_readable
-from orcabatch.store.atomic import write_bytes
+from orcabatch.store.atomic import check_place, write_bytes
 from orcabatch.store.paths import is_folder, what_cannot_be_read_is_said
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def _count(word: str) -> int:
 
 def _first_contact(arguments: argparse.Namespace) -> int:
     """Ask OrcaFlex, show and keep what was found; 2 where the file does not load."""
+    if arguments.write:
+        check_place(arguments.write)  # else what was found in minutes would be neither written nor kept
     if arguments.yamls:
         raise SourceError("--sim takes .sim files only; look at a YAML without it")
     with what_cannot_be_read_is_said():

@@ -10,7 +10,7 @@ from orcabatch.batch.named_files import SIM
 from orcabatch.batch.planning import plan_of
 from orcabatch.cli.run import request_of, understood
 from orcabatch.errors import SourceError
-from orcabatch.store.paths import is_there
+from orcabatch.store.paths import is_there, what_cannot_be_read_is_said
 from orcabatch.text import utf8
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def main(words: list[str]) -> int:
     plan = plan_of(request)
     print(plan.to_text(shutil.get_terminal_size((100, 24)).columns))
     if arguments.write:
-        print(write_tuned(files, arguments.write, request))
+        with what_cannot_be_read_is_said():
+            print(write_tuned(files, arguments.write, request))
     return 0
 
 

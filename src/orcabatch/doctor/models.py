@@ -127,9 +127,12 @@ def reads_at_once(contact: Contact) -> Answer:
 def lets_the_file_go(contact: Contact) -> Answer:
     """Whether the file is open while it is loaded."""
     contact.load()
-    with contact.files[0].open("rb"):
-        if not _is_named_open(contact):  # Windows names what a process has open on some drives and shares only
-            return Answer(Verdict.UNTOLD, "this system does not say that the file is open, while it is")
+    try:
+        with contact.files[0].open("rb"):
+            if not _is_named_open(contact):  # Windows names what a process has open on some drives and shares only
+                return Answer(Verdict.UNTOLD, "this system does not say that the file is open, while it is")
+    except PermissionError:  # it was read a moment ago: OrcaFlex has it open, and shares it with nobody
+        return Answer(Verdict.BROKEN, "the file is held open while it is loaded, and nobody else may read it")
     if _is_named_open(contact):
         return Answer(Verdict.BROKEN, "the file is held open while it is loaded")
     return Answer(Verdict.HOLDS, "the file is closed once it is loaded")

@@ -124,8 +124,7 @@ def describe_ledger(path: str | os.PathLike[str] | None = None) -> LedgerDescrip
     problem = f"it is on a network share ({share}): set `ledger: {{path: ...}}` to a local disk" if share else ""
     if not is_there(file):
         return LedgerDescription(file, exists=False, problem=problem, damaged=damaged)
-    log = file.with_name(f"{file.name}-wal")
-    size = file.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    size = _size(file) + _size(file.with_name(f"{file.name}-wal"))
     version = results = files = 0
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as connection:
@@ -137,6 +136,14 @@ def describe_ledger(path: str | os.PathLike[str] | None = None) -> LedgerDescrip
     if version > schema.VERSION:
         problem = problem or "it was made by a newer orcabatch"
     return LedgerDescription(file, True, size, version, results, files, problem, damaged)
+
+
+def _size(file: Path) -> int:
+    """Nothing of a log that goes meanwhile: the last run that uses a ledger takes it away."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _count(connection: sqlite3.Connection, query: str) -> int:
