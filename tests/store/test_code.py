@@ -229,6 +229,47 @@ def test_however_it_is_reached_it_is_part_of_the_function(before, after, name):
     assert described(one).unsure == ()
 
 
+UNDERSCORED = """
+    import functools, pydantic
+    class Getting:
+        def __init__(self, function): self.function = function
+        def __get__(self, one, kind): return functools.partial(self.function, one)
+    class Kept:
+        __factor__ = 1.0
+        @functools.lru_cache
+        def __getitem__(self, key): return 2.0
+        @Getting
+        def __float__(self): return 3.0
+        __abs__ = functools.partialmethod(lambda self, value: value, 4.0)
+    class Given(pydantic.BaseModel):
+        slope: float = 5.0
+        parts: list = pydantic.Field(default_factory=lambda: [6.0])
+        _hidden: float = pydantic.PrivateAttr(7.0)
+    class One:
+        kind = 8.0
+        def __reduce__(self): return "ONE"
+    ONE = One()
+    ONE.value = 9.0
+    def f(model): return Kept()["a"], Given().slope, ONE.kind
+"""
+
+
+@pytest.mark.parametrize("value", range(1, 10))
+def test_what_a_class_keeps_under_underscores_is_part_of_it(value, monkeypatch):
+    """Decorated special methods, values; the defaults of pydantic's fields; what pickle only names is looked into."""
+
+    def seen(text):
+        function = defined(text)
+        monkeypatch.setitem(sys.modules, "a_script", SimpleNamespace(**function.__globals__))
+        function(None)  # what is written into a class when it is used changes nothing
+        return described(function)
+
+    one, other = seen(UNDERSCORED), seen(UNDERSCORED.replace(f"{value}.0", f"{value}.5"))
+    assert one == seen(UNDERSCORED)
+    assert one != other
+    assert one.unsure == ()
+
+
 @pytest.mark.parametrize(("before", "after"), [("5.0)", "5.5)"), ("7.0 *", "7.5 *"), ("FACTOR = 1", "FACTOR = 2")])
 def test_a_decorators_object_counts_with_its_class_and_state(before, after):
     """Also where the decorator is of another module than the function; the name is still the function's."""
@@ -263,7 +304,7 @@ def test_what_has_no_form_is_said_however_it_is_reached(script, unsure):
 def test_nothing_is_said_of_classes_as_engineers_write_them():
     """What Python puts into an enumeration, an abstract class, a protocol or a named tuple is no value of theirs."""
     script = """
-        import abc, collections, dataclasses, enum, functools, logging, typing
+        import abc, collections, dataclasses, enum, functools, logging, pydantic, typing
         T = typing.TypeVar("T")
         class Kind(enum.Enum):
             A = 1
@@ -290,13 +331,21 @@ def test_nothing_is_said_of_classes_as_engineers_write_them():
             __slots__ = ("value",)
             def __lt__(self, other): return True
             half = functools.partialmethod(__lt__, 1)
+        class Checked(pydantic.BaseModel):
+            depth: float = pydantic.Field(1.0, gt=0.0)
+            @pydantic.field_validator("depth")
+            @classmethod
+            def rounded(cls, depth): return round(depth)
+        @pydantic.dataclasses.dataclass
+        class Plain:
+            depth: float = 1.0
         Pair = collections.namedtuple("Pair", "a b", defaults=[1])
         LOG = logging.getLogger("a")
         @functools.lru_cache
         def cached(value): return value
         def f(model):
             LOG.info("%s", cached(1))
-            return Kind, Flags, Derived, Shape, Row, Box, Config, Case, Ordered, Pair, Kind.A, Flags.ONE
+            return Kind, Flags, Derived, Shape, Row, Box, Config, Case, Ordered, Checked, Plain, Pair, Kind.A, Flags.ONE
     """
     assert described(defined(script)).unsure == ()
 
@@ -444,7 +493,8 @@ def test_the_form_is_the_same_in_every_process(tmp_path):
     (tmp_path / "a_script.py").write_text(
         textwrap.dedent(SCRIPT)
         + "NAMES = {'a', 'b', 'c', 'd'}\nimport numpy\n"
-        + "def g(model, names=frozenset(NAMES)): return NAMES, numpy, f, model in {'x', 'y', 'z'}\n"
+        + "import pydantic\nclass Given(pydantic.BaseModel):\n    slope: float = 5.0\n"
+        + "def g(model, names=frozenset(NAMES)): return Given, NAMES, numpy, f, model in {'x', 'y', 'z'}\n"
     )
     program = (
         "import a_script; from orcabatch.store.code import described\n"

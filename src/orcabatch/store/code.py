@@ -25,6 +25,7 @@ import enum
 import functools
 import hashlib
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
@@ -301,14 +302,19 @@ class _Looking:
         if isinstance(reduced, str):
             if not _found_as(value, reduced):
                 raise NotStorable(f"{class_place(type(value))} has no exact form")
-            return ["named", f"{getattr(value, '__module__', '')}.{reduced}", class_place(type(value))]
+            named = ["named", f"{getattr(value, '__module__', '')}.{reduced}", self.form(type(value))]
+            return [*named, self._left(value)] if _has_a_say(type(value), reducer) else named
         state: list[Any] = [list(part) if isinstance(part, Iterator) else part for part in reduced]
         if len(state) > _STATE and isinstance(state[_STATE], dict):
             state[_STATE] = _without_marks(state[_STATE])
         form: list[Any] = ["object", class_place(type(value)), [self.form(part) for part in state]]
         if _has_a_say(type(value), reducer):
-            form.append(self._loosely(_left_out(value), f"{class_name(type(value))}."))
+            form.append(self._left(value))
         return form
+
+    def _left(self, value: Any) -> list[Any]:
+        """Its attributes, of which its class may have told pickle less."""
+        return self._loosely(_left_out(value), f"{class_name(type(value))}.")
 
     def _each(self, what: str, values: Mapping[str, Any]) -> list[Any]:
         found = []
@@ -394,12 +400,20 @@ def _names(code: CodeType) -> set[str]:
 
 
 def _administrative(name: str, item: Any) -> bool:
-    """Whether it is what Python writes into a class beside its content."""
-    callable_ = isinstance(item, FunctionType | staticmethod | classmethod | property)
-    return not callable_ and ((name.startswith("__") and name.endswith("__")) or name in _OF_ABSTRACT_CLASSES)
+    """Whether it is what Python or pydantic writes into a class beside its content, and nobody computes with."""
+    if isinstance(item, types.GetSetDescriptorType | types.MemberDescriptorType) or name in _WRITTEN:
+        return True
+    return name.startswith("__pydantic_") and name != "__pydantic_fields__"  # which holds the defaults
 
 
-_OF_ABSTRACT_CLASSES = frozenset({"_abc_impl"})
+_WRITTEN = frozenset({
+    "__module__", "__qualname__", "__doc__", "__firstlineno__", "__static_attributes__", "__slots__", "__slotnames__",
+    "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__conditional_annotations__",
+    "__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__", "__type_params__",
+    "__protocol_attrs__", "__non_callable_proto_members__", "__dataclass_fields__", "__dataclass_params__",
+    "__class_vars__", "__signature__",
+})  # fmt: skip
+"""Some only once a class is used: what it is made of may not change by that."""
 _STATE = 2
 """Where pickle's tuple has an object's attributes."""
 _MARKS = frozenset(functools.WRAPPER_ASSIGNMENTS)
