@@ -51,8 +51,8 @@ HOMES = {
 }
 """A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more
 there are, the reference run stays free of orcabatch, as the measured side of `bench` does, `starting` asks whether a
-process moves at all, a display folds events itself where no monitor does, errors are values in the worker's entry only,
-and what is true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""
+process moves at all, a display without a monitor shows a run that does not begin, errors are values in the worker's
+entry only, and what is true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""
 
 
 ANY_PACKAGE = ("batch", "plan", "monitor", "results", "engine", "orcaflex", "store")

@@ -15,6 +15,7 @@ from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
 
 if TYPE_CHECKING:
     from orcabatch.monitor import PerformanceMonitor
+    from orcabatch.monitor.displays import Tracked
 
 MB = 10**6
 
@@ -35,6 +36,13 @@ def outcome(index: int = 0, **changes: object) -> FileOutcome:
         "usage": Usage({"load": 1.0, "extract": 4.0, "write": 0.5, "clean_up": 0.5}, 100 * MB, 150 * MB),
     }
     return FileOutcome(**(values | changes))  # type: ignore[arg-type]
+
+
+def tell(display: Tracked, *events: RunEvent) -> None:
+    """Have a display shown events, each folded into its state first, as the monitor does in a batch."""
+    for event in events:
+        display.tracker.state.apply(event)
+        display.listener(event)
 
 
 def failed(index: int, error: str = "no object named 'Line 7' (check the YAML)", **changes: object) -> FileOutcome:

@@ -16,6 +16,7 @@ from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import MOST_ROWS, Screen, dashboard_lines
 from orcabatch.monitor.displays import status_text
+from orcabatch.monitor.state import RunState
 from orcabatch.monitor.tracker import Tracker
 from orcabatch.text import told_apart
 
@@ -24,22 +25,21 @@ HOSTILE = "a\x1b[31m\nvery long name of a simulation with a wave of hundred year
 
 def tracker_with(running: int) -> Tracker:
     """A run in the middle, with so many files in work."""
-    tracker = Tracker()
-    tracker.expect(
-        [task(index, 574 * MB, file=task(index).file.with_name(HOSTILE)) for index in range(200)],
-        cap_percent=80.0,
-        seats=40,
-    )
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 200, "limit": 45, "executor": "threads"}))
+    tracker = Tracker(RunState(cap_percent=80.0, seats=40))
+    files = [task(index, 574 * MB, file=task(index).file.with_name(HOSTILE)) for index in range(200)]
+    tracker.state.expect(files)
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": 200, "limit": 45, "executor": "threads"}))
     for index in range(running + 20):
-        tracker.apply(RunEvent("started", index / 10, index, {"worker": f"worker-{index}"}))
+        tracker.state.apply(RunEvent("started", index / 10, index, {"worker": f"worker-{index}"}))
     for index in range(20):
-        tracker.apply(RunEvent("finished", 40.0, index, {"status": "failed" if index == 3 else "ok", "batch": "b"}))
+        tracker.state.apply(
+            RunEvent("finished", 40.0, index, {"status": "failed" if index == 3 else "ok", "batch": "b"})
+        )
     gb = 10**9
     sample = {"total_bytes": 256 * gb, "available_bytes": 90 * gb, "cpu_percent": 88.0, "read_bytes": 0}
-    tracker.apply(RunEvent("sample", 41.0, -1, sample))
-    tracker.apply(RunEvent("sample", 42.0, -1, sample | {"read_bytes": 830 * MB}))
-    tracker.apply(RunEvent("limit", 43.0, -1, {"limit": 45, "reason": "throughput grew by 12% at the last step"}))
+    tracker.state.apply(RunEvent("sample", 41.0, -1, sample))
+    tracker.state.apply(RunEvent("sample", 42.0, -1, sample | {"read_bytes": 830 * MB}))
+    tracker.state.apply(RunEvent("limit", 43.0, -1, {"limit": 45, "reason": "throughput grew by 12% at the last step"}))
     return tracker
 
 
@@ -58,7 +58,7 @@ def test_it_fits_its_terminal(width, running, blocks):
 def test_it_says_what_the_engineer_looks_for():
     """Files by phase, memory against its cap, CPU, disk, seats, the limit with its reason, the verdict."""
     tracker = tracker_with(45)
-    tracker.apply(RunEvent("phase", 44.0, 60, {"phase": "extract"}))
+    tracker.state.apply(RunEvent("phase", 44.0, 60, {"phase": "extract"}))
     text = "\n".join(dashboard_lines(tracker.state, tracker.snapshot(), "IO_BOUND", Screen(120)))
     for part in (
         "20 of 200 files, 10% of the bytes, 1 failed, 45 running",
@@ -89,15 +89,16 @@ sys.path.insert(0, {tests!r})
 from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.display_choice import make_display
-from monitor.making import task
-display = make_display({kind!r}, sys.stderr, monitor=PerformanceMonitor())
-display.expect([task(index) for index in range(40)], cap_percent=80.0, seats=3)
-display.listener(RunEvent("run_started", 0.0, -1, {{"files": 40, "limit": 12, "executor": "threads"}}))
+from monitor.making import task, tell
+monitor = PerformanceMonitor()
+display = make_display({kind!r}, sys.stderr, monitor=monitor)
+monitor.expect([task(index) for index in range(40)], cap_percent=80.0, seats=3)
+tell(display, RunEvent("run_started", 0.0, -1, {{"files": 40, "limit": 12, "executor": "threads"}}))
 for index in range(12):
-    display.listener(RunEvent("started", 0.1, index, {{"worker": f"worker-{{index}}"}}))
+    tell(display, RunEvent("started", 0.1, index, {{"worker": f"worker-{{index}}"}}))
 for step in range(1, 6):
-    display.listener(RunEvent("finished", 2.0 * step, step, {{"status": "ok", "batch": "b"}}))
-display.listener(RunEvent("run_finished", 11.0, -1, {{"interrupted": True}}))
+    tell(display, RunEvent("finished", 2.0 * step, step, {{"status": "ok", "batch": "b"}}))
+tell(display, RunEvent("run_finished", 11.0, -1, {{"interrupted": True}}))
 display.close()
 print("type:", type(display).__name__)
 """
@@ -221,7 +222,7 @@ def test_it_says_what_the_next_file_waits_for():
     tracker = tracker_with(12)
     flow = [dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4]]
     for cause in ("memory", "seat", ""):
-        tracker.apply(RunEvent("admission", 44.0, -1, {"held_by": cause}))
+        tracker.state.apply(RunEvent("admission", 44.0, -1, {"held_by": cause}))
         flow.append(dashboard_lines(tracker.state, tracker.snapshot(), "BALANCED", Screen(120))[4])
     assert [line.partition(". ")[0] for line in flow] == [
         "168 waiting",

@@ -13,6 +13,7 @@ from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.displays import Bar, Lines, Tracked
+from orcabatch.monitor.tracker import Tracker
 
 MOST = 0.01
 """Of the wall time."""
@@ -50,7 +51,7 @@ def test_listening_and_displaying_use_a_small_part_of_the_run(display, most):
     monitor, shown = PerformanceMonitor({"monitoring": {"enabled": False}}), display(io.StringIO())
     tasks = [task(index) for index in range(files)]
     monitor.expect(tasks, cap_percent=80.0)
-    shown.expect(tasks, cap_percent=80.0)
+    shown.tracker = Tracker(monitor.state)
     began = time.thread_time()
     for event in events(files, workers, seconds):
         monitor.listener(event)

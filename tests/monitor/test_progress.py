@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from monitor.making import MB, task
+from monitor.making import MB, task, tell
 from orcabatch import text
 from orcabatch.engine.contract import RunEvent
 from orcabatch.engine.limits import Limits
@@ -48,11 +48,11 @@ def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
 def test_cancelled_files_are_not_done():
     """After Ctrl-C the last line says how many were done, not how many there were."""
     tracker = Tracker()
-    tracker.expect([task(index, 10 * MB) for index in range(3)])
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
+    tracker.state.expect([task(index, 10 * MB) for index in range(3)])
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
     for index, status in enumerate(("ok", "cancelled", "cancelled")):
-        tracker.apply(RunEvent("finished", 1.0, index, {"status": status, "batch": "standard"}))
-    tracker.apply(RunEvent("run_finished", 1.0, -1, {"interrupted": True}))
+        tracker.state.apply(RunEvent("finished", 1.0, index, {"status": status, "batch": "standard"}))
+    tracker.state.apply(RunEvent("run_finished", 1.0, -1, {"interrupted": True}))
     shot = tracker.snapshot()
     assert (shot.done, shot.total, shot.done_bytes) == (1, 3, 10 * MB)
     assert shot.share == pytest.approx(1 / 3)
@@ -61,11 +61,11 @@ def test_cancelled_files_are_not_done():
 def test_files_that_were_not_read_make_no_throughput():
     """An earlier run left their results: they are done, and no bytes of them went through; failed ones were read."""
     tracker = Tracker()
-    tracker.expect([task(index, 10 * MB) for index in range(3)])
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
+    tracker.state.expect([task(index, 10 * MB) for index in range(3)])
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 2, "executor": "threads"}))
     rates = []
     for index, status in enumerate(("skipped", "ok", "failed")):
-        tracker.apply(RunEvent("finished", 2.0, index, {"status": status, "batch": "standard"}))
+        tracker.state.apply(RunEvent("finished", 2.0, index, {"status": status, "batch": "standard"}))
         rates.append(tracker.snapshot().bytes_per_s)
     assert rates == [0, 5 * MB, 10 * MB]
     assert tracker.snapshot().done_bytes == 30 * MB
@@ -75,11 +75,11 @@ def errors_at_half_time(seed: int) -> tuple[float, float]:
     """Relative error of the predicted end at half time: of the estimate, and of a bar that counts files."""
     tasks, events, makespan_s = simulated_run(seed)
     tracker = Tracker()
-    tracker.expect(tasks)
+    tracker.state.expect(tasks)
     for event in events:
         if event.at_s > makespan_s / 2:
             break
-        tracker.apply(event)
+        tracker.state.apply(event)
     tracker.state.advance(makespan_s / 2)
     shot = tracker.snapshot()
     per_file_s = shot.elapsed_s / shot.done * shot.total
@@ -97,13 +97,15 @@ def test_at_half_time_the_end_is_predicted_within_15_percent_in_the_median():
 def in_the_middle(sizes, limits: Limits, *, began: int, ended: int, limit: int):
     """A run that began its first files, of which the first ended after 10 s each."""
     tracker = Tracker()
-    tracker.expect(sizes)
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": len(sizes), "limit": limit, "limits": limits.to_dict()}))
+    tracker.state.expect(sizes)
+    tracker.state.apply(
+        RunEvent("run_started", 0.0, -1, {"files": len(sizes), "limit": limit, "limits": limits.to_dict()})
+    )
     order = [one.index for one in in_plan_order(sizes)]
     for index in order[:began]:
-        tracker.apply(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
+        tracker.state.apply(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
     for index in order[:ended]:
-        tracker.apply(RunEvent("finished", 10.0, index, {"status": "ok", "batch": "standard"}))
+        tracker.state.apply(RunEvent("finished", 10.0, index, {"status": "ok", "batch": "standard"}))
     return tracker
 
 
@@ -148,7 +150,7 @@ def test_where_memory_or_seats_hold_files_the_limit_is_not_reached(held_by, left
     """Two at once is what there was room for, of a limit of eight."""
     tasks = [task(index) for index in range(14)]
     tracker = in_the_middle(tasks, Limits(max_limit=8), began=2, ended=2, limit=8)
-    tracker.apply(RunEvent("admission", 10.0, -1, {"held_by": held_by}))
+    tracker.state.apply(RunEvent("admission", 10.0, -1, {"held_by": held_by}))
     assert tracker.snapshot().remaining_s == pytest.approx(left_s)
 
 
@@ -163,24 +165,24 @@ def test_what_waits_is_laid_out_in_the_order_of_the_plan():
     """A large file that starts last (`static`, `serial`) ends last: 20 s of small files, then its 40 s."""
     tracker = Tracker()
     sizes = (400 * MB, 100 * MB, 100 * MB, 100 * MB, 100 * MB, 100 * MB)
-    tracker.expect([task(index, size, rank=-index) for index, size in enumerate(sizes)])
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 6, "limit": 2, "executor": "threads"}))
-    tracker.apply(RunEvent("started", 0.0, 5, {"worker": "w"}))
-    tracker.apply(RunEvent("finished", 10.0, 5, {"status": "ok", "batch": "standard"}))
+    tracker.state.expect([task(index, size, rank=-index) for index, size in enumerate(sizes)])
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": 6, "limit": 2, "executor": "threads"}))
+    tracker.state.apply(RunEvent("started", 0.0, 5, {"worker": "w"}))
+    tracker.state.apply(RunEvent("finished", 10.0, 5, {"status": "ok", "batch": "standard"}))
     assert tracker.snapshot().remaining_s == pytest.approx(60.0)
 
 
 def test_a_file_that_is_only_being_written_has_no_worker():
     """It neither runs nor waits, is not done, and its worker's time ends there: slow folders predict no slow files."""
     tracker = Tracker()
-    tracker.expect([task(index, 100 * MB) for index in range(3)])
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 1, "executor": "threads"}))
-    tracker.apply(RunEvent("started", 0.0, 0, {"worker": "w"}))
-    tracker.apply(RunEvent("released", 10.0, 0))
-    tracker.apply(RunEvent("started", 10.0, 1, {"worker": "w"}))
+    tracker.state.expect([task(index, 100 * MB) for index in range(3)])
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": 3, "limit": 1, "executor": "threads"}))
+    tracker.state.apply(RunEvent("started", 0.0, 0, {"worker": "w"}))
+    tracker.state.apply(RunEvent("released", 10.0, 0))
+    tracker.state.apply(RunEvent("started", 10.0, 1, {"worker": "w"}))
     shot = tracker.snapshot()
     assert (shot.done, shot.running, tracker.state.waiting_files, len(tracker.state.waiting)) == (0, 1, 1, 1)
-    tracker.apply(RunEvent("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
+    tracker.state.apply(RunEvent("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
     assert tracker.state.took == [(100 * MB, 10.0)]
     assert tracker.state.writing == {}
 
@@ -189,13 +191,13 @@ def test_a_file_that_is_only_being_written_has_no_worker():
 def test_at_a_files_end_its_slot_counts(at_once: int):
     """The time left does not jump between a file's end and the next one's beginning, when a display is shown it."""
     tracker = Tracker()
-    tracker.expect([task(index, 10 * MB) for index in range(20)])
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 20, "limit": at_once}))
+    tracker.state.expect([task(index, 10 * MB) for index in range(20)])
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": 20, "limit": at_once}))
     for index in range(at_once):
-        tracker.apply(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
-    tracker.apply(RunEvent("finished", 10.0, 0, {"status": "ok"}))
+        tracker.state.apply(RunEvent("started", 0.0, index, {"worker": f"w{index}"}))
+    tracker.state.apply(RunEvent("finished", 10.0, 0, {"status": "ok"}))
     at_the_end = tracker.snapshot().remaining_s
-    tracker.apply(RunEvent("started", 10.0, at_once, {"worker": "w0"}))
+    tracker.state.apply(RunEvent("started", 10.0, at_once, {"worker": "w0"}))
     assert at_the_end == pytest.approx(tracker.snapshot().remaining_s, rel=0.15)
 
 
@@ -232,14 +234,14 @@ def test_thousands_of_waiting_files_are_estimated_by_their_area(mode, left_s):
 def test_a_tracker_counts_files_of_two_batches_once():
     """A file that stands in two batches ends twice and is one file; the worse ending counts."""
     tracker = Tracker()
-    tracker.expect([task(0), task(1)])
+    tracker.state.expect([task(0), task(1)])
     for event in (
         RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 2}),
         RunEvent("started", 0.0, 0, {"worker": "w"}),
         RunEvent("finished", 4.0, 0, {"status": "failed", "batch": "a"}),
         RunEvent("finished", 4.0, 0, {"status": "ok", "batch": "b"}),
     ):
-        tracker.apply(event)
+        tracker.state.apply(event)
     shot = tracker.snapshot()
     assert (shot.done, shot.failed, shot.done_bytes, shot.share) == (1, 1, 100 * MB, 0.5)
 
@@ -247,9 +249,8 @@ def test_a_tracker_counts_files_of_two_batches_once():
 def test_a_display_reads_the_state_that_the_monitor_folds():
     """Both get every event of a batch; it counts once, and the time left is learnt from it all the same."""
     monitor, shots = PerformanceMonitor({"monitoring": {"enabled": False}}), []
-    display = make_display(shots.append, state=monitor.state)
-    for watcher in (monitor, display):
-        watcher.expect([task(0), task(1)])
+    display = make_display(shots.append, monitor=monitor)
+    monitor.expect([task(0), task(1)])
     for event in (
         RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 1}),
         RunEvent("started", 0.0, 0, {"worker": "w"}),
@@ -264,12 +265,12 @@ def test_a_display_reads_the_state_that_the_monitor_folds():
 def test_a_file_done_again_counts_once():
     """It is taken back when it starts anew."""
     tracker = Tracker()
-    tracker.expect([task(0), task(1)])
-    tracker.apply(RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 2}))
+    tracker.state.expect([task(0), task(1)])
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 2}))
     for at_s in (0.0, 10.0):
-        tracker.apply(RunEvent("started", at_s, 0, {"worker": "w"}))
+        tracker.state.apply(RunEvent("started", at_s, 0, {"worker": "w"}))
         assert tracker.snapshot().done == 0
-        tracker.apply(RunEvent("finished", at_s + 5, 0, {"status": "ok", "batch": "standard"}))
+        tracker.state.apply(RunEvent("finished", at_s + 5, 0, {"status": "ok", "batch": "standard"}))
     assert (tracker.snapshot().done, tracker.snapshot().done_bytes) == (1, 100 * MB)
 
 
@@ -279,10 +280,8 @@ def test_a_file_done_again_counts_once():
 def show(display, seed: int = 1):
     """A display over a whole run."""
     tasks, events, _ = simulated_run(seed, files=30, workers=4)
-    display.expect(tasks, cap_percent=80.0, seats=3)
-    for event in events:
-        display.listener(event)
-    display.listener(RunEvent("run_finished", events[-1].at_s, -1, {"interrupted": False}))
+    display.tracker.state.expect(tasks)
+    tell(display, *events, RunEvent("run_finished", events[-1].at_s, -1, {"interrupted": False}))
     display.close()
     display.close()
 
@@ -312,10 +311,10 @@ def test_lines_name_each_failed_file_at_once():
     """With what happened; a hostile name cannot move the cursor."""
     stream = io.StringIO()
     display = Lines(stream)
-    display.expect([task(0, file=task(0).file.with_name("a\x1b[2Jb.sim"))])
-    display.listener(RunEvent("run_started", 0.0, -1, {"files": 1, "limit": 1}))
-    display.listener(RunEvent("finished", 0.1, 0, {"status": "failed", "batch": "b", "error": "empty file"}))
-    display.listener(RunEvent("warning", 0.2, -1, {"text": "memory is short"}))
+    display.tracker.state.expect([task(0, file=task(0).file.with_name("a\x1b[2Jb.sim"))])
+    tell(display, RunEvent("run_started", 0.0, -1, {"files": 1, "limit": 1}))
+    tell(display, RunEvent("finished", 0.1, 0, {"status": "failed", "batch": "b", "error": "empty file"}))
+    tell(display, RunEvent("warning", 0.2, -1, {"text": "memory is short"}))
     assert "orcabatch: failed: a?[2Jb.sim: empty file\n" in stream.getvalue()
     assert "orcabatch: warning: memory is short\n" in stream.getvalue()
 
@@ -324,9 +323,9 @@ def test_lines_say_the_same_failure_of_a_file_once():
     """A file that is run again, because another one has to be the first, gets no second line; another reason does."""
     stream = io.StringIO()
     display = Lines(stream)
-    display.expect([task(0), task(1)])
+    display.tracker.state.expect([task(0), task(1)])
     for index, error in ((0, "no Line9"), (1, "no Line9"), (0, "no Line9"), (0, "no licence")):
-        display.listener(RunEvent("finished", 0.1, index, {"status": "failed", "error": error}))
+        tell(display, RunEvent("finished", 0.1, index, {"status": "failed", "error": error}))
     said = [line.rpartition(": ")[2] for line in stream.getvalue().splitlines() if "failed: " in line]
     assert said == ["no Line9", "no Line9", "no licence"]
 
@@ -336,8 +335,8 @@ def test_lines_survive_a_stream_that_cannot_encode_a_name():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="cp1252")
     display = Lines(stream)
-    display.expect([task(0, file=task(0).file.with_name("波浪.sim"))])
-    display.listener(RunEvent("finished", 0.1, 0, {"status": "failed", "error": "empty"}))
+    display.tracker.state.expect([task(0, file=task(0).file.with_name("波浪.sim"))])
+    tell(display, RunEvent("finished", 0.1, 0, {"status": "failed", "error": "empty"}))
     assert b"failed: ??.sim: empty" in raw.getvalue()
 
 
@@ -352,7 +351,9 @@ def test_a_function_is_called_for_every_file_and_at_the_end():
 
 def test_false_is_silent(capsys):
     """One switch."""
-    show(make_display(False))
+    display = make_display(False)
+    display.listener(RunEvent("finished", 1.0, 0, {"status": "failed", "error": "empty file"}))
+    display.close()
     assert capsys.readouterr() == ("", "")
 
 
@@ -445,9 +446,9 @@ def test_ctrl_c_is_seen_at_once(made):
     stream = io.StringIO()
     display = made(stream)
     said = "stopping: 3 files still being worked on"
-    display.listener(RunEvent("run_started", 0.0, -1, {"files": 4, "limit": 3, "executor": "threads"}))
-    display.listener(RunEvent("warning", 0.01, -1, {"text": said, "stopping": True}))
+    tell(display, RunEvent("run_started", 0.0, -1, {"files": 4, "limit": 3, "executor": "threads"}))
+    tell(display, RunEvent("warning", 0.01, -1, {"text": said, "stopping": True}))
     assert stream.getvalue().count(f"orcabatch: {said}") == 1
-    display.listener(RunEvent("warning", 0.02, -1, {"text": "another warning"}))
+    tell(display, RunEvent("warning", 0.02, -1, {"text": "another warning"}))
     display.close()
     assert "another warning" not in stream.getvalue()

@@ -195,7 +195,6 @@ class Run:
         shown = make_display(
             self.progress,
             monitor=self.monitor,
-            state=self.monitor.state,
             says_time=callable(self.progress) or not self.in_terminal,
         )
         said = Said(values_in=self._values_in, has_report=self.report is not None)

@@ -53,7 +53,6 @@ class Watchers:
         looks = plan.mode != "static" and facts_of(plan.executor).most_at_once != 1
         ceiling = plan.ceiling if looks else 0
         self.monitor.expect(tasks, cap_percent=cap, seats=seats, threads_per_process=per_process, ceiling=ceiling)
-        self._show(lambda display: display.expect(tasks, cap_percent=cap, seats=seats))
         self.monitor.start()
 
     def listen(self, event: RunEvent) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from orcabatch.errors import SettingsError
@@ -20,9 +20,8 @@ from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import RunEvent, Task
+    from orcabatch.engine.contract import RunEvent
     from orcabatch.monitor.performance import PerformanceMonitor
-    from orcabatch.monitor.state import RunState
 
 __all__ = ["Display", "Snapshot", "make_display"]
 
@@ -30,7 +29,7 @@ CHOICES = ("auto", "bar", "lines", "live", "notebook")
 
 
 class Display(Protocol):
-    """Shows a run. Told of the tasks before it, of every event during it, and closed after it.
+    """Shows a run, as the monitor's state has it. Told of every event once that is folded, and closed after the last.
 
     Attributes:
         names_failures: whether it says which files failed, and why.
@@ -38,11 +37,8 @@ class Display(Protocol):
 
     names_failures: bool
 
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
-        """Say what is to be done; without it, sizes and names are not shown."""
-
     def listener(self, event: RunEvent) -> None:
-        """Take in one event of the engine."""
+        """An event of the engine, which the state knows already."""
 
     def close(self) -> None:
         """Show the end and give the terminal back; calling it again does nothing."""
@@ -53,7 +49,6 @@ def make_display(
     stream: IO[str] | None = None,
     *,
     monitor: PerformanceMonitor | None = None,
-    state: RunState | None = None,
     says_time: bool = True,
 ) -> Display:
     """The display that the caller asked for.
@@ -63,8 +58,7 @@ def make_display(
             False: nothing; "bar", "lines", "live" (the dashboard) or "notebook": that one; a function: it is called
             with a `Snapshot` whenever a file ends, and at the end.
         stream: where a terminal display or lines go; None: standard error.
-        monitor: whose verdict the dashboard shows.
-        state: the run as somebody else folds it who gets each event first; None: the display folds the events itself.
+        monitor: whose state of the run is shown, and whose verdict; it gets each event first. None: no run is shown.
         says_time: whether it says in the end how long the run took.
 
     Raises:
@@ -78,7 +72,7 @@ def make_display(
     made: displays.Tracked = (
         displays.Callback(progress) if callable(progress) else _named(_choice(progress, stream), stream, monitor)
     )
-    made.tracker, made.says_time = Tracker(state), says_time
+    made.tracker, made.says_time = Tracker(monitor.state if monitor else None), says_time
     return made
 
 

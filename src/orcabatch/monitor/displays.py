@@ -6,7 +6,7 @@ Each draws what a `Snapshot` says; none has a thread or a clock. The large one i
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from orcabatch.engine.contract import RunEvent, Task
+    from orcabatch.engine.contract import RunEvent
 
 LINE_EVERY_S = 10.0
 """Files and CI logs keep every line: a batch of an hour leaves some 360 of them."""
@@ -34,9 +34,6 @@ class NoDisplay:
     """Shows nothing."""
 
     names_failures = False
-
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
-        """Nothing is kept."""
 
     def listener(self, event: RunEvent) -> None:
         """Nothing is shown."""
@@ -58,15 +55,10 @@ class Tracked:
         self._drawn_s = float("-inf")
         self._closed = False
 
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
-        """Say what is to be done."""
-        self.tracker.expect(tasks, cap_percent=cap_percent, seats=seats)
-
     def listener(self, event: RunEvent) -> None:
-        """Take in one event; draw when it is time."""
+        """Something happened, which the state knows already; draw when it is time."""
         if self._closed:
             return
-        self.tracker.apply(event)
         self.happened(event)
         if event.kind == "warning" and event.data.get("stopping"):
             self.say(str(event.data["text"]))

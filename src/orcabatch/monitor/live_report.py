@@ -9,7 +9,7 @@ cannot be written is tried again at the next time; whether the last one could be
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from orcabatch.monitor.tracker import Tracker
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orcabatch.engine.contract import RunEvent, Task
+    from orcabatch.engine.contract import RunEvent
     from orcabatch.monitor.display_choice import Display
     from orcabatch.monitor.state import RunState
 
@@ -58,10 +58,6 @@ class LiveReport:
         self._tracker = Tracker(state)
         self._due_s, self._again_s = float("-inf"), EVERY_S
         self.names_failures = display.names_failures
-
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
-        """Passed on."""
-        self._display.expect(tasks, cap_percent=cap_percent, seats=seats)
 
     def listener(self, event: RunEvent) -> None:
         """Passed on; then the page, when it is time."""

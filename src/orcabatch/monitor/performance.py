@@ -194,9 +194,10 @@ class PerformanceMonitor:
             ceiling: files at once that the run looks for its count below; 0: it does not look.
         """
         with self._guard:
-            self.state.expect(
-                tasks, cap_percent=cap_percent, seats=seats, threads_per_process=threads_per_process, ceiling=ceiling
-            )
+            state = self.state
+            state.expect(tasks)
+            state.cap_percent, state.seats, state.ceiling = cap_percent, seats, ceiling
+            state.threads_per_process = threads_per_process
 
     def listener(self, event: RunEvent) -> None:
         """Take in one event of the engine; cheap, callable from any thread."""

@@ -138,21 +138,11 @@ class RunState:
     _endings: dict[int, dict[str, str]] = field(default_factory=dict)
     _read_at: tuple[float, int] | None = None
 
-    def expect(
-        self,
-        tasks: Iterable[Task],
-        *,
-        cap_percent: float = 0.0,
-        seats: int = 0,
-        threads_per_process: int = 0,
-        ceiling: int = 0,
-    ) -> None:
-        """Say what is to be done, before the run: see `PerformanceMonitor.expect`."""
+    def expect(self, tasks: Iterable[Task]) -> None:
+        """Say what is to be done, before the run; without it, sizes and names are not known."""
         self._tasks = {task.index: task for task in in_plan_order(tasks)}
         self.total_files = len(self._tasks)
         self.total_bytes = sum(task.size_bytes for task in self._tasks.values())
-        self.cap_percent, self.seats, self.threads_per_process = cap_percent, seats, threads_per_process
-        self.ceiling = ceiling
 
     def task(self, index: int) -> Task | None:
         """What was expected under this index; None where nobody said."""

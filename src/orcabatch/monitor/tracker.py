@@ -1,22 +1,18 @@
 """How far a batch is, how fast, and how long it still takes.
 
-Covers what displays show (`Snapshot`), and how it is made from the engine's events (`Tracker`). Does not cover the time
-left (`orcabatch.monitor.time_left`), nor showing it (`orcabatch.monitor.displays`).
+Covers what displays show (`Snapshot`), and how it is made of the run's state (`Tracker`). Does not cover that state
+(`orcabatch.monitor.state`), the time left (`orcabatch.monitor.time_left`), nor showing it
+(`orcabatch.monitor.displays`).
 
-    events ──> Tracker (state + time left) ──> Snapshot ──> terminal bar, notebook bar, lines, dashboard, your function
+    state ──> Tracker (with the time left) ──> Snapshot ──> terminal bar, notebook bar, lines, dashboard, your function
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from orcabatch.monitor.state import RunState
 from orcabatch.monitor.time_left import TimeLeft
-
-if TYPE_CHECKING:
-    from orcabatch.engine.contract import RunEvent, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class Tracker:
     """What every display stands on: the state of the run and the estimate of its rest.
 
     Args:
-        state: the run as somebody else folds it already (the monitor, in a batch); None: folded here, from the events.
+        state: the run as the monitor folds it; None: of a run that nobody follows, which does not begin.
 
     Attributes:
         state: the run so far.
@@ -69,17 +65,6 @@ class Tracker:
     def __init__(self, state: RunState | None = None) -> None:
         self.state = RunState() if state is None else state
         self._time_left = TimeLeft()
-        self._folds = state is None
-
-    def expect(self, tasks: Iterable[Task], *, cap_percent: float = 0.0, seats: int = 0) -> None:
-        """Say what is to be done."""
-        if self._folds:
-            self.state.expect(tasks, cap_percent=cap_percent, seats=seats)
-
-    def apply(self, event: RunEvent) -> None:
-        """Take in one event."""
-        if self._folds:
-            self.state.apply(event)
 
     def snapshot(self) -> Snapshot:
         """The run as it stands."""
