@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orcabatch.digitalmodel.overrides import SECTIONS, parse_overrides, read_value
+from orcabatch.cli.overrides import parse_overrides, read_value
+from orcabatch.digitalmodel.outputs import SECTIONS
 from orcabatch.errors import SettingsError
 
 

@@ -44,8 +44,8 @@ class BatchReader(ABC):
         packages: distributions whose versions decide what a result is, beside `orcabatch.versions.DECISIVE`.
         code: packages of modules whose code decides what a result is, our own: an edited clone has no new version.
         row_key: columns of its tables of which the first that is filled names a row, for comparing tables.
-        takes_overrides: whether `read` merges `Options.overrides` over what it reads, its `performance` aside; where it
-            does not, the command line's KEY=VALUE are refused.
+        sections: keys at the top of its YAML, which the command line's KEY=VALUE may change: `read` merges
+            `Options.overrides` over it. None: there, but for those in `performance`, they are refused.
         reasons: why a file is done again, by the key of `Batch.determinants` that changed; `{first}` is the first file.
     """
 
@@ -53,7 +53,7 @@ class BatchReader(ABC):
     packages: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     row_key: tuple[str, ...] = ()
-    takes_overrides: bool = False
+    sections: frozenset[str] = frozenset()
     reasons: Mapping[str, str] = {}
 
     @abstractmethod
@@ -96,7 +96,7 @@ def read_request(source: Any, options: Options) -> Request:
         options = replace(options, paths_as_text=all(isinstance(item, str) for item in items))
         given = named_files(Path(item) for item in items)
     reading = next(one for one in readers() if one.claims(given))
-    left = [] if reading.takes_overrides else [key for key in options.overrides if key != "performance"]
+    left = [] if reading.sections else [key for key in options.overrides if key != "performance"]
     if left:
         raise SettingsError(
             f"{', '.join(left)} would change a YAML, and none is named: with other files only performance.KEY=VALUE "

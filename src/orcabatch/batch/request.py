@@ -83,7 +83,7 @@ class Options:
     initargs: Iterable[Any] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """What the command line changes in what is read: `performance` for any reader (`parsed_settings`), other sections
-    for those that take them (`BatchReader.takes_overrides`)."""
+    for those that take them (`BatchReader.sections`)."""
     planning: bool = False
     """Nothing will run: no folder is made, nothing heavy is imported."""
     paths_as_text: bool = False

@@ -1,4 +1,4 @@
-"""What may stand behind the YAML on a command line, in digitalmodel's own habits.
+"""What may stand behind the YAML on a command line, whatever package reads it, in digitalmodel's own habits.
 
     file_management.input_directory=./sims     a dotted key and its value
     "{'meta': {'label': 'x'}}"                 a Python dictionary as text
@@ -7,30 +7,24 @@
 
 Values are read as digitalmodel reads them: true, false, none, numbers, quoted text, else text (so `005` is the number
 5; quote it to keep the zeros); beside that `null`, and lists or sections in brackets. Dictionary text is read as a
-literal and never evaluated. Pure: no file is read. Does not cover orcabatch's own options (`orcabatch.cli`).
+literal and never evaluated. Pure: no file is read. Does not cover orcabatch's own options (`orcabatch.cli.run`), nor
+which sections there are: those of the YAMLs that are read (`BatchReader.sections`).
 """
 
 from __future__ import annotations
 
 import ast
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
+from orcabatch.batch.readers import readers
 from orcabatch.digitalmodel.mappings import merged
 from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import SettingsError
 from orcabatch.text import nearest, shortened
-
-_GROUPED = ("summary_settings", "time_series_settings", "linked_statistics_settings")
-_PLAIN = """
-    basename meta library workflow default default_yaml parameters orcaflex RangeGraph RangeGraph_settings
-    visualization_settings file_management parallel_processing Analysis performance workers quiet verbose
-"""
-SECTIONS = frozenset([*_PLAIN.split(), *_GROUPED, *(f"{name}_master" for name in _GROUPED)])
-"""The top-level keys that mean something in a post-process YAML."""
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
@@ -59,7 +53,7 @@ def parse_overrides(words: Sequence[str], *, options: Iterable[str] = ()) -> Ove
         SettingsError: words that mean nothing; all of them at once.
     """
     waiting, layers, faults = deque(words), list[Mapping[str, Any]](), list[str]()
-    known = sorted(SECTIONS) + list(options)
+    known = _Known(frozenset(section for reader in readers() for section in reader.sections), tuple(options))
     while waiting:
         word = waiting.popleft()
         try:
@@ -68,10 +62,27 @@ def parse_overrides(words: Sequence[str], *, options: Iterable[str] = ()) -> Ove
             faults.append(str(fault))
     if faults:
         raise SettingsError("\n".join(faults))
-    return _understood(reduce(merged, layers, {}))
+    return _understood(reduce(merged, layers, {}), known.sections)
 
 
-def _layer(word: str, waiting: deque[str], known: Sequence[str]) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The sections there are, and our own options: what a misspelt word may be meant for."""
+
+    sections: frozenset[str]
+    options: tuple[str, ...]
+
+    def check(self, word: str, section: str) -> None:
+        """Refuse a word about what is no section."""
+        if section in self.sections:
+            return
+        near = nearest(section, [*sorted(self.sections), *self.options])
+        meant = f" Did you mean {near}?" if near else ""
+        what = "neither an option (`--help` lists them) nor a" if word.startswith("--") else "no"
+        raise SettingsError(f"{word}: {section!r} is {what} section of a digitalmodel post-process YAML.{meant}")
+
+
+def _layer(word: str, waiting: deque[str], known: _Known) -> Mapping[str, Any]:
     if word.strip().startswith("{"):
         return _dictionary(word)
     if not word.startswith("--"):
@@ -82,8 +93,8 @@ def _layer(word: str, waiting: deque[str], known: Sequence[str]) -> Mapping[str,
     following = []
     while waiting and not waiting[0].startswith(("--", "{")):
         following.append(waiting.popleft())
-    _check_section(word, key, known)
-    return {key: _section(word, following)}
+    known.check(word, key)
+    return {key: _section(word, following, known)}
 
 
 def _dictionary(word: str) -> Mapping[str, Any]:
@@ -99,38 +110,29 @@ def _dictionary(word: str) -> Mapping[str, Any]:
     return read
 
 
-def _assignment(word: str, known: Sequence[str]) -> Mapping[str, Any]:
+def _assignment(word: str, known: _Known) -> Mapping[str, Any]:
     key, equals, value = word.partition("=")
     if not equals or not all(key.split(".")):
         raise SettingsError(f"{word}: neither a YAML that exists nor key=value, such as meta.label=03c.")
-    _check_section(word, key.split(".")[0], known)
+    known.check(word, key.split(".")[0])
     return _nested(key, value)
 
 
-def _check_section(word: str, section: str, known: Sequence[str]) -> None:
-    if section in SECTIONS:
-        return
-    near = nearest(section, known)
-    meant = f" Did you mean {near}?" if near else ""
-    what = "neither an option (`--help` lists them) nor a" if word.startswith("--") else "no"
-    raise SettingsError(f"{word}: {section!r} is {what} section of a digitalmodel post-process YAML.{meant}")
-
-
-def _section(word: str, following: Sequence[str]) -> Any:
+def _section(word: str, following: Sequence[str], known: _Known) -> Any:
     """What stands behind `--section`: nothing (True), one value, or keys with values."""
     if not following:
         return True
     if len(following) == 1 and "=" not in following[0]:
         return read_value(following[0])
-    return reduce(merged, [_key_in_section(word, one) for one in following], {})
+    return reduce(merged, [_key_in_section(word, one, known) for one in following], {})
 
 
-def _key_in_section(word: str, following: str) -> Mapping[str, Any]:
+def _key_in_section(word: str, following: str, known: _Known) -> Mapping[str, Any]:
     key, equals, value = following.partition("=")
     first = key.split(".")[0]
     if not equals or not all(key.split(".")):
         raise SettingsError(f"{following}: behind {word} only key=value is understood.")
-    if first in SECTIONS and "." in key:
+    if first in known.sections and "." in key:
         raise SettingsError(f"{following}: behind {word} this would be a key of {word[2:]}. Write it before {word}.")
     return _nested(key, value)
 
@@ -164,10 +166,10 @@ def _bracketed(text: str) -> Any:
         raise SettingsError(f"{shown}: not a list or section in brackets, such as [a, b]{error}.") from error
 
 
-def _understood(mapping: Mapping[str, Any]) -> Overrides:
+def _understood(mapping: Mapping[str, Any], sections: Collection[str]) -> Overrides:
     """Takes `workers`, which digitalmodel itself accepts and ignores, for the wish it is."""
     rest = {key: value for key, value in mapping.items() if key != "workers"}
-    unknown = [key for key in rest if key not in SECTIONS]
+    unknown = [key for key in rest if key not in sections]
     notes = [f"{key}: no section that a post-process reads; passed on to digitalmodel" for key in unknown]
     if "workers" not in mapping:
         return Overrides(rest, tuple(notes))

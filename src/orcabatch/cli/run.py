@@ -18,8 +18,8 @@ from orcabatch.batch.readers import read_request, readers
 from orcabatch.batch.request import Options, Request
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.cli.named_function import named_function
+from orcabatch.cli.overrides import parse_overrides
 from orcabatch.digitalmodel.check.policy import MARK
-from orcabatch.digitalmodel.overrides import parse_overrides
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SettingsError, SourceError
 from orcabatch.monitor import report
 from orcabatch.outcome import Cause, Status

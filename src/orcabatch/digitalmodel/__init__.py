@@ -3,7 +3,7 @@
 Everything digitalmodel-shaped lives behind this door. Importing it imports neither digitalmodel nor OrcFxAPI.
 
     reader          what `run_batch` asks of a YAML or a cfg; `dropin`: the same from digitalmodel's own names
-    configuration   from a YAML to cfg: base_config, overrides, input_files, mappings, spelling
+    configuration   from a YAML to cfg: base_config, input_files, mappings, spelling
     check           mistakes in a YAML; `preconditions`: what nothing could run without; `outputs`: what is asked for
     batch           one batch and its conclusion; `finished`: one of which all is known
     serial_order    who waits for whom; `caching`: on what results depend, and how the ledger keeps them

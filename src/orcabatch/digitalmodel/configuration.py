@@ -92,7 +92,7 @@ def load_configuration(
 
     Args:
         yaml_file: the YAML. Relative file names keep the spelling that digitalmodel would give them.
-        overrides: merged over the YAML, as from `orcabatch.digitalmodel.overrides.parse_overrides`.
+        overrides: merged over the YAML, as from `orcabatch.cli.overrides.parse_overrides`.
         now: the start time in time-stamped names; the clock's where None.
         output_dir: results and logs go here, whatever the YAML says; relative to the working folder.
 

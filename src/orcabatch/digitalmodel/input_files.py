@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
-from orcabatch.digitalmodel.overrides import SECTIONS
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import SourceError
 
@@ -197,6 +196,6 @@ def describe_search(cfg: Mapping[str, Any], folder: Path) -> str:
     there = f"It holds {len(others)} .sim files, such as {min(others)}." if others else "It holds no .sim file at all."
     said = f"No file matches {wanted}{filtered} in {folder}. {there}"
     if cfg["file_management"].get("input_directory") is None:
-        mistaken = hint(("file_management",), cfg, SECTIONS)
+        mistaken = hint(("file_management",), cfg)
         return f"{said}{mistaken} file_management.input_directory is not given, so the YAML's own folder was searched."
     return f"{said} Correct file_management.filename."

@@ -22,6 +22,13 @@ SETTINGS_OF = {
     "time_series": "time_series_settings",
 }
 """The section that holds the groups of each output."""
+SECTIONS = frozenset({
+    *("basename", "meta", "library", "workflow", "default", "default_yaml", "parameters", "orcaflex", "RangeGraph"),
+    *("RangeGraph_settings", "visualization_settings", "file_management", "parallel_processing", "Analysis"),
+    *("performance", "workers", "quiet", "verbose"),
+    *(name for section in SETTINGS_OF.values() for name in (section, f"{section}_master")),
+})  # fmt: skip
+"""The top-level keys that mean something in a post-process YAML."""
 WORDS = {"summary": "summary", "linked_statistics": "linked statistics", "time_series": "time series"}
 """What each of them is called."""
 DATA_OUTPUTS = ("summary", "linked_statistics", "RangeGraph", "time_series", "cummulative_histograms")

@@ -13,7 +13,6 @@ from typing import Any
 
 from orcabatch.digitalmodel.input_files import origin
 from orcabatch.digitalmodel.outputs import STATISTICS, common_tables, flagged, visits_files, writes_series
-from orcabatch.digitalmodel.overrides import SECTIONS
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
@@ -37,7 +36,7 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
             f"{origin(cfg)}The digitalmodel configuration lacks what its post-process reads: "
             + ", ".join(missing)
             + "."
-            + (hint((name.split(".")[0] for name in missing), cfg, SECTIONS) or " Add them, or switch off the output.")
+            + (hint((name.split(".")[0] for name in missing), cfg) or " Add them, or switch off the output.")
             + " In a script of yours, `orcabatch.digitalmodel.configuration.load_configuration(yaml)` fills in "
             "digitalmodel's defaults."
         )

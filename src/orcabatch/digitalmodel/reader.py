@@ -16,7 +16,7 @@ from orcabatch.batch.functions import function_batch
 from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings, together
 from orcabatch.digitalmodel.native import is_inside_router
-from orcabatch.digitalmodel.outputs import ROW_KEY
+from orcabatch.digitalmodel.outputs import ROW_KEY, SECTIONS
 from orcabatch.errors import SettingsError, SourceError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import words_of
@@ -36,7 +36,7 @@ class DigitalModelReader(BatchReader):
     suffixes = frozenset({".yml", ".yaml"})
     code = ("orcabatch.digitalmodel",)
     row_key = ROW_KEY
-    takes_overrides = True
+    sections = SECTIONS
     reasons: Mapping[str, str] = {
         "configuration": "the configuration changed",
         "merged": "the configuration changed",

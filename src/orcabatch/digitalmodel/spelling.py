@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orcabatch.digitalmodel.outputs import SECTIONS
 from orcabatch.errors import SettingsError
 from orcabatch.text import MISSPELT, nearest
 
@@ -43,8 +44,8 @@ def lookalike(section: str, keys: Iterable[Any]) -> str:
     return nearest(section, map(str, keys), alike=MISSPELT)
 
 
-def hint(sections: Iterable[str], cfg: Mapping[str, Any], known: Iterable[str]) -> str:
-    """A sentence for every one of `sections` that seems to stand in `cfg` under a name that is none of the `known`."""
-    unknown = [key for key in cfg if key not in set(known)]
+def hint(sections: Iterable[str], cfg: Mapping[str, Any]) -> str:
+    """A sentence for every one of `sections` that seems to stand in `cfg` under a name that is none."""
+    unknown = [key for key in cfg if key not in SECTIONS]
     found = [(lookalike(section, unknown), section) for section in sections]
     return "".join(f" Is {near!r} meant to be {section}?" for near, section in found if near)

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, OUTPUTS, SETTINGS_OF, STATISTIC, STATISTICS
-from orcabatch.digitalmodel.overrides import SECTIONS
+from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, OUTPUTS, SECTIONS, SETTINGS_OF, STATISTIC, STATISTICS
 
 HISTORY, RANGE = "TimeHistory", "Range Graph"
 STATIC, DATA = ("Static Result", "StaticResult"), ("GetData", "Get Data")
