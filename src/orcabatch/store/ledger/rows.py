@@ -1,4 +1,4 @@
-"""What a row of the ledger is: content packed, with a checksum over all that it says, and how it is read back.
+"""What a row of the ledger is: content packed, with a checksum over all that it says, and how it is written and read.
 
     Entry ── entry_row ──> (key, kind, file, label, at, packed, checksum) ── payload_of ──> payload, or None
 
@@ -22,16 +22,34 @@ if TYPE_CHECKING:
     from orcabatch.store.ledger.interface import Entry, FileHistory
 
 
+PUT = "INSERT OR REPLACE INTO entries (key, kind, file, label, at, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
+"""Takes an `entry_row`. One that replaces another is the youngest: rows are forgotten in the order of their numbers."""
+GET = "SELECT kind, file, label, payload, checksum FROM entries WHERE key = ?"
+LATEST = (
+    "SELECT key, kind, file, label, payload, checksum FROM entries "
+    "WHERE file = ? AND label = ? AND kind = 'result' ORDER BY rowid DESC LIMIT 1"
+)
+"""Both answer what `payload_of` reads; this one with the key before it."""
+ADD = (
+    "INSERT INTO history (file, label, at, size_bytes, seconds, least_seconds, memory_factor, runs) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 1) ON CONFLICT (file, label) DO UPDATE SET at = ?3, size_bytes = ?4, "
+    "seconds = ?5, least_seconds = min(least_seconds, ?5), memory_factor = coalesce(?6, memory_factor), runs = runs + 1"
+)
+"""Takes a `history_row`. A run that measured no memory leaves what an earlier one did."""
+PAST = "SELECT seconds, least_seconds, memory_factor, size_bytes, runs FROM history WHERE file = ? AND label = ?"
+"""Answers what `past_of` reads."""
+
+
 def entry_row(entry: Entry, now: float) -> tuple[Any, ...]:
     """The row of an entry that is written now, seconds since 1970."""
     packed = zlib.compress(entry.payload, 1)
     digest = _checksum(entry.key, (entry.kind, entry.file, entry.label), packed)
-    return (entry.key, entry.kind, entry.file, entry.label, now, packed, digest)
+    return sqlite_values((entry.key, entry.kind, entry.file, entry.label, now, packed, digest))
 
 
 def history_row(run: FileHistory, now: float) -> tuple[Any, ...]:
     """What the history is told of a run."""
-    return (run.file, run.label, now, run.size_bytes, run.seconds, run.memory_factor)
+    return sqlite_values((run.file, run.label, now, run.size_bytes, run.seconds, run.memory_factor))
 
 
 def sqlite_values(values: Iterable[Any]) -> tuple[Any, ...]:

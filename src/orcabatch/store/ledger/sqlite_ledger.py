@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.store.atomic import patiently
-from orcabatch.store.ledger import schema
+from orcabatch.store.ledger import rows, schema
 from orcabatch.store.ledger.flusher import Flusher
 from orcabatch.store.ledger.interface import Entry, FileHistory, NoLedger, Past
 from orcabatch.store.ledger.location import DAMAGED, ledger_file, network_share
-from orcabatch.store.ledger.rows import entry_row, history_row, past_of, payload_of, sqlite_values
 
 if TYPE_CHECKING:
     from orcabatch.store.ledger.interface import LedgerStore
@@ -71,12 +70,6 @@ _SHORT_READ = 522
 _OLDEST = "SELECT rowid, length(payload) FROM entries WHERE kind NOT IN ('learned', 'hints') ORDER BY rowid"
 _DELETE_TO = "DELETE FROM entries WHERE rowid <= ? AND kind NOT IN ('learned', 'hints')"
 """What was learned from earlier runs is small, and stays as the history does."""
-_PUT = "INSERT OR REPLACE INTO entries (key, kind, file, label, at, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_ADD = (
-    "INSERT INTO history (file, label, at, size_bytes, seconds, least_seconds, memory_factor, runs) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 1) ON CONFLICT (file, label) DO UPDATE SET at = ?3, size_bytes = ?4, "
-    "seconds = ?5, least_seconds = min(least_seconds, ?5), memory_factor = coalesce(?6, memory_factor), runs = runs + 1"
-)
 
 
 def open_ledger(asked: str | os.PathLike[str] | None, *, max_bytes: int, warn: Callable[[str], None]) -> LedgerStore:
@@ -149,40 +142,32 @@ class SqliteLedger:
     def get(self, key: bytes) -> bytes | None:
         """What was kept under the key; None where nothing was, or it is damaged."""
         with self._guard:
+            # What waits is newer than what the file has.
             waiting = self._entries.get(key)
             if waiting is not None:
                 return waiting.payload
-            row = self._guarded(
-                lambda: self._one("SELECT kind, file, label, payload, checksum FROM entries WHERE key = ?", key)
-            )
-        return None if row is None else payload_of(key, row)
+            row = self._guarded(lambda: self._one(rows.GET, key))
+        return None if row is None else rows.payload_of(key, row)
 
     def labels(self, file: str) -> frozenset[str]:
         """What was computed for the file at some time."""
         query = "SELECT DISTINCT label FROM entries WHERE file = ? AND kind = 'result'"
         with self._guard:
-            rows = self._guarded(lambda: self._all(query, file)) or []
-        return frozenset(str(row[0]) for row in rows)
+            found = self._guarded(lambda: self._all(query, file)) or []
+        return frozenset(str(row[0]) for row in found)
 
     def latest(self, file: str, label: str) -> bytes | None:
         """The result that was kept last for the file, whatever it depended on."""
-        query = (
-            "SELECT key, kind, file, label, payload, checksum FROM entries "
-            "WHERE file = ? AND label = ? AND kind = 'result' ORDER BY rowid DESC LIMIT 1"
-        )
         with self._guard:
-            row = self._guarded(lambda: self._one(query, file, label))
-        return None if row is None else payload_of(row[0], row[1:])
+            row = self._guarded(lambda: self._one(rows.LATEST, file, label))
+        return None if row is None else rows.payload_of(row[0], row[1:])
 
     def past(self, file: str, labels: Sequence[str]) -> Past | None:
         """What the history tells about the file, for the first of the labels that it knows."""
-        query = (
-            "SELECT seconds, least_seconds, memory_factor, size_bytes, runs FROM history WHERE file = ? AND label = ?"
-        )
         with self._guard:
             for label in labels:
-                row = self._guarded(partial(self._one, query, file, label))
-                past = None if row is None else past_of(row)
+                row = self._guarded(partial(self._one, rows.PAST, file, label))
+                past = None if row is None else rows.past_of(row)
                 if past is not None:
                     return past
         return None
@@ -213,6 +198,7 @@ class SqliteLedger:
         """Do not answer these keys again."""
         with self._guard:
             gone = [(key,) for key in keys]
+            # Else the next commit would write it behind its own deletion.
             for (key,) in gone:
                 self._entries.pop(key, None)
             self._guarded(lambda: self._written("DELETE FROM entries WHERE key = ?", gone))
@@ -222,6 +208,7 @@ class SqliteLedger:
         with self._guard:
             if not self._entries and not self._runs:
                 return
+            # In a file that was set aside nobody would find it.
             self._follow()
             connection, done = self._connection, self._guarded(self._write)
             # It was found damaged and a new one begun meanwhile: what waits belongs there.
@@ -385,18 +372,19 @@ class SqliteLedger:
         return self._connection
 
     def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
-        with closing(self._cursor().execute(query, sqlite_values(values))) as rows:
-            row: tuple[Any, ...] | None = rows.fetchone()
+        with closing(self._cursor().execute(query, rows.sqlite_values(values))) as answer:
+            row: tuple[Any, ...] | None = answer.fetchone()
             return row
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(self._cursor().execute(query, sqlite_values(values))) as rows:
-            return list(rows)
+        with closing(self._cursor().execute(query, rows.sqlite_values(values))) as answer:
+            return list(answer)
 
-    def _written(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> bool:
+    def _written(self, statement: str, values: Sequence[tuple[Any, ...]]) -> bool:
         connection = self._cursor()
+        # The lock is taken at once: whoever has to wait for it does so before the first row.
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(statement, map(sqlite_values, rows))
+        connection.executemany(statement, map(rows.sqlite_values, values))
         connection.execute("COMMIT")
         self._flush()
         return True
@@ -404,8 +392,8 @@ class SqliteLedger:
     def _write(self) -> bool:
         now, connection = time.time(), self._cursor()
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_PUT, [sqlite_values(entry_row(entry, now)) for entry in self._entries.values()])
-        connection.executemany(_ADD, [sqlite_values(history_row(run, now)) for run in self._runs])
+        connection.executemany(rows.PUT, [rows.entry_row(entry, now) for entry in self._entries.values()])
+        connection.executemany(rows.ADD, [rows.history_row(run, now) for run in self._runs])
         # Written, so nobody holds the file any more.
         connection.execute("COMMIT")
         self._wait_briefly(False)
@@ -444,8 +432,8 @@ class SqliteLedger:
     def _forget_oldest(self, bytes_: int) -> int:
         """Forget about so many bytes of results, in the order in which they came; returns how many results."""
         freed, last = 0, None
-        with closing(self._cursor().execute(_OLDEST)) as rows:
-            for row, length in rows:
+        with closing(self._cursor().execute(_OLDEST)) as oldest:
+            for row, length in oldest:
                 freed, last = freed + int(length or 0) + ROW_BYTES_BESIDE, row
                 if freed >= bytes_:
                     break
