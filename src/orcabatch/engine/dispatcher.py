@@ -83,8 +83,7 @@ class Dispatcher:
         self._attempts = Attempts(options)
         self._clock = RunClock()
         self._events: deque[scheduler_messages.Event] = deque()
-        wanted = options.read_ahead or options.stage_in
-        self._ahead = ReadAhead(max(1, options.read_ahead), options.stage_in, self._say_once) if wanted else None
+        self._ahead = ReadAhead(options.read_ahead, options.stage_in, self._warn_lastingly)
         self._job_side = JobSide(job, tasks, self._attempts, event_log, self._ahead, self._events.append, self._clock)
         self._running: dict[int, task_state.RunningTask] = {}
         # The caller's own thread is not interrupted: it is noticed afterwards that a file took too long.
@@ -204,14 +203,13 @@ class Dispatcher:
     def _finish(self, *, now: bool) -> None:
         try:
             self._workers.close(now=now)
-            if self._ahead is not None:
-                self._ahead.close()
+            self._ahead.close()
         finally:
             self._stop.restore()
             self._tell(
                 "run_finished",
                 interrupted=bool(self._stop.level),
-                read_ahead=asdict(self._ahead.counts) if self._ahead is not None else {},
+                read_ahead=asdict(self._ahead.counts) if self._ahead.is_wanted else {},
                 **self._scheduler.snapshot(),
             )
 
@@ -232,13 +230,13 @@ class Dispatcher:
                 self._died(message)
             case worker_messages.Returned(index):
                 self._job_side.written_off.discard(index)
-                self._copy_used(index)
+                self._ahead.ended(index)
                 self._events.append(scheduler_messages.SlotBack(self._now(), index))
             case worker_messages.Broken(text):
                 raise SettingsError(text)
             case worker_messages.Complaint(text, once) if once not in self._said:
                 self._said |= {once} - {""}
-                self._tell("warning", text=text, lasting=True)
+                self._warn_lastingly(text)
             case worker_messages.Chosen(name, why, saves=saves):
                 self._tell("executor", executor=name, why=why, saves=saves)
             case _:
@@ -254,7 +252,7 @@ class Dispatcher:
         """The worker is free; the file is not finished before its outputs are written."""
         run = self._running[index]
         run.released = True
-        self._copy_used(index, sum(took.phases.values()))
+        self._ahead.ended(index, sum(took.phases.values()))
         self._work.finished(index, run.task.size_bytes, took.phases)
         self._tell("released", index)
         self._events.append(task_state.released_event(self._now(), run.task, took))
@@ -269,7 +267,7 @@ class Dispatcher:
         run = self._running.pop(message.index)
         outcomes = task_state.on_run_clock(run, message.outcomes, self._clock.epoch_s, self._late_after_s)
         if not run.released:
-            self._copy_used(message.index, sum(each.busy_s for each in outcomes))
+            self._ahead.ended(message.index, sum(each.busy_s for each in outcomes))
             self._work.finished(message.index, run.task.size_bytes, outcomes[0].phases)
         retry = self._attempts.retry(run.task, outcomes, message.may_heal, self._now())
         if retry is not None:
@@ -296,7 +294,7 @@ class Dispatcher:
             if run is None:
                 continue
             self._work.stopped(index)
-            self._copy_used(index)
+            self._ahead.ended(index)
             may_retry = self._attempts.died(index, guilty=message.guilty)
             if message.final or not may_retry:
                 tries = max(1, self._attempts.crashes(index))
@@ -386,8 +384,7 @@ class Dispatcher:
         if self._wait_reason != (reason := self._scheduler.wait_reason):
             self._wait_reason = reason
             self._tell("admission", held_by=reason.value)
-        if self._ahead is not None:
-            self._ahead.walk()
+        self._ahead.walk()
 
     def _seats_moved(self) -> scheduler_messages.SeatsReported | None:
         """What the workers hold of licence seats, where the scheduler supposes something else; it goes on with that."""
@@ -416,16 +413,13 @@ class Dispatcher:
                 self._tell("admission", garbage="collected")
             case scheduler_messages.Say(text, index):
                 if index < 0:
-                    self._tell("warning", text=text, lasting=True)
+                    self._warn_lastingly(text)
                 else:
                     self._warn(text, index)
 
     def _start(self, index: int) -> None:
         run = self._attempts.handed(self._tasks[index], self._now())
-        task = self._job_side.payload(run.task)
-        if self._ahead is not None:
-            task = self._ahead.started(task)
-        run.task = task
+        run.task = task = self._ahead.started(self._job_side.payload(run.task))
         self._running[index] = run
         if self._event_log.wanted:
             self._tell(
@@ -457,7 +451,7 @@ class Dispatcher:
             read = self._probe(self._workers.pids)
         except (OSError, MemoryError) as error:
             text = f"The use of CPU and memory cannot be read ({error}): the run goes on by what was read before."
-            self._tell("warning", text=text, lasting=True)
+            self._warn_lastingly(text)
             return
         sample = self._work.fill(read)
         self._events.append(scheduler_messages.Sampled(now, sample))
@@ -470,7 +464,7 @@ class Dispatcher:
             if self._stragglers.is_far_beyond(index, took_s, run.task.size_bytes):
                 self._stragglers = self._stragglers.report(index)
                 text = task_state.far_beyond(run.task, took_s, self._stragglers.longest_s, self._options.timeout_s)
-                self._tell("warning", index, text=text, lasting=True)
+                self._warn_lastingly(text, index)
 
     # --- small things ---
 
@@ -484,19 +478,16 @@ class Dispatcher:
             instants += [min(since) + self._options.timeout_s] if since else []
         return max(0.0, min(instants) - self._now()) if instants else None
 
-    def _copy_used(self, index: int, took_s: float | None = None) -> None:
-        if self._ahead is not None:
-            self._ahead.ended(index, took_s)
-
     def _now(self) -> float:
         return self._clock.now()
 
     def _tell(self, kind: str, index: int = -1, **data: object) -> None:
         self._event_log.tell(kind, self._now(), index, **data)
 
-    def _say_once(self, text: str) -> None:
-        self._tell("warning", text=text, lasting=True)
-
     def _warn(self, text: str, index: int = -1, **data: object) -> None:
         _log.info(text)
         self._tell("warning", index, text=text, **data)
+
+    def _warn_lastingly(self, text: str, index: int = -1) -> None:
+        """What is true of the whole run, or of a file until its end: it stands in the result's warnings."""
+        self._tell("warning", index, text=text, lasting=True)

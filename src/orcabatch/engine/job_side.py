@@ -39,7 +39,7 @@ class JobSide:
         tasks: all of the run, in the order in which they are to be offered.
         attempts: what is known of earlier tries.
         event_log: hears of every outcome.
-        ahead: reads what is offered before it starts; None: nothing does.
+        ahead: reads what is offered before it starts.
         put: takes what the scheduler is to hear.
         clock: of the run.
 
@@ -56,7 +56,7 @@ class JobSide:
         tasks: Sequence[Task],
         attempts: Attempts,
         event_log: EventLog,
-        ahead: ReadAhead | None,
+        ahead: ReadAhead,
         put: Callable[[scheduler_messages.Event], None],
         clock: RunClock,
     ) -> None:
@@ -114,8 +114,7 @@ class JobSide:
         rest = tuple(batch for batch in task.batches if batch not in answered)
         self._attempts.offered(task.index, self._now(), rest if known else ())
         self._put(scheduler_messages.Offered(self._now(), task.index))
-        if self._ahead is not None:
-            self._ahead.offered(task)
+        self._ahead.offered(task)
 
     def _answered(self, outcomes: tuple[FileOutcome, ...]) -> None:
         """Hand on what nobody had to work for."""

@@ -92,13 +92,18 @@ class ReadAhead:
     """Walks ahead of the workers. All calls come from the dispatcher's thread.
 
     Args:
-        depth: how many files to be ahead; small ones count together.
+        depth: how many files to be ahead; small ones count together. 0: one, where copies are made, else nothing is
+            read ahead.
         stage_in: where copies go; None: files are read, not copied.
         say: told, once, where files are not read ahead and why.
+
+    Attributes:
+        is_wanted: whether anything is read ahead.
     """
 
     def __init__(self, depth: int, stage_in: Path | None = None, say: Callable[[str], None] = _log.warning) -> None:
-        self._depth = depth
+        self.is_wanted = bool(depth or stage_in)
+        self._depth = max(1, depth)
         self._stage_in = stage_in
         self._say = say
         self._folder: Path | None = None
@@ -109,7 +114,7 @@ class ReadAhead:
         self._done: dict[int, _Read] = {}
         self._began_s: float | None = None
         self._took: deque[float] = deque(maxlen=LAST_FILES)
-        self._closed = False
+        self._closed = not self.is_wanted
         self._thread: threading.Thread | None = None
         self._buffer: memoryview | None = None  # the thread's own, as are the two that follow
         self._files = self._read_bytes = 0
@@ -122,8 +127,9 @@ class ReadAhead:
 
     def offered(self, task: Task) -> None:
         """The task waits from now on."""
-        self._order.append(task)
-        self._waiting[task.index] = task
+        if not self._closed:
+            self._order.append(task)
+            self._waiting[task.index] = task
 
     def started(self, task: Task) -> Task:
         """The task starts now; it reads from its copy where there is a complete one."""
