@@ -141,13 +141,13 @@ def test_what_cannot_be_spelled_costs_no_result(orcaflex, sims, tmp_path, caplog
 
 def test_a_step_after_the_results_costs_only_itself(orcaflex, sims, monkeypatch):
     """Metrics that cannot be made are said; values and outcomes are handed over."""
-    from orcabatch.batch import run as running
+    from orcabatch.batch import epilogue
 
     def fails(*_):
         raise RuntimeError("no more descriptors")
 
-    monkeypatch.setattr(running, "write_account", fails)
-    monkeypatch.setattr(running, "keep", fails)
+    monkeypatch.setattr(epilogue.Account, "write", fails)
+    monkeypatch.setattr(epilogue, "keep", fails)
     result = orcabatch.run_batch(sims, postprocess=largest_tension, orcaflex="simulated", progress=False)
     assert len(result.values) == len(sims)
     said = [warning for warning in result.warnings if "no more descriptors" in warning]

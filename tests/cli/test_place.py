@@ -123,12 +123,12 @@ def test_a_report_that_cannot_be_made_costs_only_itself(batch, orcabatch, monkey
 
 def test_metrics_that_could_not_be_made_cost_only_themselves(batch, orcabatch, monkeypatch):
     """What the command says of the run does without them."""
-    from orcabatch.batch import run as running
+    from orcabatch.batch.account import Account
 
     def fails(*_):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(running, "write_account", fails)
+    monkeypatch.setattr(Account, "write", fails)
     said = orcabatch("run", "b.yml")
     assert (said.code, "3 of 3 files done" in said.out, "Too many open files" in said.out) == (0, True, True), said
 

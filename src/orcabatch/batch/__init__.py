@@ -143,8 +143,8 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
         BatchError: files failed and one of the batches asks to raise, or the table could not be written.
         BatchInterrupted: the run was stopped; what was finished is written, and in its `result`.
     """
-    run = Run.of(request, progress, None if save is None else table_file(save, request))
-    run.report, run.in_terminal = report, in_terminal
+    table = None if save is None else table_file(save, request)
+    run = Run.of(request, progress, table=table, report=report, in_terminal=in_terminal)
     try:
         with closing(run.outcomes()) as outcomes:
             for outcome in outcomes:

@@ -1,6 +1,6 @@
 """What is said of a run that did not come to its end: where what it computed is, and what the next run does again.
 
-Words only: how far the run came is the run's affair (`orcabatch.batch.run`), what is kept the cache's.
+Words only: how far the run came is the run's affair (`orcabatch.batch.epilogue`), what is kept the cache's.
 """
 
 from __future__ import annotations

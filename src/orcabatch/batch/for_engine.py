@@ -1,4 +1,7 @@
-"""The plan as the engine takes it: tasks, what may never be exceeded, how it is carried out. Values into values."""
+"""A request and its plan as the engine takes them: values into values.
+
+Tasks, what may never be exceeded, how it is carried out, and what workers are made from.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,27 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
 from orcabatch.engine.contract import Task
 from orcabatch.engine.executors import AUTO, facts_of
+from orcabatch.errors import SettingsError
 from orcabatch.host import ORCAFLEX_OVERHEAD
+from orcabatch.orcaflex.binding import BindingKind
 from orcabatch.orcaflex.broker import BrokerOptions
+from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.plan import BatchPlan, as_processes
 
 if TYPE_CHECKING:
+    from orcabatch.batch.request import Request
+    from orcabatch.orcaflex.binding import Binding
     from orcabatch.plan.workers import WorkerLayout
-    from orcabatch.settings import Settings
 
 SAMPLE_INTERVAL_S = 0.25
 """How often the engine looks at the host. One look takes about a millisecond."""
+
+FUNCTION_STAYS = (
+    "a function of yours goes there only where you say so (`executor: processes`), because what it leaves in this "
+    "process, such as a list that it appends to, would stay behind"
+)
+
+FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this process only"
 
 
 def tasks_of(plan: BatchPlan) -> list[Task]:
@@ -94,12 +108,35 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
     )
 
 
-def broker_options(settings: Settings) -> BrokerOptions:
-    """The broker's settings as the broker takes them."""
-    asked = settings.broker
-    return BrokerOptions(
-        enabled=asked.enabled,
-        prefetch=asked.prefetch,
-        self_check=asked.self_check,
-        chunk_bytes=settings.memory.chunk_size,
+def stays(request: Request, binding: Binding) -> str:
+    """Why `executor: auto` may not take the batches to worker processes; empty: it may."""
+    if binding.kind is BindingKind.FOREIGN:
+        return FOREIGN_STAYS
+    return "" if all(batch.moves_unasked for batch in request.batches) else FUNCTION_STAYS
+
+
+def recipe_of(request: Request, plan: BatchPlan, binding: Binding) -> OrcaFlexRecipe:
+    """What workers are made from.
+
+    Raises:
+        SettingsError: the OrcFxAPI that was found is in this process only, and the plan's workers are in others.
+    """
+    if binding.kind is BindingKind.FOREIGN and not facts_of(plan.executor).in_process:
+        raise SettingsError(
+            f"executor: {plan.executor} cannot be used with an OrcFxAPI that a test put into sys.modules: "
+            "worker processes would not have it. Use `executor: threads` or `serial`."
+        )
+    settings, broker = request.settings, request.settings.broker
+    return OrcaFlexRecipe(
+        {batch.name: batch.postprocess for batch in request.batches},
+        settings.orcaflex,
+        BrokerOptions(
+            enabled=broker.enabled,
+            prefetch=broker.prefetch,
+            self_check=broker.self_check,
+            chunk_bytes=settings.memory.chunk_size,
+        ),
+        thread_count=plan.native_threads,
+        loads=settings.loads,
+        reuse_models=settings.reuse_models,
     )

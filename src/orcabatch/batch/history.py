@@ -1,6 +1,6 @@
 """What a call learns for the next one of its kind on this host, beyond what the ledger keeps of each file.
 
-    recall(cache, host) ── before planning ──> Learned          keep(cache, host, Ran(...)) ── after the run
+    recall(cache, host) ── before planning ──> Learned          keep(cache, host, Ran.of(...)) ── after the run
 
 A kind is the host, which OrcaFlex computes, and the labels of the batches. One entry per kind: the records of its
 latest files and the count, executor and read-ahead that the last run ended with. Does not cover the fit
@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from orcabatch.store.values import Damaged, checked, decode, encode
 if TYPE_CHECKING:
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.host import HostResources
+    from orcabatch.monitor import PerformanceMonitor
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchPlan
 
@@ -76,6 +77,13 @@ class Ran:
     processes_save: float = 0.0
     by_hand: frozenset[int] = frozenset()
     executor_by_hand: bool = False
+
+    @classmethod
+    def of(cls, outcomes: Sequence[FileOutcome], plan: BatchPlan, monitor: PerformanceMonitor) -> Self:
+        """What the monitor saw of a run that was planned like this."""
+        state = monitor.state
+        executor = state.executor or plan.executor
+        return cls(outcomes, list(state.limits), monitor.wall_s, executor, state.processes_save, *by_hand(plan))
 
     @property
     def limit(self) -> int | None:

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from orcabatch.batch.account import told_apart
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import OutputError
 from orcabatch.results.result import NO_SUMMARY
 from orcabatch.results.save import Shape, checked_format, save_pieces, summary_files
 from orcabatch.results.table import Row, file_names, rows
+from orcabatch.results.written import told_apart
 from orcabatch.store.atomic import check_place
 from orcabatch.store.paths import as_opened, is_there
 from orcabatch.text import words_of

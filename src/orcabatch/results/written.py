@@ -6,7 +6,8 @@ that are made of values (`orcabatch.results.table`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,3 +97,14 @@ class WrittenTables:
         if path not in self._read:
             self._read[path] = pd.read_csv(as_opened(path))
         return self._read[path]
+
+
+def told_apart(labels: Mapping[str, Iterable[str]]) -> list[str]:
+    """The labels of all batches' tables; one that two batches have stands behind each one's name.
+
+    Args:
+        labels: each batch's, by its name.
+    """
+    listed = [(name, label) for name, own in labels.items() for label in own]
+    times = Counter(label for _, label in listed)
+    return [label if times[label] == 1 else f"{name}_{label}" for name, label in listed]
