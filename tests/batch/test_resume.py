@@ -21,9 +21,7 @@ import yaml
 import batch_functions
 import orcabatch
 from orcabatch import simulated
-from orcabatch.batch import carry_out, input_files
-from orcabatch.batch.readers import read_request
-from orcabatch.batch.request import Options
+from orcabatch.batch import input_files
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
@@ -343,10 +341,7 @@ def assert_whole(folder, tmp_path_factory):
 
 
 def test_a_finished_batch_loads_nothing_and_writes_the_same(orcaflex, project, tmp_path_factory):
-    """Everything is skipped; outputs and tables are those of a run of everything; the proof is there.
-
-    Figures are made where a report is asked for: they need pandas.
-    """
+    """Everything is skipped; outputs, figures and tables are those of a run of everything; the proof is there."""
     first = batch(project)
     assert first.ok
     results = project / "results" / "fsts"
@@ -357,10 +352,7 @@ def test_a_finished_batch_loads_nothing_and_writes_the_same(orcaflex, project, t
     assert set(loads().values()) == {1}
     assert again.metrics["proof"]["files"]
     assert len(again.outputs) == 18
-    assert again.metrics["results"] == []
-    request = read_request(project / "dm_fsts.yml", Options(orcaflex="simulated"))
-    reported = carry_out(request, progress=False, report=tmp_path_factory.mktemp("page") / "report.html")
-    assert reported.metrics["results"] == first.metrics["results"] != []
+    assert again.metrics["results"] == first.metrics["results"] != []
     assert [file["outputs"] for file in again.metrics["files"]] == [file["outputs"] for file in first.metrics["files"]]
     assert list(again.written.summaries) == list(first.written.summaries) != []
     label, _ = first.written.of_files[0][0]

@@ -37,7 +37,6 @@ class Account:
         request, plan: what was asked for, and what will be done.
         monitor: has what was measured, and every outcome.
         table: took the values as files ended, so that none is left here; None: outcomes have them.
-        has_report: whether a page was asked for, which shows the figures of the results.
         orcaflex: which OrcaFlex computes.
         outputs: the output files that each batch wrote, by its name; under none those of the call.
         notices: what was done with the results without a word.
@@ -49,7 +48,6 @@ class Account:
     plan: BatchPlan
     monitor: PerformanceMonitor
     table: TableFile | None = None
-    has_report: bool = False
     orcaflex: str = ""
     outputs: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
@@ -147,11 +145,9 @@ class Account:
         common = [path for name in ("", *batches) for path in written.get(name, ()) if path not in of_files]
         files = [path for batch in batches.values() if (path := metrics_file(batch, self.request)) is not None]
         file_columns = {name: batch.file_columns for name, batch in batches.items()}
-        # Where an earlier run has done everything, nothing but figures would need pandas: importing it takes longest.
-        wanted = self.has_report or not all(batch.is_finished for batch in batches.values())
         return replace(
             record,
-            results=figures(record.outcomes, tables_of, self.request.cases, file_columns) if wanted else [],
+            results=figures(record.outcomes, tables_of, self.request.cases, file_columns),
             result_folder=folder.absolute() if folder is not None else None,
             outputs=[path.absolute() for path in (*common, *files)],
             outputs_of=outputs_of,

@@ -91,9 +91,6 @@ class Batch(ABC):
     moves_unasked: bool = False
     """Whether `executor: auto` may go on in worker processes: nobody looks for what it leaves in this one."""
 
-    is_finished: bool = False
-    """Whether an earlier run has done everything, and nothing that its package brings has to be imported."""
-
     values_are_rows: bool = False
     """Whether its table is made of its files' values, for which nobody else asks: they may be put away as files end."""
 

@@ -80,7 +80,7 @@ class Run:
     def __post_init__(self) -> None:
         self.monitor = PerformanceMonitor(self.request.settings)
         self.watchers = Watchers(self.monitor)
-        self._account = Account(self.request, self.plan, self.monitor, self.table, self.report is not None)
+        self._account = Account(self.request, self.plan, self.monitor, self.table)
         self._epilogue = Epilogue(self._account, self.cache, self.watchers, self._stop, self.in_terminal)
         self.cache.warn = self.watchers.warn
         for note in self.request.notes:

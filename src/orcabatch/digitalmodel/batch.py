@@ -23,6 +23,7 @@ from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.caching import (
     Determinants,
+    Frames,
     common_outputs,
     found_in_cfg,
     kept_of_cfg,
@@ -381,8 +382,9 @@ class DigitalModelBatch(Batch):
 
     def tables_of(self, value: FileResult) -> dict[str, Any]:
         """A file's rows of the summaries and of the linked statistics, by the labels of their groups."""
-        summary, linked = value.summary or {}, value.linked or {}
-        return {**summary, **{linked_name(label, summary): frame for label, frame in linked.items()}}
+        both = (value.summary, value.linked)
+        summary, linked = (each.cells() if isinstance(each, Frames) else each or {} for each in both)
+        return {**summary, **{linked_name(label, summary): table for label, table in linked.items()}}
 
     @property
     def writes(self) -> tuple[str, ...]:

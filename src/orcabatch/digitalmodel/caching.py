@@ -25,6 +25,7 @@ from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.source_code import find_source_code
+from orcabatch.store.frames import cells_of
 from orcabatch.store.paths import as_opened, is_there, place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 from orcabatch.text import class_name
@@ -166,6 +167,10 @@ class Frames(Mapping[str, Any]):
                 raise Damaged("no table")
             self._read[label] = frame
         return self._read[label]
+
+    def cells(self) -> dict[str, Any]:
+        """What is in them, to be summed up without pandas: each as `cells_of` gives it."""
+        return {label: decode(content, cells_of) for label, content in self._stored.items()}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stored)

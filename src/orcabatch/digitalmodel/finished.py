@@ -51,7 +51,6 @@ class FinishedBatch(Batch):
 
     reads_copies = True
     moves_unasked = True
-    is_finished = True
 
     def __init__(
         self,

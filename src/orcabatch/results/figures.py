@@ -12,13 +12,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.results.cases import number as read_number
 from orcabatch.results.governing import is_minimum
 from orcabatch.results.table import VALUE, flat
 from orcabatch.text import class_home
@@ -270,18 +270,19 @@ def _grouping(outcomes: Sequence[FileOutcome], cases: Mapping[str, Mapping[str, 
     own = [cases.get(name, {}) for name in {outcome.file: outcome.file.name for outcome in outcomes}.values()]
     found = []
     for name in dict.fromkeys(name for case in own for name in case):
-        values = [_shown(case.get(name)) for case in own]
-        groups, files = set(values) - {""}, len(values) - values.count("")
-        shares = files >= LEAST_FILES * len(groups) or all(map(_reads_as_number, groups))
-        if 1 < len(set(values)) <= MOST_CASES and shares:
+        values = [case.get(name) for case in own]
+        shown = list(map(_shown, values))
+        groups, files = set(shown) - {""}, len(shown) - shown.count("")
+        shares = files >= LEAST_FILES * len(groups) or all(_reads_as_number(value) for value in values if _shown(value))
+        if 1 < len(set(shown)) <= MOST_CASES and shares:
             found.append(name)
     return found
 
 
-def _reads_as_number(shown: str) -> bool:
-    with suppress(ValueError):
-        return math.isfinite(float(shown))
-    return False
+def _reads_as_number(value: Any) -> bool:
+    """As a cell does; and a text, which a mapping of load cases may hold, where a pattern would have made one of it."""
+    number: Any = read_number(value) if isinstance(value, str) else value
+    return _is_number(number) and math.isfinite(number)
 
 
 def _shown(value: Any) -> str:

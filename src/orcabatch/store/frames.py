@@ -1,6 +1,6 @@
 """pandas frames as plain values and back, with the layout that they have in memory.
 
-    parts_of(frame) -> lists, texts and arrays          frame_of(parts) -> the frame
+    parts_of(frame) -> lists, texts and arrays     frame_of(parts) -> the frame     cells_of(parts) -> without pandas
 
 pandas keeps columns of one type together in blocks, but not always: a column that was inserted is a block of its own
 until somebody has a reason to merge it. The layout shows in results: before pandas 3, putting two frames together
@@ -51,6 +51,27 @@ def frame_of(parts: Sequence[Any]) -> Any:
         if values.shape != ((len(positions), len(index)) if type(values) is np.ndarray else (len(index),)):
             raise Damaged("columns of another length than the frame")
     return joined(blocks, index, columns)
+
+
+def cells_of(parts: Sequence[Any]) -> Any:
+    """The cells by column of the frame that `parts_of` was given, of one with a single row each itself: without pandas.
+
+    The frame where two of its columns have one name.
+    """
+    columns: dict[int, list[Any]] = {}
+    for positions, values, *_ in parts[2]:
+        if type(values) is list:  # texts
+            cells = [values[2]]
+        else:
+            # As a list, dates would be numbers.
+            cells = list(map(list, values)) if values.dtype.kind in "mM" else values.tolist()
+        columns |= zip(positions.tolist(), cells, strict=True)
+    _, *content = parts[1]
+    names = range(*content) if len(content) == 3 else content[0][2] if type(content[0]) is list else content[0].tolist()
+    if len(set(names)) < len(names):
+        return frame_of(parts)
+    is_row = all(len(cells) == 1 for cells in columns.values())
+    return {name: columns[place][0] if is_row else columns[place] for place, name in enumerate(names)}
 
 
 def blocks_of(frame: Any) -> list[tuple[Any, Any]]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,13 @@ def encode(value: Any) -> bytes:
     return bytes(out)
 
 
-def decode(data: bytes) -> Any:
-    """The value that `encode` was given.
+def decode(data: bytes, frame: Callable[[Sequence[Any]], Any] = frame_of) -> Any:
+    """The value that `encode` was given; `frame` makes a pandas frame, or what stands for it, of its parts.
 
     Raises:
         Damaged: these are not bytes that `encode` wrote.
     """
-    reader = _Reader(data)
+    reader = _Reader(data, frame)
     try:
         value = reader.value(0)
     except Exception as error:  # numpy and pandas are given bytes that anybody may have made
@@ -166,8 +166,9 @@ _WRITERS: dict[type, Callable[[Any, bytearray, int], None]] = {
 class _Reader:
     """Reads one value after the other; never further than there are bytes."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, frame: Callable[[Sequence[Any]], Any]) -> None:
         self._data, self.position = data, 0
+        self.frame = frame
 
     def value(self, depth: int) -> Any:
         """The value that begins here."""
@@ -280,7 +281,7 @@ _READERS: dict[bytes, Callable[[_Reader, int], Any]] = {
     b"T": _read_text_scalar,
     b"C": _read_array("C"),
     b"F": _read_array("F"),
-    b"P": lambda reader, depth: frame_of(reader.value(depth + 1)),
+    b"P": lambda reader, depth: reader.frame(reader.value(depth + 1)),
     b"A": _missing("NA"),
     b"a": _missing("NaT"),
 }

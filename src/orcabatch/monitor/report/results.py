@@ -52,14 +52,6 @@ def _no_figures(metrics: Metrics) -> Html:
         return join(
             ["The values go into ", named(name_in(target)), " as files end; when all have, their figures stand here."]
         )
-    if all(file["status"] == "skipped" for file in metrics["files"]):
-        return join(
-            [
-                "An earlier run had done all files, and no figures were made here: they returned no numbers, or ",
-                tag("code", "--report"),
-                " was not asked for, which makes them.",
-            ]
-        )
     return text("The files returned no numbers that could be summed up here.")
 
 
