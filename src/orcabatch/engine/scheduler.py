@@ -111,6 +111,7 @@ class Scheduler:
         self._warned: set[int] = set()
         self._said_limit = self._limit_now()
         self._wait_reason = WaitReason.NOTHING
+        self._held_until_s: float | None = None
 
     def step(self, event: Event) -> list[Instruction]:
         """What is to be done after this event, in order.
@@ -291,27 +292,33 @@ class Scheduler:
 
     def _next(self, now_s: float, said: list[Instruction]) -> int | None:
         """The task to start now; None: none."""
-        self._wait_reason = WaitReason.LIMIT
+        self._hold(WaitReason.LIMIT)
         # Files that are only written hold no slot; where the folder is slower than the workers they would pile up.
         too_many_writing = max(0, len(self._writing) - self._limits.max_writing)
         if len(self._running) + too_many_writing >= max(1, self._limit_now() - len(self._lost)):
             return None
         if self._limits.in_order and self._delayed:
             return None  # nor may any pass one that waits for its next try
-        self._wait_reason = WaitReason.SEAT
+        self._hold(WaitReason.SEAT, licences.wake_s(self._seats, len(self._running)))
         if not licences.may_start(self._seats, now_s, len(self._running)):
             return None
-        self._wait_reason = WaitReason.TIER
+        self._hold(WaitReason.TIER)
         queues = self._queue.open()
         if not queues:
             return None
-        self._wait_reason = WaitReason.MEMORY
+        self._hold(WaitReason.MEMORY)
         position = self._first_that_fits(queues, now_s)
         if self._limits.in_order and position != min(queue.first() for queue in queues):
             position = NOWHERE  # a smaller one may not pass it: it runs alone
         if position == NOWHERE and not self._running:
             position = self._alone(queues, now_s, said)
+            if self._memory.starved_s is not None:
+                self._hold(WaitReason.MEMORY, memory_admission.patience_ends_s(self._memory))
         return None if position == NOWHERE else self._queue.at(position).index
+
+    def _hold(self, reason: WaitReason, until_s: float | None = None) -> None:
+        """What keeps the next file, if it does not start; until when, where time alone ends it and no event tells."""
+        self._wait_reason, self._held_until_s = reason, until_s
 
     def _first_that_fits(self, queues: Iterable[Waiting], now_s: float) -> int:
         state = self._memory
@@ -388,11 +395,8 @@ class Scheduler:
         # Only what no event will tell: all else that lets a file start comes as one.
         times = [self._delayed[0][0]] if self._delayed else []
         if self.waiting > len(self._delayed):
-            seat = licences.wake_s(self._seats, len(self._running))
-            if self._wait_reason is WaitReason.SEAT and seat is not None:
-                times.append(seat)
-            if self._wait_reason is WaitReason.MEMORY and not self._running and self._memory.starved_s is not None:
-                times.append(memory_admission.patience_ends_s(self._memory))
+            if self._held_until_s is not None:
+                times.append(self._held_until_s)
             if self._hung_since is not None:
                 times.append(self._hung_since + self._limits.seats.wait_s)
         return [Wake(max(now_s, min(times)))] if times else []
