@@ -105,11 +105,11 @@ def is_unc(path: str | os.PathLike[str]) -> bool:
     return text.upper().startswith(_LONG_UNC) or (text.startswith("\\\\") and not text.startswith(_DEVICE))
 
 
-def is_on_network(path: str | os.PathLike[str], drives: Drives | None = None) -> bool:
+def is_on_network(path: str | os.PathLike[str]) -> bool:
     """Whether Windows reaches the path over the network: it names a server, or is on a drive that is mapped to one."""
     if is_unc(path):
         return True
-    drives, text = drives or system_drives(), os.fspath(path).replace("/", "\\")
+    drives, text = system_drives(), os.fspath(path).replace("/", "\\")
     for prefix in _DEVICE:
         text = text.removeprefix(prefix)
     return drives is not None and text[1:2] == ":" and drives.kind(f"{text[0].upper()}:\\") == "rw,remote"

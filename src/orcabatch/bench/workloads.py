@@ -200,15 +200,14 @@ def shapes(files: int) -> dict[str, Workload]:
     }
 
 
-def sizes(kind: str, count: int, seed: int = 1) -> tuple[int, ...]:
+def sizes(kind: str, count: int) -> tuple[int, ...]:
     """Sizes in bytes, drawn like the published ones and divided by `SCALE`.
 
     Args:
         kind: small (8-100 MB), medium (100-500 MB), large (0.5-3.5 GB), mixed (42 MB to 3.5 GB, most of them small).
         count: how many.
-        seed: of the draw.
     """
-    draw = random.Random(f"{kind}/{seed}")  # noqa: S311 - a reproducible draw
+    draw = random.Random(f"{kind}/1")  # noqa: S311 - a reproducible draw
     bounds = {"small": (8 * MB, 99 * MB), "medium": (100 * MB, 499 * MB), "large": (500 * MB, 3_500 * MB)}
     kinds = ["small", "small", "medium", "large"] if kind == "mixed" else [kind]
     least_most = [bounds[kinds[place % len(kinds)]] for place in range(count)]

@@ -25,22 +25,20 @@ MOST_ROWS = 20
 _CELL = 'style="text-align:left"'
 
 
-def table_html(
-    head: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", most: int = MOST_ROWS
-) -> str:
-    """A table of at most `most` rows, with a line that says how many more there are.
+def table_html(head: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "") -> str:
+    """A table of at most `MOST_ROWS` rows, with a line that says how many more there are.
 
     Args:
         head: titles of the columns.
         rows: cells; texts are escaped.
         caption: what the table shows.
-        most: rows that are shown.
     """
     all_rows = list(rows)
     shown = "".join(
-        "<tr>" + "".join(f"<td {_CELL}>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in all_rows[:most]
+        "<tr>" + "".join(f"<td {_CELL}>{escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in all_rows[:MOST_ROWS]
     )
-    more = and_more(len(all_rows), most)
+    more = and_more(len(all_rows), MOST_ROWS)
     foot = f'<tr><td colspan="{len(head)}" {_CELL}>{more}</td></tr>' if more else ""
     titles = "".join(f'<th scope="col" {_CELL}>{escape(title)}</th>' for title in head)
     top = f"<caption {_CELL}>{escape(caption)}</caption>" if caption else ""

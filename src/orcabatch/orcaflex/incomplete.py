@@ -99,9 +99,9 @@ def non_finite(values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[s
     return tuple(found)
 
 
-def non_finite_warning(names: tuple[str, ...], shown: int = 5) -> str:
+def non_finite_warning(names: tuple[str, ...]) -> str:
     """One line that names the first non-finite results; empty where there are none."""
-    return f"not a finite number: {shortened_list(names, most=shown)}" if names else ""
+    return f"not a finite number: {shortened_list(names, most=5)}" if names else ""
 
 
 def _state(state: int) -> str:

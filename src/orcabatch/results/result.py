@@ -273,7 +273,7 @@ def last_attempts(outcomes: Iterable[FileOutcome]) -> tuple[FileOutcome, ...]:
     return tuple(sorted(latest.values(), key=lambda outcome: (outcome.index, outcome.batch)))
 
 
-def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) -> str:
+def failure_text(failed: Sequence[FileOutcome], total: int) -> str:
     """A message naming files without results, equal reasons together."""
     by_reason: dict[str, list[FileOutcome]] = defaultdict(list)
     for outcome in failed:
@@ -284,11 +284,11 @@ def failure_text(failed: Sequence[FileOutcome], total: int, *, named: int = 20) 
         names = [outcome.file.name for outcome in outcomes]
         said = reason if len(outcomes) > 1 else outcomes[0].error or reason
         said = said.removeprefix(f"{FILE_MARK}: ").removeprefix(f"{names[0]}: ")
-        lines.append(f"  {shortened_list(names, most=named)}: {with_names(said, names)}")
+        lines.append(f"  {shortened_list(names, most=20)}: {with_names(said, names)}")
     return "\n".join(lines)
 
 
-def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3, retries: bool = True) -> list[str]:
+def warnings_text(outcomes: Iterable[FileOutcome], *, retries: bool = True) -> list[str]:
     """A line for each warning about files that have their results, and each retry, with the files it is about."""
     about: dict[str, list[str]] = defaultdict(list)
     for outcome in outcomes:
@@ -297,7 +297,7 @@ def warnings_text(outcomes: Iterable[FileOutcome], *, named: int = 3, retries: b
         for reason in outcome.retried if retries else ():
             said = " ".join(without_file_name(reason, outcome.file).split()).removeprefix(f"{FILE_MARK}: ")
             about[f"tried again: {said}"].append(outcome.file.name)
-    return [f"{shortened_list(names, most=named)}: {with_names(warning, names)}" for warning, names in about.items()]
+    return [f"{shortened_list(names)}: {with_names(warning, names)}" for warning, names in about.items()]
 
 
 def _spread(value: Any) -> Mapping[Any, Any]:

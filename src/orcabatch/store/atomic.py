@@ -34,14 +34,13 @@ Done = TypeVar("Done")
 
 
 @contextmanager
-def atomic_path(
-    target: Path, *, durable: bool = True, keep_same: bool = False, unless: Callable[[], None] | None = None
-) -> Iterator[Path]:
+def atomic_path(target: Path, *, keep_same: bool = False, unless: Callable[[], None] | None = None) -> Iterator[Path]:
     """A temporary path beside `target` to write to; it takes the target's place when the block ends well.
+
+    It is flushed to the disk before it takes that name, so that a power cut cannot leave it empty.
 
     Args:
         target: the output file; its folder must exist.
-        durable: flush the file to the disk before it takes its name, so that a power cut cannot leave it empty.
         keep_same: leave a target alone that holds the same bytes already.
         unless: called at the last moment before the file takes its name; what it raises leaves the target alone.
 
@@ -54,8 +53,7 @@ def atomic_path(
         yield temporary
         if keep_same and _same_bytes(temporary, as_opened(target)):
             return
-        if durable:
-            patiently(lambda: _flush(temporary))
+        patiently(lambda: _flush(temporary))
         if unless is not None:
             unless()
         replace(temporary, target)
@@ -64,14 +62,14 @@ def atomic_path(
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(target: Path, content: bytes, *, durable: bool = True) -> None:
+def write_bytes(target: Path, content: bytes) -> None:
     """Write `content` to `target`, whole or not at all.
 
     Raises:
         OutputError: the folder cannot be written, or another program holds the target open.
     """
     try:
-        with atomic_path(target, durable=durable) as temporary:
+        with atomic_path(target) as temporary:
             temporary.write_bytes(content)
     except (OSError, UnicodeEncodeError) as error:
         raise OutputError(f"{target} cannot be written: {why(error)}") from error

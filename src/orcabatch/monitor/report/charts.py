@@ -117,11 +117,11 @@ def clock(at_s: float) -> str:
     return f"{whole}:{part:02d} {unit}" if part else f"{whole} {unit}"
 
 
-def moments(wall_s: float, most: int = 10) -> list[float]:
-    """Round moments from 0 to the end: seconds, minutes or hours."""
+def moments(wall_s: float) -> list[float]:
+    """Some ten round moments from 0 to the end: seconds, minutes or hours."""
     if wall_s < 10:
-        return ticks(wall_s, most)
-    step = next((step for step in TIME_STEPS_S if wall_s / step <= most), math.ceil(wall_s / most / 3600) * 3600)
+        return ticks(wall_s, 10)
+    step = next((step for step in TIME_STEPS_S if wall_s / step <= 10), math.ceil(wall_s / 10 / 3600) * 3600)
     return [float(step * n) for n in range(int(wall_s / step) + 1)]
 
 
