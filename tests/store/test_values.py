@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from orcabatch.store.frames import blocks_of
+from orcabatch.outcome import FileOutcome, Status
+from orcabatch.results.figures import figures
+from orcabatch.store.frames import blocks_of, cells_of
 from orcabatch.store.values import Damaged, NotStorable, decode, encode
 
 scalars = (
@@ -144,6 +146,20 @@ def test_frames_come_back_with_their_types_and_text(frame):
             assert_same(list(frame.iloc[:, position]), list(back.iloc[:, position]))
         elif isinstance(frame.dtypes.iloc[position], np.dtype):
             assert frame.iloc[:, position].to_numpy().tobytes() == back.iloc[:, position].to_numpy().tobytes()
+
+
+@given(frame=frames())
+def test_the_cells_of_a_frame_have_its_figures(frame):
+    """They are read without pandas: a finished batch is summed up as the run that computed it was."""
+
+    def summed_up(value):
+        outcome = FileOutcome(file=Path("a.sim"), batch="b", status=Status.OK, value=value, index=0)
+        tables = figures([outcome], lambda file: {"": file.value}, {})
+        return sorted(repr(column) for table in tables for column in table["columns"])
+
+    read = decode(encode(frame), cells_of)
+    assert isinstance(read, dict) or not frame.columns.is_unique
+    assert summed_up(read) == summed_up(frame)
 
 
 def test_a_pandas_that_does_not_show_its_blocks_stores_no_frames():

@@ -54,9 +54,9 @@ def frame_of(parts: Sequence[Any]) -> Any:
 
 
 def cells_of(parts: Sequence[Any]) -> Any:
-    """The cells by column of the frame that `parts_of` was given, of one with a single row each itself: without pandas.
+    """The cells of the frame that `parts_of` was given, by column: a list, or where there is one row the cell itself.
 
-    The frame where two of its columns have one name.
+    Made without pandas; where two columns have one name it is the frame.
     """
     columns: dict[int, list[Any]] = {}
     for positions, values, *_ in parts[2]:
@@ -70,7 +70,8 @@ def cells_of(parts: Sequence[Any]) -> Any:
     names = range(*content) if len(content) == 3 else content[0][2] if type(content[0]) is list else content[0].tolist()
     if len(set(names)) < len(names):
         return frame_of(parts)
-    is_row = all(len(cells) == 1 for cells in columns.values())
+    nested = (list, tuple, dict, np.ndarray)
+    is_row = all(len(cells) == 1 and not isinstance(cells[0], nested) for cells in columns.values())
     return {name: columns[place][0] if is_row else columns[place] for place, name in enumerate(names)}
 
 
