@@ -107,7 +107,6 @@ class OrcaFlexRecipe:
         postprocesses: what each batch computes, by the batch's name.
         orcaflex: "real" takes the OrcFxAPI that is there, "simulated" puts the simulated DLL under it.
         broker: None as well as `enabled=False`: OrcFxAPI is asked as the code asks.
-        questions: time histories known to be asked for in every file.
         thread_count: native threads of each model; 0: as many as OrcaFlex gives it by itself.
         loads: whether files are loaded before they are computed from; False: the post-process opens them itself.
         reuse_models: False: each file gets a native model of its own.
@@ -116,7 +115,6 @@ class OrcaFlexRecipe:
     postprocesses: Mapping[str, PostProcess]
     orcaflex: Wanted = "real"
     broker: BrokerOptions | None = field(default_factory=BrokerOptions)
-    questions: tuple[Question, ...] = ()
     thread_count: int = 1
     loads: bool = True
     reuse_models: bool = True
@@ -191,7 +189,6 @@ class _Shared:
 
 
 def _foreseen(recipe: OrcaFlexRecipe) -> Iterator[Question]:
-    yield from recipe.questions
     for postprocess in recipe.postprocesses.values():
         questions = getattr(postprocess, "questions", None)
         if questions is not None:

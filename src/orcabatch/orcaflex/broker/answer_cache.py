@@ -157,7 +157,7 @@ class AnswerCache:
         try:
             start, end = target.handle.value, (keys.period(period), keys.object_extra(extra))
             key = (start, tuple(variables), *end)
-            hash(key)
+            hash(key)  # names may be anything at all, also what is no key
         except (UnkeyableError, TypeError):
             return target.ask_time_history(variables, period, extra)
         found = self.held.get(key)
@@ -182,6 +182,7 @@ class AnswerCache:
         if found is not None:
             return self._module.objectFromDict({name: _copy(value) for name, value in found})
         result = ask()
+        # The caller may change the curves that he is given; those that are kept are nobody's.
         curves = tuple((name, _copy(value)) for name, value in vars(result).items())
         self.answers.keep(key, curves, sum(getattr(value, "nbytes", 0) for _, value in curves))
         return result

@@ -144,6 +144,7 @@ class _Replacements:
         def write(*args: Any) -> Any:
             # Only models of this thread can be changed by this call: OrcaFlex refuses all others (status 68).
             thread = get_ident()
+            # Of a copy: another thread may open a model meanwhile.
             mine = [cache for cache in tuple(self._caches.values()) if cache.thread == thread]
             if mine:
                 mine = self._changed(

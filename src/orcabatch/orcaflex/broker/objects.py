@@ -211,6 +211,7 @@ class Objects:
         self.making = handle if again else None  # the file need not claim what is held here
         made = module.HelperMethods.CreateOrcaFlexObject(self.model_handle, handle, module.ObjectType(known.kind))
         self.making = None
+        # By this the next files' questions are told, whoever chose the object's class.
         made.__dict__["_label"] = known.name
         if again:
             made.__dict__["_known_name"] = known.name

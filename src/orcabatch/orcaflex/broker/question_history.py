@@ -93,6 +93,7 @@ class QuestionRecord:
     def note(self, period: Hashable, name: QuestionName, extra: Any) -> None:
         """A question got its answer; `extra` belongs to nobody else."""
         group = self.asked.setdefault(period, {})
+        # Asked again, it keeps its first place: by then its answer is needed.
         if name not in group:
             group[name] = ExpectedQuestion(name[0], name[1], extra, name, self.count)
             self.count += 1
