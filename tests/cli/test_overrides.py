@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orcabatch.batch.readers import readers
+from orcabatch.cli import overrides
 from orcabatch.cli.overrides import parse_overrides, read_value
 from orcabatch.digitalmodel.outputs import SECTIONS
 from orcabatch.errors import SettingsError
@@ -103,6 +106,18 @@ def test_a_word_that_means_nothing_is_refused(words: list[str], says: str) -> No
     with pytest.raises(SettingsError) as refused:
         parse_overrides(words, options=["--fresh", "--orcaflex"])
     assert says in str(refused.value)
+
+
+def test_another_packages_sections_are_known_by_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grammar is the command line's; which sections a YAML has is asked of those who read one."""
+    with pytest.raises(SettingsError, match="no section"):
+        parse_overrides(["extremes.limit=3"])
+    own = SimpleNamespace(sections=frozenset({"extremes"}))
+    monkeypatch.setattr(overrides, "readers", lambda: [*readers(), own])
+    assert parse_overrides(["extremes.limit=3", "meta.label=x"]).mapping == {
+        "extremes": {"limit": 3},
+        "meta": {"label": "x"},
+    }
 
 
 def test_all_faults_are_said_at_once() -> None:
