@@ -1,6 +1,6 @@
 """What is left of a run as numbers: one metrics file per batch, and the metrics of the result.
 
-begin ── so_far, whenever the page is due ──> write, when all that is said of the run is known
+They are made when it begins, whenever a page is due that shows it as it goes, and when all that is said of it is known.
 """
 
 from __future__ import annotations
