@@ -71,6 +71,15 @@ def test_a_table_names_files_with_or_without_folder_and_ending(tmp_path):
     assert [found[file.name]["seed"] for file in FILES] == [3, 4]
 
 
+def test_names_that_are_all_digits_are_names(tmp_path):
+    """`001` is no 1: the row of the one is never the case of the other."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    (tmp_path / "cases.csv").write_text("file,seed\n001,3\n02,4\n")
+    found, notes, _ = read_cases("cases.csv", [Path("001.sim"), Path("1.sim"), Path("2.sim")], tmp_path)
+    assert found == {"001.sim": {"seed": 3}}
+    assert "No load case for 1.sim, 2.sim" in notes[0]
+
+
 def test_a_table_in_the_code_page_of_a_machine_is_said_to_be_one(tmp_path):
     """As Excel saves plain CSV: with what to save instead."""
     (tmp_path / "cases.csv").write_bytes("file,w\u00e4rme\na.sim,1\n".encode("cp1252"))

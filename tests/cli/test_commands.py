@@ -28,6 +28,16 @@ def test_a_good_batch_says_how_many_and_where(orcabatch, batch):
     assert (batch.folder / "results" / "b_t_dyn.csv").is_file()
 
 
+def test_a_folder_whose_name_looks_like_a_setting_is_a_folder(orcabatch, batch):
+    """`Hs=2/b.yml` is there, so it is a file; what is not there is a setting, or a mistake in one."""
+    (batch.folder / "Hs=2").mkdir()
+    (batch.folder / "b.yml").rename(batch.folder / "Hs=2" / "b.yml")
+    shutil.move(batch.folder / "sims", batch.folder / "Hs=2")
+    assert orcabatch("plan", "Hs=2/b.yml", "meta.label=x").code == 0
+    said = orcabatch("plan", "Hs=3/b.yml")
+    assert (said.code, "'Hs" in said.err or "Hs=3" in said.err) == (2, True), said
+
+
 def test_one_output_file_is_one():
     """Each count has the word that belongs to it."""
     files = (Path("/r/a.csv"), Path("/r/b.csv"))

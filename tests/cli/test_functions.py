@@ -93,6 +93,8 @@ def test_a_version_keeps_what_a_function_returned(orcabatch, batch, module):
 NOTHING_RUNS = {
     "no function": (["mine", "sims"], "write module:function, such as mine:largest_tension"),
     "a file": (["mine.py:largest", "sims"], "write module:function, such as mine:largest"),
+    "a file of Windows": (["C:\\own\\mine.py:largest", "sims"], "such as mine:largest, in the folder of that module"),
+    "a module in a folder": (["own/mine:largest", "sims"], "such as mine:largest, in the folder of that module"),
     "no such module": (["mien:largest", "sims"], "there is no module mien in"),
     "no such function": (["mine:largst", "sims"], "mine has no function largst; did you mean largest?"),
     "no function at all": (["mine:NUMBER", "sims"], "NUMBER is no function, but int"),

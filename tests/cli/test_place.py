@@ -109,6 +109,20 @@ def test_a_summary_that_excel_has_open_is_said_before_anything_runs(batch, orcab
     assert (asked, count.counters.loads) == ([summary], 0)
 
 
+def test_two_yamls_whose_summaries_would_be_one_file_are_refused(batch, orcabatch):
+    """What one calls by its name the other calls by its label: nothing runs, and nothing is overwritten."""
+    outputs = configuration()["orcaflex"]
+    outputs["postprocess"]["time_series"]["flag"] = False
+    for name, own, label in (("b_t", "u", "dyn"), ("b", "t", "u_dyn")):
+        groups = [{"Label": label, "Columns": [summary_column()]}]
+        meta = configuration()["meta"] | {"label": own}
+        batch.write(orcaflex=outputs, meta=meta, summary_settings={"groups": groups})
+        (batch.folder / "b.yml").rename(batch.folder / f"{name}.yml")
+    said = orcabatch("run", "b.yml", "b_t.yml")
+    assert (said.code, "would both write" in said.err, "b_t_u_dyn.csv" in said.err) == (2, True, True), said
+    assert not list(batch.folder.glob("results/*.csv"))
+
+
 def test_a_report_that_cannot_be_made_costs_only_itself(batch, orcabatch, monkeypatch):
     """The results are there, and the exit code says that something is missing."""
 

@@ -168,7 +168,7 @@ class Batch(ABC):
 
     @property
     def tables(self) -> tuple[Path, ...]:
-        """The output files that will belong to single files' results, as far as that is known beforehand."""
+        """The tables that it will write, of single files and of all, as far as that is known beforehand."""
         return ()
 
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> Mapping[str, Any] | None:

@@ -239,7 +239,7 @@ def _check_tables(batches: Sequence[Batch]) -> None:
             if owner != batch.name:
                 raise OutputError(
                     f"{owner} and {batch.name} would both write {table}. Give one of them another result folder or "
-                    "other labels for its time series, or run one after the other if the later one shall overwrite."
+                    "other labels for its groups, or run one after the other if the later one shall overwrite."
                 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -26,10 +27,15 @@ def named_function(name: str, *, simulated: bool = False) -> Callable[..., Any]:
         SourceError: there is no such module or function, or importing it fails; says what is there.
         OrcaFlexUnavailable: it needs OrcFxAPI, which cannot be imported.
     """
-    module_name, colon, path = name.partition(":")
-    if not colon or not module_name or not path or module_name.endswith(".py"):
-        meant = module_name.removesuffix(".py") or "largest"
-        raise SourceError(f"--postprocess {name}: write module:function, such as {meant}:{path or 'largest_tension'}")
+    module_name, colon, path = name.rpartition(":")  # the last one: a drive of Windows has one too
+    if not colon:
+        module_name, path = name, ""
+    *folders, last = re.split(r"[\\/]", module_name)
+    meant = last.removesuffix(".py")
+    if not meant or not path or folders or meant != last:
+        where = ", in the folder of that module" if folders else ""
+        example = f"{meant or 'largest'}:{path or 'largest_tension'}"
+        raise SourceError(f"--postprocess {name}: write module:function, such as {example}{where}")
     if simulated:
         find_binding("simulated")
     if str(Path.cwd()) not in sys.path:

@@ -110,8 +110,9 @@ def understood(command: str, words: Sequence[str]) -> tuple[argparse.Namespace, 
     suffixes = {suffix for reader in readers() for suffix in reader.suffixes}
     if arguments.postprocess:
         suffixes |= {SIM}
-    files = [Path(word) for word in rest if "=" not in word and _names_files(word, suffixes, arguments.postprocess)]
-    others = [word for word in rest if Path(word) not in files or "=" in word]
+    names = [word for word in rest if "=" not in word or is_there(word)]  # as in the name of a folder, `Hs=2`
+    files = [Path(word) for word in names if _names_files(word, suffixes, arguments.postprocess)]
+    others = [word for word in rest if word not in names or Path(word) not in files]
     _check_strays(others, arguments.postprocess)
     ours = [option for action in parser._actions for option in action.option_strings]
     overrides = parse_overrides(others, options=ours)

@@ -393,8 +393,9 @@ class DigitalModelBatch(Batch):
 
     @property
     def tables(self) -> tuple[Path, ...]:
-        """The time series that will be written."""
-        return tuple(self.result_folder / name for name, _ in series_names(self._cfg, self.files))
+        """The time series, summaries and linked statistics that will be written."""
+        names = (*(name for name, _ in series_names(self._cfg, self.files)), *(n for _, n in common_tables(self._cfg)))
+        return tuple(self.result_folder / name for name in names)
 
     def concluded(self, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> dict[str, Any] | None:
         """What a later run needs to write the common outputs again; None where there is more to be done than that."""

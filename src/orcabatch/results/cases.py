@@ -132,9 +132,9 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
 
     try:
         if path.suffix.lower() == ".xlsx":
-            frame = pd.read_excel(path)
+            frame = pd.read_excel(path, dtype={FILE: str})
         else:
-            frame = pd.read_csv(io.StringIO(_plain_csv(path, path.read_text("utf-8-sig"))))
+            frame = pd.read_csv(io.StringIO(_plain_csv(path, path.read_text("utf-8-sig"))), dtype={FILE: str})
     except UnicodeDecodeError as error:  # what Excel calls plain CSV is in the code page of the machine
         raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
     except (OSError, ValueError, ImportError, csv.Error) as error:
