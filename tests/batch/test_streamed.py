@@ -74,6 +74,21 @@ def test_it_is_the_table_that_the_result_would_save(tmp_path, ending):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([written.name, whole.name])
 
 
+def test_pieces_agree_on_their_columns_whatever_is_missing_in_one(tmp_path):
+    """A load case's column stands before the values' where the first piece has none of it, and is never a value's."""
+    count = 3 * PIECE_FILES
+    values = [{"n": None, "k": 1}] * PIECE_FILES + [{"n": 2, "k": 1}] * PIECE_FILES + [{"n": 2.5, "k": 1}] * PIECE_FILES
+    outcomes = Files(count).outcomes(values)
+    cases = {file.name: {"k": 7} for file in Files(count).files[PIECE_FILES:]}
+    whole = BatchResult(tuple(outcomes), None, cases=cases)  # type: ignore[arg-type]
+    for ending in (".csv", ".parquet"):
+        written, notes = saved(tmp_path / f"streamed{ending}", outcomes, count, cases)
+        assert notes == ()
+        pd.testing.assert_frame_equal(read(written), read(whole.save(tmp_path / f"whole{ending}")), check_exact=True)
+    assert list(read(written).columns) == ["file", "k", "n", "value_k"]
+    assert read(written)["value_k"].tolist() == [1] * count
+
+
 def test_a_file_that_is_done_again_stands_once(tmp_path):
     """The last time counts; where it failed then, it has no row."""
     first, second = Files(2).outcomes([{"x": 1}, {"x": 2}])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import polars
 import pytest
@@ -140,9 +141,50 @@ def test_all_values_survive_parquet_and_csv_to_the_last_bit(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.parquet", "r.xlsx"]
 
 
+LARGE = 2**60 + 1
+"""No float is this number."""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({"n": LARGE}, {"m": 1}, [LARGE, None]),
+        ({"n": LARGE}, {"n": 1.5}, [LARGE, 1.5]),
+        ({"n": LARGE}, {"n": None}, [LARGE, None]),
+        ({"n": [LARGE, None]}, {"n": 2}, [LARGE, None, 2]),
+        ({"n": np.uint64(2**63 + 5)}, {"n": np.int64(-3)}, [2**63 + 5, -3]),
+    ],
+)
+def test_a_whole_number_that_no_float_can_hold_is_never_rounded(tmp_path, first, second, expected):
+    """Where another file has none, or a fraction: pandas makes floats of such a column; a load case's seed alike."""
+    cases = {"a.sim": {"seed": LARGE}, "b.sim": {}}
+    made = result(outcome("a", first), outcome("b", second), cases=cases)
+    table = made.table()
+    assert [None if pd.isna(each) else each for each in table["n"]] == expected
+    assert table["seed"].iloc[0] == LARGE
+    assert str(expected[0]) in made.save(tmp_path / "r.csv").read_text()
+    sheet = openpyxl.load_workbook(made.save(tmp_path / "r.xlsx")).active
+    assert str(expected[0]) in [str(cell.value) for row in sheet for cell in row]  # as a text: a sheet has 15 digits
+
+
+def test_a_text_in_a_sheet_is_no_formula_and_no_error(tmp_path):
+    """Neither in a cell nor in a name: a spreadsheet would show what it makes of them."""
+    texts = ["=1+1", "#N/A", "=HYPERLINK(1)"]
+    where = result(*(outcome(f"f{n}", {"=A1": text}) for n, text in enumerate(texts))).save(tmp_path / "r.xlsx")
+    cells = [row[1] for row in openpyxl.load_workbook(where).active]
+    assert [(cell.value, cell.data_type) for cell in cells] == [(text, "s") for text in ["=A1", *texts]]
+
+
+def test_an_array_without_a_dimension_is_its_number():
+    """In a mapping as by itself: it governs, and Parquet takes it."""
+    table = result(outcome("a", {"x": np.array(1.5)}), outcome("b", {"x": np.array(2.5)})).table()
+    assert table["x"].dtype == float
+
+
 @pytest.mark.parametrize(
     ("name", "frame", "said"),
     [
+        ("r.xlsx", pd.DataFrame({"a": ["x\x00y"]}), "holds a control character"),
         ("r.mat", pd.DataFrame({"a": [1]}), "saved as .parquet, .csv, .xlsx"),
         ("r.xlsx", pd.DataFrame({"a": np.zeros(EXCEL_ROWS)}), "a sheet holds 1,048,575 rows"),
         ("r.parquet", pd.DataFrame({"a": [1, "x"]}, dtype=object), "the column 'a' holds int and str"),

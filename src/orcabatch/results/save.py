@@ -4,7 +4,7 @@
 |---|---|---|
 | `.parquet` | types, names, any number of rows | a column of mixed types is refused, by name |
 | `.csv` | numbers to the last bit, any number of rows | types: everything is text until it is read |
-| `.xlsx` | what a spreadsheet knows | more than 1,048,576 rows or 16,384 columns, or 32,767 characters in a cell: refused; NaN: an empty cell |
+| `.xlsx` | what a spreadsheet knows | more than 1,048,576 rows or 16,384 columns, or 32,767 characters in a cell: refused; NaN: an empty cell; a number's 17th digit; whole numbers of more than 15 digits are texts |
 
 A table may come in pieces, of which one is in memory at a time (`orcabatch.batch.streamed`): what columns there are,
 and of what type, is known once all have been seen (`Shape`), and each is then written in that form.
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from orcabatch.errors import OutputError
+from orcabatch.results.table import beyond_floats, holds_nothing
 from orcabatch.store.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_path, patiently
 from orcabatch.store.paths import name_of
 from orcabatch.text import class_name
@@ -38,6 +39,8 @@ GROUP_CELLS = 2_000_000
 its columns what is in it, which is kept until the end. 30,000 rows of 900 columns took 281 MB at 0.9 million cells, 244
 at 3.6, 572 at 0.2; 5,000 rows 183, 224 and 222."""
 
+EXCEL_WHOLE = 10**15
+"""Whole numbers from here on are texts in a sheet: it has 15 digits of a number, and zeros for the others."""
 EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CHARACTERS = 1_048_576, 16_384, 32_767
 
 
@@ -47,29 +50,45 @@ class Shape:
 
     Attributes:
         rows: how many.
-        columns: the type of each, in the order in which they were first met.
         kinds: what the columns hold, by the names of Python's types.
     """
 
     rows: int = 0
-    columns: dict[Any, Any] = field(default_factory=dict)
     kinds: dict[Any, set[str]] = field(default_factory=dict)
+    _types: dict[Any, Any] = field(default_factory=dict)
+    _with_gaps: set[Any] = field(default_factory=set)
+    _beyond_floats: set[Any] = field(default_factory=set)
 
     def widen(self, piece: pd.DataFrame) -> None:
         """Take in another piece."""
         for name, column in piece.items():
-            dtype = column.dtype if name in self.columns or not self.rows else _with_gaps(column.dtype)
-            self.columns[name] = _common(self.columns.get(name, dtype), dtype)
+            if holds_nothing(column) or (self.rows and name not in self._types):
+                self._with_gaps.add(name)
+            met, dtype = self._types.get(name), None if holds_nothing(column) else column.dtype
+            self._types[name] = _common(met, dtype) if met is not None and dtype is not None else met or dtype
             self.kinds.setdefault(name, set()).update(_kinds(column))
+            if beyond_floats(column):
+                self._beyond_floats.add(name)
         if len(piece):
-            for name in self.columns.keys() - set(piece.columns):
-                self.columns[name] = _with_gaps(self.columns[name])
+            self._with_gaps |= self._types.keys() - set(piece.columns)
         self.rows += len(piece)
+
+    @property
+    def columns(self) -> dict[Any, Any]:
+        """The type of each column, in the order in which they were first met."""
+        return {name: self._type(name) for name in self._types}
+
+    def _type(self, name: Any) -> Any:
+        met = self._types[name]
+        found = _with_gaps(met) if name in self._with_gaps else met
+        lossy = name in self._beyond_floats and isinstance(found, np.dtype) and found.kind == "f"
+        return np.dtype(object) if found is None or lossy else found
 
     def conformed(self, piece: pd.DataFrame) -> pd.DataFrame:
         """The piece with all columns, of their final types."""
-        whole = piece if list(piece.columns) == list(self.columns) else piece.reindex(columns=list(self.columns))
-        wrong = {name: dtype for name, dtype in self.columns.items() if whole[name].dtype != dtype}
+        columns = self.columns
+        whole = piece if list(piece.columns) == list(columns) else piece.reindex(columns=list(columns))
+        wrong = {name: dtype for name, dtype in columns.items() if whole[name].dtype != dtype}
         return whole.astype(wrong) if wrong else whole
 
 
@@ -155,7 +174,7 @@ def _common(one: Any, other: Any) -> Any:
 
 
 def _with_gaps(dtype: Any) -> Any:
-    """The type that can also say that a value is missing."""
+    """The type that can also say that a value is missing; None: none is known."""
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         return np.dtype(float)
     return np.dtype(object) if isinstance(dtype, np.dtype) and dtype.kind == "b" else dtype
@@ -176,13 +195,31 @@ def _write_excel(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> 
     book = Workbook(write_only=True)  # which keeps no cell in memory
     sheet = book.create_sheet("results")
     try:
-        sheet.append([str(name) for name in shape.columns])
+        sheet.append([_text_cell(sheet, str(name)) for name in shape.columns])
         for piece in pieces:
             for row in piece.itertuples(index=False, name=None):
-                sheet.append([_cell(item) for item in row])
+                cells = map(_cell, row)
+                sheet.append([_text_cell(sheet, cell) if isinstance(cell, str) else cell for cell in cells])
     finally:
         with target.open("wb") as stream:
             book.save(stream)  # also what is not wanted any more: else its own temporary file stays
+
+
+def _text_cell(sheet: Any, text: str) -> Any:
+    """A text that stays one: `=1+1` is no formula, `#N/A` no error, and openpyxl takes them for such.
+
+    Raises:
+        ValueError: it holds what no cell may.
+    """
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.utils.exceptions import IllegalCharacterError
+
+    try:
+        cell = WriteOnlyCell(sheet, text)
+    except IllegalCharacterError as error:
+        raise ValueError(f"the text {text[:40]!r} holds a control character, which no cell may.") from error
+    cell.data_type = "s"
+    return cell
 
 
 def _cell(item: Any) -> Any:
@@ -192,7 +229,7 @@ def _cell(item: Any) -> Any:
         ValueError: it would be cut.
     """
     if isinstance(item, bool | np.bool_ | int | np.integer):
-        return item
+        return item if abs(int(item)) < EXCEL_WHOLE else str(item)
     if isinstance(item, float | np.floating):
         return None if math.isnan(item) else float(item) if math.isfinite(item) else str(float(item))
     if item is None or getattr(item, "_is_nat", False) or class_name(type(item)) in {"NaTType", "NAType"}:

@@ -17,7 +17,7 @@ not cover files on the disk (`orcabatch.results.save`).
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Row = dict[Any, Any]
 POSITION, VALUE = "position", "value"
+LARGEST_WHOLE = 2**53
+"""Up to here a float holds every whole number."""
 
 
 def table(outcomes: Iterable[FileOutcome], cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -71,7 +73,7 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    known = [frame.drop(columns=_nothing(frame)) for frame in frames]
+    known = _whole_numbers_kept([frame.drop(columns=_nothing(frame)) for frame in frames])
     joined = pd.concat(known, ignore_index=True)
     names = list(dict.fromkeys(name for frame in frames for name in frame.columns))
     empty = [name for name in names if name not in joined.columns]
@@ -82,8 +84,45 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _nothing(frame: pd.DataFrame) -> list[Any]:
     """Its columns that hold nothing but None."""
-    objects = [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]
-    return [name for name in objects if frame[name].isna().all()]
+    return [name for name, column in frame.items() if holds_nothing(column)]
+
+
+def holds_nothing(column: pd.Series[Any]) -> bool:
+    """Whether it holds nothing but None, and so is of no type."""
+    return column.dtype.kind == "O" and bool(column.isna().all())
+
+
+def _whole_numbers_kept(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Columns as objects where one below the other they would become floats that cannot hold their whole numbers."""
+    types, there = defaultdict[Any, set[Any]](set), Counter[Any]()
+    for frame in frames:
+        there.update(frame.columns)
+        for name, dtype in frame.dtypes.items():
+            types[name].add(dtype)
+    whole = [name for name, found in types.items() if any(dtype.kind in "iu" for dtype in found)]
+    changing = {name for name in whole if len(types[name]) > 1 or there[name] < len(frames)}
+    if not changing:
+        return frames
+    large = [[name for name in changing.intersection(frame.columns) if beyond_floats(frame[name])] for frame in frames]
+    return [frame.astype(dict.fromkeys(names, object)) for frame, names in zip(frames, large, strict=True)]
+
+
+def beyond_floats(column: pd.Series[Any]) -> bool:
+    """Whether it holds a whole number that a float may not (a seed of 64 bits, an identifier)."""
+    return column.dtype.kind in "iu" and len(column) > 0 and _is_beyond(max(int(column.max()), -int(column.min())))
+
+
+def _is_beyond(item: Any) -> bool:
+    return isinstance(item, int | np.integer) and abs(int(item)) > LARGEST_WHOLE
+
+
+def _exact(items: Sequence[Any]) -> Any:
+    """Single values as a column takes them: as objects where they would become floats that cannot hold them."""
+    if isinstance(items, np.ndarray) or not any(map(_is_beyond, items)):
+        return items
+    column = np.empty(len(items), object)
+    column[:] = items
+    return column if not all(isinstance(item, int | np.integer) for item in items) else items
 
 
 def beside(
@@ -107,7 +146,12 @@ def beside(
     rows = [
         {"file": track["file"], **cases.get(file.name, {}), **track} for track, file in zip(tracks, files, strict=True)
     ]
-    left = pd.DataFrame(rows).iloc[np.repeat(np.arange(len(rows)), lengths)].reset_index(drop=True)
+    # Of all load cases, not of these files': in a table that comes in pieces each piece has the same columns.
+    names = dict.fromkeys(
+        ["file", *(name for case in cases.values() for name in case), *(name for row in rows[:1] for name in row)]
+    )
+    known = pd.DataFrame({name: _exact([row.get(name) for row in rows]) for name in names}, index=range(len(rows)))
+    left = known.iloc[np.repeat(np.arange(len(rows)), lengths)].reset_index(drop=True)
     renamed = frame.rename(columns=column_names(set(left.columns), frame.columns))
     return pd.concat([left, renamed], axis=1)
 
@@ -181,9 +225,10 @@ def flat(value: Mapping[Any, Any], before: str = "") -> Row:
         if isinstance(item, Mapping):
             inner = flat(item, f"{before}{key}.")
         else:
-            inner = {f"{before}{key}" if before else key: item}
-        for name, single in inner.items():
-            found[_free(name, found)] = single
+            single = item.item() if isinstance(item, np.ndarray) and item.ndim == 0 else item
+            inner = {f"{before}{key}" if before else key: single}
+        for name, found_one in inner.items():
+            found[_free(name, found)] = found_one
     return found
 
 
@@ -197,7 +242,7 @@ def _of_mapping(value: Row) -> pd.DataFrame:
     if not length and not all(_is_places(item) for item in value.values()):
         # No peak was found, say: the file's other values stand in a row all the same.
         return pd.DataFrame([{key: None if _is_places(item) else item for key, item in value.items()}], index=[0])
-    columns = {key: item if _is_places(item) else [item] * length for key, item in value.items()}
+    columns = {key: _exact(item) if _is_places(item) else [item] * length for key, item in value.items()}
     return pd.DataFrame(columns, index=range(length))
 
 
@@ -208,7 +253,7 @@ def _of_places(value: Any) -> pd.DataFrame:
     if isinstance(value, np.ndarray) and value.ndim in {1, 2}:
         return _of_array(value)
     if _is_places(value):  # without numpy, which makes text of [1, "a"]
-        return pd.DataFrame({POSITION: range(len(value)), VALUE: list(value)})
+        return pd.DataFrame({POSITION: range(len(value)), VALUE: _exact(list(value))})
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     return pd.DataFrame({VALUE: pd.Series([value], dtype=None if np.isscalar(value) else object)})
