@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,8 @@ def test_a_table_is_read_as_excel_writes_it_in_any_country(tmp_path, separator, 
         ("file;hs\na;1.234.567\n", "1.234.567 in column 'hs'"),
         ("file;hs\na;1.234\nb;12\n", "1.234 in column 'hs'"),
         ("file;hs;tp\na;1,5;10.5\n", "1,5 in column 'hs'"),
+        ("file;hs\na;1,500\nb;12\n", "1,500 in column 'hs'"),
+        ("file\ths\na\t-12,500\n", "-12,500 in column 'hs'"),
         ("file,hs\na,1,5\n", "line 2: 3 cells, of which the header names 2"),
     ],
 )
@@ -132,12 +135,24 @@ def test_a_number_that_may_be_another_is_refused(tmp_path, text, said):
     assert "save the table as .xlsx" in str(error.value)
 
 
-def test_points_between_semicolons_are_decimals_where_they_can_be_nothing_else(tmp_path):
-    """As on a machine whose decimal sign was set to the point."""
+@pytest.mark.parametrize("sign", [".", ","])
+def test_what_stands_between_semicolons_is_a_decimal_where_it_can_be_nothing_else(tmp_path, sign):
+    """A point too, as on a machine whose decimal sign was set to it: one cell tells it of all."""
     pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
-    (tmp_path / "cases.csv").write_text(f"file;hs\n{LNGC};1.234\n{STANDARD};0.5\n")
+    (tmp_path / "cases.csv").write_text(f"file;hs\n{LNGC};1{sign}234\n{STANDARD};0{sign}5\n")
     found, *_ = read_cases("cases.csv", FILES, tmp_path)
     assert [found[file.name]["hs"] for file in FILES] == [1.234, 0.5]
+
+
+@pytest.mark.parametrize("other", ["", "1.5"])
+def test_a_long_whole_number_is_read_as_it_stands(tmp_path, other):
+    """A seed of 64 bits: beside an empty cell or a fraction pandas makes a float of it, which is another number."""
+    pytest.importorskip("pandas", reason="tables are read by pandas: install orcabatch[results]")
+    (tmp_path / "cases.csv").write_text(f"file,seed\n{LNGC},1152921504606846977\n{STANDARD},{other}\n")
+    found, *_ = read_cases("cases.csv", FILES, tmp_path)
+    first, second = (found[file.name]["seed"] for file in FILES)
+    assert (first, type(first)) == (2**60 + 1, int)
+    assert second == 1.5 if other else math.isnan(second)
 
 
 def test_a_name_that_does_not_match_is_said():

@@ -35,7 +35,9 @@ _CELL = re.compile(
     re.ASCII,
 )
 """A number as a spreadsheet writes it into a CSV, by how it is spelled; what looks like a decimal is called one."""
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+_LONG = re.compile(r"[+-]?\d{16,}", re.ASCII)
+"""A whole number that a float may not hold, as pandas makes one beside an empty cell."""
 _EMPTY = frozenset(["", "NA", "N/A", "n/a", "nan", "NaN", "NULL", "null", "None"])
 _SAVE = "save the table as .xlsx, or with cells that show numbers such as 1234.5"
 
@@ -134,7 +136,9 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
         if path.suffix.lower() == ".xlsx":
             frame = pd.read_excel(path, dtype={FILE: str})
         else:
-            frame = pd.read_csv(io.StringIO(_plain_csv(path, path.read_text("utf-8-sig"))), dtype={FILE: str})
+            text = _plain_csv(path, path.read_text("utf-8-sig"))
+            frame = pd.read_csv(io.StringIO(text), dtype={FILE: str})
+            _keep_long(frame, csv.DictReader(io.StringIO(text, newline="")))
     except UnicodeDecodeError as error:  # what Excel calls plain CSV is in the code page of the machine
         raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
     except (OSError, ValueError, ImportError, csv.Error) as error:
@@ -149,6 +153,16 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
     _refuse_reserved(name for name in frame.columns if name != FILE)
     rows = [(str(row[FILE]), {str(key): row[key] for key in row if key != FILE}) for row in frame.to_dict("records")]
     return [(name, case) for name, case in rows if name != "nan"]
+
+
+def _keep_long(frame: Any, rows: Iterable[Mapping[str, str]]) -> None:
+    """Put back whole numbers that became floats and may have been rounded."""
+    floats = [name for name, dtype in frame.dtypes.items() if dtype.kind == "f"]
+    for place, row in enumerate(rows if floats else ()):
+        for name in floats:
+            if _LONG.fullmatch((row.get(name) or "").strip()):
+                frame[name] = frame[name].astype(object)
+                frame.loc[place, name] = int(row[name])
 
 
 def _plain_csv(path: Path, text: str) -> str:
@@ -187,8 +201,8 @@ def _write_points(path: Path, rows: list[list[str]], separator: str) -> None:
                 found[str(kind.lastgroup)].append((name, kind.group()))
     commas, points = found["comma"], found["point"]
     doubtful = found["grouped"] or (commas if points or separator == "," else [])
-    if separator != "," and all(_THOUSANDS.fullmatch(cell) for _, cell in points):
-        doubtful = doubtful or points
+    if separator != "," and all(_THOUSANDS.fullmatch(cell) for _, cell in (*points, *commas)):
+        doubtful = doubtful or points or commas
     if doubtful:
         name, cell = doubtful[0]
         raise SettingsError(
