@@ -175,12 +175,12 @@ class Run:
         self.watchers.warn(binding.warning)
         job = BatchJob(
             recipe,
-            {batch.name: batch for batch in request.batches},
-            shared_files(request.batches),
-            self.watchers.warn,
-            self.cache,
-            None if self.table is None else self.table.add,
-            self._epilogue.values_files,
+            batches={batch.name: batch for batch in request.batches},
+            shared_files=shared_files(request.batches),
+            warn=self.watchers.warn,
+            cache=self.cache,
+            sink=None if self.table is None else self.table.add,
+            values_files=self._epilogue.values_files,
         )
         copies = held.enter_context(staging_folder(self._folder)) if request.stages else None
         options = options_of(plan, copies, stays(request, binding))
