@@ -11,7 +11,6 @@ from monitor.making import MB, task
 from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import OutputError
 from orcabatch.monitor import live_report
-from orcabatch.monitor.displays import NoDisplay
 from orcabatch.monitor.live_report import EVERY_S, MOST_COST, LiveReport
 from orcabatch.monitor.report import render_report
 from orcabatch.monitor.schema import Metrics
@@ -24,7 +23,7 @@ class Watched:
     def __init__(self, path, cost_s: float) -> None:
         self.state, self.now_s, self.at_s, self.written_s = RunState(), 0.0, 0.0, []
         self.cost_s, self.metrics = cost_s, batch_metrics(3)
-        self.report = LiveReport(NoDisplay(), path, self.state, self.so_far, clock=lambda: self.now_s)
+        self.report = LiveReport(path, self.state, self.so_far, clock=lambda: self.now_s)
         self.state.expect([task(n, (n + 1) * 100 * MB) for n in range(3)])
 
     def so_far(self):

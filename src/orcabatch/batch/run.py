@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from orcabatch.batch.request import Request
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.batch.streamed import TableFile
+    from orcabatch.monitor.display_choice import Display
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchPlan
     from orcabatch.results.result import BatchResult
@@ -195,9 +196,10 @@ class Run:
             stop=self._stop,
         )
         says_time = callable(self.progress) or not self.in_terminal
-        shown = make_display(self.progress, monitor=self.monitor, says_time=says_time)
-        display = LiveReport(shown, self.report, self.monitor.state, self._account.so_far) if self.report else shown
-        self.watchers.begin(display, tasks, plan, request.settings)
+        displays: list[Display] = [make_display(self.progress, monitor=self.monitor, says_time=says_time)]
+        if self.report is not None:
+            displays.append(LiveReport(self.report, self.monitor.state, self._account.so_far))
+        self.watchers.begin(displays, tasks, plan, request.settings)
         return running, job
 
     # --- the files, and how their run ends

@@ -1,6 +1,6 @@
-"""Who follows a run: the monitor that measures, the display that shows, and the engineer, who is warned.
+"""Who follows a run: the monitor that measures, the displays that show, and the engineer, who is warned.
 
-    engine ── event ──> monitor ──> display
+    engine ── event ──> monitor ──> displays
     run ── warn ──> the result's warnings, and the log
 
 None of them ends a run: a display that raises is not asked again. Does not cover what is measured or shown
@@ -10,8 +10,9 @@ None of them ends a run: a display that raises is not asked again. Does not cove
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.contract import RunEvent
@@ -40,12 +41,12 @@ class Watchers:
 
     monitor: PerformanceMonitor
     warnings: list[str] = field(default_factory=list)
-    _display: Display | None = None
+    _displays: list[Display] = field(default_factory=list)
     _unsaid: list[str] | None = None
 
-    def begin(self, display: Display, tasks: Sequence[Task], plan: BatchPlan, settings: Settings) -> None:
+    def begin(self, displays: Iterable[Display], tasks: Sequence[Task], plan: BatchPlan, settings: Settings) -> None:
         """Show and measure from now on, told what is to be done: files are named then, and empty slots explained."""
-        self._display = display
+        self._displays = list(displays)
         cap = settings.memory.max_usage_percent
         per_process = plan.threads_per_process if plan.processes else 0
         files_per_seat = {"model": 1, "process": per_process}.get(settings.licences.scope, 0)
@@ -74,7 +75,7 @@ class Watchers:
             self.warnings.append(text)
 
     def log(self, text: str) -> None:
-        """Say it in the log, once the display is gone where `hold_back` was called."""
+        """Say it in the log, once the displays are gone where `hold_back` was called."""
         if self._unsaid is None:
             _log.warning("%s", spelled(text))
         else:
@@ -85,7 +86,7 @@ class Watchers:
         self._unsaid = []
 
     def close(self) -> None:
-        """The display's last word, then ours."""
+        """The displays' last word, then ours."""
         self._show(lambda display: display.close())
         unsaid, self._unsaid = self._unsaid or (), None
         for text in unsaid:
@@ -94,15 +95,13 @@ class Watchers:
     @property
     def named_failures(self) -> bool:
         """Whether whoever watched the run has read which files failed, and why."""
-        return self._display is not None and self._display.names_failures
+        return any(display.names_failures for display in self._displays)
 
     def _show(self, step: Callable[[Display], None]) -> None:
-        """Have the display do something; one that raises (it may be the caller's function) is not asked again."""
-        display = self._display
-        if display is None:
-            return
-        try:
-            ordinarily(lambda: step(display))
-        except Exception as error:  # noqa: BLE001 - a batch does not end because of how it is shown
-            self._display = None
-            self.warn(f"progress raised {words_of(error)} and is switched off; the batch goes on without it.")
+        """Have each display do something; one that raises (it may be the caller's function) is not asked again."""
+        for display in tuple(self._displays):
+            try:
+                ordinarily(partial(step, display))
+            except Exception as error:  # noqa: BLE001 - a batch does not end because of how it is shown
+                self._displays.remove(display)
+                self.warn(f"progress raised {words_of(error)} and is switched off; the batch goes on without it.")

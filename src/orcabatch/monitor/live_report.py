@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orcabatch.engine.contract import RunEvent
-    from orcabatch.monitor.display_choice import Display
     from orcabatch.monitor.state import RunState
 
 EVERY_S = 5.0
@@ -36,32 +35,30 @@ TOLD = ("elapsed_s", "total", "done", "failed", "running", "total_bytes", "done_
 
 
 class LiveReport:
-    """Writes the page when it is time; beside a display, which it passes everything on to.
+    """Writes the page when it is time; a display beside the one that is looked at here.
 
     Args:
-        display: shows the run as it would without a report.
         path: the page.
         state: the run as the monitor folds it.
         so_far: makes the metrics of the run as it stands.
         clock: seconds, for what a page costs.
     """
 
+    names_failures = False
+
     def __init__(
         self,
-        display: Display,
         path: Path,
         state: RunState,
         so_far: Callable[[], dict[str, Any]],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._display, self._path, self._so_far, self._clock = display, path, so_far, clock
+        self._path, self._so_far, self._clock = path, so_far, clock
         self._tracker = Tracker(state)
         self._due_s, self._again_s = float("-inf"), EVERY_S
-        self.names_failures = display.names_failures
 
     def listener(self, event: RunEvent) -> None:
-        """Passed on; then the page, when it is time."""
-        self._display.listener(event)
+        """The page, when it is time."""
         if event.at_s >= self._due_s and event.kind != "run_finished":
             began = self._clock()
             self._write()
@@ -70,8 +67,7 @@ class LiveReport:
             self._due_s = event.at_s + cost_s + self._again_s
 
     def close(self) -> None:
-        """Passed on: the last page is written from the metrics of the whole run."""
-        self._display.close()
+        """Nothing: the last page is written from the metrics of the whole run."""
 
     def _write(self) -> None:
         shot = self._tracker.snapshot()
