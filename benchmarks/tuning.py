@@ -74,6 +74,9 @@ TRIED: dict[str, tuple[Any, Any]] = {
     "memory_admission.TOO_SMALL_TO_TELL_BYTES": (4_000_000, 64_000_000),
     "memory_admission.PATIENCE_S": (10.0, 90.0),
     "scheduler.GUARD_WALLS": (2.0, 8.0),
+    "scheduler.FIRST_INTERVAL_S": (0.025, 0.1),
+    "scheduler.INTERVAL_GROWTH": (1.25, 2.0),
+    "scheduler.FIRST_LONGEST_S": (0.125, 0.5),
 }
 """Number, and the values tried below and above it."""
 

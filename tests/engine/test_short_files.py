@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import heapq
 import random
+from pathlib import Path
 
 import pytest
 
 from orcabatch.engine import concurrency
 from orcabatch.engine.concurrency import Reading
+from orcabatch.engine.contract import Task
 from orcabatch.engine.limits import Limits
-from orcabatch.engine.scheduler_messages import Sample
+from orcabatch.engine.scheduler import Scheduler
+from orcabatch.engine.scheduler_messages import Offered, Sample, Sampled
 
 SIZE = 1_000_000
 MOST = 45
@@ -71,3 +74,34 @@ def test_files_that_only_wait_get_as_many_as_may_be(load_s: float) -> None:
     assert max(limits) > MOST // 2
     late = limits[len(limits) // 2 :]
     assert sum(late) / len(late) > MOST / 3
+
+
+def looks(size_bytes: int, read_bytes: int = 0) -> list[tuple[float, int]]:
+    """When files that only wait to be opened are looked at in their first second, and the limit after it."""
+    tasks = [Task(index, Path(f"{index}.sim"), ("a",), size_bytes, 0) for index in range(100)]
+    scheduler, now_s, seen = Scheduler(tasks, Limits(max_limit=MOST)), 0.0, []
+    while now_s < 1.0:
+        interval_s = scheduler.sample_interval_s
+        sample = Sample(loading=len(scheduler.running), cpu_percent=1.0, read_bytes=read_bytes if seen else 0)
+        scheduler.step(Sampled(now_s, sample))
+        if not seen:
+            for each in tasks:
+                scheduler.step(Offered(now_s, each.index))
+            scheduler.step(Offered(now_s, 0))
+        seen.append((now_s, scheduler.limit))
+        now_s += interval_s
+    return seen
+
+
+def test_files_with_hardly_anything_to_read_are_looked_at_sooner() -> None:
+    """A disk cannot come into play any more: all that may be are at work within the second, half of them before."""
+    small = looks(10_000)
+    assert [limit for _, limit in small] == [4, 4, 8, 16, 32, 45, 45]
+    assert next(at_s for at_s, limit in small if limit >= MOST // 2) < 0.5
+    read = [at_s for at_s, _ in looks(SIZE, read_bytes=4 * SIZE)]  # all there is, at the second look
+    assert read[2] - read[1] == 0.25 > read[3] - read[2]
+
+
+def test_files_that_have_something_to_read_are_given_time_to_open() -> None:
+    """Before their first bytes come they seem to wait as well: four looks in the first second, as ever."""
+    assert looks(SIZE) == [(0.0, 4), (0.25, 4), (0.5, 8), (0.75, 16)]

@@ -193,6 +193,14 @@ class Concurrency:
         return bound_by(self.cpu, self.gil, self.dll_waited)
 
     @property
+    def unread(self) -> bool:
+        """Whether files are in work that have something to read still: what that takes from others is not seen yet."""
+        if self.last is None or not self.last.running:
+            return self.file_bytes > UNUSED_BYTES
+        to_read = self.last.running_bytes - (self.last.sample.read_bytes - self.read_bytes)
+        return to_read > UNUSED_BYTES * self.last.running
+
+    @property
     def dll_waited(self) -> float:
         """Share of the files' time in which they stood still for each other in the DLL."""
         return self.waited_s / self.worked_s if self.worked_s else 0.0

@@ -74,8 +74,13 @@ SAMPLES_PER_FILE = 20
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.1, 2.0
 """A `Sampled` this often in a mean file's time, within these bounds. Fewer: a file has come and gone between two looks.
 More: looking at every process costs more than what it tells."""
-FIRST_INTERVAL_S = 0.25
-"""Before any file has ended, and its time is known."""
+FIRST_INTERVAL_S, INTERVAL_GROWTH, FIRST_LONGEST_S = 0.05, 1.5, 0.25
+"""Before any file has ended and its time is known. The first look, and so many times longer from one to the next, up
+to the last, where files have hardly anything to read; the last alone where they have: a disk comes into play
+when they are open, within half a second (looked at as early: worst 2.2). Shorter, or longer at once: `waiting` files
+are joined late by others (over 20 cases of small files 1.09 of the best fixed count; 1.12 with 0.25 s throughout, 1.10
+with a growth of 1.75). Also, a look is then hardly longer than the tick in which a system counts CPU: one of 10 ms is a
+tenth of two cores in 0.05 s, so what is unsure counts as used, and the next look decides."""
 
 
 class Scheduler:
@@ -108,6 +113,7 @@ class Scheduler:
         self._slots = 0
         self._guard_since: tuple[int, float] | None = None
         self._walls = (0, 0.0)
+        self._soon_s = FIRST_INTERVAL_S
         self._warned: set[int] = set()
         self._said_limit = self._limit_now()
         self._wait_reason = WaitReason.NOTHING
@@ -234,6 +240,7 @@ class Scheduler:
             self._memory = memory_admission.unload(self._memory, self._queue.task(index).memory_bytes)
 
     def _sampled(self, now_s: float, sample: Sample) -> list[Instruction]:
+        self._soon_s = min(FIRST_LONGEST_S, self._soon_s * INTERVAL_GROWTH)
         self._memory = memory_admission.observe(self._memory, self._limits, sample)
         said: list[Instruction] = []
         if memory_admission.collect_due(self._memory, now_s):
@@ -410,10 +417,10 @@ class Scheduler:
 
     @property
     def sample_interval_s(self) -> float:
-        """How often a `Sampled` helps: a twentieth of a mean file, 0.1 to 2 s."""
+        """How often a `Sampled` helps: a twentieth of a mean file, 0.1 to 2 s; more often before one has ended."""
         count, total = self._walls
         if not count:
-            return FIRST_INTERVAL_S
+            return FIRST_LONGEST_S if self._concurrency.unread else self._soon_s
         return min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, total / count / SAMPLES_PER_FILE))
 
     @property
