@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 
 import numpy as np
@@ -56,6 +57,49 @@ def test_files_are_worked_off_on_one_model(orcaflex, sims):
     assert all(isinstance(result, Extracted) and result.warnings == () for result in results)
     assert count.counters.models_created == 1
     assert [(note.index, note.batch, note.subject) for note in notes] == [(1, "b", PREFETCHED), (2, "b", PREFETCHED)]
+
+
+def selects(model):
+    """Like digitalmodel where a YAML asks for a reference current."""
+    model.environment.SelectedCurrent = model.environment.ActiveCurrent
+    return reads(model)
+
+
+def selects_and_fails(model):
+    selects(model)
+    raise ValueError("no luck")
+
+
+def reads(model):
+    return [str(model.environment.SelectedCurrent), float(model.environment.RefCurrentSpeed), peaks(model)]
+
+
+class _Phases(list):
+    enter = list.append
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("first", [selects, selects_and_fails, reads])
+def test_a_batch_finds_the_model_as_its_file_has_it(orcaflex, sims, first, enabled):
+    """What an earlier batch over the same file did to it is not there; where it did nothing, it is not loaded again."""
+    files = sims(2, selected_current=2, current_speeds_m_s=(0.4, 1.1))
+    expected = [reads(orcaflex.Model(str(file))) for file in files]
+    posts = {"a": FunctionPostProcess(first), "b": FunctionPostProcess(reads)}
+    recipe = OrcaFlexRecipe(posts, "simulated", BrokerOptions(enabled=enabled))
+    worker, found = recipe.open_worker(lambda _: None), []
+    with simulated.counting() as count:
+        for index, file in enumerate(files):
+            task, phases = Task(index, file, ("a", "b"), 0, 0), _Phases()
+            worker.load(task)
+            with contextlib.suppress(ValueError):
+                worker.extract(task, "a", phases)
+            found.append(worker.extract(task, "b", phases).value)
+            worker.release(task)
+        worker.close()
+    again = first is not reads or not enabled
+    assert found == expected
+    assert count.counters.loads == (4 if again else 2)
+    assert phases == ([Phase.LOAD, Phase.EXTRACT] if again else [])
 
 
 def test_the_same_without_broker(orcaflex, sims):

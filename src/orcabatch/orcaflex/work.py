@@ -1,5 +1,7 @@
 """The engine's `Recipe` and `Worker` over OrcaFlex sessions: load a file once, compute each batch's result from it.
 
+A file that a batch's code may have changed is loaded again for the next batch that wants it.
+
     OrcaFlexRecipe ── open_worker (per thread) ──> OrcaFlexWorker ── Session ── model
          └─ per process: OrcFxAPI looked up once, the broker shared by all sessions
 
@@ -210,6 +212,7 @@ class OrcaFlexWorker:
         )
         self._warnings: tuple[str, ...] = ()
         self._joint_requests = 0
+        self._is_fresh = True
 
     def load(self, task: Task) -> None:
         """Load the file into the session's model, unless the post-process opens it: then only look that it is there."""
@@ -217,6 +220,7 @@ class OrcaFlexWorker:
             check_readable(task.file)
             return
         model, self._joint_requests = self._loaded(task), 0
+        self._is_fresh = True
         if self._shared.broker is not None:
             prefetch = _handed(task).prefetch
             self._shared.broker.begin(model, prefetch=prefetch, reserved_bytes=task.memory_bytes)
@@ -224,6 +228,12 @@ class OrcaFlexWorker:
 
     def extract(self, task: Task, batch: str, clock: PhaseClock) -> Extracted:
         """One batch's result; says notes about joint answers, also when the post-process fails."""
+        if not self._is_as_loaded():
+            clock.enter(Phase.LOAD)
+            self.release(task)
+            self.load(task)
+            clock.enter(Phase.EXTRACT)
+        self._is_fresh = False
         context = FileContext(
             task.file,
             batch,
@@ -239,6 +249,16 @@ class OrcaFlexWorker:
             asked = self._say_about_joint_answers(context, extracted)
         warnings = self._warnings + extracted.warnings
         return replace(extracted, warnings=warnings, counts={**extracted.counts, **asked})
+
+    def _is_as_loaded(self) -> bool:
+        """Whether a batch finds the model as its file has it: an earlier batch's code may have changed it.
+
+        digitalmodel selects a current; a function may do anything. Only the broker hears of that.
+        """
+        if self._is_fresh or not self._loads:
+            return True
+        broker = self._shared.broker
+        return broker is not None and not broker.was_changed(self._session.model)
 
     def release(self, task: Task) -> None:
         """Forget the answers, clear the model."""

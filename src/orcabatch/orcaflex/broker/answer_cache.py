@@ -53,6 +53,7 @@ class AnswerCache:
         self.check = SelfCheck(draw, enabled=options.self_check)
         self.mismatch, self.used_joint, self.finished = "", False, True
         self.joint_requests = 0
+        self.model_changed = False
         self.record = QuestionRecord()
         self._learning = True
         self._extras: dict[Hashable, Any] = {}
@@ -68,7 +69,7 @@ class AnswerCache:
         self.record, self._learning = QuestionRecord(), learning
         self.prefetch.begin(expected, self.record)
         self.check.reset()
-        self.joint_requests = 0
+        self.joint_requests, self.model_changed = 0, False
         self.mismatch, self.used_joint, self.finished = "", False, True
 
     def end(self) -> None:
@@ -85,7 +86,7 @@ class AnswerCache:
         Until it has `changed`, nothing is remembered: whoever asks meanwhile asks the binding.
         """
         self.settle()
-        self.thread = 0
+        self.thread, self.model_changed = 0, True
 
     def changed(self) -> None:
         """The change, which began on this thread, is over."""

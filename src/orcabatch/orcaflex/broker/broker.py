@@ -109,6 +109,10 @@ class ResultBroker:
         self.distrusted = self.distrusted or bool(cache.mismatch)
         return BrokerReport(cache.used_joint, cache.mismatch, cache.joint_requests)
 
+    def was_changed(self, model: Any) -> bool:
+        """Whether anything may have changed the model since its file was loaded."""
+        return _cache_of(model).model_changed
+
     def end(self, model: Any, *, typical: bool = True) -> None:
         """The file is released: learn from it, when all its work was done, and forget it.
 
