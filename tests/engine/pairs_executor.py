@@ -53,9 +53,6 @@ class PairsExecutor(Executor):
             worker.close()
             self._mailbox.post(death("pairs", task.index))
 
-    def wake(self) -> None:
-        self._mailbox.wake()
-
     def abandon(self, index: int) -> bool:
         return True
 

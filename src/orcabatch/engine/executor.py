@@ -18,13 +18,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.executors import ExecutorFacts, facts_of
 from orcabatch.engine.memory_meter import give_back
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
+    from orcabatch.engine.executors.mailbox import Mailbox
     from orcabatch.engine.limits import Limits
     from orcabatch.engine.scheduler_messages import Probe
     from orcabatch.engine.worker_messages import Message
@@ -46,8 +47,8 @@ class SeatUse:
 class Executor(ABC):
     """Runs tasks on workers. Nothing is started before the first `submit`.
 
-    Seven members are to be given; the rest has defaults, which are right for workers that are threads of this process
-    and hold no licence seat of their own.
+    Six members are to be given, and the mailbox at which `poll` waits; the rest has defaults, which are right for
+    workers that are threads of this process and hold no licence seat of their own.
 
     Attributes:
         name: as in `EXECUTORS`; of one that chooses, what it is now.
@@ -56,6 +57,7 @@ class Executor(ABC):
 
     name: str
     capacity: int
+    _mailbox: Mailbox[Any]
 
     @property
     def facts(self) -> ExecutorFacts:
@@ -76,10 +78,6 @@ class Executor(ABC):
         """What happened since the last call; waits at most this long for the first message (None: for ever)."""
 
     @abstractmethod
-    def wake(self) -> None:
-        """Let a waiting `poll` return; may be called from a signal handler and from any thread."""
-
-    @abstractmethod
     def abandon(self, index: int) -> bool:
         """Stop waiting for a hung task; what it has not written yet is not written where that can be helped.
 
@@ -95,6 +93,10 @@ class Executor(ABC):
         Args:
             now: do not wait for tasks that still run: processes are killed, threads left to themselves.
         """
+
+    def wake(self) -> None:
+        """Let a waiting `poll` return; may be called from a signal handler and from any thread."""
+        self._mailbox.wake()
 
     @property
     def pids(self) -> tuple[int, ...]:

@@ -61,10 +61,10 @@ class SwitchingExecutor(Executor):
         self._recipe = recipe
         self._options = options
         self._prospects = prospects
-        self._bell: Mailbox[None] = Mailbox()
+        self._mailbox: Mailbox[None] = Mailbox()
         self._scope = scope
         self._allowed = sys.maxsize
-        self._threads = ThreadExecutor(recipe, sizes, self._bell.wake, scope, options.initializer)
+        self._threads = ThreadExecutor(recipe, sizes, self._mailbox.wake, scope, options.initializer)
         self._processes: ProcessExecutor | None = None
         self._watch = auto_decision.Watch()
         self._trial: auto_decision.Trial | None = None
@@ -144,13 +144,9 @@ class SwitchingExecutor(Executor):
         """What happened on both sides."""
         messages = self._heard()
         if not messages:
-            self._bell.take(timeout_s)
+            self._mailbox.take(timeout_s)
             messages = self._heard()
         return messages
-
-    def wake(self) -> None:
-        """Let a waiting `poll` return."""
-        self._bell.wake()
 
     def abandon(self, index: int) -> bool:
         """Kill the process that has the task, or write its thread off."""
@@ -280,7 +276,7 @@ class SwitchingExecutor(Executor):
         if worse:
             self._stop_sending(worse)
             self._share_seats()
-            self._bell.wake()
+            self._mailbox.wake()
 
     def _decide(self, look: auto_decision.Look) -> None:
         self._watch, decision = self._watch.step(look, self._prospects)
@@ -292,11 +288,11 @@ class SwitchingExecutor(Executor):
             self._trial = self._watch.trial(self._prospects)
             self._go()
         self._choose(f"{decision.why}; {hindrance}" if hindrance else decision.why, decision.saves)
-        self._bell.wake()
+        self._mailbox.wake()
 
     def _go(self) -> None:
         """Send files to worker processes from now on."""
-        self._processes = ProcessExecutor(self._recipe, self._options, self._bell.wake, self._scope)
+        self._processes = ProcessExecutor(self._recipe, self._options, self._mailbox.wake, self._scope)
         self.name = "processes"
 
     def _choose(self, why: str, saves: float = 0.0) -> None:

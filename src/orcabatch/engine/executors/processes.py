@@ -172,10 +172,6 @@ class ProcessExecutor(Executor):
         child = self._where.get(index)
         return None if child is None else child.has_since_s(index)
 
-    def wake(self) -> None:
-        """Let a waiting `poll` return."""
-        self._mailbox.wake()
-
     def abandon(self, index: int) -> bool:
         """Kill the process that has the task; its other tasks come back as bystanders. One that only writes goes on."""
         child = self._where.pop(index, None)

@@ -63,10 +63,6 @@ class SerialExecutor(Executor):
             if isinstance(error, KeyboardInterrupt):  # the caller's own, which stops the run as well
                 raise
 
-    def wake(self) -> None:
-        """Let a waiting `poll` return."""
-        self._mailbox.wake()
-
     def abandon(self, index: int) -> bool:
         """A task is over before anybody can abandon it."""
         return True

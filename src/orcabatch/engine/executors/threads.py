@@ -196,10 +196,6 @@ class ThreadExecutor(Executor):
         self._supply()
         return messages
 
-    def wake(self) -> None:
-        """Let a waiting `poll` return."""
-        self._mailbox.wake()
-
     def abandon(self, index: int) -> bool:
         """Write the loop off; it ends by itself when its call returns. One that only writes is free already."""
         if (writing := self._writing.pop(index, None)) is not None:

@@ -190,10 +190,6 @@ class DaskExecutor(Executor):
         given = self._where.get(index)
         return None if given is None else given.at_s + self._options.start_timeout_s
 
-    def wake(self) -> None:
-        """Let a waiting `poll` return."""
-        self._mailbox.wake()
-
     def recall(self) -> tuple[int, ...]:
         """Take back the tasks that wait for a place."""
         indices = tuple(entry.task.index for entry in self._waiting)
