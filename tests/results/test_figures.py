@@ -64,9 +64,10 @@ def frame(**cells: object):
             (OrderedDict(a=np.float64(1.0), of=object()), Point(2.0)),
             {"a": (1.0, 0, 1.0, 0, 1.0, 1), "value": (2, 1, 2, 1, 2, 1)},
         ),
+        ((np.ma.masked_array([1.0, 99.0, 3.0], [0, 1, 0]),), {"value": (1, 0, 3, 0, 2, 1)}),
         ((None, "text", True, [], {}), {}),
     ],
-    ids=["numbers", "mappings", "rows", "arrays", "shape (2, 2)", "classes beside them", "no numbers"],
+    ids=["numbers", "mappings", "rows", "arrays", "shape (2, 2)", "classes beside them", "masked", "no numbers"],
 )
 def test_values_of_every_usual_shape_have_figures(values, said):
     """Only numbers count; what is none leaves no trace, and a file stands for its place."""

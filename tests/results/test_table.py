@@ -322,6 +322,20 @@ def test_cases_may_be_one_name_and_files_themselves():
     assert made.governing("T", by=["file"])["maximum"].tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("name", ["maximum", "files", "mean", "p90"])
+def test_a_case_called_like_a_column_of_the_answer_is_refused(name):
+    """Its values would have been overwritten by the statistic of that name."""
+    made = result(outcome("a", 1.0), outcome("b", 2.0), cases={"a.sim": {name: 5}, "b.sim": {name: 6}})
+    with pytest.raises(SourceError, match=f"The column '{name}' of the load cases"):
+        made.governing("value", by=[name])
+
+
+def test_truths_govern_as_numbers():
+    """Which file failed its check, say."""
+    made = result(outcome("a", {"exceeds": False}), outcome("b", {"exceeds": True}))
+    assert made.governing("exceeds")[["maximum", "file", "mean"]].values.tolist() == [[1.0, "b.sim", 0.5]]
+
+
 def test_a_column_that_is_not_there_is_answered_with_the_nearest():
     """What the engineer meant."""
     from orcabatch.errors import SourceError

@@ -49,7 +49,15 @@ def governing(
     for name in (column, *by):
         if name not in frame.columns:
             raise SourceError(_unknown(name, frame.columns))
+    extreme, percentile = ("maximum", "p90") if largest else ("minimum", "p10")
+    for name in (extreme, "files", "mean", percentile):
+        if name in by:
+            raise SourceError(
+                f"The column {name!r} of the load cases is called like one that this table has of its own: rename it."
+            )
     values = pd.to_numeric(frame[column], errors="coerce")
+    if values.dtype == bool:
+        values = values.astype(float)
     if len(frame) and values.isna().all():
         raise SourceError(f"The column {column!r} holds no number, so no file governs.")
     keys = dict.fromkeys((*by, "file"))
@@ -57,7 +65,6 @@ def governing(
     of_files = files_values.max() if largest else files_values.min()
     nothing = frame["file"][values.groupby(frame["file"]).transform("count") == 0]
     _warn_of(nothing, f"no number in {column!r} and do not count")
-    extreme, percentile = ("maximum", "p90") if largest else ("minimum", "p10")
     infinite = f"infinity in {column!r}, so {extreme}, mean or {percentile.upper()} may say nothing"
     _warn_of(frame["file"][np.isinf(values)], infinite)
     own = of_files.dropna().reset_index(name=extreme)
