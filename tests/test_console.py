@@ -378,7 +378,7 @@ UNTIMED = {
 
 
 def test_no_main_thread_waits_without_looking_up():
-    """On Windows Ctrl-C is heard between two waits only: whoever waits for longer takes `heard` or `joined`."""
+    """On Windows Ctrl-C is heard between two waits only: whoever waits for longer takes `awaited` or `awaited_end`."""
     found = {
         f"{source.relative_to(ROOT / 'src' / 'orcabatch').as_posix()}: {ast.unparse(call.func)}"
         for source in (ROOT / "src" / "orcabatch").rglob("*.py")
@@ -401,14 +401,14 @@ def test_what_is_waited_for_in_pieces_comes_or_its_time_is_over(monkeypatch):
             raise queue.Empty
         return "said"
 
-    assert console.heard(third) == "said"
+    assert console.awaited(third) == "said"
     assert waited == [0.01] * 3
     process = SimpleNamespace(wait=lambda seconds: (_ for _ in ()).throw(subprocess.TimeoutExpired("x", seconds)))
     with pytest.raises(subprocess.TimeoutExpired):
-        console.heard(process.wait, time.monotonic())
+        console.awaited(process.wait, time.monotonic())
     gate = threading.Event()
     thread = threading.Thread(target=gate.wait)
     thread.start()
-    assert not console.joined(thread, time.monotonic() + 0.02)
+    assert not console.awaited_end(thread, time.monotonic() + 0.02)
     gate.set()
-    assert console.joined(thread)
+    assert console.awaited_end(thread)

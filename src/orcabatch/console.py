@@ -1,7 +1,7 @@
 """Our own processes at the console: what they print survives every code page, what is pressed there is the parent's.
 
-What may take longer than a moment is waited for in pieces (`heard`, `joined`): a main thread of Windows hears Ctrl-C
-between two waits only.
+What may take longer than a moment is waited for in pieces (`awaited`, `awaited_end`): a main thread of Windows hears
+Ctrl-C between two waits only.
 
 On Windows a pipe or a redirected file takes text in the ANSI code page, and one letter beyond it ends a print with
 UnicodeEncodeError: a finished batch would end in a traceback, a user's function would fail for its own `print`. This is
@@ -69,7 +69,7 @@ def pieces_s(deadline: float | None) -> Iterator[float]:
             return
 
 
-def heard(wait: Callable[[float], T], deadline: float | None = None) -> T:
+def awaited(wait: Callable[[float], T], deadline: float | None = None) -> T:
     """What `wait(seconds)` gives; where those are over it is asked again, until the deadline (None: for ever).
 
     Raises:
@@ -83,7 +83,7 @@ def heard(wait: Callable[[float], T], deadline: float | None = None) -> T:
                 raise
 
 
-def joined(thread: threading.Thread, deadline: float | None = None) -> bool:
+def awaited_end(thread: threading.Thread, deadline: float | None = None) -> bool:
     """Whether the thread has ended, which is waited for until the deadline (None: for ever)."""
     for piece_s in pieces_s(deadline):
         thread.join(piece_s)

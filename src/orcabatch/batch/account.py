@@ -15,7 +15,7 @@ from orcabatch.batch.shared_files import shared_files
 from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.results.figures import figures
-from orcabatch.results.written import WrittenTables, told_apart
+from orcabatch.results.written import WrittenTables, labels_by_batch
 from orcabatch.settings import to_section
 from orcabatch.store.paths import is_there, place_of
 
@@ -166,7 +166,7 @@ def tables_of_call(
         for batch in batches
     }
     paths = [path for tables in found.values() for path in tables.values()]
-    summaries = dict(zip(told_apart(found), paths, strict=True))
+    summaries = dict(zip(labels_by_batch(found), paths, strict=True))
     columns = next((batch.file_columns for batch in batches if batch.file_columns), ())
     return WrittenTables(summaries, of_files, columns)
 

@@ -25,7 +25,7 @@ from orcabatch.errors import OutputError
 from orcabatch.results.result import NO_SUMMARY
 from orcabatch.results.save import Shape, checked_format, save_pieces, summary_files
 from orcabatch.results.table import Row, file_names, rows
-from orcabatch.results.written import told_apart
+from orcabatch.results.written import labels_by_batch
 from orcabatch.store.atomic import check_place
 from orcabatch.store.paths import as_opened, is_there
 from orcabatch.text import words_of
@@ -195,7 +195,7 @@ def table_file(target: Path, request: Request) -> TableFile | None:
     known = {name: own for name, own in labels.items() if own is not None}
     if known == labels and not any(known.values()):
         raise OutputError(f"{NO_SUMMARY.format(target.name)} Nothing was run.")
-    for file in summary_files(target, told_apart(known)) or (target,):
+    for file in summary_files(target, labels_by_batch(known)) or (target,):
         check_place(file)
     return None
 

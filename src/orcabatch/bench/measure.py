@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.console import heard, joined
+from orcabatch.console import awaited, awaited_end
 from orcabatch.errors import OrcabatchError
 from orcabatch.versions import DECISIVE, installed_versions
 
@@ -205,7 +205,7 @@ def _process(out: Path, costs: Mapping[str, Any], name: str) -> int:
         process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT, cwd=out)
         with _watched(process.pid) as peak:
             try:
-                code = heard(process.wait, time.monotonic() + LONGEST_S)
+                code = awaited(process.wait, time.monotonic() + LONGEST_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -231,7 +231,7 @@ def _watched(pid: int) -> Iterator[list[int]]:
         yield peak
     finally:
         done.set()
-        joined(watcher)
+        awaited_end(watcher)
 
 
 def _memory_bytes(pid: int) -> int:

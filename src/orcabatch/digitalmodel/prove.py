@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.console import heard
+from orcabatch.console import awaited
 from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
@@ -290,7 +290,7 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
         errors="replace",
     ) as process:
         try:
-            _, words = heard(lambda piece_s: process.communicate(timeout=piece_s))
+            _, words = awaited(lambda piece_s: process.communicate(timeout=piece_s))
         except BaseException:
             process.kill()
             raise

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from orcabatch.console import exit_code_text, heard, joined
+from orcabatch.console import awaited, awaited_end, exit_code_text
 from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption
 from orcabatch.doctor.child import MARK
 from orcabatch.doctor.contact import Verdict
@@ -164,12 +164,12 @@ class _Child:
         self._await_end()  # it may hang in a driver; it ends when that lets it go
         for reader, stream in zip(self._readers, (self._process.stdout, self._process.stderr), strict=True):
             # Else something that it started holds the pipe open.
-            if joined(reader, time.monotonic() + _LEAVES_S) and stream is not None:
+            if awaited_end(reader, time.monotonic() + _LEAVES_S) and stream is not None:
                 stream.close()
 
     def _await_end(self) -> None:
         with suppress(subprocess.TimeoutExpired):
-            heard(self._process.wait, time.monotonic() + _LEAVES_S)
+            awaited(self._process.wait, time.monotonic() + _LEAVES_S)
 
     def kill(self) -> None:
         """End it now."""
@@ -178,7 +178,7 @@ class _Child:
 
     def hears(self, until: float) -> dict[str, Any] | None:
         """What it says next; None: it is done or gone. Raises queue.Empty once that time is over."""
-        while (line := heard(lambda piece_s: self._lines.get(timeout=piece_s), until)) is not None:
+        while (line := awaited(lambda piece_s: self._lines.get(timeout=piece_s), until)) is not None:
             if line.startswith(MARK):
                 said: dict[str, Any] = json.loads(line.removeprefix(MARK))
                 return said
@@ -187,7 +187,7 @@ class _Child:
     def how_it_ended(self) -> tuple[str, int]:
         """In words, and the exit code."""
         self._await_end()
-        joined(self._readers[1], time.monotonic() + (_LEAVES_S if self._process.returncode is not None else 0))
+        awaited_end(self._readers[1], time.monotonic() + (_LEAVES_S if self._process.returncode is not None else 0))
         code = self._process.returncode
         if code is None:
             return f"the process closed its output in the middle, and did not end within {_LEAVES_S:g} s", 0

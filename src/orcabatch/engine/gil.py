@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from orcabatch.console import joined
+from orcabatch.console import awaited_end
 from orcabatch.engine.unlocked import UNLOCKED, UnlockedCpu
 
 EVERY_S = 0.05
@@ -179,7 +179,7 @@ class GilMeter:
             self._stop.set()
             thread = self._thread
         if thread is not None:
-            joined(thread)
+            awaited_end(thread)
         with self._guard:
             if not self._wanted:
                 self._unlocked.stop()
@@ -253,7 +253,7 @@ class GilWatch:
     def stop(self) -> None:
         """Watch no more."""
         self._stop.set()
-        joined(self._thread)
+        awaited_end(self._thread)
 
     def _watch(self) -> None:
         told = 0.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from orcabatch.console import heard, joined
+from orcabatch.console import awaited, awaited_end
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Lookout:
         """Look no more."""
         if self._eye is not None:
             self._eye.close()
-            joined(self._eye.thread)
+            awaited_end(self._eye.thread)
             self._eye = None
 
 
@@ -73,7 +73,7 @@ class _Eye:
             Empty: it does not come back.
         """
         self._asked.put((look, file))
-        seen = heard(lambda piece_s: self._seen.get(timeout=piece_s), time.monotonic() + SILENT_S)
+        seen = awaited(lambda piece_s: self._seen.get(timeout=piece_s), time.monotonic() + SILENT_S)
         if isinstance(seen, BaseException):
             raise seen
         return seen

@@ -22,7 +22,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orcabatch.console import joined
+from orcabatch.console import awaited_end
 from orcabatch.engine import Probe, Sample
 from orcabatch.engine.gil import METER, GilUse
 from orcabatch.engine.unlocked import UNLOCKED
@@ -193,7 +193,7 @@ class Sampler:
             self._read_host()
             self._read()
         else:
-            joined(self._thread)
+            awaited_end(self._thread)
         METER.end()
 
     def gil_between(self, begin_s: float, end_s: float) -> GilUse:

@@ -99,7 +99,7 @@ class WrittenTables:
         return self._read[path]
 
 
-def told_apart(labels: Mapping[str, Iterable[str]]) -> list[str]:
+def labels_by_batch(labels: Mapping[str, Iterable[str]]) -> list[str]:
     """The labels of all batches' tables; one that two batches have stands behind each one's name.
 
     Args:

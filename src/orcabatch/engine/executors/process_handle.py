@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from orcabatch.console import exit_code_text, heard, pieces_s, write_error
+from orcabatch.console import awaited, exit_code_text, pieces_s, write_error
 from orcabatch.engine.executors import packing, transport
 from orcabatch.engine.executors.launching import last_line, launch
 from orcabatch.engine.executors.leaving import CLOSING_S
@@ -282,7 +282,7 @@ class ProcessHandle:
         """Give back what it held in this process, once it is gone, or is waited for no longer."""
         ends_by = self.ends_by or time.monotonic() + ENDED_S
         with contextlib.suppress(subprocess.TimeoutExpired):
-            heard(self.process.wait, ends_by)
+            awaited(self.process.wait, ends_by)
         self._outbox.put(None)
         for thread, ended in ((self._writer, True), (self._reader, is_read)):
             if thread.ident is not None:

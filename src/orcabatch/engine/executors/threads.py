@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orcabatch.console import joined, pieces_s
+from orcabatch.console import awaited_end, pieces_s
 from orcabatch.engine import task_state
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
@@ -84,7 +84,7 @@ class _Pool:
 
         starter = threading.Thread(target=submit, daemon=True)
         starter.start()
-        joined(starter)
+        awaited_end(starter)
         if refused:
             # The pool keeps what it had no thread for: the next thread that is free would live it, and never end.
             loop.end()
@@ -358,7 +358,7 @@ class ThreadExecutor(Executor):
         for loop in loops:
             if loop.thread is None:
                 continue
-            if not joined(loop.thread, deadline if bounded else None):
+            if not awaited_end(loop.thread, deadline if bounded else None):
                 _log.warning("worker %s did not close within %g s; its thread is left to itself", loop.name, CLOSING_S)
                 _never_join(loop)
 

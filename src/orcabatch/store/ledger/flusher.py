@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from orcabatch.console import joined
+from orcabatch.console import awaited_end
 
 AGAIN_S = 0.01
 """Between two tries to commit while somebody else uses the ledger, which takes moments."""
@@ -90,7 +90,7 @@ class _Errand:
         self._ending = True
         self._news.set()
         if self._thread is not threading.current_thread():
-            joined(self._thread)
+            awaited_end(self._thread)
 
     def _run(self) -> None:
         while not self._ending:

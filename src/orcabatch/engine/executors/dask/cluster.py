@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import Any
 
-from orcabatch.console import joined, pieces_s
+from orcabatch.console import awaited_end, pieces_s
 from orcabatch.engine.executors.dask import worker
 from orcabatch.engine.executors.dask.placement import Seen
 from orcabatch.engine.executors.leaving import CLOSING_S
@@ -168,7 +168,7 @@ class Cluster:
         """Leave the cluster, and end it where it is our own; `now`: its processes are killed."""
         self._done.set()
         if self._watcher is not None:
-            joined(self._watcher)
+            awaited_end(self._watcher)
         if now and self._own is not None:
             self._tell([worker.worker_address for worker in self._own.workers.values()], worker.leave)
         for step in (lambda: self._client.unsubscribe_topic(run), self._client.close, self._close_own):
