@@ -10,10 +10,12 @@ import pytest
 
 from capabilities import needs
 from cli_batches import configuration, summary_column
+from deep_folders import too_deep
 from orcabatch import simulated
 from orcabatch.batch import streamed
 from orcabatch.cli import run
 from orcabatch.digitalmodel import preconditions
+from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.errors import OutputError
 from orcabatch.results.result import BatchResult
 
@@ -107,6 +109,21 @@ def test_a_summary_that_excel_has_open_is_said_before_anything_runs(batch, orcab
         said = orcabatch("run", "b.yml", "--fresh")
     assert (said.code, f"{summary} could not be written in the end: another" in said.err) == (2, True), said
     assert (asked, count.counters.loads) == ([summary], 0)
+
+
+def test_a_run_may_write_as_deep_as_the_system_lets_files_lie(batch, orcabatch, monkeypatch):
+    """Results, report and tables; the next run finds that they stand, and a proof what it needs."""
+    ledger = {"ledger": {"path": str(batch.folder / "ledger.db")}}
+    batch.write(performance={"orcaflex": "simulated", "executor": "threads"} | ledger)
+    with too_deep(batch.folder, monkeypatch) as (folder, short):
+        words = ("run", "b.yml", "--output", folder / "out", "--save", folder / "s.xlsx", "--report", folder / "r.html")
+        assert orcabatch(*words).code == 0
+        assert {path.name for path in short.iterdir()} == {"out", "s.xlsx", "r.html"}
+        assert len(list((short / "out").glob("*.csv"))) == 4
+        said = orcabatch(*words)
+        assert (said.code, "3 of them are unchanged" in said.out) == (0, True), said
+        assert len(read_proof_input(folder / "out").files) == 3
+        assert orcabatch("report", folder / "out", "-o", folder / "r.html").code == 0
 
 
 def test_two_yamls_whose_summaries_would_be_one_file_are_refused(batch, orcabatch):

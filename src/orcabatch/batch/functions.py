@@ -22,6 +22,7 @@ from orcabatch.store.atomic import check_writable, why
 from orcabatch.store.code import Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.kept_values import SUFFIX as VALUES
+from orcabatch.store.paths import as_opened
 from orcabatch.store.values import NotStorable, encode
 from orcabatch.text import class_name
 
@@ -247,7 +248,7 @@ def usable_folder(folder: Path) -> Path:
         OutputError: it cannot be made or written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        as_opened(folder).mkdir(parents=True, exist_ok=True)
         check_writable(folder)
     except (OSError, UnicodeEncodeError) as error:
         raise OutputError(

@@ -29,6 +29,7 @@ from orcabatch.digitalmodel.outputs import OUTPUTS
 from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import OutputError, SettingsError, SourceError
+from orcabatch.store.paths import as_opened
 from orcabatch.text import class_name, nearest
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
@@ -73,7 +74,7 @@ class Configuration:
         """
         for folder in (self.result_folder, self.result_folder / "Data", self.result_folder / "Plot", self.log_folder):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                as_opened(folder).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutputError(
                     f"The folder {folder} cannot be made: {error.strerror or error}. "

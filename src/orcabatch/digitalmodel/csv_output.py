@@ -26,6 +26,7 @@ from orcabatch.digitalmodel.missing import Gap, gaps_of
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path
+from orcabatch.store.paths import is_folder
 from orcabatch.store.write_behind import TextBehind
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def folder_named(target: Path, stem: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:  # pandas says this without its number
-        if target.parent.is_dir():
+        if is_folder(target.parent):
             raise
         missing = f"{target} cannot be written: the folder {target.parent} is not there."
         if target.name.startswith(f"{stem}_"):  # no Label leads there: somebody has removed it

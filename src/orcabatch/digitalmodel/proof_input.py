@@ -181,7 +181,9 @@ def read_proof_input(result: str | Path) -> ProofInput:
     place = Path(result)
     if not is_there(place):
         raise SourceError(f"{place} does not exist. Give a batch's result folder or its metrics file.")
-    candidates = sorted(place.glob("*.json")) if is_folder(place) else [place]
+    candidates = [place]
+    if is_folder(place):
+        candidates = [place / each.name for each in sorted(as_opened(place).glob("*.json"))]
     unread = list[str]()
     found = {file: content for file in candidates if (content := _content(file, unread)) is not None}
     if unread and not found:

@@ -27,7 +27,7 @@ from orcabatch.monitor.report.sections import moment
 from orcabatch.monitor.report.style import style
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
-from orcabatch.store.paths import is_folder
+from orcabatch.store.paths import as_opened, is_folder
 from orcabatch.text import and_more, shortened, shortened_list, utf8, words_of
 
 __all__ = ["read_metrics", "render_report", "write_report"]
@@ -54,7 +54,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """
     path = path / METRICS_FILE if is_folder(path) else path
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        metrics = json.loads(as_opened(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}. Give a batch's metrics file.") from error
     except (ValueError, RecursionError) as error:
