@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-import os
-import shutil
 import sys
+import threading
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from capabilities import needs
+from deep_folders import too_deep
 from docs_pages import ROOT
+from orcabatch.batch.functions import usable_folder
 from orcabatch.batch.streamed import TableFile
 from orcabatch.errors import OutputError
 from orcabatch.outcome import FileOutcome, Status
@@ -194,6 +194,38 @@ def test_a_place_that_windows_has_no_file_for_is_told_before_the_work(tmp_path, 
     check_place(tmp_path / "null.csv")
 
 
+def test_of_two_writers_of_one_file_the_second_leaves_alone_what_the_first_has_made(tmp_path, monkeypatch):
+    """Else it would change after it was looked at for the ledger, and be taken for somebody else's at the next run."""
+    target, asked, replaced, lock_ = tmp_path / "a.csv", threading.Event(), [], threading.Lock()
+
+    class Asked:
+        def __enter__(self):
+            if lock_.locked():
+                asked.set()
+            return lock_.__enter__()
+
+        def __exit__(self, *raised):
+            return lock_.__exit__(*raised)
+
+    def same():
+        with atomic_path(target, keep_same=True) as temporary:
+            temporary.write_bytes(b"same")
+
+    def slowly(temporary, to):
+        replaced.append(to)
+        second.start()
+        assert asked.wait(60)
+        replace(temporary, to)
+
+    second, replace = threading.Thread(target=same), atomic.replace
+    monkeypatch.setattr(atomic, "_TAKING_A_NAME", Asked())
+    monkeypatch.setattr(atomic, "replace", slowly)
+    same()
+    second.join()
+    assert replaced == [target]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 def _write(target):
     with atomic_path(target) as temporary:
         temporary.write_bytes(b"x")
@@ -221,12 +253,18 @@ def _compared(target):
     assert compare_folders(target.parent, target.parent).identical == 1
 
 
+def _made(target):
+    made = usable_folder(target.parent / "new")
+    as_opened(made).rmdir()
+
+
 ON_FILES = {
     "written": (_write, True),
     "written at once": (lambda target: write_bytes(target, b"x"), True),
     "removed": (remove, False),
     "checked": (check_place, True),
     "its folder checked": (lambda target: check_writable(target.parent), True),
+    "its folder made": (_made, True),
     "in use": (lambda target: hindrance(target) and pytest.fail(hindrance(target)), True),
     "locked": (_lock, True),
     "of values": (_values, True),
@@ -239,32 +277,16 @@ ON_FILES = {
 }
 
 
-@needs("/proc")
 @pytest.mark.parametrize("what", ON_FILES)
 def test_whatever_is_done_with_a_file_names_it_as_the_system_takes_it(tmp_path, monkeypatch, what):
     """Linux too refuses a path by its length, from 4,096 bytes on: a name for its folder stands for Windows' prefix."""
-    (tmp_path / "d").mkdir()
-    folder, handles = tmp_path / "d", [os.open(tmp_path / "d", os.O_RDONLY)]
-    try:
-        while len(str(folder)) < 4_100:
-            folder /= "f" * 200
-            os.mkdir("f" * 200, dir_fd=handles[-1])
-            handles.append(os.open("f" * 200, os.O_RDONLY, dir_fd=handles[-1]))
-        short = f"/proc/self/fd/{handles[-1]}"
-        with pytest.raises(OSError, match="too long"):
-            folder.stat()
-        monkeypatch.setattr(paths, "beyond_max_path", lambda path: Path(str(path).replace(str(folder), short)))
+    with too_deep(tmp_path, monkeypatch) as (folder, short):
         monkeypatch.setattr(atomic.sys, "platform", "win32" if what == "in use" else sys.platform)
-        target = folder / "r.csv"
-        Path(short, "r.csv").write_bytes(b"earlier")
+        (short / "r.csv").write_bytes(b"earlier")
         act, stays = ON_FILES[what]
-        act(target)
-        left = {path.name for path in Path(short).iterdir()} - {"r.csv.earlier"}
+        act(folder / "r.csv")
+        left = {path.name for path in short.iterdir()} - {"r.csv.earlier"}
         assert left == ({"r.csv"} if stays else set())
-    finally:
-        for handle in handles:
-            os.close(handle)
-        shutil.rmtree(tmp_path / "d")
 
 
 def test_how_long_a_relative_name_is_for_the_system_counts(tmp_path, monkeypatch):

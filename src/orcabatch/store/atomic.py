@@ -13,10 +13,11 @@ import re
 import shutil
 import stat
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,9 @@ TEMPORARY_SUFFIX = ".tmp"
 
 WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 """How long a target that another program holds open is waited for, try by try."""
+
+_TAKING_A_NAME = threading.Lock()
+"""Of this process: of two writers of one file the second sees what the first has made of it, and leaves that alone."""
 
 Done = TypeVar("Done")
 
@@ -51,12 +55,13 @@ def atomic_path(target: Path, *, keep_same: bool = False, unless: Callable[[], N
     temporary = as_opened(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"))
     try:
         yield temporary
-        if keep_same and _same_bytes(temporary, as_opened(target)):
-            return
-        patiently(lambda: _flush(temporary))
-        if unless is not None:
-            unless()
-        replace(temporary, target)
+        with _TAKING_A_NAME if keep_same else nullcontext():
+            if keep_same and _same_bytes(temporary, as_opened(target)):
+                return
+            patiently(lambda: _flush(temporary))
+            if unless is not None:
+                unless()
+            replace(temporary, target)
     finally:
         with suppress(OSError):  # on Windows: a scanner has it open; it goes with the next run's leftovers
             temporary.unlink(missing_ok=True)
