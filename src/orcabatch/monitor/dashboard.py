@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from orcabatch.monitor.displays import Tracked, status_text, terminal
+from orcabatch.monitor.displays import Redrawn, status_text
 from orcabatch.text import and_more, duration, printable, shortened, size, told_apart
 
 if TYPE_CHECKING:
-    from rich.live import Live
+    from rich.console import RenderableType
 
     from orcabatch.monitor.performance import PerformanceMonitor
     from orcabatch.monitor.state import Running, RunState
@@ -112,7 +112,7 @@ def _worker(running: Running, now_s: float) -> str:
     return f"{shortened(running.worker, 12):<12} {running.phase:<8} {had:>11} {size(running.size_bytes):>8}  "
 
 
-class Dashboard(Tracked):
+class Dashboard(Redrawn):
     """Draws the dashboard in a terminal.
 
     Args:
@@ -123,21 +123,14 @@ class Dashboard(Tracked):
     every_s = EVERY_S
 
     def __init__(self, stream: IO[str], monitor: PerformanceMonitor | None = None) -> None:
-        super().__init__()
-        self._console = terminal(stream)
+        super().__init__(stream)
         self._monitor = monitor
-        self._live: Live | None = None
 
-    def say(self, text: str) -> None:
-        """A line above the dashboard."""
-        self._started().console.print(f"orcabatch: {text}")
-
-    def draw(self, shot: Snapshot) -> None:
-        """Draw over what was drawn before."""
+    def picture(self, shot: Snapshot) -> RenderableType:
+        """All its lines."""
         from rich.text import Text
 
-        text = Text("\n".join(self._lines(shot)), no_wrap=True, overflow="crop")
-        self._started().update(text, refresh=True)
+        return Text("\n".join(self._lines(shot)), no_wrap=True, overflow="crop")
 
     def _lines(self, shot: Snapshot) -> list[str]:
         bottleneck = str(self._monitor.analyze_bottlenecks()) if self._monitor else "not measured"
@@ -149,17 +142,3 @@ class Dashboard(Tracked):
             blocks=self._console.encoding.startswith("utf") and not self._console.legacy_windows,
         )
         return dashboard_lines(self.tracker.state, shot, bottleneck, screen)
-
-    def _started(self) -> Live:
-        if self._live is None:
-            from rich.live import Live
-
-            self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-            self._live.start()
-        return self._live
-
-    def end(self, shot: Snapshot) -> None:
-        """Leave the last state on the screen."""
-        self.draw(shot)
-        if self._live is not None:
-            self._live.stop()

@@ -14,7 +14,7 @@ from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import class_home, duration, plural, printable, size
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.live import Live
     from rich.table import Table
 
@@ -169,40 +169,53 @@ class Lines(Tracked):
         self._stream.flush()
 
 
-class Bar(Tracked):
-    """One bar in the terminal, at most twice a second."""
+class Redrawn(Tracked):
+    """A picture in the terminal, each drawn over the one before.
 
-    every_s = BAR_EVERY_S
+    Args:
+        stream: the terminal.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
-        self._stream = stream
+        self._console = terminal(stream)
         self._live: Live | None = None
+
+    def picture(self, shot: Snapshot) -> RenderableType:
+        """The run as it stands, for rich to draw."""
+        return ""
+
+    def say(self, text: str) -> None:
+        """A line above it."""
+        self._started().console.print(f"orcabatch: {text}")
+
+    def draw(self, shot: Snapshot) -> None:
+        """Draw over what was drawn before."""
+        self._started().update(self.picture(shot), refresh=True)
+
+    def end(self, shot: Snapshot) -> None:
+        """Leave the last state on the screen."""
+        if self._live is not None:
+            self.draw(shot)
+            self._live.stop()
 
     def _started(self) -> Live:
         if self._live is None:
             from rich.live import Live
 
-            self._live = Live(
-                console=terminal(self._stream), auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-            )
+            self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
             self._live.start()
         return self._live
 
-    def say(self, text: str) -> None:
-        """A line above the bar."""
-        self._started().console.print(f"orcabatch: {text}")
 
-    def draw(self, shot: Snapshot) -> None:
+class Bar(Redrawn):
+    """One bar in the terminal, at most twice a second."""
+
+    every_s = BAR_EVERY_S
+
+    def picture(self, shot: Snapshot) -> RenderableType:
         """The bar and the line below it."""
-        live = self._started()
-        live.update(bar(shot, live.console.width), refresh=True)
-
-    def end(self, shot: Snapshot) -> None:
-        """Leave the last state on the screen."""
-        if self._live is not None:
-            self._live.update(bar(shot, self._live.console.width), refresh=True)
-            self._live.stop()
+        return bar(shot, self._console.width)
 
 
 def terminal(stream: IO[str]) -> Console:
