@@ -16,6 +16,7 @@ from orcabatch.batch import carry_out
 from orcabatch.monitor.report import read_metrics, render_report
 
 MODULE = """
+import os
 from pathlib import Path
 
 import OrcFxAPI
@@ -29,6 +30,12 @@ def largest(model):
 def stopped_at_the_second(model, path):
     if Path(path).stem == "a1" and not Path("again").exists():
         raise KeyboardInterrupt
+    return largest(model)
+
+
+def goes_elsewhere(model):
+    Path("elsewhere").mkdir(exist_ok=True)
+    os.chdir("elsewhere")
     return largest(model)
 
 
@@ -66,6 +73,16 @@ def test_a_function_runs_over_what_is_named_and_its_table_is_saved(orcabatch, ba
     assert all(value > 0 for value in table["tension"])
     assert "3 of 3 files done" in said.out
     assert str(batch.folder) in said.out
+
+
+def test_what_is_named_on_the_command_line_stays_where_it_was_meant(orcabatch, batch, module):
+    """Table and report, where the function leaves another working directory behind."""
+    words = ["--postprocess", "mine:goes_elsewhere", "sims", "performance.executor=serial"]
+    assert run(orcabatch, *words, "--save", "out.csv", "--report", "out.html").code == 0
+    assert Path.cwd() != batch.folder
+    assert (batch.folder / "out.csv").is_file()
+    assert "a2.sim" in (batch.folder / "out.html").read_text("utf-8")
+    assert not list(Path.cwd().glob("out.*"))
 
 
 def test_plan_takes_a_function_too_and_what_is_not_saved_is_said(orcabatch, batch, module):

@@ -186,12 +186,12 @@ def options_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
         parser.add_argument(
             "--report",
-            type=Path,
+            type=_placed,
             metavar="HTML",
             help="write a report, from the start on, that shows the run as it goes",
         )
         save = "write the results as one table, .parquet, .csv, .xlsx: a function's as files end, a YAML's summary then"
-        parser.add_argument("--save", type=Path, metavar="FILE", help=save)
+        parser.add_argument("--save", type=_placed, metavar="FILE", help=save)
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
         quiet = "print nothing but errors, and what makes a number suspicious"
         parser.add_argument("--quiet", action="store_true", help=quiet)
@@ -201,6 +201,11 @@ def options_parser(command: str) -> argparse.ArgumentParser:
             "--write", type=Path, metavar="YML", help="write the section performance: with what was learned"
         )
     return parser
+
+
+def _placed(word: str) -> Path:
+    """Absolute now: it is written in the end, and a function may leave another working directory behind."""
+    return Path(word).absolute()
 
 
 def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: dict[str, Any]) -> Request:
