@@ -45,6 +45,12 @@ HOMES = {
     r"\.wall_s - ": set(),
     r"MOST_PROCESSES = ": {"plan/workers.py"},
     r"cpu_times\(": {"host/usage.py", "bench/side/contender.py", "engine/executors/starting.py"},
+    r"\bThread\(|\(threading\.Thread\)|\bTimer\(|start_new_thread|import .*ThreadPoolExecutor": {
+        "own_thread.py",
+        "engine/executors/threads.py",
+        "bench/real_cost.py",
+        "bench/side/contender.py",
+    },
     r"RunState\(\)": {"monitor/performance.py", "monitor/tracker.py"},
     r"""["']<file>["']""": {"outcome.py"},
     r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/models.py", "plan/history.py"},
@@ -52,7 +58,8 @@ HOMES = {
 """A rule as it would be written anew, and where it may stand: `finding` and `output_capture` know only how many more
 there are, the reference run stays free of orcabatch, as the measured side of `bench` does, `starting` asks whether a
 process moves at all, a display without a monitor shows a run that does not begin, errors are values in the worker's
-entry only, and what is true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""
+entry only, threads of ours are `OwnThread`s, those of the pool of workers too, but not those of what `bench` compares
+with, and what is true of an executor is asked of its facts, but for which ones a mode or `auto` takes."""
 
 
 ANY_PACKAGE = ("batch", "plan", "monitor", "results", "engine", "orcaflex", "store")

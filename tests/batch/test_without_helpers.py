@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 
 import orcabatch
 from batch_functions import largest_tension
+from births import BEFORE_IT_IS_LISTED, BEFORE_IT_LIVES, BEFORE_ITS_TARGET, die_at_birth
 from capabilities import needs
 from orcabatch.batch import input_files
 from orcabatch.host import lookout
 from orcabatch.outcome import Cause
 
-HELPERS = ("read-ahead", "monitor", "lock", "lock-told", "ledger", "lookout", "look", "parent")
+HELPERS = "orcabatch-(read-ahead|monitor|lock|lock-told|ledger|flush|lookout|look|parent)"
 
 
 def run(sims: list[Path], executor: str, **more: Any) -> Any:
@@ -26,28 +28,45 @@ def run(sims: list[Path], executor: str, **more: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("executor", "moment"),
+    [
+        ("serial", "refused"),
+        ("threads", "refused"),
+        ("processes", "refused"),
+        ("serial", BEFORE_IT_LIVES),
+        ("threads", BEFORE_IT_IS_LISTED),
+        ("processes", BEFORE_ITS_TARGET),
+    ],
+)
 def test_without_threads_for_helpers_everything_is_done(
-    executor: str, sims: list[Path], monkeypatch: pytest.MonkeyPatch
+    executor: str, moment: str, sims: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Out of threads, reading ahead, sampling, the lock's meter, the ledger's flushes: a run has its values."""
+    """Out of threads, or of memory for one, reading ahead, sampling, the ledger's flushes: a run has its values."""
+    without = refuse(monkeypatch) if moment == "refused" else die_at_birth(monkeypatch, HELPERS, moment)
+    result = run(sims, executor)
+    assert result.ok
+    assert {f"orcabatch-{name}" for name in ("read-ahead", "monitor", "lock", "flush", "lookout")} <= set(without)
+    assert sum("files are not read ahead" in text for text in result.warnings) == 1
+    assert result.metrics["samples"]
+    again = run(sims, executor)
+    assert [outcome.status.value for outcome in again.outcomes] == ["skipped"] * len(sims)
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The system gives helpers no thread; the names of those that were asked for."""
     refused: list[str] = []
     original = threading.Thread.start
 
     def start(self: threading.Thread) -> None:
-        if self.name.startswith("orcabatch-") and self.name.removeprefix("orcabatch-") in HELPERS:
+        if re.fullmatch(HELPERS, self.name):
             refused.append(self.name)
             raise RuntimeError("can't start new thread")
         original(self)
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    result = run(sims, executor)
-    assert result.ok
-    assert {f"orcabatch-{name}" for name in ("read-ahead", "monitor", "lock", "ledger", "lookout")} <= set(refused)
-    assert sum("files are not read ahead" in text for text in result.warnings) == 1
-    assert result.metrics["samples"]
-    again = run(sims, executor)
-    assert [outcome.status.value for outcome in again.outcomes] == ["skipped"] * len(sims)
+    return refused
 
 
 def test_a_share_that_is_gone_does_not_hold_up_the_run(sims: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

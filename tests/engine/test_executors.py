@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from births import BEFORE_IT_LIVES, die_at_birth
 from engine import dask_cluster
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, OwnBaseError, Say, locked, quick_to_move, task, tasks
 from engine.travellers import RAISING, Maker, MakingRecipe
@@ -294,6 +295,15 @@ def test_a_tier_waits_for_the_threads_of_the_one_before(monkeypatch: pytest.Monk
     outcomes = list(run(work, FakeJob(), options=EngineOptions(), limits=limits))
     assert (len(outcomes), refused) == (6, ["large"])
     assert all(each.ok for each in outcomes)
+
+
+@pytest.mark.parametrize("name", [DASK])
+def test_a_cluster_that_nobody_can_look_at_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread for it nobody would notice who dies there."""
+    met = die_at_birth(monkeypatch, "orcabatch-dask-watcher", BEFORE_IT_LIVES)
+    with pytest.raises(SettingsError, match="no thread can be started that looks at its workers"):
+        go(name, tasks(1))
+    assert met == ["orcabatch-dask-watcher"]
 
 
 def test_fewer_processes_than_asked_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,9 +116,9 @@ os._exit(127)
 """
 NO_THREAD = """
 import threading
-def start(self):
+def made(self, *args, **more):
     raise MemoryError("no room for a thread")
-threading.Thread.start = start
+threading.Thread.__init__ = made
 """
 TALKS = """
 import os

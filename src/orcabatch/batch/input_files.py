@@ -7,14 +7,16 @@ answer. Does not cover what follows from a file that changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.cache_keys import fingerprint_of
-from orcabatch.console import pieces_s
+from orcabatch.console import awaited_end
 from orcabatch.host.lookout import Lookout
 from orcabatch.orcaflex.sim_files import stands
+from orcabatch.own_thread import OwnThread
 from orcabatch.store.paths import Places
 
 if TYPE_CHECKING:
@@ -64,18 +66,26 @@ class InputFiles:
     def look_at(self, files: Iterable[Path]) -> None:
         """Look at several at once."""
         files = list(files)
+        left: SimpleQueue[Path] = SimpleQueue()
+        seen: dict[Path, Fingerprint | None] = {}
+
+        def look() -> None:
+            with suppress(Empty, MemoryError):
+                while True:
+                    file = left.get_nowait()
+                    seen[file] = fingerprint_of(file)
+
+        for file in files:
+            left.put(file)
         try:
-            pool = ThreadPoolExecutor(LOOKERS, thread_name_prefix="orcabatch-look")
-            try:
-                looks = [pool.submit(fingerprint_of, file) for file in files]
-                for piece_s in pieces_s(None):
-                    if not wait(looks, piece_s).not_done:
-                        break
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C the rest is not looked at
-            self._fingerprints |= zip(files, (look.result() for look in looks), strict=True)
-        except RuntimeError:  # the system gives no thread: one after the other
-            self._fingerprints |= zip(files, map(fingerprint_of, files), strict=True)
+            for looker in _begun([OwnThread(look, "orcabatch-look") for _ in files[:LOOKERS]]):
+                awaited_end(looker)
+        finally:  # after Ctrl-C the rest is not looked at
+            with suppress(Empty):
+                while True:
+                    left.get_nowait()
+        # What no thread has seen, for want of threads or of memory, is looked at here.
+        self._fingerprints |= {file: seen[file] if file in seen else fingerprint_of(file) for file in files}
 
     def begin(self, index: int, file: Path) -> None:
         """A worker is about to get the file, as this one of the call: remember what it looks like now."""
@@ -96,6 +106,16 @@ class InputFiles:
             self._fingerprints.pop(file, None)
             self._place_of.pop(file, None)
         return begun is not None and begun == self._lookout.at(file, stands, None)
+
+
+def _begun(threads: Iterable[OwnThread]) -> list[OwnThread]:
+    """Those that the system gives."""
+    begun = []
+    with suppress(RuntimeError):
+        for thread in threads:
+            thread.start()
+            begun.append(thread)
+    return begun
 
 
 def _fingerprint_and_stand(file: Path) -> tuple[Fingerprint | None, _Stand]:

@@ -24,6 +24,7 @@ import weakref
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Iteration(Outcomes):
             return  # of the process that this one was forked from, which goes on with it
         if _waits(self._outcomes) and self._reader is not threading.current_thread():
             try:
-                threading.Thread(target=self._outcomes.close, name="orcabatch-closes").start()
+                OwnThread(self._outcomes.close, "orcabatch-closes", daemon=False).start()
             except RuntimeError:
                 return  # no thread is to be had: left as it is, which is better than to wait for oneself
         _kept.discard(self._outcomes)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import awaited, awaited_end
 from orcabatch.errors import OrcabatchError
+from orcabatch.own_thread import OwnThread
 from orcabatch.versions import DECISIVE, installed_versions
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _watched(pid: int) -> Iterator[list[int]]:
         while not done.wait(WATCH_EVERY_S):
             peak[0] = max(peak[0], _memory_bytes(pid))
 
-    watcher = threading.Thread(target=watch, daemon=True)
+    watcher = OwnThread(watch, "orcabatch-bench-watches")
     watcher.start()
     try:
         yield peak

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.engine.unlocked import UNLOCKED
+from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Compiled:
         if values < self._pays_from or not self._making.acquire(blocking=False):
             return  # the lock is never given back: it is tried once
         # No daemon: a process that ends while compiled code is being made, in a thread that is torn away, crashes.
-        self.thread = threading.Thread(target=self._compile, name="orcabatch-compiling")
+        self.thread = OwnThread(self._compile, "orcabatch-compiling", daemon=False)
         try:
             self.thread.start()
         except RuntimeError as error:

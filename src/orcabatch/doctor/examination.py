@@ -9,7 +9,6 @@ import json
 import queue
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from orcabatch.console import awaited, awaited_end, exit_code_text
 from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption
 from orcabatch.doctor.child import MARK
 from orcabatch.doctor.contact import Verdict
+from orcabatch.own_thread import OwnThread
 
 TIMEOUT_S = 120.0
 """For one check. A large file on a slow share takes longer to load: there, `--timeout`."""
@@ -142,9 +142,13 @@ class _Child:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._words: list[str] = []
         streams = ((self._process.stdout, self._lines.put), (self._process.stderr, self._words.append))
-        self._readers = [threading.Thread(target=_read, args=each, daemon=True) for each in streams]
-        for reader in self._readers:
-            reader.start()
+        self._readers = [OwnThread(_read, "orcabatch-doctor-reads", each) for each in streams]
+        try:
+            for reader in self._readers:
+                reader.start()
+        except RuntimeError:
+            self.kill()
+            raise
         files = [str(file) for file in asked.files]
         question = {"orcaflex": asked.orcaflex, "files": files, "seats": asked.seats, "names": list(names)}
         if self._process.stdin is not None:

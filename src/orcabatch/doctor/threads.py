@@ -15,6 +15,7 @@ from orcabatch.doctor.contact import Answer, Contact, Verdict, answered, timed
 from orcabatch.doctor.models import agree, digests
 from orcabatch.orcaflex.failures import THREAD_AFFINITY
 from orcabatch.orcaflex.session import destroy
+from orcabatch.own_thread import OwnThread
 
 LEAST_LOAD_S = 0.03
 """A shorter load is over before another thread would have had its turn anyway."""
@@ -116,7 +117,7 @@ def _status(module: Any, ask: Callable[[], Any]) -> int:
 
 def _elsewhere(ask: Callable[[], int]) -> int:
     found: list[int] = []
-    thread = threading.Thread(target=lambda: found.append(ask()))
+    thread = OwnThread(lambda: found.append(ask()), "orcabatch-elsewhere")
     thread.start()
     thread.join()
     return found[0] if found else -1
@@ -132,7 +133,7 @@ def _longest_gap(call: Callable[[], Any]) -> tuple[float, float]:
             runs.set()
             time.sleep(_TICK_S)
 
-    ticker = threading.Thread(target=tick)
+    ticker = OwnThread(tick, "orcabatch-ticks")
     ticker.start()
     runs.wait()
     began = time.perf_counter()
@@ -160,7 +161,7 @@ def _together(contact: Contact, *, ask: bool = True) -> list[tuple[str, ...]]:
             found[place] = (f"{type(error).__name__}: {error}",)
             both.abort()
 
-    threads = [threading.Thread(target=one, args=(place,)) for place in range(2)]
+    threads = [OwnThread(one, f"orcabatch-model-{place}", (place,)) for place in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 
 from orcabatch.console import awaited_end
 from orcabatch.engine.unlocked import UNLOCKED, UnlockedCpu
+from orcabatch.own_thread import OwnThread
 
 EVERY_S = 0.05
 """Seconds between looks. Less: looking takes a share of the lock itself. More: short files fall between two looks."""
@@ -164,7 +165,7 @@ class GilMeter:
             self._stop = threading.Event()
             self._log, self._looked_s = GilLog(), self._clock()
             self._log.add(self._looked_s, self._used_s(), None)
-            self._thread = threading.Thread(target=self._watch, args=(self._stop,), name="orcabatch-lock", daemon=True)
+            self._thread = OwnThread(self._watch, "orcabatch-lock", (self._stop,))
             try:
                 self._thread.start()
             except RuntimeError:  # no thread for it: what CPU was used is known all the same
@@ -244,7 +245,7 @@ class GilWatch:
     ) -> None:
         self._tell, self._is_busy, self._meter, self._every_s = tell, is_busy, meter, every_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="orcabatch-lock-told", daemon=True)
+        self._thread = OwnThread(self._watch, "orcabatch-lock-told")
 
     def start(self) -> None:
         """Watch until stopped."""

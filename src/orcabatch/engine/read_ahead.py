@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import without_boxes
 from orcabatch.engine.unlocked import UNLOCKED
+from orcabatch.own_thread import OwnThread
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -161,7 +162,7 @@ class ReadAhead:
             self._begin()
 
     def _begin(self) -> None:
-        thread = threading.Thread(target=self._run, name="orcabatch-read-ahead", daemon=True)
+        thread = OwnThread(self._run, "orcabatch-read-ahead")
         try:
             thread.start()
         except RuntimeError as error:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.worker import TaskRunner, WriteBehind
 from orcabatch.engine.worker_messages import Closed, Died, Finished, Post
+from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class WorkerLoop:
         self._runner = TaskRunner(recipe, post, name, meter)
         self._surroundings = surroundings
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
+        self._door = threading.Lock()
+        self._ended = False
         self._busy: Task | None = None
         self._behind = behind
         self._writing: list[tuple[threading.Thread, WriteBehind]] = []
@@ -70,8 +74,12 @@ class WorkerLoop:
         self._left = False
 
     def give(self, task: Task) -> None:
-        """Hand it a task; it has none now."""
-        self._inbox.put(task)
+        """Hand it a task; it has none now. Of one that comes when its thread has ended it is said at once."""
+        with self._door:
+            if not self._ended:
+                self._inbox.put(task)
+                return
+        self._post(_not_told(self.name, task.index))
 
     def end(self) -> None:
         """Let it close its worker and leave, after the task it has."""
@@ -93,17 +101,16 @@ class WorkerLoop:
 
     def run(self) -> None:
         """Live. Ends by `end`, or by whatever is not an `Exception`, which costs the task in hand."""
-        self.thread = threading.current_thread()
-        self.began.set()
         died = None
         try:
+            self.thread = threading.current_thread()
+            self.began.set()
             while (task := self._inbox.get()) is not None:
                 self._busy = task
                 work = self._runner.begin if self._behind else self._runner.do
                 done = self._surroundings.run(partial(work, task), task.file.name)
-                self._busy = None
                 if isinstance(done, Finished):
-                    self._post(done)
+                    self._tell(done)
                 else:
                     self._write(done)
                 del task, done
@@ -117,22 +124,32 @@ class WorkerLoop:
             try:
                 self._runner.close()
             finally:
-                if died is not None:
-                    self._post(died)
+                if self._busy is not None:
+                    self._post(died or _not_told(self.name, self._busy.index))
+                self._refuse_what_comes()
                 self._post(Closed(self.name))
                 self._tidy()
 
+    def _tell(self, done: Finished) -> None:
+        """The task is over as soon as somebody knows."""
+        self._post(done)
+        self._busy = None
+
+    def _refuse_what_comes(self) -> None:
+        """Whoever gives it a task from now on hears that it has ended; so does whoever has just done so."""
+        with self._door:
+            self._ended = True
+        with suppress(Empty):
+            while True:
+                if (task := self._inbox.get_nowait()) is not None:
+                    self._post(_not_told(self.name, task.index))
+
     def _write(self, behind: WriteBehind) -> None:
         """Be free, and have the rest written on another thread; on this one where the system gives none."""
-        thread = threading.Thread(
-            target=self._write_and_tell,
-            args=(behind,),
-            name=f"orcabatch-{self.name}-writes-{behind.index}",
-            daemon=True,
-        )
+        thread = OwnThread(self._write_and_tell, f"orcabatch-{self.name}-writes-{behind.index}", (behind,))
         # On the list before anybody hears of it: whoever drops it from then on finds it there.
         self._writing = [each for each in self._writing if each[0].is_alive()] + [(thread, behind)]
-        self._post(behind.finished)
+        self._tell(behind.finished)
         if self._left or behind.index in self._unwanted:
             behind.drop()
             return
@@ -152,8 +169,13 @@ class WorkerLoop:
     def _tidy(self) -> None:
         deadline = time.monotonic() + TIDY_S
         for thread, _ in self._writing:
-            if thread.ident is not None:
+            if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _not_told(worker: str, index: int) -> Died:
+    """What is said of a task that nobody else will tell of."""
+    return Died(worker, (index,), "the thread of its worker has ended, most likely for want of memory")
 
 
 def death(worker: str, index: int) -> Died:

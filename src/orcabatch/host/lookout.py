@@ -5,7 +5,6 @@ Covers one look at a time, and places that did not answer: they are not asked ag
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from orcabatch.console import awaited, awaited_end
+from orcabatch.own_thread import OwnThread
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class _Eye:
     def __init__(self) -> None:
         self._asked: SimpleQueue[tuple[Callable[[Path], Any], Path] | None] = SimpleQueue()
         self._seen: SimpleQueue[Any] = SimpleQueue()
-        self.thread = threading.Thread(target=self._live, name="orcabatch-lookout", daemon=True)
+        self.thread = OwnThread(self._live, "orcabatch-lookout")
         self.thread.start()
 
     def look(self, look: Callable[[Path], Any], file: Path) -> Any:

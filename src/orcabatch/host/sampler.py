@@ -28,6 +28,7 @@ from orcabatch.engine.gil import METER, GilUse
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.host.measure import memory_reading
 from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
+from orcabatch.own_thread import OwnThread
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class Sampler:
         self._made = False
         self._before: tuple[float, ProcessTotals] = (clock(), readers.processes())
         self._waits = _DllWaits()
-        self._thread = threading.Thread(target=self._watch, name="orcabatch-monitor", daemon=True)
+        self._thread = OwnThread(self._watch, "orcabatch-monitor")
 
     def start(self) -> str:
         """Begin. Returns why there will be one reading only, at the end; empty: there will be all."""
@@ -189,11 +190,11 @@ class Sampler:
     def stop(self) -> None:
         """Take a last reading and end the thread."""
         self._stop.set()
-        if self._thread.ident is None:
+        if self._thread.is_alive():
+            awaited_end(self._thread)
+        else:
             self._read_host()
             self._read()
-        else:
-            awaited_end(self._thread)
         METER.end()
 
     def gil_between(self, begin_s: float, end_s: float) -> GilUse:

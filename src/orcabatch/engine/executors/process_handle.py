@@ -38,6 +38,7 @@ from orcabatch.engine.executors.placing import ProcessPlace
 from orcabatch.engine.executors.process_main import CANNOT_REPORT
 from orcabatch.engine.executors.starting import StartWatch
 from orcabatch.engine.worker_messages import Complaint, Finished, Written
+from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -161,8 +162,8 @@ class ProcessHandle:
         self.start = StartWatch.begun(time.monotonic())
         self._wire = transport.Wire(self.process.stdout, self.process.stdin)
         self._outbox.put(setup)
-        self._reader = threading.Thread(target=self._read, name=f"orcabatch-{self.name}-reader", daemon=True)
-        self._writer = threading.Thread(target=self._write, name=f"orcabatch-{self.name}-writer", daemon=True)
+        self._reader = OwnThread(self._read, f"orcabatch-{self.name}-reader")
+        self._writer = OwnThread(self._write, f"orcabatch-{self.name}-writer")
         self._begin()
 
     def say(self, word: transport.Word) -> None:
@@ -285,7 +286,7 @@ class ProcessHandle:
             awaited(self.process.wait, ends_by)
         self._outbox.put(None)
         for thread, ended in ((self._writer, True), (self._reader, is_read)):
-            if thread.ident is not None:
+            if thread.is_alive():
                 thread.join(DRAIN_S if ended else 0)
         # A thread that still reads or writes has something in hand that this process forked: it keeps its descriptor.
         if not (self._reader.is_alive() or self._writer.is_alive()):
@@ -358,8 +359,9 @@ class ProcessHandle:
                     self._hear(self._unpacked(received))
         except BaseException as error:  # noqa: BLE001 - no memory for what it said; nobody else would hear of it
             self._fail(f"what it said could not be received: {words_of(error)}")
-        self._await_end("it has closed the pipe to its parent")
-        self._post(Gone(self, is_read=True))
+        finally:
+            self._await_end("it has closed the pipe to its parent")
+            self._post(Gone(self, is_read=True))
 
     def _has_begun(self) -> bool:
         """Whether it came up as far as to talk; what it wrote until then is shown, or is said with its end."""
@@ -397,8 +399,9 @@ class ProcessHandle:
             _log.debug("worker process %s is gone and does not hear", self.name)
         except BaseException as error:  # noqa: BLE001 - no memory for what it was to be told: it would wait for ever
             self._fail(f"it could not be told something: {words_of(error)}")
-        self._await_end("it does not listen any more")
-        self._say_gone()
+        finally:
+            self._await_end("it does not listen any more")
+            self._say_gone()
 
     def _next(self) -> transport.Word | None:
         """What it is told next; None: nothing any more."""

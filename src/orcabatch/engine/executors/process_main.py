@@ -58,6 +58,7 @@ from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message, Written
+from orcabatch.own_thread import OwnThread
 from orcabatch.text import class_name, words_of
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _live(wire: Wire) -> int:
 def _end_with(parent: int) -> None:
     """End when the parent has, whatever the main thread does then; without a thread for it the pipe's end must do."""
     with contextlib.suppress(RuntimeError):
-        threading.Thread(target=_watch, args=(parent,), name="orcabatch-parent", daemon=True).start()
+        OwnThread(_watch, "orcabatch-parent", (parent,)).start()
 
 
 def _watch(parent: int) -> None:
@@ -246,7 +247,7 @@ class WorkerProcess:
             behind=True,
         )
         try:
-            threading.Thread(target=loop.run, name=name, daemon=True).start()
+            OwnThread(loop.run, name).start()
         except RuntimeError as error:
             self._send(Refused(slot, index, str(error)))
             return None

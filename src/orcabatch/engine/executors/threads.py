@@ -7,8 +7,9 @@ that hangs. Does not cover killing one: no system can; a hung thread keeps its s
 
 `ThreadPoolExecutor` has no hook at the end of a thread, and a model must be destroyed on the thread that made it. So
 what is submitted to the pool is not a file but a whole `WorkerLoop`: it lives as long as its thread has work, and
-closes its worker before it gives the thread back. The threads are daemons and are taken off the list that the
-interpreter joins at its exit once they hang: a file that never returns must not keep Python from ending.
+closes its worker before it gives the thread back. The threads are `OwnThread`s, which begin or say that they do not;
+they are daemons, and taken off the list that the interpreter joins at its exit once they hang: a file that never
+returns must not keep Python from ending.
 
 A loop keeps its worker's model, and with it a licence seat where each model takes one, between files. So loops end with
 their tier, one that was refused a seat ends, and where all seats that are allowed are held an idle loop gives way:
@@ -20,13 +21,13 @@ from __future__ import annotations
 import concurrent.futures.thread as pools
 import logging
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import FunctionType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import awaited_end, pieces_s
 from orcabatch.engine import task_state
@@ -39,6 +40,7 @@ from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
 from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Closed, Complaint, Died, Finished, Message, Returned, Written
 from orcabatch.errors import SettingsError
+from orcabatch.own_thread import OwnThread
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -49,6 +51,21 @@ _log = logging.getLogger(__name__)
 
 ALL = ""
 """The name of the only pool where tiers share one."""
+
+
+def _with_threads_of_ours(makes_threads: Any) -> Any:
+    """The same function, which differs from version to version, but for what it calls `threading.Thread`."""
+    if not isinstance(makes_threads, FunctionType):
+        return makes_threads
+    names = vars(pools) | {"threading": SimpleNamespace(Thread=OwnThread)}
+    return FunctionType(makes_threads.__code__, names, closure=makes_threads.__closure__)
+
+
+class _Threads(ThreadPoolExecutor):
+    """A pool whose threads are ours: `submit` raises where a new one ends at its birth, instead of waiting for ever."""
+
+    # Not public: where a Python has it otherwise, its pool is taken as it is.
+    _adjust_thread_count = _with_threads_of_ours(getattr(ThreadPoolExecutor, "_adjust_thread_count", None))
 
 
 class _Pool:
@@ -69,26 +86,17 @@ class _Pool:
         return not self.waiting and len(self.free) == self.opened
 
     def start(self, loop: WorkerLoop) -> None:
-        """Let the loop live on a thread of the pool; a new thread is a daemon, as the thread that starts it is.
+        """Let the loop live on a thread of the pool.
 
         Raises:
             RuntimeError: the system gives no further thread.
         """
-        refused: list[Exception] = []
-
-        def submit() -> None:
-            try:
-                self.executor.submit(loop.run)
-            except Exception as error:  # noqa: BLE001 - raised again below, on the caller's thread
-                refused.append(error)
-
-        starter = threading.Thread(target=submit, daemon=True)
-        starter.start()
-        awaited_end(starter)
-        if refused:
+        try:
+            self.executor.submit(loop.run)
+        except RuntimeError:
             # The pool keeps what it had no thread for: the next thread that is free would live it, and never end.
             loop.end()
-            raise refused[0]
+            raise
 
     def retire(self) -> None:
         """One of its threads hangs: those that are still to come take the place of all that it has."""
@@ -101,7 +109,7 @@ class _Pool:
             executor.shutdown(wait=False)
 
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.size, thread_name_prefix=f"orcabatch-{self.name or 'worker'}")
+        return _Threads(self.size, thread_name_prefix=f"orcabatch-{self.name or 'worker'}")
 
 
 class ThreadExecutor(Executor):
@@ -348,10 +356,18 @@ class ThreadExecutor(Executor):
                 pool.opened -= 1
             case Closed(name):
                 self._leaving.discard(name)
+                self._forget(name)
                 return None
             case _:
                 pass
         return message
+
+    def _forget(self, name: str) -> None:
+        """One that nobody dismissed, and that had no task, has ended for want of memory: it takes none any more."""
+        for pool in self._pools.values():
+            for loop in [each for each in pool.free if each.name == name]:
+                pool.free.remove(loop)
+                pool.opened -= 1
 
     def _join(self, loops: Sequence[WorkerLoop], *, bounded: bool) -> None:
         deadline = time.monotonic() + CLOSING_S

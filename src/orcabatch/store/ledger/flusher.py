@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orcabatch.console import awaited_end
+from orcabatch.own_thread import OwnThread
 
 AGAIN_S = 0.01
 """Between two tries to commit while somebody else uses the ledger, which takes moments."""
@@ -76,7 +77,7 @@ class _Errand:
     def __init__(self, name: str, do: Callable[[], bool]) -> None:
         self._do, self._due, self._ending = do, math.inf, False
         self._news = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = OwnThread(self._run, name)
         self._thread.start()
 
     def do_at(self, when: float) -> None:

@@ -11,6 +11,7 @@ A file is bound to one worker, so the worker's absence from the scheduler's list
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -24,6 +25,7 @@ from orcabatch.engine.executors.dask import worker
 from orcabatch.engine.executors.dask.placement import Seen
 from orcabatch.engine.executors.leaving import CLOSING_S
 from orcabatch.errors import SettingsError
+from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
 
 _log = logging.getLogger(__name__)
@@ -101,7 +103,11 @@ class Cluster:
         return {worker.identity: worker for worker in found}
 
     def watch(self, tell: Callable[[dict[str, Seen] | Exception], None]) -> None:
-        """Look again and again, on a thread of its own, until it is closed; tell what was seen, or why nothing was."""
+        """Look again and again, on a thread of its own, until it is closed; tell what was seen, or why nothing was.
+
+        Raises:
+            SettingsError: the system gives no thread for it.
+        """
 
         def look() -> dict[str, Seen] | Exception:
             try:
@@ -111,10 +117,13 @@ class Cluster:
 
         def live() -> None:
             while not self._done.wait(LOOK_S):
-                tell(look())
+                # Who dies there is noticed by nobody else: what finds no memory is told at the next look.
+                with contextlib.suppress(MemoryError):
+                    tell(look())
 
-        self._watcher = threading.Thread(target=live, name="orcabatch-dask-watcher", daemon=True)
-        self._watcher.start()
+        watcher = OwnThread(live, "orcabatch-dask-watcher")
+        _made(watcher.start, "no thread can be started that looks at its workers")
+        self._watcher = watcher
 
     def listen(self, run: str, tell: Callable[[bytes], None]) -> None:
         """Have what the workers of a run publish."""

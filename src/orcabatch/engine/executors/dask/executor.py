@@ -239,9 +239,13 @@ class DaskExecutor(Executor):
     def _connected(self) -> Cluster:
         options = self._options
         cluster = Cluster(options.address, options.processes, options.threads_per_process)
-        cluster.listen(self._run, lambda packed: self._mailbox.post(_unpacked(packed)))
-        self._places.update(cluster.look())
-        cluster.watch(lambda found: self._mailbox.post(_Looked(found)))
+        try:
+            cluster.listen(self._run, lambda packed: self._mailbox.post(_unpacked(packed)))
+            self._places.update(cluster.look())
+            cluster.watch(lambda found: self._mailbox.post(_Looked(found)))
+        except BaseException:
+            cluster.close(self._run, now=True)
+            raise
         return cluster
 
     def _place(self) -> None:

@@ -33,6 +33,7 @@ from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message
+from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
 from orcabatch.versions import DECISIVE, installed_version
 
@@ -86,17 +87,21 @@ def dask_setup(_worker: object) -> None:
 
 def work(order: WorkOrder, packed: bytes) -> bytes:
     """The dask task: one file on a loop of its run. Returns a packed `Report`."""
-    with _hiring:  # not `_lock`, which the worker's event loop takes too: an initializer may take its time
-        with _lock:
-            crew = _crews.get(order.run)
-            hand = None if crew is None else crew.take()
-        if crew is None or hand is None:
-            made = _hire(order)
-            if isinstance(made, str):
-                return pickle.dumps(Report(Broken(made)), pickle.HIGHEST_PROTOCOL)
+    try:
+        with _hiring:  # not `_lock`, which the worker's event loop takes too: an initializer may take its time
             with _lock:
-                crew = _crews[order.run] = made
-                hand = crew.take()
+                crew = _crews.get(order.run)
+                hand = None if crew is None else crew.take()
+            if crew is None or hand is None:
+                made = _hire(order)
+                if isinstance(made, str):
+                    return pickle.dumps(Report(Broken(made)), pickle.HIGHEST_PROTOCOL)
+                with _lock:
+                    crew = _crews[order.run] = made
+                    hand = crew.take()
+    except RuntimeError as error:
+        text = f"its dask worker has no thread for it: {error}"
+        return pickle.dumps(Report(Died("dask", (), text)), pickle.HIGHEST_PROTOCOL)
     try:
         done = crew.do(hand, packed)
         try:
@@ -160,7 +165,7 @@ def _hire(order: WorkOrder) -> Crew | str:
     except Exception as error:  # noqa: BLE001 - whatever a system answers, files can be worked on all the same
         crew.tell(Complaint(f"worker {name}: the system refused its priority: {words_of(error)}"))
     try:
-        threading.Thread(target=_dismiss_when_idle, args=(order.run, crew), name=f"{name}-idle", daemon=True).start()
+        OwnThread(_dismiss_when_idle, f"{name}-idle", (order.run, crew)).start()
     except RuntimeError as error:
         text = f"worker {name} keeps what it has until the run has ended: it gets no thread to look whether it idles"
         crew.tell(Complaint(f"{text}: {error}"))
@@ -189,7 +194,7 @@ class Hand:
             crew.meter,
             crew.surroundings,
         )
-        self.thread = threading.Thread(target=self.loop.run, name=self.loop.name, daemon=True)
+        self.thread = OwnThread(self.loop.run, self.loop.name)
 
     def _heard(self, crew: Crew, said: Message) -> None:
         if isinstance(said, Finished | Died):
@@ -225,7 +230,11 @@ class Crew:
         self._idle_since_s = time.monotonic()
 
     def take(self) -> Hand:
-        """A loop without a file; it is started where there is none."""
+        """A loop without a file; it is started where there is none.
+
+        Raises:
+            RuntimeError: the system gives no thread for it.
+        """
         if self._free:
             return self._free.pop()
         self._count += 1
