@@ -259,6 +259,23 @@ def test_the_list_of_failed_files_goes_when_nothing_fails_any_more(
     assert not listed.exists()
 
 
+def test_a_table_that_is_called_like_the_list_of_failed_files_stays(
+    files: list[Path], broken: list[Path], tmp_path: Path
+) -> None:
+    """A group labelled so: its table is the result; also in a run that finds all of it done, and where files fail."""
+
+    def table(label: str, *more: Path) -> str:
+        cfg = case("A", [*files[:2], *more], tmp_path)
+        cfg["summary_settings"]["groups"][0]["Label"] = label
+        found.append(orcabatch.run_batch(cfg, orcaflex="simulated", progress=False))
+        return (tmp_path / f"dm_{label}.csv").read_text("utf-8")
+
+    found: list[Any] = []
+    plain = table("plain")
+    assert table("failed_files", broken[0]) == table("failed_files") == table("failed_files") == plain
+    assert {outcome.status for outcome in found[-1].outcomes} == {Status.SKIPPED}
+
+
 def test_all_files_failed_leaves_no_summary(broken: list[Path], tmp_path: Path) -> None:
     """As digitalmodel without a single file: no table; the list of failed files names them all."""
     run(case("A", broken, tmp_path), threads=2, failed_rows=True)

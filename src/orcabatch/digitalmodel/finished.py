@@ -134,7 +134,8 @@ class FinishedBatch(Batch):
                 write_bytes(target, content)
             outputs.append(target)
         if complete:
-            remove(self.result_folder / f"{self.name}{SUFFIX}")
+            if (failed_files := self.result_folder / f"{self.name}{SUFFIX}") not in outputs:
+                remove(failed_files)
             if self._cfg is not None:
                 self._cfg.update(self._left)
         return Conclusion(tuple(outputs), self._warnings, self._notices)
