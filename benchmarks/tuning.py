@@ -57,6 +57,8 @@ TRIED: dict[str, tuple[Any, Any]] = {
     "concurrency.UNUSED": (0.05, 0.2),
     "concurrency.UNUSED_BYTES": (0, 1_000_000),
     "concurrency.UNUSED_LOOKS": (1, 4),
+    "concurrency.SEEN": (0.1, 0.4),
+    "concurrency.SEEN_EXTRACTING": (0.2, 0.7),
     "stations.LUMPY": (0.4, 0.95),
     "stations.OCCUPIED": (0.4, 1.5),
     "stations.MOVING_SMOOTHING": (0.05, 0.2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -110,6 +111,37 @@ def test_a_dll_that_serialises_is_not_asked_for_more() -> None:
     assert calling(lambda n: n)[-1] == 45
     assert calling(lambda n: 0.001 * n)[-1] == 45  # long calls, none of which has returned
     assert calling(lambda n: n, before=1e6)[-1] == 45  # an earlier run's calls are none of this one's
+
+
+def waiting_after_loading(gil: float | None = 0.0, waited: float = 0.0) -> list[float]:
+    """When the limit rises, of files that read for ten seconds and then wait for fifty, one look a second."""
+    state, rose = concurrency.begin(Limits(max_limit=45), 100, SIZE), []
+    for look in range(60):
+        loaded = min(look, 10) * 400_000
+        counts = {"loading": state.limit} if look < 10 else {"extracting": state.limit}
+        work = 4 * SIZE if look >= 10 else 0.0
+        sample = Sample(
+            cpu_percent=1, gil_taken=gil, read_bytes=loaded, work_loaded=work, work=work / 2,
+            waited_s=waited * look, **counts,
+        )  # fmt: skip
+        reading = Reading(look, sample, state.limit, 50, limited=True, running_bytes=int(state.limit * SIZE))
+        state, reason = concurrency.observe(state, reading)
+        rose += [look] if reason else []
+    return rose
+
+
+def test_long_files_that_only_wait_after_loading_are_joined_before_the_first_has_ended() -> None:
+    """After a third of the run in which nothing else was seen of them, and step by step as the run gets longer."""
+    rose = waiting_after_loading()
+    assert len(rose) == 4  # 8, 16, 32, 45
+    assert rose[0] >= 9 / (1 - concurrency.SEEN_EXTRACTING)  # of the look in between half counts
+    assert all(after - before >= concurrency.SEEN * after for before, after in pairwise(rose))
+
+
+@pytest.mark.parametrize("taken", [{"gil": None}, {"gil": 0.3}, {"waited": 2.0}])
+def test_while_extracting_what_is_taken_or_not_looked_at_is_not_free(taken: dict[str, Any]) -> None:
+    """A lock that nobody looks at may be taken all the time, and so may the DLL's: nobody joins."""
+    assert waiting_after_loading(**taken) == []
 
 
 def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:
