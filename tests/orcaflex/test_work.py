@@ -11,6 +11,7 @@ import pytest
 from orcabatch import simulated
 from orcabatch.engine.contract import Extracted, Task
 from orcabatch.orcaflex.broker import BrokerOptions, Question
+from orcabatch.orcaflex.sim_files import InputError
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, OrcaFlexRecipe, TaskPayload
 from orcabatch.outcome import Cause, Phase
@@ -100,6 +101,25 @@ def test_a_batch_finds_the_model_as_its_file_has_it(orcaflex, sims, first, enabl
     assert found == expected
     assert count.counters.loads == (4 if again else 2)
     assert phases == ([Phase.LOAD, Phase.EXTRACT] if again else [])
+
+
+def selects_and_removes(model, sim_file):
+    selects(model)
+    sim_file.unlink()
+
+
+def test_batches_whose_file_cannot_be_loaded_again_are_told_so(orcaflex, sims):
+    """Each of those that want it: none of them meets a model that is not there."""
+    (file,) = sims(1, selected_current=2, current_speeds_m_s=(0.4, 1.1))
+    posts = {"a": FunctionPostProcess(selects_and_removes), **dict.fromkeys("bc", FunctionPostProcess(reads))}
+    worker, task = OrcaFlexRecipe(posts, "simulated").open_worker(lambda _: None), Task(0, file, ("a", "b", "c"), 0, 0)
+    worker.load(task)
+    worker.extract(task, "a", _Phases())
+    for batch in "bc":
+        with pytest.raises(InputError, match="does not exist"):
+            worker.extract(task, batch, _Phases())
+    worker.release(task)
+    worker.close()
 
 
 def test_the_same_without_broker(orcaflex, sims):

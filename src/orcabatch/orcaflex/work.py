@@ -257,8 +257,9 @@ class OrcaFlexWorker:
         """
         if self._is_fresh or not self._loads:
             return True
-        broker = self._shared.broker
-        return broker is not None and not broker.was_changed(self._session.model)
+        broker, model = self._shared.broker, self._session.model
+        # No model: it could not be loaded again for the batch before.
+        return broker is not None and model is not None and not broker.was_changed(model)
 
     def release(self, task: Task) -> None:
         """Forget the answers, clear the model."""
