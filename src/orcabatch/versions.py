@@ -1,8 +1,10 @@
-"""Versions of installed packages. What they are compared for is the affair of those who ask."""
+"""Versions of installed packages and of the system. What they are compared for is the affair of those who ask."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import platform
+import sys
 from collections.abc import Iterable
 from functools import cache
 
@@ -25,3 +27,28 @@ def installed_version(package: str) -> str:
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of those that are installed, by name."""
     return {name: version for name in packages if (version := installed_version(name))}
+
+
+def system_version() -> str:
+    """The operating system and its release: `Linux 6.8.0`, `Windows 11 (10.0.22631)`.
+
+    Not by `platform` on Windows: from Python 3.12 on that asks WMI, even for the host's name. Where WMI may not be
+    asked that takes seconds, where it hangs for ever, and a late answer may end the process
+    (https://github.com/python/cpython/issues/112278, https://github.com/python/cpython/issues/130727).
+    """
+    if sys.platform != "win32":
+        return f"{platform.system()} {platform.release()}"
+    told = sys.getwindowsversion()
+    return windows_version((told.major, told.minor, told.build), is_server=told.product_type == _SERVER)
+
+
+_SERVER = 3
+"""VER_NT_SERVER."""
+_ELEVEN = 22000
+"""The first build of Windows 11, which still calls itself 10.0."""
+
+
+def windows_version(numbers: tuple[int, int, int], *, is_server: bool) -> str:
+    """What Windows with these numbers is called."""
+    name = "Server" if is_server else "11" if numbers >= (10, 0, _ELEVEN) else str(numbers[0])
+    return f"Windows {name} ({'.'.join(map(str, numbers))})"

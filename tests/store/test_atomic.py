@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import sys
 import threading
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,6 +15,7 @@ from deep_folders import too_deep
 from docs_pages import ROOT
 from orcabatch.batch.functions import usable_folder
 from orcabatch.batch.streamed import TableFile
+from orcabatch.cli import checks_machine
 from orcabatch.errors import OutputError
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.store import atomic, lock, paths
@@ -224,6 +227,43 @@ def test_of_two_writers_of_one_file_the_second_leaves_alone_what_the_first_has_m
     second.join()
     assert replaced == [target]
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def _fails_with(code):
+    def fsync(number):
+        raise OSError(code, os.strerror(code))
+
+    return fsync
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_knows_no_flush_loses_no_result(tmp_path, monkeypatch, code):
+    """Some network drives and shared folders: all is written, and a plain loop's `open` never asked for more."""
+    monkeypatch.setattr(atomic.os, "fsync", _fails_with(code))
+    write_bytes(tmp_path / "a.csv", b"all of it")
+    assert (tmp_path / "a.csv").read_bytes() == b"all of it"
+    assert checks_machine._measured(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EBADF])
+def test_a_disk_that_fails_at_the_flush_leaves_the_earlier_file(tmp_path, monkeypatch, code):
+    """What is not on the disk takes nobody's place."""
+    (tmp_path / "a.csv").write_bytes(b"earlier")
+    monkeypatch.setattr(atomic.os, "fsync", _fails_with(code))
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_bytes(tmp_path / "a.csv", b"later")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+
+
+@pytest.mark.parametrize(
+    ("word", "none_there"), [(1, True), (50, True), (120, True), (112, False), (5, False), (0, False)]
+)
+def test_windows_is_asked_why_a_file_was_not_flushed(word, none_there):
+    """Python says EBADF for all of it: for a share without flushes, and for a full disk."""
+    refused = OSError(errno.EBADF, "Bad file descriptor")
+    assert atomic.knows_no_flush(refused, lambda: word, "win32") is none_there
+    assert not atomic.knows_no_flush(OSError(errno.EIO, "I/O"), lambda: word, "win32")
 
 
 def _write(target):

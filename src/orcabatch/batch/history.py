@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import platform
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -218,5 +218,5 @@ def _number(value: Any) -> float:
 
 def _key(cache: ResultCache, host: HostResources) -> bytes:
     labels = sorted(batch.label for batch in cache.batches)
-    kind = ["learned", platform.node(), host.logical_cpus, host.total_ram_bytes, str(cache.binding.kind), labels]
+    kind = ["learned", socket.gethostname(), host.logical_cpus, host.total_ram_bytes, str(cache.binding.kind), labels]
     return hashlib.blake2b(encode(kind), digest_size=16).digest()

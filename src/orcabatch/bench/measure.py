@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.console import awaited, awaited_end
 from orcabatch.errors import OrcabatchError
 from orcabatch.own_thread import OwnThread
-from orcabatch.versions import DECISIVE, installed_versions
+from orcabatch.versions import DECISIVE, installed_versions, system_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -304,7 +304,7 @@ def provenance(words: Sequence[str]) -> dict[str, Any]:
         "command": "orcabatch bench " + " ".join(words),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
-        "system": platform.platform(),
+        "system": system_version(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "ram_bytes": psutil.virtual_memory().total,
         "load_before": load,

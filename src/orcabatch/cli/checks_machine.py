@@ -23,9 +23,10 @@ from orcabatch.host import HostResources, ResourceManager
 from orcabatch.network import is_on_network
 from orcabatch.orcaflex.sim_files import InputError, check_readable
 from orcabatch.settings import format_count, format_size
-from orcabatch.store.atomic import check_writable
+from orcabatch.store.atomic import check_writable, to_disk
 from orcabatch.store.ledger import describe_ledger
 from orcabatch.store.paths import is_folder, is_there
+from orcabatch.versions import system_version
 
 HOST = "host"
 DISKS = "disks"
@@ -47,7 +48,7 @@ def check_host(host: HostResources | None = None) -> Iterator[Check]:
     python = f"Python {platform.python_version()} ({bits} bit)"
     if bits == 32:
         yield Check(HOST, f"{python} can hold few files in memory", Level.MEND, "install a 64 bit Python")
-    yield Check(HOST, f"orcabatch {__version__}, {python}, {platform.system()} {platform.release()}")
+    yield Check(HOST, f"orcabatch {__version__}, {python}, {system_version()}")
     yield Check(HOST, f"{_counted(host)}")
     yield _memory(host)
     for name, by in host.limited_by.items():
@@ -187,7 +188,7 @@ def _measured(folder: Path) -> tuple[float, float]:
         for _ in range(WRITE_BYTES // len(_PIECE)):
             stream.write(_PIECE)
         stream.flush()
-        os.fsync(stream.fileno())
+        to_disk(stream.fileno())
         written = time.perf_counter()
         size = stream.tell()
         stream.seek(0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.doctor.assumptions import BY_NAME
 from orcabatch.doctor.contact import Verdict
-from orcabatch.versions import installed_version
+from orcabatch.versions import installed_version, system_version
 
 if TYPE_CHECKING:
     from orcabatch.doctor.examination import Found
@@ -62,7 +62,7 @@ def account(binding: Binding, host: HostResources, found: Sequence[Found]) -> di
         "dll": binding.dll_version,
         "orcaflex": str(binding.kind),
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": system_version(),
         "cpus": host.logical_cpus,
         "ram_bytes": host.total_ram_bytes,
         "assumptions": {

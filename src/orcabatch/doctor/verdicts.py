@@ -6,7 +6,7 @@ What a run reads of them is which assumptions do not hold, and figures of theirs
 from __future__ import annotations
 
 import json
-import platform
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +99,13 @@ def forget_verdicts() -> bool:
 
 
 def _key(binding: Binding) -> str:
-    parts = (platform.node(), str(binding.kind), binding.dll_version, binding.version, installed_version("orcabatch"))
+    parts = (
+        socket.gethostname(),
+        str(binding.kind),
+        binding.dll_version,
+        binding.version,
+        installed_version("orcabatch"),
+    )
     return " / ".join(parts)
 
 

@@ -30,7 +30,7 @@ from orcabatch.monitor.totals import by_tier, by_worker
 from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.store.atomic import write_bytes
 from orcabatch.text import utf8
-from orcabatch.versions import DECISIVE, installed_versions
+from orcabatch.versions import DECISIVE, installed_versions, system_version
 
 if TYPE_CHECKING:
     from orcabatch.notice import Notice
@@ -306,5 +306,5 @@ def _kept(events: Sequence[RunEvent]) -> list[RunEvent]:
 @cache
 def versions_in_use() -> dict[str, str]:
     """Versions of Python, the system and the packages; asked as a run begins, when they can still be read."""
-    system = {"python": platform.python_version(), "system": platform.platform()}
+    system = {"python": platform.python_version(), "system": system_version()}
     return system | installed_versions(("orcabatch", "orcfxapi", *DECISIVE, "pydantic", "psutil"))

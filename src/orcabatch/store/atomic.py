@@ -8,6 +8,7 @@ Does not cover what is written, nor locks between batches (`orcabatch.store.lock
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -41,7 +42,8 @@ Done = TypeVar("Done")
 def atomic_path(target: Path, *, keep_same: bool = False, unless: Callable[[], None] | None = None) -> Iterator[Path]:
     """A temporary path beside `target` to write to; it takes the target's place when the block ends well.
 
-    It is flushed to the disk before it takes that name, so that a power cut cannot leave it empty.
+    It is flushed to the disk before it takes that name, so that a power cut cannot leave it empty; where the file
+    system knows no flush it takes the name all the same.
 
     Args:
         target: the output file; its folder must exist.
@@ -232,4 +234,50 @@ def _same_bytes(one: Path, other: Path) -> bool:
 def _flush(path: Path) -> None:
     """Have the system put the file's content on the disk."""
     with path.open("rb+") as written:
-        os.fsync(written.fileno())
+        to_disk(written.fileno())
+
+
+def to_disk(number: int) -> None:
+    """Have the system put an open file's content on the disk; where the file system knows no flush it is its affair.
+
+    Raises:
+        OSError: the disk is full, or fails.
+    """
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if not knows_no_flush(error, lambda: _windows_word(number)):
+            raise
+
+
+_NO_FLUSH = frozenset([errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP])
+_NO_FLUSH_ON_WINDOWS = frozenset([1, 50, 120])
+"""ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED, ERROR_CALL_NOT_IMPLEMENTED."""
+
+
+def knows_no_flush(error: OSError, windows_word: Callable[[], int], platform: str = sys.platform) -> bool:
+    """Whether a flush failed because the file system has none, as some network drives have: all is written.
+
+    A full disk, or one that fails, is another error.
+
+    Args:
+        error: what `os.fsync` raised.
+        windows_word: Windows' own error; Python says EBADF there whatever that is.
+        platform: as in `sys.platform`.
+    """
+    if platform == "win32":
+        return error.errno == errno.EBADF and windows_word() in _NO_FLUSH_ON_WINDOWS
+    return error.errno in _NO_FLUSH
+
+
+def _windows_word(number: int) -> int:
+    """What Windows says when it is asked once more to flush an open file; 0: what it said before is lost."""
+    if sys.platform != "win32":
+        return 0
+    import ctypes
+    import msvcrt
+
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    if kernel.FlushFileBuffers(ctypes.c_void_p(msvcrt.get_osfhandle(number))):
+        return 0
+    return ctypes.get_last_error()
