@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orcabatch import run_batch, simulated
-from orcabatch.engine import event_log, memory_meter, read_ahead, scheduler
+from orcabatch.engine import event_log, memory_meter, read_ahead, scheduler, scheduler_messages
 from orcabatch.host import lookout
 from orcabatch.store.ledger import sqlite_ledger
 
@@ -48,7 +48,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, call)
 
-    tally(scheduler.Scheduler, "step", "steps of the scheduler")
+    by_the_clock = scheduler_messages.Sampled | scheduler_messages.Woken  # come with time
+    tally(scheduler.Scheduler, "step", "steps of the scheduler", lambda _, event: not isinstance(event, by_the_clock))
     tally(event_log.EventLog, "tell", "events", lambda _, kind, *rest: kind != "sample")
     tally(memory_meter.ReadCounter, "so_far", "readings of what a thread read")
     tally(lookout.Lookout, "at", "looks at the file")
