@@ -268,7 +268,7 @@ class ThreadModes(threading.local):
 @pytest.fixture
 def modes(monkeypatch) -> ThreadModes:
     kernel = ThreadModes()
-    monkeypatch.setattr(console, "_kernel32", lambda: kernel)
+    monkeypatch.setattr(console, "kernel32", lambda: kernel)
     return kernel
 
 

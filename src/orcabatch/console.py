@@ -151,7 +151,7 @@ def without_boxes() -> Iterator[None]:
     An empty card reader or DVD drive is there as any other. Whoever looks into it lets Windows ask for a disk in a box,
     and waits until somebody comes and closes it. Of our own processes `crash_without_a_dialog` says it once for all.
     """
-    kernel = _kernel32()
+    kernel = kernel32()
     if kernel is None:
         yield
         return
@@ -168,7 +168,8 @@ _NO_BOXES = 0x0001 | 0x8000
 
 
 @functools.cache
-def _kernel32() -> Any:
+def kernel32() -> Any:
+    """Windows' library of that name; None elsewhere."""
     if sys.platform != "win32":
         return None
     import ctypes

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orcabatch.engine import unlocked
 from orcabatch.engine.gil import GilLog, GilMeter, GilUse
 from orcabatch.engine.unlocked import EXPORT, LONG_NS, MOST_COST, UnlockedCpu
 
@@ -33,6 +34,40 @@ def cpu_of(work: Callable[[], object], seconds: float) -> float:
     while time.thread_time() < began + seconds:
         work()
     return time.thread_time() - began
+
+
+class KernelWithThreads:
+    """Windows' kernel32, whose threads have used so many units of 100 ns in the kernel and outside."""
+
+    def __init__(self, threads: dict[int, tuple[int, int]]) -> None:
+        self.threads, self.asked, self.open = threads, list[int](), list[int]()
+        self.OpenThread = self._OpenThread()
+
+    def _OpenThread(self) -> Any:  # noqa: N802 - Windows' name
+        def opened(access: int, inherited: int, number: int) -> int | None:
+            assert (access, inherited) == (0x800, 0)
+            self.asked.append(number)
+            self.open += [number] if number in self.threads else []
+            return number if number in self.threads else None
+
+        return opened
+
+    def GetThreadTimes(self, handle: Any, began: Any, ended: Any, in_kernel: Any, in_user: Any) -> int:  # noqa: N802
+        in_kernel._obj.value, in_user._obj.value = self.threads[handle.value]
+        return 1
+
+    def CloseHandle(self, handle: Any) -> int:  # noqa: N802 - Windows' name
+        self.open.remove(handle.value)
+        return 1
+
+
+def test_windows_is_asked_for_the_threads_that_are_in_calls_and_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil looks through all threads of the machine, with the lock held that is measured; no handle stays open."""
+    kernel = KernelWithThreads({11: (2, 3), 12: (0, 156_250), 13: (1, 1)})
+    monkeypatch.setattr(unlocked, "kernel32", lambda: kernel)
+    monkeypatch.delattr("psutil.Process.threads")
+    assert unlocked._cpu_of_threads([11, 12, 14]) == {11: 500, 12: 15_625_000}
+    assert (kernel.asked, kernel.open) == ([11, 12, 14], [])
 
 
 # --- CPU with the lock let go ---

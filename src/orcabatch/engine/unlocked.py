@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any
 
+from orcabatch.console import kernel32
+
 EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
 """The class of every function of a DLL."""
 
@@ -41,6 +43,9 @@ OFTEN_AS_LONG = 2
 BESIDE_OTHERS = 3
 """What a call computes may take so many times as long before it is waiting: other programs have their share of a core.
 Less: a core that is shared passes for a DLL that serialises. More: calls that compute in a lock do not seem to wait."""
+THREAD_QUERY_LIMITED_INFORMATION = 0x800
+FILETIME_NS = 100
+"""Windows counts time in these."""
 CALIBRATING = 200
 """Calls by which the cost of reading is known."""
 
@@ -271,6 +276,9 @@ def _calls_back(function: Any) -> bool:
 
 def _cpu_of_threads(numbers: list[int]) -> dict[int, int]:
     """Nanoseconds of CPU by a thread's number in the system, for threads of this process that are still there."""
+    kernel = kernel32()
+    if kernel is not None:
+        return {each: cpu_ns for each in numbers if (cpu_ns := _cpu_of_thread(kernel, each)) is not None}
     if sys.platform == "linux":
         found = {}
         for number in numbers:
@@ -287,6 +295,24 @@ def _cpu_of_threads(numbers: list[int]) -> dict[int, int]:
     except (psutil.Error, OSError):
         return {}
     return {each.id: int(1e9 * (each.user_time + each.system_time)) for each in threads}
+
+
+def _cpu_of_thread(kernel: Any, number: int) -> int | None:
+    """By Windows; None where the thread has ended.
+
+    psutil would look through all threads of the machine at each look, which takes milliseconds, with the lock held that
+    is measured here (https://github.com/giampaolo/psutil/pull/2919).
+    """
+    kernel.OpenThread.restype = ctypes.c_void_p
+    handle = kernel.OpenThread(THREAD_QUERY_LIMITED_INFORMATION, 0, number)
+    if handle is None:
+        return None
+    _, _, in_kernel, in_user = times = [ctypes.c_uint64() for _ in range(4)]
+    try:
+        answered = kernel.GetThreadTimes(ctypes.c_void_p(handle), *map(ctypes.byref, times))
+    finally:
+        kernel.CloseHandle(ctypes.c_void_p(handle))
+    return FILETIME_NS * (in_kernel.value + in_user.value) if answered else None
 
 
 def _cost_of_reading_ns() -> int:
