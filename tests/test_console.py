@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import io
 import os
 import queue
 import re
@@ -34,6 +35,7 @@ from orcabatch.console import (
     reader_is_gone,
     without_boxes,
 )
+from orcabatch.engine.executors.launching import tell_windows
 from orcabatch.engine.executors.process_main import WorkerProcess, _watch
 from orcabatch.engine.executors.transport import Ready
 from orcabatch.host import measure, system_probes
@@ -220,6 +222,37 @@ def test_worker_processes_of_a_program_without_standard_error_print_into_nothing
         [sys.executable, "-c", script], preexec_fn=lambda: os.close(2), stdout=subprocess.PIPE, check=False
     )
     assert done.returncode == 0
+
+
+def test_a_worker_prints_on_a_console_by_the_stream_for_consoles(monkeypatch, capfd):
+    """The one that Python made over a pipe writes in another code page than a console of Windows reads."""
+    over_a_pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", over_a_pipe)
+    monkeypatch.setattr(console.os, "isatty", lambda descriptor: descriptor == 1)
+    console.print_to_console("linux")
+    assert sys.stdout is over_a_pipe
+    console.print_to_console("win32")
+    print("12° Δσ")
+    sys.stdout.close()
+    assert capfd.readouterr().out == "12° Δσ\n"
+    os.fstat(1)  # the descriptor is not the stream's
+
+
+def test_windows_has_the_standard_handles_that_python_has():
+    """Also where a descriptor has none: C's `dup2` tells Windows of them in console programs alone."""
+    told = {}
+
+    class Kernel:
+        def SetStdHandle(self, name, handle):  # noqa: N802 - Windows' name
+            told[name] = handle.value
+
+    def handle_of(descriptor):
+        if descriptor == 2:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return 100 + descriptor
+
+    tell_windows(Kernel(), handle_of)
+    assert told == {-10: 100, -11: 101}
 
 
 def test_our_processes_crash_without_a_dialog(monkeypatch):

@@ -99,6 +99,15 @@ def survive_code_pages() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def print_to_console(platform: str = sys.platform) -> None:
+    """Where descriptor 1 has become a console since `sys.stdout` was made, print by Python's own stream for consoles.
+
+    On Windows the other one writes in the code page of files, and a console reads that of DOS: 12° would be 12░.
+    """
+    if platform == "win32" and os.isatty(1):
+        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - it stays
+
+
 def flush_streams() -> None:
     """Write what waits in the standard streams, if there are any and they still take it: a GUI program has none."""
     for stream in (sys.stdout, sys.stderr):

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -25,7 +26,7 @@ from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorker
 from orcabatch.engine.executors.dask.worker import Crew, WorkOrder
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.surroundings import Surroundings
-from orcabatch.engine.worker_messages import Died, Finished
+from orcabatch.engine.worker_messages import Broken, Complaint, Died, Finished
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause
 
@@ -294,6 +295,18 @@ def test_a_scheduler_that_dies_ends_the_run(growing: dask_cluster.Cluster, monke
 
     with pytest.raises(SettingsError, match="the dask scheduler is gone"):
         list(run(work, FakeJob(), options=options, limits=Limits(), listener=watch))
+
+
+@pytest.mark.parametrize("deserted", [True, False])
+def test_nobody_waits_for_workers_that_dask_has_given_up(deserted: bool) -> None:
+    """Of a cluster of our own that lost all; at an address others may join."""
+    options, cluster = EngineOptions(executor="dask"), SimpleNamespace(is_deserted=deserted)
+    executor = dask_executor.DaskExecutor(FakeRecipe(), options, Limits(), tasks(1))
+    executor._cluster = cast("Any", cluster)
+    executor._waiting.append(dask_executor._Entry(task(0), b"", alone=False))
+    said = executor._looked({})
+    assert [type(each) for each in said] == [Broken if deserted else Complaint]
+    assert ("`executor: processes`" if deserted else "waiting for one") in str(said[0])
 
 
 @pytest.mark.slow

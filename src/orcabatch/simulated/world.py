@@ -75,8 +75,9 @@ class Token:
     __slots__ = ("__weakref__", "block", "counter_file", "delay", "genuine_ns", "last_error")
 
     def __init__(self) -> None:
-        self.counter_file = world.counter_file
-        self.block = world.counter_file.take_block()
+        counter_file = world.counter_file
+        self.block = counter_file.take_block()  # may find no room in the file: then there is nothing to give back
+        self.counter_file = counter_file
         self.delay = world.costs.call_latency_s
         self.last_error = ""
         self.genuine_ns = 0
@@ -88,7 +89,8 @@ class Token:
         self.counter_file, self.block = counter_file, counter_file.take_block()
 
     def __del__(self) -> None:
-        self.counter_file.give_back(self.block)
+        if hasattr(self, "counter_file"):
+            self.counter_file.give_back(self.block)
 
 
 class _Local(threading.local):

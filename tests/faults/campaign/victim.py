@@ -44,9 +44,7 @@ def run(job: dict[str, Any]) -> int:
     except KeyboardInterrupt as stop:  # one more, in this script's own lines
         code = _interrupted(stop)
     finally:
-        for which in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):
-            hard = resource.getrlimit(which)[1]
-            resource.setrlimit(which, (hard if which != resource.RLIMIT_NOFILE else min(hard, 4096), hard))
+        _lift_limits()
         say(
             threads=[each.name for each in threading.enumerate() if each not in threads and each.name != "left"],
             descriptors=[name for name in _descriptors() if name not in descriptors],
@@ -108,6 +106,13 @@ def _interrupted(stop: KeyboardInterrupt) -> int:
     return next((128 + each for each in stop.args if isinstance(each, int)), 130)
 
 
+def _lift_limits() -> None:
+    """What this script says is no part of the run: a limit of file size would cut it."""
+    for which in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):
+        hard = resource.getrlimit(which)[1]
+        resource.setrlimit(which, (hard if which != resource.RLIMIT_NOFILE else min(hard, 4096), hard))
+
+
 def _hear_no_more() -> None:
     """A signal that follows is about this script, no longer about the run."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -117,6 +122,7 @@ def _hear_no_more() -> None:
 def _hand_over(end: str, error: str, result: Any, job: dict[str, Any]) -> None:
     """Say what the caller has in hand."""
     _hear_no_more()
+    _lift_limits()
     say(end=end, error=error)
     if result is None:
         return

@@ -17,15 +17,20 @@ end of the *thread* that started it, which may end before the run does.)
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from multiprocessing.spawn import get_executable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from orcabatch.console import standard_error
+from orcabatch.console import kernel32, standard_error
 from orcabatch.text import shortened
+
+STANDARD_HANDLES = {-10: 0, -11: 1, -12: 2}
+"""Windows' names for them, and the descriptors."""
 
 BOOTSTRAP = """
 import os, sys
@@ -89,7 +94,22 @@ def take_streams() -> BinaryIO:
     os.dup2(2, 1)
     os.dup2(empty, 0)
     os.close(empty)
+    if sys.platform == "win32":
+        import msvcrt
+
+        tell_windows(kernel32(), msvcrt.get_osfhandle)
     return output
+
+
+def tell_windows(kernel: Any, handle_of: Callable[[int], int]) -> None:
+    """Let Windows have the standard handles that Python has.
+
+    C's `dup2` tells it of them in a console program alone. In one without (`pythonw`) it would keep those that are
+    closed by now, and whatever the function starts would get them.
+    """
+    for name, descriptor in STANDARD_HANDLES.items():
+        with contextlib.suppress(OSError):  # there is none
+            kernel.SetStdHandle(name, ctypes.c_void_p(handle_of(descriptor)))
 
 
 def _end_with_writer(lifeline: int) -> None:

@@ -29,6 +29,7 @@ from orcabatch.console import (
     flush_streams,
     leave_the_terminal_to_the_parent,
     pipe_is_closed,
+    print_to_console,
     survive_code_pages,
 )
 from orcabatch.engine.echo import Speaker
@@ -107,6 +108,7 @@ def _live(wire: Wire) -> int:
     if sys.platform != "win32":
         os.register_at_fork(after_in_child=wire.forget)
     survive_code_pages()
+    print_to_console()
     first = wire.receive()
     setup = first.unpack() if first is not None else None
     if not isinstance(setup, ProcessSetup):

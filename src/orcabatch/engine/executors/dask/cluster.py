@@ -84,6 +84,11 @@ class Cluster:
             return ()
         return tuple(nanny.pid for nanny in self._own.workers.values() if nanny.pid)
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether no worker will ever come: ours have ended so often that dask has given them up."""
+        return self._own is not None and not self._own.workers
+
     def look(self) -> dict[str, Seen]:
         """The workers that are there, by identity, from the scheduler: the client's own copy lacks them at times.
 

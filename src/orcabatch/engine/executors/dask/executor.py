@@ -120,6 +120,7 @@ class DaskExecutor(Executor):
         self._given = 0
         self._blind_since_s: float | None = None
         self._told_empty = False
+        self._last_end = "see what they wrote"
         self._cluster: Cluster | None = self._connected() if self._remote else None
 
     @property
@@ -331,6 +332,9 @@ class DaskExecutor(Executor):
         for index in [index for index, given in self._where.items() if given.future.cancelled()]:
             name = self._take(index).seen.name
             said.append(Died(name, (index,), f"dask took it from worker {name}"))
+        if not found and self._waiting and self._cluster is not None and self._cluster.is_deserted:
+            text = f"all dask workers of this run have ended so often that dask starts no others: {self._last_end}"
+            return [*said, Broken(f"{text}; `executor: processes` says what a process wrote before it ended")]
         if not found and self._waiting and not self._told_empty:
             self._told_empty = True
             said.append(Complaint("the dask scheduler has no worker: waiting for one (`dask worker ADDRESS`)"))
@@ -342,7 +346,9 @@ class DaskExecutor(Executor):
             self._take(index)
         if not held:
             return [] if place.ended_by_us else [Complaint(f"dask worker {place.seen.name} left")]
-        text = task_state.FOR_ANOTHER if place.ended_by_us else _how_it_ended(place.seen)
+        if not place.ended_by_us:
+            self._last_end = _how_it_ended(place.seen)
+        text = task_state.FOR_ANOTHER if place.ended_by_us else self._last_end
         return [Died(place.seen.name, held, text, guilty=not place.ended_by_us)]
 
 
