@@ -6,12 +6,14 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
 
 from capabilities import HAS
 from engine import dask_cluster
+from orcabatch.engine.executors import transport
 
 
 def descriptors() -> int:
@@ -39,3 +41,20 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     if descriptors() > files:
         gc.collect()  # a worker that its test did not close has one
     assert descriptors() <= files
+
+
+@pytest.fixture
+def unreceivable(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """The first result of a file that a worker process sends finds no memory here; whether it came."""
+    original, raised = transport.Wire.receive, list[bool]()
+
+    def receive(self: Any) -> Any:
+        received = original(self)
+        # It is about a file: its process has started by then.
+        if received is not None and b"Finished" in received.word and not raised:
+            raised.append(True)
+            raise MemoryError
+        return received
+
+    monkeypatch.setattr(transport.Wire, "receive", receive)
+    return raised

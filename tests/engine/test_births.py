@@ -13,7 +13,7 @@ from births import BEFORE_IT_IS_LISTED, BEFORE_IT_LIVES, BEFORE_ITS_TARGET, MOME
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
 from engine.test_dask import ORDER, crew_of
 from orcabatch.engine import EngineOptions, Limits, run, worker_loop
-from orcabatch.engine.executors import process_handle, starting, transport
+from orcabatch.engine.executors import process_handle, starting
 from orcabatch.engine.executors.dask import worker as dask_worker
 from orcabatch.engine.limits import SeatLimits
 from orcabatch.engine.memory_meter import MemoryMeter
@@ -180,23 +180,16 @@ def test_a_worker_that_ends_between_two_files_gets_no_more(monkeypatch: pytest.M
     assert {each.worker for each in outcomes} == {"worker-1", "worker-2"}
 
 
-def test_a_reader_that_cannot_even_say_why_ends_is_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_cannot_even_say_why_ends_is_a_death(
+    monkeypatch: pytest.MonkeyPatch, unreceivable: list[bool]
+) -> None:
     """It finds no memory, and none for its own last words: its process is ended all the same."""
-    original, raised = transport.Wire.receive, list[bool]()
-
-    def receive(self: Any) -> Any:
-        received = original(self)
-        if received is not None and b"Finished" in received.word and not raised:
-            raised.append(True)
-            raise MemoryError
-        return received
 
     def no_words(error: BaseException) -> str:
         raise MemoryError
 
     monkeypatch.setattr(process_handle, "CLOSED_S", 0.1)
     monkeypatch.setattr(process_handle, "words_of", no_words)
-    monkeypatch.setattr(transport.Wire, "receive", receive)
     settings = EngineOptions(executor="processes", processes=1, retry_delay_s=0.001)
     outcomes = list(run(tasks(3), FakeJob(), options=settings, limits=LIMITS))
-    assert (len(outcomes), all(each.ok for each in outcomes), raised) == (3, True, [True])
+    assert (len(outcomes), all(each.ok for each in outcomes), unreceivable) == (3, True, [True])

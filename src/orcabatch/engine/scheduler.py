@@ -306,8 +306,8 @@ class Scheduler:
             return None
         if self._limits.in_order and self._delayed:
             return None  # nor may any pass one that waits for its next try
-        self._hold(WaitReason.SEAT, licences.wake_s(self._seats, len(self._running)))
         if not licences.may_start(self._seats, now_s, len(self._running)):
+            self._hold(WaitReason.SEAT, licences.wake_s(self._seats, len(self._running)))
             return None
         self._hold(WaitReason.TIER)
         queues = self._queue.open()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from orcabatch.console import without_boxes
+from orcabatch.console import kernel32, without_boxes
 from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
 from orcabatch.host import linux, windows
 from orcabatch.host.files import sim_sizes
@@ -276,6 +276,4 @@ def _temporary() -> Path | None:
 def _kernel() -> windows.Kernel | None:
     if sys.platform != "win32":
         return None
-    import ctypes
-
-    return windows.Kernel(ctypes.WinDLL("kernel32"), sys.getwindowsversion().build)
+    return windows.Kernel(kernel32(), sys.getwindowsversion().build)
