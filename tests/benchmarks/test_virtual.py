@@ -12,8 +12,8 @@ import pytest
 from benchmarks import cases, virtual
 from benchmarks.cases import GB, Case, draw, field_case
 from benchmarks.plant import Change, FileModel, HostModel, Plant
-from orcabatch.engine.scheduler import replay
-from orcabatch.engine.scheduler_messages import Event, Instruction, TaskFinished, event_to_dict
+from orcabatch.engine.event_log import event_to_dict, replay
+from orcabatch.engine.scheduler_messages import Event, Instruction, TaskFinished
 
 HOST = HostModel("plain", 4, 64 * GB, disk_bps=100e6, stream_bps=50e6, base_bytes=0)
 

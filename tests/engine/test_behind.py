@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.fakes import MOVING, Book, FakeJob, FakeRecipe, Say, locked, quick_to_move, task, wait_for
-from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.entry import build_executor
+from orcabatch.engine import EngineOptions, Limits, build_executor, run
 from orcabatch.engine.limits import Limits as SchedulerLimits
 from orcabatch.engine.limits import SeatLimits
 from orcabatch.engine.memory_meter import MemoryMeter

@@ -20,8 +20,7 @@ from capabilities import needs
 from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch import console
-from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.entry import build_executor
+from orcabatch.engine import EngineOptions, Limits, build_executor, run
 from orcabatch.engine.executors import process_handle
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import ProcessHandle, end_descendants
@@ -145,7 +144,7 @@ sys.path[:0] = {path!r}
 from engine.fakes import FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch import console
-from orcabatch.engine.entry import build_executor
+from orcabatch.engine import build_executor
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import ProcessHandle
 from orcabatch.engine.executors.processes import ProcessExecutor

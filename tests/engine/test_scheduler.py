@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orcabatch.engine.contract import Task
+from orcabatch.engine.event_log import event_from_dict, event_to_dict, instruction_to_dict, replay
 from orcabatch.engine.limits import Limits, SeatLimits
-from orcabatch.engine.scheduler import Scheduler, replay
+from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
@@ -35,9 +36,6 @@ from orcabatch.engine.scheduler_messages import (
     TaskFinished,
     Wake,
     Woken,
-    event_from_dict,
-    event_to_dict,
-    instruction_to_dict,
 )
 from orcabatch.engine.waiting import NOWHERE, Waiting
 

@@ -31,7 +31,6 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import scheduler_messages, task_state, worker_messages
-from orcabatch.engine.attempts import Attempts, Retry
 from orcabatch.engine.echo import echo
 from orcabatch.engine.foreign import RunClock
 from orcabatch.engine.job_side import JobSide
@@ -80,7 +79,7 @@ class Dispatcher:
         self._left = False
         self._work = WorkCounter()
         self._stragglers = Stragglers()
-        self._attempts = Attempts(options)
+        self._attempts = task_state.Attempts(options)
         self._clock = RunClock()
         self._events: deque[scheduler_messages.Event] = deque()
         self._ahead = ReadAhead(options.read_ahead, options.stage_in, self._warn_lastingly)
@@ -280,7 +279,7 @@ class Dispatcher:
         if outcomes:
             self._job_side.hand_on(outcomes)
 
-    def _try_again(self, task: Task, retry: Retry, outcomes: tuple[FileOutcome, ...]) -> None:
+    def _try_again(self, task: Task, retry: task_state.Retry, outcomes: tuple[FileOutcome, ...]) -> None:
         if not retry.denied:
             why = retry.outcomes[0].error
             self._warn(f"{task.file.name}: trying again in {retry.delay_s:.1f} s: {why}", task.index)

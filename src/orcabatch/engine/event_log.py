@@ -1,21 +1,25 @@
-"""The event log of a run: told to whoever watches, never heeded.
+"""The event log of a run: told to whoever watches, never heeded; and the record that a run is replayed from.
 
 Covers turning what happens into `RunEvent`s and protecting the run from its watchers: one that raises is switched off
-with a warning in the log. Does not cover what they do with it (`orcabatch.monitor`).
+with a warning in the log; how a step of the scheduler is written down, and what it decides on that anew. Does not cover
+what watchers do with the events (`orcabatch.monitor`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from orcabatch.engine import scheduler_messages
 from orcabatch.engine.contract import Listener, RunEvent
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.scheduler import Scheduler
 
 if TYPE_CHECKING:
+    from orcabatch.engine.contract import Task
+    from orcabatch.engine.limits import Limits
     from orcabatch.outcome import FileOutcome
 
 _log = logging.getLogger(__name__)
@@ -88,3 +92,43 @@ class EventLog:
         except Exception as error:  # noqa: BLE001 - a run does not end because of who writes it down
             self._recorder = None
             _log.warning("the recorder raised %r and is switched off; this run cannot be replayed", error)
+
+
+_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(scheduler_messages.Event)}
+
+
+def event_to_dict(event: scheduler_messages.Event) -> dict[str, Any]:
+    """JSON-able form of an event, for the event log."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def event_from_dict(data: Mapping[str, Any]) -> scheduler_messages.Event:
+    """The event that `event_to_dict` wrote."""
+    fields = {key: value for key, value in data.items() if key != "event"}
+    if "sample" in fields:
+        fields["sample"] = scheduler_messages.Sample(**fields["sample"])
+    event: scheduler_messages.Event = _EVENTS[data["event"]](**fields)
+    return event
+
+
+def instruction_to_dict(instruction: scheduler_messages.Instruction) -> dict[str, Any]:
+    """JSON-able form of an instruction."""
+    return {"do": type(instruction).__name__, **asdict(instruction)}
+
+
+def replay(
+    tasks: Sequence[Task], limits: Limits, events: Iterable[Mapping[str, Any]]
+) -> list[tuple[scheduler_messages.Event, list[scheduler_messages.Instruction]]]:
+    """What the scheduler decides on a recorded event log: the same as it did then.
+
+    Args:
+        tasks: as in the recorded run.
+        limits: as in the recorded run.
+        events: `event_to_dict` of each event, in order.
+    """
+    scheduler = Scheduler(tasks, limits)
+    said = []
+    for data in events:
+        event = event_from_dict(data)
+        said.append((event, scheduler.step(event)))
+    return said

@@ -19,11 +19,11 @@ from orcabatch.engine import scheduler_messages
 from orcabatch.outcome import Status
 
 if TYPE_CHECKING:
-    from orcabatch.engine.attempts import Attempts
     from orcabatch.engine.contract import Job, Note, Task
     from orcabatch.engine.event_log import EventLog
     from orcabatch.engine.foreign import RunClock
     from orcabatch.engine.read_ahead import ReadAhead
+    from orcabatch.engine.task_state import Attempts
     from orcabatch.outcome import FileOutcome
 
 LOOK_AHEAD = 256

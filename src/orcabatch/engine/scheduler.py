@@ -32,7 +32,7 @@ See also `orcabatch.engine.scheduler_messages` (all events and instructions), `b
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import concurrency, licences, memory_admission, task_state
@@ -56,7 +56,6 @@ from orcabatch.engine.scheduler_messages import (
     WaitReason,
     Wake,
     Woken,
-    event_from_dict,
 )
 from orcabatch.engine.waiting import NOWHERE, PlanQueue, Waiting
 from orcabatch.text import size
@@ -65,7 +64,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
     from orcabatch.engine.limits import Limits
 
-__all__ = ["Scheduler", "replay"]
+__all__ = ["Scheduler"]
 
 GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones. Fewer: workers idle early, until there is
@@ -481,21 +480,3 @@ def _alone_text(task: Task, needs: float, state: memory_admission.MemoryAdmissio
         "files may take now: it runs alone. Free memory, or raise memory.max_usage_percent",
         task.index,
     )
-
-
-def replay(
-    tasks: Sequence[Task], limits: Limits, events: Iterable[Mapping[str, Any]]
-) -> list[tuple[Event, list[Instruction]]]:
-    """What the scheduler decides on a recorded event log: the same as it did then.
-
-    Args:
-        tasks: as in the recorded run.
-        limits: as in the recorded run.
-        events: `event_to_dict` of each event, in order.
-    """
-    scheduler = Scheduler(tasks, limits)
-    said = []
-    for data in events:
-        event = event_from_dict(data)
-        said.append((event, scheduler.step(event)))
-    return said

@@ -1,8 +1,8 @@
 """What is said to the scheduler and what it answers: values only.
 
-Covers the events (what happened, with the time at which it happened), the instructions (what is to be done), why files
-wait, and the JSON form for the event log. Does not cover what is given once, when a run begins
-(`orcabatch.engine.limits`), nor any decision (`orcabatch.engine.scheduler`).
+Covers the events (what happened, with the time at which it happened), the instructions (what is to be done), and why
+files wait. Does not cover what is given once, when a run begins (`orcabatch.engine.limits`), any decision
+(`orcabatch.engine.scheduler`), nor how all of it is written down (`orcabatch.engine.event_log`).
 
 Times are seconds since the run began, sizes are bytes, percentages run from 0 to 100.
 """
@@ -10,9 +10,9 @@ Times are seconds since the run began, sizes are bytes, percentages run from 0 t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 # --- what goes in ---
 
@@ -233,30 +233,3 @@ class WaitReason(StrEnum):
         member = str.__new__(cls, value)
         member._value_, member.words = value, words
         return member
-
-
-# --- as JSON ---
-
-_EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (Offered, TaskFinished, Redone, Sampled, Woken, StopAsked, SlotLost, SlotBack, SeatsReported)
-}
-
-
-def event_to_dict(event: Event) -> dict[str, Any]:
-    """JSON-able form of an event, for the event log."""
-    return {"event": type(event).__name__, **asdict(event)}
-
-
-def event_from_dict(data: Mapping[str, Any]) -> Event:
-    """The event that `event_to_dict` wrote."""
-    fields = {key: value for key, value in data.items() if key != "event"}
-    if "sample" in fields:
-        fields["sample"] = Sample(**fields["sample"])
-    event: Event = _EVENTS[data["event"]](**fields)
-    return event
-
-
-def instruction_to_dict(instruction: Instruction) -> dict[str, Any]:
-    """JSON-able form of an instruction."""
-    return {"do": type(instruction).__name__, **asdict(instruction)}

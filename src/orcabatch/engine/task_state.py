@@ -1,14 +1,18 @@
-"""What the dispatcher remembers about a task, its outcomes put on the run's clock, and endings that no worker reported.
+"""What the dispatcher remembers about a task: its tries, its outcomes on the run's clock, endings that no worker told.
 
-Covers values and pure functions only: cancelled, timed out, crashed and given-up files as outcomes, and how long to
-wait before another try. Does not cover what follows from them: see `dispatcher`.
+    a batch's failure may heal, a seat was denied ──> retry      its worker died ──> died      a note ──> redo
+    the next start ──> handed: the task with its attempt, for the batches that are still to be done
+
+Covers counting and remembering (`Attempts`), for the dispatcher alone, and pure functions: cancelled, timed out,
+crashed and given-up files as outcomes. Does not cover what follows from them (`dispatcher`), nor when a task starts
+again (`scheduler`).
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,7 @@ from orcabatch.text import duration, plural
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
+    from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.worker_messages import Released
 
 
@@ -43,6 +48,135 @@ class RunningTask:
     started_s: float | None = None
     given_s: float | None = None
     released: bool = False
+
+
+@dataclass(slots=True)
+class _History:
+    """What has happened to a task that did not simply end well the first time.
+
+    Attributes:
+        attempts: how often it was started.
+        retries: how often it was tried again after a failure that may heal.
+        crashes: how often its worker died with it.
+        batches: those that are still to be done; empty: all of its own.
+        failed: their failures so far.
+    """
+
+    attempts: int = 0
+    retries: int = 0
+    crashes: int = 0
+    batches: tuple[str, ...] = ()
+    failed: tuple[FileOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Another try of a task.
+
+    Attributes:
+        outcomes: the failures that it may heal.
+        denied: it was refused its licence seat, and nothing was tried.
+        delay_s: how long it waits for that.
+    """
+
+    outcomes: tuple[FileOutcome, ...]
+    denied: bool
+    delay_s: float
+
+
+class Attempts:
+    """Of all tasks of a run."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
+        self._chance = random.Random(options.seed)  # noqa: S311 - jitter, no secret
+        self._startable_s: dict[int, float] = {}
+        self._history: dict[int, _History] = {}
+        self._why: dict[tuple[int, str], tuple[str, ...]] = {}
+
+    def offered(self, index: int, now_s: float, batches: tuple[str, ...] = ()) -> None:
+        """The task may be started from now on; only for these batches, where some were answered."""
+        if batches:
+            self._history[index] = _History(batches=batches)
+        self._startable_s[index] = now_s
+
+    def handed(self, task: Task, now_s: float) -> RunningTask:
+        """The task starts."""
+        startable_s = self._startable_s.pop(task.index, now_s)
+        history = self._history.get(task.index)
+        if history is not None:
+            history.attempts += 1
+            task = replace(task, attempt=history.attempts, batches=history.batches or task.batches)
+        return RunningTask(task, startable_s)
+
+    def crashes(self, index: int) -> int:
+        """How often its worker died with the task."""
+        history = self._history.get(index)
+        return 0 if history is None else history.crashes
+
+    def retry(
+        self, task: Task, outcomes: tuple[FileOutcome, ...], may_heal: Collection[str], now_s: float
+    ) -> Retry | None:
+        """Whether, and for which of its batches, a task that came back is tried again."""
+        again = tuple(each for each in outcomes if each.batch in may_heal)
+        # Without a seat nothing was tried, so it counts neither as an attempt nor as a retry, however often it happens.
+        denied = len(again) == len(task.batches) and all(map(seat_denied, again))
+        history = self._history.get(task.index) or _History(attempts=1)
+        if not again or not (denied or history.retries < self._options.retries):
+            return None
+        self._history[task.index] = history
+        history.failed, history.batches = again, tuple(each.batch for each in again)
+        delay_s = 0.0
+        if denied:
+            history.attempts -= 1
+        else:
+            history.retries += 1
+            delay_s = _backoff_s(self._options.retry_delay_s, history.retries, self._chance)
+            self.note(task.index, {each.batch: str(each.error) for each in again})
+        self._startable_s[task.index] = now_s + delay_s
+        return Retry(again, denied, delay_s)
+
+    def died(self, index: int, *, guilty: bool) -> bool:
+        """Its worker died with the task; whether it may be tried again."""
+        history = self._history.setdefault(index, _History(attempts=1))
+        # Where its process was killed because of another file, that was no crash of its own.
+        history.crashes += guilty
+        return history.crashes <= self._options.retries
+
+    def note(self, index: int, why: Mapping[str, str]) -> None:
+        """Remember by batch why a task is tried again, for its outcome."""
+        for batch, text in why.items():
+            self._why[index, batch] = (*self._why.get((index, batch), ()), text)
+
+    def told(self, outcome: FileOutcome) -> FileOutcome:
+        """The outcome, with why its task was tried again."""
+        why = self._why.get((outcome.index, outcome.batch))
+        return outcome if why is None else replace(outcome, retried=why)
+
+    def redo(self, index: int, now_s: float) -> None:
+        """The task is done anew, in all its batches."""
+        history = self._history.setdefault(index, _History(attempts=1))
+        history.batches, history.failed, history.retries = (), (), 0
+        self._startable_s[index] = now_s
+
+    def give_up(self, task: Task) -> tuple[Task, tuple[FileOutcome, ...]]:
+        """The task is not started any more: as it would have been, and what its last try failed of."""
+        self._startable_s.pop(task.index, None)
+        history = self._history.pop(task.index, None)
+        if history is None:
+            return task, ()
+        return replace(task, attempt=history.attempts + 1, batches=history.batches or task.batches), history.failed
+
+    def forget(self, index: int) -> None:
+        """The task ended: keep only how often it was handed on."""
+        self._startable_s.pop(index, None)
+        if index in self._history:
+            self._history[index] = _History(attempts=self._history[index].attempts)
+
+
+def _backoff_s(first_s: float, tries: int, chance: random.Random) -> float:
+    """Seconds before try number `tries` + 1: doubled each time, between half and one and a half of that."""
+    return first_s * 2.0 ** (tries - 1) * (0.5 + chance.random())
 
 
 def on_run_clock(
@@ -195,11 +329,6 @@ def interrupted(left: bool) -> str:
     if left:
         return "interrupted twice and left at once"
     return "interrupted; what was running is finished"
-
-
-def backoff_s(first_s: float, tries: int, chance: random.Random) -> float:
-    """Seconds before try number `tries` + 1: doubled each time, between half and one and a half of that."""
-    return first_s * 2.0 ** (tries - 1) * (0.5 + chance.random())
 
 
 def _all(task: Task, status: Status, failure: Failure, at_s: float) -> tuple[FileOutcome, ...]:
