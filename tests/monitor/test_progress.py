@@ -20,8 +20,7 @@ from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.display_choice import Snapshot, make_display
 from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
-from orcabatch.monitor.time_left import Estimate
-from orcabatch.monitor.tracker import Tracker
+from orcabatch.monitor.tracker import Estimate, Tracker
 
 
 def simulated_run(seed: int, *, files: int = 120, workers: int = 12):

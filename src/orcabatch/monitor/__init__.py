@@ -6,7 +6,7 @@ nothing here influences the engine. Heavy libraries (rich, matplotlib, pandas) a
     performance     PerformanceMonitor: the five series, sampled while a batch runs (by `orcabatch.host.sampler`)
     state           what runs now, folded from events: the displays and the integrals stand on it
     bottlenecks     from evidence to a verdict and an advice
-    file_costs      what files waited for, and the least time a batch could take
+    file_costs      what files waited for, sums over them, and the least time a batch could take
     metrics         the metrics JSON; its schema is in `schema`
     tracker         how far a run is, and the estimate of the time left
     display_choice  which display shows it; they are in `displays`, the large one in `dashboard`

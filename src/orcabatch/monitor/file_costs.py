@@ -1,7 +1,7 @@
 """What files cost, beyond what their outcomes say: waiting on input and output, and the least that a batch can take.
 
-Covers one file's share of waiting, and the lower bound over all files. Does not cover what held a batch back
-(`orcabatch.monitor.bottlenecks`). Pure: outcomes in, numbers out.
+Covers one file's share of waiting, sums by size tier and by worker, and the lower bound over all files. Does not cover
+what held a batch back (`orcabatch.monitor.bottlenecks`). Pure: outcomes in, numbers out.
 
 Time in `load` and `write` that used no CPU is waiting. Not all of it is for a disk: a thread also waits for the
 interpreter lock and for a free core. That kind of waiting comes with the thread's own CPU use (it waits to compute), at
@@ -22,11 +22,14 @@ settings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orcabatch.outcome import FileOutcome, Phase
+from orcabatch.settings import TIERS
+from orcabatch.text import natural
 
 if TYPE_CHECKING:
     from orcabatch.engine.gil import GilUse
@@ -70,6 +73,60 @@ def _waiting_rate(outcome: FileOutcome) -> float:
     if outcome.cpu_s <= CLOCK_S:
         return 0.0
     return max(outcome.busy_s - outcome.cpu_s, 0.0) / outcome.cpu_s
+
+
+def by_tier(worked: Iterable[FileOutcome]) -> list[dict[str, Any]]:
+    """Of each size tier, the smallest first: files, bytes, seconds, seconds and shares by phase, most memory."""
+    groups = _groups(worked, lambda file: file.tier or "all")
+    names = sorted(groups, key=lambda name: TIERS.index(name) if name in TIERS else len(TIERS))
+    return [{"tier": name, **_summed(groups[name])} for name in names]
+
+
+def by_worker(worked: Iterable[FileOutcome], wall_s: float) -> list[dict[str, Any]]:
+    """Of each worker: files, the share of the run in which it had one, its seconds by phase.
+
+    What was written behind took none of them: the worker had the next file already.
+    """
+    groups = _groups((file for file in worked if file.worker), lambda file: file.worker)
+    made = []
+    for name in sorted(groups, key=natural):
+        busy_s = sum(file.busy_s for file in groups[name])
+        busy = busy_s / wall_s if wall_s > 0 else 0.0
+        phases = _phases(groups[name])
+        behind_s = sum(file.usage.behind_s for file in groups[name])
+        phases[str(Phase.WRITE)] = max(phases[str(Phase.WRITE)] - behind_s, 0.0)
+        made.append({"worker": name, "files": len(groups[name]), "busy": busy, "phases": phases})
+    return made
+
+
+def _groups(files: Iterable[FileOutcome], key: Callable[[FileOutcome], str]) -> dict[str, list[FileOutcome]]:
+    groups: dict[str, list[FileOutcome]] = defaultdict(list)
+    for file in files:
+        groups[key(file)].append(file)
+    return groups
+
+
+def _phases(files: Sequence[FileOutcome]) -> dict[str, float]:
+    return {str(phase): sum(file.phases.get(phase, 0.0) for file in files) for phase in Phase}
+
+
+def _summed(files: Sequence[FileOutcome]) -> dict[str, Any]:
+    busy = [file.busy_s for file in files]
+    phases = _phases(files)
+    worked_s = sum(phases.values()) - phases[Phase.WAIT]
+    return {
+        "files": len(files),
+        "bytes": sum(file.size_bytes for file in files),
+        "mean_s": sum(busy) / len(busy),
+        "longest_s": max(busy),
+        "phases": phases,
+        "shares": {
+            phase: seconds / worked_s if worked_s > 0 else 0.0
+            for phase, seconds in phases.items()
+            if phase != Phase.WAIT
+        },
+        "peak_memory_bytes": max(file.usage.peak_memory_bytes for file in files),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,8 @@ from orcabatch.engine.contract import RunEvent
 from orcabatch.host.sampler import HostRates
 from orcabatch.monitor import bottlenecks
 from orcabatch.monitor.bottlenecks import Bottleneck, Evidence
-from orcabatch.monitor.file_costs import LowerBound, Machine, lower_bound
+from orcabatch.monitor.file_costs import LowerBound, Machine, by_tier, by_worker, lower_bound
 from orcabatch.monitor.jsonable import jsonable
-from orcabatch.monitor.totals import by_tier, by_worker
 from orcabatch.outcome import FileOutcome, Phase, Status, grouped_failures
 from orcabatch.store.atomic import write_bytes
 from orcabatch.text import utf8

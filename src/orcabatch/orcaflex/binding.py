@@ -1,8 +1,9 @@
 """Which OrcFxAPI there is, found out when it is used and told apart by what it offers.
 
 Three kinds: the real binding over OrcaFlex's own DLL; the real binding over the simulated DLL; and a foreign module
-that somebody's unit test put into `sys.modules` (a plain stub, a `MagicMock`). The platform decides nothing. Does not
-create models: see `orcabatch.orcaflex.session`.
+that somebody's unit test put into `sys.modules` (a plain stub, a `MagicMock`). The platform decides nothing. Covers
+besides what each of them does with Python's lock let go (`count_unlocked`). Does not create models: see
+`orcabatch.orcaflex.session`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.text import words_of
 from orcabatch.versions import installed_version
@@ -25,6 +27,9 @@ _MODULE = "OrcFxAPI"
 _SIMULATED = "orcabatch.simulated"
 _HOOKS = ("addOrcaFlexObjectClassHook", "removeOrcaFlexObjectClassHook")
 _LOOKING = threading.Lock()
+
+OF_FILES = ("Load", "Save", "File", "Import")
+"""In the names of functions that read or write files, and so wait for a disk."""
 
 
 class BindingKind(StrEnum):
@@ -74,6 +79,21 @@ def find_binding(kind: Wanted = "real") -> Binding:
     with _LOOKING:
         module = _install_simulated() if kind == "simulated" else _import_real()
     return _described(module)
+
+
+def count_unlocked(binding: Binding) -> None:
+    """Have the engine's measure of Python's lock know what this OrcFxAPI does without it; any number of times.
+
+    The functions of OrcaFlex's DLL let the lock go for as long as they run. The simulated DLL is Python, so it says
+    itself what it computes without the lock. A foreign module is Python through and through.
+    """
+    if binding.kind is BindingKind.SIMULATED:
+        UNLOCKED.add(sys.modules[_SIMULATED].unlocked_cpu_s)
+    elif binding.kind is BindingKind.REAL:
+        functions = _dll_functions(binding.module)
+        UNLOCKED.watch(
+            functions, {each.__name__ for each in functions if any(word in each.__name__ for word in OF_FILES)}
+        )
 
 
 def _install_simulated() -> Any:
@@ -163,3 +183,9 @@ def _version_warning(version: str, dll_version: str) -> str:
 def _release(version: str) -> tuple[int, int] | None:
     found = re.match(r"(\d+)\.(\d+)", version)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def _dll_functions(module: Any) -> list[Any]:
+    """Those of the DLL itself; the binding takes a few from the system's libraries beside them."""
+    kind = getattr(getattr(module, "_lib", None), "_FuncPtr", None)
+    return [] if kind is None else [value for value in vars(module).values() if type(value) is kind]

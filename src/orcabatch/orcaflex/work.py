@@ -25,9 +25,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
-from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, find_binding
+from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, count_unlocked, find_binding
 from orcabatch.orcaflex.broker import BrokerOptions, Question, ResultBroker
-from orcabatch.orcaflex.dll_calls import count_unlocked
 from orcabatch.orcaflex.incomplete import simulation_warnings
 from orcabatch.orcaflex.owners import Shells
 from orcabatch.orcaflex.session import Session
