@@ -1,4 +1,4 @@
-"""`import orcabatch` is cheap, and every public name is where it is said to be."""
+"""What a start imports: `import orcabatch` is cheap, each start takes what it needs, every public name is there."""
 
 from __future__ import annotations
 
@@ -48,3 +48,36 @@ def test_every_public_name_is_there():
     for name in [*orcabatch.__all__, "digitalmodel", "simulated"]:
         assert getattr(orcabatch, name) is not None
         assert name in dir(orcabatch)
+
+
+def ours(code: str) -> set[str]:
+    """Which modules of ours are there after `code` in a fresh interpreter, without the package's name."""
+    said = fresh(f"import json, sys\n{code}\nprint(json.dumps(sorted(name for name in sys.modules)))")
+    return {name.removeprefix("orcabatch.") for name in json.loads(said.splitlines()[-1]) if "orcabatch." in name}
+
+
+def test_help_takes_no_room():
+    """`orcabatch --help` knows the commands and their words, and nothing of what they do."""
+    code = "import contextlib, orcabatch.cli\nwith contextlib.suppress(SystemExit): orcabatch.cli.main(['--help'])"
+    assert ours(code) == {"cli", "console", "errors"}
+
+
+def test_a_worker_process_starts_without_what_decides():
+    """What it needs of a recipe comes with that; which file when, and all rooms above the engine, are its parent's."""
+    there = ours("import orcabatch.engine.executors.process_main")
+    assert {name.partition(".")[0] for name in there} == {
+        "console", "engine", "errors", "outcome", "own_thread", "text",
+    }  # fmt: skip
+    deciding = {"dispatcher", "scheduler", "concurrency", "memory_admission", "licences", "job_side", "event_log"}
+    assert not {f"engine.{name}" for name in deciding} & there
+
+
+def test_a_run_starts_without_what_only_others_want():
+    """Reports, saved tables, the dashboard, what the doctor asks: imported where one is asked for, before it runs."""
+    there = ours("import orcabatch.cli.run")
+    unasked = {
+        "monitor.report", "monitor.live_report", "monitor.dashboard", "monitor.notebook", "batch.streamed",
+        "results.save", "results.arrays", "settings.reference", "doctor.answers", "doctor.models", "doctor.threads",
+        "digitalmodel.check", "digitalmodel.prove", "simulated", "bench",
+    }  # fmt: skip
+    assert not unasked & there

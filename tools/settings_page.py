@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orcabatch.settings import settings_reference
+from orcabatch.settings.reference import settings_reference
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 

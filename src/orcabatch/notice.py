@@ -16,6 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+CHECK_MARK = "check: "
+"""How every note begins that was found in a batch's configuration, among warnings and in proofs."""
+
 
 class Silent(StrEnum):
     """What is done without a word."""

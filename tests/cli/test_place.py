@@ -17,6 +17,7 @@ from orcabatch.cli import run
 from orcabatch.digitalmodel import preconditions
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.errors import OutputError
+from orcabatch.monitor import report
 from orcabatch.results.result import BatchResult
 
 
@@ -146,7 +147,7 @@ def test_a_report_that_cannot_be_made_costs_only_itself(batch, orcabatch, monkey
     def fails(*_):
         raise ValueError("no such chart")
 
-    monkeypatch.setattr(run.report, "write_report", fails)
+    monkeypatch.setattr(report, "write_report", fails)
     said = orcabatch("run", "b.yml", "--report", batch.folder / "r.html")
     assert (said.code, "no such chart" in said.err, "3 of 3 files done" in said.out) == (1, True, True), said
     assert not (batch.folder / "r.html").exists()

@@ -9,7 +9,7 @@ import sys
 import yaml
 
 from docs_pages import ROOT
-from orcabatch.settings import settings_reference
+from orcabatch.settings.reference import settings_reference
 
 
 def test_the_checks_list_their_steps_and_name_what_is_not_installed(capsys):

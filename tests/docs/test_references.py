@@ -11,7 +11,8 @@ import pytest
 import orcabatch
 from docs_pages import ROOT
 from orcabatch import cli
-from orcabatch.settings import all_keys, settings_reference
+from orcabatch.settings import all_keys
+from orcabatch.settings.reference import settings_reference
 
 REFERENCE = ROOT / "docs" / "reference"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orcabatch import simulated
-from orcabatch.doctor.assumptions import BY_NAME
+from orcabatch.doctor.child import CHECKS
 from orcabatch.doctor.contact import Answer, Contact
 from orcabatch.doctor.examination import Found
 from orcabatch.doctor.verdicts import keep_verdicts
@@ -51,7 +51,7 @@ def asked(name: str, *files: Path, seats: int = 2) -> Answer:
     """What this check finds, in this process."""
     contact = Contact(find_binding("simulated"), files, seats)
     try:
-        return BY_NAME[name].check(contact)
+        return CHECKS[name](contact)
     finally:
         contact.close()
 

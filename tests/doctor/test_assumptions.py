@@ -13,8 +13,9 @@ from capabilities import needs
 from docs_pages import ROOT
 from doctor_facts import FACTS
 from orcabatch import run_batch, simulated
-from orcabatch.doctor import answers, models
+from orcabatch.doctor import answers, models, threads
 from orcabatch.doctor.assumptions import ASSUMPTIONS, BY_NAME
+from orcabatch.doctor.child import CHECKS
 from orcabatch.doctor.contact import Answer, Verdict
 from orcabatch.doctor.follow import followed
 from orcabatch.doctor.verdicts import BrokenAssumption
@@ -146,6 +147,12 @@ def test_what_does_not_hold_is_found_and_obeyed(case, broken, tmp_path):
     assert values == expected
     assert any(BY_NAME[case.name].says in warning for warning in result.warnings)
     assert {key: setting(result.plan.settings, key) for key in case.off} == case.off
+
+
+def test_every_assumption_has_its_check():
+    """The data that every run reads, and what asks for it in the doctor's children, have the same names."""
+    assert CHECKS.keys() == BY_NAME.keys()
+    assert sum(map(len, (answers.CHECKS, models.CHECKS, threads.CHECKS))) == len(CHECKS)
 
 
 def test_every_assumption_is_broken_by_a_test():

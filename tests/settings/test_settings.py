@@ -23,10 +23,10 @@ from orcabatch.settings import (
     keys_set,
     merge_sections,
     parse_settings,
-    settings_reference,
     to_section,
     was_set,
 )
+from orcabatch.settings.reference import settings_reference
 
 SPECIFICATION = """
 performance:

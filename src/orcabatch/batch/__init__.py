@@ -20,13 +20,13 @@ from orcabatch.batch.planning import plan_of
 from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.run import Run
-from orcabatch.batch.streamed import table_file
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError
 from orcabatch.results.result import BatchResult, failure_text
 from orcabatch.settings import Settings
 from orcabatch.text import spelled
 
 if TYPE_CHECKING:
+    from orcabatch.batch.streamed import TableFile
     from orcabatch.host import HostResources, ResourceManager
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchOptimizer, BatchPlan
@@ -143,7 +143,7 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
         BatchError: files failed and one of the batches asks to raise, or the table could not be written.
         BatchInterrupted: the run was stopped; what was finished is written, and in its `result`.
     """
-    table = None if save is None else table_file(save, request)
+    table = None if save is None else _table(save, request)
     run = Run.of(request, progress, table=table, report=report, in_terminal=in_terminal)
     try:
         with closing(run.outcomes()) as outcomes:
@@ -169,6 +169,13 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     if tell_failures and result.failed and not run.watchers.named_failures:
         _log.warning("%s", spelled(failure_text(result.failed, len(result.outcomes))))
     return result
+
+
+def _table(save: Path, request: Request) -> TableFile | None:
+    """What takes the values; imported with all that writes the table in the end, before the first file."""
+    from orcabatch.batch.streamed import table_file
+
+    return table_file(save, request)
 
 
 def _with_saved(result: BatchResult, save: Path) -> BatchResult:

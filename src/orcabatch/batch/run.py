@@ -32,7 +32,6 @@ from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.display_choice import make_display
-from orcabatch.monitor.live_report import LiveReport
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.lock import folder_lock
@@ -198,6 +197,8 @@ class Run:
         says_time = callable(self.progress) or not self.in_terminal
         displays: list[Display] = [make_display(self.progress, monitor=self.monitor, says_time=says_time)]
         if self.report is not None:
+            from orcabatch.monitor.live_report import LiveReport  # the room that makes pages: for who wants one
+
             displays.append(LiveReport(self.report, self.monitor.state, self._account.so_far))
         self.watchers.begin(displays, tasks, plan, request.settings)
         return running, job

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 
 from orcabatch.console import reader_is_gone, survive_code_pages
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
-from orcabatch.store.atomic import why
-from orcabatch.store.paths import check_working_folder
 
 OK, SOME_FAILED, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 130
 READER_GONE = 141
@@ -50,6 +46,13 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: str, words: list[str]) -> int:
     """Run the command; what went wrong is said in one message, without a traceback unless `--debug` asks for it."""
+    # Imported before it runs, not for `--help`: what is needed at its end is there by then.
+    import logging
+    import traceback
+
+    from orcabatch.store.atomic import why
+    from orcabatch.store.paths import check_working_folder
+
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")

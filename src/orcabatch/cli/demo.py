@@ -18,8 +18,8 @@ from typing import Any
 from orcabatch.batch import BatchResult, run_batch
 from orcabatch.bench.examples import BATCHES, prepare
 from orcabatch.cli import OK, SOME_FAILED
-from orcabatch.cli.run import write_report
 from orcabatch.errors import OutputError
+from orcabatch.monitor.report import write_report
 from orcabatch.settings import format_size
 
 LATENCY_S = 0.1
@@ -125,6 +125,7 @@ def _say_done(result: BatchResult, home: Path) -> None:
     for folder in sorted({path.parent for path in result.outputs}):
         print(f"  {sum(path.parent == folder for path in result.outputs)} files in {folder}")
     write_report(home / "report.html", result.metrics)
+    print(f"report: {home / 'report.html'}")
 
 
 def _say_compared(what: str, serial_s: float, own_s: float) -> None:

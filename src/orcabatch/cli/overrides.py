@@ -22,7 +22,6 @@ from typing import Any
 
 from orcabatch.batch.readers import readers
 from orcabatch.digitalmodel.mappings import merged
-from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import SettingsError
 from orcabatch.text import nearest, shortened
 
@@ -159,6 +158,8 @@ def read_value(text: str) -> Any:
 
 
 def _bracketed(text: str) -> Any:
+    from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml  # a start without brackets needs no reader
+
     try:
         return parse_yaml(text)[0]
     except UnreadableYaml as error:

@@ -19,9 +19,8 @@ from orcabatch.batch.request import Options, Request
 from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.cli.named_function import named_function
 from orcabatch.cli.overrides import parse_overrides
-from orcabatch.digitalmodel.check.policy import MARK
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SettingsError, SourceError
-from orcabatch.monitor import report
+from orcabatch.notice import CHECK_MARK
 from orcabatch.outcome import Cause, Status
 from orcabatch.results.result import failure_text, warnings_text
 from orcabatch.store.atomic import check_place, remove
@@ -74,6 +73,8 @@ def _report(target: Path | None, result: BatchResult | None) -> bool:
     if target is None or result is None:
         return True
     try:
+        from orcabatch.monitor.report import write_report  # imported since the run began, for the report as it goes
+
         write_report(target, result.metrics)
     except Exception as error:  # noqa: BLE001 - the results are there, and what is shown of them costs only itself
         said = f"{words_of(error)}"
@@ -81,6 +82,7 @@ def _report(target: Path | None, result: BatchResult | None) -> bool:
             remove(target)  # what stands there says that the run goes on
         print(f"orcabatch run: the report is not written: {said}. The results are not concerned.", file=sys.stderr)
         return False
+    print(f"report: {target.absolute()}")
     return True
 
 
@@ -251,19 +253,16 @@ def summary(result: BatchResult, took_s: float) -> str:
 
 def _suspicious(result: BatchResult) -> list[str]:
     """What makes a number suspicious, of the run as a whole: what digitalmodel did silently, what the check found."""
-    findings = (warning for warning in result.warnings if warning.startswith(MARK))
+    findings = (warning for warning in result.warnings if warning.startswith(CHECK_MARK))
     return [f"! {said}" for said in (*result.notices, *findings)]
 
 
 def _of_the_run(result: BatchResult) -> list[str]:
-    return [*_suspicious(result), *(f"note: {warning}" for warning in result.warnings if not warning.startswith(MARK))]
+    return [
+        *_suspicious(result),
+        *(f"note: {warning}" for warning in result.warnings if not warning.startswith(CHECK_MARK)),
+    ]
 
 
 def _of_files(result: BatchResult, *, retries: bool = True) -> list[str]:
     return [f"note: {warning}" for warning in warnings_text(result.outcomes, retries=retries)]
-
-
-def write_report(target: Path, metrics: dict[str, Any]) -> None:
-    """Write the HTML report and say where it is."""
-    report.write_report(target, metrics)
-    print(f"report: {target.absolute()}")

@@ -1,6 +1,6 @@
 """The first contact with a real OrcaFlex: what is assumed of its DLL is asked of it, on the user's own file.
 
-    assumptions: name, what relies on it, check, what is switched off
+    assumptions: name, what relies on it, what is switched off
         │ examination: children, timeouts       child: one contact, its checks (`answers`, `models`, `threads`)
         └──> findings ──> shown: table, advice, a JSON file ── kept ──> `verdicts` <── batch: `follow` ── settings
 

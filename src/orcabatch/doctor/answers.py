@@ -309,3 +309,20 @@ def _loaded_instead(contact: Contact, file: Any) -> Any:
     """Another file in the contact's model; what it answered before is answered no more."""
     contact.model.LoadSimulation(str(file))
     return contact.model
+
+
+CHECKS: dict[str, Callable[[Contact], Answer]] = {
+    "file_loads": can_be_loaded,
+    "joint_bits": joint_bits,
+    "joint_cheaper": joint_cost,
+    "histories_repeat": histories_repeat,
+    "range_graphs_repeat": range_graphs_repeat,
+    "numbers_last": numbers_last,
+    "enumeration_names": enumeration,
+    "case_ignored": case_is_ignored,
+    "small_calls": small_calls,
+    "thread_count": own_thread_count,
+    "completeness": completeness,
+    "statuses": statuses,
+}
+"""Which assumption each of them asks for."""

@@ -1,4 +1,7 @@
-"""Every assumption about OrcaFlex's DLL, once, as data: its name, what relies on it, its check, what is switched off.
+"""Every assumption about OrcaFlex's DLL, once, as data: its name, what relies on it, what is switched off.
+
+What asks OrcaFlex stands in `answers`, `models` and `threads`, by the assumption's name (`CHECKS`): every run reads the
+data, only the doctor's child processes need those.
 
 What a run switches off are settings (`off`), so that they can be pasted into a YAML as well, and `apart`: that no
 process has two models, which is `executor: processes` with one thread each where a batch may go there, else `serial`.
@@ -7,14 +10,9 @@ process has two models, which is `executor: processes` with one thread each wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-
-from orcabatch.doctor import answers, models, threads
-
-if TYPE_CHECKING:
-    from orcabatch.doctor.contact import Answer, Contact
+from typing import Any, Literal
 
 Apart = Literal["", "faster", "needed"]
 """Whether no process should have two models: no; where that costs a batch nothing; in any case."""
@@ -28,7 +26,6 @@ class Assumption:
         name: how verdicts and files call it.
         says: what is assumed.
         relied_on: what relies on it.
-        check: asks OrcaFlex.
         off: settings that a run takes over where it does not hold.
         apart: whether models are kept apart there.
         decides: numbers may be wrong where it does not hold: results that were kept before are not used.
@@ -40,7 +37,6 @@ class Assumption:
     name: str
     says: str
     relied_on: str
-    check: Callable[[Contact], Answer]
     off: Mapping[str, Any] = field(default_factory=dict)
     apart: Apart = ""
     decides: bool = False
@@ -54,14 +50,12 @@ ASSUMPTIONS = (
         "file_loads",
         "a .sim file loads into an empty model",
         "everything",
-        answers.can_be_loaded,
         loaded=True,
     ),
     Assumption(
         "joint_bits",
         "GetMultipleTimeHistories gives the bits of the single time histories",
         "joint requests",
-        answers.joint_bits,
         {"broker.prefetch": False},
         decides=True,
         loaded=True,
@@ -70,7 +64,6 @@ ASSUMPTIONS = (
         "joint_cheaper",
         "one joint call costs less than the single calls that it replaces",
         "joint requests",
-        answers.joint_cost,
         {"broker.prefetch": False},
         loaded=True,
     ),
@@ -78,7 +71,6 @@ ASSUMPTIONS = (
         "histories_repeat",
         "histories, sample times, static results and linked statistics are the same when asked again, in any order",
         "answers from memory, kept results, every proof",
-        answers.histories_repeat,
         {"broker.enabled": False},
         decides=True,
         loaded=True,
@@ -87,7 +79,6 @@ ASSUMPTIONS = (
         "range_graphs_repeat",
         "a range graph is the same when asked again",
         "answers from memory, kept results, every proof",
-        answers.range_graphs_repeat,
         {"broker.enabled": False},
         decides=True,
         loaded=True,
@@ -96,7 +87,6 @@ ASSUMPTIONS = (
         "numbers_last",
         "a variable's number lasts as long as its file is loaded",
         "answers from memory ask for it once",
-        answers.numbers_last,
         {"broker.enabled": False},
         decides=True,
         loaded=True,
@@ -105,7 +95,6 @@ ASSUMPTIONS = (
         "enumeration_names",
         "one enumeration gives all objects with their types and own names",
         "objects and names from memory",
-        answers.enumeration,
         {"broker.enabled": False},
         decides=True,
         loaded=True,
@@ -114,41 +103,35 @@ ASSUMPTIONS = (
         "case_ignored",
         "names of objects and variables ignore case",
         "the simulated OrcaFlex, and what the check of a YAML calls misspelt",
-        answers.case_is_ignored,
         loaded=True,
     ),
     Assumption(
         "small_calls",
         "a small call takes microseconds",
         "what the documentation says of the cost of many calls",
-        answers.small_calls,
         loaded=True,
     ),
     Assumption(
         "thread_count",
         "a model keeps to the threads that were asked for",
         "the count of files at once: workers x native threads stay within cpu_percent",
-        answers.own_thread_count,
         loaded=True,
     ),
     Assumption(
         "completeness",
         "a simulation calls itself complete where it reached its end, and only there",
         "warnings of partial simulations",
-        answers.completeness,
     ),
     Assumption(
         "statuses",
         "what is not there is refused with the known status numbers",
         "what an error is called, and whether trying again may help",
-        answers.statuses,
         {"retries": 0},
     ),
     Assumption(
         "loads_again",
         "a model that has held a file before answers as Model(path) does",
         "a worker's native model is used for file after file",
-        models.loads_again,
         {"reuse_models": False},
         decides=True,
     ),
@@ -156,7 +139,6 @@ ASSUMPTIONS = (
         "few_threads",
         "a model with one thread answers as one with all cores does",
         "models get one thread each, or few, where files are worked on side by side",
-        models.few_threads,
         {"native_threads": "all"},
         decides=True,
     ),
@@ -164,48 +146,41 @@ ASSUMPTIONS = (
         "memory_loaded",
         "a loaded file takes at most 1.5 times its size",
         "what memory is reserved for a file that was never run",
-        models.memory_loaded,
     ),
     Assumption(
         "memory_cleared",
         "clearing a model gives its memory back",
         "a cleared model waits for the next file without a reservation",
-        models.memory_cleared,
         {"reuse_models": False},
     ),
     Assumption(
         "reads_at_once",
         "a load reads the whole file, results read nothing more",
         "reading the next files ahead",
-        models.reads_at_once,
         {"io.read_ahead": 0},
     ),
     Assumption(
         "lets_file_go",
         "a file is closed once it is loaded",
         "copies of inputs are deleted, outputs beside inputs renamed",
-        models.lets_the_file_go,
         {"io.stage_inputs": False},
     ),
     Assumption(
         "shares_file",
         "a file loads while somebody reads it",
         "reading the next files ahead",
-        models.shares_the_file,
         {"io.read_ahead": 0},
     ),
     Assumption(
         "lets_python_run",
         "other threads run while a file is loaded",
         "threads as workers",
-        threads.lets_python_run,
         apart="faster",
     ),
     Assumption(
         "models_independent",
         "models on different threads answer as each would alone",
         "threads as workers",
-        threads.two_models,
         apart="needed",
         decides=True,
         seats=2,
@@ -214,7 +189,6 @@ ASSUMPTIONS = (
         "models_parallel",
         "files on different threads load beside each other",
         "threads as workers",
-        threads.grows,
         apart="faster",
         seats=2,
     ),
@@ -222,7 +196,6 @@ ASSUMPTIONS = (
         "seat_per_process",
         "one licence seat is enough for all models of a process",
         "licences.max counts processes (licences.scope: process)",
-        models.seats,
         {"licences.scope": "model"},
         seats=2,
         disturbs=True,
@@ -231,7 +204,6 @@ ASSUMPTIONS = (
         "old_handles",
         "objects of an earlier file are refused after the next load",
         "a model that holds another file cannot be asked by mistake",
-        models.old_handles,
         {"reuse_models": False},
         decides=True,
         disturbs=True,
@@ -240,14 +212,12 @@ ASSUMPTIONS = (
         "foreign_calls",
         "a call from another thread than the model's is refused with status 68",
         "what a function's own threads are told",
-        threads.foreign_calls,
         disturbs=True,
     ),
     Assumption(
         "foreign_destroy",
         "a model cannot be destroyed from another thread, and stays usable",
         "models that a function leaves behind are destroyed on their own thread only",
-        threads.foreign_destroy,
         apart="needed",
         disturbs=True,
     ),

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.console import crash_without_a_dialog, leave_the_terminal_to_the_parent, survive_code_pages
+from orcabatch.doctor import answers, models, threads
 from orcabatch.doctor.assumptions import BY_NAME
 from orcabatch.doctor.contact import Answer, Contact, Verdict
 from orcabatch.orcaflex.binding import find_binding
 
 MARK = "orcabatch-doctor:"
+CHECKS = answers.CHECKS | models.CHECKS | threads.CHECKS
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ def main() -> None:
 
 def _answer(contact: Contact, name: str) -> Answer:
     try:
-        return BY_NAME[name].check(contact)
+        return CHECKS[name](contact)
     except contact.module.DLLError as error:
         said = " ".join(str(error).split())
         return Answer(Verdict.UNTOLD, f"OrcaFlex refused: {said}", {"status": int(error.status)})

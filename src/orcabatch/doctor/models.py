@@ -6,7 +6,7 @@ Each makes its own models, one at a time unless more seats were allowed, and des
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -226,3 +226,17 @@ def _made(module: Any, model: Any) -> Iterator[Any]:
         yield model
     finally:
         destroy(module, model)
+
+
+CHECKS: dict[str, Callable[[Contact], Answer]] = {
+    "loads_again": loads_again,
+    "few_threads": few_threads,
+    "memory_loaded": memory_loaded,
+    "memory_cleared": memory_cleared,
+    "reads_at_once": reads_at_once,
+    "lets_file_go": lets_the_file_go,
+    "shares_file": shares_the_file,
+    "seat_per_process": seats,
+    "old_handles": old_handles,
+}
+"""Which assumption each of them asks for."""

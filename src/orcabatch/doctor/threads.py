@@ -182,3 +182,13 @@ def _used(module: Any, file: Path, both: threading.Barrier | None, *, ask: bool 
     finally:
         destroy(module, model)
     return found
+
+
+CHECKS: dict[str, Callable[[Contact], Answer]] = {
+    "lets_python_run": lets_python_run,
+    "models_independent": two_models,
+    "models_parallel": grows,
+    "foreign_calls": foreign_calls,
+    "foreign_destroy": foreign_destroy,
+}
+"""Which assumption each of them asks for."""

@@ -15,7 +15,6 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import displays
-from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import class_name
 
@@ -78,6 +77,8 @@ def make_display(
 
 def _named(name: str, stream: IO[str], monitor: PerformanceMonitor | None) -> displays.Tracked:
     if name == "live" and _is_terminal(stream):
+        from orcabatch.monitor.dashboard import Dashboard  # for who asks for one
+
         return Dashboard(stream, monitor)
     makers: dict[str, Callable[[], displays.Tracked]] = {
         "bar": lambda: displays.Bar(stream),

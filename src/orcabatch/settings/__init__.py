@@ -22,7 +22,6 @@ from orcabatch.settings.parse import (
     to_section,
     was_set,
 )
-from orcabatch.settings.reference import settings_reference
 from orcabatch.settings.sections import (
     GC_SHARE,
     METRICS_FILE,
@@ -79,7 +78,6 @@ __all__ = [
     "parse_rate",
     "parse_settings",
     "parse_size",
-    "settings_reference",
     "to_section",
     "was_set",
 ]

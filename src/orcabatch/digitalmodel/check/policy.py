@@ -16,14 +16,13 @@ from orcabatch.digitalmodel.check import CheckFinding, check_configuration, prov
 from orcabatch.digitalmodel.native import is_inside_router
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.errors import SettingsError
+from orcabatch.notice import CHECK_MARK
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.configuration import Configuration
     from orcabatch.settings import Settings
 
 ALL_THE_SAME = "`check: warn` in its `performance:` section, or performance.check=warn behind it, runs it all the same."
-MARK = "check: "
-"""How every note of the check begins, in warnings and in proofs."""
 _FILES = "file_management"
 
 
@@ -42,7 +41,7 @@ class Checked:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is said where nothing is refused."""
-        return tuple(f"{MARK}{finding}" for finding in self.findings)
+        return tuple(f"{CHECK_MARK}{finding}" for finding in self.findings)
 
 
 def checked(
