@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from multiprocessing import spawn
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,6 +107,72 @@ def test_workers_leave_ctrl_c_and_ctrl_break_to_their_parent(monkeypatch):
     leave_the_terminal_to_the_parent()
     hang_up = {signal.SIGHUP: signal.SIG_IGN} if hasattr(signal, "SIGHUP") else {}
     assert set_to == {signal.SIGINT: signal.SIG_IGN, **hang_up, 21: signal.SIG_IGN}
+
+
+FORTRAN = "FOR_DISABLE_CONSOLE_CTRL_HANDLER"
+
+ASKS = f"""
+import os
+
+def asks(model):
+    return os.environ[{FORTRAN!r}]
+"""
+
+ASKED = """
+import os, sys
+sys.path.insert(0, {here!r})
+import orcabatch
+from asking import asks
+result = orcabatch.run_batch({files!r}, postprocess=asks, orcaflex="simulated", progress=False,
+                             performance={{"executor": "processes", "process_count": 1}})
+print(*result.values, os.environ.get({name!r}))
+"""
+
+
+def test_no_fortran_library_has_ctrl_c_in_processes_of_ours(tmp_path, files, monkeypatch):
+    """Anaconda's scipy would end them at the first one; who called a batch from a script of his own keeps his world."""
+    monkeypatch.delenv(FORTRAN, raising=False)
+    (tmp_path / "asking.py").write_text(ASKS, encoding="utf-8")
+    script = ASKED.format(here=str(tmp_path), files=files, name=FORTRAN)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "1", "None"], done.stderr
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_it_is_said_before_any_library_is_loaded_and_never_over_the_users_word(monkeypatch, before):
+    """At the door of the command line, and where Ctrl-C is left to the parent (workers, dask's, the doctor's child)."""
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(console, "_OURS", False)
+    said = []
+    monkeypatch.setattr(main, "command_line", lambda: said.append(os.environ[FORTRAN]) or 0)
+    for door in (main.main, leave_the_terminal_to_the_parent):
+        monkeypatch.setenv(FORTRAN, before) if before else monkeypatch.delenv(FORTRAN, raising=False)
+        door()
+        assert os.environ[FORTRAN] == (before or "1")
+    assert said == [before or "1"]
+
+
+@pytest.mark.parametrize(
+    ("executable", "frozen", "named"),
+    [
+        (r"C:\Program Files\Reports\reports.exe", True, "reports.exe"),
+        (r"C:\tools\python_reports.exe", True, "python_reports.exe"),
+        (r"C:\Program Files\Orcina\OrcaFlex\OrcaFlex64.exe", False, "OrcaFlex64.exe"),
+        ("", False, "this program"),
+        (None, False, "this program"),
+        (r"C:\Python312\pythonw.exe", False, ""),
+        ("/usr/bin/pypy3", False, ""),
+    ],
+)
+def test_a_program_that_is_no_python_is_not_started_once_more(monkeypatch, executable, frozen, named):
+    """A frozen tool, and one that has Python inside, would begin its own work again; what the user names counts."""
+    monkeypatch.setattr(spawn, "_python_exe", executable)
+    monkeypatch.setattr(sys, "executable", executable)
+    monkeypatch.setattr(sys, "frozen", frozen, raising=False)
+    said = console.no_python()
+    assert said.startswith(f"{named} is no Python") if named else not said
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(r"C:\Python312\python.exe"))
+    assert (console.no_python(), console.python()) == ("", r"C:\Python312\python.exe")
 
 
 @pytest.mark.parametrize(
@@ -404,6 +471,7 @@ UNTIMED = {
     "engine/executors/process_main.py: loop.began.wait": "in the worker process",
     "engine/executors/process_main.py: loop.thread.join": "in the worker process",
     "engine/worker_loop.py: self._inbox.get": "on the worker's thread",
+    "monitor/drawing.py: self._told.get": "on the thread that draws",
     "host/lookout.py: self._asked.get": "on the thread that may be left behind",
     "engine/executors/process_main.py: self._inbox.get": "on the worker's thread",
 }

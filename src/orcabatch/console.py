@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import PureWindowsPath
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -54,6 +55,16 @@ def claim() -> None:
     """Say so; at the door, before anything else runs."""
     global _OURS  # noqa: PLW0603 - of the process
     _OURS = True
+    keep_ctrl_c()
+
+
+def keep_ctrl_c() -> None:
+    """Let no library that is loaded later have Ctrl-C and Ctrl-Break: what they mean is our affair.
+
+    Intel's Fortran runtime, which scipy comes with from Anaconda, hears of them first on Windows, and ends the process
+    at once ("forrtl: error (200)"). It asks this variable when it is loaded; elsewhere nobody does.
+    """
+    os.environ.setdefault("FOR_DISABLE_CONSOLE_CTRL_HANDLER", "1")
 
 
 LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
@@ -137,6 +148,7 @@ def reader_is_gone(error: OSError, platform: str = sys.platform) -> bool:
 
 def leave_the_terminal_to_the_parent() -> None:
     """Ignore Ctrl-C, Ctrl-Break and the terminal's end: what they mean is said by the parent, which waits for us."""
+    keep_ctrl_c()
     for name in ("SIGINT", "SIGHUP", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
@@ -184,6 +196,44 @@ def kernel32() -> Any:
     import ctypes
 
     return ctypes.WinDLL("kernel32")
+
+
+MOST_GROUPS = 64
+"""Of processors: there is room for the numbers of so many. Windows has 32 at most."""
+
+
+def processor_groups(kernel: Any) -> tuple[int, ...]:
+    """Numbers of the groups of Windows' processors that this process is in; empty where it does not say."""
+    import ctypes
+
+    count, numbers = ctypes.c_ushort(MOST_GROUPS), (ctypes.c_ushort * MOST_GROUPS)()
+    own = ctypes.c_void_p(kernel.GetCurrentProcess())
+    answered = kernel.GetProcessGroupAffinity(own, ctypes.byref(count), numbers)
+    return tuple(numbers[: count.value]) if answered else ()
+
+
+def python() -> str:
+    """The Python that processes of ours run: the one that runs here, or what `multiprocessing.set_executable` named."""
+    from multiprocessing.spawn import get_executable
+
+    return os.fsdecode(get_executable() or "")
+
+
+def no_python() -> str:
+    """Why no process of ours can be started from this program; empty where one can.
+
+    A frozen program (PyInstaller), and one that has Python inside (OrcaFlex, Excel), is its own `sys.executable`: it
+    would be started once more itself, with its windows and with its own batch.
+    """
+    executable = python()
+    name = PureWindowsPath(executable).name  # it divides at both kinds of slashes
+    frozen = getattr(sys, "frozen", False) and executable == sys.executable
+    if not frozen and any(word in name.lower() for word in ("python", "pypy")):
+        return ""
+    return (
+        f"{name or 'this program'} is no Python that other processes could run (it is frozen, or has Python inside): "
+        r"name one that has orcabatch, as in `multiprocessing.set_executable(r'C:\Python312\python.exe')`"
+    )
 
 
 def standard_error() -> int | None:

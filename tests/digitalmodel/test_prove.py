@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import math
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -390,6 +391,31 @@ def test_a_reference_that_fails_says_its_last_words(tmp_path: Path, monkeypatch:
     batch = _newer_batch(tmp_path, monkeypatch, changes)
     with pytest.raises(DigitalModelError, match=r"own run over 2 files .*(?s:.)*no licence today"):
         prove(batch, 2)
+
+
+def test_digitalmodels_own_run_has_nothing_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GUI program's standard input may be a handle of nothing, which could not even be handed on."""
+    reads = "import sys\nassert not sys.stdin.read()\nraise ValueError('nothing to read')"
+    batch = _newer_batch(tmp_path, monkeypatch, {"solvers/orcaflex/opp.py": reads})
+    end, own = os.pipe()
+    os.write(own, b"meant for somebody else")
+    os.close(own)
+    before = os.dup(0)
+    os.dup2(end, 0)
+    try:
+        with pytest.raises(DigitalModelError, match="nothing to read"):
+            prove(batch, 2)
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(end)
+
+
+def test_a_frozen_program_proves_nothing(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be started once more itself in the place of digitalmodel."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(DigitalModelError, match=r"is no Python that .*set_executable"):
+        run_reference(case.batch, case.chosen, tmp_path)
 
 
 def test_a_batch_without_outputs_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import queue
+import subprocess
 import sys
 
 import pytest
@@ -18,6 +19,7 @@ from orcabatch.doctor.assumptions import ASSUMPTIONS
 from orcabatch.doctor.contact import Verdict
 from orcabatch.doctor.examination import Examination, Found, examine
 from orcabatch.doctor.verdicts import verdicts_file
+from orcabatch.errors import SettingsError
 from orcabatch.simulated.quirks import Quirk
 
 from .conftest import MB, written
@@ -198,17 +200,34 @@ def test_words_that_do_not_go_together_are_refused(doctor, sim, tmp_path):
 def test_a_child_that_closes_its_output_and_lives_on_is_a_finding(monkeypatch, sim):
     """Nothing waits for it without an end; every check that it was to do has its answer."""
     lives_on = "import os, sys, threading; sys.stdin.read(); os.close(1); threading.Event().wait()"
-    monkeypatch.setattr(examination, "COMMAND", [sys.executable, "-c", lives_on])
+    monkeypatch.setattr(examination, "COMMAND", ["-c", lives_on])
     monkeypatch.setattr(examination, "_LEAVES_S", 0.2)
     found = examine(Examination((sim,), "simulated"))
     assert found[0].verdict is Verdict.BROKEN
     assert "did not end" in found[0].said
 
 
+def test_what_a_child_said_last_is_read_in_the_letters_it_was_written_in(monkeypatch, sim):
+    """On Windows its streams have the code page of the machine: names of folders in a traceback lost their letters."""
+    dies = "import sys; sys.stdin.read(); sys.exit('C:\\\\M\u00fcller, 12\u00b0')"
+    monkeypatch.setattr(examination, "COMMAND", ["-c", dies])
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    found = examine(Examination((sim,), "simulated"))
+    assert "C:\\M\u00fcller, 12\u00b0" in found[0].said
+
+
+def test_a_frozen_program_is_told_that_nothing_can_be_asked(monkeypatch, sim):
+    """It would be started once more itself, for each sitting."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(SettingsError, match=r"is no Python that .*set_executable"):
+        examine(Examination((sim,), "simulated"))
+
+
 def test_ctrl_c_is_heard_while_a_check_takes_long_and_ends_its_child_at_once(monkeypatch, sim):
     """On Windows a wait cannot be interrupted: none is longer than a moment, and none is for one that hangs."""
     hangs = "import sys, threading; sys.stdin.read(); threading.Event().wait()"
-    monkeypatch.setattr(examination, "COMMAND", [sys.executable, "-c", hangs])
+    monkeypatch.setattr(examination, "COMMAND", ["-c", hangs])
     monkeypatch.setattr(examination, "_LEAVES_S", 600.0)
     monkeypatch.setattr(console, "LONGEST_WAIT_S", 0.01)
     get, waited, children = queue.Queue.get, [], []

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from capabilities import needs
-from engine.fakes import FakeJob, FakeRecipe, Say, Stubborn, task, tasks
+from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, Stubborn, locked, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch import console
 from orcabatch.engine import EngineOptions, Limits, build_executor, run
@@ -98,6 +99,27 @@ def test_a_recipe_that_does_not_travel_is_refused_at_once() -> None:
         run(tasks(1), job, options=EngineOptions(executor="processes"), limits=LIMITS)
     assert stays_because(FakeRecipe()) is None
     assert "lambda" in str(stays_because(LocalRecipe(lambda model: model)))
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This program is a tool that somebody froze; nothing is started from it."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(subprocess, "Popen", None)
+
+
+@pytest.mark.usefixtures("frozen")
+def test_a_frozen_program_is_told_before_anything_is_started() -> None:
+    """In place of windows of its own, one for each worker process; `auto` stays where it is, and says why."""
+    with pytest.raises(SettingsError, match=r"`executor: processes`: .* is no Python .*set_executable.*; or use"):
+        run(tasks(1), FakeJob(), options=EngineOptions(executor="processes"), limits=LIMITS)
+    said: list[RunEvent] = []
+    options, limits = EngineOptions(**MOVING), replace(LIMITS, cpus=4)
+    with quick_to_move():
+        outcomes = list(run(tasks(60), FakeJob(), options=options, limits=limits, listener=said.append, probe=locked))
+    assert all(each.ok for each in outcomes)
+    assert {each.worker.split("-")[0] for each in outcomes} == {"worker"}
+    assert "is no Python" in next(event.data["why"] for event in said if event.kind == "executor")
 
 
 def test_worker_processes_have_low_priority_and_their_node() -> None:

@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from orcabatch import network
-from orcabatch.engine.executors.process_main import _pin
 from orcabatch.network import Drives, is_on_network, is_unc, mounts
 from orcabatch.orcaflex.sim_files import unreadable
 from orcabatch.store.ledger.location import network_share
@@ -90,14 +89,3 @@ def test_a_file_that_is_missing_on_a_mapped_drive_may_come_back(drives):
 def test_the_ledger_is_not_put_on_a_unc_path(drives):
     """Said before a drive is looked for."""
     assert network_share(Path("//server/share/orcabatch")) == "UNC path"
-
-
-def test_cpus_of_another_processor_group_are_not_pinned_to_the_wrong_ones(monkeypatch):
-    """Windows numbers the CPUs of each group from 0: above 64 it is refused with a sentence, below it is done."""
-    pinned = []
-    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self, cpus: pinned.append(cpus), raising=False)
-    with pytest.raises(OSError, match="not all of one processor group"):
-        _pin(tuple(range(60, 70)), "win32")
-    _pin(tuple(range(32, 64)), "win32")
-    _pin(tuple(range(60, 70)), "linux")
-    assert pinned == [list(range(32, 64)), list(range(60, 70))]

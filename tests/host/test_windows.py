@@ -7,8 +7,11 @@ import ctypes
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import psutil
 import pytest
 
+from orcabatch.engine.executors import process_main
+from orcabatch.engine.executors.process_main import _pin
 from orcabatch.host import Probes, measure, memory_reading
 from orcabatch.host.windows import ExtendedLimits, GroupAffinity, Kernel, SeekPenalty, StorageQuery, usable_cpus
 from orcabatch.network import Partition
@@ -218,3 +221,29 @@ def test_structures_have_the_size_that_windows_expects() -> None:
     assert ctypes.sizeof(GroupAffinity) == 16
     assert ctypes.sizeof(ExtendedLimits) == 144
     assert (ExtendedLimits.flags.offset, ExtendedLimits.job_memory.offset) == (16, 120)
+
+
+@pytest.mark.parametrize(
+    ("own", "cpus", "refused"),
+    [
+        ((0,), range(32, 64), False),
+        ((0,), range(60, 70), True),
+        ((1,), range(32, 64), True),
+        ((0, 1), range(32, 64), True),
+        ((), range(32, 64), True),
+    ],
+)
+def test_cpus_of_another_processor_group_are_not_pinned_to_the_wrong_ones(
+    monkeypatch: pytest.MonkeyPatch, own: tuple[int, ...], cpus: range, *, refused: bool
+) -> None:
+    """Windows numbers the CPUs of each group from 0, and chooses a new process's: one of its own only is pinned."""
+    pinned: list[list[int]] = []
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self, cpus: pinned.append(cpus), raising=False)
+    monkeypatch.setattr(process_main, "kernel32", lambda: FakeKernel32((64, 64), own))
+    if refused:
+        with pytest.raises(OSError, match="not all of its own processor group"):
+            _pin(tuple(cpus), "win32")
+    else:
+        _pin(tuple(cpus), "win32")
+    _pin(tuple(cpus), "linux")
+    assert pinned == [list(cpus)] * (1 if refused else 2)

@@ -203,7 +203,9 @@ def _process(out: Path, costs: Mapping[str, Any], name: str) -> int:
     }
     command = [sys.executable, "-P", str(SIDE / "contender.py"), str(out / "question.json")]
     with (out / "said.txt").open("wb") as said:
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT, cwd=out)
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, cwd=out
+        )
         with _watched(process.pid) as peak:
             try:
                 code = awaited(process.wait, time.monotonic() + LONGEST_S)

@@ -122,7 +122,8 @@ def one_run(files: Sequence[Path], executor: str, *, limit_bytes: int, neighbour
         }  # fmt: skip
         command = [sys.executable, "-m", "orcabatch.bench.real_memory", json.dumps(question)]
         environment = os.environ | {simulated.costs.COSTS_VARIABLE: simulated.Costs(log_pass_s=0.4).to_json()}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+        none = subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=none, stdout=subprocess.PIPE, text=True, env=environment) as child:
             try:
                 seen = _watch(group, child)
             finally:

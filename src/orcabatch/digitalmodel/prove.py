@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.console import awaited
+from orcabatch.console import awaited, no_python, python
 from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
@@ -266,8 +266,10 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
     """Digitalmodel's own run over `files`, written below `folder` by a process that knows nothing of orcabatch.
 
     Raises:
-        DigitalModelError: it failed; the message holds its last words.
+        DigitalModelError: it failed; the message holds its last words. Or this program is no Python that it could run.
     """
+    if why := no_python():
+        raise DigitalModelError(f"digitalmodel's own run needs a process of its own: {why}")
     question = {
         "cfg": batch.cfg,
         "runs": [[file.index for file in run] for run in _runs(batch, files)],
@@ -280,9 +282,10 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
     working = Path(batch.working_folder)
     begun = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-P", str(REFERENCE_RUN), str(asked)],
+        [python(), "-P", str(REFERENCE_RUN), str(asked)],
         cwd=working if is_folder(working) else folder,
         env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},  # of its streams; its open() stays as it is
+        stdin=subprocess.DEVNULL,  # ours may be a handle of nothing: a GUI program's, a service's
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -6,9 +6,9 @@ examine(files) ── checks that may be done ──> children (`child`) ──>
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from orcabatch.console import awaited, awaited_end, exit_code_text
+from orcabatch.console import awaited, awaited_end, exit_code_text, no_python, python
 from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption
 from orcabatch.doctor.child import MARK
 from orcabatch.doctor.contact import Verdict
+from orcabatch.errors import SettingsError
 from orcabatch.own_thread import OwnThread
 
 TIMEOUT_S = 120.0
@@ -28,7 +29,8 @@ _LEAVES_S = 10.0
 """How long a child may take to end, and what it said last to arrive. Shorter: one that gives a large file's memory back
 is killed. Longer: one that hangs in the DLL is waited for in vain."""
 _WORDS = 300
-COMMAND = [sys.executable, "-P", "-c", "from orcabatch.doctor.child import main; main()"]
+COMMAND = ["-P", "-c", "from orcabatch.doctor.child import main; main()"]
+"""What Python is started with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,13 @@ class Found:
 
 
 def examine(asked: Examination, tell: Callable[[str], None] = lambda _: None) -> list[Found]:
-    """One finding for each assumption, in their order. `tell`: hears the name of each check as it begins."""
+    """One finding for each assumption, in their order. `tell`: hears the name of each check as it begins.
+
+    Raises:
+        SettingsError: this program is no Python that a child process could run.
+    """
+    if why := no_python():
+        raise SettingsError(f"OrcaFlex is asked in child processes: {why}")
     found: dict[str, Found] = {}
     for names in _sittings(asked):
         waiting = list(names)
@@ -132,7 +140,8 @@ class _Child:
 
     def __init__(self, asked: Examination, names: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            COMMAND,
+            [python(), *COMMAND],
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},  # whatever the code page here
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

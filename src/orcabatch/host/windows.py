@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from orcabatch.console import processor_groups
 from orcabatch.host.values import DiskKind, MemoryReading
 
 GROUP_SIZE = 64
@@ -93,12 +94,6 @@ class Kernel:
         count = int(self.library.GetActiveProcessorGroupCount())
         return tuple(int(self.library.GetActiveProcessorCount(group)) for group in range(count))
 
-    def own_groups(self) -> tuple[int, ...]:
-        """Numbers of the groups that this process is in; empty where it does not say."""
-        count, numbers = ctypes.c_ushort(GROUP_SIZE), (ctypes.c_ushort * GROUP_SIZE)()
-        answered = self.library.GetProcessGroupAffinity(self._process(), ctypes.byref(count), numbers)
-        return tuple(numbers[: count.value]) if answered else ()
-
     def process_mask(self) -> tuple[int, int] | None:
         """Affinity of this process and of the system within its group; None where it spans several groups."""
         process, system = ctypes.c_size_t(0), ctypes.c_size_t(0)
@@ -165,7 +160,7 @@ def usable_cpus(kernel: Kernel) -> tuple[tuple[int, ...], str]:
     """The CPUs this process may run on, and what limits it: `affinity`, `processor group` or nothing."""
     groups = kernel.groups()
     everything = tuple(cpu for group, count in enumerate(groups) for cpu in _numbers(group, (1 << count) - 1))
-    own = kernel.own_groups()
+    own = processor_groups(kernel.library)
     masks = kernel.process_mask()
     if masks is not None and masks[0] != masks[1] and len(own) == 1:
         return tuple(_numbers(own[0], masks[0])), "affinity"

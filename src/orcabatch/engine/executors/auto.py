@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orcabatch.console import no_python
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import auto_decision, packing
 from orcabatch.engine.executors.mailbox import Mailbox
@@ -302,7 +303,7 @@ class SwitchingExecutor(Executor):
 
     def _hindrance(self) -> str | None:
         """Why the run stays although moving would pay; None: nothing."""
-        reason = packing.stays_because(self._recipe, self._options.initializer)
+        reason = no_python() or packing.stays_because(self._recipe, self._options.initializer)
         if reason is None and self._sample is not None and not packing.returns(self._sample):
             reason = "its results cannot be sent back from worker processes"
         return reason

@@ -23,10 +23,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from multiprocessing.spawn import get_executable
 from typing import Any, BinaryIO
 
-from orcabatch.console import kernel32, standard_error
+from orcabatch.console import kernel32, python, standard_error
 from orcabatch.text import shortened
 
 STANDARD_HANDLES = {-10: 0, -11: 1, -12: 2}
@@ -57,7 +56,7 @@ def launch() -> tuple[subprocess.Popen[bytes], BinaryIO | None]:
     Raises:
         OSError: the system gives no process, or no descriptors for one.
     """
-    command = [get_executable(), "-P", "-c", BOOTSTRAP]
+    command = [python(), "-P", "-c", BOOTSTRAP]
     if sys.platform == "win32":
         # Out of reach of the terminal's Ctrl-C: what that means is decided here.
         group = subprocess.CREATE_NEW_PROCESS_GROUP

@@ -27,9 +27,11 @@ from orcabatch.console import (
     claim,
     crash_without_a_dialog,
     flush_streams,
+    kernel32,
     leave_the_terminal_to_the_parent,
     pipe_is_closed,
     print_to_console,
+    processor_groups,
     survive_code_pages,
 )
 from orcabatch.engine.echo import Speaker
@@ -360,9 +362,9 @@ def _settle_in(setup: ProcessSetup) -> list[str]:
 def _pin(cpus: tuple[int, ...], platform: str = sys.platform) -> None:
     import psutil
 
-    if platform == "win32" and max(cpus) >= _MASK_BITS:
-        # A mask means CPUs of the process's own group; the bits of another group's would pin it to the wrong ones.
-        raise OSError(f"CPUs {min(cpus)} to {max(cpus)} are not all of one processor group; it is not pinned")
+    # A mask means CPUs of the process's own group, which Windows chooses: another group's bits would be the wrong ones.
+    if platform == "win32" and (max(cpus) >= _MASK_BITS or processor_groups(kernel32()) != (0,)):
+        raise OSError(f"CPUs {min(cpus)} to {max(cpus)} are not all of its own processor group; it is not pinned")
     psutil.Process().cpu_affinity(list(cpus))
 
 

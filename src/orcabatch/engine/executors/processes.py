@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orcabatch.console import no_python
 from orcabatch.engine import task_state
 from orcabatch.engine.echo import echo
 from orcabatch.engine.executor import Executor, SeatUse
@@ -60,7 +61,7 @@ class ProcessExecutor(Executor):
         scope: what holds a licence seat.
 
     Raises:
-        SettingsError: the recipe cannot be sent to another process.
+        SettingsError: the recipe cannot be sent to another process, or this program is no Python that one could run.
     """
 
     name = "processes"
@@ -72,6 +73,8 @@ class ProcessExecutor(Executor):
         ring: Callable[[], None] | None = None,
         scope: Scope = "process",
     ) -> None:
+        if why := no_python():
+            raise SettingsError(f"`{options.asked}`: {why}; or {ON_THREADS}")
         self._recipe = packing.pack(recipe, options.asked)
         self._inherited = Inherited.here(options.initializer, options.asked)
         self._options = options
