@@ -47,6 +47,7 @@ HAS = {
     "resource": lambda: importlib.util.find_spec("resource") is not None,
     "folders that are removed while somebody works in them": lambda: os.name == "posix",
     "pipes whose reader may go": lambda: hasattr(signal, "SIGPIPE"),
+    "pipes that say when they are full": lambda: os.name == "posix",
     "signals from a descriptor": lambda: importlib.util.find_spec("fcntl") is not None and _signals(),
     "names that are bytes": lambda: os.name == "posix",
 }

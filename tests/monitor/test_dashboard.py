@@ -83,7 +83,7 @@ def test_a_small_terminal_keeps_what_matters_most():
 
 
 SCRIPT = """
-import sys
+import sys, time
 sys.path.insert(0, {tests!r})
 {before}
 from orcabatch.engine.contract import RunEvent
@@ -98,6 +98,8 @@ for index in range(12):
     tell(display, RunEvent("started", 0.1, index, {{"worker": f"worker-{{index}}"}}))
 for step in range(1, 6):
     tell(display, RunEvent("finished", 2.0 * step, step, {{"status": "ok", "batch": "b"}}))
+    while display._drawer._drawn:  # what is not drawn yet when the next comes is not drawn at all
+        time.sleep(0.001)
 tell(display, RunEvent("run_finished", 11.0, -1, {{"interrupted": True}}))
 display.close()
 print("type:", type(display).__name__)

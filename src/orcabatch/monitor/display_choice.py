@@ -2,8 +2,9 @@
 
 Covers the choice (`make_display`) and what a display has to do (`Display`). What they show is
 `orcabatch.monitor.tracker`; the displays themselves are in `orcabatch.monitor.displays` and
-`orcabatch.monitor.dashboard`. They have no thread and no clock of their own: they draw when an event comes (the
-engine's samples come about once a second), at most as often as each of them allows itself.
+`orcabatch.monitor.dashboard`. They have no clock of their own: what they show is settled when an event comes (the
+engine's samples come about once a second), at most as often as each of them allows itself. How it gets out is
+`orcabatch.monitor.drawing`.
 """
 
 from __future__ import annotations

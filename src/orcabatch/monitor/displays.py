@@ -1,17 +1,19 @@
 """The small displays: nothing, your function, plain lines, a bar in the terminal, a bar in the notebook.
 
-Each draws what a `Snapshot` says; none has a thread or a clock. The large one is `orcabatch.monitor.dashboard`.
+Each draws what a `Snapshot` says; none has a clock. What goes to a terminal, a pipe or a file gets there on a thread of
+its own (`orcabatch.monitor.drawing`). The large one is `orcabatch.monitor.dashboard`.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
+from orcabatch.monitor.drawing import Drawer, terminal_of
 from orcabatch.monitor.tracker import Snapshot, Tracker
-from orcabatch.text import class_home, duration, plural, printable, size
+from orcabatch.text import duration, plural, printable, size
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -140,7 +142,7 @@ class Lines(Tracked):
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
-        self._stream = stream
+        self._drawer = Drawer(terminal_of(stream))
         self._said: set[tuple[int, str]] = set()
 
     def happened(self, event: RunEvent) -> None:
@@ -148,7 +150,7 @@ class Lines(Tracked):
         if event.kind == "finished" and event.data.get("status") == "failed":
             self._failed(event.index, str(event.data.get("error")))
         elif event.kind == "warning":
-            self._write(f"warning: {event.data.get('text')}")
+            self._drawer.say(partial(self._write, f"warning: {event.data.get('text')}"))
 
     def _failed(self, index: int, error: str) -> None:
         if (index, error) in self._said:
@@ -156,17 +158,23 @@ class Lines(Tracked):
         self._said.add((index, error))
         task = self.tracker.state.task(index)
         name = task.file.name if task else f"file {index}"
-        self._write(f"failed: {name}: {error.removeprefix(f'{name}: ')}")
+        self._drawer.say(partial(self._write, f"failed: {name}: {error.removeprefix(f'{name}: ')}"))
 
     def draw(self, shot: Snapshot) -> None:
         """One line."""
-        self._write(status_text(shot))
+        self._drawer.draw(partial(self._write, status_text(shot)))
+
+    def end(self, shot: Snapshot) -> None:
+        """The last line; failures that did not get out are for others to name."""
+        self.draw(shot)
+        self._drawer.close()
+        self.names_failures = not self._drawer.left_out
 
     def _write(self, text: str) -> None:
-        line = f"orcabatch: {printable(text)}\n"
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        self._stream.write(line.encode(encoding, "replace").decode(encoding))
-        self._stream.flush()
+        line, stream = f"orcabatch: {printable(text)}\n", self._drawer.stream
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        stream.write(line.encode(encoding, "replace").decode(encoding))
+        stream.flush()
 
 
 class Redrawn(Tracked):
@@ -178,8 +186,10 @@ class Redrawn(Tracked):
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__()
-        self._console = terminal(stream)
+        self._drawer = Drawer(terminal_of(stream))
+        self._console = console_on(self._drawer.stream)
         self._live: Live | None = None
+        self._shown = False
 
     def picture(self, shot: Snapshot) -> RenderableType:
         """The run as it stands, for rich to draw."""
@@ -187,17 +197,31 @@ class Redrawn(Tracked):
 
     def say(self, text: str) -> None:
         """A line above it."""
-        self._started().console.print(f"orcabatch: {text}")
+        self._shown = True
+        self._drawer.say(partial(self._say, text))
 
     def draw(self, shot: Snapshot) -> None:
         """Draw over what was drawn before."""
-        self._started().update(self.picture(shot), refresh=True)
+        self._shown = True
+        self._drawer.draw(partial(self._redraw, self.picture(shot)))
 
     def end(self, shot: Snapshot) -> None:
         """Leave the last state on the screen."""
-        if self._live is not None:
-            self.draw(shot)
-            self._live.stop()
+        if self._shown:
+            self._drawer.draw(partial(self._leave, self.picture(shot)))
+        self._drawer.close()
+
+    # --- on the drawer's thread
+
+    def _say(self, text: str) -> None:
+        self._started().console.print(f"orcabatch: {text}")
+
+    def _redraw(self, picture: RenderableType) -> None:
+        self._started().update(picture, refresh=True)
+
+    def _leave(self, picture: RenderableType) -> None:
+        self._redraw(picture)
+        self._started().stop()
 
     def _started(self) -> Live:
         if self._live is None:
@@ -218,16 +242,10 @@ class Bar(Redrawn):
         return bar(shot, self._console.width)
 
 
-def terminal(stream: IO[str]) -> Console:
-    """A console on a stream; colours only where the terminal has them and nobody set NO_COLOR.
-
-    digitalmodel has colorama take the escape codes out of whatever goes through `sys.stderr`, for the whole process;
-    a display that draws over itself needs them, so it writes to the stream behind.
-    """
+def console_on(stream: IO[str]) -> Console:
+    """A console on a stream; colours only where the terminal has them and nobody set NO_COLOR."""
     from rich.console import Console
 
-    if class_home(type(stream)).startswith("colorama.") and sys.__stderr__ is not None:
-        stream = sys.__stderr__
     return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
 
 
