@@ -13,6 +13,9 @@ import pytest
 
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, Sample, run
+from orcabatch.engine.dispatcher import MOST_COST
+from orcabatch.engine.foreign import RunClock
+from orcabatch.engine.scheduler import SHORTEST_INTERVAL_S
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
@@ -250,6 +253,30 @@ def test_the_probe_is_asked_and_told_what_is_done() -> None:
     samples = [event.data for event in seen if event.kind == "sample"]
     assert [sample["total_bytes"] for sample in samples] == [10] * len(samples)
     assert [sample["work"] for sample in samples][:3] == [0, 100, 200]
+
+
+@pytest.mark.parametrize(("look_s", "least"), [(1e-6, 50), (0.02, 10)])
+def test_looking_at_the_host_takes_a_small_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, look_s: float, least: int
+) -> None:
+    """Beside threads that hold Python's lock a look takes long, and holds them up: it comes more seldom then."""
+    now_s, looks = 0.0, 0
+
+    def probe(_: tuple[int, ...]) -> Sample:
+        nonlocal now_s, looks
+        now_s, looks = now_s + look_s, looks + 1
+        return Sample()
+
+    def passes(event: RunEvent) -> None:
+        nonlocal now_s
+        now_s += 0.05 if event.kind == "finished" else 0.0
+
+    monkeypatch.setattr(RunClock, "now", lambda _: now_s)
+    options = EngineOptions(executor="serial", sample_interval_s=1.0)
+    outcomes = list(run(tasks(100), FakeJob(), options=options, limits=LIMITS, probe=probe, listener=passes))
+    assert len(outcomes) == 100
+    assert now_s >= 5.0
+    assert least <= looks <= max(1 + now_s / SHORTEST_INTERVAL_S, 1 + now_s * MOST_COST / look_s)
 
 
 @pytest.mark.parametrize("reason", [OSError(24, "Too many open files"), MemoryError()])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from orcabatch.engine import unlocked
-from orcabatch.engine.gil import GilLog, GilMeter, GilUse
+from orcabatch.engine.gil import EVERY_S, HANDOVER, SELDOM_S, GilLog, GilMeter, GilUse
 from orcabatch.engine.unlocked import EXPORT, LONG_NS, MOST_COST, UnlockedCpu
 
 ROOM = ctypes.create_string_buffer(1 << 24)
@@ -320,6 +320,29 @@ class CoarseClock:
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds + 50e-6
+
+
+class LateClock(CoarseClock):
+    """Every wait ends so much later than asked for, but for the first."""
+
+    def __init__(self, late_s: float) -> None:
+        super().__init__()
+        self.late_s, self.asked = late_s, list[float]()
+
+    def wait(self, seconds: float) -> bool:
+        self.asked.append(seconds)
+        self.now_s += seconds + (self.late_s if self.waits else 0.0)
+        self.waits += 1
+        return self.waits > 200
+
+
+@pytest.mark.parametrize(("late_s", "every_s"), [(0.0, EVERY_S), (1e-4, EVERY_S), (1e-3, 0.1), (5e-3, SELDOM_S)])
+def test_who_holds_the_lock_is_stopped_by_looks_for_a_small_share_of_the_time(late_s: float, every_s: float) -> None:
+    """What a look waited for the lock or a core is what its holder stands still for, about: looks are further apart."""
+    clock = LateClock(late_s)
+    GilMeter(UnlockedCpu(), lambda: clock.now_s, lambda: 0.0, tick_s=0.0)._watch(clock)  # type: ignore[arg-type]
+    assert clock.asked[3:] == pytest.approx([every_s] * len(clock.asked[3:]))
+    assert late_s <= HANDOVER * every_s or every_s == SELDOM_S
 
 
 class Moments(UnlockedCpu):

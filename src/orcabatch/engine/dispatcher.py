@@ -51,6 +51,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+MOST_COST = 0.05
+"""Share of the time that looking at the host may take. A look lets go of Python's lock dozens of times, and beside
+threads that compute in Python waits some milliseconds for it each time, which they stand still for too. Less: the count
+of files at once follows late. More: such files are slowed down by being looked at, beside other programs by a fifth."""
+
 
 class Dispatcher:
     """One run. Use `orcabatch.engine.run`."""
@@ -444,14 +449,16 @@ class Dispatcher:
         now = self._now()
         if self._probe is None or now < self._sample_at:
             return
-        # Counted from now: samples that a busy dispatcher missed are not made up for.
-        self._sample_at = now + min(self._options.sample_interval_s, self._scheduler.sample_interval_s)
         try:
             read = self._probe(self._workers.pids)
         except (OSError, MemoryError) as error:
             text = f"The use of CPU and memory cannot be read ({error}): the run goes on by what was read before."
             self._warn_lastingly(text)
             return
+        finally:
+            # Counted from now: samples that a busy dispatcher missed are not made up for.
+            pause_s = max(self._scheduler.sample_interval_s, (self._now() - now) / MOST_COST)
+            self._sample_at = now + min(self._options.sample_interval_s, pause_s)
         sample = self._work.fill(read)
         self._events.append(scheduler_messages.Sampled(now, sample))
         self._event_log.sampled(now, sample)
