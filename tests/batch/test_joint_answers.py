@@ -6,8 +6,7 @@ from functools import partial
 
 import orcabatch
 from orcabatch import simulated
-from orcabatch.orcaflex import work
-from orcabatch.orcaflex.broker import ResultBroker
+from orcabatch.orcaflex.broker import broker
 
 VARIABLES = ("Effective tension", "Bend moment", "Curvature")
 
@@ -27,7 +26,8 @@ def test_one_bit_of_difference_redoes_every_file_that_used_a_joint_answer(orcafl
     ask = partial(orcabatch.run_batch, sims, postprocess=histories, orcaflex="simulated", progress=False)
     expected = ask(performance=single).values
     simulated.configure(simulated.Costs(ulp=(sims[4].name, "Line01", "Bend moment")))
-    monkeypatch.setattr(work, "ResultBroker", partial(ResultBroker, draw=lambda count: VARIABLES.index("Bend moment")))
+    draw = partial(broker.ResultBroker, draw=lambda count: VARIABLES.index("Bend moment"))
+    monkeypatch.setattr(broker, "ResultBroker", draw)
     with simulated.counting() as count:
         result = ask(performance=joint)
     assert result.values == expected

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from orcabatch import simulated
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.orcaflex.broker import BrokerOptions, ResultBroker
+from orcabatch.orcaflex.broker import BrokerOptions
+from orcabatch.orcaflex.broker.broker import ResultBroker
 from orcabatch.orcaflex.session import Session
 
 

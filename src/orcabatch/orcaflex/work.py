@@ -26,7 +26,7 @@ from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, count_unlocked, find_binding
-from orcabatch.orcaflex.broker import BrokerOptions, Question, ResultBroker
+from orcabatch.orcaflex.broker import BrokerOptions, Question
 from orcabatch.orcaflex.incomplete import simulation_warnings
 from orcabatch.orcaflex.owners import Shells
 from orcabatch.orcaflex.session import Session
@@ -34,6 +34,7 @@ from orcabatch.orcaflex.sim_files import check_readable
 from orcabatch.outcome import Phase
 
 if TYPE_CHECKING:
+    from orcabatch.orcaflex.broker.broker import ResultBroker
     from orcabatch.outcome import Failure
 
 _log = logging.getLogger(__name__)
@@ -186,6 +187,9 @@ class _Shared:
         options = recipe.broker
         if options is None or not options.enabled or not binding.is_genuine or not recipe.loads:
             return cls(binding, None)
+        # Who only plans, or finds all results of an earlier run, makes a recipe and opens no worker.
+        from orcabatch.orcaflex.broker.broker import ResultBroker
+
         return cls(binding, ResultBroker(binding.module, options, tuple(_foreseen(recipe))))
 
 
