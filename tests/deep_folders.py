@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from capabilities import require
-from orcabatch.store import paths
+from orcabatch import win32
 
 LONGEST = 4_096
 
@@ -35,7 +35,7 @@ def too_deep(above: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pat
         with pytest.raises(OSError, match="too long"):
             folder.stat()
         short = Path(f"/proc/self/fd/{handles[-1]}")
-        monkeypatch.setattr(paths, "beyond_max_path", lambda path: Path(str(path).replace(str(folder), str(short))))
+        monkeypatch.setattr(win32, "beyond_max_path", lambda path: Path(str(path).replace(str(folder), str(short))))
         yield folder, short
     finally:
         for handle in handles:

@@ -34,7 +34,6 @@ from orcabatch.console import (
     leave_the_terminal_to_the_parent,
     pipe_is_closed,
     reader_is_gone,
-    without_boxes,
 )
 from orcabatch.engine.executors.launching import tell_windows
 from orcabatch.engine.executors.process_main import WorkerProcess, _watch
@@ -42,6 +41,7 @@ from orcabatch.engine.executors.transport import Ready
 from orcabatch.host import measure, system_probes
 from orcabatch.network import Partition
 from orcabatch.orcaflex.sim_files import check_readable
+from orcabatch.win32 import without_boxes
 
 CODE_PAGES = ("ascii", "cp1252", "cp850", "utf-8")
 
@@ -368,7 +368,7 @@ class ThreadModes(threading.local):
 @pytest.fixture
 def modes(monkeypatch) -> ThreadModes:
     kernel = ThreadModes()
-    monkeypatch.setattr(console, "kernel32", lambda: kernel)
+    monkeypatch.setattr(win32, "kernel32", lambda: kernel)
     return kernel
 
 

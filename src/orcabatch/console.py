@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import io
 import os
 import queue
@@ -23,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import PureWindowsPath
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -163,53 +162,6 @@ def crash_without_a_dialog() -> None:
         import msvcrt
 
         msvcrt.SetErrorMode(msvcrt.SEM_FAILCRITICALERRORS | msvcrt.SEM_NOGPFAULTERRORBOX)
-
-
-@contextlib.contextmanager
-def without_boxes() -> Iterator[None]:
-    """While the block runs, a drive with nothing in it is an error to this thread.
-
-    An empty card reader or DVD drive is there as any other. Whoever looks into it lets Windows ask for a disk in a box,
-    and waits until somebody comes and closes it. Of our own processes `crash_without_a_dialog` says it once for all.
-    """
-    kernel = kernel32()
-    if kernel is None:
-        yield
-        return
-    before = int(kernel.GetThreadErrorMode())
-    kernel.SetThreadErrorMode(before | _NO_BOXES, None)
-    try:
-        yield
-    finally:
-        kernel.SetThreadErrorMode(before, None)
-
-
-_NO_BOXES = 0x0001 | 0x8000
-"""SEM_FAILCRITICALERRORS and SEM_NOOPENFILEERRORBOX."""
-
-
-@functools.cache
-def kernel32() -> Any:
-    """Windows' library of that name; None elsewhere."""
-    if sys.platform != "win32":
-        return None
-    import ctypes
-
-    return ctypes.WinDLL("kernel32")
-
-
-MOST_GROUPS = 64
-"""Of processors: there is room for the numbers of so many. Windows has 32 at most."""
-
-
-def processor_groups(kernel: Any) -> tuple[int, ...]:
-    """Numbers of the groups of Windows' processors that this process is in; empty where it does not say."""
-    import ctypes
-
-    count, numbers = ctypes.c_ushort(MOST_GROUPS), (ctypes.c_ushort * MOST_GROUPS)()
-    own = ctypes.c_void_p(kernel.GetCurrentProcess())
-    answered = kernel.GetProcessGroupAffinity(own, ctypes.byref(count), numbers)
-    return tuple(numbers[: count.value]) if answered else ()
 
 
 def python() -> str:

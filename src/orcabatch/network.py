@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from orcabatch.win32 import kernel32
 
 TYPES = frozenset(
     [
@@ -63,7 +64,7 @@ _LONG_UNC = "\\\\?\\UNC\\"
 
 @dataclass(frozen=True, slots=True)
 class Drives:
-    """The drives of Windows. `library`: `ctypes.WinDLL("kernel32")`, or something with the same functions."""
+    """The drives of Windows. `library`: `kernel32()`, or something with the same functions."""
 
     library: Any
 
@@ -83,11 +84,8 @@ class Drives:
 @functools.cache
 def system_drives() -> Drives | None:
     """Those of this machine; None where there are no drive letters."""
-    if sys.platform != "win32":
-        return None
-    import ctypes
-
-    return Drives(ctypes.WinDLL("kernel32"))
+    library = kernel32()
+    return None if library is None else Drives(library)
 
 
 def mounts(drives: Drives | None = None) -> tuple[Partition, ...]:

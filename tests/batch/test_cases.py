@@ -216,6 +216,19 @@ def test_what_is_no_load_case_is_one_clear_error(cases, said):
         read_cases(cases, FILES)
 
 
+def test_load_cases_that_excel_has_open_are_said_to_be_closed_there(tmp_path, monkeypatch):
+    """On Windows nobody else may read them meanwhile."""
+
+    def held(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", held)
+    with pytest.raises(
+        SettingsError, match=r"cases\.csv cannot be read: .*denied.*Close it where it is open \(Excel\?\)"
+    ):
+        read_cases(str(tmp_path / "cases.csv"), FILES)
+
+
 @pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
 def test_a_function_that_asks_for_its_case_gets_it(orcaflex, sims, executor):
     """By keyword or position, in every executor; the table has the columns beside."""

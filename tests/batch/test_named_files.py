@@ -50,6 +50,46 @@ def test_a_pattern_is_what_matches_by_name(folder):
     assert names(folder / "x[1].sim") == ["x[1].sim"]
 
 
+@pytest.fixture
+def shut(folder, monkeypatch):
+    """A folder below that may not be looked into."""
+    (folder / "shut").mkdir()
+    scandir = os.scandir
+
+    def denied(path):
+        if Path(path) == folder / "shut":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    return folder / "shut"
+
+
+@pytest.mark.parametrize("pattern", ["**/*.sim", "*/*.sim", "**"])
+def test_folders_that_a_pattern_cannot_look_into_are_named(folder, shut, pattern):
+    """What `glob` passes over in silence would be a batch with files missing."""
+    said = []
+    found = named_files([folder / pattern], said.append)
+    assert folder / "below" / "d.sim" in found
+    assert said == [
+        f"{folder / pattern}: 1 folder cannot be looked into (Permission denied): {shut}. What matches in there is "
+        "not in this batch."
+    ]
+
+
+def test_a_plan_and_a_run_say_into_which_folders_nobody_looked(orcaflex, folder, shut, sims):
+    """Before the batch, and in its result; where nothing matches, in the refusal."""
+    asked = {"postprocess": largest_tension, "orcaflex": "simulated"}
+    pattern = str(folder.parent / "**" / "f*.sim")
+    said = f"{pattern}: 1 folder cannot be looked into"
+    assert [note for note in orcabatch.plan_batch(pattern, **asked).notes if note.startswith(said)]
+    result = orcabatch.run_batch(pattern, progress=False, **asked)
+    assert len(result.outcomes) == len([sim for sim in sims if sim.name.startswith("f")]) > 0
+    assert [warning for warning in result.warnings if warning.startswith(said)]
+    with pytest.raises(SourceError, match=r"No file matches .* 1 folder cannot be looked into \(Permission denied\): "):
+        orcabatch.plan_batch(str(folder / "**" / "none*.sim"), **asked)
+
+
 def test_a_name_is_itself_whether_it_is_there_or_not(folder):
     """A missing file fails by itself."""
     assert names(folder / "zzz.sim") == ["zzz.sim"]

@@ -111,10 +111,10 @@ def test_a_table_that_a_program_holds_open_is_saved_beside_it(tmp_path, monkeypa
     """Excel has it open: hours of values go under a name that nobody has."""
     written, target = streamed.save_pieces, tmp_path / "out.csv"
 
-    def held(pieces, shape, where):
+    def held(pieces, shape, where, say):
         if where == target:
             raise OutputError(f"{where} cannot be replaced: another program holds it open.")
-        return written(pieces, shape, where)
+        return written(pieces, shape, where, say)
 
     monkeypatch.setattr(streamed, "save_pieces", held)
     path, notes = saved(target, Files(1).outcomes([{"t": 1.0}]), 1)
@@ -219,19 +219,35 @@ def test_it_is_what_run_batch_returns(orcaflex, sims, tmp_path):
 
 
 def test_pieces_that_are_still_held_open_do_not_cost_the_table(tmp_path, monkeypatch):
-    """On Windows a file that something has mapped or scans cannot be removed: the table stands all the same."""
-    unlink = os.unlink
+    """On Windows a file that something has mapped or scans cannot be removed: the table stands, and what stays is said."""
+    _hold(monkeypatch, "0.parquet", sum)
+    where, notes = saved(tmp_path / "r.parquet", Files(2).outcomes([{"x": 1.0}, {"x": 2.0}]), 2)
+    (stays,) = [path for path in tmp_path.iterdir() if path != where]
+    assert [path.name for path in stays.iterdir()] == ["0.parquet"]
+    assert notes == (f"{stays} stays: another program has files in it open. Nothing needs it any more: remove it.",)
+    assert list(read(where)["x"]) == [1.0, 2.0]
+
+
+def test_pieces_that_are_let_go_are_taken_away(tmp_path, monkeypatch):
+    """A scanner looks at each new file for a moment: the pieces are waited for, as the table itself is."""
+    waits = _hold(monkeypatch, "1.parquet", lambda waits: len(waits) < 2)
+    where, notes = saved(tmp_path / "r.parquet", Files(2).outcomes([{"x": 1.0}, {"x": 2.0}]), 2)
+    assert (notes, waits, list(tmp_path.iterdir())) == ((), list(atomic.WAITS_S[:2]), [where])
+
+
+def _hold(monkeypatch, name, until) -> list[float]:
+    """A program has the piece of that name open as long as `until` says so of the waits; returns these."""
+    unlink, waits = os.unlink, list[float]()
 
     def held(path, *args, **kwargs):
-        if Path(str(path)).name in {"0.parquet", "1.parquet"}:
+        if Path(str(path)).name == name and until(waits):
             raise PermissionError(13, "The process cannot access the file", str(path))
         unlink(path, *args, **kwargs)
 
     monkeypatch.setattr(streamed, "PIECE_FILES", 1)
     monkeypatch.setattr(os, "unlink", held)
-    where, notes = saved(tmp_path / "r.parquet", Files(2).outcomes([{"x": 1.0}, {"x": 2.0}]), 2)
-    assert not notes
-    assert list(read(where)["x"]) == [1.0, 2.0]
+    monkeypatch.setattr(atomic.patiently, "__defaults__", (waits.append,))
+    return waits
 
 
 def test_a_piece_that_a_scanner_looks_at_is_moved_once_it_is_let_go(tmp_path, monkeypatch):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
 import pickle
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -309,6 +311,26 @@ def test_no_match_says_pattern_and_folder_and_what_is_there(tmp_path: Path) -> N
         load_configuration(_batch(tmp_path, asked))
     for words in ("*nowhere*.sim", "{'contains': ['x']}", str(tmp_path / "sims"), "6 .sim files"):
         assert words in str(refused.value)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_not_called_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digitalmodel's search finds nothing in it without a word, whatever it holds."""
+    yaml_file, folder = _batch(tmp_path, {"file_management": {"input_directory": "sims"}}), tmp_path / "sims"
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, _denied(folder, getattr(os, name)))
+    with pytest.raises(SourceError, match=rf"{re.escape(str(folder))} cannot be read: Permission denied"):
+        load_configuration(yaml_file)
+
+
+def _denied(folder: Path, look: Callable[..., Any]) -> Callable[..., Any]:
+    def denied(path: Any) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path)
+
+    return denied
 
 
 def test_a_missing_input_folder_says_where_was_looked(tmp_path: Path) -> None:

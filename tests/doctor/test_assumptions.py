@@ -306,6 +306,18 @@ def test_where_the_system_names_no_open_file_nothing_is_told_of_it(broken, sim, 
     assert asked("lets_file_go", sim).verdict is Verdict.UNTOLD
 
 
+def test_on_windows_no_process_is_asked_which_files_it_has_open(broken, sim, monkeypatch):
+    """There the answer may never come, and a check that ends in its timeout would be told of OrcaFlex."""
+
+    def hangs(_):
+        pytest.fail("psutil waits for every handle")
+
+    broken(quirks=(Quirk.KEEPS_FILE_OPEN,))
+    monkeypatch.setattr(psutil.Process, "open_files", hangs)
+    monkeypatch.setattr(models, "NAMES_OPEN_FILES", False)
+    assert asked("lets_file_go", sim).verdict is Verdict.UNTOLD
+
+
 @needs("symbolic links")
 def test_a_file_that_is_held_open_is_found_by_whatever_path(broken, tmp_path):
     """A mapped drive, a link: the system names its own spelling of what is open."""

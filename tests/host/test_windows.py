@@ -13,7 +13,15 @@ import pytest
 from orcabatch.engine.executors import process_main
 from orcabatch.engine.executors.process_main import _pin
 from orcabatch.host import Probes, measure, memory_reading
-from orcabatch.host.windows import ExtendedLimits, GroupAffinity, Kernel, SeekPenalty, StorageQuery, usable_cpus
+from orcabatch.host.windows import (
+    ExtendedLimits,
+    GroupAffinity,
+    Kernel,
+    ProcessMemory,
+    SeekPenalty,
+    StorageQuery,
+    usable_cpus,
+)
 from orcabatch.network import Partition
 
 GB = 10**9
@@ -48,6 +56,7 @@ class FakeKernel32:
     job: dict[int, dict[str, int]] = field(default_factory=dict)
     drives: dict[str, int | None] = field(default_factory=dict)
     open_handles: list[int] = field(default_factory=list)
+    committed: int | None = None
 
     @property
     def CreateFileW(self) -> Any:  # noqa: N802 - Windows' name
@@ -70,6 +79,11 @@ class FakeKernel32:
     def CloseHandle(self, handle: Any) -> int:  # noqa: N802 - Windows' name
         self.open_handles.remove(handle.value)
         return 1
+
+    def K32GetProcessMemoryInfo(self, process: Any, info: Any, size: int) -> int:  # noqa: N802 - Windows' name
+        assert (process.value, size, target(info).size) == (ctypes.c_void_p(-1).value, 80, 80)
+        target(info).private = self.committed or 0
+        return 0 if self.committed is None else 1
 
     def GetCurrentProcess(self) -> int:  # noqa: N802 - Windows' name
         return -1
@@ -176,6 +190,26 @@ def test_a_container_reports_the_limits_of_its_job_object() -> None:
     assert memory_reading(host(library)).used_percent == pytest.approx(25)
 
 
+@pytest.mark.parametrize(
+    ("flags", "committed", "limits"),
+    [
+        (0x100, 1 * GB, (8 * GB, 7 * GB)),
+        (0x100, None, (8 * GB, 8 * GB)),
+        (0x300, 1 * GB, (8 * GB, 7 * GB)),
+        (0x300, 9 * GB, (8 * GB, 0)),
+        (0x200, 1 * GB, (64 * GB, 32 * GB)),
+        (0, 1 * GB, (256 * GB, 200 * GB)),
+    ],
+)
+def test_a_job_that_limits_each_of_its_processes_limits_this_one(
+    flags: int, committed: int | None, limits: tuple[int, int]
+) -> None:
+    """What a batch queue sets for each process counts as what a container sets for all: the smaller of the two."""
+    job = {9: {"flags": flags, "job_memory": 64 * GB, "process_memory": 8 * GB}, 28: {"job_memory": 32 * GB}}
+    found = measure(host(FakeKernel32(groups=(16,), mask=(0xFFFF, 0xFFFF), job=job, committed=committed)))
+    assert (found.total_ram_bytes, found.available_ram_bytes) == limits
+
+
 @pytest.mark.parametrize(("most", "cpus"), [(2500, 4), (10_000, 16)])
 def test_a_job_with_a_least_and_a_largest_rate_is_limited_by_the_largest(most: int, cpus: int) -> None:
     """Both stand in one number; nothing is said of a hard cap then."""
@@ -221,6 +255,7 @@ def test_structures_have_the_size_that_windows_expects() -> None:
     assert ctypes.sizeof(GroupAffinity) == 16
     assert ctypes.sizeof(ExtendedLimits) == 144
     assert (ExtendedLimits.flags.offset, ExtendedLimits.job_memory.offset) == (16, 120)
+    assert (ctypes.sizeof(ProcessMemory), ProcessMemory.private.offset) == (80, 72)
 
 
 @pytest.mark.parametrize(

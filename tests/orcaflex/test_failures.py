@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.errors import OrcaFlexUnavailable, OutputError
 from orcabatch.orcaflex import binding, sim_files
 from orcabatch.orcaflex.broker.objects import Objects
 from orcabatch.orcaflex.failures import explain
@@ -78,6 +78,7 @@ def test_a_read_error_may_heal_where_another_program_holds_the_file():
         (MemoryError(), Phase.LOAD, Cause.MEMORY, True),
         (PermissionError(errno.EACCES, "denied", "/out/a.csv"), Phase.WRITE, Cause.OUTPUT, True),
         (OSError(errno.ENOSPC, "full", "/out/a.csv"), Phase.WRITE, Cause.OUTPUT, False),
+        (OutputError("/out/a.csv cannot be replaced: another program holds it open"), Phase.WRITE, Cause.OUTPUT, False),
         (KeyError("Line9"), Phase.EXTRACT, Cause.EXCEPTION, False),
         (FileNotFoundError(errno.ENOENT, "no", str(FILE)), Phase.LOAD, Cause.INPUT, False),
         (OrcaFlexUnavailable("no OrcaFlex"), Phase.LOAD, Cause.EXCEPTION, False),

@@ -13,12 +13,13 @@ import pytest
 
 from deep_folders import too_deep
 from docs_pages import ROOT
+from orcabatch import win32
 from orcabatch.batch.functions import usable_folder
 from orcabatch.batch.streamed import TableFile
 from orcabatch.cli import checks_machine
 from orcabatch.errors import OutputError
 from orcabatch.outcome import FileOutcome, Status
-from orcabatch.store import atomic, lock, paths
+from orcabatch.store import atomic, lock
 from orcabatch.store.atomic import (
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
@@ -34,7 +35,7 @@ from orcabatch.store.compare import compare_folders
 from orcabatch.store.failed_files import save_failed_files
 from orcabatch.store.kept_values import ValuesFile, read_values
 from orcabatch.store.lock import folder_lock
-from orcabatch.store.paths import as_opened, beyond_max_path, is_folder, is_there
+from orcabatch.win32 import as_opened, beyond_max_path, is_folder, is_there
 
 DEEP = "C:\\" + "folder\\" * 40
 
@@ -97,6 +98,35 @@ def test_an_output_that_is_to_go_is_waited_for_and_named(tmp_path, monkeypatch):
     remove(target, wait=lambda _: monkeypatch.setattr(Path, "unlink", unlink))
     remove(target)
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "said"),
+    [
+        (5, errno.EACCES, "another program holds it open, or it is write-protected, also 5 s later. Close it"),
+        (32, errno.EACCES, "another program holds it open, also 5 s later. Close it"),
+        (1224, errno.EINVAL, "another program holds it open, also 5 s later. Close it"),
+        (87, errno.EINVAL, ""),
+    ],
+)
+def test_a_table_that_excel_has_open_is_waited_for_and_named_by_what_windows_says(
+    tmp_path, monkeypatch, code, number, said
+):
+    """Also one that a program has mapped, of which Python says no more than EINVAL; nothing else is waited for."""
+    target, waited = tmp_path / "series.csv", list[float]()
+    target.write_bytes(b"earlier")
+
+    def refused(*_):
+        error = OSError(number, "no")
+        error.winerror = code
+        raise error
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(OutputError) as caught:
+        atomic.replace(tmp_path / "temporary", target, wait=waited.append)
+    assert waited == (list(atomic.WAITS_S) if said else [])
+    assert (said or f"{target} cannot be written: no") in str(caught.value)
+    assert str(target) in str(caught.value)
 
 
 def test_a_list_of_failed_files_that_cannot_go_is_an_output_error(tmp_path, monkeypatch):
@@ -333,7 +363,7 @@ def test_how_long_a_relative_name_is_for_the_system_counts(tmp_path, monkeypatch
     """In a deep working folder the short name of a report fits, and the temporary one beside it need not."""
     seen = list[Path]()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(paths, "beyond_max_path", lambda path: seen.append(path) or path)
+    monkeypatch.setattr(win32, "beyond_max_path", lambda path: seen.append(path) or path)
     with atomic_path(Path("r.html")) as temporary:
         temporary.write_bytes(b"r")
     assert {path.parent for path in seen} == {tmp_path}

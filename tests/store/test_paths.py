@@ -10,7 +10,8 @@ import pytest
 
 from capabilities import needs
 from orcabatch.store import paths
-from orcabatch.store.paths import Places, is_folder, is_there, name_of, place_of
+from orcabatch.store.paths import Places, name_of, place_of
+from orcabatch.win32 import is_folder, is_there
 
 
 @needs("symbolic links")

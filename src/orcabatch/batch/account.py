@@ -17,7 +17,8 @@ from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.results.figures import figures
 from orcabatch.results.written import WrittenTables, labels_by_batch
 from orcabatch.settings import to_section
-from orcabatch.store.paths import is_there, place_of
+from orcabatch.store.paths import place_of
+from orcabatch.win32 import is_there
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch

@@ -18,7 +18,6 @@ from orcabatch.batch.readers import readers
 from orcabatch.doctor.assumptions import BY_NAME
 from orcabatch.doctor.verdicts import broken_assumptions
 from orcabatch.host import Fingerprint, fingerprint
-from orcabatch.store.paths import as_opened
 from orcabatch.store.values import encode
 from orcabatch.versions import DECISIVE, installed_version, installed_versions
 
@@ -86,7 +85,7 @@ def fingerprint_of(file: Path) -> Fingerprint | None:
 
 def output_print(path: Path) -> list[Any] | None:
     """An output file as it stands: size, time, head and tail; None where it cannot be read."""
-    seen = fingerprint_of(as_opened(path))
+    seen = fingerprint_of(path)
     return None if seen is None else [seen.size, seen.mtime_ns, seen.head_tail_hash]
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.functions import FunctionBatch
-from orcabatch.store.paths import is_there
 from orcabatch.text import shortened_list
+from orcabatch.win32 import is_there
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch

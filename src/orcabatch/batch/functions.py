@@ -22,9 +22,9 @@ from orcabatch.store.atomic import check_writable, why
 from orcabatch.store.code import Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.kept_values import SUFFIX as VALUES
-from orcabatch.store.paths import as_opened
 from orcabatch.store.values import NotStorable, encode
 from orcabatch.text import class_name
+from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Facts

@@ -4,51 +4,139 @@
     "sims/*_hwl*.sim" ──> what matches, by name; `**` looks into folders below
     "sims/a.sim"      ──> itself, whether it is there or not
 
-Covers what a name stands for. Does not cover what may be done with the files (`orcabatch.batch.readers`).
+Covers what a name stands for, as `glob.glob` has it, and which folders could not be looked into, where that passes over
+them without a word. Does not cover what may be done with the files (`orcabatch.batch.readers`).
 """
 
 from __future__ import annotations
 
+import fnmatch
 import glob
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orcabatch.errors import SourceError
-from orcabatch.store.paths import is_folder
 from orcabatch.text import plural, shortened_list
+from orcabatch.win32 import as_opened, is_folder
 
 SIM = ".sim"
+BELOW = "**"
+"""The part of a pattern that stands for a folder and all below it."""
 
 
-def named_files(items: Iterable[Path]) -> list[Path]:
+def named_files(items: Iterable[Path], say: Callable[[str], None] = lambda _: None) -> list[Path]:
     """The files that the names stand for, in the order of the names.
+
+    Args:
+        items: the names.
+        say: told of each pattern that leads into folders which cannot be looked into.
 
     Raises:
         SourceError: a folder holds no `.sim` file, or a pattern matches none; says what is there.
+        OSError: a folder that is named itself cannot be looked into.
     """
-    return [file for item in items for file in _files(item)]
+    return [file for item in items for file in _files(item, say)]
 
 
-def _files(item: Path) -> list[Path]:
-    if item.is_dir():
+def _files(item: Path, say: Callable[[str], None]) -> list[Path]:
+    if as_opened(item).is_dir():
         found = sims_in(item)
         if not found:
             raise SourceError(f"The folder {item} holds no .sim file. {_instead(item)}")
         return found
-    if not glob.has_magic(str(item)) or item.exists():
+    if not glob.has_magic(str(item)) or as_opened(item).exists():
         return [item]
-    matching = sorted(Path(name) for name in glob.glob(str(item), recursive=True) if not is_folder(name))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    search = _Search()
+    matching = search.matching(item)
     if not matching:
         # Windows' own prefix for long paths has a question mark.
         folder = next((folder for folder in item.parents if not glob.has_magic(str(folder))), Path(item.anchor))
-        what = _instead(folder) if folder.is_dir() else f"There is no folder {folder}."
-        raise SourceError(f"No file matches {item}. {what}")
+        what = _instead(folder) if as_opened(folder).is_dir() else f"There is no folder {folder}."
+        raise SourceError(f"No file matches {item}. {' '.join(filter(None, (search.said, what)))}")
+    if search.said:
+        say(f"{item}: {search.said} What matches in there is not in this batch.")
     return matching
+
+
+@dataclass
+class _Search:
+    """One pattern's way through folders.
+
+    Attributes:
+        shut: folders that could not be looked into, with what the system said.
+    """
+
+    shut: dict[Path, OSError] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """Which folders, in words; empty where all were looked into."""
+        if not self.shut:
+            return ""
+        error = next(iter(self.shut.values()))
+        names = shortened_list([str(folder) for folder in self.shut])
+        return f"{plural(len(self.shut), 'folder')} cannot be looked into ({error.strerror or error}): {names}."
+
+    def matching(self, pattern: Path) -> list[Path]:
+        """The files that match, by name; also one that cannot be looked at, as a link that leads nowhere."""
+        *parts, last = pattern.parts[bool(pattern.anchor) :]
+        folders = {Path(pattern.anchor)}
+        for part in parts:
+            folders = {found for folder in folders for found in self._folders(folder, part)}
+        if last == BELOW:
+            folders = {found for folder in folders for found in self._below(folder)}
+            last = "*"
+        found = {folder / name for folder in folders for name in self._names(folder, last)}
+        return sorted(file for file in found if not is_folder(file))
+
+    def _folders(self, folder: Path, part: str) -> Iterator[Path]:
+        if part == BELOW:
+            yield from self._below(folder)
+        elif glob.has_magic(part):
+            yield from (folder / entry.name for entry in self._entries(folder, part) if _leads_on(entry))
+        elif is_folder(folder / part):
+            yield folder / part
+
+    def _below(self, folder: Path) -> Iterator[Path]:
+        waiting = [folder]
+        while waiting:
+            folder = waiting.pop()
+            yield folder
+            waiting += [folder / entry.name for entry in self._entries(folder, "*") if _leads_on(entry)]
+
+    def _names(self, folder: Path, part: str) -> Iterator[str]:
+        if glob.has_magic(part):
+            yield from (entry.name for entry in self._entries(folder, part))
+        elif os.path.lexists(as_opened(folder / part)):
+            yield part
+
+    def _entries(self, folder: Path, part: str) -> list[os.DirEntry[str]]:
+        """What matches in a folder. As in a shell, a star stands for no name that begins with a point."""
+        try:
+            with os.scandir(as_opened(folder)) as entries:
+                found = list(entries)
+        except OSError as error:
+            self.shut[folder] = error
+            return []
+        hidden = part.startswith(".")
+        names = set(fnmatch.filter([entry.name for entry in found if hidden or entry.name[:1] != "."], part))
+        return [entry for entry in found if entry.name in names]
+
+
+def _leads_on(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def sims_in(folder: Path) -> list[Path]:
     """The `.sim` files of a folder, by name; also one that cannot be looked at, as a link that leads nowhere."""
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() == SIM and not is_folder(file))
+    names = os.listdir(as_opened(folder))  # noqa: PTH208 - whatever the system opens it by, its files are named as it is
+    files = [folder / name for name in names]
+    return sorted(file for file in files if file.suffix.lower() == SIM and not is_folder(file))
 
 
 def _instead(folder: Path) -> str:
@@ -59,5 +147,5 @@ def _instead(folder: Path) -> str:
     if below:
         names = shortened_list([str(each) for each in below])
         return f"Folders below it do: {names}. Give one of these, or '{folder / '**' / ('*' + SIM)}'."
-    others = sorted(file.name for file in folder.iterdir())
+    others = sorted(os.listdir(as_opened(folder)))  # noqa: PTH208 - as above
     return f"It holds {shortened_list(others)}." if others else "It is empty."

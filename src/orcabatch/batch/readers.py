@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.batch.named_files import named_files
 from orcabatch.batch.request import together
 from orcabatch.errors import SettingsError, SourceError
+from orcabatch.orcaflex.sim_files import out_of_reach
 from orcabatch.store.paths import check_working_folder, what_cannot_be_read_is_said
 from orcabatch.text import class_name
 
@@ -89,12 +90,13 @@ def read_request(source: Any, options: Options) -> Request:
         SettingsError: keys or values are wrong, or nobody takes them; lists all of them.
         OutputError: a result folder cannot be used.
     """
+    said: list[str] = []
     if isinstance(source, MutableMapping):
         given: Given = source
     else:
         items = _items(source)
         options = replace(options, paths_as_text=all(isinstance(item, str) for item in items))
-        given = named_files(Path(item) for item in items)
+        given = named_files(map(Path, items), said.append)
     reading = next(one for one in readers() if one.claims(given))
     left = [] if reading.sections else [key for key in options.overrides if key != "performance"]
     if left:
@@ -102,7 +104,10 @@ def read_request(source: Any, options: Options) -> Request:
             f"{', '.join(left)} would change a YAML, and none is named: with other files only performance.KEY=VALUE "
             "has an effect. Leave the rest out, or write it where these files are described."
         )
-    return together(reading.read(given, options), options)
+    request = together(reading.read(given, options), options)
+    if request.settings.loads and (long := out_of_reach(file for batch in request.batches for file in batch.files)):
+        said.append(long)
+    return replace(request, notes=(*said, *request.notes))
 
 
 def _items(source: Any) -> list[str | os.PathLike[str]]:

@@ -27,8 +27,8 @@ from orcabatch.results.save import Shape, checked_format, save_pieces, summary_f
 from orcabatch.results.table import Row, file_names, rows
 from orcabatch.results.written import labels_by_batch
 from orcabatch.store.atomic import check_place
-from orcabatch.store.paths import as_opened, is_there
 from orcabatch.text import words_of
+from orcabatch.win32 import as_opened, is_there
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,15 +109,15 @@ class TableFile:
                 places.append(pieces.tell())
                 pickle.dump(piece, pieces, pickle.HIGHEST_PROTOCOL)
             try:
-                return save_pieces(_read(pieces, places), shape, self.target), tuple(notes)
+                return save_pieces(_read(pieces, places), shape, self.target, notes.append), tuple(notes)
             except OutputError as error:
                 # A program that has one open may have the other open, too: the second name is nobody's yet.
                 csv, free = self.target.with_suffix(".csv"), f"{self.target.stem}_{time.strftime('%Y%m%d_%H%M%S')}.csv"
                 first = [] if self.target == csv else [csv]
                 for instead in (*first, self.target.with_name(free)):
                     with suppress(OutputError):
-                        said = (*notes, f"{error} The results are in {instead.name} instead.")
-                        return save_pieces(_read(pieces, places), shape, instead), said
+                        saved = save_pieces(_read(pieces, places), shape, instead, notes.append)
+                        return saved, (*notes, f"{error} The results are in {instead.name} instead.")
                 raise
 
     def _temporary(self) -> IO[bytes]:

@@ -254,7 +254,9 @@ def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
 
 
 def _own_files(arguments: Any) -> dict[str, Any]:
-    files = [file.absolute() for file in named_files(arguments.files)]  # patterns too, which Windows' shells pass on
+    files = [
+        file.absolute() for file in named_files(arguments.files, print)
+    ]  # patterns too, which Windows' shells pass on
     if not files:
         raise SourceError("`bench real` needs files: orcabatch bench real --files *.sim")
     counts = (1, 2, 4) if arguments.quick else tuple(count for count in COUNTS if count <= len(files))

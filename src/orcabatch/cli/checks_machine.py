@@ -21,12 +21,12 @@ from orcabatch import __version__
 from orcabatch.cli.checks import Check, Level
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.network import is_on_network
-from orcabatch.orcaflex.sim_files import InputError, check_readable
+from orcabatch.orcaflex.sim_files import InputError, check_loadable
 from orcabatch.settings import format_count, format_size
 from orcabatch.store.atomic import check_writable, to_disk
 from orcabatch.store.ledger import describe_ledger
-from orcabatch.store.paths import is_folder, is_there
 from orcabatch.versions import system_version
+from orcabatch.win32 import as_opened, is_folder, is_there
 
 HOST = "host"
 DISKS = "disks"
@@ -77,7 +77,7 @@ def check_inputs(host: HostResources, files: Sequence[Path]) -> Iterator[Check]:
         yield _input_folder(host, folder, inside)
     for file in files:
         try:
-            check_readable(file)
+            check_loadable(file)
         except InputError as error:
             yield Check(DISKS, error.message, Level.NOTE, error.remedy)
 
@@ -169,7 +169,7 @@ def _read_speed(file: Path) -> float | None:
     """Bytes per second over the beginning of a file; None where it cannot be read, or is too small to say."""
     try:
         begun = time.perf_counter()
-        with file.open("rb") as stream:
+        with as_opened(file).open("rb") as stream:
             count = sum(len(piece) for piece in iter(lambda: _next_piece(stream), b""))
     except OSError:
         return None

@@ -24,9 +24,10 @@ from orcabatch.doctor.verdicts import forget_verdicts, keep_verdicts
 from orcabatch.errors import OrcaFlexUnavailable, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.orcaflex.sim_files import check_readable
+from orcabatch.orcaflex.sim_files import check_loadable
 from orcabatch.store.atomic import check_place, write_bytes
-from orcabatch.store.paths import is_folder, what_cannot_be_read_is_said
+from orcabatch.store.paths import what_cannot_be_read_is_said
+from orcabatch.win32 import is_folder
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.configuration import Configuration
@@ -86,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def _count(word: str) -> int:
     if not word.isdigit() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 on")
@@ -99,9 +104,9 @@ def _first_contact(arguments: argparse.Namespace) -> int:
     if arguments.yamls:
         raise SourceError("--sim takes .sim files only; look at a YAML without it")
     with what_cannot_be_read_is_said():
-        files = tuple(file.absolute() for file in named_files(arguments.sim))
+        files = tuple(file.absolute() for file in named_files(arguments.sim, _warn))
     for file in files:
-        check_readable(file)
+        check_loadable(file)
     binding = find_binding(arguments.orcaflex or "real")
     if not binding.is_genuine:
         raise OrcaFlexUnavailable("the OrcFxAPI that is there is a stub: there is nothing to be asked")
@@ -128,7 +133,9 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
     host = ResourceManager().measure()
     yield from check_host(host)
     with what_cannot_be_read_is_said():  # of a folder `_read` says that it is one
-        named = [file for word in arguments.yamls for file in ([word] if is_folder(word) else named_files([word]))]
+        named = [
+            file for word in arguments.yamls for file in ([word] if is_folder(word) else named_files([word], _warn))
+        ]
     batches = {file: _read(file) for file in named}
     asked = {batch[1].orcaflex for batch in batches.values() if isinstance(batch, tuple)}
     said: Literal["real", "simulated"] = "simulated" if asked == {"simulated"} else "real"

@@ -10,8 +10,9 @@ from orcabatch.batch.named_files import SIM
 from orcabatch.batch.planning import plan_of
 from orcabatch.cli.run import request_of, understood
 from orcabatch.errors import SourceError
-from orcabatch.store.paths import is_there, what_cannot_be_read_is_said
+from orcabatch.store.paths import what_cannot_be_read_is_said
 from orcabatch.text import utf8
+from orcabatch.win32 import as_opened, is_there
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
@@ -51,8 +52,8 @@ def write_tuned(files: list[Path], target: Path, request: Request) -> str:
     learned = learned_for(request, ResourceManager().measure())
     if not learned.records:
         raise SourceError(f"nothing was learned yet of {source.name} on this host: run it once, then write its plan")
-    is_yaml = source.is_file() and source.suffix.lower() != SIM
-    content = (yaml.safe_load(source.read_text(encoding="utf-8")) if is_yaml else None) or {}
+    is_yaml = as_opened(source).is_file() and source.suffix.lower() != SIM
+    content = (yaml.safe_load(as_opened(source).read_text(encoding="utf-8")) if is_yaml else None) or {}
     section, said = tuned_section(content.get("performance"), request.settings, learned)
     lines = "".join(f"#   {line}\n" for line in said or ["nothing that the YAML does not say already"])
     text = HEAD.format(source=source.name, said=lines) + yaml.safe_dump(

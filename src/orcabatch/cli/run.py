@@ -24,8 +24,8 @@ from orcabatch.notice import CHECK_MARK
 from orcabatch.outcome import Cause, Status
 from orcabatch.results.result import failure_text, warnings_text
 from orcabatch.store.atomic import check_place, remove
-from orcabatch.store.paths import is_folder, is_there
 from orcabatch.text import duration, plural, words_of
+from orcabatch.win32 import is_folder, is_there
 
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences; or a function of yours "

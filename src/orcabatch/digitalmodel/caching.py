@@ -26,9 +26,10 @@ from orcabatch.digitalmodel.proof_input import LOST, json_safe
 from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.store.frames import cells_of
-from orcabatch.store.paths import as_opened, is_there, place_of
+from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
 from orcabatch.text import class_name
+from orcabatch.win32 import as_opened, is_there
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation

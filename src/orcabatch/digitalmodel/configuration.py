@@ -29,8 +29,8 @@ from orcabatch.digitalmodel.outputs import OUTPUTS
 from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import OutputError, SettingsError, SourceError
-from orcabatch.store.paths import as_opened
 from orcabatch.text import class_name, nearest
+from orcabatch.win32 import as_opened
 
 __all__ = ["AttributeDict", "Configuration", "load_configuration"]
 
@@ -150,7 +150,7 @@ def _lines(text: str, yaml_name: str) -> YamlLines:
 
 def _text(yaml_name: str) -> str:
     try:
-        return Path(yaml_name).read_text(encoding="utf-8-sig")
+        return as_opened(yaml_name).read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise SourceError(f"{yaml_name} does not exist. Check the name and the folder ({Path.cwd()}).") from error
     except UnicodeDecodeError as error:

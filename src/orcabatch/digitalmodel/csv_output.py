@@ -26,8 +26,8 @@ from orcabatch.digitalmodel.missing import Gap, gaps_of
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path
-from orcabatch.store.paths import is_folder
 from orcabatch.store.write_behind import TextBehind
+from orcabatch.win32 import is_folder
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import PhaseClock

@@ -27,8 +27,8 @@ from orcabatch.orcaflex.binding import find_binding
 from orcabatch.store.atomic import patiently, remove, write_bytes
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.store.ledger import has_ledger
-from orcabatch.store.paths import as_opened
 from orcabatch.store.storable import checked, checked_texts
+from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.postprocess import DigitalModelPostProcess, FileResult

@@ -11,6 +11,7 @@ Covers `file_management` of the YAML. Does not cover output folders (`orcabatch.
 from __future__ import annotations
 
 import copy
+import fnmatch
 import hashlib
 import importlib.util
 import logging
@@ -24,6 +25,8 @@ from typing import Any
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import SourceError
+from orcabatch.store.paths import what_cannot_be_read_is_said
+from orcabatch.win32 import as_opened, is_folder
 
 logger = logging.getLogger(__name__)
 
@@ -129,9 +132,9 @@ def input_directory(cfg: Mapping[str, Any]) -> Path:
     root = str(cfg["Analysis"]["analysis_root_folder"])
     asked = root if asked is None else os.fspath(asked)
     below_root = os.path.join(root, asked)  # noqa: PTH118 - spelt as digitalmodel spells it: it shows in an output
-    if not os.path.isabs(asked) and os.path.isdir(below_root):  # noqa: PTH112, PTH117
+    if not os.path.isabs(asked) and is_folder(below_root):  # noqa: PTH117
         return Path(below_root)
-    if os.path.isdir(asked):  # noqa: PTH112
+    if is_folder(asked):
         return Path(os.path.abspath(asked))  # noqa: PTH100 - links stay as they are named
     looked = dict.fromkeys((root, str(Path.cwd())))
     raise SourceError(
@@ -150,10 +153,18 @@ def search(folder: Path, filename: Mapping[str, Any]) -> dict[str, list[Path]]:
     """Files of `folder` by extension that match the `filename` section, in the file system's own order."""
     pattern, filters = filename.get("pattern"), filename.get("filters")
     stem = "*" if pattern is None else f"*{pattern}*"
-    found = {extension: list(folder.glob(f"{stem}.{extension}")) for extension in filename.get("extension", [])}
+    found = {extension: _glob(folder, f"{stem}.{extension}") for extension in filename.get("extension", [])}
     if filters is None:
         return found
     return {extension: [file for file in files if passes(file, filters)] for extension, files in found.items()}
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    """What matches, named as the folder is, by whatever name the system opens that."""
+    opened = as_opened(folder)
+    if opened == folder.absolute():
+        return list(folder.glob(pattern))
+    return [folder / file.relative_to(opened) for file in opened.glob(pattern)]
 
 
 def passes(file: Path, filters: Mapping[str, Any]) -> bool:
@@ -171,7 +182,7 @@ def passes(file: Path, filters: Mapping[str, Any]) -> bool:
 
 def _size_kb(file: Path) -> float:
     try:
-        return file.stat().st_size / 1024
+        return as_opened(file).stat().st_size / 1024
     except OSError:
         return 0.0
 
@@ -190,7 +201,8 @@ def describe_search(cfg: Mapping[str, Any], folder: Path) -> str:
     set_filters = {
         name: value for name, value in (filename.get("filters") or {}).items() if value not in (None, "NULL", [])
     }
-    others = [file.name for file in folder.glob("*.sim")]
+    with what_cannot_be_read_is_said():  # for `glob` a folder that may not be looked into holds nothing
+        others = fnmatch.filter(os.listdir(as_opened(folder)), "*.sim")  # noqa: PTH208
     wanted = f"*{pattern}*.sim" if pattern is not None else "*.sim"
     filtered = f" with the filters {set_filters}" if set_filters else ""
     there = f"It holds {len(others)} .sim files, such as {min(others)}." if others else "It holds no .sim file at all."

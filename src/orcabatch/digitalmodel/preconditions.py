@@ -17,7 +17,8 @@ from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.store.atomic import check_writable, hindrance
-from orcabatch.store.paths import Places, is_folder
+from orcabatch.store.paths import Places
+from orcabatch.win32 import as_opened, is_folder
 
 
 def check_keys(cfg: Mapping[str, Any]) -> None:
@@ -109,7 +110,7 @@ def check_collisions(cfg: Mapping[str, Any], files: Sequence[Path]) -> None:
 def _one_file(one: Path, other: Path) -> bool:
     """Whether two paths lead to one file: another spelling, or a hard link."""
     try:
-        first, second = one.stat(), other.stat()
+        first, second = as_opened(one).stat(), as_opened(other).stat()
     except OSError:
         return False
     # Shares that number no file say 0 of each.

@@ -18,7 +18,8 @@ from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, ROW_KEY, group_label
 from orcabatch.errors import SourceError
 from orcabatch.store.compare import DAMAGED, FileDifference, Unread, compare_files, unreadable_folder
 from orcabatch.store.compare_tables import Tolerance, compare_tables, read_rows
-from orcabatch.store.paths import as_opened, name_of
+from orcabatch.store.paths import name_of
+from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile
@@ -85,7 +86,7 @@ class ProofFindings:
             self.series += 1
 
     def _compare_rows(self, table: Path, written: Path, output: str) -> None:
-        with table.open(encoding="utf-8", newline="\n") as stream:
+        with as_opened(table).open(encoding="utf-8", newline="\n") as stream:
             heading, *lines = read_rows(stream)
         rows = {line[heading.index(FILE)] for line in lines} - {""}
         settings = self._batch.cfg["orcaflex"]["postprocess"].get(output, {})
@@ -121,7 +122,7 @@ def _tables_in(folder: Path) -> dict[str, Path]:
 
 
 def _heading(table: Path) -> list[str]:
-    with table.open(encoding="utf-8", newline="\n") as stream:
+    with as_opened(table).open(encoding="utf-8", newline="\n") as stream:
         return next(read_rows(stream), [])
 
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.errors import SourceError
 from orcabatch.notice import Notice
-from orcabatch.store.paths import as_opened, is_folder, is_there
 from orcabatch.text import class_name
+from orcabatch.win32 import as_opened, is_folder, is_there
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome

@@ -25,8 +25,8 @@ from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
 from orcabatch.store.compare import CANNOT_BE_READ
-from orcabatch.store.paths import is_folder
 from orcabatch.text import and_more, plural
+from orcabatch.win32 import is_folder
 
 if TYPE_CHECKING:
     from orcabatch.notice import Notice

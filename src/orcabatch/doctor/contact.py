@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from orcabatch.orcaflex.session import destroy
+from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
@@ -91,7 +92,7 @@ class Contact:
     @property
     def size_bytes(self) -> int:
         """Of the first file."""
-        return self.files[0].stat().st_size
+        return as_opened(self.files[0]).stat().st_size
 
     @property
     def asked(self) -> list[Asked]:

@@ -6,6 +6,7 @@ Each makes its own models, one at a time unless more seats were allowed, and des
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from orcabatch.orcaflex.failures import LICENCE, status_of
 from orcabatch.orcaflex.session import destroy
 from orcabatch.settings import format_size
 from orcabatch.store.paths import place_of
+from orcabatch.win32 import as_opened
 
 LEAST_BYTES = 16_000_000
 """Of a smaller file the memory is lost among Python's own."""
@@ -27,6 +29,9 @@ READ_LATE = 0.5
 """A load that read less of its file than this leaves the rest for later."""
 TOLERATED = 1.1
 """By how much a model may be larger than predicted and the prediction still be called right."""
+NAMES_OPEN_FILES = sys.platform != "win32"
+"""Whether a process can be asked which files it has open. Windows says it of some drives and shares only, and of some it
+never answers: psutil ends the thread that waits for it, with whatever that holds."""
 
 
 def digests(module: Any, model: Any) -> tuple[str, ...]:
@@ -128,8 +133,8 @@ def lets_the_file_go(contact: Contact) -> Answer:
     """Whether the file is open while it is loaded."""
     contact.load()
     try:
-        with contact.files[0].open("rb"):
-            if not _is_named_open(contact):  # Windows names what a process has open on some drives and shares only
+        with as_opened(contact.files[0]).open("rb"):
+            if not NAMES_OPEN_FILES or not _is_named_open(contact):
                 return Answer(Verdict.UNTOLD, "this system does not say that the file is open, while it is")
     except PermissionError:  # it was read a moment ago: OrcaFlex has it open, and shares it with nobody
         return Answer(Verdict.BROKEN, "the file is held open while it is loaded, and nobody else may read it")
@@ -145,7 +150,7 @@ def _is_named_open(contact: Contact) -> bool:
 
 def shares_the_file(contact: Contact) -> Answer:
     """Whether a file loads that somebody reads."""
-    with contact.files[0].open("rb") as stream:
+    with as_opened(contact.files[0]).open("rb") as stream:
         stream.read(1)
         try:
             contact.load()

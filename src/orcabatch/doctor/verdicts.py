@@ -18,8 +18,8 @@ from orcabatch.doctor.contact import Verdict
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import remove, write_bytes
 from orcabatch.store.ledger.location import state_folder
-from orcabatch.store.paths import is_there
 from orcabatch.versions import installed_version
+from orcabatch.win32 import is_there
 
 if TYPE_CHECKING:
     from orcabatch.doctor.examination import Found

@@ -30,9 +30,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.console import without_boxes
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.own_thread import OwnThread
+from orcabatch.win32 import as_opened, without_boxes
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -248,10 +248,11 @@ class ReadAhead:
             OSError: it cannot be read.
         """
         # Opening a named pipe waits for somebody to write to it, who never comes.
-        if not stat.S_ISREG(task.file.stat().st_mode):
+        opened = as_opened(task.file)
+        if not stat.S_ISREG(opened.stat().st_mode):
             raise OSError("it is no ordinary file")
         buffer = self._buffer = self._buffer or memoryview(bytearray(PIECE_BYTES))
-        with task.file.open("rb", buffering=0) as file:
+        with opened.open("rb", buffering=0) as file:
             if sys.platform == "linux":
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
             while count := _read_into(file, buffer):
@@ -278,7 +279,7 @@ class ReadAhead:
                 for piece in self._pieces(task):
                     copy.write(piece)
             # Not its mode: Windows refuses to delete a copy that is as write-protected as its original.
-            status = task.file.stat()
+            status = as_opened(task.file).stat()
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
         except BaseException:  # half a copy is of no use, and takes up the disk
             _remove(folder)

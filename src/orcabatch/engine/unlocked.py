@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any
 
-from orcabatch.console import kernel32
+from orcabatch.win32 import kernel32
 
 EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
 """The class of every function of a DLL."""

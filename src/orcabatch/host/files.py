@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.console import without_boxes
+from orcabatch.win32 import as_opened, without_boxes
 
 SPAN_BYTES = 65_536
 """How much of a file's head and of its tail goes into its fingerprint.
@@ -51,16 +51,16 @@ def fingerprint(path: str | os.PathLike[str]) -> Fingerprint:
     Raises:
         OSError: the file is missing or cannot be read.
     """
-    file = Path(path).absolute()
     with without_boxes():
-        return _fingerprint(file)
+        return _fingerprint(Path(path).absolute())
 
 
 def _fingerprint(file: Path) -> Fingerprint:
+    opened = as_opened(file)
     # Opening a named pipe waits for somebody to write to it, who never comes.
-    if not stat.S_ISREG(file.stat().st_mode):
+    if not stat.S_ISREG(opened.stat().st_mode):
         raise OSError(f"{file} is no ordinary file")
-    with file.open("rb") as stream:
+    with opened.open("rb") as stream:
         status = os.fstat(stream.fileno())
         digest = hashlib.blake2b(str(status.st_size).encode(), digest_size=16)
         digest.update(stream.read(SPAN_BYTES))
@@ -76,7 +76,7 @@ def full_hash(path: str | os.PathLike[str]) -> str:
         OSError: the file is missing or cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
-    with Path(path).open("rb") as stream:
+    with as_opened(path).open("rb") as stream:
         while piece := stream.read(_PIECE_BYTES):
             digest.update(piece)
     return digest.hexdigest()
@@ -84,6 +84,6 @@ def full_hash(path: str | os.PathLike[str]) -> str:
 
 def _size(file: str | os.PathLike[str]) -> int | None:
     try:
-        return os.stat(file).st_size  # noqa: PTH116 - no `Path` for each of thousands
+        return as_opened(file).stat().st_size
     except (OSError, ValueError):
         return None

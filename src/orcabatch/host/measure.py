@@ -22,12 +22,12 @@ from pathlib import Path
 
 import psutil
 
-from orcabatch.console import kernel32, without_boxes
 from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
 from orcabatch.host import linux, windows
 from orcabatch.host.files import sim_sizes
 from orcabatch.host.values import Disk, DiskKind, HostResources, MemoryReading
 from orcabatch.network import Partition, is_network_share, mounts
+from orcabatch.win32 import kernel32, without_boxes
 
 CPU_SHARE = 0.75
 """Share of the logical CPUs that the formula uses, the specification's; the rest is left to the system."""

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from orcabatch.console import processor_groups
 from orcabatch.host.values import DiskKind, MemoryReading
+from orcabatch.win32 import processor_groups
 
 GROUP_SIZE = 64
 """CPUs are numbered group x 64 + bit, so that a number is unique over all groups."""
@@ -21,7 +21,7 @@ SPANNING_BUILD = 20348
 
 _CPU_RATE, _EXTENDED_LIMITS, _MEMORY_USAGE = 15, 9, 28
 _RATE_ENABLED, _RATE_HARD_CAP, _RATE_MIN_MAX = 0x1, 0x4, 0x10
-_LIMITS_JOB_MEMORY = 0x200
+_LIMITS_PROCESS_MEMORY, _LIMITS_JOB_MEMORY = 0x100, 0x200
 _SHARED, _OPEN_EXISTING, _INVALID_HANDLE = 0x3, 3, ctypes.c_void_p(-1).value
 _QUERY_STORAGE, _SEEK_PENALTY = 0x2D1400, 7
 
@@ -65,6 +65,19 @@ class MemoryUsage(ctypes.Structure):
     _fields_: ClassVar = [("job_memory", ctypes.c_uint64), ("peak", ctypes.c_uint64)]
 
 
+class ProcessMemory(ctypes.Structure):
+    """PROCESS_MEMORY_COUNTERS_EX."""
+
+    _fields_: ClassVar = [
+        ("size", ctypes.c_uint32),
+        ("faults", ctypes.c_uint32),
+        ("working_set", ctypes.c_size_t * 2),
+        ("pools", ctypes.c_size_t * 4),
+        ("page_file", ctypes.c_size_t * 2),
+        ("private", ctypes.c_size_t),
+    ]
+
+
 class StorageQuery(ctypes.Structure):
     """STORAGE_PROPERTY_QUERY; the kind of query is 0, the standard one."""
 
@@ -82,7 +95,7 @@ class Kernel:
     """kernel32's answers as Python values; None where it gives none.
 
     Attributes:
-        library: `ctypes.WinDLL("kernel32")`, or something with the same functions.
+        library: `orcabatch.win32.kernel32()`, or something with the same functions.
         build: Windows' build number.
     """
 
@@ -122,12 +135,28 @@ class Kernel:
         return float(info.rate) / 10_000 if info.flags & _RATE_HARD_CAP else None
 
     def job_memory(self) -> MemoryReading | None:
-        """Limit of the job object that this process is in, and what is left of it."""
-        limits, usage = ExtendedLimits(), MemoryUsage()
-        if not self._ask_job(_EXTENDED_LIMITS, limits) or not limits.flags & _LIMITS_JOB_MEMORY:
+        """The smallest limit of the job object that this process is in, and what is left of it.
+
+        A job may limit all its processes together, and each of them. Of several, one inside the other, Windows tells
+        the innermost's limits only.
+        """
+        limits = ExtendedLimits()
+        if not self._ask_job(_EXTENDED_LIMITS, limits):
             return None
-        used = int(usage.job_memory) if self._ask_job(_MEMORY_USAGE, usage) else 0
-        return MemoryReading(int(limits.job_memory), max(0, int(limits.job_memory) - used))
+        readings = []
+        if limits.flags & _LIMITS_JOB_MEMORY:
+            usage = MemoryUsage()
+            used = int(usage.job_memory) if self._ask_job(_MEMORY_USAGE, usage) else 0
+            readings.append(_left(int(limits.job_memory), used))
+        if limits.flags & _LIMITS_PROCESS_MEMORY:
+            readings.append(_left(int(limits.process_memory), self._committed()))
+        return min(readings, key=lambda reading: (reading.total_bytes, reading.available_bytes), default=None)
+
+    def _committed(self) -> int:
+        """Bytes that this process has been promised, as a job counts them."""
+        counters = ProcessMemory(size=ctypes.sizeof(ProcessMemory))
+        answered = self.library.K32GetProcessMemoryInfo(self._process(), ctypes.byref(counters), counters.size)
+        return int(counters.private) if answered else 0
 
     def seeks(self, drive: str) -> bool | None:
         r"""Whether the disk of a drive (`D:`) has to move to another place, as one that turns has; None: not said.
@@ -179,6 +208,10 @@ def disk_kind(kernel: Kernel, mount: str) -> DiskKind:
     r"""The kind of disk that a drive (`D:\`) is on: ssd, hdd or unknown."""
     seeks = kernel.seeks(mount.rstrip("\\"))
     return "unknown" if seeks is None else "hdd" if seeks else "ssd"
+
+
+def _left(limit: int, used: int) -> MemoryReading:
+    return MemoryReading(limit, max(0, limit - used))
 
 
 def _numbers(group: int, mask: int) -> Iterator[int]:

@@ -12,11 +12,12 @@ import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orcabatch.errors import OrcabatchError
+from orcabatch.errors import OrcabatchError, OutputError
 from orcabatch.network import is_on_network
-from orcabatch.orcaflex.sim_files import InputError, unreadable
+from orcabatch.orcaflex.sim_files import SHORTER, InputError, unreadable
 from orcabatch.outcome import Cause, Failure, Phase
 from orcabatch.text import MOST_SAID, class_name, said_by, shortened, traceback_of, words_of
+from orcabatch.win32 import as_opened, is_held, needs_another_name
 
 LICENCE = 25
 FILE_NOT_FOUND = 6
@@ -128,7 +129,10 @@ def refusal(error: BaseException) -> str:
 def _by_status(error: BaseException, status: int, file: Path) -> Failure:
     meaning, said, text = _meaning(error, status)
     may_heal = meaning is _NO_MEMORY or _may_heal(status, text, file)
-    return Failure(meaning.cause, f"{file.name}: {said}", meaning.remedy, may_heal)
+    remedy = meaning.remedy
+    if status in {FILE_NOT_FOUND, FILE_READ} and as_opened(file) != file.absolute():
+        remedy = f"{remedy}; its path has {len(str(file))} characters, which may be too many for OrcaFlex: {SHORTER}"
+    return Failure(meaning.cause, f"{file.name}: {said}", remedy, may_heal)
 
 
 def _meaning(error: BaseException, status: int) -> tuple[_Meaning, str, str]:
@@ -159,14 +163,18 @@ def _by_system(error: OSError, file: Path, phase: Phase) -> Failure:
     if error.errno in _DISK_FULL:
         return Failure(Cause.OUTPUT, f"{file.name}: the disk is full while writing {where}", "free some space")
     cause = Cause.OUTPUT if phase is Phase.WRITE else Cause.EXCEPTION
-    held = isinstance(error, PermissionError)
+    held = isinstance(error, PermissionError) or is_held(error)
     remedy = "close it where it is open (Excel?), or choose another output folder" if held else ""
+    if isinstance(error, FileNotFoundError) and isinstance(where, str) and needs_another_name(Path(where)):
+        remedy = f"it is there, but its path has {len(where)} characters: {SHORTER}"
     return Failure(cause, f"{file.name}: {words_of(error)}", remedy, held)
 
 
 def _by_type(error: BaseException) -> Failure:
     if isinstance(error, MemoryError):
         return Failure(Cause.MEMORY, "memory ran out", "lower max_threads or max_usage_percent", True)
+    if isinstance(error, OutputError):
+        return Failure(Cause.OUTPUT, said_by(error))
     if isinstance(error, OrcabatchError):
         return Failure(Cause.EXCEPTION, said_by(error))
     place = own_place(error)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.orcaflex.owners import Opened, Owners, Shells
-from orcabatch.orcaflex.sim_files import check_readable
+from orcabatch.orcaflex.sim_files import check_loadable
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.binding import Binding
@@ -69,14 +69,14 @@ class Session:
         A native model whose loading failed is in an unknown state, so it is destroyed and the next file gets a new one.
 
         Raises:
-            InputError: the file is missing, empty or cannot be opened.
+            InputError: the file is missing, empty, cannot be opened, or not by its own name.
             DLLError: OrcaFlex's own words (a licence, not a simulation, a newer version).
         """
         self._on_own_thread("load a file")
         if not self.binding.is_genuine:
             self._model = self.binding.module.Model(str(file))
             return self._model
-        check_readable(file)  # in words of ours, and before a native model takes a seat for it
+        check_loadable(file)  # in words of ours, and before a native model takes a seat for it
         self._leave()
         loaded = False
         try:

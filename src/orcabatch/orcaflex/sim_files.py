@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from orcabatch.console import without_boxes
 from orcabatch.errors import OrcabatchError
 from orcabatch.network import is_on_network
+from orcabatch.text import plural, shortened_list
+from orcabatch.win32 import as_opened, is_folder, is_held, needs_another_name, without_boxes
 
 _WINDOWS_NETWORK = frozenset({51, 53, 54, 55, 59, 64, 65, 67, 121, 1231, 1232})
-_WINDOWS_SHARING = frozenset({32, 33})
-
 
 DENIED_WITHOUT_REASON = sys.platform == "win32"
 """`open` says there only that a file is denied, also where another program holds it."""
@@ -43,7 +43,7 @@ def stands(file: Path) -> tuple[int, int, int] | None:
     """Size in bytes, time of the last change in nanoseconds, and which file it is; None where it cannot be asked."""
     try:
         with without_boxes():
-            status = file.stat()
+            status = as_opened(file).stat()
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns, status.st_ino
@@ -56,7 +56,7 @@ def check_readable(file: Path) -> int:
         InputError: it is missing, empty, a folder, or cannot be opened.
     """
     try:
-        with without_boxes(), file.open("rb") as stream:
+        with without_boxes(), as_opened(file).open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             if size:
                 stream.read(1)
@@ -67,10 +67,39 @@ def check_readable(file: Path) -> int:
     return size
 
 
+def check_loadable(file: Path) -> int:
+    """As `check_readable`, of a file that OrcaFlex is to load by its path.
+
+    Raises:
+        InputError: it cannot be read; or only by a name that OrcaFlex is not known to take.
+    """
+    size = check_readable(file)
+    if needs_another_name(file):
+        raise InputError(f"{file} is out of OrcaFlex's reach: its path has {len(str(file))} characters", SHORTER)
+    return size
+
+
+SHORTER = (
+    "move the files into a folder with a shorter path, or give theirs a letter (`subst X: FOLDER`), or have Windows' long "
+    "paths enabled (LongPathsEnabled)"
+)
+"""What to do about a path that Windows opens under its own prefix only, from 260 characters on."""
+
+
+def out_of_reach(files: Iterable[Path]) -> str:
+    """What is to be said before a batch of files that OrcaFlex cannot load by their paths; empty where it can."""
+    names = [file.name for file in files if needs_another_name(file)]
+    if not names:
+        return ""
+    have = "has a path" if len(names) == 1 else "have paths"
+    much = f"{plural(len(names), 'file')} {have} of more characters than OrcaFlex can open ({shortened_list(names)})"
+    return f"{much}: {SHORTER}."
+
+
 def unreadable(file: Path, error: OSError) -> InputError:
     """What an operating system error about this file means."""
     code = getattr(error, "winerror", None)
-    if code in _WINDOWS_SHARING:
+    if is_held(error):
         return InputError(
             f"{file} is held by another program", "close it there; OrcaFlex may still be writing it", True
         )
@@ -78,7 +107,7 @@ def unreadable(file: Path, error: OSError) -> InputError:
         return InputError(f"{file} cannot be reached: {error.strerror}", "check the network drive", True)
     if isinstance(error, FileNotFoundError):
         return InputError(f"{file} does not exist", "check the input folder and the file pattern")
-    if os.path.isdir(file):  # noqa: PTH112 - `Path.is_dir` may raise what the system says of a share
+    if is_folder(file):
         return InputError(f"{file} is a folder, not a .sim file", "take it out of the list of files")
     if isinstance(error, PermissionError):
         may_be_held = DENIED_WITHOUT_REASON and code is None

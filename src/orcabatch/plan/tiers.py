@@ -17,6 +17,7 @@ from typing import Any, SupportsFloat, TypeVar
 from orcabatch.errors import SettingsError
 from orcabatch.settings import TIERS, Settings, parse_settings
 from orcabatch.text import class_name, shortened_list
+from orcabatch.win32 import as_opened
 
 GB_PER_THREAD: Mapping[str, int] = {"small": 5, "medium": 8, "large": 16}
 """Total memory, in GB, that the specification recommends for each thread."""
@@ -170,7 +171,7 @@ def kind_of_mean(optimizer: BatchOptimizer, files: Sequence[PlannedFile]) -> str
 
 def _size(file: Any) -> float:
     if isinstance(file, (str, os.PathLike)):
-        return Path(file).stat().st_size
+        return as_opened(file).stat().st_size
     size: object = getattr(file, "size", None)
     if isinstance(size, bool) or not isinstance(size, SupportsFloat):
         raise TypeError(f"group_by_size takes objects with .size in bytes, or paths, not {class_name(type(file))}")

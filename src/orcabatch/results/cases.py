@@ -19,6 +19,7 @@ from typing import Any
 from orcabatch.errors import SettingsError
 from orcabatch.store.paths import in_capitals
 from orcabatch.text import nearest, plural, shortened_list
+from orcabatch.win32 import as_opened
 
 TABLES = {".csv", ".xlsx"}
 FILE = "file"
@@ -134,15 +135,16 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
 
     try:
         if path.suffix.lower() == ".xlsx":
-            frame = pd.read_excel(path, dtype={FILE: str})
+            frame = pd.read_excel(as_opened(path), dtype={FILE: str})
         else:
-            text = _plain_csv(path, path.read_text("utf-8-sig"))
+            text = _plain_csv(path, as_opened(path).read_text("utf-8-sig"))
             frame = pd.read_csv(io.StringIO(text), dtype={FILE: str})
             _keep_long(frame, csv.DictReader(io.StringIO(text, newline="")))
     except UnicodeDecodeError as error:  # what Excel calls plain CSV is in the code page of the machine
         raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
     except (OSError, ValueError, ImportError, csv.Error) as error:
-        raise SettingsError(f"cases: {path} cannot be read: {error}") from error
+        close = ". Close it where it is open (Excel?)" if isinstance(error, PermissionError) else ""
+        raise SettingsError(f"cases: {path} cannot be read: {error}{close}") from error
     if FILE not in frame.columns:
         near = nearest(FILE, map(str, frame.columns), alike=0.5)
         hint = f" Is it {near!r}?" if near else ""

@@ -15,9 +15,8 @@ from __future__ import annotations
 import datetime
 import math
 import re
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,12 +25,14 @@ import numpy as np
 
 from orcabatch.errors import OutputError
 from orcabatch.results.table import beyond_floats, holds_nothing
-from orcabatch.store.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_path, patiently
+from orcabatch.store.atomic import atomic_path, patiently, temporary_folder
 from orcabatch.store.paths import name_of
 from orcabatch.text import class_name
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Say = Callable[[str], None]
 
 FORMATS = (".parquet", ".csv", ".xlsx")
 GROUP_CELLS = 2_000_000
@@ -99,13 +100,14 @@ def save(frame: pd.DataFrame, path: Path) -> Path:
     return save_pieces([frame], shape, path)
 
 
-def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path) -> Path:
+def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path, say: Say = warnings.warn) -> Path:
     """Write the pieces one below the other, whole or not at all; returns where.
 
     Args:
         pieces: iterated over once.
         shape: of all of them.
         path: its ending decides the format.
+        say: told what stays beside it that was only needed to write it.
 
     Raises:
         OutputError: another format, a table that the format cannot hold, a library that is missing, or a folder that
@@ -120,7 +122,7 @@ def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path) -> Pat
         )
     try:
         with atomic_path(path) as temporary:
-            write((shape.conformed(piece) for piece in pieces), shape, temporary)
+            write((shape.conformed(piece) for piece in pieces), shape, temporary, say)
     except ImportError as error:
         missing = error.name or {".parquet": "polars", ".xlsx": "openpyxl"}.get(path.suffix.lower(), "pandas")
         raise OutputError(f"{path.name}: {error}. Install it: pip install {missing}.") from error
@@ -180,7 +182,7 @@ def _with_gaps(dtype: Any) -> Any:
     return np.dtype(object) if isinstance(dtype, np.dtype) and dtype.kind == "b" else dtype
 
 
-def _write_csv(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> None:
+def _write_csv(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, _: Say) -> None:
     import pandas as pd
 
     with target.open("w", encoding="utf-8", newline="") as stream:
@@ -189,7 +191,7 @@ def _write_csv(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> No
             piece.to_csv(stream, index=False, header=False)
 
 
-def _write_excel(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> None:
+def _write_excel(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, _: Say) -> None:
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)  # which keeps no cell in memory
@@ -244,28 +246,24 @@ def _cell(item: Any) -> Any:
     return text
 
 
-def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path) -> None:
+def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, say: Say) -> None:
     _refuse_what_parquet_lacks(shape)
     import polars
 
     parts: list[Path] = []
-    # With the access that its place gives: `tempfile` would take that from others, and a table of one piece moves out.
-    folder = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
-    folder.mkdir()
     try:
-        for piece in pieces:
-            parts.append(folder / f"{len(parts)}.parquet")
-            columns = {str(name): _series(str(name), column, shape.kinds[name]) for name, column in piece.items()}
-            polars.DataFrame(columns).write_parquet(parts[-1])
-        if len(parts) == 1:
-            patiently(lambda: parts[0].replace(target))
-        else:
-            group = max(GROUP_CELLS // max(len(shape.columns), 1), 1)
-            polars.scan_parquet(parts, glob=False).sink_parquet(target, row_group_size=group)
+        with temporary_folder(target, say) as folder:
+            for piece in pieces:
+                parts.append(folder / f"{len(parts)}.parquet")
+                columns = {str(name): _series(str(name), column, shape.kinds[name]) for name, column in piece.items()}
+                polars.DataFrame(columns).write_parquet(parts[-1])
+            if len(parts) == 1:
+                patiently(lambda: parts[0].replace(target))
+            else:
+                group = max(GROUP_CELLS // max(len(shape.columns), 1), 1)
+                polars.scan_parquet(parts, glob=False).sink_parquet(target, row_group_size=group)
     except polars.exceptions.PolarsError as error:
         raise ValueError(f"{error}.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _series(name: str, column: pd.Series[Any], kinds: set[str]) -> Any:

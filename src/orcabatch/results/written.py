@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import SourceError
 from orcabatch.results.table import Row, beside, file_names
-from orcabatch.store.paths import as_opened
+from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orcabatch.errors import OutputError
-from orcabatch.store.paths import as_opened, is_folder
+from orcabatch.win32 import as_opened, is_folder, is_held, is_there, kernel32
 
 TEMPORARY_PREFIX = ".orcabatch-"
 """Every temporary output begins with this, whatever its target is called, so that leftovers can be told and removed."""
@@ -114,12 +114,16 @@ def remove(target: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
 def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[[float], None]) -> None:
     try:
         patiently(act, wait)
-    except PermissionError as error:
+    except OSError as error:
+        if not _in_the_way(error):
+            raise OutputError(f"{target} cannot be written: {why(error)}") from error
+        held = "another program holds it open"
+        what = held if is_held(error) else f"{held}, or it is write-protected"
         raise OutputError(
-            f"{target} cannot be {done}: another program holds it open, or it is write-protected. "
+            f"{target} cannot be {done}: {what}, also {sum(WAITS_S):g} s later. "
             "Close it (Excel?) and run the same command again."
         ) from error
-    except (OSError, UnicodeEncodeError) as error:
+    except UnicodeEncodeError as error:
         raise OutputError(f"{target} cannot be written: {why(error)}") from error
 
 
@@ -127,15 +131,43 @@ def patiently(act: Callable[[], Done], wait: Callable[[float], None] = time.slee
     """Do what another program may be in the way of, waiting a little where it is; returns what that does.
 
     Raises:
-        PermissionError: it still is.
-        OSError: whatever else the system says.
+        OSError: it still is; or whatever else the system says.
     """
     for pause in WAITS_S:
         try:
             return act()
-        except PermissionError:
+        except OSError as error:
+            if not _in_the_way(error):
+                raise
             wait(pause)
     return act()
+
+
+def _in_the_way(error: OSError) -> bool:
+    """Whether another program may be: Windows tells what is held from what is denied for some calls only."""
+    return isinstance(error, PermissionError) or is_held(error)
+
+
+@contextmanager
+def temporary_folder(target: Path, say: Callable[[str], None]) -> Iterator[Path]:
+    """A folder beside `target` for what it is made of, until the block ends; with the access that its place gives.
+
+    `tempfile` would take that from others.
+
+    Args:
+        target: an output.
+        say: told where something of it stays, since a scanner or indexer has it open.
+    """
+    folder = as_opened(target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"))
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            patiently(lambda: shutil.rmtree(folder))
+        shutil.rmtree(folder, ignore_errors=True)  # what is beside a piece that is still held
+        if is_there(folder):
+            say(f"{folder} stays: another program has files in it open. Nothing needs it any more: remove it.")
 
 
 def check_writable(folder: Path, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -277,7 +309,6 @@ def _windows_word(number: int) -> int:
     import ctypes
     import msvcrt
 
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    if kernel.FlushFileBuffers(ctypes.c_void_p(msvcrt.get_osfhandle(number))):
+    if kernel32().FlushFileBuffers(ctypes.c_void_p(msvcrt.get_osfhandle(number))):
         return 0
     return ctypes.get_last_error()

@@ -26,8 +26,8 @@ from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.compare_tables import RowKey, TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
-from orcabatch.store.paths import as_opened, is_folder
 from orcabatch.text import and_more
+from orcabatch.win32 import as_opened, is_folder
 
 NOT_RESULTS = (
     *(

@@ -17,8 +17,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from orcabatch.store.paths import as_opened
 from orcabatch.text import shortened_list
+from orcabatch.win32 import as_opened
 
 Row = Sequence[str]
 RowKey = Sequence[str]

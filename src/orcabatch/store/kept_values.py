@@ -22,10 +22,10 @@ from typing import IO, Any, Self
 from orcabatch.errors import SourceError
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.store.atomic import patiently
-from orcabatch.store.paths import as_opened
 from orcabatch.store.storable import Damaged, checked, checked_texts
 from orcabatch.store.values import NotStorable, decode, encode
 from orcabatch.text import spelled
+from orcabatch.win32 import as_opened
 
 SUFFIX = "_values.bin"
 EARLIER = ".earlier"

@@ -24,7 +24,7 @@ from typing import IO
 
 from orcabatch.errors import BatchLocked, OutputError
 from orcabatch.store.atomic import remove_leftovers
-from orcabatch.store.paths import as_opened
+from orcabatch.win32 import as_opened
 
 NAME = ".orcabatch.lock"
 _PLACE = 1 << 30

@@ -19,6 +19,7 @@ from orcabatch.digitalmodel.outputs import SETTINGS_OF
 from orcabatch.store.atomic import impossible_on_windows
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.store.paths import in_capitals
+from orcabatch.win32 import is_folder
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.effective import Column, Group
@@ -157,7 +158,7 @@ def _bad_name(group: Group, label: str, prefixes: Sequence[str], folder: str, wi
         plain = [os.path.normpath(place) for place in places]
         inside = all(PurePath(place).is_relative_to(os.path.normpath(folder)) for place in plain)
         # Windows takes `a/..` away before it looks; elsewhere `a` must be there.
-        missing = any(not os.path.isdir(os.path.dirname(place)) for place in (plain if windows else places))  # noqa: PTH112, PTH120
+        missing = any(not is_folder(os.path.dirname(place)) for place in (plain if windows else places))  # noqa: PTH120
         where = "into a folder that is not there" if missing else "into another folder"
         where = where if inside else "outside the result folder"
         by = f"Label {shown(label)}" if any(separator in label for separator in separators) else "meta.label"

@@ -25,8 +25,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from orcabatch.console import kernel32, python, standard_error
+from orcabatch.console import python, standard_error
 from orcabatch.text import shortened
+from orcabatch.win32 import kernel32
 
 STANDARD_HANDLES = {-10: 0, -11: 1, -12: 2}
 """Windows' names for them, and the descriptors."""

@@ -27,11 +27,9 @@ from orcabatch.console import (
     claim,
     crash_without_a_dialog,
     flush_streams,
-    kernel32,
     leave_the_terminal_to_the_parent,
     pipe_is_closed,
     print_to_console,
-    processor_groups,
     survive_code_pages,
 )
 from orcabatch.engine.echo import Speaker
@@ -63,6 +61,7 @@ from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message, Written
 from orcabatch.own_thread import OwnThread
 from orcabatch.text import class_name, words_of
+from orcabatch.win32 import kernel32, processor_groups
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task

@@ -27,8 +27,8 @@ from orcabatch.monitor.report.sections import moment
 from orcabatch.monitor.report.style import style
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
-from orcabatch.store.paths import as_opened, is_folder
 from orcabatch.text import and_more, shortened, shortened_list, utf8, words_of
+from orcabatch.win32 import as_opened, is_folder
 
 __all__ = ["read_metrics", "render_report", "write_report"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orcabatch.network import is_network_share, is_unc, mounts
 from orcabatch.store.ledger import schema
-from orcabatch.store.paths import is_there
+from orcabatch.win32 import is_there
 
 FILE_NAME = "ledger.db"
 SUFFIXES = (".db", ".sqlite", ".sqlite3")

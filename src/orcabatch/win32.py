@@ -1,0 +1,133 @@
+r"""What Windows wants said or named in its own way: its library kernel32, no boxes, and files at whatever depth.
+
+    deep\a.sim  ── as_opened ──> \\?\C:\...\deep\a.sim, by the name that the system takes whatever its length
+
+Whoever reads, writes, renames or removes a file names it to the system by `as_opened`; what is said of it, and what a
+function, digitalmodel or OrcaFlex gets, names the path as it was given. Elsewhere nothing changes: no box, no other name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import ntpath
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePath, PureWindowsPath
+from typing import Any
+
+LONGEST_PLAIN = 247
+"""Of Windows' 260 a file has its terminating zero less, and a folder room for a short name in it."""
+
+_HELD = frozenset({32, 33, 1224})
+"""ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_USER_MAPPED_FILE (of the last Python says EINVAL)."""
+
+
+@functools.cache
+def kernel32() -> Any:
+    """Windows' library of that name, whose errors `ctypes.get_last_error` tells; None elsewhere."""
+    if sys.platform != "win32":
+        return None
+    import ctypes
+
+    return ctypes.WinDLL("kernel32", use_last_error=True)
+
+
+@contextlib.contextmanager
+def without_boxes() -> Iterator[None]:
+    """While the block runs, a drive with nothing in it is an error to this thread.
+
+    An empty card reader or DVD drive is there as any other. Whoever looks into it lets Windows ask for a disk in a box,
+    and waits until somebody comes and closes it. Of our own processes `crash_without_a_dialog` says it once for all.
+    """
+    kernel = kernel32()
+    if kernel is None:
+        yield
+        return
+    before = int(kernel.GetThreadErrorMode())
+    kernel.SetThreadErrorMode(before | _NO_BOXES, None)
+    try:
+        yield
+    finally:
+        kernel.SetThreadErrorMode(before, None)
+
+
+_NO_BOXES = 0x0001 | 0x8000
+"""SEM_FAILCRITICALERRORS and SEM_NOOPENFILEERRORBOX."""
+
+
+MOST_GROUPS = 64
+"""Of processors: there is room for the numbers of so many. Windows has 32 at most."""
+
+
+def processor_groups(kernel: Any) -> tuple[int, ...]:
+    """Numbers of the groups of Windows' processors that this process is in; empty where it does not say."""
+    import ctypes
+
+    count, numbers = ctypes.c_ushort(MOST_GROUPS), (ctypes.c_ushort * MOST_GROUPS)()
+    own = ctypes.c_void_p(kernel.GetCurrentProcess())
+    answered = kernel.GetProcessGroupAffinity(own, ctypes.byref(count), numbers)
+    return tuple(numbers[: count.value]) if answered else ()
+
+
+def is_held(error: OSError) -> bool:
+    """Whether Windows says that another program has the file open, and will not share it."""
+    return getattr(error, "winerror", None) in _HELD
+
+
+def as_opened(path: str | os.PathLike[str]) -> Path:
+    """The file by the name that the system is given: whole, since how long that is decides."""
+    whole = Path(path).absolute()
+    taken = beyond_max_path(whole)
+    return whole if taken is whole else Path(taken)
+
+
+def beyond_max_path(path: PurePath) -> PurePath:
+    """The same file by a name that Windows takes whatever its length.
+
+    Windows refuses paths of 260 characters and more (of folders, 248) unless they begin with its own prefix. Elsewhere
+    nothing changes.
+    """
+    if not isinstance(path, PureWindowsPath):
+        return path
+    # The prefix takes every part by its letter.
+    text = ntpath.normpath(path) if ".." in path.parts else str(path)
+    if len(text) <= LONGEST_PLAIN or text.startswith("\\\\?\\"):
+        return path
+    if text.startswith("\\\\"):
+        return type(path)("\\\\?\\UNC" + text[1:])
+    return type(path)("\\\\?\\" + text)
+
+
+def needs_another_name(path: Path) -> bool:
+    """Whether the file is there, but not by its own name, which is too long for whoever knows no other."""
+    return as_opened(path) != path.absolute() and is_there(path) and not _answers(path)
+
+
+def _answers(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything; of what cannot be asked nothing is there.
+
+    `Path.exists` raises most of what the system says of a share that went (up to Python 3.13), in the midst of saying
+    something else.
+    """
+    try:
+        return os.path.exists(path and as_opened(path))  # noqa: PTH110 - as above
+    except OSError:  # the working folder is gone
+        return False
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there; never raises, as `is_there`."""
+    try:
+        return os.path.isdir(path and as_opened(path))  # noqa: PTH112 - as above
+    except OSError:  # the working folder is gone
+        return False
