@@ -25,7 +25,7 @@ import pytest
 from capabilities import needs
 from docs_pages import ROOT
 from orcabatch import __main__ as main
-from orcabatch import cli, console, plan_batch
+from orcabatch import cli, console, plan_batch, win32
 from orcabatch.batch.input_files import InputFiles
 from orcabatch.console import (
     crash_without_a_dialog,

@@ -3,7 +3,7 @@ r"""What Windows wants said or named in its own way: its library kernel32, no bo
     deep\a.sim  ── as_opened ──> \\?\C:\...\deep\a.sim, by the name that the system takes whatever its length
 
 Whoever reads, writes, renames or removes a file names it to the system by `as_opened`; what is said of it, and what a
-function, digitalmodel or OrcaFlex gets, names the path as it was given. Elsewhere nothing changes: no box, no other name.
+function, digitalmodel or OrcaFlex gets, names the path as it was given. Elsewhere there are no boxes, no other names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import functools
 import ntpath
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
@@ -76,6 +76,43 @@ def is_held(error: OSError) -> bool:
     return getattr(error, "winerror", None) in _HELD
 
 
+def ask_to_replace(path: Path) -> None:
+    """Open a file with the right that replacing it needs, and close it.
+
+    Who opened it as C programs do shares reading and writing, but not that.
+
+    Raises:
+        OSError: it may not be replaced.
+    """
+    if sys.platform == "win32":
+        import ctypes
+
+        if code := refusal_to_replace(path, kernel32(), ctypes.get_last_error):
+            raise ctypes.WinError(code)
+
+
+def refusal_to_replace(path: Path, kernel: Any, last_error: Callable[[], int]) -> int:
+    """Windows' number for why a file may not be replaced; 0 where it may.
+
+    Args:
+        path: the file.
+        kernel: `kernel32()`, or something with the same functions.
+        last_error: why the last call failed.
+    """
+    import ctypes
+
+    kernel.CreateFileW.restype = ctypes.c_void_p
+    name = ctypes.c_wchar_p(str(path))
+    handle = kernel.CreateFileW(name, _DELETE, _SHARE_ALL, None, _OPEN_EXISTING, 0, None)
+    if handle is None or handle == ctypes.c_void_p(-1).value:
+        return last_error()
+    kernel.CloseHandle(ctypes.c_void_p(handle))
+    return 0
+
+
+_DELETE, _SHARE_ALL, _OPEN_EXISTING = 0x10000, 0x7, 3
+
+
 def as_opened(path: str | os.PathLike[str]) -> Path:
     """The file by the name that the system is given: whole, since how long that is decides."""
     whole = Path(path).absolute()
@@ -102,7 +139,11 @@ def beyond_max_path(path: PurePath) -> PurePath:
 
 def needs_another_name(path: Path) -> bool:
     """Whether the file is there, but not by its own name, which is too long for whoever knows no other."""
-    return as_opened(path) != path.absolute() and is_there(path) and not _answers(path)
+    try:
+        taken = as_opened(path)
+    except OSError:  # the working folder is gone
+        return False
+    return taken != path.absolute() and _answers(taken) and not _answers(path)
 
 
 def _answers(path: Path) -> bool:

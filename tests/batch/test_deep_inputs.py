@@ -98,7 +98,7 @@ def test_a_file_that_orcaflex_cannot_open_is_named_before_the_batch_and_fails_wi
     """Where its path leads through a share too: it is there, so nothing is tried again, and the others are done."""
     for room in (failures, sim_files):
         monkeypatch.setattr(room, "is_on_network", lambda _: True)
-    (near,) = simulated.generate_batch(tmp_path / "near", standard=1, stop_times_s=(10.0,))
+    (near,) = simulated.generate_batch(tmp_path / "near", lngc=0, standard=1, stop_times_s=(10.0,))
     with too_deep(tmp_path, monkeypatch) as (folder, short):
         deep = folder / "deep.sim"
         (short / "deep.sim").write_bytes(near.read_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import errno
 import json
+import locale
 import os
 import pickle
 import re
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 
 from capabilities import needs
 from orcabatch.digitalmodel import base_config, input_files
+from orcabatch.digitalmodel import configuration as reading
 from orcabatch.digitalmodel.base_config import builtin_configuration
 from orcabatch.digitalmodel.configuration import AttributeDict, Configuration, load_configuration
 from orcabatch.digitalmodel.mappings import merged
@@ -250,6 +252,24 @@ def test_what_is_no_digitalmodel_yaml_is_refused_in_words(text: str | bytes, say
     assert str(yaml_file) in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("label", "encoding", "said"),
+    [("Lnge", "cp1252", False), ("Länge", "cp1252", True), ("Länge", "utf-8", False), ("Länge", "UTF8", False)],
+)
+def test_letters_that_digitalmodel_reads_otherwise_are_said(
+    label: str, encoding: str, said: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens the YAML in the code page of Windows: names of its files and columns are not the ones made here."""
+    yaml_file = _batch(tmp_path, {})
+    yaml_file.write_text(f"{yaml_file.read_text()}meta:\n  label: {label}  # \N{GREEK CAPITAL LETTER DELTA}\n", "utf-8")
+    monkeypatch.setattr(locale, "getencoding", lambda: encoding)
+    monkeypatch.setattr(reading, "sys", SimpleNamespace(flags=SimpleNamespace(utf8_mode=0)))
+    notes = [note for note in load_configuration(yaml_file).notes if "PYTHONUTF8" in note]
+    assert ["'Länge'" in note and "LÃ¤nge" in note for note in notes] == [True] * said
+    monkeypatch.setattr(reading, "sys", SimpleNamespace(flags=SimpleNamespace(utf8_mode=1)))
+    assert not [note for note in load_configuration(yaml_file).notes if "PYTHONUTF8" in note]
+
+
 def test_a_missing_yaml_is_named_with_the_working_folder(tmp_path: Path) -> None:
     """The message says where was looked."""
     with pytest.raises(SourceError, match="does not exist"):
@@ -326,7 +346,7 @@ def test_a_folder_that_may_not_be_looked_into_is_not_called_empty(
 
 def _denied(folder: Path, look: Callable[..., Any]) -> Callable[..., Any]:
     def denied(path: Any) -> Any:
-        if Path(path) == folder:
+        if not isinstance(path, int) and Path(path) == folder:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return look(path)
 

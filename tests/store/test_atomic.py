@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import ctypes
 import errno
 import os
 import sys
@@ -129,14 +130,52 @@ def test_a_table_that_excel_has_open_is_waited_for_and_named_by_what_windows_say
     assert str(target) in str(caught.value)
 
 
-def test_a_list_of_failed_files_that_cannot_go_is_an_output_error(tmp_path, monkeypatch):
-    """Not a traceback of the system's error."""
-    from orcabatch.store.failed_files import save_failed_files
+class Shared:
+    """kernel32 over one file, which another program has open and shares as far as it says."""
 
+    def __init__(self, shares: int, handle: int = 7) -> None:
+        self._shares, self._handle = shares, handle
+        self.closed = list[int]()
+        self.word = 0
+
+    @property
+    def CreateFileW(self):  # noqa: N802 - Windows' name
+        def create(name, access, share, *_):
+            assert (name.value, share) == ("C:\\r.xlsx", 7)
+            self.word = 0 if access == 0x10000 and self._shares & 4 else 32
+            return ctypes.c_void_p(-1).value if self.word else self._handle
+
+        return _callable(create)
+
+    def CloseHandle(self, handle):  # noqa: N802 - Windows' name
+        self.closed.append(handle.value)
+
+
+def _callable(function):
+    """A function of a library: its type of result can be said."""
+    function.restype = None
+    return function
+
+
+@pytest.mark.parametrize(("shares", "word", "closed"), [(1 | 2, 32, []), (1 | 2 | 4, 0, [7])])
+def test_replacing_is_asked_for_by_the_right_that_it_needs(shares, word, closed):
+    """Python, R and MATLAB share reading and writing with everybody: only the right to delete tells of them."""
+    kernel = Shared(shares)
+    assert win32.refusal_to_replace(PureWindowsPath("C:\\r.xlsx"), kernel, lambda: kernel.word) == word
+    assert kernel.closed == closed
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_list_of_failed_files_that_excel_has_open_costs_nothing_else(tmp_path, monkeypatch, failed):
+    """The likeliest file to be open when a batch is run again: it is no result, and what stands there is said."""
+    said, outcome = [], FileOutcome(Path("a.sim"), "f", Status.FAILED, error="no")
     monkeypatch.setattr(atomic, "WAITS_S", ())
     monkeypatch.setattr(Path, "unlink", held)
-    with pytest.raises(OutputError, match="Close it"):
-        save_failed_files(tmp_path / "a_failed_files.csv", [])
+    monkeypatch.setattr(os, "replace", held)
+    assert save_failed_files(tmp_path / "a_failed_files.csv", [outcome] * failed, said.append) == ()
+    assert "a_failed_files.csv cannot be" in said[0]
+    assert "Close it" in said[0]
+    assert "is an earlier run's; the results are not affected" in said[0]
 
 
 def test_a_scanner_that_looks_into_a_new_file_makes_no_folder_unwritable(tmp_path, monkeypatch):
@@ -180,15 +219,14 @@ def test_no_temporary_folder_ends_a_command():
 
 def test_a_place_whose_file_a_program_holds_is_told_before_the_work(tmp_path, monkeypatch):
     """On Windows, where it could not be replaced: once it is closed in time it is a place, and keeps its content."""
-    target, waited, opened = tmp_path / "r.xlsx", list[float](), Path.open
+    target, waited = tmp_path / "r.xlsx", list[float]()
     target.write_bytes(b"earlier")
 
-    def excel(self, mode="r", *args, **kwargs):
-        if mode == "r+b" and self.name == "r.xlsx" and len(waited) != 1:
-            held(self)
-        return opened(self, mode, *args, **kwargs)
+    def excel(path):
+        if path == target and len(waited) != 1:
+            held(path)
 
-    monkeypatch.setattr(Path, "open", excel)
+    monkeypatch.setattr(atomic, "ask_to_replace", excel)
     monkeypatch.setattr(atomic.sys, "platform", "linux")
     check_place(target, wait=waited.append)
     assert waited == [], "a rename asks its folder only, elsewhere"
@@ -340,7 +378,7 @@ ON_FILES = {
     "of values": (_values, True),
     "of a table": (_table, True),
     "compared": (_compared, True),
-    "listed": (lambda target: save_failed_files(target, []), False),
+    "listed": (lambda target: save_failed_files(target, [], pytest.fail), False),
     "leftovers": (lambda target: remove_leftovers(target.parent) and pytest.fail("nothing is left"), True),
     "there": (lambda target: (is_there(target) and is_folder(target.parent)) or pytest.fail("it is there"), True),
     "a file's folder": (lambda target: is_folder(target) and pytest.fail("it is a file"), True),
@@ -352,6 +390,7 @@ def test_whatever_is_done_with_a_file_names_it_as_the_system_takes_it(tmp_path, 
     """Linux too refuses a path by its length, from 4,096 bytes on: a name for its folder stands for Windows' prefix."""
     with too_deep(tmp_path, monkeypatch) as (folder, short):
         monkeypatch.setattr(atomic.sys, "platform", "win32" if what == "in use" else sys.platform)
+        monkeypatch.setattr(atomic, "ask_to_replace", lambda path: path.open("r+b").close())
         (short / "r.csv").write_bytes(b"earlier")
         act, stays = ON_FILES[what]
         act(folder / "r.csv")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from capabilities import needs
 from orcabatch.batch.readers import row_keys
 from orcabatch.errors import SourceError
-from orcabatch.store import compare
+from orcabatch.store import compare, paths
 from orcabatch.store.compare_tables import Cell, Tolerance, compare_tables
 
 ROW_KEYS = row_keys()
@@ -55,6 +55,25 @@ def _edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("name", ["~$batch_dyn.xlsx", ".~lock.batch_dyn.csv#", "desktop.ini", "Desktop.ini"])
+def test_what_excel_and_the_explorer_leave_is_no_result(folders: tuple[Path, Path], name: str) -> None:
+    """A table is open in one of the folders while they are compared."""
+    (folders[0] / name).write_bytes(b"owner")
+    assert compare_folders(*folders).equal
+
+
+def test_names_that_are_one_file_on_windows_are_compared(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain loop keeps the capitals of the file that it writes into, we those of the label; shown as in the first."""
+    (folders[1] / SUMMARY).rename(folders[1] / SUMMARY.upper())
+    assert compare_folders(*folders).only_a == (SUMMARY,)
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
+    assert compare_folders(*folders).equal
+    _edit(folders[1] / SUMMARY.upper(), "100.5", "100.6")
+    assert [each.file for each in compare_folders(*folders).differing] == [SUMMARY]
 
 
 def test_identical_folders_are_identical_whatever_their_logs_say(folders: tuple[Path, Path]) -> None:

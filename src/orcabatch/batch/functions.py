@@ -148,8 +148,9 @@ class FunctionBatch(Batch):
         notices = self._partial(outcomes)
         if self.result_folder is None:
             return Conclusion(notices=notices)
-        failed = save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes)
-        return Conclusion(failed, notices=notices)
+        left_over = list[str]()
+        failed = save_failed_files(self.result_folder / f"{self.name}{SUFFIX}", outcomes, left_over.append)
+        return Conclusion(failed, tuple(left_over), notices)
 
     def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
         """Whose simulation is partial, of the files whose results still hold."""

@@ -13,9 +13,12 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from orcabatch.errors import SourceError
 from orcabatch.text import plural, shortened_list
@@ -24,6 +27,9 @@ from orcabatch.win32 import as_opened, is_folder
 SIM = ".sim"
 BELOW = "**"
 """The part of a pattern that stands for a folder and all below it."""
+NAMED, LOOKED_INTO = 3, 300
+"""How many folders are named where a wrong one was given, and how many are looked into for that. More: who names a
+drive by mistake waits until all of it was walked through. Less: a deep tree is called empty."""
 
 
 def named_files(items: Iterable[Path], say: Callable[[str], None] = lambda _: None) -> list[Path]:
@@ -52,7 +58,8 @@ def _files(item: Path, say: Callable[[str], None]) -> list[Path]:
     matching = search.matching(item)
     if not matching:
         # Windows' own prefix for long paths has a question mark.
-        folder = next((folder for folder in item.parents if not glob.has_magic(str(folder))), Path(item.anchor))
+        above = (folder for folder in item.parents if is_folder(folder) or not glob.has_magic(str(folder)))
+        folder = next(above, Path(item.anchor))
         what = _instead(folder) if as_opened(folder).is_dir() else f"There is no folder {folder}."
         raise SourceError(f"No file matches {item}. {' '.join(filter(None, (search.said, what)))}")
     if search.said:
@@ -86,31 +93,38 @@ class _Search:
         for part in parts:
             folders = {found for folder in folders for found in self._folders(folder, part)}
         if last == BELOW:
-            folders = {found for folder in folders for found in self._below(folder)}
+            folders = {found for folder in folders for found in self.below(folder)}
             last = "*"
-        found = {folder / name for folder in folders for name in self._names(folder, last)}
+        found = {folder / name for folder in folders for name in self.names(folder, last)}
         return sorted(file for file in found if not is_folder(file))
 
     def _folders(self, folder: Path, part: str) -> Iterator[Path]:
         if part == BELOW:
-            yield from self._below(folder)
+            yield from self.below(folder)
+        elif _is_plain(part) and is_folder(folder / part):
+            yield folder / part
         elif glob.has_magic(part):
             yield from (folder / entry.name for entry in self._entries(folder, part) if _leads_on(entry))
-        elif is_folder(folder / part):
-            yield folder / part
 
-    def _below(self, folder: Path) -> Iterator[Path]:
-        waiting = [folder]
+    def below(self, folder: Path) -> Iterator[Path]:
+        """The folder and all below it, level by level; a link or junction that leads upwards is not followed."""
+        waiting = deque([(folder, frozenset[Any]())])
         while waiting:
-            folder = waiting.pop()
+            folder, above = waiting.popleft()
+            here = _number(folder)
+            if here is not None and here in above:
+                continue
             yield folder
-            waiting += [folder / entry.name for entry in self._entries(folder, "*") if _leads_on(entry)]
+            within = above | {here}
+            names = sorted(each.name for each in self._entries(folder, "*") if _leads_on(each))
+            waiting += [(folder / name, within) for name in names]
 
-    def _names(self, folder: Path, part: str) -> Iterator[str]:
-        if glob.has_magic(part):
-            yield from (entry.name for entry in self._entries(folder, part))
-        elif os.path.lexists(as_opened(folder / part)):
+    def names(self, folder: Path, part: str) -> Iterator[str]:
+        """What matches in a folder."""
+        if _is_plain(part) and os.path.lexists(as_opened(folder / part)):
             yield part
+        elif glob.has_magic(part):
+            yield from (entry.name for entry in self._entries(folder, part))
 
     def _entries(self, folder: Path, part: str) -> list[os.DirEntry[str]]:
         """What matches in a folder. As in a shell, a star stands for no name that begins with a point."""
@@ -123,6 +137,20 @@ class _Search:
         hidden = part.startswith(".")
         names = set(fnmatch.filter([entry.name for entry in found if hidden or entry.name[:1] != "."], part))
         return [entry for entry in found if entry.name in names]
+
+
+def _is_plain(part: str) -> bool:
+    """Whether a file or folder may be called so: brackets stand in names as well, and what is there is itself."""
+    return not {"*", "?"} & set(part)
+
+
+def _number(folder: Path) -> tuple[int, int] | None:
+    """Which folder this is; None where nobody can say, as on shares that number none."""
+    try:
+        status = as_opened(folder).stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def _leads_on(entry: os.DirEntry[str]) -> bool:
@@ -139,12 +167,19 @@ def sims_in(folder: Path) -> list[Path]:
     return sorted(file for file in files if file.suffix.lower() == SIM and not is_folder(file))
 
 
+def _with_sims(folder: Path) -> Iterator[Path]:
+    """Folders below that hold `.sim` files, the nearest first; of a whole drive not all are looked into."""
+    search = _Search()
+    for below in islice(search.below(folder), LOOKED_INTO):
+        if any(search.names(below, f"*{SIM}")):
+            yield below
+
+
 def _instead(folder: Path) -> str:
     """What a folder holds."""
-    below = sorted({file.parent for file in folder.glob(f"*/**/*{SIM}")})
     if sims := sims_in(folder):
         return f"{folder} holds {plural(len(sims), '.sim file')}: {shortened_list([file.name for file in sims])}."
-    if below:
+    if below := list(islice(_with_sims(folder), NAMED)):
         names = shortened_list([str(each) for each in below])
         return f"Folders below it do: {names}. Give one of these, or '{folder / '**' / ('*' + SIM)}'."
     others = sorted(os.listdir(as_opened(folder)))  # noqa: PTH208 - as above

@@ -227,7 +227,7 @@ class DigitalModelBatch(Batch):
         if installation.missing:
             run_natively(installation, self._given, self._router and self._router.post)
             return Conclusion((), self.warnings)
-        failed_files = self.result_folder / f"{self.name}{SUFFIX}"
+        failed_files, left_over = self.result_folder / f"{self.name}{SUFFIX}", list[str]()
         if not complete:
             outcomes = [self._standing(outcome) for outcome in outcomes]
         outputs = list(dict.fromkeys(path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs))
@@ -240,12 +240,12 @@ class DigitalModelBatch(Batch):
             outputs += combine.save_summaries(installation, left, outcomes, failed_rows=failed_rows)
             outputs += combine.save_linked(installation, left, outcomes)
         if failed_files not in outputs:  # a label of the batch's own may be called so: its table is what counts
-            outputs += save_failed_files(failed_files, outcomes)
+            outputs += save_failed_files(failed_files, outcomes, left_over.append)
         write_back(left, self._given)
         self._left = left
         if self._router is not None and self._visits_files():
             vars(self._router.post).update(attributes_left(self._cfg, outcomes, has_pool=installation.has_pool))
-        warnings = self.warnings + consistency_warnings(self._subject, outcomes)
+        warnings = (*self.warnings, *consistency_warnings(self._subject, outcomes), *left_over)
         return Conclusion(tuple(outputs), warnings, notices_of_run(self._subject, outcomes))
 
     def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:

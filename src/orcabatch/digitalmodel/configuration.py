@@ -11,10 +11,13 @@ or logged on the way: `Configuration.create_folders` makes the folders when a ba
 
 from __future__ import annotations
 
+import codecs
 import copy
 import functools
+import locale
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -121,7 +124,7 @@ def load_configuration(
         files=files,
         result_folder=Path(cfg["Analysis"]["result_folder"]).absolute(),
         log_folder=Path(cfg["Analysis"]["log_folder"]).absolute(),
-        notes=_notes(cfg),
+        notes=(*_notes(cfg), *_other_letters(yaml_name, asked)),
         asked=merged(asked, overrides or {}),
         lines=lines,
     )
@@ -262,6 +265,27 @@ def _files(cfg: AttributeDict) -> tuple[Path, ...]:
     if not files:
         raise SourceError(f"{origin(cfg)}{where}")
     return tuple(Path(file).absolute() for file in files)
+
+
+def _other_letters(yaml_name: str, asked: Mapping[str, Any]) -> Iterator[str]:
+    """Say where digitalmodel itself would read other letters: it opens a YAML in the encoding of the system."""
+    encoding = locale.getencoding()
+    foreign = next((text for text in _texts(asked) if not text.isascii()), None)
+    if foreign is None or sys.flags.utf8_mode or codecs.lookup(encoding).name == "utf-8" or _text(yaml_name).isascii():
+        return
+    yield (
+        f"the YAML is read as UTF-8, which {foreign!r} needs; digitalmodel by itself reads it as {encoding}, "
+        f"{foreign.encode().decode(encoding, 'replace')!r}. With PYTHONUTF8=1 both are the same"
+    )
+
+
+def _texts(asked: Any) -> Iterator[str]:
+    if isinstance(asked, str):
+        yield asked
+    elif isinstance(asked, Mapping):
+        yield from (text for pair in asked.items() for part in pair for text in _texts(part))
+    elif isinstance(asked, list):
+        yield from (text for part in asked for text in _texts(part))
 
 
 def _notes(cfg: Mapping[str, Any]) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.errors import OutputError
 from orcabatch.notice import Notice
 from orcabatch.orcaflex.binding import find_binding
-from orcabatch.store.atomic import patiently, remove, write_bytes
-from orcabatch.store.failed_files import SUFFIX
+from orcabatch.store.atomic import patiently, write_bytes
+from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.ledger import has_ledger
 from orcabatch.store.storable import checked, checked_texts
 from orcabatch.win32 import as_opened
@@ -128,6 +128,7 @@ class FinishedBatch(Batch):
             OutputError: an output cannot be written.
         """
         outputs = [path for outcome in outcomes if outcome.ok for _, path in outcome.value.outputs]
+        left_over = list[str]()
         for name, content in self._outputs if complete else ():
             target = self.result_folder / name
             if not _stands(target, content):
@@ -135,10 +136,10 @@ class FinishedBatch(Batch):
             outputs.append(target)
         if complete:
             if (failed_files := self.result_folder / f"{self.name}{SUFFIX}") not in outputs:
-                remove(failed_files)
+                save_failed_files(failed_files, (), left_over.append)
             if self._cfg is not None:
                 self._cfg.update(self._left)
-        return Conclusion(tuple(outputs), self._warnings, self._notices)
+        return Conclusion(tuple(outputs), (*self._warnings, *left_over), self._notices)
 
     def foresee(self, known: Mapping[int, FileOutcome], facts: Facts) -> tuple[Notice, ...]:
         """What was said then holds now."""

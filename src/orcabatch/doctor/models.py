@@ -30,8 +30,8 @@ READ_LATE = 0.5
 TOLERATED = 1.1
 """By how much a model may be larger than predicted and the prediction still be called right."""
 NAMES_OPEN_FILES = sys.platform != "win32"
-"""Whether a process can be asked which files it has open. Windows says it of some drives and shares only, and of some it
-never answers: psutil ends the thread that waits for it, with whatever that holds."""
+"""Whether a process can be asked which files it has open. Windows says it of some drives and shares only, and of some
+it never answers: psutil ends the thread that waits for it, with whatever that holds."""
 
 
 def digests(module: Any, model: Any) -> tuple[str, ...]:

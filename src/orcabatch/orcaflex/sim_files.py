@@ -80,8 +80,8 @@ def check_loadable(file: Path) -> int:
 
 
 SHORTER = (
-    "move the files into a folder with a shorter path, or give theirs a letter (`subst X: FOLDER`), or have Windows' long "
-    "paths enabled (LongPathsEnabled)"
+    "move the files into a folder with a shorter path, or give theirs a letter (`subst X: FOLDER`), or have Windows' "
+    "long paths enabled (LongPathsEnabled)"
 )
 """What to do about a path that Windows opens under its own prefix only, from 260 characters on."""
 

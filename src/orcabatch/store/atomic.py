@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orcabatch.errors import OutputError
-from orcabatch.win32 import as_opened, is_folder, is_held, is_there, kernel32
+from orcabatch.win32 import as_opened, ask_to_replace, is_folder, is_held, is_there, kernel32
 
 TEMPORARY_PREFIX = ".orcabatch-"
 """Every temporary output begins with this, whatever its target is called, so that leftovers can be told and removed."""
@@ -211,12 +211,12 @@ def hindrance(target: Path, *, wait: Callable[[float], None] = time.sleep) -> st
     try:
         if not target.stat().st_mode & stat.S_IWRITE:
             return "it is write-protected"
-        patiently(lambda: target.open("r+b").close(), wait)
+        patiently(lambda: ask_to_replace(target), wait)
     except FileNotFoundError:
         return ""
-    except PermissionError:
-        return "another program has it open (Excel?), or it may not be changed: close it there and run again"
     except OSError as error:
+        if _in_the_way(error):
+            return "another program has it open (Excel?), or it may not be changed: close it there and run again"
         return why(error)
     return ""
 

@@ -26,6 +26,7 @@ from orcabatch.errors import SourceError
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.compare_tables import RowKey, TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
+from orcabatch.store.paths import name_of
 from orcabatch.text import and_more
 from orcabatch.win32 import as_opened, is_folder
 
@@ -45,6 +46,11 @@ NOT_RESULTS = (
         "*.sqlite*",
     ),
     *(f"*{FAILED_FILES}", f"{TEMPORARY_PREFIX}*"),
+    *(
+        "~$*",
+        ".~lock.*",
+        "[Dd]esktop.ini",
+    ),  # of Excel and LibreOffice while they have a table open, and of the Explorer
 )
 """What is left out unless the caller says otherwise: patterns on the name or the path below the folder."""
 
@@ -231,8 +237,9 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
     tolerance = Tolerance(relative=rtol, absolute=atol)
     counts = {"identical": 0, "same_content": 0, "tolerated": 0}
     differing, unread = list[FileDifference](), list[Unread]()
-    for name in sorted(in_left.keys() & in_right.keys()):
-        compared = compare_files(in_left[name], in_right[name], tolerance, name=name, row_keys=row_keys)
+    for same in sorted(in_left.keys() & in_right.keys()):
+        (name, one), (_, other) = in_left[same], in_right[same]
+        compared = compare_files(one, other, tolerance, name=name, row_keys=row_keys)
         if isinstance(compared, str):
             counts[compared] += 1
         elif isinstance(compared, Unread):
@@ -243,20 +250,20 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
         left,
         right,
         **counts,
-        only_a=tuple(sorted(in_left.keys() - in_right.keys())),
-        only_b=tuple(sorted(in_right.keys() - in_left.keys())),
+        only_a=tuple(sorted(in_left[same][0] for same in in_left.keys() - in_right.keys())),
+        only_b=tuple(sorted(in_right[same][0] for same in in_right.keys() - in_left.keys())),
         differing=tuple(sorted(differing, key=lambda one: (-one.weight, one.file))),
         unread=tuple(unread),
     )
 
 
-def _results(folder: Path, ignore: Sequence[str]) -> dict[str, Path]:
-    """Result files by path below `folder`; a packed one under the name that it has unpacked."""
+def _results(folder: Path, ignore: Sequence[str]) -> dict[str, tuple[str, Path]]:
+    """Result files and their names below `folder`, by what is one name; a packed one under its name unpacked."""
     if not is_folder(folder):
         raise SourceError(f"{folder} is not a folder. Give two result folders.")
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     results = {name: path for name, path in files.items() if not _ignored(name, ignore)}
-    return {_unpacked(name, results): path for name, path in results.items()}
+    return {name_of(name): (name, path) for name, path in ((_unpacked(n, results), p) for n, p in results.items())}
 
 
 def _files(folder: Path) -> Iterator[Path]:
