@@ -62,6 +62,13 @@ def test_help_takes_no_room():
     assert ours(code) == {"cli", "console", "errors"}
 
 
+def test_settings_take_the_names_of_executors_of_the_engine():
+    """And no more: who reads a YAML's settings needs neither workers nor what is said between them."""
+    assert {name for name in ours("import orcabatch.settings") if name.startswith("engine")} == {
+        "engine", "engine.executors", "engine.limits", "engine.options",
+    }  # fmt: skip
+
+
 def test_a_worker_process_starts_without_what_decides():
     """What it needs of a recipe comes with that; which file when, and all rooms above the engine, are its parent's."""
     there = ours("import orcabatch.engine.executors.process_main")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from capabilities import die
-from orcabatch.engine import Probe, Sample
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Recipe, Task, Worker
 from orcabatch.engine.executors import auto_decision
+from orcabatch.engine.scheduler_messages import Probe, Sample
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
-from orcabatch.engine import EngineOptions, Limits, Sample, run
+from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.dispatcher import MOST_COST
 from orcabatch.engine.foreign import RunClock
 from orcabatch.engine.scheduler import SHORTEST_INTERVAL_S
+from orcabatch.engine.scheduler_messages import Sample
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.fakes import FakeJob, FakeRecipe, FakeWorker, Say, task
-from orcabatch.engine import EngineOptions, Limits, Sample, SeatLimits, run
+from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.gil import GilUse, GilWatch
+from orcabatch.engine.scheduler_messages import Sample
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Extracted, RunEvent

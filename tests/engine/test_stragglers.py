@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.fakes import FakeJob, Say, task, tasks
-from orcabatch.engine import EngineOptions, Limits, Sample, run, stragglers
+from orcabatch.engine import EngineOptions, Limits, run, stragglers
+from orcabatch.engine.scheduler_messages import Sample
 from orcabatch.engine.stragglers import FAR, KNOWN, LEAST_S, Stragglers
 
 FILES = st.lists(st.tuples(st.floats(0.0, 1e4), st.integers(0, 10**10)), max_size=20)

@@ -11,12 +11,13 @@ import pytest
 
 from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, one_at_a_time, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
-from orcabatch.engine import EngineOptions, Limits, Probe, SeatLimits, run
+from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.executors import auto_decision
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent
+    from orcabatch.engine.scheduler_messages import Probe
 
 LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4, seats=SeatLimits(ramp_per_s=0.0))
 

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.executors import EXECUTORS
 from orcabatch.engine.limits import Limits, SeatLimits
 from orcabatch.engine.options import EngineOptions
-from orcabatch.engine.scheduler_messages import Probe, Sample
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Job, Listener, Recipe, Task
     from orcabatch.engine.event_log import Recorder
     from orcabatch.engine.executor import Executor
     from orcabatch.engine.interrupts import StopSignal
+    from orcabatch.engine.scheduler_messages import Probe
     from orcabatch.outcome import FileOutcome
 
-__all__ = ["EngineOptions", "Limits", "Probe", "Sample", "SeatLimits", "run"]
+__all__ = ["EngineOptions", "Limits", "SeatLimits", "run"]
 
 
 def run(  # noqa: PLR0913 - two values and five keywords, each a part of a run

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orcabatch.console import awaited_end
-from orcabatch.engine import Probe, Sample
 from orcabatch.engine.gil import METER, GilUse
+from orcabatch.engine.scheduler_messages import Probe, Sample
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.host.measure import memory_reading
 from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
