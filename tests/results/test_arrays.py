@@ -88,3 +88,42 @@ def test_what_holds_no_numbers_or_no_results_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(ImportError, match="pip install xarray"):
         result(outcome("a", 1.0)).to_xarray()
+
+
+def test_columns_called_as_the_array_has_something_of_its_own_are_prefixed():
+    """Of the load cases: none is lost, each can become a dimension; where nothing is in its way it keeps its name."""
+    own = {"case": 7, "time": 60, "sample": 4}
+    cases = {"a.sim": {"name": "west", **own}, "b.sim": {"name": "east", **own}}
+    single = result(outcome("a", {"T": 1.0}), outcome("b", {"T": 2.0}), cases=cases)
+    assert list(single.to_xarray()["case_name"].to_numpy()) == ["west", "east"]
+    assert [list(single.to_xarray()[name].to_numpy()) for name in ("case_case", "time", "sample")] == [
+        [7, 7],
+        [60, 60],
+        [4, 4],
+    ]
+    assert single.to_xarray(by="name").sel(case_name="east", name="T") == 2.0
+    timed = result(outcome("a", series([0, 1])), outcome("b", series([5, 6])), cases=cases).to_xarray()
+    assert set(timed.coords) == {"case", "name", "time", "case_case", "case_name", "case_time", "case_sample"}
+    both = result(
+        outcome("a", series([0, 1])),
+        outcome("b", series([0, 1], 3)),
+        cases={"a.sim": {"name": 1, "seed": 1}, "b.sim": {"name": 1, "seed": 2}},
+    )
+    assert both.to_xarray(by=["name", "seed"]).sel(case_name=1, seed=2, name="T", time=1) == 3.0
+
+
+def test_a_load_case_may_have_lists():
+    """They stand in the coordinate as they are."""
+    cases = {"a.sim": {"lines": [1, 2]}, "b.sim": {"lines": [3, 4]}}
+    array = result(outcome("a", {"T": 1.0}), outcome("b", {"T": 2.0}), cases=cases).to_xarray()
+    assert list(array["lines"].to_numpy()) == [[1, 2], [3, 4]]
+
+
+def test_a_position_or_a_second_time_of_the_functions_own_is_kept():
+    """Only what counts places is left out, and what is a file's own axis."""
+    values = {"position": np.array([0.5, 1.5]), "T": np.array([1.0, 2.0])}
+    array = result(outcome("a", values)).to_xarray()
+    assert list(array.sel(case="a.sim", name="position").to_numpy()) == [0.5, 1.5]
+    rows = {"time": np.array([0.0, 1.0]), "t": np.array([3.0, 4.0])}
+    other = result(outcome("a", rows), outcome("b", {"t": np.array([0.0, 1.0])})).to_xarray()
+    assert list(other.sel(case="a.sim", name="t").to_numpy()) == [3.0, 4.0]

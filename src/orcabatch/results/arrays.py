@@ -6,14 +6,15 @@
 | each file's own | `case`, `name`, `sample`; `time` is a coordinate over case and sample, NaN beyond a file's end |
 | not there (single values) | `case`, `name` |
 
-Columns of load cases are coordinates of `case`, or dimensions in its place. Does not cover where rows come from
+Columns of load cases are coordinates of `case`, or dimensions in its place; one that is called as the array has
+something of its own (`case`, `name`, `time`, `sample`) is prefixed: `case_name`. Does not cover where rows come from
 (`orcabatch.results.result`).
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def array_of(
         raise ImportError("to_xarray needs xarray: pip install xarray") from error
     frames = [frame for _, frame in files]
     axes = [_time_column(frame, time) for frame in frames]
-    names = _names(frames, {*axes, POSITION})
+    names = _names(frames, axes)
     most = max(map(len, frames))
     values = np.full((len(frames), len(names), most), np.nan)
     times = np.full((len(frames), most), np.nan)
@@ -59,15 +60,17 @@ def array_of(
         values[place, :, : len(frame)] = frame.reindex(columns=names).to_numpy(dtype=float).T
         times[place, : len(frame)] = np.arange(len(frame)) if axis is None else frame[axis]
     coordinates: dict[str, Any] = {"case": [file for file, _ in files], "name": [str(name) for name in names]}
-    coordinates |= {key: ("case", [case.get(key) for case in cases]) for key in _keys(cases)}
+    dimensions: tuple[str, ...]
     if most == 1 and set(axes) == {None}:
-        made = xarray.DataArray(values[:, :, 0], coordinates, ("case", "name"))
+        values, dimensions = values[:, :, 0], ("case", "name")
     elif (times == times[0]).all():
-        made = xarray.DataArray(values, coordinates | {"time": times[0]}, ("case", "name", "time"))
+        coordinates["time"], dimensions = times[0], ("case", "name", "time")
     else:
-        coordinates["time"] = (("case", "sample"), times)
-        made = xarray.DataArray(values, coordinates, ("case", "name", "sample"))
-    return _by(made, cases, by) if by else made
+        coordinates["time"], dimensions = (("case", "sample"), times), ("case", "name", "sample")
+    called = _called(cases, {*coordinates, *dimensions})
+    of_cases = {called[key]: ("case", _column([case.get(key) for case in cases])) for key in called}
+    made = xarray.DataArray(values, coordinates | of_cases, dimensions)
+    return _by(made, cases, by, called) if by else made
 
 
 def _time_column(frame: pd.DataFrame, time: str | None) -> Any:
@@ -82,12 +85,12 @@ def _time_column(frame: pd.DataFrame, time: str | None) -> Any:
     return next(iter(names), None)
 
 
-def _names(frames: Sequence[pd.DataFrame], own: Set[Any]) -> list[Any]:
+def _names(frames: Sequence[pd.DataFrame], axes: Sequence[Any]) -> list[Any]:
     """The columns of numbers, in the order in which they are first met; what is left out is said."""
     found: dict[Any, bool] = {}
-    for frame in frames:
+    for frame, axis in zip(frames, axes, strict=True):
         for name, column in frame.items():
-            if name not in own:
+            if not (name == axis or (name == POSITION and _counts(column))):
                 found[name] = found.get(name, True) and (column.dtype.kind in "biuf" or bool(column.isna().all()))
     left_out = [str(name) for name, numeric in found.items() if not numeric]
     if left_out:
@@ -98,14 +101,39 @@ def _names(frames: Sequence[pd.DataFrame], own: Set[Any]) -> list[Any]:
     return names
 
 
-def _keys(cases: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [key for key in dict.fromkeys(key for case in cases for key in case) if key not in {"case", "name", "time"}]
+def _counts(column: pd.Series[Any]) -> bool:
+    """Whether it only counts places, as that of an array does: a function may have a `position` of its own."""
+    return column.dtype.kind in "iu" and bool((column == np.arange(len(column))).all())
 
 
-def _by(made: xarray.DataArray, cases: Sequence[Mapping[str, Any]], by: Sequence[str]) -> xarray.DataArray:
+def _called(cases: Sequence[Mapping[str, Any]], taken: set[str]) -> dict[str, str]:
+    """What each column of the load cases is called in the array."""
+    called = dict.fromkeys(key for case in cases for key in case)
+    names: dict[str, str] = {}
+    for key in called:
+        name = key
+        while name in taken or (name != key and name in called):
+            name = f"case_{name}"
+        names[key] = name
+    return names
+
+
+def _column(items: Sequence[Any]) -> Any:
+    """As a coordinate; lists and the like are things, not further dimensions."""
+    if not any(isinstance(item, list | tuple | Mapping | np.ndarray) for item in items):
+        return items
+    column = np.empty(len(items), object)
+    for place, item in enumerate(items):
+        column[place] = item
+    return column
+
+
+def _by(
+    made: xarray.DataArray, cases: Sequence[Mapping[str, Any]], by: Sequence[str], called: Mapping[str, str]
+) -> xarray.DataArray:
     for key in by:
-        if key not in _keys(cases):
-            raise SourceError(f"The load cases have no column {key!r}; there are {', '.join(_keys(cases)) or 'none'}.")
+        if key not in called:
+            raise SourceError(f"The load cases have no column {key!r}; there are {', '.join(called) or 'none'}.")
     files: dict[tuple[Any, ...], str] = {}
     for file, case in zip(made["case"].to_numpy(), cases, strict=True):
         other = files.setdefault(tuple(case.get(key) for key in by), str(file))
@@ -114,7 +142,7 @@ def _by(made: xarray.DataArray, cases: Sequence[Mapping[str, Any]], by: Sequence
                 f"{other} and {file} are one case by {', '.join(by)}, and an array has one place for it: name another "
                 "column that tells them apart (a seed, say)."
             )
-    rest = [key for key in _keys(cases) if key not in by]
+    rest = [name for key, name in called.items() if key not in by]
     if len(by) == 1:
-        return made.swap_dims(case=by[0]).drop_vars([*rest, "case"])
-    return made.drop_vars([*rest, "case"]).set_index(case=list(by)).unstack("case")
+        return made.swap_dims(case=called[by[0]]).drop_vars([*rest, "case"])
+    return made.drop_vars([*rest, "case"]).set_index(case=[called[key] for key in by]).unstack("case")

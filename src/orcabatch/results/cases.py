@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orcabatch.engine.foreign import own_copy
 from orcabatch.errors import SettingsError
 from orcabatch.store.paths import in_capitals
 from orcabatch.text import nearest, plural, shortened_list
@@ -220,7 +221,7 @@ def _from_mapping(cases: Mapping[Any, Any]) -> list[tuple[str, Case]]:
         if not isinstance(case, Mapping):
             raise SettingsError(f"cases: the case of {name} is {case!r}; give a mapping of columns, {{'heading': 15}}.")
         _refuse_reserved(case)
-    return [(str(name), dict(case)) for name, case in cases.items()]
+    return [(str(name), own_copy(case)) for name, case in cases.items()]  # whoever gave it may go on changing it
 
 
 def _by_name(known: Iterable[tuple[str, Case]], names: Iterable[str], source: str) -> dict[str, Case]:

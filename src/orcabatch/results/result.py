@@ -141,8 +141,9 @@ class BatchResult:
         """Numbers as one array: case x name x time, each file with its own time axis. Needs xarray.
 
         Where all files have the same times, `time` is a dimension; else `sample` is, and `time` a coordinate over
-        case and sample, NaN beyond a file's end. Columns of the load cases are coordinates of `case`. Single values
-        (a number or a mapping of such from each file) have no time.
+        case and sample, NaN beyond a file's end. Columns of the load cases are coordinates of `case`; one called
+        `case`, `name`, `time` or `sample` where the array has that itself is prefixed: `case_name`. Single values (a
+        number or a mapping of such from each file) have no time.
 
         Args:
             label: of a digitalmodel batch: the time series of this label; without it the summary, where there is one.
