@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def tension_and_case(model, *, case):
 def needs_case(model, case):
     """The same as a positional argument: the file is not taken for the case."""
     return case["heading"]
+
+
+def uses_up_its_case(model, *, case):
+    """Takes what it was given out of the list, as from a work list of its own."""
+    taken = [case["lines"].pop() for _ in list(case["lines"])]
+    case["lines"].append("none left")
+    return {"taken": ",".join(sorted(taken))}
 
 
 def test_names_of_the_specification_are_read_by_a_pattern():
@@ -240,6 +248,41 @@ def test_a_function_that_asks_for_its_case_gets_it(orcaflex, sims, executor):
         result.raise_for_failures()
         headings = [int(file.stem.rsplit("_", 1)[1].removesuffix("deg")) for file in map(Path, sims[:2])]
         assert [value["heading"] if isinstance(value, dict) else value for value in result.values] == headings
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_a_case_that_its_function_changes_is_changed_for_that_call_alone(orcaflex, sims, executor):
+    """Files that share a list each get it as it was given; so do the table, the key of a result, and the next run."""
+    shared = ["Line01", "Line02"]
+    cases = {Path(sim).name: {"lines": shared} for sim in sims[:3]}
+    batch = {
+        "postprocess": uses_up_its_case, "orcaflex": "simulated", "progress": False, "cases": cases, "version": "1",
+        "performance": {"executor": executor, "process_count": 1, "threads_per_process": 1},
+    }  # fmt: skip
+    first, second = [orcabatch.run_batch(sims[:3], **batch) for _ in range(2)]
+    for result in (first, second):
+        result.raise_for_failures()
+        assert [value["taken"] for value in result.values] == ["Line01,Line02"] * 3
+        assert {name: list(case["lines"]) for name, case in result.cases.items()} == {
+            name: ["Line01", "Line02"] for name in cases
+        }
+    assert [str(outcome.status) for outcome in second.outcomes] == ["skipped"] * 3
+    assert shared == ["Line01", "Line02"]
+
+
+def test_a_case_that_the_script_goes_on_changing_stays_as_it_was_given(orcaflex, sims):
+    """The table shows what the batch was begun with."""
+    case = {"lines": ["Line01"], "lock": threading.Lock()}
+
+    def changes_it(model):
+        case["lines"].append("Line02")
+        return 1.0
+
+    result = orcabatch.run_batch(
+        sims[:1], postprocess=changes_it, orcaflex="simulated", progress=False, cases={Path(sims[0]).name: case}
+    )
+    (kept,) = result.cases.values()
+    assert (kept["lines"], kept["lock"]) == (["Line01"], case["lock"])
 
 
 def test_a_case_that_is_bound_already_stays(orcaflex, sims):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import orcabatch
+from batch_functions import largest_tension
 from orcabatch import simulated
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.digitalmodel.prove import prove, run_reference
@@ -118,6 +119,36 @@ def test_two_batches_in_one_call_share_the_work_and_keep_their_own_outputs(orcaf
         ours = tmp_path / "results" / folder
         assert_same(ours, references[name])
         assert json.loads((ours / "performance_metrics.json").read_text())["summary"]["failed"] == 0
+
+
+def test_a_function_over_several_yamls_is_a_batch_for_each(orcaflex, project, tmp_path):
+    """Named after both: their files stand beside each other. What the refusal of one name advises makes two of it."""
+    given = {"postprocess": largest_tension, "output_dir": tmp_path / "out", **SILENT}
+    given["performance"] = {"executor": "serial", "keep_values": True}
+    result = orcabatch.run_batch([project / name for name in BATCHES], **given)
+    alone = [orcabatch.run_batch(project / name, **{**given, "output_dir": tmp_path / name}) for name in BATCHES]
+    names = list(dict.fromkeys(outcome.batch for outcome in result.outcomes))
+    assert sorted(names) == [
+        "largest_tension_dm_fsts_03c_0100yr_l015_hwl",
+        "largest_tension_dm_fsts_lngc_03c_0100yr_l015_hwl",
+    ]
+    values = {(outcome.batch, outcome.file): outcome.value for outcome in result.outcomes}
+    assert all(
+        values[name, each.file] == each.value for one, name in zip(alone, names, strict=True) for each in one.outcomes
+    )
+    assert len(values) == sum(len(one.outcomes) for one in alone)
+    assert {f"{name}_values.bin" for name in names} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert {outcome.batch for one in alone for outcome in one.outcomes} == {"largest_tension"}
+
+    twins = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        twins.append(_moved(project / BATCHES[0], tmp_path / name))
+    with pytest.raises(SourceError, match=r"same name: largest_tension_dm_fsts_\S+\. Give them different meta.label"):
+        orcabatch.plan_batch(twins, **given)
+    meta = yaml.safe_load(twins[1].read_text())["meta"]
+    twins[1] = _moved(project / BATCHES[0], tmp_path / "b", meta={**meta, "label": "other"})
+    assert len(orcabatch.plan_batch(twins, **given).files) == len(alone[0].outcomes)
 
 
 def _moved(source, folder, **changes):

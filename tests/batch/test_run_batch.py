@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -147,6 +148,28 @@ def test_iter_batch_hands_on_outcomes_and_drains_when_it_is_closed(orcaflex, sim
     assert first.ok
     running.close()
     assert sum(simulated.counters().loads_by_file.values()) < len(sims)
+
+
+def test_results_go_where_they_were_meant_whoever_changes_the_working_folder(orcaflex, sims, tmp_path, monkeypatch):
+    """Before the loop asks for the first outcome, and between two: values, failures and metrics stay together."""
+    for name in ("here", "there", "further"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    sims[1].write_text("not a simulation")
+    running = orcabatch.iter_batch(
+        [os.path.relpath(sim) for sim in sims[:3]], postprocess=largest_tension, output_dir="out",
+        orcaflex="simulated", performance={"executor": "serial", "keep_values": True},
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path / "there")
+    outcomes = []
+    for outcome in running:
+        outcomes.append(outcome)
+        os.chdir(tmp_path / "further")
+    assert [each.file.resolve() for each in outcomes] == sims[:3]
+    written = sorted(path.name for path in (tmp_path / "here" / "out").iterdir())
+    names = ["largest_tension_failed_files.csv", "largest_tension_values.bin", "performance_metrics.json"]
+    assert written == names
+    assert not list((tmp_path / "there").iterdir()) + list((tmp_path / "further").iterdir())
 
 
 def test_a_progress_function_that_raises_costs_neither_results_nor_metrics(orcaflex, sims):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import shutil
@@ -205,6 +206,40 @@ def test_what_a_cfg_says_of_time_series_is_spelled_as_it_is_given(orcaflex, proj
         found, loaded = recorded(name)
         assert loaded == 0
         assert (found, 3) == recorded(name, fresh=True)
+
+
+def test_relative_names_of_a_cfg_stay_where_they_were_whoever_changes_the_working_folder(
+    orcaflex, project, tmp_path, monkeypatch
+):
+    """The loop that reads the outcomes, say: tables, their rows, metrics and what a proof needs are as without it."""
+    from orcabatch.digitalmodel.configuration import load_configuration
+
+    def ran(folder, performance, changes):
+        monkeypatch.chdir(project)
+        cfg = load_configuration("./dm_fsts.yml").cfg
+        assert not any(Path(item).is_absolute() for item in cfg["file_management"]["input_files"]["sim"])
+        cfg["Analysis"]["result_folder"] = folder
+        (project / folder).mkdir()
+        for number, outcome in enumerate(
+            orcabatch.iter_batch(cfg, orcaflex="simulated", fresh=True, performance=performance)
+        ):
+            assert outcome.ok, outcome.error
+            if changes:
+                (tmp_path / f"{folder}{number}").mkdir()
+                os.chdir(tmp_path / f"{folder}{number}")
+        left = cfg[cfg["meta"]["basename"]]["time_series"]
+        return project / folder, [group["data"] for record in left for group in record["time_series"]["groups"]]
+
+    plain, data = ran("plain", {"executor": "serial"}, False)
+    for executor in ("serial", "threads", "processes"):
+        performance = {"executor": executor, "process_count": 1, "threading": {"max_threads": 1}}
+        found, named = ran(executor, performance, True)
+        compared = compare_folders(found, plain)
+        assert compared.equal, compared.to_text()
+        assert [name.replace(executor, "plain") for name in named] == data
+        proof = json.loads((found / "performance_metrics.json").read_text())["proof"]
+        assert (proof["result_folder"], proof["working_folder"]) == (str(found), str(project))
+        assert not any(path.is_file() for path in tmp_path.glob(f"{executor}*/**/*"))
 
 
 def test_linked_statistics_hold_the_spelling_and_are_done_again(orcaflex, project, monkeypatch):

@@ -254,6 +254,10 @@ TRIED = {
     "thread": threads,
     "what the script set in a module": "batch/test_as_here.py::test_what_the_script_set_is_said_once",
     "values from worker processes": "batch/test_run_batch.py::test_values_stand_in_input_order_on_every_executor",
+    "a list in the load case": "batch/test_cases.py::test_a_case_that_its_function_changes_is_changed_for_that_call",
+    "a value that is changed after its file has ended": (
+        "batch/test_changed_values.py::test_such_values_are_those_of_a_plain_loop_and_computed_again"
+    ),
     "an unchanged file, with `version=`": "batch/test_resume.py::test_a_function_with_a_version_is_not_called_again",
     "printing, logging, contexts": "batch/test_world.py::test_every_file_has_a_copy_of_the_callers_decimal_context",
 }

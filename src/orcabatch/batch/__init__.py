@@ -64,7 +64,7 @@ def run_batch(  # noqa: PLR0913 - the public call: one source, and the things a 
             with `postprocess`, `.sim` files: a list, a folder, a pattern (`"sims/*_hwl*.sim"`, `**` for folders below).
         postprocess: a function `f(model)`, or `f(model, sim_file)` when it requires two positional arguments, called
             with the loaded `OrcFxAPI.Model`; `f(path)` with `performance={"loads": False}`. With a YAML, it is applied
-            to the files that the YAML names.
+            to the files that the YAML names; with several, as a batch for each, called `FUNCTION_NAME`.
         performance: merged over the YAML's `performance:` section, key by key; a mapping or a `Settings`.
         orcaflex: `simulated` uses the simulated OrcaFlex; None: what the YAML says, else the real one.
         output_dir: where results go; None: where the YAML says. Without it, a plain function leaves no files.
@@ -194,7 +194,8 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
 
     Closing the iterator (leaving the loop, or the end of a script that still has it) drains: files that are being
     worked on are finished and written, nothing new is started. A file that is done again comes again, with a higher
-    `attempt`. The batch advances while the loop asks for the next outcome.
+    `attempt`. The batch advances while the loop asks for the next outcome. What is given is read at once, so that names
+    in it are relative to the working folder of the call, wherever the loop changes to.
 
     Args:
         source: as for `run_batch`.
@@ -205,11 +206,10 @@ def iter_batch(source: Any, *, progress: Any = False, **arguments: Any) -> Itera
     Raises:
         as `run_batch`; `on_failure: raise` raises after the last outcome.
     """
-    return Iteration(_outcomes_of(source, progress, arguments))
+    return Iteration(_outcomes_of(read_request(source, Options(**arguments)), progress))
 
 
-def _outcomes_of(source: Any, progress: Any, arguments: dict[str, Any]) -> Outcomes:
-    request = read_request(source, Options(**arguments))
+def _outcomes_of(request: Request, progress: Any) -> Outcomes:
     run = Run.of(request, progress)
     yield from run.outcomes()
     if run.interrupted is not None:

@@ -73,10 +73,14 @@ class FunctionBatch(Batch):
         cases: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         path_as: type[str] | type[Path] | None = None,
+        among: str = "",
     ) -> FunctionBatch:
-        """A batch named after the function, which opens the files itself where `path_as` says what it does that by."""
+        """A batch named after the function, which opens the files itself where `path_as` says what it does that by.
+
+        Where the function has several batches in one call, `among` says which of them this is.
+        """
         named = innermost(function)
-        name = getattr(named, "__name__", class_name(type(named))).strip("<>")
+        name = getattr(named, "__name__", class_name(type(named))).strip("<>") + (f"_{among}" if among else "")
         absolute = tuple(file.absolute() for file in files)
         post = FunctionPostProcess(function, cases or {}, AsHere(function), path_as)
         batch = cls(name, absolute, post, result_folder, version)
@@ -163,10 +167,16 @@ class FunctionBatch(Batch):
         return partial_notices(self.name, partial, len(stand))
 
 
-def function_batch(
-    files: Iterable[Path], function: Callable[..., Any], options: Options, settings: Settings, cases: Mapping[str, Case]
+def function_batch(  # noqa: PLR0913 - what was given, and what was read of it
+    files: Iterable[Path],
+    function: Callable[..., Any],
+    options: Options,
+    settings: Settings,
+    cases: Mapping[str, Case],
+    *,
+    among: str = "",
 ) -> FunctionBatch:
-    """The batch of a function over files that were named, by themselves or by a YAML.
+    """The batch of a function over files that were named, by themselves or by a YAML, of which there may be several.
 
     Raises:
         OutputError: its result folder cannot be used.
@@ -180,7 +190,7 @@ def function_batch(
     if not options.planning and options.output_dir is not None:
         find_binding(settings.orcaflex)  # before the folder is made: a run that cannot start leaves nothing behind
     path_as = None if settings.loads else str if options.paths_as_text else Path
-    batch = FunctionBatch.over(files, function, _folder(options), options.version, cases, path_as=path_as)
+    batch = FunctionBatch.over(files, function, _folder(options), options.version, cases, path_as=path_as, among=among)
     if settings.keep_values and batch.result_folder is not None:
         batch = replace(batch, values_file=batch.result_folder / f"{batch.name}{VALUES}")
     return batch.set_up_by(options.setup)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from orcabatch.batch.changed_values import ChangedValues
 from orcabatch.batch.shared_files import Ended, SharedFile
 from orcabatch.orcaflex.user_function import ANOTHER_FUNCTION, CHANGED_INPUT
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, TaskPayload
+from orcabatch.outcome import Status
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -47,6 +49,8 @@ class BatchJob:
     ended: list[FileOutcome] = field(default_factory=list)
     _prefetched: set[int] = field(default_factory=set)
     _due: list[int] = field(default_factory=list)
+    _values: ChangedValues = field(default_factory=ChangedValues)
+    _changing: set[str] = field(default_factory=set)
     _index: dict[tuple[str, int], int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +113,9 @@ class BatchJob:
             if outcome.index not in redo:
                 stands.append(Ended(outcome, joint=outcome.index in self._prefetched))
             again += redo
+        for end in stands:  # before it is written down: threads may go on changing it meanwhile
+            if self._is_written(end.outcome) and (changed := self._values.ended(end.outcome)) is not None:
+                self._goes_on_changing(changed)
         self.cache.record(stands)
         for outcome in outcomes:
             if self.sink is not None:
@@ -116,6 +123,33 @@ class BatchJob:
             if (values := self.values_files.get(outcome.batch)) is not None:
                 values.add(outcome, self.shared_files[outcome.index].positions[outcome.batch])
         return dict.fromkeys(again)
+
+    def look_again(self) -> None:
+        """All files have ended: see whether values are still what was written down of them."""
+        latest = {(outcome.batch, outcome.index): outcome for outcome in self.ended}
+        for outcome in latest.values() if self.sink is None else ():
+            if self._values.is_changed(outcome):
+                self._goes_on_changing(outcome)
+
+    def _is_written(self, outcome: FileOutcome) -> bool:
+        """Whether the value that a worker gave is written down as its file ends."""
+        batch = self.batches[outcome.batch]
+        if outcome.status is not Status.OK or not batch.values_are_rows:
+            return False
+        position = self.shared_files[outcome.index].positions[batch.name]
+        return self.sink is not None or batch.name in self.values_files or self.cache.may_keep(batch, position)
+
+    def _goes_on_changing(self, outcome: FileOutcome) -> None:
+        """Whoever reads what was written of this batch gets other values than this run: nothing of it is kept."""
+        name = outcome.batch
+        if name in self._changing:
+            return
+        self._changing.add(name)
+        earlier = any(each.batch == name and each.status is Status.SKIPPED for each in self.ended)
+        values = self.values_files.get(name)
+        kept_in = None if values is None else values.target.name
+        self.cache.forget_batch(name)
+        self.warn(still_changing(name, outcome.file.name, self.sink is not None, kept_in, earlier))
 
     def kept(self, outcome: FileOutcome) -> FileOutcome:
         """The outcome as the run remembers it."""
@@ -145,6 +179,30 @@ class BatchJob:
         self.cache.distrust(again)
         self._prefetched.clear()
         return again
+
+
+def still_changing(batch: str, file: str, in_table: bool, values_file: str | None, earlier: bool) -> str:
+    """What the engineer is told of a function that goes on changing what it has returned.
+
+    Args:
+        batch: its name.
+        file: whose value is not what it was.
+        in_table: whether values went into a table as files ended.
+        values_file: where they are kept as they were, if anywhere.
+        earlier: whether results of earlier runs are among them.
+    """
+    then = [
+        *(["the table"] if in_table else []),
+        *([values_file] if values_file else []),
+        *(["what earlier runs had computed"] if earlier else []),
+    ]
+    show = "" if in_table else " Values show what they hold at the end of the run, as in a plain loop."
+    written = f" In {' and '.join(then)} each is as it was when its file ended." if then else ""
+    return (
+        f"{batch} goes on changing what it has returned: the value of {file} was changed after that file had ended."
+        f"{show}{written} Nothing of {batch} is kept for the next run. Is one list, dictionary or array returned for "
+        "several files? Return a new one for each, or a copy."
+    )
 
 
 def another_function(label: str, differing: Sequence[str]) -> str:

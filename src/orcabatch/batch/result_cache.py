@@ -84,6 +84,7 @@ class ResultCache:
     _looked: dict[tuple[int, str], Known] = field(default_factory=dict)
     _changes_itself: set[int] = field(default_factory=set)
     _by_another: set[tuple[int, str]] = field(default_factory=set)
+    _changing: set[str] = field(default_factory=set)
     _written: dict[int, list[bytes]] = field(default_factory=dict)
     _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
     _again: dict[str, list[str]] = field(default_factory=dict)
@@ -199,7 +200,7 @@ class ResultCache:
         batch = self._by_name[name]
         if batch.known:
             return self._looked.get((index, name))
-        if self.fresh or not self._may(batch):
+        if self.fresh or not self._may(batch) or name in self._changing:
             return None
         key = self._key(index, batch)
         looked = self._looked.get((index, name))
@@ -259,6 +260,16 @@ class ResultCache:
         keys = [key for index in indices for key in self._written.pop(index, [])]
         if keys:
             self.ledger.forget(keys)
+
+    def may_keep(self, batch: Batch, position: int) -> bool:
+        """Whether a result of this position may be kept for the next run."""
+        return self._may(batch) and batch.determinants(position) is not None
+
+    def forget_batch(self, name: str) -> None:
+        """Its values are not what was kept of them: nothing of it is kept, whichever run computed it."""
+        self._changing.add(name)
+        places = [place for place in self._keys if place[0] == name]
+        self.ledger.forget([self._keys.pop(place) for place in places])
 
     # --- when a batch is finished
 
@@ -398,7 +409,9 @@ class ResultCache:
         batch, file = self._by_name[outcome.batch], self._files.place(self.shared_files[index].file)
         label = f"{self.binding.kind}:{batch.label}"
         self.ledger.add_history(FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor))
-        if not self._may(batch) or (index, batch.name) in self._by_another or not self._unchanged(index):
+        if batch.name in self._changing or (index, batch.name) in self._by_another:
+            return
+        if not self._may(batch) or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
         outputs = [output_print(path) for _, path in batch.outputs_of(outcome.value)]

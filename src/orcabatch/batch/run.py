@@ -237,6 +237,7 @@ class Run:
                     end.interrupted = BatchInterrupted(interrupted(left=True), self._stop.signum)
             self._take_drained(job)
             self._take_unended(job)
+            end.aside("whether values are still what they were", job.look_again)
             self.monitor.stop()
             if self._left_by and not self._stop.signum:
                 self.monitor.state.interrupted = False  # nobody asked for it: something failed

@@ -104,6 +104,7 @@ class DigitalModelBatch(Batch):
         looked: bool = False,
     ) -> None:
         self._given, self._settings, self._cfg, self._installation = given, settings, cfg, installation
+        self._begun_in = _working_folder()
         self._router, self._left = router(), cfg
         tested = installation is not None and installation.tested
         self._sees_all = self._router is None or (tested and self._router.asked is not None)
@@ -160,14 +161,15 @@ class DigitalModelBatch(Batch):
         """What a worker computes from each of the files."""
         io = self._settings.io
         behind = io.write_behind if io.async_enabled else 0
-        writing = Writing(io.buffer_size, io.use_compression, self._settings.memory.preallocation, behind)
+        reuse = self._settings.memory.preallocation
+        writing = Writing(io.buffer_size, io.use_compression, reuse, behind, self._begun_in)
         digest = self._installation.digest if self._installation is not None and not self._installation.missing else ""
         return DigitalModelPostProcess(dict(self._cfg), writing, digest, self._settings.check != "off")
 
     @property
     def result_folder(self) -> Path:
-        """Where the outputs go."""
-        return Path(self._cfg["Analysis"]["result_folder"])
+        """Where the outputs go; one that is relative stays where it was when the batch began."""
+        return self._begun_in / Path(self._cfg["Analysis"]["result_folder"])
 
     @property
     def consistency(self) -> str:
@@ -237,8 +239,8 @@ class DigitalModelBatch(Batch):
         with CapturedOutput():
             self._leave_in_cfg(left, outcomes)
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
-            outputs += combine.save_summaries(installation, left, outcomes, failed_rows=failed_rows)
-            outputs += combine.save_linked(installation, left, outcomes)
+            outputs += combine.save_summaries(installation, left, outcomes, self._begun_in, failed_rows=failed_rows)
+            outputs += combine.save_linked(installation, left, outcomes, self._begun_in)
         if failed_files not in outputs:  # a label of the batch's own may be called so: its table is what counts
             outputs += save_failed_files(failed_files, outcomes, left_over.append)
         write_back(left, self._given)
@@ -290,6 +292,7 @@ class DigitalModelBatch(Batch):
             orcaflex=orcaflex,
             digitalmodel=digitalmodel or self._found(),
         )
+        proof = replace(proof, result_folder=str(self.result_folder.absolute()), working_folder=str(self._begun_in))
         return replace(proof, findings=self.findings).to_dict()
 
     # --- for the ledger
@@ -318,7 +321,7 @@ class DigitalModelBatch(Batch):
         """
         variant = self._state.variant(i) if self._understood else None
         if i not in self._shown:  # asked several times, and the file may lie on a slow drive
-            self._shown[i] = self._determined.shown(self._list[i])
+            self._shown[i] = self._determined.shown(self._list[i], self._begun_in)
         compressed = self._settings.io.use_compression
         return self._determined.of_file(self._shown[i], variant, self.result_folder, compressed=compressed)
 
@@ -477,6 +480,14 @@ def _keep_log(outcomes: Sequence[FileOutcome]) -> None:
     for outcome in outcomes:
         for line in outcome.value.log if outcome.ok else ():
             _log.debug("%s: %s", outcome.file.name, line)
+
+
+def _working_folder() -> Path:
+    """Where this process works now; empty where that is removed: who names no path from it may go on."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
 
 
 def sim_file(item: Any) -> Path:

@@ -95,9 +95,14 @@ class Determinants:
         learnt = configuration_hash(json_safe(merged), spelled=shows_paths) if looked else None
         return cls(configuration, learnt, source, installation.has_pool, with_masters, shows_paths)
 
-    def shown(self, item: Any) -> list[str]:
-        """What results may say of a file: its name as it is spelled, or what summaries make of that."""
-        return [str(item)] if self.shows_paths else _as_summaries_name(item)
+    def shown(self, item: Any, start: Path) -> list[str]:
+        """What results may say of a file: its name as it is spelled, or what summaries make of that.
+
+        Args:
+            item: its name in the list.
+            start: what names are relative to.
+        """
+        return [str(item)] if self.shows_paths else _as_summaries_name(start / item)
 
     def of_file(
         self, shown: list[str], variant: Variant | None, folder: Path, *, compressed: bool
@@ -122,13 +127,13 @@ class Determinants:
         }
 
 
-def _as_summaries_name(item: Any) -> list[str]:
+def _as_summaries_name(item: Path) -> list[str]:
     """What summaries say of a file: where it really lies, and what it is called in the list."""
     try:
-        place = Path(item).resolve()
+        place = item.resolve()
     except OSError:  # Windows raises for a share that went; whoever loads the file says so, of that file alone
-        place = Path(item).absolute()
-    return [str(place), Path(item).stem]
+        place = item.absolute()
+    return [str(place), item.stem]
 
 
 def _placed(value: Any) -> Any:

@@ -36,9 +36,16 @@ BLOCK_BYTES = 1_000_000
 
 
 def save_summaries(
-    installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], *, failed_rows: bool
+    installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], start: Path, *, failed_rows: bool
 ) -> list[Path]:
     """Fold and save the summaries with digitalmodel's own functions; returns what was written.
+
+    Args:
+        installation: the digitalmodel that folds.
+        cfg: the configuration.
+        outcomes: of all files.
+        start: what the configuration's names are relative to (see `Writing`).
+        failed_rows: whether files without results get a row.
 
     Raises:
         OutputError: a summary cannot be written, or digitalmodel cannot make it of these results.
@@ -47,13 +54,17 @@ def save_summaries(
     together = _folded(fold, [_result(o).summary for o in outcomes if o.ok], by_runs=installation.tested)
     edit = _row_inserter(outcomes) if failed_rows else None
     written: list[Path] = []
-    with written_by(_whole(written, edit)), _in_words("summaries", _DATES):
+    with written_by(_whole(written, edit, start)), _in_words("summaries", _DATES):
         installation.summary.save_summary(together, cfg)
     return written
 
 
-def save_linked(installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome]) -> list[Path]:
+def save_linked(
+    installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], start: Path
+) -> list[Path]:
     """Fold and save the linked statistics with digitalmodel's own functions; its record replaces `cfg[basename]`.
+
+    Args: as of `save_summaries`.
 
     Raises:
         OutputError: a table cannot be written, or digitalmodel cannot make it of these results.
@@ -61,7 +72,7 @@ def save_linked(installation: Installation, cfg: AttributeDict, outcomes: Sequen
     fold = installation.linked.add_file_result_to_all_results
     together = _folded(fold, [_result(o).linked for o in outcomes if o.ok], by_runs=installation.tested)
     written: list[Path] = []
-    with written_by(_whole(written, None)), _in_words("linked statistics", _LABELS):
+    with written_by(_whole(written, None, start)), _in_words("linked statistics", _LABELS):
         installation.linked.save_linked_statistics(together, cfg)
     return written
 
@@ -122,10 +133,11 @@ def _below(together: dict[str, Any] | None, run: Sequence[Mapping[str, Any]]) ->
     return together and {label: below(frame, [part[label] for part in run]) for label, frame in together.items()}
 
 
-def _whole(written: list[Path], edit: Callable[[Path], None] | None) -> Writer:
+def _whole(written: list[Path], edit: Callable[[Path], None] | None, start: Path) -> Writer:
     """A writer whose tables appear under their name when they are complete."""
 
     def write(target: Path, _: Any, to_csv: ToCsv) -> None:
+        target = start / target
         try:
             with folder_named(target), atomic_path(target) as temporary:
                 to_csv(temporary, BLOCK_BYTES, True)

@@ -69,6 +69,11 @@ class Configuration:
         """The name that digitalmodel gives the batch's outputs (`Analysis.file_name`)."""
         return str(self.cfg["Analysis"]["file_name"])
 
+    @property
+    def label(self) -> str:
+        """The same without its time stamp, whenever it is run."""
+        return str(self.cfg["Analysis"].get("file_name_for_overwrite") or self.name)
+
     def create_folders(self) -> None:
         """Make the result folder, its `Data` and `Plot`, and the log folder, as digitalmodel does.
 

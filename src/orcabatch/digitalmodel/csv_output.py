@@ -114,12 +114,15 @@ class Writing:
         compress: write `.csv.gz` instead of `.csv`; the same bytes inside.
         reuse: a worker keeps its buffer for the next piece and file.
         behind_bytes: how much text may wait in a process until its file has been given back; 0: none.
+        start: what names are relative to: the working folder as it was when the batch began, for a configuration that
+            names its result folder so. Whoever changes the working folder does not move the tables.
     """
 
     block_bytes: int = 10_000_000
     compress: bool = False
     reuse: bool = True
     behind_bytes: int = 0
+    start: Path = Path()
 
 
 @contextmanager
@@ -228,7 +231,7 @@ class FileTables:
     def outputs(self, record: Mapping[str, Any] | None) -> tuple[tuple[str, Path], ...]:
         """Label and path of each table; `record` is digitalmodel's, with the names that the files have."""
         groups = record["time_series"]["groups"] if record else []
-        labels = {Path(group["data"]): str(group["label"]) for group in groups}
+        labels = {self._writing.start / group["data"]: str(group["label"]) for group in groups}
         return tuple((labels.get(path, ""), path) for path in self._texts)
 
     def gaps(self, record: Mapping[str, Any] | None) -> Iterator[Gap]:
@@ -240,6 +243,7 @@ class FileTables:
     def _write(self, target: Path, frame: Any, to_csv: ToCsv) -> None:
         found = tuple(gaps_of("time_series", "", frame))
         self._clock.enter(Phase.WRITE)
+        target = self._writing.start / target
         if self._writing.compress:
             target = target.with_name(f"{target.name}{GZ}")
         if target in self._texts:  # of two groups with one label the last one stands

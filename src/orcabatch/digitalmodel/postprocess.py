@@ -194,7 +194,9 @@ class DigitalModelPostProcess:
             settle(cfg, asked.variant.stop_time)
         summary = linked = record = None
         if flagged(cfg, "summary"):
-            summary = completed(installation.summary.get_summary_for_file(cfg, known, asked.file_name))
+            # Its row says where the file lies: looked up in the working folder, which somebody may have changed.
+            named = self.writing.start / asked.file_name if installation.tested else asked.file_name
+            summary = completed(installation.summary.get_summary_for_file(cfg, known, named))
         if flagged(cfg, "linked_statistics"):
             linked = installation.linked.get_linked_statistics(cfg, known, asked.file_name)
         if writes_series(cfg):

@@ -63,7 +63,7 @@ class DigitalModelReader(BatchReader):
 
         asked = [_configured(path, options) for path in given]
         refuse({one.configuration.lines.file: one.checked for one in asked})
-        return [_from_yaml(one, options) for one in asked]
+        return [_from_yaml(one, options, alone=len(asked) == 1) for one in asked]
 
 
 READER = DigitalModelReader()
@@ -122,14 +122,13 @@ def _of_its_shape(yaml_file: Path) -> Iterator[None]:
         ) from error
 
 
-def _from_yaml(asked: _Configured, options: Options) -> ReadBatch:
+def _from_yaml(asked: _Configured, options: Options, *, alone: bool) -> ReadBatch:
     configuration, settings = asked.configuration, asked.settings
     cases, notes, surplus = load_cases(configuration.files, settings, options, configuration.yaml_file.parent)
     notes = (*asked.notes, *notes)
     if options.postprocess is not None:
-        batch = function_batch(
-            configuration.files, options.postprocess, replace(options, paths_as_text=False), settings, cases
-        )
+        own, among = replace(options, paths_as_text=False), "" if alone else configuration.label
+        batch = function_batch(configuration.files, options.postprocess, own, settings, cases, among=among)
         return ReadBatch(batch, settings, notes, cases, surplus)
     _refuse_to_open(settings, str(configuration.yaml_file))
     if not options.planning:

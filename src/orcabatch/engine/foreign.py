@@ -14,11 +14,12 @@ taken for a result (`heard`).
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from orcabatch.text import words_of
 
@@ -44,6 +45,21 @@ def ordinarily(step: Callable[[], T]) -> T:
         if is_ctrl_c(error):
             raise
         raise AskedToEndError(f"it asked for the end of more than itself, with {words_of(error)}") from error
+
+
+def own_copy(columns: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A copy that foreign code may change, with the lists and the like in it; what cannot be copied is shared."""
+    return {name: value if isinstance(value, _NEVER_CHANGED) else _copied(value) for name, value in columns.items()}
+
+
+_NEVER_CHANGED = (str, int, float, type(None))
+
+
+def _copied(value: Any) -> Any:
+    try:
+        return ordinarily(lambda: copy.deepcopy(value))
+    except Exception:  # noqa: BLE001 - it runs the code of whatever the value is
+        return value
 
 
 _torn = 0

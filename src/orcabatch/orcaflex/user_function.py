@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orcabatch.engine.contract import Extracted
-from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.foreign import ordinarily, own_copy
 from orcabatch.errors import FileReleased
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import BindingKind
@@ -60,8 +60,8 @@ class FunctionPostProcess:
 
     Attributes:
         function: importable (not a lambda or a local function) where workers are processes.
-        cases: load cases by file name. Where there are any, a function with a keyword parameter `case` gets its file's,
-            a mapping; an empty one where the file has none.
+        cases: load cases by file name. Where there are any, a function with a keyword parameter `case` gets a copy of
+            its file's, a mapping; an empty one where the file has none.
         as_here: tells in worker processes whether they have the function as the caller has it; None: nobody asks.
         path_as: what the function opens the file by, `str` or `pathlib.Path`; None: it gets the loaded model.
 
@@ -146,10 +146,13 @@ class FunctionPostProcess:
         return len(self._required - {"case"}) if self.cases else len(self._required)
 
     def case_of(self, file: Path) -> dict[str, Any] | None:
-        """What the function gets as `case`; None where it does not ask, or the batch has no load cases."""
+        """What the function gets as `case`; None where it does not ask, or the batch has no load cases.
+
+        Its own, to the last list: what one call changes is seen by no other, nor by the table or a result's key.
+        """
         if not self.cases or not _asks_for(self.function, "case"):
             return None
-        return dict(self.cases.get(file.name, {}))
+        return own_copy(self.cases.get(file.name, {}))
 
     def may_repeat(self, error: BaseException) -> bool:
         """Only errors of OrcaFlex, and only where the function says so: what it did before might count twice."""

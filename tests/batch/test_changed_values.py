@@ -1,0 +1,222 @@
+"""Values that a function goes on changing after their files have ended: shown as in a plain loop, and not kept."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import orcabatch
+from orcabatch.batch import carry_out
+from orcabatch.batch.changed_values import ChangedValues
+from orcabatch.batch.readers import read_request
+from orcabatch.batch.request import Options
+from orcabatch.outcome import FileOutcome, Status
+from orcabatch.store.kept_values import read_values
+
+SAID = "goes on changing what it has returned"
+CONSTANT = {"max": 0.0}
+
+
+class Filling:
+    """What scripts do to save an allocation, or to have all results in one place; each file has a number."""
+
+    def __init__(self) -> None:
+        self.rows: list[float] = []
+        self.by_name = {"all": self.rows}
+        self.buffer = np.zeros(4)
+        self.frame = pd.DataFrame({"n": [0.0]})
+
+    def one_list(self, number: float):
+        self.rows.append(number)
+        return self.rows
+
+    def deep_in_a_new_one(self, number: float):
+        self.rows.append(number)
+        return {"n": number, "so far": [self.by_name]}
+
+    def stretch_of_a_buffer(self, number: float):
+        self.buffer[:] = number
+        return self.buffer[:2]
+
+    def one_table(self, number: float):
+        self.frame.loc[0, "n"] += number
+        return self.frame
+
+
+KINDS = ["one_list", "deep_in_a_new_one", "stretch_of_a_buffer", "one_table"]
+
+
+def number_of(sim_file: Path) -> float:
+    return float(sum(sim_file.stem.encode()))
+
+
+def fills(model, sim_file, kind):
+    """What it fills lies in another module, where nobody looks for what decides a result."""
+    import filled_elsewhere  # type: ignore[import-not-found]
+
+    return getattr(filled_elsewhere.filling, kind)(float(sum(sim_file.stem.encode())))
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """Runs a batch as the first one of a new process."""
+    module = ModuleType("filled_elsewhere")
+    monkeypatch.setitem(sys.modules, "filled_elsewhere", module)
+
+    def run(sims, kind, **more):
+        module.filling = Filling()
+        function = functools.partial(fills, kind=kind)
+        arguments = {"performance": {"executor": "serial"}, "version": "1", **more}
+        return orcabatch.run_batch(sims, postprocess=function, orcaflex="simulated", progress=False, **arguments)
+
+    return run
+
+
+def plain(value):
+    if isinstance(value, pd.DataFrame):
+        return value.to_dict()
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def loop(sims, kind) -> list:
+    filling = Filling()
+    return list(map(plain, [getattr(filling, kind)(number_of(Path(sim))) for sim in sims]))
+
+
+def said(result) -> list[str]:
+    return [warning for warning in result.warnings if SAID in warning]
+
+
+def statuses(result) -> list[str]:
+    return [str(each.status) for each in result.outcomes]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_such_values_are_those_of_a_plain_loop_and_computed_again(orcaflex, sims, begun, kind):
+    """In every run: a remembered one could only be what it was when its file ended."""
+    for _ in range(2):
+        result = begun(sims[:3], kind)
+        assert (list(map(plain, result.values)), statuses(result)) == (loop(sims[:3], kind), ["ok"] * 3)
+        (warning,) = said(result)
+        assert "fills goes on changing" in warning
+        assert "as in a plain loop. Nothing of fills is kept for the next run." in warning
+
+
+def test_on_threads_they_are_found_as_well(orcaflex, sims, begun):
+    """Whichever file ends first."""
+    for _ in range(2):
+        result = begun(sims, "one_list", performance={"executor": "threads"})
+        assert all(value is result.values[0] for value in result.values)
+        assert sorted(result.values[0]) == sorted(map(number_of, map(Path, sims)))
+        assert (len(said(result)), statuses(result)) == (1, ["ok"] * 8)
+
+
+def test_what_an_earlier_run_kept_of_them_is_said_and_forgotten(orcaflex, sims, begun):
+    """One file shows nothing: its list is found to be filled further when the next ones are computed."""
+    assert said(begun(sims[:1], "one_list")) == []
+    result = begun(sims[:3], "one_list")
+    assert (statuses(result), result.values[0]) == (["skipped", "ok", "ok"], loop(sims[:1], "one_list")[0])
+    assert "In what earlier runs had computed each is as it was when its file ended." in said(result)[0]
+    assert begun(sims[:3], "one_list").values == loop(sims[:3], "one_list")
+
+
+def returns_a_constant(model):
+    return CONSTANT
+
+
+def test_one_object_for_several_files_that_does_not_change_is_kept(orcaflex, sims):
+    """A constant for files in which there is nothing, say."""
+    batch = {"postprocess": returns_a_constant, "orcaflex": "simulated", "progress": False, "version": "1"}
+    for status in ("ok", "skipped"):
+        result = orcabatch.run_batch(sims[:3], **batch)
+        assert (said(result), statuses(result), result.values) == ([], [status] * 3, [CONSTANT] * 3)
+
+
+def test_what_is_written_as_files_end_is_named(orcaflex, sims, begun, tmp_path):
+    """Kept values and a table that grows hold each as it was then: without a version, too."""
+    kept = {"executor": "serial", "keep_values": True}
+    result = begun(sims[:3], "one_list", version=None, output_dir=tmp_path / "out", performance=kept)
+    assert "In fills_values.bin each is as it was when its file ended." in said(result)[0]
+    numbers = [number_of(Path(sim)) for sim in sims[:3]]
+    (values,) = (tmp_path / "out").glob("*_values.bin")
+    assert [each.value for each in read_values(values)] == [numbers[:count] for count in (1, 2, 3)]
+
+    sys.modules["filled_elsewhere"].filling = Filling()
+    function = functools.partial(fills, kind="one_list")
+    request = read_request(
+        sims[:3], Options(postprocess=function, orcaflex="simulated", performance={"executor": "serial"})
+    )
+    (warning,) = said(carry_out(request, progress=False, save=tmp_path / "table.csv"))
+    assert "In the table each is as it was when its file ended." in warning
+    assert "plain loop" not in warning
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 6
+
+
+def test_a_value_is_looked_at_when_the_next_file_ends(tmp_path):
+    """A run that is killed then has forgotten already what it kept of the first."""
+    rows, values = [1.0], ChangedValues()
+    ends = [FileOutcome(tmp_path / f"{n}.sim", "f", Status.OK, rows, index=n) for n in range(3)]
+    assert values.ended(ends[0]) is None
+    rows.append(2.0)
+    assert values.ended(ends[1]) is ends[0]
+    assert values.ended(ends[2]) is None
+    assert [values.is_changed(end) for end in ends] == [True, False, False]
+
+
+def test_a_table_that_somebody_looked_at_is_not_changed(tmp_path):
+    """pandas puts columns together where they are asked for, which changes nothing that a table holds."""
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    frame["b"] = [3.0, 4.0]
+    end, values = FileOutcome(tmp_path / "a.sim", "f", Status.OK, {"table": frame}, index=0), ChangedValues()
+    values.ended(end)
+    frame._mgr.consolidate()
+    frame._consolidate_inplace()
+    assert not values.is_changed(end)
+    frame.loc[0, "b"] = 5.0
+    assert values.is_changed(end)
+
+
+class Foreign:
+    """Of a class of the user's."""
+
+    def __reduce__(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "other", [Foreign(), [Foreign()], np.array([Foreign()]), Foreign, pd.DataFrame({"a": [Foreign()]})]
+)
+def test_what_is_somebody_elses_is_not_gone_through(other, tmp_path):
+    """It runs code of theirs, and can be kept in no form; a plain loop would not have looked."""
+    value = [other]
+    end, values = FileOutcome(tmp_path / "a.sim", "f", Status.OK, value, index=0), ChangedValues()
+    assert values.ended(end) is None
+    value.append(1)
+    assert not values.is_changed(end)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {1.5, "a"}, Path("a"), 3j, datetime(2026, 11, 29), (1, bytearray(b"x")),
+        np.arange(3.0), np.float64(2), np.array(["a", None], object),
+        pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=["p", "q"]), pd.Series([1.0]), pd.Timestamp(0),
+    ],
+    ids=lambda other: type(other).__name__,
+)  # fmt: skip
+def test_what_can_be_gone_through_is_the_same_until_it_is_changed(other, tmp_path):
+    """Whatever functions return."""
+    for more in (1, Foreign()):
+        value = [other]
+        end, values = FileOutcome(tmp_path / "a.sim", "f", Status.OK, value, index=0), ChangedValues()
+        values.ended(end)
+        assert not values.is_changed(end)
+        value.append(more)
+        assert values.is_changed(end)
