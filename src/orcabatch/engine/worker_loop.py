@@ -45,7 +45,7 @@ class WorkerLoop:
     Attributes:
         name: of the worker.
         thread: the thread that runs it, once it does.
-        began: set as soon as `thread` is.
+        began: set as soon as `thread` is, or it is settled that there will be none.
     """
 
     def __init__(  # noqa: PLR0913 - what a worker needs, and how it lives
@@ -66,12 +66,27 @@ class WorkerLoop:
         self._surroundings = surroundings
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
         self._door = threading.Lock()
-        self._ended = False
+        self._claimed = self._ended = False
         self._busy: Task | None = None
         self._behind = behind
         self._writing: list[tuple[threading.Thread, WriteBehind]] = []
         self._unwanted: set[int] = set()
         self._left = False
+
+    def claim(self, thread: threading.Thread | None = None) -> bool:
+        """Have it from now on, to be lived on the thread or by nobody; False: somebody else has it."""
+        with self._door:
+            if self._claimed:
+                return False
+            self._claimed, self.thread = True, thread
+            return True
+
+    def give_up(self) -> None:
+        """No thread will live it: what it was given is told as lost, unless one has begun all the same."""
+        if self.claim():
+            self.began.set()
+            self._refuse_what_comes()
+            self._post(Closed(self.name))
 
     def give(self, task: Task) -> None:
         """Hand it a task; it has none now. Of one that comes when its thread has ended it is said at once."""
@@ -100,10 +115,11 @@ class WorkerLoop:
             behind.drop()
 
     def run(self) -> None:
-        """Live. Ends by `end`, or by whatever is not an `Exception`, which costs the task in hand."""
+        """Live, once. Ends by `end`, or by whatever is not an `Exception`, which costs the task in hand."""
         died = None
+        if not self.claim(threading.current_thread()):
+            return
         try:
-            self.thread = threading.current_thread()
             self.began.set()
             while (task := self._inbox.get()) is not None:
                 self._busy = task

@@ -145,7 +145,7 @@ class SwitchingExecutor(Executor):
         """What happened on both sides."""
         messages = self._heard()
         if not messages:
-            self._mailbox.take(timeout_s)
+            self._mailbox.take(self._threads.patience_s(timeout_s))
             messages = self._heard()
         return messages
 

@@ -9,7 +9,9 @@ that hangs. Does not cover killing one: no system can; a hung thread keeps its s
 what is submitted to the pool is not a file but a whole `WorkerLoop`: it lives as long as its thread has work, and
 closes its worker before it gives the thread back. The threads are `OwnThread`s, which begin or say that they do not;
 they are daemons, and taken off the list that the interpreter joins at its exit once they hang: a file that never
-returns must not keep Python from ending.
+returns must not keep Python from ending. One that ends in the pool's own lines, between two loops or before its first
+one, tells nobody, and the pool counts on it for ever: while a loop waits for its thread that is looked for, and the
+loop moves to a pool that is whole.
 
 A loop keeps its worker's model, and with it a licence seat where each model takes one, between files. So loops end with
 their tier, one that was refused a seat ends, and where all seats that are allowed are held an idle loop gives way:
@@ -21,10 +23,11 @@ from __future__ import annotations
 import concurrent.futures.thread as pools
 import logging
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -40,7 +43,7 @@ from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
 from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Closed, Complaint, Died, Finished, Message, Returned, Written
 from orcabatch.errors import SettingsError
-from orcabatch.own_thread import OwnThread
+from orcabatch.own_thread import LOOK_S, OwnThread
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -51,6 +54,11 @@ _log = logging.getLogger(__name__)
 
 ALL = ""
 """The name of the only pool where tiers share one."""
+
+ENDED_BY_ITSELF = (
+    "A worker thread ended by itself, most likely for want of memory: its file is done on another one. Give the run "
+    "fewer threads, or more memory."
+)
 
 
 def _with_threads_of_ours(makes_threads: Any) -> Any:
@@ -67,6 +75,11 @@ class _Threads(ThreadPoolExecutor):
     # Not public: where a Python has it otherwise, its pool is taken as it is.
     _adjust_thread_count = _with_threads_of_ours(getattr(ThreadPoolExecutor, "_adjust_thread_count", None))
 
+    @property
+    def begun(self) -> frozenset[threading.Thread]:
+        """The threads that it counts on."""
+        return frozenset(getattr(self, "_threads", ()))
+
 
 class _Pool:
     """One `ThreadPoolExecutor` and the loops on its threads."""
@@ -76,9 +89,11 @@ class _Pool:
         self.size = size
         self.waiting: deque[Task] = deque()
         self.executor = self._threads()
-        self.retired: list[ThreadPoolExecutor] = []
+        self.retired: list[_Threads] = []
         self.free: list[WorkerLoop] = []
         self.opened = 0
+        self._submitted: dict[WorkerLoop, tuple[_Threads, Future[None]]] = {}
+        self._moved: set[WorkerLoop] = set()
 
     @property
     def is_idle(self) -> bool:
@@ -92,14 +107,50 @@ class _Pool:
             RuntimeError: the system gives no further thread.
         """
         try:
-            self.executor.submit(loop.run)
+            self._submitted[loop] = self.executor, self.executor.submit(loop.run)
         except RuntimeError:
             # The pool keeps what it had no thread for: the next thread that is free would live it, and never end.
             loop.end()
             raise
 
+    @property
+    def threads(self) -> set[threading.Thread]:
+        """All that it has, those that were retired too."""
+        return {thread for executor in (*self.retired, self.executor) for thread in executor.begun}
+
+    @property
+    def awaits_threads(self) -> bool:
+        """Whether a loop has not begun yet."""
+        return any(loop.thread is None for loop in self._submitted)
+
+    def move_on(self) -> bool:
+        """Let loops that no thread of their pool may ever begin live elsewhere; whether there were any.
+
+        One that was moved before is given up: there may be no thread that lives long enough.
+        """
+        # In this order: a loop that has ended was begun before.
+        stuck = [
+            loop
+            for loop, (pool, life) in self._submitted.items()
+            if (life.done() or not all(thread.is_alive() for thread in pool.begun)) and loop.thread is None
+        ]
+        if any(self._submitted[loop][0] is self.executor for loop in stuck):
+            self.retire()
+        waiting = [loop for loop in self._submitted if loop.thread is None and loop not in stuck]
+        self._submitted = {loop: self._submitted[loop] for loop in waiting}
+        for loop in stuck:
+            try:
+                if loop in self._moved:
+                    loop.give_up()
+                else:
+                    self._moved.add(loop)
+                    self.start(loop)
+            except RuntimeError:
+                loop.give_up()
+        return bool(stuck)
+
     def retire(self) -> None:
-        """One of its threads hangs: those that are still to come take the place of all that it has."""
+        """One of its threads hangs or is gone: those that are still to come take the place of all that it has."""
         self.retired.append(self.executor)
         self.executor = self._threads()
 
@@ -108,7 +159,7 @@ class _Pool:
         for executor in (*self.retired, self.executor):
             executor.shutdown(wait=False)
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _threads(self) -> _Threads:
         return _Threads(self.size, thread_name_prefix=f"orcabatch-{self.name or 'worker'}")
 
 
@@ -198,11 +249,21 @@ class ThreadExecutor(Executor):
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened; loops that came back are free again."""
-        heard = map(self._heard, self._mailbox.take(self._leaving.patience_s(timeout_s)))
+        heard = map(self._heard, self._mailbox.take(self.patience_s(timeout_s)))
         messages = [message for message in heard if message is not None]
         messages += self._overdue()
+        moved = [pool.move_on() for pool in self._pools.values()]
+        if any(moved):
+            messages.append(Complaint(ENDED_BY_ITSELF, once=ENDED_BY_ITSELF))
         self._supply()
         return messages
+
+    def patience_s(self, timeout_s: float | None) -> float | None:
+        """The timeout, but not longer than until it is to be looked at what nobody tells of."""
+        patience_s = self._leaving.patience_s(timeout_s)
+        if not any(pool.awaits_threads for pool in self._pools.values()):
+            return patience_s
+        return LOOK_S if patience_s is None else min(patience_s, LOOK_S)
 
     def abandon(self, index: int) -> bool:
         """Write the loop off; it ends by itself when its call returns. One that only writes is free already."""
@@ -246,6 +307,9 @@ class ThreadExecutor(Executor):
         for pool in self._pools.values():
             pool.shutdown()
         self._join([loop for loop in self._alive if loop not in left], bounded=now or not self._working)
+        lived = {loop.thread for loop in self._alive}
+        for thread in {thread for pool in self._pools.values() for thread in pool.threads} - lived:
+            awaited_end(thread, time.monotonic() + CLOSING_S)
         self._pools.clear()
         if self._surroundings is not None:
             self._surroundings.close()
@@ -384,6 +448,8 @@ def _never_join(loop: WorkerLoop) -> None:
 
     `concurrent.futures` joins every thread it ever started, daemon or not, and offers no public way out.
     """
+    if loop.claim():
+        return  # no thread has begun it, and none will
     for piece_s in pieces_s(time.monotonic() + CLOSING_S):
         if loop.began.wait(piece_s):
             break
