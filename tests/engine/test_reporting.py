@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from engine.fakes import FakeJob, Say, task, tasks
 from engine.travellers import Maker, MakingRecipe
 from orcabatch.engine import EngineOptions, Limits, run
 from orcabatch.engine.executors import transport
+from orcabatch.engine.executors.processes import ProcessExecutor
+from orcabatch.engine.foreign import RunClock
 from orcabatch.outcome import Cause, FileOutcome
 
 LIMITS = Limits(max_limit=4, fixed_limit=4)
@@ -77,28 +81,71 @@ def test_a_reader_that_ends_is_a_death_of_its_worker(unreceivable: list[bool]) -
     assert "could not be received: MemoryError" in again.retried[0]
 
 
+TIMEOUT_S = 600.0
+"""Longer than any machine takes for a file of these tests: only `later` makes a file overdue."""
+
+
+def _children() -> set[psutil.Process]:
+    """What other tests share may be among them."""
+    return set(psutil.Process().children())
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Moves the run's clock on, beyond the timeout of whatever a worker has by then."""
+    original, ahead_s = RunClock.now, [0.0]
+
+    def moved() -> None:
+        ahead_s[0] = 2 * TIMEOUT_S
+
+    monkeypatch.setattr(RunClock, "now", lambda clock: original(clock) + ahead_s[0])
+    return moved
+
+
 @needs("SIGSTOP")
-def test_a_stopped_process_with_a_timeout_costs_its_file() -> None:
+def test_a_stopped_process_with_a_timeout_costs_its_file(later: Callable[[], None]) -> None:
     """A worker process that was stopped is killed at its file's `timeout`, and what waited to be told to it with it."""
-    outcomes = go("processes", [made(0, "stopped"), *tasks(4)[1:]], timeout_s=2.0)
+    ended: list[int] = []
+    before = _children()
+
+    def look(event: Any) -> None:
+        if event.kind != "finished":
+            return
+        ended.append(event.index)
+        if len(ended) == 3:
+            while not any(child.status() == psutil.STATUS_STOPPED for child in _children() - before):
+                time.sleep(0.01)
+            later()
+
+    outcomes = go("processes", [made(0, "stopped"), *tasks(4)[1:]], look, timeout_s=TIMEOUT_S)
+    assert sorted(ended[:3]) == [1, 2, 3]
     assert failed(outcomes) == {0: Cause.TIMEOUT}
 
 
 @needs("SIGSTOP")
-def test_a_process_that_was_stopped_is_given_up_with_its_next_file(tmp_path: Path) -> None:
+def test_a_process_that_was_stopped_is_given_up_with_its_next_file(
+    later: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With `timeout` a file's time counts from when its worker has it, not from when that says so."""
-    stopped: list[int] = []
+    stopped, given = list[int](), ProcessExecutor.given_s
     gate = tmp_path / "gate"
-    before = set(psutil.Process().children())  # what other tests share may be among them
+    before = _children()
 
     def stop(event: Any) -> None:
         if event.kind == "finished" and not stopped:
-            (child,) = set(psutil.Process().children()) - before
+            (child,) = _children() - before
             stopped.append(child.pid)
             os.kill(child.pid, signal.SIGSTOP)
             gate.touch()  # no file ends before its process is stopped
 
-    work = [task(0), *(task(index, say=Say(gate=str(gate))) for index in (1, 2))]
-    outcomes = go("processes", work, stop, processes=1, timeout_s=2.0)
-    assert len(outcomes) == 3
+    def given_s(executor: ProcessExecutor, index: int) -> float | None:
+        since_s = given(executor, index)
+        if index == 1 and stopped and since_s is not None:
+            later()
+        return since_s
+
+    monkeypatch.setattr(ProcessExecutor, "given_s", given_s)
+    work = [task(0), task(1, say=Say(gate=str(gate)))]
+    outcomes = go("processes", work, stop, processes=1, timeout_s=TIMEOUT_S)
+    assert len(outcomes) == 2
     assert failed(outcomes) == {1: Cause.TIMEOUT}

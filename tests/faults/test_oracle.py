@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from faults.campaign.arena import METRICS, Arena
 from faults.campaign.faults import FILES, KINDS, draw
 from faults.campaign.oracle import Expected, Observed, judge
+from faults.campaign.seeing import _metrics
 
 NAMES = tuple(f"case{number}.sim" for number in range(FILES))
 VALUES = {name: {"tension": float(number).hex()} for number, name in enumerate(NAMES)}
@@ -99,6 +102,25 @@ def test_what_is_planted_is_found(harmed, healed, said):
     """A lost file, one that is done twice, a leaving, a lie: each is one finding or more, and is named."""
     findings = judge(CASE, EXPECTED, harmed, healed)
     assert any(said in finding for finding in findings), findings
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_folder_that_is_removed_takes_what_the_run_had_written(written, tmp_path):
+    """What stood there at that moment is judged as if it still did; where nothing did, the run has to say so."""
+    arena = object.__new__(Arena)
+    arena.folder, arena.taken, results = tmp_path, b"", tmp_path / "results"
+    results.mkdir()
+    if written:
+        (results / METRICS).write_text(json.dumps(metrics(HARMED.statuses)))
+    arena.remove(results)
+    (tmp_path / "results").mkdir()
+    run = replace(HARMED, metrics=_metrics(results / METRICS, arena.taken))
+    assert list(tmp_path.iterdir()) == [results]
+    findings = judge(CASE, EXPECTED, run, HEALED)
+    assert findings == ([] if written else ["harmed run: there are no metrics, and nothing says so"])
+    lie = json.dumps(metrics(HEALED.statuses)).encode()
+    told = judge(CASE, EXPECTED, replace(HARMED, metrics=_metrics(results / METRICS, lie)), HEALED)
+    assert any("the metrics say" in finding for finding in told)
 
 
 def test_a_table_that_is_cut_off_is_found():

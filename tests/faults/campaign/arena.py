@@ -31,6 +31,7 @@ ROOM_BYTES = 8_000_000
 EVERY = 100
 """So many loads of a file go wrong: all that there are."""
 BALLAST = "ballast"
+METRICS = "performance_metrics.json"
 VICTIM = "faults.campaign.victim"
 TENSION = "faults.campaign.hostile:tension"
 
@@ -52,6 +53,7 @@ class Arena:
         met: the faults that were injected.
         killed: processes that were killed on purpose: what they held went with them.
         killed_s: when the run itself was, by the monotonic clock.
+        taken: the metrics file that the run had written when its folder was removed; empty: there was none.
     """
 
     def __init__(self, folder: Path, template: Project, case: Case) -> None:
@@ -69,6 +71,7 @@ class Arena:
         self.met: list[str] = []
         self.killed: set[int] = set()
         self.killed_s = 0.0
+        self.taken = b""
 
     def start(self, executor: str, faults: tuple[Fault, ...], *, entry: str = "run") -> Child:
         """Begin a run that is to meet these faults, or none."""
@@ -147,8 +150,20 @@ class Arena:
         if subprocess.run(words, capture_output=True, check=False).returncode == 0:
             self.mounted.append(place)
 
+    def remove(self, place: Path) -> None:
+        """Remove a folder, at one moment: what stands in it then the run has written, what does not it has to miss."""
+        gone = self.folder / f"{place.name}-gone"
+        try:
+            place.rename(gone)
+        except OSError:  # it is removed already, or has a file system of its own
+            gone = place
+        metrics = gone / METRICS
+        self.taken = metrics.read_bytes() if metrics.is_file() else self.taken
+        shutil.rmtree(gone, ignore_errors=True)
+
     def heal(self) -> None:
         """Take the harm away, so that the next run can do what is missing."""
+        self.taken = b""
         for place in self.mounted:
             subprocess.run(["mount", "-o", "remount,rw", str(place)], capture_output=True, check=False)
             (place / BALLAST).unlink(missing_ok=True)
@@ -207,10 +222,10 @@ class Arena:
         left = [process for process in running if process.pid not in forked]
         if len(left) == len(running):
             return left
-        return [process for process in left if not _is_tracker(process)]
+        return [process for process in left if not is_tracker(process)]
 
 
-def _is_tracker(process: psutil.Process) -> bool:
+def is_tracker(process: psutil.Process) -> bool:
     """Python's own, of a process that used `multiprocessing`: it ends with the last that has its pipe, a fork as well.
 
     Once what the function left is ended it has to be gone, too: the healed run looks.

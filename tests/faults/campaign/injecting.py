@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from faults.campaign.arena import BALLAST, Arena, tree_of, workers
+from faults.campaign.arena import BALLAST, Arena, is_tracker, tree_of, workers
 from faults.harness import Child, alive
 
 if TYPE_CHECKING:
@@ -62,7 +61,9 @@ def _signal(fault: Fault, _: Arena, child: Child) -> bool:
 
 def _worker(fault: Fault, parent: int) -> psutil.Process | None:
     """The one that it is about, where there is one by now."""
-    there = sorted(workers(parent), key=lambda process: process.pid)
+    # One of Python's own beside them has no part of a run.
+    found = [process for process in workers(parent) if not is_tracker(process)]
+    there = sorted(found, key=lambda process: process.pid)
     return there[fault.file % len(there)] if there else None
 
 
@@ -116,7 +117,7 @@ def _harm_input(fault: Fault, arena: Arena, _: Child) -> bool:
 def _harm_folder(fault: Fault, arena: Arena, _: Child) -> bool:
     place = arena.places.get(fault.detail, arena.folder / "sims")
     if fault.kind == "vanishing-folder":
-        shutil.rmtree(place, ignore_errors=True)
+        arena.remove(place)
     elif place not in arena.mounted:
         return False
     elif fault.kind == "full-folder":

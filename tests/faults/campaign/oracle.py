@@ -60,7 +60,8 @@ class Observed:
         values: by file.
         warnings: of the run as a whole.
         state: of the metrics in hand.
-        metrics: the metrics file; None: there is none, empty: it cannot be read.
+        metrics: the metrics file, also where it was taken away once it was written; None: the run wrote none, empty: it
+            cannot be read.
         report: the report; empty: there is none.
         said: whatever was written to the terminal.
         begun, done: how often the function began and ended with each file in this run.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from faults.campaign.arena import BALLAST, Arena, heard_of
+from faults.campaign.arena import BALLAST, METRICS, Arena, heard_of
 from faults.campaign.oracle import Observed
 from faults.campaign.watching import described
 from orcabatch.store.atomic import TEMPORARY_PREFIX
@@ -48,7 +48,7 @@ class Before:
         outcomes = said.get("outcomes")
         own = f"{arena.folder}/".encode()
         results = arena.project.results
-        metrics = _metrics(results / "performance_metrics.json")
+        metrics = _metrics(results / METRICS, arena.taken)
         left = (path.name for path in results.rglob(f"{TEMPORARY_PREFIX}*.tmp"))
         report = arena.folder / "notes" / "report.html"
         return Observed(
@@ -105,12 +105,13 @@ def _inside(folder: Path) -> set[str]:
     return {name for name in inside if name != BALLAST and not name.startswith("dask-scratch-space")}
 
 
-def _metrics(path: Path) -> Mapping[str, Any] | None:
-    """The file's content; empty where it cannot be read, None where there is none."""
-    if not path.exists():
+def _metrics(path: Path, taken: bytes) -> Mapping[str, Any] | None:
+    """What the run wrote, which may have been taken away since; empty where it cannot be read, None where it is not."""
+    content = path.read_bytes() if path.exists() else taken
+    if not content and not path.exists():
         return None
     try:
-        return dict(json.loads(path.read_text("utf-8")))
+        return dict(json.loads(content.decode("utf-8")))
     except ValueError:
         return {}
 

@@ -11,7 +11,9 @@ import resource
 import signal
 import threading
 import time
+import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from faults.scenario import say
@@ -27,8 +29,7 @@ def run(job: dict[str, Any]) -> int:
     os.environ["ORCABATCH_CAMPAIGN_PARENT"] = str(os.getpid())
     faulthandler.register(signal.SIGUSR2)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # whoever runs the campaign may ignore them
-        default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
-        signal.signal(getattr(signal, name), default)
+        signal.signal(getattr(signal, name), _ctrl_c if name == "SIGINT" else signal.SIG_DFL)
     from orcabatch.cli import run as command  # what it needs itself is there before the harm
 
     assert command
@@ -55,6 +56,20 @@ def run(job: dict[str, Any]) -> int:
     atexit._run_exitfuncs()
     say(exits=code)
     return code
+
+
+_torn: list[int] = []
+
+
+def _ctrl_c(signum: int, frame: FrameType | None) -> None:
+    """As in any script; once this one is torn, another signal tears nothing of it any more: it says how it ended."""
+    import orcabatch
+
+    library = str(Path(orcabatch.__file__).parent)
+    if _torn and not any(each.f_code.co_filename.startswith(library) for each, _ in traceback.walk_stack(frame)):
+        return
+    _torn.append(signum)
+    raise KeyboardInterrupt
 
 
 def plain_loop(job: dict[str, Any]) -> int:
