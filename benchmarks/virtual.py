@@ -166,6 +166,7 @@ class _Driver:
                 done.index,
                 wall_s=done.wall_s,
                 phases=done.phases,
+                stays=done.stays,
                 memory_bytes=done.memory_bytes,
                 size_bytes=self.case.files[done.index].size_bytes,
             )

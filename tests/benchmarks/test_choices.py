@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import choices
+from orcabatch.engine.bounds import SEVERAL_IN
 
 
 @pytest.mark.skipif(shutil.which("cc") is None or os.name != "posix", reason="needs a C compiler")
@@ -32,6 +34,10 @@ def test_a_dll_with_one_lock_is_said_to_serialise_by_all(tmp_path: Path) -> None
     assert eight["verdict"] == "DLL_BOUND"
     assert eight["bottleneck"]["findings"][0]["kind"] == "dll"
     assert "io" not in {finding["kind"] for finding in eight["bottleneck"]["findings"]}
+    assert 0.3 < eight["bottleneck"]["evidence"]["dll_taken"] <= SEVERAL_IN
+    (free,) = choices.measured(replace(case, costs={"pass_sleep_ms": 20}), (8,), tmp_path)
+    assert free["verdict"] != "DLL_BOUND"
+    assert free["bottleneck"]["evidence"]["dll_taken"] > SEVERAL_IN
 
 
 def test_the_best_count_is_compared_on_other_rounds_than_it_was_found_on() -> None:

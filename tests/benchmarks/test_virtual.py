@@ -173,6 +173,14 @@ def test_the_adaptive_run_is_close_to_the_best_fixed_count_on_a_few_cases() -> N
     assert total.worst_static <= 1.20
 
 
+def test_files_in_a_row_for_one_lock_behind_long_loads_are_not_left_too_few() -> None:
+    """Many are in the row before the first has ended: nothing is cut before it is known what loading takes."""
+    case = draw(0, "one_lock")
+    limits = virtual.limits_of(case)
+    eight = virtual.simulate(case, replace(limits, fixed_limit=8)).makespan_s
+    assert virtual.simulate(case, limits).makespan_s <= 1.15 * eight
+
+
 @pytest.mark.long
 @pytest.mark.timeout(5400)
 def test_the_whole_suite_does_not_get_worse() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orcabatch.engine import concurrency, curves
+from orcabatch.engine.bounds import Bound, bound_by
 from orcabatch.engine.concurrency import Concurrency, Reading
 from orcabatch.engine.limits import Limits
 from orcabatch.engine.scheduler_messages import Sample
@@ -24,11 +25,12 @@ def drive(
     cpu: Callable[[int], float] = lambda n: 0.0,
     gil: Callable[[float], float] = lambda x: 0.0,
     waited: Callable[[int], float] = lambda n: 0.0,
+    served: Callable[[int], float] = lambda n: 0.0,
     limited: bool = True,
 ) -> tuple[Concurrency, list[str]]:
     """A station whose files each take `slow(crowd)` seconds per megabyte, half of it loading."""
     state, reasons = concurrency.begin(limits, 1000, SIZE), []
-    loaded = extracted = stood_s = 0.0
+    loaded = extracted = stood_s = served_s = 0.0
     for step in range(steps):
         running = state.limit
         each = running / slow(running) * SIZE
@@ -42,11 +44,13 @@ def drive(
             extracting=running // 2,
             gil_taken=gil(running / slow(running)),
             waited_s=stood_s,
+            served_s=served_s,
         )
         reading = Reading(step * 1.0, sample, running, 500, limited, int(running * SIZE))
         state, reason = concurrency.observe(state, reading)
         reasons += [reason] if reason else []
         loaded, extracted, stood_s = loaded + each, extracted + each, stood_s + waited(running)
+        served_s += served(running)
     return state, reasons
 
 
@@ -144,6 +148,23 @@ def test_while_extracting_what_is_taken_or_not_looked_at_is_not_free(taken: dict
     assert waiting_after_loading(**taken) == []
 
 
+def test_loading_that_was_seen_is_not_taken_for_none_before_the_first_file_has_ended() -> None:
+    """Sixteen in a row for one lock behind a second of loading: by what follows alone, two at once would be enough."""
+    state, reasons, extracted = concurrency.begin(Limits(max_limit=45, start_limit=16), 100, SIZE), [], 0.0
+    for look in range(30):
+        in_row = 0 if look < 10 else 2 if look < 15 else 16
+        sample = Sample(
+            cpu_percent=1, gil_taken=0.0, loading=16 - in_row, extracting=in_row, work_loaded=SIZE * in_row,
+            work_extracted=extracted, work=(SIZE * in_row + extracted) / 2,
+        )  # fmt: skip
+        reading = Reading(look * 0.1, sample, 16, 50, limited=True, running_bytes=int(16 * SIZE))
+        state, reason = concurrency.observe(state, reading)
+        reasons += [reason] if "fewer" in reason else []
+        extracted += 0.1 * SIZE * (2.5 if in_row == 2 else 2.0 if in_row else 0.0)
+    assert reasons == []
+    assert state.rest.curve.points
+
+
 def test_files_that_delay_each_other_more_than_they_help_are_reduced() -> None:
     """With a peak at eight the count stays near it, and far from the ceiling."""
     state, _ = drive(lambda n: 20.0 * max(1.0, (n / 8) ** 1.8), Limits(max_limit=45))
@@ -181,6 +202,36 @@ def test_what_delays_files_while_extracting_is_told_apart(cpu: float, gil: float
     load = curves.Smooth((1.0,), (0.1,), 0.0)
     state = Concurrency(8, 45, 1, SIZE, cpu=cpu, gil=gil, waited_s=dll, worked_s=1.0)
     assert concurrency.bound_in_words(state, load, rest, 8).startswith(word)
+
+
+@pytest.mark.parametrize(
+    ("waited", "taken", "bound"),
+    [
+        (0.22, 0.97, Bound.DLL),
+        (0.22, 0.0, None),
+        (0.22, 0.6, None),
+        (0.01, 0.97, None),
+        (0.6, 0.0, Bound.DLL),
+        (0.6, 0.6, Bound.DLL),
+        (0.6, 2.0, None),
+    ],
+)
+def test_a_dll_serialises_where_it_is_full_or_much_waited_for_and_never_returns_more_than_a_second_a_second(
+    waited: float, taken: float, bound: Bound | None
+) -> None:
+    """As few files as just keep it busy hardly wait; more seconds of calls than time say that several are let in."""
+    assert bound_by(0.1, 0.05, waited, taken) is bound
+    assert bound_by(0.8, 0.05, waited, taken) is None
+    assert bound_by(0.1, 0.6, waited, taken) is Bound.GIL
+    state = Concurrency(8, 45, 1, SIZE, waited_s=waited, worked_s=1.0, served_s=taken, lasted_s=1.0)
+    assert state.at_its_end is (bound is Bound.DLL and waited > 0.25)
+
+
+def test_calls_that_differ_and_are_served_all_at_once_do_not_hold_the_count() -> None:
+    """They seem to stand still for each other; what they return a second says that they do not."""
+    apart, _ = drive(lambda n: 20.0, Limits(max_limit=45), waited=lambda n: 0.6 * n, served=lambda n: 0.3 * n)
+    in_a_row, reasons = drive(lambda n: 20.0, Limits(max_limit=45), waited=lambda n: 0.6 * n, served=lambda n: 0.9)
+    assert (apart.limit, in_a_row.limit, reasons) == (45, 4, [])
 
 
 def test_loading_that_waits_in_the_dll_is_no_disk() -> None:
@@ -237,7 +288,7 @@ def ended(times: dict[int, list[float]]) -> curves.Smooth:
     for crowd, seconds in times.items():
         for each in seconds:
             curve = curves.add(curve, crowd, each, SIZE, ended=True)
-    smooth = curves.smooth(curve, 0.0, SIZE)
+    smooth = curves.smooth(curve, 0.0)
     assert smooth is not None
     return smooth
 

@@ -158,6 +158,35 @@ def test_standing_still_beyond_the_least_is_waiting_but_not_for_a_file(library: 
         assert least <= account.waited_s() <= most
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its C library has no call that sleeps")
+def test_what_is_about_files_is_not_what_the_dll_serves(library: Any) -> None:
+    """A load may wait for a disk or a share, many at once: it says nothing of how much of the time the DLL is taken."""
+    library.usleep.argtypes = (ctypes.c_uint,)
+    for of_files in ((), ("usleep",)):
+        account = UnlockedCpu()
+        account.watch([library.usleep], of_files)
+        account.start()
+        library.usleep(10_000)
+        account.stop()
+        assert account.alone_s() >= 0.01
+        assert account.served_s() == pytest.approx(0.0 if of_files else account.alone_s())
+
+
+def test_what_the_dll_serves_between_moments_of_reading_leaves_files_out_as_well() -> None:
+    """A thousand calls a second of 10 us each, nobody reading the clock: as much again in each second."""
+    nothing = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).abs
+    for of_files, seconds in (((), 0.01), (("abs",), 0.0)):
+        account = UnlockedCpu()
+        account.watch([nothing], of_files)
+        account.start()
+        watched = account._watched[id(nothing)]
+        watched.calls_per_s, watched.quickest_ns, watched.until_s = 1000, 10_000, 9.0
+        account.adjust(2.0, 1.0)
+        account.stop()
+        assert account.alone_s() == pytest.approx(0.01)
+        assert account.served_s() == pytest.approx(seconds)
+
+
 def test_what_calls_back_is_python(library: Any) -> None:
     """The time inside `qsort` is that of the function it is given."""
     order = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
@@ -222,6 +251,15 @@ def test_long_calls_are_always_read() -> None:
 
 
 # --- the share ---
+
+
+def test_a_runs_first_looks_are_told_apart() -> None:
+    """They follow each other closely: what its start took of the lock in the first is not the second's as well."""
+    log = GilLog()
+    for at_s, used_s in ((0.0, 0.0), (0.025, 0.02), (0.05, 0.02), (0.0625, 0.02)):
+        log.add(at_s, used_s, 0.0)
+    assert log.between(0.0, 0.025).held == pytest.approx(0.8)
+    assert log.between(0.026, 0.0625).held == 0.0
 
 
 def looks(*used_s: float, waited_s: float = 0.0, step_s: float = 0.1) -> GilLog:

@@ -60,6 +60,8 @@ def test_a_dll_that_serialises_is_left_for_processes_with_one_each() -> None:
     assert decisions(standing(0.2)) == []
     assert decisions(standing(0.6, cores=7.5)) == []
     assert decisions(standing(0.6, taken=0.6)) == []
+    several = [replace(look, dll_served_s=2.0 * look.now_s) for look in standing(0.6)]
+    assert decisions(several) == []  # two seconds of calls a second: it lets in several, and those that wait differ
     (stays,) = decisions(standing(0.6), replace(PROSPECTS, stays="a function of yours stays"))
     assert (stays.do, "a function of yours stays" in stays.why, stays.saves > 0) == ("stay", True, True)
 

@@ -11,6 +11,7 @@ import pytest
 from orcabatch.engine import concurrency
 from orcabatch.engine.concurrency import Reading
 from orcabatch.engine.contract import Task
+from orcabatch.engine.crowds import AFTER, LOADING, Crowds
 from orcabatch.engine.limits import Limits
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.scheduler_messages import Offered, Sample, Sampled
@@ -25,12 +26,12 @@ def counts(load_s: float, lock_s: float, files: int, *, alone_s: float = 0.0, sp
     chance = random.Random(f"{load_s}/{lock_s}/{files}")
     state = concurrency.begin(Limits(max_limit=MOST), files, SIZE)
     limits, waiting, running = [], files, 0
-    events: list[tuple[float, int, str, float]] = []  # when, number, what ended, and since when the file runs
+    events: list[tuple[float, int, str]] = []  # when, number, what ended
     free_s = loaded = extracted = calls_s = 0.0
-    loading, number, began = 0, 0, dict[int, tuple[float, float]]()
-    heapq.heappush(events, (0.0, -1, "look", 0.0))
+    loading, number, crowds = 0, 0, Crowds()
+    heapq.heappush(events, (0.0, -1, "look"))
     while waiting or running:
-        now_s, index, what, since_s = heapq.heappop(events)
+        now_s, index, what = heapq.heappop(events)
         if what == "look":
             sample = Sample(
                 cpu_percent=1.0, gil_taken=0.02, work=(loaded + extracted) / 2, work_loaded=loaded,
@@ -39,22 +40,21 @@ def counts(load_s: float, lock_s: float, files: int, *, alone_s: float = 0.0, sp
             limited = running >= state.limit
             state, _ = concurrency.observe(state, Reading(now_s, sample, running, waiting, limited, running * SIZE))
             limits.append(state.limit)
-            heapq.heappush(events, (now_s + LOOK_S, -1, "look", 0.0))
+            heapq.heappush(events, (now_s + LOOK_S, -1, "look"))
         elif what == "load":
             loading, loaded, calls_s = loading - 1, loaded + SIZE, calls_s + load_s
-            began[index] = (since_s, now_s)
+            crowds.enter(index, AFTER, now_s)
             free_s = max(free_s, now_s) + lock_s
             beside = alone_s * chance.uniform(1 - spread, 1 + spread)
-            heapq.heappush(events, (free_s + beside, index, "rest", now_s))
+            heapq.heappush(events, (free_s + beside, index, "rest"))
         else:
             running, extracted, calls_s = running - 1, extracted + SIZE, calls_s + lock_s + alone_s
-            first_s, loaded_s = began.pop(index)
-            phases = {"load": loaded_s - first_s, "extract": now_s - loaded_s}
-            state = concurrency.finished(state, now_s, SIZE, phases)
+            state = concurrency.finished(state, SIZE, crowds.end(index, now_s))
         while waiting and running < state.limit:
             waiting, running, loading, number = waiting - 1, running + 1, loading + 1, number + 1
+            crowds.enter(number, LOADING, now_s)
             ends_s = now_s + load_s * chance.uniform(1 - spread, 1 + spread)
-            heapq.heappush(events, (ends_s, number, "load", now_s))
+            heapq.heappush(events, (ends_s, number, "load"))
     return limits
 
 
@@ -94,10 +94,10 @@ def looks(size_bytes: int, read_bytes: int = 0) -> list[tuple[float, int]]:
 
 
 def test_files_with_hardly_anything_to_read_are_looked_at_sooner() -> None:
-    """A disk cannot come into play any more: all that may be are at work within the second, half of them before."""
+    """A disk cannot come into play any more: half of all that may be are at work after a fifth of a second."""
     small = looks(10_000)
-    assert [limit for _, limit in small] == [4, 4, 8, 16, 32, 45, 45]
-    assert next(at_s for at_s, limit in small if limit >= MOST // 2) < 0.5
+    assert [limit for _, limit in small] == [4, 4, 8, 16, 32, 45, 45, 45]
+    assert next(at_s for at_s, limit in small if limit >= MOST // 2) < 0.25
     read = [at_s for at_s, _ in looks(SIZE, read_bytes=4 * SIZE)]  # all there is, at the second look
     assert read[2] - read[1] == 0.25 > read[3] - read[2]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -42,6 +43,13 @@ def test_a_worker_that_ended_keeps_what_it_read_and_used(worker):
     assert after.read_bytes >= before.read_bytes
     assert after.own_bytes < before.own_bytes
     assert totals(()).cpu_s[worker.pid] == used.cpu_s[worker.pid]
+
+
+def test_this_process_is_counted_more_finely_than_in_ticks():
+    """A run's first look is hardly longer than a tick of the system's: one too many would pass for a busy core."""
+    before = time.process_time()
+    used = OwnProcesses()(()).cpu_s[os.getpid()]
+    assert before <= used <= time.process_time()
 
 
 def test_what_a_worker_used_before_it_was_seen_is_no_load(worker):

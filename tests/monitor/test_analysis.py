@@ -119,6 +119,17 @@ def test_waits_in_the_dll_are_the_dll_not_a_disk_and_not_late_answers():
     assert "dll" not in kinds(**{**waits, "dll_waited": 0.2}, cpu_percent=2.0)
 
 
+def test_a_dll_that_is_never_without_a_call_serialises_though_few_wait_for_it():
+    """Three at once that load long keep it busy and hardly meet: no disk is to blame. Several calls at once: no DLL."""
+    waits = {"dll_waited": 0.2, "io_wait_percent": 70.0, "busy_s": 100.0, "cpu_percent": 2.0, "executor": "threads"}
+    assert kinds(**waits, dll_taken=0.95) == ["dll"]
+    assert kinds(**waits, dll_taken=0.5) == ["io"]
+    assert kinds(**{**waits, "dll_waited": 0.6}, dll_taken=3.0) == ["io"]
+    (said,) = findings(Evidence(**waits, dll_taken=0.95))
+    assert "20% of the workers' time" in said.evidence
+    assert "for 95% of the time it was in one of them" in said.evidence
+
+
 def test_the_verdict_of_a_dll_that_serialises_says_so_and_advises_no_disk():
     """Nor what the run has weighed by itself."""
     seen = Evidence(dll_waited=0.6, io_wait_percent=70.0, busy_s=100.0, cpu_percent=2.0, executor="threads")

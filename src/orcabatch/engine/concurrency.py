@@ -23,16 +23,17 @@ limit and never raises it; where the GIL or the cores are almost always taken, m
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import curves
-from orcabatch.engine.bounds import Bound, bound_by
+from orcabatch.engine.bounds import DLL_WAITED, Bound, bound_by
+from orcabatch.engine.crowds import AFTER, LOADING
 from orcabatch.engine.stations import TOO_QUICK_TO_SEE, Station, throughput
 
 if TYPE_CHECKING:
+    from orcabatch.engine.crowds import Stays
     from orcabatch.engine.curves import Smooth
     from orcabatch.engine.limits import Limits
     from orcabatch.engine.scheduler_messages import Sample
@@ -107,8 +108,6 @@ SURE_FILES = 2.0
 SMOOTHING = 0.3
 """Share of a sample in what is known of GIL and cores. Larger: a moment in which all files wait passes for an idle host
 (0.6: worst 1.1). Smaller: steps stay large for longer when the cores fill up."""
-REMEMBERED = 128
-"""Samples by which a file's mean crowd is known. Fewer: of long files only the end. More: each sample copies more."""
 
 UNUSED, UNUSED_BYTES, UNUSED_LOOKS = 0.1, 65_536, 2
 """A host is unused where less than this share of its CPUs and of the GIL is taken and fewer bytes are read; believed
@@ -156,13 +155,14 @@ class Concurrency:
         file_bytes: mean size of the batch's files.
         adaptive: False: the limit is fixed.
         load, rest: the two stations.
-        areas: (time, area of load, area of rest) of the latest samples.
+        looks: samples so far.
         last: the latest reading.
         since_s, samples, ended: when the limit was last considered; samples and finished files since.
         lowered: the limit has been lowered once: the peak is bracketed.
         file_s: how long a mean running file takes where files do not delay each other; 0: not known yet.
         locked_s, busy_s, passed: seconds of the GIL and of all CPUs, and bytes extracted in them; they fade.
         waited_s, worked_s: seconds that files stood still for each other in the DLL, and that files ran; they fade.
+        served_s, lasted_s: seconds of calls that it returned, as they take alone, and that passed; they fade.
         gil, cpu: share of the time that the GIL was taken, and of the CPUs that were used, smoothed.
         began: seconds, and those of the DLL's calls, at the latest look at what they return.
         read_bytes: at the start.
@@ -175,7 +175,7 @@ class Concurrency:
     adaptive: bool = True
     load: Station = field(default_factory=Station)
     rest: Station = field(default_factory=Station)
-    areas: tuple[tuple[float, float, float], ...] = ()
+    looks: int = 0
     last: Reading | None = None
     since_s: float = 0.0
     samples: int = 0
@@ -187,6 +187,8 @@ class Concurrency:
     passed: float = 0.0
     waited_s: float = 0.0
     worked_s: float = 0.0
+    served_s: float = 0.0
+    lasted_s: float = 0.0
     gil: float = 0.0
     cpu: float = 0.0
     began: tuple[float, float] = (0.0, 0.0)
@@ -195,7 +197,7 @@ class Concurrency:
     @property
     def bound(self) -> Bound | None:
         """What all files share that is at its end."""
-        return bound_by(self.cpu, self.gil, self.dll_waited)
+        return bound_by(self.cpu, self.gil, self.dll_waited, self.dll_taken)
 
     @property
     def unread(self) -> bool:
@@ -209,6 +211,16 @@ class Concurrency:
     def dll_waited(self) -> float:
         """Share of the files' time in which they stood still for each other in the DLL."""
         return self.waited_s / self.worked_s if self.worked_s else 0.0
+
+    @property
+    def dll_taken(self) -> float:
+        """Seconds of calls a second that the DLL returned, as they take alone."""
+        return self.served_s / self.lasted_s if self.lasted_s else 0.0
+
+    @property
+    def at_its_end(self) -> bool:
+        """Whether the DLL lets in one at a time and files wait for it: more of them would wait as well."""
+        return self.bound is Bound.DLL and self.dll_waited > DLL_WAITED
 
 
 def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
@@ -224,28 +236,16 @@ def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
-def finished(state: Concurrency, now_s: float, size_bytes: int, phases: Mapping[str, float]) -> Concurrency:
-    """A file ended well."""
+def finished(state: Concurrency, size_bytes: int, stays: Stays) -> Concurrency:
+    """A file ended well, after these stays in the stations."""
     state = replace(state, ended=state.ended + 1)
-    if not state.adaptive or not phases or not size_bytes:
+    if not state.adaptive or not stays or not size_bytes:
         return state
-    load_s, rest_s = phases.get("load", 0.0), phases.get("extract", 0.0) + phases.get("write", 0.0)
-    loaded_s = now_s - rest_s
     # One that ended before there were two looks is over within a few of them.
-    look_s = (state.areas[-1][0] - state.areas[0][0]) / (len(state.areas) - 1) if len(state.areas) > 1 else math.inf
-    load = state.load.ended(size_bytes, load_s, _mean_crowd(state, loaded_s - load_s, loaded_s, 1), look_s)
-    rest = state.rest.ended(size_bytes, rest_s, _mean_crowd(state, loaded_s, now_s, 2), look_s)
+    look_s = state.last.now_s / state.looks if state.last and state.looks else math.inf
+    load = state.load.ended(size_bytes, *stays.get(LOADING, (0.0, 0.0)), look_s)
+    rest = state.rest.ended(size_bytes, *stays.get(AFTER, (0.0, 0.0)), look_s)
     return replace(state, load=load, rest=rest)
-
-
-def _mean_crowd(state: Concurrency, from_s: float, to_s: float, column: int) -> float:
-    """Files in a station, on average over a stretch of time, as far as it is remembered; 0 before anything was seen."""
-    if len(state.areas) < 2:
-        return 0.0
-    times = [area[0] for area in state.areas]
-    first = state.areas[max(0, min(bisect_right(times, from_s) - 1, len(times) - 2))]
-    last = state.areas[max(1, min(bisect_right(times, to_s), len(times) - 1))]
-    return max(1.0, (last[column] - first[column]) / (last[0] - first[0])) if last[0] > first[0] else 1.0
 
 
 def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
@@ -274,7 +274,7 @@ def _widened(state: Concurrency, now: Reading) -> tuple[Concurrency, str]:
     began_s, calls_s = state.began
     at_once = (now.sample.calls_s - calls_s) / max(1e-9, now.now_s - began_s)
     state = replace(state, began=(now.now_s, now.sample.calls_s))
-    if AT_ALL < at_once < IN_VAIN * now.running or state.bound is Bound.DLL:
+    if AT_ALL < at_once < IN_VAIN * now.running or state.at_its_end:
         return state, ""
     reason = f"{state.limit} -> {wider}: files only wait so far: neither disk nor CPUs nor GIL are in use"
     return replace(state, limit=wider, since_s=now.now_s), reason
@@ -319,10 +319,12 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
         passed=state.passed * keep + passed,
         waited_s=state.waited_s * keep + max(0.0, after.waited_s - before.waited_s),
         worked_s=state.worked_s * keep + seconds * (last.running + now.running) / 2,
+        served_s=state.served_s * keep + max(0.0, after.served_s - before.served_s),
+        lasted_s=state.lasted_s * keep + seconds,
         load=load,
         rest=rest,
         samples=state.samples + 1,
-        areas=(*state.areas, (now.now_s, load.area, rest.area))[-REMEMBERED:],
+        looks=state.looks + 1,
         gil=state.gil + SMOOTHING * ((after.gil_taken or 0.0) - state.gil),
         cpu=state.cpu + SMOOTHING * (after.cpu_percent / 100 - state.cpu),
     )
@@ -345,8 +347,9 @@ def _seen_enough(state: Concurrency, reading: Reading) -> bool:
 
 def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     least_work = LEAST_WORK * state.file_bytes
-    load, rest = (each.smooth(least_work, state.file_bytes) for each in (state.load, state.rest))
-    if load is None and rest is None:
+    load, rest = (each.smooth(least_work) for each in (state.load, state.rest))
+    # Loading that was seen, and is known by the files that ended, is not known before the first has.
+    if load is None and (rest is None or (state.load.area and not state.load.line.count)):
         return state, ""
     load = load or TOO_QUICK_TO_SEE
     here = throughput(load, rest, reading.running)[0]
@@ -381,11 +384,13 @@ def _options(
     roof = _roof(state)
     now = throughput(load, rest, state.limit)[0]
     options = {state.limit: now}
-    for count in {*(count for count in curves.GRID if count <= top), top}:
+    # Fewer takes effect as files end: by halves no time is lost, and one wrong look does not undo a climb.
+    bottom = min(state.limit, max(1, state.limit // 2))
+    for count in {*(count for count in curves.GRID if bottom <= count <= top), bottom, top}:
         value, loading = throughput(load, rest, count)
         if count > state.limit:
             # At most the roof, but no less than now: a roof that was measured too low must not drive the count down.
-            value = min(value, now if state.bound is Bound.DLL else max(roof, now))
+            value = min(value, now if state.at_its_end else max(roof, now))
         # The curve of extraction ends where nothing was seen: a little beyond it is a forecast, far beyond it a guess.
         if count <= state.limit or rest is None or count - loading <= reach:
             options[count] = value
@@ -432,9 +437,11 @@ def bound_in_words(state: Concurrency, load: Smooth, rest: Smooth | None, runnin
         case Bound.GIL:
             return "GIL-bound: Python's lock is held most of the time"
         case Bound.DLL:
+            taken = min(1.0, state.dll_taken)
+            in_a_call = f", and for {taken:.0%} of the time it is in a call" if taken else ""
             return (
                 f"serialised by the DLL: for {state.dll_waited:.0%} of their time files stand still in it for each "
-                "other, with cores and Python's lock free"
+                f"other{in_a_call}, with cores and Python's lock free"
             )
     _, loading = throughput(load, rest, running)
     load_s, load_lost = load.at(loading), load.at(loading) - load.rates[0]

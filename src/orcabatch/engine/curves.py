@@ -29,7 +29,8 @@ HOPE_FROM = 0.3
 worst 1.7). At once: neighbours are believed to hide something between them (0: worst 1.1)."""
 SURE = 1.5
 """Where files are judged by their ends, more of them are slower only by so many standard errors, else as fast: files
-that differ say little when few have ended. Less: the count follows which of them happened to end (1: 1.02 over
+that differ say little when few have ended. Those that ended between two samples count as one in it: what other programs
+take meanwhile, they have in common. Less: the count follows which of them happened to end (1: 1.02 over
 fourteen short cases, worst 1.1). More: what too many cost is believed late (3: 1.03, worst 1.4)."""
 STEEPEST = 2.0
 """Exponent of the last stretch at most: two points that noise put close say anything."""
@@ -44,12 +45,14 @@ class Point:
     Attributes:
         seconds: worker-seconds spent; `work`: bytes of files done in them; both fade with time.
         crowd: files in the phase, weighted by the seconds.
-        squares: seconds x seconds per byte of short files that ended, summed: how much they differ.
+        ends, squares: how often short files were seen to have ended, and seconds x seconds per byte of each of these,
+            summed: how much they differ.
     """
 
     seconds: float
     work: float
     crowd: float
+    ends: float = 0.0
     squares: float = 0.0
 
 
@@ -75,16 +78,16 @@ def place(crowd: float) -> int:
 
 
 def add(curve: Curve, crowd: float, seconds: float, work: float, *, ended: bool = False) -> Curve:
-    """With another measurement; `ended`: it is one short file."""
+    """With another measurement; `ended`: of short files that were seen to have ended."""
     if seconds <= 0:
         return curve
-    squares = seconds**2 / work if ended else 0.0
+    ends, squares = (1.0, seconds**2 / work) if ended else (0.0, 0.0)
     points = dict(curve.points)
     here = place(crowd)
     old = points.get(here, Point(0.0, 0.0, crowd))
     total = old.seconds + seconds
     crowd = (old.crowd * old.seconds + crowd * seconds) / total
-    points[here] = Point(total, old.work + work, crowd, old.squares + squares)
+    points[here] = Point(total, old.work + work, crowd, old.ends + ends, old.squares + squares)
     return Curve(tuple(sorted(points.items())))
 
 
@@ -92,7 +95,10 @@ def fade(curve: Curve, keep: float) -> Curve:
     """Everything that was measured counts only this share."""
     return Curve(
         tuple(
-            (number, Point(point.seconds * keep, point.work * keep, point.crowd, point.squares * keep))
+            (
+                number,
+                Point(point.seconds * keep, point.work * keep, point.crowd, point.ends * keep, point.squares * keep),
+            )
             for number, point in curve.points
         )
     )
@@ -130,10 +136,10 @@ class Smooth:
         return float((1 - share) * line + share * min(line, hope))
 
 
-def smooth(curve: Curve, least_work: float, file_bytes: float = 1.0) -> Smooth | None:
+def smooth(curve: Curve, least_work: float) -> Smooth | None:
     """The curve without its noise; None while less than `least_work` was measured."""
     groups: list[list[float]] = []  # seconds, work, crowd x seconds
-    noise = SURE * _spread(curve) * math.sqrt(file_bytes)
+    noise = SURE * _spread(curve)
     for _, point in curve.points:
         groups.append([point.seconds, point.work, point.crowd * point.seconds])
         while len(groups) > 1 and (groups[-1][1] < least_work or not _slower(groups[-2], groups[-1], noise)):
@@ -150,19 +156,21 @@ def smooth(curve: Curve, least_work: float, file_bytes: float = 1.0) -> Smooth |
 
 
 def _spread(curve: Curve) -> float:
-    """How much files that ended differ in seconds per byte, as a share of it; 0 where none was judged by its end."""
-    ended = [point for _, point in curve.points if point.squares]
-    seconds, work = sum(point.seconds for point in ended), sum(point.work for point in ended)
-    if not seconds:
+    """Standard deviation of the seconds that a byte takes, of those that ended; 0 where none was judged so."""
+    ended = [point for _, point in curve.points if point.ends]
+    ends, work = sum(point.ends for point in ended), sum(point.work for point in ended)
+    if ends <= 1:
         return 0.0
-    return math.sqrt(max(0.0, sum(point.squares for point in ended) * work / seconds**2 - 1.0))
+    squares = sum(point.squares for point in ended) - sum(point.seconds for point in ended) ** 2 / work
+    return math.sqrt(max(0.0, squares) / (ends - 1))
 
 
 def _slower(before: list[float], after: list[float], noise: float) -> bool:
-    """Whether more files are slower, by more than files differ anyway: `noise` is that of a single byte of files."""
-    rise = after[0] / after[1] - before[0] / before[1] if before[1] > 0 else 0.0
-    mean = (before[0] + after[0]) / (before[1] + after[1])
-    return rise > mean * noise * math.sqrt(1 / before[1] + 1 / after[1]) if before[1] > 0 else True
+    """Whether more files are slower, by more than they differ anyway: `noise` is that of a single byte."""
+    if before[1] <= 0:
+        return True
+    rise = after[0] / after[1] - before[0] / before[1]
+    return rise > noise * math.sqrt(1 / before[1] + 1 / after[1])
 
 
 def _slope(crowds: tuple[float, ...], rates: tuple[float, ...]) -> float:

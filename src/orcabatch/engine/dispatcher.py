@@ -43,6 +43,7 @@ from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Job, Task
+    from orcabatch.engine.crowds import Stays
     from orcabatch.engine.event_log import EventLog
     from orcabatch.engine.executor import Executor
     from orcabatch.engine.interrupts import StopSignal
@@ -224,7 +225,7 @@ class Dispatcher:
             case worker_messages.Started(index, worker, at_s):
                 self._started(index, worker, at_s - self._clock.epoch_s)
             case worker_messages.PhaseEntered(index, phase, at_s) if index in self._running:
-                self._work.entered(index, phase, self._tasks[index].size_bytes)
+                self._work.entered(index, phase, self._tasks[index].size_bytes, at_s - self._clock.epoch_s)
                 self._event_log.tell("phase", at_s - self._clock.epoch_s, index, phase=phase.value)
             case worker_messages.Noted(note):
                 self._job_side.noted(note)
@@ -249,7 +250,7 @@ class Dispatcher:
     def _started(self, index: int, worker: str, at_s: float) -> None:
         if index in self._running:
             self._running[index].started_s = at_s
-            self._work.started(index)
+            self._work.started(index, at_s)
             self._event_log.tell("started", at_s, index, worker=worker, attempt=self._running[index].task.attempt)
 
     def _released(self, index: int, took: worker_messages.Released) -> None:
@@ -257,9 +258,9 @@ class Dispatcher:
         run = self._running[index]
         run.released = True
         self._ahead.ended(index, sum(took.phases.values()))
-        self._work.finished(index, run.task.size_bytes, took.phases)
+        stays = self._work.finished(index, run.task.size_bytes, took.phases, self._now())
         self._tell("released", index)
-        self._events.append(task_state.released_event(self._now(), run.task, took))
+        self._events.append(task_state.released_event(self._now(), run.task, took, stays))
 
     def _finished(self, message: worker_messages.Finished | worker_messages.Written) -> None:
         if message.index not in self._running:
@@ -270,15 +271,16 @@ class Dispatcher:
             return
         run = self._running.pop(message.index)
         outcomes = task_state.on_run_clock(run, message.outcomes, self._clock.epoch_s, self._late_after_s)
+        stays: Stays = {}
         if not run.released:
             self._ahead.ended(message.index, sum(each.busy_s for each in outcomes))
-            self._work.finished(message.index, run.task.size_bytes, outcomes[0].phases)
+            stays = self._work.finished(message.index, run.task.size_bytes, outcomes[0].phases, self._now())
         retry = self._attempts.retry(run.task, outcomes, message.may_heal, self._now())
         if retry is not None:
             self._try_again(run.task, retry, outcomes)
             outcomes = tuple(each for each in outcomes if each not in retry.outcomes)
         else:
-            self._events.append(task_state.finished_event(self._now(), outcomes))
+            self._events.append(task_state.finished_event(self._now(), outcomes, stays))
             self._attempts.forget(message.index)
             self._stragglers = self._stragglers.end(sum(each.busy_s for each in outcomes), run.task.size_bytes)
         if outcomes:
@@ -297,7 +299,7 @@ class Dispatcher:
             run = self._running.pop(index, None)
             if run is None:
                 continue
-            self._work.stopped(index)
+            self._work.stopped(index, self._now())
             self._ahead.ended(index)
             may_retry = self._attempts.died(index, guilty=message.guilty)
             if message.final or not may_retry:
@@ -314,7 +316,7 @@ class Dispatcher:
         """End a task whose worker cannot report it; it is no longer among the running."""
         index, now = run.task.index, self._now()
         if not run.released:
-            self._work.finished(index, run.task.size_bytes, {})
+            self._work.finished(index, run.task.size_bytes, {}, now)
         ended = scheduler_messages.SlotLost(now, index) if slot_lost else scheduler_messages.TaskFinished(now, index)
         self._events.append(ended)
         self._attempts.forget(index)

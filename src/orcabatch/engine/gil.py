@@ -51,6 +51,9 @@ ONE_CORE = 1.05
 STEP_S = 0.1
 """Looks closer than this are one entry of the log. Less: an hour is more than 36,000 of them. More: a sample of the
 engine is answered with the one before."""
+YOUNG = 0.25
+"""... and in a log that is younger, looks closer than this share of its age. Less: entries that nobody asks for. More:
+a run's first samples, which follow each other closely, are answered with what its start took of the lock."""
 TELL_S = 0.5
 """How often a worker process tells how much its lock is held. More often, each share rests on few looks; more seldom,
 the count of files follows late."""
@@ -99,7 +102,8 @@ class GilLog:
         """
         last, late_s = self._sums[-1] if self._sums else _Sum(), waited_s or 0.0
         now = _Sum(last.looks + (waited_s is not None), used_s, last.waited_s + late_s, last.late + (late_s > LATE_S))
-        if len(self._times) > 1 and at_s - self._times[-2] < self.step_s:
+        step_s = min(self.step_s, YOUNG * (at_s - self._times[0])) if self._times else 0.0
+        if len(self._times) > 1 and at_s - self._times[-2] < step_s:
             self._times[-1], self._sums[-1] = at_s, now
         else:
             self._times.append(at_s)

@@ -70,10 +70,10 @@ GUARD_WALLS = 4.0
 """How many mean file times the first file may be passed over by smaller ones. Fewer: workers idle early, until there is
 memory for it. More: it starts late, and at the end the others wait for it."""
 SAMPLES_PER_FILE = 20
-SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.1, 2.0
+SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.05, 2.0
 """A `Sampled` this often in a mean file's time, within these bounds. Fewer: a file has come and gone between two looks.
 More: looking at every process costs more than what it tells."""
-FIRST_INTERVAL_S, INTERVAL_GROWTH, FIRST_LONGEST_S = 0.05, 1.5, 0.25
+FIRST_INTERVAL_S, INTERVAL_GROWTH, FIRST_LONGEST_S = 0.025, 1.5, 0.25
 """Before any file has ended and its time is known. The first look, and so many times longer from one to the next, up
 to the last, where files have hardly anything to read; the last alone where they have: a disk comes into play
 when they are open, within half a second (looked at as early: worst 2.2). Shorter, or longer at once: `waiting` files
@@ -198,7 +198,7 @@ class Scheduler:
             self._memory = memory_admission.learn(self._memory, task.memory_bytes, event.memory_bytes)
             self._seats = licences.worked(self._seats)
             self._walls = (self._walls[0] + 1, self._walls[1] + event.wall_s)
-            self._concurrency = concurrency.finished(self._concurrency, event.now_s, task.size_bytes, event.phases)
+            self._concurrency = concurrency.finished(self._concurrency, task.size_bytes, event.stays)
         if event.ending == "released":
             self._writing.add(event.index)
         else:
@@ -416,7 +416,7 @@ class Scheduler:
 
     @property
     def sample_interval_s(self) -> float:
-        """How often a `Sampled` helps: a twentieth of a mean file, 0.1 to 2 s; more often before one has ended."""
+        """How often a `Sampled` helps: a twentieth of a mean file, 0.05 to 2 s; more often before one has ended."""
         count, total = self._walls
         if not count:
             return FIRST_LONGEST_S if self._concurrency.unread else self._soon_s

@@ -38,6 +38,7 @@ class Sample:
             processes that there may be); None: unknown.
         calls_s: what the calls into OrcaFlex's DLL that have returned in this process would have taken with nobody else
             in it; 0: not known.
+        served_s: the same without those that read or write files; 0: not known.
         waited_s: how long they stood still for others in it (`orcabatch.engine.unlocked`); 0: not known.
         slots: files that the workers can take at once, where that changes while running; 0: it does not.
     """
@@ -55,6 +56,7 @@ class Sample:
     writing: int = 0
     gil_taken: float | None = None
     calls_s: float = 0.0
+    served_s: float = 0.0
     waited_s: float = 0.0
     slots: int = 0
 
@@ -82,6 +84,7 @@ class TaskFinished:
             killed: it is not started again unless offered again with `Redone`).
         wall_s, cpu_s: of the whole task.
         phases: wall seconds by phase.
+        stays: seconds in each station, and the files that it met there (`orcabatch.engine.crowds`).
         memory_bytes: what the loaded model added to its process; 0: not measured.
         size_bytes: of the file.
     """
@@ -95,6 +98,7 @@ class TaskFinished:
     cpu_s: float = 0.0
     memory_bytes: int = 0
     size_bytes: int = 0
+    stays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from orcabatch.text import duration, plural
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
+    from orcabatch.engine.crowds import Stays
     from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.worker_messages import Released
 
@@ -228,7 +229,9 @@ def refused(outcomes: Sequence[FileOutcome]) -> bool:
     return bool(outcomes) and all(map(seat_denied, outcomes))
 
 
-def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> scheduler_messages.TaskFinished:
+def finished_event(
+    now_s: float, outcomes: tuple[FileOutcome, ...], stays: Stays | None = None
+) -> scheduler_messages.TaskFinished:
     """A task's end as the scheduler wants to hear it."""
     phases: dict[str, float] = {}
     for outcome in outcomes:
@@ -242,10 +245,11 @@ def finished_event(now_s: float, outcomes: tuple[FileOutcome, ...]) -> scheduler
         cpu_s=sum(sum(outcome.usage.cpu_s.values()) for outcome in outcomes),
         memory_bytes=max(outcome.usage.peak_memory_bytes for outcome in outcomes),
         size_bytes=outcomes[0].size_bytes,
+        stays=stays or {},
     )
 
 
-def released_event(now_s: float, task: Task, took: Released) -> scheduler_messages.TaskFinished:
+def released_event(now_s: float, task: Task, took: Released, stays: Stays) -> scheduler_messages.TaskFinished:
     """That a task's worker is free, as the scheduler wants to hear it."""
     return scheduler_messages.TaskFinished(
         now_s,
@@ -256,6 +260,7 @@ def released_event(now_s: float, task: Task, took: Released) -> scheduler_messag
         cpu_s=took.cpu_s,
         memory_bytes=took.memory_bytes,
         size_bytes=task.size_bytes,
+        stays=stays,
     )
 
 

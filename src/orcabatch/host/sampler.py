@@ -98,6 +98,7 @@ class _Look:
             read_bytes=totals.read_bytes,
             gil_taken=gil.held,
             calls_s=UNLOCKED.alone_s(),
+            served_s=UNLOCKED.served_s(),
             waited_s=self.waits.add(gil),
         )
 
@@ -133,12 +134,14 @@ class HostReading:
         cpus_used: CPUs used by this process, then by each of its children; 1.0 for one core.
         gil: what this process's interpreter lock was used for.
         dll_waited_s: how long threads of this process stood still for each other in OrcaFlex's DLL.
+        dll_served_s: what their calls into it would have taken alone, but for those about files.
     """
 
     rates: HostRates
     cpus_used: tuple[float, ...]
     gil: GilUse
     dll_waited_s: float = 0.0
+    dll_served_s: float = 0.0
 
 
 class Sampler:
@@ -175,7 +178,7 @@ class Sampler:
         self._stop = threading.Event()
         self._made = False
         self._before: tuple[float, ProcessTotals] = (clock(), readers.processes())
-        self._waits = _DllWaits()
+        self._waits, self._served_s = _DllWaits(), UNLOCKED.served_s()
         self._thread = OwnThread(self._watch, "orcabatch-monitor")
 
     def start(self) -> str:
@@ -266,4 +269,6 @@ class Sampler:
             write_bytes_per_s=max(totals.write_bytes - before.write_bytes, 0) / passed,
         )
         gil, waited_s = self.gil_between(then_s, now_s), self._waits.total_s
-        self._on_reading(HostReading(rates, tuple(cpus), gil, self._waits.add(gil) - waited_s))
+        served_s, self._served_s = self._served_s, UNLOCKED.served_s()
+        dll = self._waits.add(gil) - waited_s, self._served_s - served_s
+        self._on_reading(HostReading(rates, tuple(cpus), gil, *dll))

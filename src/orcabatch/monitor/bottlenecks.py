@@ -105,6 +105,7 @@ class Evidence:
         extract_idle_s: seconds of extracting that used no CPU.
         lock_taken: share of the time the interpreter lock was held, 0 to 1.
         dll_waited: share of the workers' time in which they stood still in OrcaFlex's DLL for each other.
+        dll_taken: seconds of calls a second that it returned, as they take alone, but for those about files.
         executor: threads, processes, ...; empty where nobody said.
         executor_why: why, where the run chose it by itself.
         threads_per_process: files that each worker process works on at once; 0 where nobody said.
@@ -132,6 +133,7 @@ class Evidence:
     extract_idle_s: float = 0.0
     lock_taken: float = 0.0
     dll_waited: float = 0.0
+    dll_taken: float = 0.0
     executor: str = ""
     executor_why: str = ""
     threads_per_process: int = 0
@@ -149,7 +151,7 @@ class Evidence:
     @property
     def bound(self) -> Bound | None:
         """What all files share that was at its end."""
-        return bound_by((self.cpu_percent or 0.0) / 100, self.lock_taken, self.dll_waited)
+        return bound_by((self.cpu_percent or 0.0) / 100, self.lock_taken, self.dll_waited, self.dll_taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,12 +312,16 @@ def _dll(seen: Evidence) -> Iterator[Diagnosis]:
     if seen.bound is Bound.DLL:
         yield Diagnosis(
             "dll",
-            seen.dll_waited,
+            max(seen.dll_waited, min(1.0, seen.dll_taken)),
             f"the DLL serialises: for {seen.dll_waited:.0%} of the workers' time calls into OrcaFlex stood still for "
-            f"others of this process, with the CPUs at {seen.cpu_percent or 0.0:.0f}% and Python's lock taken "
-            f"{seen.lock_taken:.0%} of the time",
+            f"others of this process{_in_a_call(seen)}, with the CPUs at {seen.cpu_percent or 0.0:.0f}% and Python's "
+            f"lock taken {seen.lock_taken:.0%} of the time",
             _instead_of_one_dll(seen),
         )
+
+
+def _in_a_call(seen: Evidence) -> str:
+    return f", and for {min(1.0, seen.dll_taken):.0%} of the time it was in one of them" if seen.dll_taken else ""
 
 
 def _instead_of_one_dll(seen: Evidence) -> str:

@@ -114,7 +114,7 @@ class PerformanceMonitor:
         self._origin, self._latest_s = time.perf_counter(), 0.0
         self._ended_s = 0.0
         self._efficiency_before = (0.0, 0.0)
-        self._dll_waited_s = 0.0
+        self._dll_waited_s = self._dll_served_s = 0.0
 
     # -- life
 
@@ -249,6 +249,7 @@ class PerformanceMonitor:
         with self._guard:
             self.state.advance(reading.rates.at_s)
             self._dll_waited_s += reading.dll_waited_s
+            self._dll_served_s += reading.dll_served_s
             sample = SeriesPoint(
                 **asdict(reading.rates),
                 lock_taken=self._lock_taken(reading),
@@ -308,6 +309,7 @@ class PerformanceMonitor:
                 extract_idle_s=sum(file.idle_s(Phase.EXTRACT) for file in files),
                 lock_taken=bottlenecks.mean([sample.lock_taken for sample in self.samples]) or 0.0,
                 dll_waited=min(1.0, bottlenecks.share_of(self._dll_waited_s, state.busy_s)),
+                dll_taken=bottlenecks.share_of(self._dll_served_s, self.wall_s),
                 executor=state.executor,
                 executor_why=state.executor_why,
                 threads_per_process=state.threads_per_process,

@@ -97,6 +97,7 @@ class EvidencePart(_Part):
     extract_idle_s: Seconds
     lock_taken: Share
     dll_waited: Share = 0.0
+    dll_taken: Finite = 0.0
     executor: str
     executor_why: str = ""
     threads_per_process: Count = 0

@@ -269,6 +269,7 @@ class SwitchingExecutor(Executor):
             running_bytes=sum(task.size_bytes for task in self._busy_here),
             done=self._ended,
             dll_waited_s=sample.waited_s,
+            dll_served_s=sample.served_s,
         )
         if self._trial is None:
             self._decide(look)

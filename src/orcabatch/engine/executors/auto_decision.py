@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orcabatch.engine.bounds import Bound, bound_by
+from orcabatch.engine.bounds import DLL_WAITED, Bound, bound_by
 
 HELD = 0.75
 """The lock is what holds the work back when it is held at least this share of the time. Less: work that mostly
@@ -95,6 +95,7 @@ class Look:
         done_bytes, running_bytes: size of the files that ended, and of those being worked on.
         done: files that ended.
         dll_waited_s: seconds that files stood still in the DLL for each other, since the process began.
+        dll_served_s: seconds of calls that it returned, as they take alone, since then.
     """
 
     now_s: float
@@ -105,6 +106,7 @@ class Look:
     running_bytes: int
     done: int
     dll_waited_s: float = 0.0
+    dll_served_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Watch:
         looks, watched_s: how many looks with work going on, and the seconds they cover.
         taken, cores: mean share of the time that the lock was taken, and cores used, of late.
         waited: mean share of the files' time that they stood still in the DLL for each other, of late.
+        served: mean seconds of calls a second that it returned, as they take alone, of late.
         gil_seen_s, gil_taken_s: over the whole run.
         busy_s: seconds that threads had files, summed.
         passed: (seconds, share of the batch that had ended) at the latest looks.
@@ -144,6 +147,7 @@ class Watch:
     taken: float = 0.0
     cores: float = 0.0
     waited: float = 0.0
+    served: float = 0.0
     gil_seen_s: float = 0.0
     gil_taken_s: float = 0.0
     busy_s: float = 0.0
@@ -185,6 +189,7 @@ class Watch:
         weight = 1.0 if not self.looks else min(1.0, seconds / MEMORY_S + 1 / (self.looks + 1))
         busy_s = seconds * (last.busy + look.busy) / 2
         waited = min(1.0, max(0.0, look.dll_waited_s - last.dll_waited_s) / busy_s)
+        served = max(0.0, look.dll_served_s - last.dll_served_s) / seconds
         return replace(
             self,
             last=look,
@@ -193,6 +198,7 @@ class Watch:
             taken=self.taken + weight * (look.gil_taken - self.taken),
             cores=self.cores + weight * (look.cores - self.cores),
             waited=self.waited + weight * (waited - self.waited),
+            served=self.served + weight * (served - self.served),
             gil_seen_s=self.gil_seen_s + seconds,
             gil_taken_s=self.gil_taken_s + seconds * look.gil_taken,
             busy_s=self.busy_s + busy_s,
@@ -221,7 +227,8 @@ class Watch:
         """The share of the time that threads hold each other back, and by what; 0: they do not."""
         if self.taken >= HELD:
             return self.taken, f"Python's lock was taken {100 * self.taken:.0f}% of the time"
-        if bound_by(self.cores / prospects.cpus, self.taken, self.waited) is Bound.DLL:
+        bound = bound_by(self.cores / prospects.cpus, self.taken, self.waited, self.served)
+        if bound is Bound.DLL and self.waited > DLL_WAITED:
             return (
                 self.waited,
                 f"the DLL serialises: files stood still in it for {100 * self.waited:.0f}% of their time",
