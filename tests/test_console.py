@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from multiprocessing import spawn
 from pathlib import Path
@@ -41,6 +40,7 @@ from orcabatch.engine.executors.transport import Ready
 from orcabatch.host import measure, system_probes
 from orcabatch.network import Partition
 from orcabatch.orcaflex.sim_files import check_readable
+from orcabatch.sleep import awake_s
 from orcabatch.win32 import without_boxes
 
 CODE_PAGES = ("ascii", "cp1252", "cp850", "utf-8")
@@ -506,10 +506,10 @@ def test_what_is_waited_for_in_pieces_comes_or_its_time_is_over(monkeypatch):
     assert waited == [0.01] * 3
     process = SimpleNamespace(wait=lambda seconds: (_ for _ in ()).throw(subprocess.TimeoutExpired("x", seconds)))
     with pytest.raises(subprocess.TimeoutExpired):
-        console.awaited(process.wait, time.monotonic())
+        console.awaited(process.wait, awake_s())
     gate = threading.Event()
     thread = threading.Thread(target=gate.wait)
     thread.start()
-    assert not console.awaited_end(thread, time.monotonic() + 0.02)
+    assert not console.awaited_end(thread, awake_s() + 0.02)
     gate.set()
     assert console.awaited_end(thread)

@@ -59,7 +59,7 @@ def ours(code: str) -> set[str]:
 def test_help_takes_no_room():
     """`orcabatch --help` knows the commands and their words, and nothing of what they do."""
     code = "import contextlib, orcabatch.cli\nwith contextlib.suppress(SystemExit): orcabatch.cli.main(['--help'])"
-    assert ours(code) == {"cli", "console", "errors"}
+    assert ours(code) == {"cli", "console", "errors", "sleep"}
 
 
 def test_settings_take_the_names_of_executors_of_the_engine():
@@ -73,7 +73,7 @@ def test_a_worker_process_starts_without_what_decides():
     """What it needs of a recipe comes with that; which file when, and all rooms above the engine, are its parent's."""
     there = ours("import orcabatch.engine.executors.process_main")
     assert {name.partition(".")[0] for name in there} == {
-        "console", "engine", "errors", "outcome", "own_thread", "text", "win32",
+        "console", "engine", "errors", "outcome", "own_thread", "sleep", "text", "win32",
     }  # fmt: skip
     deciding = {"dispatcher", "scheduler", "concurrency", "memory_admission", "licences", "job_side", "event_log"}
     assert not {f"engine.{name}" for name in deciding} & there

@@ -19,10 +19,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import PureWindowsPath
 from typing import TypeVar
+
+from orcabatch.sleep import awake_s
 
 T = TypeVar("T")
 
@@ -71,11 +72,11 @@ LONGEST_WAIT_S = 0.2 if sys.platform == "win32" else 60.0
 
 
 def pieces_s(deadline: float | None) -> Iterator[float]:
-    """How long to wait, again and again until then (`time.monotonic`; None: for ever); once at least."""
+    """How long to wait, again and again until then (`awake_s`; None: for ever); once at least."""
     while True:
-        left_s = LONGEST_WAIT_S if deadline is None else max(0.0, deadline - time.monotonic())
+        left_s = LONGEST_WAIT_S if deadline is None else max(0.0, deadline - awake_s())
         yield min(left_s, LONGEST_WAIT_S)
-        if deadline is not None and time.monotonic() >= deadline:
+        if deadline is not None and awake_s() >= deadline:
             return
 
 
@@ -89,7 +90,7 @@ def awaited(wait: Callable[[float], T], deadline: float | None = None) -> T:
         try:
             return wait(next(pieces_s(deadline)))
         except (queue.Empty, subprocess.TimeoutExpired):
-            if deadline is not None and time.monotonic() >= deadline:
+            if deadline is not None and awake_s() >= deadline:
                 raise
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +27,7 @@ from orcabatch.engine.executors.process_handle import ProcessHandle, end_descend
 from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent
@@ -256,8 +256,8 @@ def test_whoever_waits_looks_up_as_often_as_windows_needs_it(monkeypatch: pytest
     """There a main thread that waits notices Ctrl-C only between two waits: none is without an end."""
     monkeypatch.setattr(console, "LONGEST_WAIT_S", 0.2)
     assert list(itertools.islice(console.pieces_s(None), 3)) == [0.2, 0.2, 0.2]
-    assert list(console.pieces_s(time.monotonic() - 1.0)) == [0.0]
-    assert 0.0 < next(console.pieces_s(time.monotonic() + 0.1)) <= 0.1
+    assert list(console.pieces_s(awake_s() - 1.0)) == [0.0]
+    assert 0.0 < next(console.pieces_s(awake_s() + 0.1)) <= 0.1
 
 
 class Waited:
@@ -320,7 +320,7 @@ def test_a_process_that_cannot_be_killed_is_waited_for_no_longer(
     stuck: list[ProcessHandle] = []
 
     def stopped(process: ProcessHandle) -> None:
-        process._killed_s = time.monotonic()
+        process._killed_s = awake_s()
         os.kill(process.pid, signal.SIGSTOP)
         stuck.append(process)
 
@@ -342,7 +342,7 @@ def test_closing_waits_for_a_killed_process_only_so_long() -> None:
     """A run that is left at once does not hang with a process that does."""
     process = Waited()
     child: Any = SimpleNamespace(
-        process=process, ends_by=time.monotonic() - 1.0, killed=True, name="p", kill=lambda: None, reap=lambda: None
+        process=process, ends_by=awake_s() - 1.0, killed=True, name="p", kill=lambda: None, reap=lambda: None
     )
     ProcessHandle.wait(child, None)
     assert process.asked == [0.0]

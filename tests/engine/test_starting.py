@@ -105,7 +105,7 @@ NO_IMPORT = """
 import sys
 class Short:
     def find_spec(self, name, *_):
-        if name == "orcabatch.engine.dispatcher":
+        if name == "orcabatch.engine.worker_loop":
             raise MemoryError
 sys.meta_path.insert(0, Short())
 """

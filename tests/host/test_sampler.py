@@ -14,6 +14,7 @@ import pytest
 
 from orcabatch.host.sampler import HostReading, Sampler, host_probe
 from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
+from orcabatch.sleep import awake_s
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_a_reading_that_fails_is_left_out() -> None:
         return own()
 
     started = False
-    sampler = Sampler(HostReaders(processes=processes), 0.01, readings.append, time.perf_counter)
+    sampler = Sampler(HostReaders(processes=processes), 0.01, readings.append, awake_s)
     started = True
     sampler.start()
     assert enough.wait(60)

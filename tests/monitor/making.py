@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.contract import RunEvent, Task
 from orcabatch.host.usage import HostReaders, ProcessTotals
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status, Usage
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from orcabatch.monitor import PerformanceMonitor
@@ -72,9 +73,9 @@ def task(index: int, size_bytes: int = 100 * MB, **changes: object) -> Task:
 
 def still_probes(*, cpu: float = 0.0, memory: float = 40.0, cpus: float = 4.0) -> HostReaders:
     """Readings that never move: `cpu` CPUs in use since ever, memory at a percentage."""
-    began = time.perf_counter()
+    began = awake_s()
     return HostReaders(
-        processes=lambda: ProcessTotals({1: cpu * (time.perf_counter() - began)}, 0, 0, 10**9),
+        processes=lambda: ProcessTotals({1: cpu * (awake_s() - began)}, 0, 0, 10**9),
         memory_percent=lambda: memory,
         host_cpu_percent=lambda: 0.0,
         cpus=cpus,
@@ -89,33 +90,33 @@ class Work:
 
     def run(self, index: int, origin_s: float) -> FileOutcome:
         wall, cpu = {}, {}
-        started_s = time.perf_counter() - origin_s
+        started_s = awake_s() - origin_s
         for name, work in self.phases.items():
-            wall_0, cpu_0 = time.perf_counter(), time.thread_time()
+            wall_0, cpu_0 = awake_s(), time.thread_time()
             work()
-            wall[name], cpu[name] = time.perf_counter() - wall_0, time.thread_time() - cpu_0
+            wall[name], cpu[name] = awake_s() - wall_0, time.thread_time() - cpu_0
         return outcome(
             index,
             phases=wall,
             usage=Usage(cpu),
             started_s=started_s,
-            finished_s=time.perf_counter() - origin_s,
+            finished_s=awake_s() - origin_s,
             worker=threading.current_thread().name,
         )
 
 
 def run_for_real(monitor: PerformanceMonitor, work: Work, *, files: int, threads: int) -> None:
     """A batch of equal files on a thread pool, watched by the monitor from the run's first moment."""
-    origin_s = time.perf_counter()
+    origin_s = awake_s()
     with monitor:
         monitor.listener(RunEvent("run_started", 0.0, -1, {"files": files, "executor": "threads", "limit": threads}))
 
         def one(index: int) -> None:
-            monitor.listener(RunEvent("started", time.perf_counter() - origin_s, index, {"worker": "w"}))
+            monitor.listener(RunEvent("started", awake_s() - origin_s, index, {"worker": "w"}))
             done = work.run(index, origin_s)
             monitor.listener(RunEvent("finished", done.finished_s, index, {"status": "ok", "batch": "standard"}))
             monitor.add_outcome(done)
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(one, range(files)))
-        monitor.listener(RunEvent("run_finished", time.perf_counter() - origin_s, -1, {}))
+        monitor.listener(RunEvent("run_finished", awake_s() - origin_s, -1, {}))

@@ -33,10 +33,12 @@ from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.display_choice import make_display
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.sleep import held_off
 from orcabatch.store.kept_values import ValuesFile
 from orcabatch.store.lock import folder_lock
 from orcabatch.store.paths import place_of
 from orcabatch.text import words_of
+from orcabatch.win32 import kernel32
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
@@ -158,6 +160,7 @@ class Run:
             held.enter_context(folder_lock(folder, names, warn=self.watchers.warn))
         held.enter_context(self.cache.opened())
         held.enter_context(METER.looking())
+        held.enter_context(held_off(kernel32()))
         for batch in self.request.batches:
             if batch.values_file is not None:
                 values = held.enter_context(ValuesFile(batch.values_file, self.watchers.warn))

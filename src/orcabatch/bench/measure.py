@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.console import awaited, awaited_end
 from orcabatch.errors import OrcabatchError
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 from orcabatch.versions import DECISIVE, installed_versions, system_version
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _process(out: Path, costs: Mapping[str, Any], name: str) -> int:
         )
         with _watched(process.pid) as peak:
             try:
-                code = awaited(process.wait, time.monotonic() + LONGEST_S)
+                code = awaited(process.wait, awake_s() + LONGEST_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

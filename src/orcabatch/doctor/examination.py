@@ -9,7 +9,6 @@ import json
 import os
 import queue
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from orcabatch.doctor.child import MARK
 from orcabatch.doctor.contact import Verdict
 from orcabatch.errors import SettingsError
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 
 TIMEOUT_S = 120.0
 """For one check. A large file on a slow share takes longer to load: there, `--timeout`."""
@@ -111,7 +111,7 @@ def _not_done(asked: Examination, assumption: Assumption) -> Found:
 
 def _child(asked: Examination, names: Sequence[str], tell: Callable[[str], None]) -> Iterator[Found]:
     """What a child finds until it ends, however it does: the check that it had begun by then is its last."""
-    begun, since = names[0], time.monotonic()
+    begun, since = names[0], awake_s()
     with _Child(asked, names) as child:
         while True:
             try:
@@ -124,15 +124,15 @@ def _child(asked: Examination, names: Sequence[str], tell: Callable[[str], None]
             if said is None:
                 break
             if "begins" in said:
-                begun, since = said["begins"], time.monotonic()
+                begun, since = said["begins"], awake_s()
                 tell(begun)
                 continue
-            seconds = time.monotonic() - since
+            seconds = awake_s() - since
             yield Found(begun, Verdict(said["verdict"]), said["said"], said["figures"], seconds)
             if begun == names[-1]:
                 return  # all was said; what it cannot tear down is of no use to anybody
         words, code = child.how_it_ended()
-        yield Found(begun, Verdict.BROKEN, words, {"exit_code": code}, time.monotonic() - since)
+        yield Found(begun, Verdict.BROKEN, words, {"exit_code": code}, awake_s() - since)
 
 
 class _Child:
@@ -177,12 +177,12 @@ class _Child:
         self._await_end()  # it may hang in a driver; it ends when that lets it go
         for reader, stream in zip(self._readers, (self._process.stdout, self._process.stderr), strict=True):
             # Else something that it started holds the pipe open.
-            if awaited_end(reader, time.monotonic() + _LEAVES_S) and stream is not None:
+            if awaited_end(reader, awake_s() + _LEAVES_S) and stream is not None:
                 stream.close()
 
     def _await_end(self) -> None:
         with suppress(subprocess.TimeoutExpired):
-            awaited(self._process.wait, time.monotonic() + _LEAVES_S)
+            awaited(self._process.wait, awake_s() + _LEAVES_S)
 
     def kill(self) -> None:
         """End it now."""
@@ -200,7 +200,7 @@ class _Child:
     def how_it_ended(self) -> tuple[str, int]:
         """In words, and the exit code."""
         self._await_end()
-        awaited_end(self._readers[1], time.monotonic() + (_LEAVES_S if self._process.returncode is not None else 0))
+        awaited_end(self._readers[1], awake_s() + (_LEAVES_S if self._process.returncode is not None else 0))
         code = self._process.returncode
         if code is None:
             return f"the process closed its output in the middle, and did not end within {_LEAVES_S:g} s", 0

@@ -104,7 +104,7 @@ class Executor(ABC):
         return ()
 
     def given_s(self, index: int) -> float | None:
-        """Since when a worker that takes files has the task (`time.perf_counter`); None: it waits for one, or it began.
+        """Since when a worker that takes files has the task (`awake_s`); None: it waits for one, or it began.
 
         Asked only where files have a time limit, and until the task has `Started`.
         """

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, NoReturn, TypeVar
 
+from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class RunClock:
     """The clock of a run; it does not go back.
 
     Attributes:
-        epoch_s: when the run began, as `time.perf_counter` tells it.
+        epoch_s: when the run began, as `awake_s` tells it.
     """
 
     def __init__(self) -> None:
@@ -107,11 +107,11 @@ class RunClock:
 
     def begin(self) -> None:
         """The run begins now."""
-        self.epoch_s = self._latest_s = onward(0.0, time.perf_counter())
+        self.epoch_s = self._latest_s = onward(0.0, awake_s())
 
     def now(self) -> float:
         """Seconds since the run began."""
-        self._latest_s = onward(self._latest_s, time.perf_counter())
+        self._latest_s = onward(self._latest_s, awake_s())
         return self._latest_s - self.epoch_s
 
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from orcabatch.console import awaited_end
 from orcabatch.engine.unlocked import UNLOCKED, UnlockedCpu
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 
 EVERY_S = 0.05
 """Seconds between looks. Less: looking takes a share of the lock itself. More: short files fall between two looks."""
@@ -140,7 +141,7 @@ class GilMeter:
     def __init__(
         self,
         unlocked: UnlockedCpu = UNLOCKED,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = awake_s,
         cpu_s: Callable[[], float] = time.process_time,
         *,
         sleep: Callable[[float], None] = time.sleep,
@@ -196,7 +197,7 @@ class GilMeter:
                 self._unlocked.stop()
 
     def between(self, begin_s: float, end_s: float, least: int = 1) -> GilUse:
-        """Of a stretch of `time.perf_counter`."""
+        """Of a stretch of `awake_s`."""
         with self._guard:
             return self._log.between(begin_s, end_s, least)
 
@@ -270,10 +271,10 @@ class GilWatch:
     def _watch(self) -> None:
         told = 0.0
         with self._meter.looking():
-            began_s = time.perf_counter()
+            began_s = awake_s()
             while not self._stop.wait(self._every_s):
                 share = self._meter.since(began_s).held if self._is_busy() else 0.0
-                began_s = time.perf_counter()
+                began_s = awake_s()
                 if share or told:
                     told = share
                     self._tell(share)

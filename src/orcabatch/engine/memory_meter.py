@@ -16,8 +16,9 @@ import math
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
+
+from orcabatch.sleep import awake_s
 
 NOISE_BYTES = 4096
 """Reading the counters counts as reading; less than this says nothing about a file."""
@@ -86,9 +87,7 @@ class MemoryMeter:
         clock: seconds.
     """
 
-    def __init__(
-        self, resident: Callable[[], int] = resident_bytes, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
+    def __init__(self, resident: Callable[[], int] = resident_bytes, clock: Callable[[], float] = awake_s) -> None:
         self._resident, self._clock = resident, clock
         self._lock = threading.Lock()
         self._last, self._stale_s = 0, -math.inf

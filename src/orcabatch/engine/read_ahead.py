@@ -22,7 +22,6 @@ import stat
 import sys
 import tempfile
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 from orcabatch.win32 import as_opened, without_boxes
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class ReadAhead:
     def started(self, task: Task) -> Task:
         """The task starts now; it reads from its copy where there is a complete one."""
         self._waiting.pop(task.index, None)
-        self._began_s = time.perf_counter() if self._began_s is None else self._began_s
+        self._began_s = awake_s() if self._began_s is None else self._began_s
         with self._changed:
             self._dropped += self._wished.pop(task.index, None) is not None and task.index not in self._done
             read = self._done.get(task.index)
@@ -190,7 +190,7 @@ class ReadAhead:
         if self._stage_in is not None or self._began_s is None:
             return 0.0
         if not self._took:  # the first files are under way: those that are short are over in a moment
-            return max(0.0, self._began_s + SHORT_S - time.perf_counter())
+            return max(0.0, self._began_s + SHORT_S - awake_s())
         return 0.0 if median(self._took) >= SHORT_S else None
 
     def _upcoming(self) -> Iterator[Task]:
@@ -209,7 +209,7 @@ class ReadAhead:
 
     def _run(self) -> None:
         while (task := self._next()) is not None:
-            began_s = time.perf_counter()
+            began_s = awake_s()
             try:
                 with without_boxes():
                     path = self._fetch(task)
@@ -219,7 +219,7 @@ class ReadAhead:
             except (OSError, MemoryError) as error:
                 _log.info("%s was not read ahead: %s", task.file, error)
                 path = None
-            self._keep(task, path, time.perf_counter() - began_s)
+            self._keep(task, path, awake_s() - began_s)
 
     def _keep(self, task: Task, path: Path | None, took_s: float) -> None:
         with self._changed:

@@ -11,7 +11,6 @@ again (`scheduler`).
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine import scheduler_messages
 from orcabatch.engine.worker_messages import Finished
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
+from orcabatch.sleep import awake_s
 from orcabatch.text import duration, plural
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def on_run_clock(
 
     Args:
         run: the task as it was handed out.
-        outcomes: as the worker made them, with instants of `time.perf_counter`.
+        outcomes: as the worker made them, with instants of `awake_s`.
         epoch_s: when the run began.
         late_after_s: a task that took longer than this has failed, whatever it returned; None: none has.
     """
@@ -271,7 +271,7 @@ def _wait(run: RunningTask, started_s: float, shares: int) -> dict[str, float]:
 def without_seat(task: Task) -> Finished:
     """The file was given to a worker that cannot open: what holds its licence seat does not let go."""
     failure = Failure(Cause.LICENCE, "the licence seat for it is held by a worker that does not close", may_heal=True)
-    now = time.perf_counter()
+    now = awake_s()
     return Finished(task.index, failed(task, failure, now, Phase.LOAD), frozenset(task.batches), now)
 
 

@@ -30,6 +30,7 @@ from orcabatch.engine.foreign import heard, onward, ordinarily
 from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, ReadCounter
 from orcabatch.engine.worker_messages import Complaint, Finished, Noted, PhaseEntered, Post, Released, Started, Written
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status, Usage
+from orcabatch.sleep import awake_s
 from orcabatch.text import traceback_of, words_of
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class LapClock:
         self._entered = entered
         self._wall: dict[str, float] = {}
         self._cpu: dict[str, float] = {}
-        self._since = onward(0.0, time.perf_counter())
+        self._since = onward(0.0, awake_s())
         self._cpu_since = onward(0.0, time.thread_time())
 
     def enter(self, phase: Phase) -> None:
@@ -116,7 +117,7 @@ class LapClock:
         return self._since
 
     def _count(self) -> None:
-        now, cpu = onward(self._since, time.perf_counter()), onward(self._cpu_since, time.thread_time())
+        now, cpu = onward(self._since, awake_s()), onward(self._cpu_since, time.thread_time())
         key = self.phase.value
         self._wall[key] = self._wall.get(key, 0.0) + now - self._since
         self._cpu[key] = self._cpu.get(key, 0.0) + cpu - self._cpu_since
@@ -337,7 +338,7 @@ class WriteBehind:
 
     def lost(self, error: BaseException) -> Written:
         """What became of it cannot be told."""
-        task, now = self._sheet.task, time.perf_counter()
+        task, now = self._sheet.task, awake_s()
         failure = Failure(Cause.OUTPUT, f"how its outputs were written cannot be told: {words_of(error)}")
         return Written(task.index, task_state.failed(task, failure, now, Phase.WRITE), frozenset(), now)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.worker import TaskRunner, WriteBehind
 from orcabatch.engine.worker_messages import Closed, Died, Finished, Post
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -183,10 +183,10 @@ class WorkerLoop:
         self._post(written)
 
     def _tidy(self) -> None:
-        deadline = time.monotonic() + TIDY_S
+        deadline = awake_s() + TIDY_S
         for thread, _ in self._writing:
             if thread.is_alive():
-                thread.join(max(0.0, deadline - time.monotonic()))
+                thread.join(max(0.0, deadline - awake_s()))
 
 
 def _not_told(worker: str, index: int) -> Died:

@@ -4,7 +4,7 @@
 
 Covers the messages alone. What is said to the scheduler, and by it, is in `orcabatch.engine.scheduler_messages`.
 
-Instants are those of `time.perf_counter`, which one machine's processes share.
+Instants are those of `awake_s`, which one machine's processes share.
 See also `orcabatch.engine.executor`.
 """
 

@@ -5,7 +5,6 @@ Covers one look at a time, and places that did not answer: they are not asked ag
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 from orcabatch.console import awaited, awaited_end
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class _Eye:
             Empty: it does not come back.
         """
         self._asked.put((look, file))
-        seen = awaited(lambda piece_s: self._seen.get(timeout=piece_s), time.monotonic() + SILENT_S)
+        seen = awaited(lambda piece_s: self._seen.get(timeout=piece_s), awake_s() + SILENT_S)
         if isinstance(seen, BaseException):
             raise seen
         return seen

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.host.measure import memory_reading
 from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 
 _log = logging.getLogger(__name__)
 
@@ -80,13 +80,13 @@ class _Look:
     cpus: int
     processes: OwnProcesses = field(default_factory=OwnProcesses)
     before: ProcessTotals = field(default_factory=ProcessTotals)
-    at_s: float = field(default_factory=time.perf_counter)
+    at_s: float = field(default_factory=awake_s)
     waits: _DllWaits = field(default_factory=_DllWaits)
 
     def __call__(self, pids: tuple[int, ...]) -> Sample:
         gil = METER.since(self.at_s)
         memory = memory_reading()
-        now, totals = time.perf_counter(), self.processes(pids)
+        now, totals = awake_s(), self.processes(pids)
         # A worker seen for the first time has used nothing yet: what its start cost is no load of this interval.
         used = {pid: max(seconds - self.before.cpu_s.get(pid, seconds), 0.0) for pid, seconds in totals.cpu_s.items()}
         passed, self.at_s, self.before = max(now - self.at_s, 1e-6), now, totals
@@ -202,7 +202,7 @@ class Sampler:
 
     def gil_between(self, begin_s: float, end_s: float) -> GilUse:
         """What the interpreter lock was used for between two moments, and before, where few looks fell there."""
-        began_s = time.perf_counter() - self._clock()
+        began_s = awake_s() - self._clock()
         return METER.between(began_s + begin_s, began_s + end_s, FEW_LOOKS)
 
     def host_cpu_between(self, begin_s: float, end_s: float) -> float:
@@ -217,20 +217,20 @@ class Sampler:
 
     def _watch(self) -> None:
         host_every_s = min(HOST_EVERY_S, self._interval_s)
-        sample_due = time.perf_counter() + self._next_s(0.0)
-        host_due = look_due = time.perf_counter() + host_every_s
-        while not self._stop.wait(max(0.0, min(sample_due, host_due, look_due) - time.perf_counter())):
-            now = time.perf_counter()
+        sample_due = awake_s() + self._next_s(0.0)
+        host_due = look_due = awake_s() + host_every_s
+        while not self._stop.wait(max(0.0, min(sample_due, host_due, look_due) - awake_s())):
+            now = awake_s()
             if now >= host_due:
                 self._try(self._read_host)
                 host_due = now + host_every_s
             if now >= look_due:
                 self._try(self.readers.processes)
-                looked = time.perf_counter()
+                looked = awake_s()
                 look_due = looked + max(host_every_s, (looked - now) / MOST_COST)
             if now >= sample_due:
                 self._try(self._read)
-                sample_due = now + self._next_s(time.perf_counter() - now)
+                sample_due = now + self._next_s(awake_s() - now)
         since_s = self._clock() - self._before[0]
         if not self._made or since_s >= min(SHORTEST_S, self._interval_s / 2):
             self._try(self._read_host)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +22,7 @@ from typing import IO
 
 from orcabatch.console import awaited_end
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 from orcabatch.text import class_home
 
 Step = Callable[[], object]
@@ -100,7 +100,7 @@ class Drawer:
             self._close_own()
             return
         self._told.put(False)
-        if not awaited_end(self._thread, time.monotonic() + PATIENCE_S):
+        if not awaited_end(self._thread, awake_s() + PATIENCE_S):
             self.left_out = True
         self._complain()
 

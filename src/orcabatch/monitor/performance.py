@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from orcabatch.monitor.metrics import RunRecord, SeriesPoint, build_metrics, ver
 from orcabatch.monitor.state import RunState
 from orcabatch.outcome import FileOutcome, Phase
 from orcabatch.settings import Monitoring
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent, Task
@@ -111,7 +111,7 @@ class PerformanceMonitor:
         self._guard = threading.RLock()
         self._sampler: Sampler | None = None
         self.running = False
-        self._origin, self._latest_s = time.perf_counter(), 0.0
+        self._origin, self._latest_s = awake_s(), 0.0
         self._ended_s = 0.0
         self._efficiency_before = (0.0, 0.0)
         self._dll_waited_s = self._dll_served_s = 0.0
@@ -126,7 +126,7 @@ class PerformanceMonitor:
         versions_in_use()
         if self.started_at is None:
             self.started_at = datetime.now(UTC)
-            self._origin, self._latest_s = time.perf_counter(), 0.0
+            self._origin, self._latest_s = awake_s(), 0.0
         if self._enabled:
             self._probes = self._probes or HostReaders()
             due_s = self.due_s if self.state.total_files else None
@@ -165,7 +165,7 @@ class PerformanceMonitor:
 
     def _now(self) -> float:
         """Seconds since the run began."""
-        self._latest_s = onward(self._latest_s, time.perf_counter() - self._origin)
+        self._latest_s = onward(self._latest_s, awake_s() - self._origin)
         return self._latest_s
 
     @property
@@ -203,7 +203,7 @@ class PerformanceMonitor:
         """Take in one event of the engine; cheap, callable from any thread."""
         with self._guard:
             if event.kind == "run_started":
-                self._origin, self._latest_s = time.perf_counter() - event.at_s, event.at_s
+                self._origin, self._latest_s = awake_s() - event.at_s, event.at_s
             self.state.apply(event)
             if event.kind not in QUIET_EVENTS:
                 self.events.append(event)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import pickle
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.worker_messages import Broken, Chosen, Died, Finished, Message, Written
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,7 +131,7 @@ class SwitchingExecutor(Executor):
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Give the task to where files go now; one that cannot be packed, or is done again here, to a thread."""
         if self._began_s is None:
-            self._began_s = time.perf_counter()
+            self._began_s = awake_s()
         processes = self._processes
         # One that may have killed its process goes to a process in any case: here it would end the whole run.
         if processes is None or not (alone or (self._sending and _travels(task))):
@@ -261,7 +261,7 @@ class SwitchingExecutor(Executor):
         if self._began_s is None or (self._chosen is not None and self._trial is None):
             return
         look = auto_decision.Look(
-            now_s=time.perf_counter() - self._began_s,
+            now_s=awake_s() - self._began_s,
             busy=len(self._busy_here),
             gil_taken=sample.gil_taken,
             cores=sample.cpu_percent / 100 * self._prospects.cpus,

@@ -6,8 +6,9 @@ seat before that: where there are just enough, it would be refused, or one too m
 
 from __future__ import annotations
 
-import time
 from typing import Generic, TypeVar
+
+from orcabatch.sleep import awake_s
 
 K = TypeVar("K")
 
@@ -31,7 +32,7 @@ class Leaving(Generic[K]):
 
     def add(self, key: K) -> None:
         """It was told to close."""
-        self._until_s.setdefault(key, time.monotonic() + CLOSING_S)
+        self._until_s.setdefault(key, awake_s() + CLOSING_S)
 
     def discard(self, key: K) -> None:
         """It has closed."""
@@ -39,7 +40,7 @@ class Leaving(Generic[K]):
 
     def overdue(self) -> list[K]:
         """Those that should have closed by now; they are waited for no longer."""
-        now = time.monotonic()
+        now = awake_s()
         late = [key for key, until_s in self._until_s.items() if now >= until_s]
         for key in late:
             del self._until_s[key]
@@ -49,5 +50,5 @@ class Leaving(Generic[K]):
         """The timeout, but not longer than until the first is overdue."""
         if not self._until_s:
             return timeout_s
-        left_s = max(0.0, min(self._until_s.values()) - time.monotonic())
+        left_s = max(0.0, min(self._until_s.values()) - awake_s())
         return left_s if timeout_s is None else min(timeout_s, left_s)

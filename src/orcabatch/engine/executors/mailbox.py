@@ -6,12 +6,12 @@ may interrupt its own `get` on the same thread, which `queue.Queue` would answer
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from orcabatch.console import pieces_s
+from orcabatch.sleep import awake_s
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Mailbox(Generic[T]):
 
     def take(self, timeout_s: float | None) -> list[T]:
         """All messages that are there; waits for the first one at most this long (None: for ever, in pieces)."""
-        wait_s = next(pieces_s(None if timeout_s is None else time.monotonic() + timeout_s))
+        wait_s = next(pieces_s(None if timeout_s is None else awake_s() + timeout_s))
         messages: list[T] = []
         try:
             item = self._queue.get(timeout=wait_s) if wait_s > 0 else self._queue.get_nowait()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import time
 from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.worker_messages import Finished
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Failure, FileOutcome
+from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def pack_task(task: Task) -> bytes | Finished:
         return ordinarily(lambda: pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
     except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
         said = f"what goes with the file cannot be sent to a worker process: {words_of(error)}"
-    now = time.perf_counter()
+    now = awake_s()
     outcomes = task_state.failed(task, Failure(Cause.EXCEPTION, said, ON_THREADS), now)
     return Finished(task.index, outcomes, frozenset(), now)
 

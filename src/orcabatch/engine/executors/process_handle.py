@@ -22,7 +22,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -39,6 +38,7 @@ from orcabatch.engine.executors.process_main import CANNOT_REPORT
 from orcabatch.engine.executors.starting import StartWatch
 from orcabatch.engine.worker_messages import Complaint, Finished, Written
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class ProcessHandle:
         open: slots whose worker is there, and may have a model.
         resting: slots whose worker is closing.
         usable: slots that take files.
-        given_s: when each task was given to it, `time.perf_counter`.
+        given_s: when each task was given to it, `awake_s`.
         ready_s: since when it takes files; None: it is starting.
         has_worked: whether a file has begun in it.
         start: how its start goes on, until then.
@@ -159,7 +159,7 @@ class ProcessHandle:
         self.process: Any  # a `Popen`, of which nothing else knows that it has its pipes
         self.process, self._lifeline = launch()
         self.pid: int = self.process.pid
-        self.start = StartWatch.begun(time.monotonic())
+        self.start = StartWatch.begun(awake_s())
         self._wire = transport.Wire(self.process.stdout, self.process.stdin)
         self._outbox.put(setup)
         self._reader = OwnThread(self._read, f"orcabatch-{self.name}-reader")
@@ -213,7 +213,7 @@ class ProcessHandle:
         self.tasks[slot] = index
         self.open.add(slot)
         self.refused = False
-        self.given_s[index] = time.perf_counter()
+        self.given_s[index] = awake_s()
         self.say(transport.Give(slot, index, packed))
 
     def take(self, index: int) -> int:
@@ -255,13 +255,13 @@ class ProcessHandle:
 
     @property
     def ends_by(self) -> float | None:
-        """Until when its end is waited for (`time.monotonic`); None: it was not killed."""
+        """Until when its end is waited for (`awake_s`); None: it was not killed."""
         return None if self._killed_s is None else self._killed_s + ENDED_S
 
     @property
     def is_stuck(self) -> bool:
         """Whether it was killed, and lives on."""
-        return self.ends_by is not None and time.monotonic() >= self.ends_by and self.process.poll() is None
+        return self.ends_by is not None and awake_s() >= self.ends_by and self.process.poll() is None
 
     def wait(self, until_s: float | None) -> None:
         """Wait for its end, and give back what it held; after that instant (None: never) it is killed."""
@@ -281,7 +281,7 @@ class ProcessHandle:
 
     def reap(self, *, is_read: bool = True) -> None:
         """Give back what it held in this process, once it is gone, or is waited for no longer."""
-        ends_by = self.ends_by or time.monotonic() + ENDED_S
+        ends_by = self.ends_by or awake_s() + ENDED_S
         with contextlib.suppress(subprocess.TimeoutExpired):
             awaited(self.process.wait, ends_by)
         self._outbox.put(None)
@@ -336,7 +336,7 @@ class ProcessHandle:
             raise
 
     def _end(self) -> None:
-        self._killed_s = self._killed_s or time.monotonic()
+        self._killed_s = self._killed_s or awake_s()
         self._end_group()
         # Windows denies it for one that is ending already, and hangs in a driver: it may be asked twice.
         with contextlib.suppress(PermissionError):

@@ -21,7 +21,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -41,6 +40,7 @@ from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.worker_messages import Complaint, Died, Finished, Logged, Message, Started, Warned, Written
 from orcabatch.errors import SettingsError
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -224,7 +224,7 @@ class ProcessExecutor(Executor):
                 child.leave()
         # Files that run are waited for, however long they take; without any only closing is left, and that is bounded.
         busy = any(child.tasks for child in self._children)
-        deadline = None if busy else time.monotonic() + CLOSING_S
+        deadline = None if busy else awake_s() + CLOSING_S
         for child in self._children:
             child.wait(deadline)
         self._children.clear()
@@ -314,7 +314,7 @@ class ProcessExecutor(Executor):
             self._slots,
             os.getpid(),
         )
-        began_s = time.monotonic()
+        began_s = awake_s()
         try:
             child = ProcessHandle(self._numbers, node, setup, self._mailbox.post)
         except (OSError, RuntimeError) as error:
@@ -368,7 +368,7 @@ class ProcessExecutor(Executor):
                 child.pid = pid
                 return []
             case transport.Ready():
-                child.ready_s = time.perf_counter()
+                child.ready_s = awake_s()
                 self._restarts.under_way.discard(child)
             case transport.Refused(slot, index, text):
                 return self._refused(child, slot, index, text)

@@ -6,13 +6,13 @@ where none comes up that is said. Does not cover making a process (`processes`).
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from orcabatch.engine.executors.starting import RestartPolicy, used_by
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.worker_messages import Died
 from orcabatch.outcome import Cause, Failure
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from orcabatch.engine.executors.process_handle import ProcessHandle
@@ -47,16 +47,16 @@ class Restarts:
 
     def may_start(self) -> bool:
         """Whether one may be started now."""
-        return self._policy.may_start(time.monotonic(), len(self.under_way))
+        return self._policy.may_start(awake_s(), len(self.under_way))
 
     def pause_s(self) -> float | None:
         """How long until another may be started; None: that is no matter of time."""
-        return self._policy.pause_s(time.monotonic())
+        return self._policy.pause_s(awake_s())
 
     def failed(self, began_s: float, how: str) -> None:
         """One that was started at `began_s` ended before it took files, or there was none to be had."""
         self.last_end = how
-        self._policy = self._policy.failed(time.monotonic(), began_s)
+        self._policy = self._policy.failed(awake_s(), began_s)
 
     def works(self, child: ProcessHandle) -> None:
         """A file has begun in it: it has come up."""
@@ -70,7 +70,7 @@ class Restarts:
 
     def end_what_hangs(self) -> None:
         """End what hangs while it starts."""
-        now = time.monotonic()
+        now = awake_s()
         for child in self.under_way:
             if child.killed or not child.start.is_due(now):
                 continue

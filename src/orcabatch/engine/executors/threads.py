@@ -24,7 +24,6 @@ import concurrent.futures.thread as pools
 import logging
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,6 +43,7 @@ from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Closed, Complaint, Died, Finished, Message, Returned, Written
 from orcabatch.errors import SettingsError
 from orcabatch.own_thread import LOOK_S, OwnThread
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -309,7 +309,7 @@ class ThreadExecutor(Executor):
         self._join([loop for loop in self._alive if loop not in left], bounded=now or not self._working)
         lived = {loop.thread for loop in self._alive}
         for thread in {thread for pool in self._pools.values() for thread in pool.threads} - lived:
-            awaited_end(thread, time.monotonic() + CLOSING_S)
+            awaited_end(thread, awake_s() + CLOSING_S)
         self._pools.clear()
         if self._surroundings is not None:
             self._surroundings.close()
@@ -434,7 +434,7 @@ class ThreadExecutor(Executor):
                 pool.opened -= 1
 
     def _join(self, loops: Sequence[WorkerLoop], *, bounded: bool) -> None:
-        deadline = time.monotonic() + CLOSING_S
+        deadline = awake_s() + CLOSING_S
         for loop in loops:
             if loop.thread is None:
                 continue
@@ -450,7 +450,7 @@ def _never_join(loop: WorkerLoop) -> None:
     """
     if loop.claim():
         return  # no thread has begun it, and none will
-    for piece_s in pieces_s(time.monotonic() + CLOSING_S):
+    for piece_s in pieces_s(awake_s() + CLOSING_S):
         if loop.began.wait(piece_s):
             break
     if loop.thread is not None:

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
@@ -26,6 +25,7 @@ from orcabatch.engine.executors.dask.placement import Seen
 from orcabatch.engine.executors.leaving import CLOSING_S
 from orcabatch.errors import SettingsError
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Cluster:
             return await self._client.scheduler.identity(n_workers=-1)
 
         answer = asyncio.run_coroutine_threadsafe(ask(), self._loop)
-        for piece_s in pieces_s(time.monotonic() + ANSWER_S):
+        for piece_s in pieces_s(awake_s() + ANSWER_S):
             if wait_for([answer], piece_s).done:
                 break
         info = answer.result(0)

@@ -16,7 +16,6 @@ they are late by the time that the result travelled.
 from __future__ import annotations
 
 import pickle
-import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
@@ -37,6 +36,7 @@ from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.scheduler_messages import Sample
 from orcabatch.engine.worker_messages import Broken, Complaint, Died, Finished, Message, PhaseEntered, Started
+from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class DaskExecutor(Executor):
                 case _Back(index, future):
                     messages += self._back(index, future)
                 case Started() | PhaseEntered():
-                    messages += [replace(item, at_s=time.perf_counter())] if item.index in self._where else []
+                    messages += [replace(item, at_s=awake_s())] if item.index in self._where else []
                 case _:
                     messages.append(item)
         self._place()
@@ -270,7 +270,7 @@ class DaskExecutor(Executor):
         self._places.take(place, entry.task, alone=entry.alone)
         key = f"{self._run}-{self._given}"
         future = cluster.give(key, place.seen.address, self._order, entry.packed)
-        self._where[index] = _Given(place, key, future, time.perf_counter())
+        self._where[index] = _Given(place, key, future, awake_s())
         future.add_done_callback(lambda done: self._mailbox.post(_Back(index, done)))
 
     def _take(self, index: int, measured_bytes: int = 0) -> DaskWorkerSlot:
@@ -323,7 +323,7 @@ class DaskExecutor(Executor):
 
     def _looked(self, found: dict[str, Seen] | Exception) -> list[Message]:
         if isinstance(found, Exception):
-            now = time.monotonic()
+            now = awake_s()
             self._blind_since_s = self._blind_since_s or now
             text = f"the dask scheduler is gone: {found!r}; start it again and run the same command"
             return [Broken(text)] if now - self._blind_since_s >= GONE_S else []
@@ -362,7 +362,7 @@ def _unpacked(packed: bytes) -> Message:
 
 def _on_our_clock(finished: Finished) -> Finished:
     """With instants of this process's clock; durations are the worker's."""
-    late_s = time.perf_counter() - finished.at_s
+    late_s = awake_s() - finished.at_s
     outcomes = tuple(
         replace(each, started_s=each.started_s + late_s, finished_s=each.finished_s + late_s)
         for each in finished.outcomes

@@ -18,7 +18,6 @@ import os
 import pickle
 import platform
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +33,7 @@ from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 from orcabatch.versions import DECISIVE, installed_version
 
@@ -227,7 +227,7 @@ class Crew:
         self._hands: list[Hand] = []
         self._free: list[Hand] = []
         self._count = 0
-        self._idle_since_s = time.monotonic()
+        self._idle_since_s = awake_s()
 
     def take(self) -> Hand:
         """A loop without a file; it is started where there is none.
@@ -245,7 +245,7 @@ class Crew:
 
     def give_back(self, hand: Hand) -> None:
         """It has no file any more."""
-        self._idle_since_s = time.monotonic()
+        self._idle_since_s = awake_s()
         if hand.alive:
             self._free.append(hand)
         else:
@@ -253,7 +253,7 @@ class Crew:
 
     def idle_for(self, seconds: float) -> bool:
         """Whether none has had a file for so long."""
-        return len(self._free) == len(self._hands) and time.monotonic() - self._idle_since_s >= seconds
+        return len(self._free) == len(self._hands) and awake_s() - self._idle_since_s >= seconds
 
     def do(self, hand: Hand, packed: bytes) -> Report:
         """One file."""
