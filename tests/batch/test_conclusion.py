@@ -24,11 +24,12 @@ from orcabatch.batch import functions
 from orcabatch.batch.batch import Conclusion
 from orcabatch.batch.ending import where_it_is
 from orcabatch.cli.run import summary
-from orcabatch.errors import BatchError, BatchInterrupted
+from orcabatch.errors import BatchError, BatchInterrupted, OutputError
 from orcabatch.monitor.report import render_report
 from orcabatch.notice import Notice, Silent
 from orcabatch.outcome import Status
 from orcabatch.simulated import SimSpec, SimState
+from orcabatch.store import failed_files
 
 OUT = "out"
 
@@ -307,6 +308,35 @@ def test_nothing_is_imported_after_the_last_file(sims, tmp_path, kind):
     )  # fmt: skip
     failed = 1 if kind == "function" else 0
     assert done.stdout.strip() == f"0 [] finished {failed} True", done.stderr
+
+
+def test_a_list_of_failed_files_that_is_open_ends_no_run_as_failed(orcaflex, sims, tmp_path, monkeypatch):
+    """Last run's, in Excel while the next one does all files: summaries and outputs are those of a success.
+
+    Of a function, of digitalmodel, and of a batch of digitalmodel's that was finished before.
+    """
+
+    def held(target):
+        raise OutputError(f"{target} cannot be removed: another program holds it open.")
+
+    keeps = {"orcaflex": "simulated", "executor": "serial", "ledger": {"path": str(tmp_path / "ledger")}}
+    (tmp_path / "b.yml").write_text(yaml.safe_dump(configuration(performance=keeps), sort_keys=False))
+    for number, sim in enumerate(sims[:2]):
+        sim.rename(sim.with_name(f"a{number}.sim"))
+    sims = [sim.with_name(f"a{number}.sim") for number, sim in enumerate(sims[:2])]
+    first = orcabatch.run_batch(tmp_path / "b.yml", progress=False)
+    monkeypatch.setattr(failed_files, "remove", held)
+    results = [
+        run(sims, tmp_path),
+        orcabatch.run_batch(tmp_path / "b.yml", progress=False, fresh=True),
+        orcabatch.run_batch(tmp_path / "b.yml", progress=False),
+    ]
+    for result in results:
+        (said,) = [warning for warning in result.warnings if "_failed_files.csv cannot be removed" in warning]
+        assert said.endswith("The list that stands there is an earlier run's; the results are not affected.")
+        assert result.metrics["state"] == "finished"
+    assert [len(result.metrics["outputs"]) for result in results[1:]] == [len(first.metrics["outputs"])] * 2
+    assert {outcome.status for outcome in results[2].outcomes} == {Status.SKIPPED}
 
 
 def test_the_run_says_first_which_simulations_are_partial(tmp_path):

@@ -13,7 +13,7 @@ from orcabatch.orcaflex import binding, sim_files
 from orcabatch.orcaflex.broker.objects import Objects
 from orcabatch.orcaflex.failures import explain
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning, period_warning, simulation_warnings
-from orcabatch.orcaflex.sim_files import InputError, check_readable, unreadable
+from orcabatch.orcaflex.sim_files import InputError, check_readable, stands_as, unreadable
 from orcabatch.outcome import Cause, Phase
 
 
@@ -129,6 +129,27 @@ def test_windows_errors_that_may_heal(code, words):
     fault = unreadable(FILE, error)
     assert words in fault.message
     assert fault.may_heal
+
+
+@pytest.mark.parametrize(
+    ("looks", "same"),
+    [
+        ([(5, 7, 1)], True),
+        ([(5, 7, 2), (5, 7, 3)], True),
+        ([(5, 7, 2), (5, 7, 2)], False),
+        ([(5, 7, 2), (5, 8, 3)], False),
+        ([(5, 7, 2), None], False),
+        ([(6, 7, 1)], False),
+        ([(5, 8, 2)], False),
+        ([None], False),
+    ],
+)
+def test_a_share_that_numbers_files_anew_changes_none(monkeypatch, looks, same):
+    """Another file of the same size and time has a number of its own, at every look."""
+    left = list(looks)
+    monkeypatch.setattr(sim_files, "stands", lambda _: left.pop(0))
+    assert stands_as(FILE, (5, 7, 1)) is same
+    assert left == []
 
 
 def test_what_windows_denies_without_saying_why_may_heal(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.batch.cache_keys import fingerprint_of
 from orcabatch.console import awaited_end
 from orcabatch.host.lookout import Lookout
-from orcabatch.orcaflex.sim_files import stands
+from orcabatch.orcaflex.sim_files import stands, stands_as
 from orcabatch.own_thread import OwnThread
 from orcabatch.store.paths import Places
 
@@ -105,7 +106,7 @@ class InputFiles:
         if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
             self._fingerprints.pop(file, None)
             self._place_of.pop(file, None)
-        return begun is not None and begun == self._lookout.at(file, stands, None)
+        return begun is not None and self._lookout.at(file, partial(stands_as, before=begun), False)
 
 
 def _begun(threads: Iterable[OwnThread]) -> list[OwnThread]:

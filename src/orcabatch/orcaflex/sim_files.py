@@ -49,6 +49,18 @@ def stands(file: Path) -> tuple[int, int, int] | None:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
+def stands_as(file: Path, before: tuple[int, int, int] | None) -> bool:
+    """Whether the file stands as it did before.
+
+    Some shares number a file anew at each look: where the number alone is another one, another look tells.
+    """
+    now = stands(file)
+    if now == before or now is None or before is None or now[:2] != before[:2]:
+        return now == before
+    again = stands(file)
+    return again is not None and again[:2] == before[:2] and again[2] != now[2]
+
+
 def check_readable(file: Path) -> int:
     """Size of the file in bytes, after reading one byte of it.
 

@@ -26,7 +26,7 @@ from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import BindingKind
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning
 from orcabatch.orcaflex.returned import held, is_model
-from orcabatch.orcaflex.sim_files import stands
+from orcabatch.orcaflex.sim_files import stands, stands_as
 from orcabatch.text import class_home, class_name
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class FunctionPostProcess:
         with _children_end_here():
             value = self._called(arguments, case, context.file)
         self._refuse_what_is_gone(value, context.session_kind, context.file)
-        changed = before != stands(context.file)
+        changed = not stands_as(context.file, before)
         if changed:
             context.note(CHANGED_INPUT, None)
         warnings = (_not_finite(value), CHANGES_ITS_INPUT if changed else "")
