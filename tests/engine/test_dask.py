@@ -280,6 +280,15 @@ def test_workers_join_late_each_with_its_memory_limit(growing: dask_cluster.Clus
     assert {each.worker for each in heavy} == {"dask-large-1"}
 
 
+@dask_cluster.NEEDED
+def test_a_frozen_program_has_no_cluster_on_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of dask's workers would be that program once more; one that somebody else started is asked as ever."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(connection, "_local", None)
+    with pytest.raises(SettingsError, match=r"executor: dask: .* is no Python that .*set_executable"):
+        connection.Cluster(None)
+
+
 @pytest.mark.long
 @dask_cluster.NEEDED
 def test_a_scheduler_that_dies_ends_the_run(growing: dask_cluster.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import Any
 
-from orcabatch.console import awaited_end, pieces_s
+from orcabatch.console import awaited_end, no_python, pieces_s
 from orcabatch.engine.executors.dask import worker
 from orcabatch.engine.executors.dask.placement import Seen
 from orcabatch.engine.executors.leaving import CLOSING_S
@@ -58,7 +58,7 @@ class Cluster:
         processes, threads: of that one.
 
     Raises:
-        SettingsError: there is none, or the package is missing.
+        SettingsError: there is none, the package is missing, or this program is no Python that workers could run.
     """
 
     def __init__(self, address: str | None, processes: int = 1, threads: int = 1) -> None:
@@ -68,6 +68,8 @@ class Cluster:
             raise SettingsError(MISSING) from error
         self._own: Any = None
         if address is None:
+            if why := no_python():
+                raise SettingsError(f"executor: dask: its workers on this machine are processes, and {why}")
             self._own = _made(lambda: _local(distributed, processes, threads), f"no local dask cluster. {NO_GUARD}")
         where = self._own if address is None else address
         hint = f"no dask scheduler answers at {address}: start one (`dask scheduler`), or correct dask.address"
