@@ -85,7 +85,7 @@ def test_a_run_starts_without_what_only_others_want():
     unasked = {
         "monitor.report", "monitor.live_report", "monitor.dashboard", "monitor.notebook", "batch.streamed",
         "results.save", "results.arrays", "settings.reference", "doctor.answers", "doctor.models", "doctor.threads",
-        "orcaflex.broker.broker",
+        "orcaflex.broker.broker", "doctor.contact",
         "digitalmodel.check", "digitalmodel.prove", "simulated", "bench",
     }  # fmt: skip
     assert not unasked & there

@@ -14,9 +14,9 @@ from docs_pages import ROOT
 from doctor_facts import FACTS
 from orcabatch import run_batch, simulated
 from orcabatch.doctor import answers, models, threads
-from orcabatch.doctor.assumptions import ASSUMPTIONS, BY_NAME
+from orcabatch.doctor.assumptions import ASSUMPTIONS, BY_NAME, Verdict
 from orcabatch.doctor.child import CHECKS
-from orcabatch.doctor.contact import Answer, Verdict
+from orcabatch.doctor.contact import Answer
 from orcabatch.doctor.follow import followed
 from orcabatch.doctor.verdicts import BrokenAssumption
 from orcabatch.outcome import Status

@@ -14,7 +14,7 @@ from docs_pages import ROOT
 from orcabatch import simulated
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.digitalmodel.prove import run_reference
-from orcabatch.doctor.contact import Verdict
+from orcabatch.doctor.assumptions import Verdict
 from orcabatch.doctor.verdicts import forget_verdicts
 from orcabatch.store.compare import compare_folders
 

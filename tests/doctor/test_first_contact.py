@@ -15,8 +15,7 @@ import pytest
 from orcabatch import cli, console, run_batch, simulated
 from orcabatch.cli import doctor as command
 from orcabatch.doctor import examination
-from orcabatch.doctor.assumptions import ASSUMPTIONS
-from orcabatch.doctor.contact import Verdict
+from orcabatch.doctor.assumptions import ASSUMPTIONS, Verdict
 from orcabatch.doctor.examination import Examination, Found, examine
 from orcabatch.doctor.verdicts import verdicts_file
 from orcabatch.errors import SettingsError

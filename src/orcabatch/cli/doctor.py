@@ -16,8 +16,7 @@ from orcabatch.batch.named_files import named_files
 from orcabatch.cli.checks import Check, Level, shown
 from orcabatch.cli.checks_machine import check_host, check_inputs, check_ledger, check_output, check_temporary
 from orcabatch.cli.checks_software import check_digitalmodel, check_orcaflex
-from orcabatch.doctor.assumptions import BY_NAME
-from orcabatch.doctor.contact import Verdict
+from orcabatch.doctor.assumptions import BY_NAME, Verdict
 from orcabatch.doctor.examination import Examination, examine
 from orcabatch.doctor.shown import account, advice, as_json, table
 from orcabatch.doctor.verdicts import forget_verdicts, keep_verdicts

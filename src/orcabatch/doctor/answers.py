@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.doctor.contact import BUDGET_S, Answer, Asked, Contact, Verdict, answered, timed
+from orcabatch.doctor.assumptions import Verdict
+from orcabatch.doctor.contact import BUDGET_S, Answer, Asked, Contact, answered, timed
 from orcabatch.orcaflex.broker.self_check import same_bits
 
 if TYPE_CHECKING:

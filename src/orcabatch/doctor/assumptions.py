@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 Apart = Literal["", "faster", "needed"]
@@ -43,6 +44,14 @@ class Assumption:
     loaded: bool = False
     seats: int = 1
     disturbs: bool = False
+
+
+class Verdict(StrEnum):
+    """What became of an assumption."""
+
+    HOLDS = "holds"
+    BROKEN = "does not hold"
+    UNTOLD = "cannot be told"
 
 
 ASSUMPTIONS = (

@@ -16,8 +16,8 @@ from typing import Any
 
 from orcabatch.console import crash_without_a_dialog, leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.doctor import answers, models, threads
-from orcabatch.doctor.assumptions import BY_NAME
-from orcabatch.doctor.contact import Answer, Contact, Verdict
+from orcabatch.doctor.assumptions import BY_NAME, Verdict
+from orcabatch.doctor.contact import Answer, Contact
 from orcabatch.orcaflex.binding import find_binding
 
 MARK = "orcabatch-doctor:"

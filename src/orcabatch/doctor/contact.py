@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from orcabatch.orcaflex.session import destroy
 from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
+    from orcabatch.doctor.assumptions import Verdict
     from orcabatch.orcaflex.binding import Binding
 
 MOST_QUESTIONS = 48
@@ -26,14 +26,6 @@ MOST_QUESTIONS = 48
 BUDGET_S = 4.0
 """After that long a check asks nothing more: seconds, however large the file."""
 _OF_TYPE, _OF_OBJECT = 2, 3
-
-
-class Verdict(StrEnum):
-    """What became of an assumption."""
-
-    HOLDS = "holds"
-    BROKEN = "does not hold"
-    UNTOLD = "cannot be told"
 
 
 @dataclass(frozen=True, slots=True)

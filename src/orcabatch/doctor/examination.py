@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from orcabatch.console import awaited, awaited_end, exit_code_text, no_python, python
-from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption
+from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption, Verdict
 from orcabatch.doctor.child import MARK
-from orcabatch.doctor.contact import Verdict
 from orcabatch.errors import SettingsError
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s

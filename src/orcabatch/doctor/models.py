@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from orcabatch.doctor.contact import Answer, Contact, Verdict, answered, memory_bytes, questions
+from orcabatch.doctor.assumptions import Verdict
+from orcabatch.doctor.contact import Answer, Contact, answered, memory_bytes, questions
 from orcabatch.host import ORCAFLEX_OVERHEAD
 from orcabatch.orcaflex.failures import LICENCE, status_of
 from orcabatch.orcaflex.session import destroy

@@ -12,8 +12,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.doctor.assumptions import BY_NAME
-from orcabatch.doctor.contact import Verdict
+from orcabatch.doctor.assumptions import BY_NAME, Verdict
 from orcabatch.versions import installed_version, system_version
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from orcabatch.doctor.contact import Answer, Contact, Verdict, answered, timed
+from orcabatch.doctor.assumptions import Verdict
+from orcabatch.doctor.contact import Answer, Contact, answered, timed
 from orcabatch.doctor.models import agree, digests
 from orcabatch.orcaflex.failures import THREAD_AFFINITY
 from orcabatch.orcaflex.session import destroy

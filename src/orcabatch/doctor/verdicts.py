@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.doctor.assumptions import BY_NAME
-from orcabatch.doctor.contact import Verdict
+from orcabatch.doctor.assumptions import BY_NAME, Verdict
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import remove, write_bytes
 from orcabatch.store.ledger.location import state_folder
