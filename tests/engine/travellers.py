@@ -73,6 +73,12 @@ def _keep_the_lock() -> None:
     ctypes.PyDLL(None).sleep(600)
 
 
+def _stop() -> None:
+    """The whole process, which takes a moment: its file must not end in that."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    threading.Event().wait()
+
+
 def _unwound_in_a_child() -> str:
     """A child that was forked leaves the function as its parent does, by `sys.exit`."""
     child = os.fork()
@@ -99,7 +105,7 @@ MAKES: dict[str, Any] = {
     "unwound in a child": _unwound_in_a_child,
     "command line": lambda: sys.argv,
     "lock held": _keep_the_lock,
-    "stopped": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "stopped": _stop,
 }
 
 
