@@ -17,6 +17,7 @@ from orcabatch.host.windows import (
     ExtendedLimits,
     GroupAffinity,
     Kernel,
+    MemoryStatus,
     ProcessMemory,
     SeekPenalty,
     StorageQuery,
@@ -57,6 +58,7 @@ class FakeKernel32:
     drives: dict[str, int | None] = field(default_factory=dict)
     open_handles: list[int] = field(default_factory=list)
     committed: int | None = None
+    left_to_commit: int | None = None
 
     @property
     def CreateFileW(self) -> Any:  # noqa: N802 - Windows' name
@@ -79,6 +81,11 @@ class FakeKernel32:
     def CloseHandle(self, handle: Any) -> int:  # noqa: N802 - Windows' name
         self.open_handles.remove(handle.value)
         return 1
+
+    def GlobalMemoryStatusEx(self, status: Any) -> int:  # noqa: N802 - Windows' name
+        assert target(status).size == 64
+        target(status).left_to_commit = self.left_to_commit or 0
+        return 0 if self.left_to_commit is None else 1
 
     def K32GetProcessMemoryInfo(self, process: Any, info: Any, size: int) -> int:  # noqa: N802 - Windows' name
         assert (process.value, size, target(info).size) == (ctypes.c_void_p(-1).value, 80, 80)
@@ -210,6 +217,14 @@ def test_a_job_that_limits_each_of_its_processes_limits_this_one(
     assert (found.total_ram_bytes, found.available_ram_bytes) == limits
 
 
+@pytest.mark.parametrize(("left", "available"), [(3 * GB, 3 * GB), (300 * GB, 200 * GB), (None, 200 * GB)])
+def test_memory_that_windows_does_not_promise_is_not_available(left: int | None, available: int) -> None:
+    """Without a page file it refuses what others have been promised and do not use: a model would find no memory."""
+    probes = host(FakeKernel32(groups=(16,), mask=(0xFFFF, 0xFFFF), left_to_commit=left))
+    assert memory_reading(probes).available_bytes == measure(probes).available_ram_bytes == available
+    assert measure(probes).total_ram_bytes == 256 * GB
+
+
 @pytest.mark.parametrize(("most", "cpus"), [(2500, 4), (10_000, 16)])
 def test_a_job_with_a_least_and_a_largest_rate_is_limited_by_the_largest(most: int, cpus: int) -> None:
     """Both stand in one number; nothing is said of a hard cap then."""
@@ -255,6 +270,7 @@ def test_structures_have_the_size_that_windows_expects() -> None:
     assert ctypes.sizeof(GroupAffinity) == 16
     assert ctypes.sizeof(ExtendedLimits) == 144
     assert (ExtendedLimits.flags.offset, ExtendedLimits.job_memory.offset) == (16, 120)
+    assert (ctypes.sizeof(MemoryStatus), MemoryStatus.left_to_commit.offset) == (64, 32)
     assert (ctypes.sizeof(ProcessMemory), ProcessMemory.private.offset) == (80, 72)
 
 

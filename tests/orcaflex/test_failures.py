@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -150,6 +151,17 @@ def test_a_share_that_numbers_files_anew_changes_none(monkeypatch, looks, same):
     monkeypatch.setattr(sim_files, "stands", lambda _: left.pop(0))
     assert stands_as(FILE, (5, 7, 1)) is same
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"), [(0x400020, "in the cloud"), (0x1020, "in the cloud"), (0x20, "drive")]
+)
+def test_a_file_that_lies_in_the_cloud_only_is_said_to(monkeypatch, attributes, said):
+    """OneDrive does not run: all that Windows says of it is "Invalid argument"."""
+    monkeypatch.setattr(Path, "stat", lambda _: SimpleNamespace(st_file_attributes=attributes))
+    fault = unreadable(FILE, OSError(errno.EINVAL, "Invalid argument"))
+    assert said in f"{fault} ({fault.remedy})"
+    assert fault.may_heal
 
 
 def test_what_windows_denies_without_saying_why_may_heal(monkeypatch, tmp_path):

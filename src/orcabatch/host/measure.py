@@ -86,7 +86,7 @@ def measure(probes: Probes | None = None) -> HostResources:
     machine_cpus = probes.logical_cpus() or 1
     cpus, cpus_by = _usable(probes, machine_cpus)
     count, by = _quota(probes, cpus, cpus_by)
-    machine_total, machine_available = probes.ram()
+    machine_total, machine_available = _machine_memory(probes)
     memory = memory_reading(probes)
     limits = {"logical_cpus": by} if by and count < machine_cpus else {}
     limits |= {"total_ram_bytes": _container(probes)} if memory.total_bytes < machine_total else {}
@@ -111,7 +111,7 @@ def memory_reading(probes: Probes | None = None) -> MemoryReading:
     Other programs are included; page cache that can be reclaimed counts as available.
     """
     probes = probes or system_probes()
-    total, available = probes.ram()
+    total, available = _machine_memory(probes)
     host = MemoryReading(total, min(total, available))
     inner = _container_memory(probes)
     return inner if inner is not None and inner.total_bytes < host.total_bytes else host
@@ -162,6 +162,13 @@ class ResourceManager:
 def _sane(amount: float) -> float:
     """Not negative, finite; what is no number counts as nothing."""
     return float(min(max(amount, 0), _LARGEST)) if amount == amount else 0.0  # noqa: PLR0124 - NaN differs from itself
+
+
+def _machine_memory(probes: Probes) -> tuple[int, int]:
+    """Total and available bytes of the machine; what cannot be had is not available."""
+    total, available = probes.ram()
+    left = None if probes.kernel is None else probes.kernel.left_to_commit()
+    return total, available if left is None else min(available, left)
 
 
 def _container_memory(probes: Probes) -> MemoryReading | None:

@@ -78,6 +78,19 @@ class ProcessMemory(ctypes.Structure):
     ]
 
 
+class MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX."""
+
+    _fields_: ClassVar = [
+        ("size", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("ram", ctypes.c_uint64 * 2),
+        ("committable", ctypes.c_uint64),
+        ("left_to_commit", ctypes.c_uint64),
+        ("virtual", ctypes.c_uint64 * 3),
+    ]
+
+
 class StorageQuery(ctypes.Structure):
     """STORAGE_PROPERTY_QUERY; the kind of query is 0, the standard one."""
 
@@ -151,6 +164,11 @@ class Kernel:
         if limits.flags & _LIMITS_PROCESS_MEMORY:
             readings.append(_left(int(limits.process_memory), self._committed()))
         return min(readings, key=lambda reading: (reading.total_bytes, reading.available_bytes), default=None)
+
+    def left_to_commit(self) -> int | None:
+        """Bytes that Windows still promises: with a small page file, or none, it refuses while memory is free."""
+        status = MemoryStatus(size=ctypes.sizeof(MemoryStatus))
+        return int(status.left_to_commit) if self.library.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
     def _committed(self) -> int:
         """Bytes that this process has been promised, as a job counts them."""

@@ -6,6 +6,7 @@ OrcaFlex's to say: see `orcabatch.orcaflex.failures`.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -127,4 +128,19 @@ def unreadable(file: Path, error: OSError) -> InputError:
         if may_be_held:
             what, remedy = f"is held by another program, or {what}", f"close it there, or {remedy}"
         return InputError(f"{file} {what}", remedy, may_be_held)
-    return InputError(f"{file} cannot be read: {error.strerror or error}", "check the drive it lies on", True)
+    what, remedy = f"cannot be read: {error.strerror or error}", "check the drive it lies on"
+    if error.errno == errno.EINVAL and _is_elsewhere(file):
+        what, remedy = "lies in the cloud only, and is not fetched", "start OneDrive, or keep the file on this device"
+    return InputError(f"{file} {what}", remedy, True)
+
+
+_ELSEWHERE = 0x1000 | 0x400000
+"""FILE_ATTRIBUTE_OFFLINE and FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS."""
+
+
+def _is_elsewhere(file: Path) -> bool:
+    """Whether Windows has no more of the file than its name and size; where it cannot be fetched it says EINVAL."""
+    try:
+        return bool(getattr(as_opened(file).stat(), "st_file_attributes", 0) & _ELSEWHERE)
+    except OSError:
+        return False
