@@ -162,13 +162,13 @@ def test_a_plan_runs_nothing(orcabatch, batch):
 
 def test_a_report_is_written_from_the_metrics_and_through_a_run(orcabatch, batch, monkeypatch):
     """Both ways give a page; that of a run is there from its start, and follows until the last one."""
-    pages, write = [], live_report.write_report
+    pages, write = [], live_report.write_bytes
 
-    def seen(path, metrics):
-        write(path, metrics)
+    def seen(path, page):
+        write(path, page)
         pages.append(path.read_text(encoding="utf-8"))
 
-    monkeypatch.setattr(live_report, "write_report", seen)
+    monkeypatch.setattr(live_report, "write_bytes", seen)
     orcabatch("run", "b.yml", "--report", "one.html")
     assert "Running: 0 of 3 files have ended" in pages[0]
     assert 'http-equiv="refresh"' in pages[0]

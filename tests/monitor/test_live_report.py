@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
@@ -11,6 +12,7 @@ from monitor.making import MB, task
 from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import OutputError
 from orcabatch.monitor import live_report
+from orcabatch.monitor.drawing import Aside
 from orcabatch.monitor.live_report import EVERY_S, MOST_COST, LiveReport
 from orcabatch.monitor.report import render_report
 from orcabatch.monitor.schema import Metrics
@@ -23,7 +25,8 @@ class Watched:
     def __init__(self, path, cost_s: float) -> None:
         self.state, self.now_s, self.at_s, self.written_s = RunState(), 0.0, 0.0, []
         self.cost_s, self.metrics = cost_s, batch_metrics(3)
-        self.report = LiveReport(path, self.state, self.so_far, clock=lambda: self.now_s)
+        at_once = Aside(own_thread=False)
+        self.report = LiveReport(path, self.state, self.so_far, lambda: self.now_s, at_once)
         self.state.expect([task(n, (n + 1) * 100 * MB) for n in range(3)])
 
     def so_far(self):
@@ -70,7 +73,7 @@ def test_the_page_says_how_far_the_run_is_and_follows_by_itself(tmp_path):
 def test_the_metrics_of_a_running_page_fit_their_schema(tmp_path, monkeypatch):
     """What it says of the progress has its place there too."""
     seen = []
-    monkeypatch.setattr(live_report, "write_report", lambda _, metrics: seen.append(metrics))
+    monkeypatch.setattr(live_report, "page_bytes", lambda _, metrics: seen.append(metrics) or b"")
     run = Watched(tmp_path / "report.html", 0.0)
     run.tell("run_started", 0.0, files=3, limit=2, executor="threads")
     assert Metrics.model_validate(seen[0]).progress is not None
@@ -79,14 +82,38 @@ def test_the_metrics_of_a_running_page_fit_their_schema(tmp_path, monkeypatch):
 def test_a_share_that_is_away_costs_nothing(tmp_path, monkeypatch):
     """The run goes on, and the page comes at the next time."""
     path = tmp_path / "report.html"
-    run, there = Watched(path, 0.0), live_report.write_report
+    run, there = Watched(path, 0.0), live_report.write_bytes
 
     def away(*_):
         raise OutputError("the share is away")
 
-    monkeypatch.setattr(live_report, "write_report", away)
+    monkeypatch.setattr(live_report, "write_bytes", away)
     run.tell("sample", 0.0)
     assert not path.exists()
-    monkeypatch.setattr(live_report, "write_report", there)
+    monkeypatch.setattr(live_report, "write_bytes", there)
     run.tell("sample", 6.0)
     assert path.exists()
+
+
+def test_a_share_that_hangs_holds_up_nothing_and_the_last_page_is_the_last(tmp_path, monkeypatch):
+    """Events are taken in, one page waits and no second one; the end waits for it, so that it replaces none."""
+    written, hangs, answers = [], threading.Event(), threading.Event()
+
+    def hanging(path, page):
+        hangs.set()
+        answers.wait()
+        written.append(page)
+
+    monkeypatch.setattr(live_report, "write_bytes", hanging)
+    monkeypatch.setattr(live_report, "page_bytes", lambda _, metrics: str(metrics["progress"]["done"]).encode())
+    state = RunState()
+    report = LiveReport(tmp_path / "report.html", state, dict)
+    for at_s in range(0, 100, 10):
+        event = RunEvent("finished", float(at_s), at_s, {"status": "ok", "batch": "b"})
+        state.apply(event)
+        report.listener(event)
+        hangs.wait()
+    assert (state.done_files, written) == (10, [])
+    threading.Timer(0.0, answers.set).start()
+    report.close()
+    assert written == [b"1"]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
-from orcabatch.monitor.drawing import Drawer, terminal_of
+from orcabatch.monitor.drawing import PATIENCE_S, Drawer, terminal_of
 from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import duration, plural, printable, size
 
@@ -167,7 +167,7 @@ class Lines(Tracked):
     def end(self, shot: Snapshot) -> None:
         """The last line; failures that did not get out are for others to name."""
         self.draw(shot)
-        self._drawer.close()
+        self._drawer.close(PATIENCE_S)
         self.names_failures = not self._drawer.left_out
 
     def _write(self, text: str) -> None:
@@ -209,7 +209,7 @@ class Redrawn(Tracked):
         """Leave the last state on the screen."""
         if self._shown:
             self._drawer.draw(partial(self._leave, self.picture(shot)))
-        self._drawer.close()
+        self._drawer.close(PATIENCE_S)
 
     # --- on the drawer's thread
 

@@ -1,12 +1,12 @@
-"""Drawing on a thread of its own: a console that takes nothing never holds up the run.
+"""Drawing on a thread of its own: a console that takes nothing, and a share that hangs, never hold up the run.
 
-    listener ── say, draw ──> Drawer ── its thread ──> the terminal, the pipe, the file
+    listener ── say, draw ──> Aside ── its thread ──> the terminal, the pipe, the file
 
 A write to a terminal waits for as long as that is held: where somebody clicked into the window of a Windows console,
 after Ctrl-S, where nobody reads the pipe. The run goes on meanwhile. What is said is kept in its order, as far as there
 is room for it; of what is drawn only the newest is; what does not get out by the end is left.
 
-Covers when and where it is drawn. Does not cover what (`displays`, `dashboard`).
+Covers when and where it is drawn. Does not cover what (`displays`, `dashboard`, `live_report`).
 """
 
 from __future__ import annotations
@@ -36,24 +36,17 @@ PATIENCE_S = 3.0
 called waits for a console that is held, with all results written."""
 
 
-class Drawer:
-    """Writes to a stream, in the order in which it is told to, and never has its caller wait for that.
-
-    Where the stream has no descriptor of the system's (a notebook, a buffer) nothing holds it: there, and where there
-    is no thread to be had, it is written to at once.
+class Aside:
+    """Does steps on a thread of its own, and never has its caller wait for them.
 
     Args:
-        stream: what is drawn on.
+        own_thread: False: nothing can hold up a step, which is done at once. So it is where no thread is to be had.
 
     Attributes:
-        stream: what the steps have to write to: the same place, and no lock that the interpreter's end waits for.
         left_out: whether something that was said did not get out.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
-        own = _own_stream(stream)
-        self._given = stream
-        self.stream = stream if own is None else own
+    def __init__(self, *, own_thread: bool = True) -> None:
         self.left_out = False
         # Of what a signal's handler may call, which stops the thread that it calls from wherever that is: no locks.
         self._told: SimpleQueue[bool] = SimpleQueue()
@@ -61,19 +54,18 @@ class Drawer:
         self._drawn: deque[Step] = deque(maxlen=1)
         self._error: Exception | None = None
         self._thread: OwnThread | None = None
-        if own is None:
-            return
-        try:
-            self._thread = OwnThread(self._live, "orcabatch-draws")
-            self._thread.start()
-        except RuntimeError:  # none to be had
-            self._thread = None
+        if own_thread:
+            try:
+                self._thread = OwnThread(self._live, "orcabatch-draws")
+                self._thread.start()
+            except RuntimeError:  # none to be had
+                self._thread = None
 
     def say(self, step: Step) -> None:
         """Have it done after what was said before.
 
         Raises:
-            Exception: what an earlier step ended with; nothing is drawn any more.
+            Exception: what an earlier step ended with; nothing is done any more.
         """
         if len(self._said) >= MOST_SAID:
             self.left_out = True
@@ -90,19 +82,22 @@ class Drawer:
         self._drawn.append(step)
         self._tell()
 
-    def close(self) -> None:
-        """Wait a moment for what is still to be done, and no longer.
+    def close(self, patience_s: float | None = None) -> None:
+        """Wait so long for what is still to be done, and no longer; None: until it is.
 
         Raises:
             Exception: as above.
         """
         if self._thread is None:
-            self._close_own()
+            self._ended()
             return
         self._told.put(False)
-        if not awaited_end(self._thread, awake_s() + PATIENCE_S):
+        if not awaited_end(self._thread, None if patience_s is None else awake_s() + patience_s):
             self.left_out = True
         self._complain()
+
+    def _ended(self) -> None:
+        """Nothing more will be done."""
 
     def _tell(self) -> None:
         self._complain()
@@ -130,9 +125,28 @@ class Drawer:
         except Exception as error:  # noqa: BLE001 - whoever asks next gets it
             self._error = error
         finally:
-            self._close_own()
+            self._ended()
 
-    def _close_own(self) -> None:
+
+class Drawer(Aside):
+    """Writes to a stream aside.
+
+    A stream without a descriptor of the system's (a notebook, a buffer) is held by nothing: it is written to at once.
+
+    Args:
+        stream: what is drawn on.
+
+    Attributes:
+        stream: what the steps have to write to: the same place, and no lock that the interpreter's end waits for.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        own = _own_stream(stream)
+        self._given = stream
+        self.stream = stream if own is None else own
+        super().__init__(own_thread=own is not None)
+
+    def _ended(self) -> None:
         if self.stream is not self._given:
             with suppress(OSError):  # what is left in it was said to be left out
                 self.stream.close()

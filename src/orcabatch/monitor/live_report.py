@@ -2,8 +2,9 @@
 
     events ──> is it time? ──> metrics so far ──> the page, whole or not at all ──> the reader's browser loads it anew
 
-Needs no server. Costs at most `MOST_COST` of the wall time: how long a page took decides when the next one comes. What
-cannot be written is tried again at the next time; whether the last one could be is said by who writes that.
+Needs no server. Costs at most `MOST_COST` of the wall time: how long a page took decides when the next one comes. It is
+written aside: a share that hangs holds up no file, and there is no other page until it answers. What cannot be written
+is tried again at the next time; whether the last one could be is said by who writes that.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import OutputError, SourceError
-from orcabatch.monitor.report import write_report
+from orcabatch.monitor.drawing import Aside
+from orcabatch.monitor.report import page_bytes
 from orcabatch.monitor.tracker import Tracker
+from orcabatch.store.atomic import write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +46,7 @@ class LiveReport:
         state: the run as the monitor folds it.
         so_far: makes the metrics of the run as it stands.
         clock: seconds, for what a page costs.
+        aside: does the writing; None: a thread of its own.
     """
 
     names_failures = False
@@ -52,30 +57,47 @@ class LiveReport:
         state: RunState,
         so_far: Callable[[], dict[str, Any]],
         clock: Callable[[], float] = time.perf_counter,
+        aside: Aside | None = None,
     ) -> None:
         self._path, self._so_far, self._clock = path, so_far, clock
         self._tracker = Tracker(state)
         self._due_s, self._again_s = float("-inf"), EVERY_S
+        self._aside = Aside() if aside is None else aside
+        self._writing, self._wrote_s = False, 0.0
 
     def listener(self, event: RunEvent) -> None:
         """The page, when it is time."""
-        if event.at_s >= self._due_s and event.kind != "run_finished":
+        if event.at_s >= self._due_s and not self._writing and event.kind != "run_finished":
             began = self._clock()
-            self._write()
-            cost_s = self._clock() - began
+            page = self._page()
+            cost_s = self._clock() - began + self._wrote_s
             self._again_s = max(EVERY_S, cost_s / MOST_COST)
             self._due_s = event.at_s + cost_s + self._again_s
+            if page is not None:
+                self._writing = True
+                self._aside.draw(partial(self._write, page))
 
     def close(self) -> None:
-        """Nothing: the last page is written from the metrics of the whole run."""
+        """Wait until no page is written any more: the last one, from the metrics of the whole run, has to stay."""
+        self._aside.close()
 
-    def _write(self) -> None:
+    def _page(self) -> bytes | None:
         shot = self._tracker.snapshot()
         working = [running.file for running in self._tracker.state.running.values()]
         now = datetime.now(UTC).isoformat()
         progress = {name: getattr(shot, name) for name in TOLD}
         progress |= {"files": working, "written_at": now, "again_s": self._again_s}
         try:
-            write_report(self._path, self._so_far() | {"progress": progress})
-        except (OutputError, SourceError):
-            return  # a share that is away for a while: the run goes on, and so does the page when it is there again
+            return page_bytes(self._path, self._so_far() | {"progress": progress})
+        except SourceError:
+            return None
+
+    def _write(self, page: bytes) -> None:
+        """On the thread that may have to wait."""
+        began = self._clock()
+        try:
+            write_bytes(self._path, page)
+        except OutputError:
+            pass  # a share that is away for a while: the run goes on, and so does the page when it is there again
+        finally:
+            self._wrote_s, self._writing = self._clock() - began, False

@@ -30,7 +30,7 @@ from orcabatch.store.atomic import write_bytes
 from orcabatch.text import and_more, shortened, shortened_list, utf8, words_of
 from orcabatch.win32 import as_opened, is_folder
 
-__all__ = ["read_metrics", "render_report", "write_report"]
+__all__ = ["page_bytes", "read_metrics", "render_report", "write_report"]
 
 POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{DIGEST}'"
 """The browser itself refuses any other script and anything from a network, whatever a file name may hold."""
@@ -137,7 +137,16 @@ def write_report(path: Path, metrics: Mapping[str, Any], *, earlier: Mapping[str
         SourceError: the metrics are not of a version that is known.
         OutputError: the file cannot be written.
     """
-    write_bytes(path, utf8(render_report(metrics, earlier=earlier, page=path.absolute().parent)))
+    write_bytes(path, page_bytes(path, metrics, earlier=earlier))
+
+
+def page_bytes(path: Path, metrics: Mapping[str, Any], *, earlier: Mapping[str, Any] | None = None) -> bytes:
+    """The report as it is to stand at that path.
+
+    Raises:
+        SourceError: as above.
+    """
+    return utf8(render_report(metrics, earlier=earlier, page=path.absolute().parent))
 
 
 def _page(metrics: Mapping[str, Any], *body: Html) -> str:
