@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from orcabatch import simulated
+
 SCRIPT = """
 import sys
 from functools import partial
@@ -20,23 +22,47 @@ def first(outcome):
 
 run.carry_out = partial(run.carry_out, on_outcome=first)
 code = cli.main(sys.argv[1:])
-late = sorted(name for name in sys.modules.keys() - there if name.startswith("orcabatch"))
+late = sorted(
+    name for name in sys.modules.keys() - there
+    if name.startswith("orcabatch") or name in {"pandas", "polars", "openpyxl"}
+)
 print(f"{code}, late: {late}")
 """
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        pytest.param(["--postprocess", "mine:largest", "--orcaflex", "simulated", "sims"], id="function"),
-        pytest.param(["b.yml"], id="yaml"),
-    ],
-)
-def test_nothing_of_ours_is_imported_after_the_first_file(batch, words):
-    """With a table and a report too, which are written when all files have ended."""
+FUNCTION = ("--postprocess", "mine:largest", "--orcaflex", "simulated", "sims")
+YAML = ("b.yml",)
+
+
+@pytest.fixture
+def mine(batch, monkeypatch):
+    """`mine:largest`, a function of the user's."""
     (batch.folder / "mine.py").write_text("def largest(model):\n    return {'objects': len(model.objects)}\n")
-    command = [sys.executable, "-c", SCRIPT, "run", *words, "--save", "t.csv", "--report", "r.html"]
+    monkeypatch.syspath_prepend(batch.folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "table"),
+    [pytest.param(FUNCTION, "t.parquet", id="function"), pytest.param(YAML, "t.xlsx", id="yaml")],
+)
+def test_nothing_of_ours_is_imported_after_the_first_file(batch, mine, words, table):
+    """With a table and a report too, which are written when all files have ended; nor what writes the table."""
+    command = [sys.executable, "-c", SCRIPT, "run", *words, "--save", table, "--report", "r.html"]
     done = subprocess.run(command, cwd=batch.folder, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1:] == ["0, late: []"], done.stdout + done.stderr
-    assert (batch.folder / "t.csv").is_file()
+    assert (batch.folder / table).is_file()
     assert (batch.folder / "r.html").is_file()
+
+
+@pytest.mark.parametrize("words", [pytest.param(FUNCTION, id="function"), pytest.param(YAML, id="yaml")])
+@pytest.mark.parametrize(("table", "library"), [("t.parquet", "polars"), ("t.xlsx", "openpyxl"), ("t.csv", "pandas")])
+def test_what_cannot_write_the_table_is_said_before_anything_is_loaded(
+    batch, mine, orcabatch, monkeypatch, words, table, library
+):
+    """The values of a function would be lost with a table that nothing can write in the end."""
+    monkeypatch.setitem(sys.modules, library, None)
+    with simulated.counting() as count:
+        said = orcabatch("run", *words, "--save", table)
+    assert (said.code, f"Install it: pip install {library}" in said.err) == (2, True), said
+    assert count.counters.loads == 0
+    assert not (batch.folder / table).exists()

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import OutputError
 from orcabatch.results.result import NO_SUMMARY
-from orcabatch.results.save import Shape, checked_format, save_pieces, summary_files
+from orcabatch.results.save import Shape, load_writer, save_pieces, summary_files
 from orcabatch.results.table import Row, file_names, rows
 from orcabatch.results.written import labels_by_batch
 from orcabatch.store.atomic import check_place
@@ -53,7 +53,7 @@ class TableFile:
         cases: load cases by file name.
 
     Raises:
-        OutputError: there is no such format, or nothing can be written beside the target.
+        OutputError: there is no such format, what writes it is missing, or nothing can be written beside the target.
     """
 
     target: Path
@@ -65,7 +65,7 @@ class TableFile:
     _fault: OSError | None = None
 
     def __post_init__(self) -> None:
-        checked_format(self.target)
+        load_writer(self.target)
         check_place(self.target)
 
     def add(self, outcome: FileOutcome) -> None:
@@ -190,7 +190,7 @@ def table_file(target: Path, request: Request) -> TableFile | None:
     """
     if all(batch.values_are_rows for batch in request.batches):
         return TableFile(target, request.batches, request.cases)
-    checked_format(target)
+    load_writer(target)
     labels = {batch.name: batch.summaries for batch in request.batches}
     known = {name: own for name, own in labels.items() if own is not None}
     if known == labels and not any(known.values()):

@@ -18,6 +18,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-FORMATS = (".parquet", ".csv", ".xlsx")
+LIBRARIES = {".parquet": ("pandas", "polars"), ".csv": ("pandas",), ".xlsx": ("pandas", "openpyxl")}
+"""What writes each format. None of it is needed for anything else, so it may be missing."""
+FORMATS = tuple(LIBRARIES)
 GROUP_CELLS = 2_000_000
 """Cells that a Parquet file is written in at a time: all that are in memory at once. Fewer: each group says of each of
 its columns what is in it, which is kept until the end. 30,000 rows of 900 columns took 281 MB at 0.9 million cells, 244
@@ -124,8 +127,7 @@ def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path, say: S
         with atomic_path(path) as temporary:
             write((shape.conformed(piece) for piece in pieces), shape, temporary, say)
     except ImportError as error:
-        missing = error.name or {".parquet": "polars", ".xlsx": "openpyxl"}.get(path.suffix.lower(), "pandas")
-        raise OutputError(f"{path.name}: {error}. Install it: pip install {missing}.") from error
+        raise _missing(path, error) from error
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     except (ValueError, TypeError, OverflowError) as error:
@@ -147,6 +149,24 @@ def summary_files(path: Path, labels: Sequence[str]) -> tuple[Path, ...]:
         files.append(path.with_name(next(name for name in names if name_of(name) not in taken)))
         taken.add(name_of(files[-1].name))
     return tuple(files)
+
+
+def _missing(path: Path, error: ImportError) -> OutputError:
+    library = error.name or LIBRARIES[path.suffix.lower()][-1]
+    return OutputError(f"{path.name}: {error}. Install it: pip install {library}.")
+
+
+def load_writer(path: Path) -> None:
+    """Import what writes a table there: one that is to be written when hours of work are done has to be able to.
+
+    Raises:
+        OutputError: there is no such format, or a library is missing.
+    """
+    for library in LIBRARIES[checked_format(path)]:
+        try:
+            import_module(library)
+        except ImportError as error:
+            raise _missing(path, error) from error
 
 
 def checked_format(path: Path) -> str:
