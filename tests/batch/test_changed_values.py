@@ -176,10 +176,22 @@ def test_a_table_that_somebody_looked_at_is_not_changed(tmp_path):
     frame["b"] = [3.0, 4.0]
     end, values = FileOutcome(tmp_path / "a.sim", "f", Status.OK, {"table": frame}, index=0), ChangedValues()
     values.ended(end)
-    frame._mgr.consolidate()
+    frame["text"], frame["kind"] = ["x", "y"], pd.Categorical(["p", "q"])
+    frame["n"] = pd.Series([1, None], dtype="Int64")
+    values.ended(end)
     frame._consolidate_inplace()
     assert not values.is_changed(end)
     frame.loc[0, "b"] = 5.0
+    assert values.is_changed(end)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_one_number_of_a_large_array_is_enough(order, tmp_path):
+    """Every byte is looked at."""
+    large = np.zeros((300, 200), order=order)
+    end, values = FileOutcome(tmp_path / "a.sim", "f", Status.OK, large, index=0), ChangedValues()
+    values.ended(end)
+    large[-1, -1] = 1.0
     assert values.is_changed(end)
 
 
@@ -207,6 +219,8 @@ def test_what_is_somebody_elses_is_not_gone_through(other, tmp_path):
     [
         {1.5, "a"}, Path("a"), 3j, datetime(2026, 11, 29), (1, bytearray(b"x")),
         np.arange(3.0), np.float64(2), np.array(["a", None], object),
+        np.ones((300, 200)), np.ones((300, 200), order="F"), np.ones((300, 200))[::2, ::3],
+        pd.DataFrame(np.ones((300, 200))), b"x" * 100_000,
         pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=["p", "q"]), pd.Series([1.0]), pd.Timestamp(0),
     ],
     ids=lambda other: type(other).__name__,

@@ -23,6 +23,8 @@ from orcabatch.engine.foreign import ordinarily
 from orcabatch.text import class_home, class_name
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from orcabatch.outcome import FileOutcome
 
 _NEVER_CHANGED = frozenset({int, float, complex, bool, str, bytes, type(None)})
@@ -81,8 +83,9 @@ class _Hashed(io.RawIOBase):
         self.hash = hashlib.blake2b(digest_size=16)
 
     def write(self, content: Any) -> int:
-        self.hash.update(content)
-        return len(content)
+        view = content.raw() if isinstance(content, pickle.PickleBuffer) else memoryview(content)  # of a large array
+        self.hash.update(view)
+        return view.nbytes
 
 
 class _Reader(pickle.Pickler):
@@ -96,5 +99,15 @@ class _Reader(pickle.Pickler):
             raise pickle.PicklingError(f"{kind} is somebody else's")
         if named or (home, kind) != ("pandas", "DataFrame"):
             return NotImplemented
-        columns = [value.iloc[:, place].array for place in range(value.shape[1])]
-        return list, ([value.columns, value.index, *columns],)
+        return list, (_parts(value),)
+
+
+def _parts(frame: pd.DataFrame) -> list[Any]:
+    """A table by what its columns are of: 900 of one type take a millisecond so, and 24 one after the other."""
+    import numpy as np
+
+    places: dict[Any, list[int]] = {}
+    for place, dtype in enumerate(frame.dtypes):
+        places.setdefault(dtype, []).append(place)
+    blocks = [np.ascontiguousarray(frame.iloc[:, those].to_numpy()) for those in places.values()]
+    return [frame.columns, frame.index, list(places.items()), blocks]
