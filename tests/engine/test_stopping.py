@@ -227,6 +227,19 @@ def test_overlapping_runs_give_the_signals_back() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_run_gives_back_what_one_that_was_closed_on_another_thread_could_not() -> None:
+    """Only the main thread sets handlers: the next run there takes the signals from whoever had them before both."""
+    closed, after = StopSignal(), StopSignal()
+    closed.install()
+    thread = threading.Thread(target=closed.restore)
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGINT) == closed._came
+    with after.heard():
+        assert signal.getsignal(signal.SIGINT) == after._came
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_asking_never_lowers() -> None:
     """A level that was asked for once stays, whatever is asked for later."""
     stop = StopSignal()

@@ -75,8 +75,10 @@ class StopSignal:
             return
         for name in _NAMES:
             number: signal.Signals | None = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._before[number] = signal.signal(number, self._came)
+            before = None if number is None else _whose(number, signal.getsignal(number))
+            if number is not None and before not in (signal.SIG_IGN, None):
+                self._before[number] = before
+                signal.signal(number, self._came)
         self._listening = True
         _installed.add(self)
 
@@ -137,8 +139,15 @@ class StopSignal:
 
     def _pass_on(self, signum: int) -> None:
         """A run that overlapped with this one has put this handler back after its end: mend that, and deliver."""
-        signal.signal(signum, self._before.get(signum, signal.SIG_DFL))
+        signal.signal(signum, _whose(signum, self._came))
         signal.raise_signal(signum)
+
+
+def _whose(number: int, handler: Any) -> Any:
+    """The handler, or that of before, where a run could not give it back: it was closed on another thread."""
+    while isinstance(run := getattr(handler, "__self__", None), StopSignal) and not run._listening:
+        handler = run._before.get(number, signal.SIG_DFL)
+    return handler
 
 
 def _nobody_waits() -> None:
