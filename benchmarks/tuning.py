@@ -78,7 +78,7 @@ TRIED: dict[str, tuple[Any, Any]] = {
     "scheduler.GUARD_WALLS": (2.0, 8.0),
     "scheduler.SHORTEST_INTERVAL_S": (0.025, 0.1),
     "scheduler.FIRST_INTERVAL_S": (0.0125, 0.05),
-    "scheduler.INTERVAL_GROWTH": (1.25, 2.0),
+    "scheduler.INTERVAL_GROWTH": (1.5, 3.0),
     "scheduler.FIRST_LONGEST_S": (0.125, 0.5),
 }
 """Number, and the values tried below and above it."""

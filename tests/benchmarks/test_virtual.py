@@ -12,6 +12,7 @@ import pytest
 from benchmarks import cases, virtual
 from benchmarks.cases import GB, Case, draw, field_case
 from benchmarks.plant import Change, FileModel, HostModel, Plant
+from orcabatch.engine.concurrency import GIL_FULL
 from orcabatch.engine.event_log import event_to_dict, replay
 from orcabatch.engine.scheduler_messages import Event, Instruction, TaskFinished
 
@@ -171,6 +172,16 @@ def test_the_adaptive_run_is_close_to_the_best_fixed_count_on_a_few_cases() -> N
     assert total.worst_regret <= 1.20, virtual.suite_table(results)
     assert total.median_static < 1.0
     assert total.worst_static <= 1.20
+
+
+@pytest.mark.parametrize(("scenario", "seed"), [("gil", 2), ("short", 4)])
+def test_where_pythons_lock_is_taken_no_more_files_are_opened(scenario: str, seed: int) -> None:
+    """However well files seem to get on that happen to end together: the lock is all there is."""
+    case = replace(draw(seed, scenario), phases_only=True)
+    reasons = [reason for _, _, reason in virtual.simulate(case, virtual.limits_of(case)).decisions]
+    taken = [int(reason.rsplit("GIL ", 1)[1].removesuffix("%)")) for reason in reasons if "more files" in reason]
+    assert taken
+    assert max(taken) <= 100 * GIL_FULL
 
 
 def test_files_in_a_row_for_one_lock_behind_long_loads_are_not_left_too_few() -> None:

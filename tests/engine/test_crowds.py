@@ -33,27 +33,26 @@ def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
 def test_files_that_start_together_meet_each_other_in_both_stations() -> None:
     """Four that load for a second at once, and leave one after the other: between two looks all of it is over."""
     said = met([(0.0, 1.0, 1.0 + 0.01 * (1 + number)) for number in range(4)])
-    found = (1, 2, 3, 4)
-    assert [each[AFTER][0] for each in said] == pytest.approx([0.01, 0.02, 0.03, 0.04])
-    assert [each[LOADING][1] for each in said] == pytest.approx([(each + 4.0) / 2 for each in found])
-    stayed = (4.0, 3.5, 3.0, 2.5)
-    assert [each[AFTER][1] for each in said] == pytest.approx([(a + b) / 2 for a, b in zip(found, stayed, strict=True)])
+    assert [each[LOADING] for each in said] == [pytest.approx((1.0, found, 4.0)) for found in (1, 2, 3, 4)]
+    after = zip((0.01, 0.02, 0.03, 0.04), (1, 2, 3, 4), (4.0, 3.5, 3.0, 2.5), strict=True)
+    assert [each[AFTER] for each in said] == [pytest.approx(stay) for stay in after]
 
 
 @given(st.lists(st.tuples(moments, moments, moments).map(sorted).map(tuple), min_size=1, max_size=12))
-def test_a_file_meets_those_it_found_and_those_who_were_there_meanwhile(stays: list[Stay]) -> None:
-    """Half-way between both, itself included; a station in which it spent no time is left out."""
+def test_a_file_is_told_how_many_it_found_and_how_many_were_there_meanwhile(stays: list[Stay]) -> None:
+    """Itself included; a station in which it spent no time is left out."""
     for stay, said in zip(stays, met(stays), strict=True):
         for station, first in ((LOADING, 0), (AFTER, 1)):
             mine, others = (stay[first], stay[first + 1]), [(each[first], each[first + 1]) for each in stays]
             if mine[1] - mine[0] < 1e-6:
                 continue
-            meanwhile = sum(overlap(mine, other) for other in others) / (mine[1] - mine[0])
+            seconds, found, meanwhile = said[station]
+            assert seconds == pytest.approx(mine[1] - mine[0])
+            together_s = sum(overlap(mine, other) for other in others)
+            assert meanwhile == pytest.approx(together_s / seconds, rel=1e-3, abs=1e-3)
             most = sum(other[0] <= mine[0] <= other[1] for other in others)
             least = 1 + sum(other[0] < mine[0] < other[1] for other in others)
-            seconds, crowd = said[station]
-            assert seconds == pytest.approx(mine[1] - mine[0])
-            assert (least + meanwhile) / 2 - 1e-3 <= crowd <= (most + meanwhile) / 2 + 1e-3
+            assert least - 1e-6 <= found <= most + 1e-6
 
 
 def test_what_comes_late_takes_nothing_back() -> None:
@@ -62,8 +61,8 @@ def test_what_comes_late_takes_nothing_back() -> None:
     crowds.enter(0, LOADING, 0.0)
     crowds.enter(1, LOADING, 5.0)
     crowds.enter(0, AFTER, 4.0)
-    assert crowds.end(0, 6.0) == {LOADING: (5.0, 1.0), AFTER: (1.0, 1.0)}
-    assert crowds.end(1, 6.0) == {LOADING: (1.0, 1.5)}  # it found another, and was alone from then on
+    assert crowds.end(0, 6.0) == {LOADING: (5.0, 1.0, 1.0), AFTER: (1.0, 1.0, 1.0)}
+    assert crowds.end(1, 6.0) == {LOADING: (1.0, 2.0, 1.0)}  # it found another, and was alone from then on
 
 
 def test_a_file_that_never_began_met_nobody() -> None:
@@ -71,4 +70,4 @@ def test_a_file_that_never_began_met_nobody() -> None:
     crowds = Crowds()
     crowds.enter(0, LOADING, 0.0)
     assert crowds.end(7, 1.0) == {}
-    assert crowds.end(0, 2.0) == {LOADING: (2.0, 1.0)}
+    assert crowds.end(0, 2.0) == {LOADING: (2.0, 1.0, 1.0)}

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from orcabatch.engine import curves
 from orcabatch.engine.bounds import DLL_WAITED, Bound, bound_by
-from orcabatch.engine.crowds import AFTER, LOADING
+from orcabatch.engine.crowds import AFTER, LOADING, NEVER
 from orcabatch.engine.stations import TOO_QUICK_TO_SEE, Station, throughput
 
 if TYPE_CHECKING:
@@ -219,8 +219,8 @@ class Concurrency:
 
     @property
     def at_its_end(self) -> bool:
-        """Whether the DLL lets in one at a time and files wait for it: more of them would wait as well."""
-        return self.bound is Bound.DLL and self.dll_waited > DLL_WAITED
+        """Whether Python's lock is always taken, or files wait for a DLL that lets in one: more would wait as well."""
+        return self.gil > GIL_FULL or (self.bound is Bound.DLL and self.dll_waited > DLL_WAITED)
 
 
 def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
@@ -243,8 +243,8 @@ def finished(state: Concurrency, size_bytes: int, stays: Stays) -> Concurrency:
         return state
     # One that ended before there were two looks is over within a few of them.
     look_s = state.last.now_s / state.looks if state.last and state.looks else math.inf
-    load = state.load.ended(size_bytes, *stays.get(LOADING, (0.0, 0.0)), look_s)
-    rest = state.rest.ended(size_bytes, *stays.get(AFTER, (0.0, 0.0)), look_s)
+    load = state.load.ended(size_bytes, stays.get(LOADING, NEVER), look_s)
+    rest = state.rest.ended(size_bytes, stays.get(AFTER, NEVER), look_s)
     return replace(state, load=load, rest=rest)
 
 
@@ -384,9 +384,7 @@ def _options(
     roof = _roof(state)
     now = throughput(load, rest, state.limit)[0]
     options = {state.limit: now}
-    # Fewer takes effect as files end: by halves no time is lost, and one wrong look does not undo a climb.
-    bottom = min(state.limit, max(1, state.limit // 2))
-    for count in {*(count for count in curves.GRID if bottom <= count <= top), bottom, top}:
+    for count in {*(count for count in curves.GRID if count <= top), top}:
         value, loading = throughput(load, rest, count)
         if count > state.limit:
             # At most the roof, but no less than now: a roof that was measured too low must not drive the count down.

@@ -18,8 +18,11 @@ LOADING, AFTER = "loading", "after"
 """The two stations that a file passes, see `stations`."""
 
 
-Stays = Mapping[str, tuple[float, float]]
-"""By station: seconds that a file spent there, and how many it met, itself included."""
+Stays = Mapping[str, tuple[float, float, float]]
+"""By station: seconds that a file spent there, how many it found, and how many were there meanwhile; with itself."""
+
+NEVER = (0.0, 0.0, 0.0)
+"""The stay of a file that was not there."""
 
 
 class Crowds:
@@ -30,7 +33,7 @@ class Crowds:
         self._area_s = {LOADING: 0.0, AFTER: 0.0}
         self._now_s = 0.0
         self._place: dict[int, tuple[str, int, float, float]] = {}  # files there, time and area when it was entered
-        self._met: dict[int, dict[str, tuple[float, float]]] = {}  # seconds there, and what it met in them, summed
+        self._met: dict[int, dict[str, tuple[float, float, float]]] = {}  # as `Stays`, the numbers times the seconds
 
     def enter(self, index: int, station: str, at_s: float) -> None:
         """The file goes into a station, from wherever it was."""
@@ -42,7 +45,9 @@ class Crowds:
         """The file has ended; its stay in each station, those where it spent no time left out."""
         self._leave(index, at_s)
         met = self._met.pop(index, {})
-        return {station: (spent, crowd / spent) for station, (spent, crowd) in met.items() if spent > 0}
+        return {
+            station: (spent, found / spent, area / spent) for station, (spent, found, area) in met.items() if spent > 0
+        }
 
     def _leave(self, index: int, at_s: float) -> None:
         # What workers say may come a moment out of order.
@@ -55,8 +60,6 @@ class Crowds:
         station, found, since_s, area_s = self._place.pop(index)
         self._count[station] -= 1
         stayed_s = self._now_s - since_s
-        # One that waits its turn is held up by those it found, one that shares by all who are there meanwhile. Which it
-        # is, is not known: half-way. By the second alone a growing crowd that waits in a row seems to cost nothing.
-        crowd = (found * stayed_s + self._area_s[station] - area_s) / 2
-        spent, before = self._met.setdefault(index, {}).get(station, (0.0, 0.0))
-        self._met[index][station] = (spent + stayed_s, before + crowd)
+        stay = stayed_s, found * stayed_s, self._area_s[station] - area_s
+        before = self._met.setdefault(index, {}).get(station, (0.0, 0.0, 0.0))
+        self._met[index][station] = before[0] + stay[0], before[1] + stay[1], before[2] + stay[2]

@@ -73,13 +73,14 @@ SAMPLES_PER_FILE = 20
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.05, 2.0
 """A `Sampled` this often in a mean file's time, within these bounds. Fewer: a file has come and gone between two looks.
 More: looking at every process costs more than what it tells."""
-FIRST_INTERVAL_S, INTERVAL_GROWTH, FIRST_LONGEST_S = 0.025, 1.5, 0.25
+FIRST_INTERVAL_S, INTERVAL_GROWTH, FIRST_LONGEST_S = 0.025, 2.0, 0.25
 """Before any file has ended and its time is known. The first look, and so many times longer from one to the next, up
 to the last, where files have hardly anything to read; the last alone where they have: a disk comes into play
-when they are open, within half a second (looked at as early: worst 2.2). Shorter, or longer at once: `waiting` files
-are joined late by others (over 20 cases of small files 1.09 of the best fixed count; 1.12 with 0.25 s throughout, 1.10
-with a growth of 1.75). Also, a look is then hardly longer than the tick in which a system counts CPU: one of 10 ms is a
-tenth of two cores in 0.05 s, so what is unsure counts as used, and the next look decides."""
+when they are open, within half a second (looked at as early: worst 2.2). Longer: `waiting` files are joined late by
+others (0.05 s, growing by 1.5: short, mixed files over a native DLL 1.41 of the best fixed count). Shorter, or growing
+less: most are open before the first has come to a lock (by 1.5: worst 2.1 over the held-out cases, *projected*). Also,
+a look is then hardly longer than the tick in which some systems count CPU (16 ms on Windows): what is unsure counts as
+used, and the next look decides."""
 
 
 class Scheduler:

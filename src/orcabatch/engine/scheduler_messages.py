@@ -84,7 +84,7 @@ class TaskFinished:
             killed: it is not started again unless offered again with `Redone`).
         wall_s, cpu_s: of the whole task.
         phases: wall seconds by phase.
-        stays: seconds in each station, and the files that it met there (`orcabatch.engine.crowds`).
+        stays: seconds in each station, and the files that it met there (`orcabatch.engine.crowds.Stays`).
         memory_bytes: what the loaded model added to its process; 0: not measured.
         size_bytes: of the file.
     """
@@ -98,7 +98,7 @@ class TaskFinished:
     cpu_s: float = 0.0
     memory_bytes: int = 0
     size_bytes: int = 0
-    stays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    stays: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

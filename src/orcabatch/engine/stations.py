@@ -102,16 +102,21 @@ class Station:
         """Whether progress is judged by files that end: it is seen only then, or what is seen is files that end."""
         return self.short or self.moving < LUMPY
 
-    def ended(self, size: int, seconds: float, crowd: float, look_s: float) -> Station:
-        """With a file that ended after so long, while so many were in it on average; it is looked at every `look_s`."""
+    def ended(self, size: int, stay: tuple[float, float, float], look_s: float) -> Station:
+        """With a file that ended after this stay (`crowds.Stays`); it is looked at every `look_s`."""
+        seconds, found, meanwhile = stay
         line = self.line.add(size, seconds)
         short = line.time < SHORT_LOOKS * look_s * line.count
         # What looks saw of short files so far is more files ending while fewer are left: not what more files do.
         curve = Curve() if short and not self.lumpy else self.curve
         quickest = min(self.quickest, seconds / (size + line.extra_bytes))
         station = replace(self, line=line, short=short, curve=curve, quickest=quickest)
-        if not station.lumpy or not crowd:
+        if not station.lumpy or not meanwhile:
             return station
+        # One that waits its turn is held up by those it found, one that shares by all who are there meanwhile. Which it
+        # is, is not known. Of short files, whose number grows while they wait, half-way: by the second alone those in a
+        # row seem to cost nothing, by the first alone those that come together.
+        crowd = (found + meanwhile) / 2 if short else meanwhile
         return replace(station, news=(*station.news, (crowd, seconds, size + line.extra_bytes)))
 
     def moved(self, keep: float, seen: tuple[float, float, float], bytes_each: float) -> Station:
