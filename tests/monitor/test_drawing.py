@@ -19,7 +19,7 @@ from capabilities import require
 from monitor.making import task, tell
 from orcabatch import simulated
 from orcabatch.engine.contract import RunEvent
-from orcabatch.monitor import drawing
+from orcabatch.monitor import displays, drawing
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.displays import Bar, Lines
 from orcabatch.monitor.drawing import Drawer
@@ -51,7 +51,7 @@ class UnreadPipe:
 @pytest.fixture
 def pipe(monkeypatch) -> Iterator[UnreadPipe]:
     require("pipes that say when they are full")
-    monkeypatch.setattr(drawing, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(displays, "PATIENCE_S", 0.05)
     made = UnreadPipe()
     yield made
     if not made.stream.closed:
@@ -78,6 +78,14 @@ def test_a_run_ends_its_files_though_nobody_takes_what_it_shows(progress, pipe, 
     assert "3 of 3 files" in pipe.read()
 
 
+COMMAND = """
+from orcabatch.__main__ import main
+from orcabatch.monitor import displays
+displays.PATIENCE_S = 0.05
+raise SystemExit(main())
+"""
+
+
 def test_a_command_ends_though_nobody_reads_its_standard_error(pipe, tmp_path):
     """With its own exit code, though a thread is still in a write to what the interpreter's end flushes."""
     sims = simulated.generate_batch(tmp_path / "sims", lngc=0, standard=2, stop_times_s=(10.0,))
@@ -85,7 +93,7 @@ def test_a_command_ends_though_nobody_reads_its_standard_error(pipe, tmp_path):
     words = ["run", "--postprocess", "mine:end", *map(str, sims), "--orcaflex", "simulated", "--save", "all.csv"]
     with Path(tmp_path / "said.txt").open("wb") as said:
         done = subprocess.run(
-            [sys.executable, "-m", "orcabatch", *words],
+            [sys.executable, "-c", COMMAND, *words],
             cwd=tmp_path, stdout=said, stderr=pipe.stream, check=False, timeout=100,
         )  # fmt: skip
     assert done.returncode == 0

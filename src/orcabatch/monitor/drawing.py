@@ -31,7 +31,7 @@ MOST_SAID = 1_000
 """Lines that wait for a terminal that takes none. Fewer: failures are left out that it would have taken a moment later.
 More: nobody reads them there."""
 
-PATIENCE_S = 3.0
+PATIENCE_S = 10.0
 """How long the end waits for what has not got out yet. Less: on a busy host the last line is missing. More: whoever
 called waits for a console that is held, with all results written."""
 
