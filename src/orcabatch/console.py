@@ -13,14 +13,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import ntpath
 import os
-import queue
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import PureWindowsPath
 from typing import TypeVar
 
 from orcabatch.sleep import awake_s
@@ -86,6 +84,9 @@ def awaited(wait: Callable[[float], T], deadline: float | None = None) -> T:
     Raises:
         queue.Empty, subprocess.TimeoutExpired: as the last `wait` did.
     """
+    import queue
+    import subprocess  # who waits for either has them: a start that ends at `--help` does not
+
     while True:
         try:
             return wait(next(pieces_s(deadline)))
@@ -179,7 +180,7 @@ def no_python() -> str:
     would be started once more itself, with its windows and with its own batch.
     """
     executable = python()
-    name = PureWindowsPath(executable).name  # it divides at both kinds of slashes
+    name = ntpath.basename(executable)  # it divides at both kinds of slashes
     frozen = getattr(sys, "frozen", False) and executable == sys.executable
     if not frozen and any(word in name.lower() for word in ("python", "pypy")):
         return ""
@@ -195,6 +196,8 @@ def standard_error() -> int | None:
     Where it is missing (a GUI program, pythonw, a service that closed it) its number is free: the next pipe gets it,
     and what the process prints goes into that.
     """
+    import subprocess
+
     return subprocess.DEVNULL if sys.__stderr__ is None else None
 
 
