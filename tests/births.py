@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pytest
 
 BEFORE_IT_LIVES, BEFORE_IT_IS_LISTED, BEFORE_ITS_TARGET = "before it lives", "before it is listed", "before its target"
+FOR_ITS_TARGET = "for its target"
+"""It has begun, as whoever started it was told."""
 MOMENTS = (BEFORE_IT_LIVES, BEFORE_IT_IS_LISTED, BEFORE_ITS_TARGET)
 
 WHICH, WHEN = "ORCABATCH_TESTS_STILLBORN", "ORCABATCH_TESTS_STILLBORN_WHEN"
@@ -62,7 +64,10 @@ def _dying(names: str, moment: str) -> tuple[Any, list[str]]:
         if moment == BEFORE_IT_IS_LISTED:
             self._started.set()
             raise MemoryError
-        self.run = _no_memory
+        if moment == FOR_ITS_TARGET:
+            self._target, self._args = _no_memory, ()
+        else:
+            self.run = _no_memory
         original(self)
 
     return bootstrap_inner, met

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from births import BEFORE_ITS_TARGET, MOMENTS, die_at_birth
+from births import BEFORE_ITS_TARGET, FOR_ITS_TARGET, MOMENTS, die_at_birth
 from orcabatch import own_thread
 from orcabatch.own_thread import STILLBORN, OwnThread
 
@@ -147,6 +147,21 @@ def test_no_memory_for_a_thread_is_no_thread(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(RuntimeError, match="no memory for another thread"):
         OwnThread(print, "ours").start()
+
+
+def test_whoever_wants_to_know_is_told_on_the_thread_that_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there was no memory to call its target, so that nothing of the target's could say so."""
+    told: list[str] = []
+    thread = OwnThread(told.append, "ours", ("lived",), over=lambda: told.append(threading.current_thread().name))
+    thread.start()
+    thread.join()
+    assert told == ["lived", "ours"]
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    die_at_birth(monkeypatch, "ours", FOR_ITS_TARGET)
+    thread = OwnThread(told.append, "ours", ("lived again",), over=lambda: told.append("over"))
+    thread.start()
+    thread.join()
+    assert told[2:] == ["over"]
 
 
 def test_a_python_that_begins_threads_otherwise_does_so(monkeypatch: pytest.MonkeyPatch) -> None:

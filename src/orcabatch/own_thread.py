@@ -8,7 +8,7 @@ and `start` waits for ever (https://github.com/python/cpython/issues/140746, ope
 in the lines that follow, before its target is called, ends and nobody hears of it. In a process at its memory limit
 either would hold up a run for good: where a helper is started, or with the file of a worker that never lived.
 
-Covers the birth. Does not cover what ends a thread afterwards: that is for its owner to guard.
+Covers the birth. Does not cover what ends a thread afterwards: that is for its owner to guard; he may be told (`over`).
 """
 
 from __future__ import annotations
@@ -35,12 +35,20 @@ class OwnThread(threading.Thread):
         name: its name.
         args: what its target gets.
         daemon: whether it keeps Python from ending.
+        over: called on it when it is over, also where its target could not even be called; None: nothing is.
     """
 
     def __init__(
-        self, target: Callable[..., object], name: str, args: Sequence[Any] = (), *, daemon: bool = True
+        self,
+        target: Callable[..., object],
+        name: str,
+        args: Sequence[Any] = (),
+        *,
+        daemon: bool = True,
+        over: Callable[[], object] | None = None,
     ) -> None:
         super().__init__(target=target, name=name, args=tuple(args), daemon=daemon)
+        self._over = over
         self._begun = _Begun()
         # Not public: a Python that has this event or `_bootstrap` otherwise starts the thread in its own way.
         if type(getattr(self, "_started", None)) is threading.Event:
@@ -62,8 +70,13 @@ class OwnThread(threading.Thread):
 
     def run(self) -> None:
         """Call the target, and before that let whoever started it go on."""
+        over, self._over = self._over, None  # as Python does with the target: else the two might keep each other
         self._begun.begin()
-        super().run()
+        try:
+            super().run()
+        finally:
+            if over is not None:
+                over()
 
     @property
     def _bootstrap(self) -> _Birth:

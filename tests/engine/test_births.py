@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from births import BEFORE_IT_IS_LISTED, BEFORE_IT_LIVES, BEFORE_ITS_TARGET, MOMENTS, die_at_birth, in_children
+from births import (
+    BEFORE_IT_IS_LISTED,
+    BEFORE_IT_LIVES,
+    BEFORE_ITS_TARGET,
+    FOR_ITS_TARGET,
+    MOMENTS,
+    die_at_birth,
+    in_children,
+)
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
 from engine.test_dask import ORDER, crew_of
 from orcabatch.engine import EngineOptions, Limits, run, worker_loop
@@ -99,6 +107,17 @@ def test_in_a_process_helpers_and_some_workers_are_done_without(
     outcomes = go(name)
     assert all_well(outcomes)
     assert not {each.worker for each in outcomes} & {"process-1-1" if name == "processes" else "process-1-2"}
+
+
+def test_a_worker_of_a_process_that_ends_for_its_loop_costs_a_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has begun, and finds no memory to call what it was begun for: its file is told as lost."""
+    in_children(monkeypatch, tmp_path, r"process-1-1", FOR_ITS_TARGET)
+    outcomes = go("hybrid", retries=5)
+    assert all_well(outcomes)
+    assert "process-1-1" not in {each.worker for each in outcomes}
+    assert any("the thread of its worker has ended" in str(each.retried) for each in outcomes)
 
 
 def test_processes_in_which_no_worker_lives_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,7 +250,7 @@ class WorkerProcess:
             behind=True,
         )
         try:
-            OwnThread(loop.run, name).start()
+            OwnThread(loop.run, name, over=loop.give_up).start()
         except RuntimeError as error:
             self._send(Refused(slot, index, str(error)))
             return None

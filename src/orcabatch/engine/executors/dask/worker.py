@@ -194,7 +194,7 @@ class Hand:
             crew.meter,
             crew.surroundings,
         )
-        self.thread = OwnThread(self.loop.run, self.loop.name)
+        self.thread = OwnThread(self.loop.run, self.loop.name, over=self.loop.give_up)
 
     def _heard(self, crew: Crew, said: Message) -> None:
         if isinstance(said, Finished | Died):
