@@ -471,8 +471,7 @@ class Dispatcher:
             took_s = 0.0 if run.started_s is None else now - run.started_s
             if self._stragglers.is_far_beyond(index, took_s, run.task.size_bytes):
                 self._stragglers = self._stragglers.report(index)
-                text = task_state.far_beyond(run.task, took_s, self._stragglers.longest_s, self._options.timeout_s)
-                self._warn_lastingly(text, index)
+                self._warn_lastingly(self._stragglers.words(run.task, took_s, self._options.timeout_s), index)
 
     # --- small things ---
 

@@ -1,11 +1,18 @@
 """Files that are worked on for far longer than the others: they have no time limit of their own, but are reported.
 
-Covers which, as a pure decision, once each. Does not cover ending them: that is `timeout`, which is the user's to set.
+Covers which, as a pure decision, once each, and what is said of one. Does not cover ending them: that is `timeout`,
+which is the user's to set.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from orcabatch.text import duration
+
+if TYPE_CHECKING:
+    from orcabatch.engine.contract import Task
 
 FAR = 5.0
 """How many times the longest of the others, by its size, a file takes before it is reported. Less: a file with more
@@ -45,6 +52,12 @@ class Stragglers:
         if index in self.reported or self.ended < KNOWN:
             return False
         return wall_s > max(LEAST_S, FAR * self.longest_s, FAR * self.slowest * size_bytes)
+
+    def words(self, task: Task, wall_s: float, timeout_s: float | None) -> str:
+        """What is said of a file that is worked on for so long; None: there is no time limit."""
+        end = "; a `timeout` would end it" if timeout_s is None else ""
+        beyond = f"the longest of the others took {duration(self.longest_s)}"
+        return f"{task.file.name} has been worked on for {duration(wall_s)}, {beyond}: it may hang{end}"
 
     def report(self, index: int) -> Stragglers:
         """It is reported."""

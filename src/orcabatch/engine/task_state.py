@@ -19,7 +19,7 @@ from orcabatch.engine import scheduler_messages
 from orcabatch.engine.worker_messages import Finished
 from orcabatch.outcome import Cause, Failure, FileOutcome, Phase, Status
 from orcabatch.sleep import awake_s
-from orcabatch.text import duration, plural
+from orcabatch.text import plural
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -314,13 +314,6 @@ def crashed(message: str, tries: int) -> Failure:
     """The worker ended with the file in its hands."""
     times = f" (tried {tries} times)" if tries > 1 else ""
     return Failure(Cause.CRASH, f"{message}{times}", "the other files are not affected; look at this one alone")
-
-
-def far_beyond(task: Task, took_s: float, longest_s: float, timeout_s: float | None) -> str:
-    """A file is worked on for far longer than those that ended."""
-    end = "; a `timeout` would end it" if timeout_s is None else ""
-    beyond = f"the longest of the others took {duration(longest_s)}"
-    return f"{task.file.name} has been worked on for {duration(took_s)}, {beyond}: it may hang{end}"
 
 
 def draining(running: int) -> str:
