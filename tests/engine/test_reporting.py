@@ -149,3 +149,23 @@ def test_a_process_that_was_stopped_is_given_up_with_its_next_file(
     outcomes = go("processes", work, stop, processes=1, timeout_s=TIMEOUT_S)
     assert len(outcomes) == 2
     assert failed(outcomes) == {1: Cause.TIMEOUT}
+
+
+def test_what_can_wait_goes_with_the_next_word() -> None:
+    """A word that need not be said at once is in the pipe when the next one is, or what was kept is to be said."""
+    here, there = os.pipe(), os.pipe()
+    said = transport.Wire(os.fdopen(here[0], "rb"), os.fdopen(there[1], "wb"))
+    heard = transport.Wire(os.fdopen(there[0], "rb", buffering=0), os.fdopen(here[1], "wb"))
+    said.send(transport.Rested(1), at_once=False)
+    said.send(transport.Rested(2))
+    said.send(transport.Rested(3), at_once=False)
+    os.set_blocking(there[0], False)
+    received = [heard.receive(), heard.receive()]
+    assert [each and each.unpack() for each in received] == [transport.Rested(1), transport.Rested(2)]
+    assert os.fstat(there[0])
+    said.flush()
+    last = heard.receive()
+    assert last is not None
+    assert last.unpack() == transport.Rested(3)
+    for wire in (said, heard):
+        wire.close()

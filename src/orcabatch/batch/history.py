@@ -131,11 +131,24 @@ def by_hand(plan: BatchPlan) -> tuple[frozenset[int], bool]:
 
 def recall(cache: ResultCache, host: HostResources) -> Learned:
     """What earlier runs of this kind taught; empty where there were none."""
+    kept = _kept(cache, host)
+    with suppress(ValueError, OverflowError):
+        return learn(
+            kept.records,
+            limit=kept.limit,
+            executor=kept.executor,
+            read_ahead=kept.read_ahead,
+            processes_save=kept.processes_save,
+        )
+    return Learned()
+
+
+def _kept(cache: ResultCache, host: HostResources) -> Learned:
+    """What is kept of it, with nothing fitted: with a thousand records that is most of the work."""
     payload = cache.ledger.get(_key(cache, host)) if cache.ledger.remembers else None
-    if payload is None:
-        return Learned()
-    with suppress(Damaged, KeyError, TypeError, ValueError, OverflowError):
-        return _learned(checked(decode(payload), dict))
+    if payload is not None:
+        with suppress(Damaged, KeyError, TypeError, ValueError, OverflowError):
+            return _read(checked(decode(payload), dict))
     return Learned()
 
 
@@ -144,7 +157,7 @@ def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:
     records = list(_measured(ran.outcomes))
     if not cache.ledger.remembers or not records:
         return
-    before = recall(cache, host)
+    before = _kept(cache, host)
     again = {record.file for record in records}
     kept = [record for record in before.records if record.file not in again] + records
     telling = len(records) >= ENOUGH_FILES and not facts_of(ran.executor).elsewhere  # its counts may be other machines'
@@ -174,10 +187,10 @@ def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
             yield record
 
 
-def _learned(content: Mapping[str, Any]) -> Learned:
+def _read(content: Mapping[str, Any]) -> Learned:
     limit, depth = (checked(content[name], int, NoneType) for name in ("limit", "read_ahead"))
-    return learn(
-        _records(checked(content["records"], dict)),
+    return Learned(
+        tuple(_records(checked(content["records"], dict))),
         limit=None if limit is None else max(1, limit),
         executor=checked(content["executor"], str),
         read_ahead=None if depth is None else min(MOST_READ_AHEAD, max(1, depth)),

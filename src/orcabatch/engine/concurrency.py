@@ -238,14 +238,14 @@ def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
 
 def finished(state: Concurrency, size_bytes: int, stays: Stays) -> Concurrency:
     """A file ended well, after these stays in the stations."""
-    state = replace(state, ended=state.ended + 1)
+    ended = state.ended + 1
     if not state.adaptive or not stays or not size_bytes:
-        return state
+        return replace(state, ended=ended)
     # One that ended before there were two looks is over within a few of them.
     look_s = state.last.now_s / state.looks if state.last and state.looks else math.inf
     load = state.load.ended(size_bytes, stays.get(LOADING, NEVER), look_s)
     rest = state.rest.ended(size_bytes, stays.get(AFTER, NEVER), look_s)
-    return replace(state, load=load, rest=rest)
+    return replace(state, ended=ended, load=load, rest=rest)
 
 
 def observe(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orcabatch.outcome import Travels
+
 if TYPE_CHECKING:
     from orcabatch.outcome import Failure, FileOutcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Task(Travels):
     """One `.sim` file to be loaded once, for all batches that want it.
 
     Attributes:

@@ -10,13 +10,15 @@ wrong order are pooled (isotonic regression), which is what makes few and noisy 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 
 GRID = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 35, 40, 45, 52, 60, 70, 80, 100, 128)
 """Counts that are told apart: each where few files make a difference, some 15% apart beyond. Denser: each point rests
 on fewer measurements. Sparser: the peak may lie between two."""
-LEAST_CROWD = 0.5
-"""Less than a file on average counts as one file's place; it keeps the logarithm finite."""
+_BETWEEN = tuple(math.sqrt(few * more) for few, more in pairwise(GRID))
+"""As many times more than the lower as less than the higher."""
 
 # What the next ones cost below and above: `python -m benchmarks tuning`, times over those with the number as it is.
 
@@ -73,8 +75,8 @@ class Curve:
 
 
 def place(crowd: float) -> int:
-    """The place in `GRID` that is nearest."""
-    return min(range(len(GRID)), key=lambda number: abs(math.log(GRID[number] / max(crowd, LEAST_CROWD))))
+    """The place in `GRID` that is nearest, by ratio."""
+    return bisect_left(_BETWEEN, crowd)
 
 
 def add(curve: Curve, crowd: float, seconds: float, work: float, *, ended: bool = False) -> Curve:

@@ -272,25 +272,26 @@ class Dispatcher:
         run = self._running.pop(message.index)
         outcomes = task_state.on_run_clock(run, message.outcomes, self._clock.epoch_s, self._late_after_s)
         stays: Stays = {}
+        busy_s = sum(each.busy_s for each in outcomes)
         if not run.released:
-            self._ahead.ended(message.index, sum(each.busy_s for each in outcomes))
+            self._ahead.ended(message.index, busy_s)
             stays = self._work.finished(message.index, run.task.size_bytes, outcomes[0].phases, self._now())
         retry = self._attempts.retry(run.task, outcomes, message.may_heal, self._now())
         if retry is not None:
-            self._try_again(run.task, retry, outcomes)
+            self._try_again(run.task, retry, outcomes, busy_s)
             outcomes = tuple(each for each in outcomes if each not in retry.outcomes)
         else:
-            self._events.append(task_state.finished_event(self._now(), outcomes, stays))
+            self._events.append(task_state.finished_event(self._now(), outcomes, busy_s, stays))
             self._attempts.forget(message.index)
-            self._stragglers = self._stragglers.end(sum(each.busy_s for each in outcomes), run.task.size_bytes)
+            self._stragglers = self._stragglers.end(busy_s, run.task.size_bytes)
         if outcomes:
             self._job_side.hand_on(outcomes)
 
-    def _try_again(self, task: Task, retry: task_state.Retry, outcomes: tuple[FileOutcome, ...]) -> None:
+    def _try_again(self, task: Task, retry: task_state.Retry, outcomes: tuple[FileOutcome, ...], busy_s: float) -> None:
         if not retry.denied:
             why = retry.outcomes[0].error
             self._warn(f"{task.file.name}: trying again in {retry.delay_s:.1f} s: {why}", task.index)
-        event = task_state.finished_event(self._now(), outcomes)
+        event = task_state.finished_event(self._now(), outcomes, busy_s)
         ending: scheduler_messages.Ending = "seat_denied" if retry.denied else "retry"
         self._events.append(replace(event, ending=ending, retry_delay_s=retry.delay_s))
 
@@ -381,8 +382,7 @@ class Dispatcher:
     def _step_scheduler(self) -> None:
         """Tell the scheduler all that happened, and do all that it says."""
         # What is held of seats is told first: with each of the other events a file may start, and take one.
-        while self._events or self._seats_moved():
-            event = self._seats_moved() or self._events.popleft()
+        while event := self._seats_moved() or (self._events.popleft() if self._events else None):
             instructions = self._scheduler.step(event)
             self._event_log.record(event, instructions)
             for instruction in instructions:

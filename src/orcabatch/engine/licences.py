@@ -127,7 +127,8 @@ def told(seats: Seats, units: int, room: int, now_s: float) -> Seats:
 
 def worked(seats: Seats) -> Seats:
     """A file came back that had its seat."""
-    return replace(seats, denials=0, dry_since_s=None)
+    known = not seats.denials and seats.dry_since_s is None
+    return seats if known else replace(seats, denials=0, dry_since_s=None)
 
 
 def denied(seats: Seats, now_s: float, begun_s: float | None = None) -> Seats:
@@ -193,6 +194,8 @@ def _may_ask(seats: Seats, now_s: float) -> bool:
 def _opened(seats: Seats, units: int, now_s: float) -> Seats:
     """So many units hold a seat; each new one delays the next, each that was not needed after all no more."""
     new = units - seats.units
+    if not new:
+        return seats
     pause = 0.0 if seats.limits.ramp_per_s <= 0 else new / seats.limits.ramp_per_s
     if new > 0:
         return replace(seats, units=units, next_ask_s=max(now_s, seats.next_ask_s) + pause)

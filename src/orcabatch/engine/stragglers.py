@@ -45,7 +45,7 @@ class Stragglers:
     def end(self, wall_s: float, size_bytes: int) -> Stragglers:
         """A file ended after so long."""
         slowest = max(self.slowest, wall_s / max(1, size_bytes))
-        return replace(self, ended=self.ended + 1, longest_s=max(self.longest_s, wall_s), slowest=slowest)
+        return Stragglers(self.ended + 1, max(self.longest_s, wall_s), slowest, self.reported)
 
     def is_far_beyond(self, index: int, wall_s: float, size_bytes: int) -> bool:
         """Whether a file that is worked on for so long is to be reported now."""

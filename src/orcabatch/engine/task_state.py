@@ -230,9 +230,9 @@ def refused(outcomes: Sequence[FileOutcome]) -> bool:
 
 
 def finished_event(
-    now_s: float, outcomes: tuple[FileOutcome, ...], stays: Stays | None = None
+    now_s: float, outcomes: tuple[FileOutcome, ...], busy_s: float, stays: Stays | None = None
 ) -> scheduler_messages.TaskFinished:
-    """A task's end as the scheduler wants to hear it."""
+    """A task's end as the scheduler wants to hear it; `busy_s` is its worker's time."""
     phases: dict[str, float] = {}
     for outcome in outcomes:
         for phase, seconds in outcome.phases.items():
@@ -240,7 +240,7 @@ def finished_event(
     return scheduler_messages.TaskFinished(
         now_s,
         outcomes[0].index,
-        wall_s=sum(outcome.busy_s for outcome in outcomes),
+        wall_s=busy_s,
         phases=phases,
         cpu_s=sum(sum(outcome.usage.cpu_s.values()) for outcome in outcomes),
         memory_bytes=max(outcome.usage.peak_memory_bytes for outcome in outcomes),

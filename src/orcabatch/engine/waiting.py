@@ -62,7 +62,10 @@ class Waiting:
         self._least[node] = need
         while node > 1:
             node >>= 1
-            self._least[node] = min(self._least[2 * node], self._least[2 * node + 1])
+            least = min(self._least[2 * node], self._least[2 * node + 1])
+            if self._least[node] == least:  # nor does anything above it change
+                return
+            self._least[node] = least
 
     def take(self, position: int) -> None:
         """The task at this position waits no longer."""

@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orcabatch.outcome import Travels
+
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Note
     from orcabatch.outcome import Failure, FileOutcome, Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class Started(Travels):
     """A worker has the task now."""
 
     index: int
@@ -29,7 +31,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class PhaseEntered:
+class PhaseEntered(Travels):
     """The task passed into another phase."""
 
     index: int
@@ -45,7 +47,7 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class Released(Travels):
     """What working on a task took until its file was given back.
 
     Attributes:
@@ -60,7 +62,7 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Travels):
     """The worker is done with the task, and free for another.
 
     Attributes:
@@ -79,7 +81,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Written(Travels):
     """The outputs of a task that its worker was done with before are written, or could not be.
 
     Attributes:

@@ -52,22 +52,23 @@ def _finite(value: float, non_finite: list[str] | None, where: str) -> float | N
 
 
 def _container(value: Any, non_finite: list[str] | None, where: str) -> Any:
-    if type(value) in _BUILT_IN:
+    built_in = type(value) in _BUILT_IN
+    if built_in:
         pass
     elif hasattr(value, "model_dump"):
         value = value.model_dump()
     elif is_dataclass(value) and not isinstance(value, type):
         value = {each.name: getattr(value, each.name) for each in fields(value) if not each.name.startswith("_")}
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return {
             key if type(key) is str else str(jsonable(key)): item
             if _stays(item)
             else jsonable(item, non_finite, f"{where}.{jsonable(key)}".lstrip("."))
             for key, item in value.items()
         }
-    if isinstance(value, Set):
+    if not built_in and isinstance(value, Set):
         value = sorted(value, key=str)
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+    if built_in or (isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray))):
         return [
             item if _stays(item) else jsonable(item, non_finite, f"{where}[{place}]")
             for place, item in enumerate(value)

@@ -178,11 +178,12 @@ def learn(
         processes_save: share of its time that worker processes would have saved.
     """
     kept = tuple(record for record in records if record.usable)
-    names = [family(record.file) for record in kept]
+    full = [_name(record.file) for record in kept]
+    names = list(map(_family, full))
     by_size = fit_by_size(kept)
     own: dict[str, list[Record]] = {}
-    for record in kept:
-        own.setdefault(_name(record.file), []).append(record)
+    for record, name in zip(kept, full, strict=True):
+        own.setdefault(name, []).append(record)
     return Learned(
         records=kept,
         by_size=by_size,
@@ -241,7 +242,11 @@ def held_limit(changes: Sequence[tuple[float, int, str]], end_s: float) -> int |
 
 def family(name: str) -> str:
     """A file's name without its digits: load cases differ by their numbers."""
-    return _DIGITS.sub("#", _name(name).rpartition(".")[0] or _name(name))
+    return _family(_name(name))
+
+
+def _family(name: str) -> str:
+    return _DIGITS.sub("#", name.rpartition(".")[0] or name)
 
 
 def _name(path: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -116,7 +117,7 @@ def was_set(settings: Settings, key: str) -> bool:
     Raises:
         KeyError: there is no such key.
     """
-    if key not in dict(all_keys()):
+    if key not in _all_keys():
         raise KeyError(key)
     return key in set(keys_set(settings))
 
@@ -128,7 +129,12 @@ def keys_set(settings: Settings) -> tuple[str, ...]:
 
 def all_keys() -> Iterator[tuple[str, FieldInfo]]:
     """Every dotted key (not the sub-sections) with its field, in the order of the models."""
-    yield from _keys_of(Settings, "")
+    return iter(_all_keys().items())
+
+
+@cache
+def _all_keys() -> dict[str, FieldInfo]:
+    return dict(_keys_of(Settings, ""))
 
 
 def _keys_of(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:

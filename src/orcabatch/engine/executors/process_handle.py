@@ -180,10 +180,16 @@ class ProcessHandle:
 
     def free_slots(self) -> list[int]:
         """The slots that take a task, those with a worker first."""
-        if self.leaving or self.alone:
-            return []
-        free = self.usable - self.tasks.keys() - self.resting
-        return sorted(free, key=lambda slot: (slot not in self.open, slot))
+        return sorted(self._free, key=lambda slot: (slot not in self.open, slot))
+
+    @property
+    def room(self) -> int:
+        """How many tasks it takes now."""
+        return len(self._free)
+
+    @property
+    def _free(self) -> set[int]:
+        return set() if self.leaving or self.alone else self.usable - self.tasks.keys() - self.resting
 
     @property
     def idle(self) -> list[int]:
@@ -439,9 +445,11 @@ class ProcessHandle:
 
 def _with_values(word: transport.Word, values: tuple[transport.Packed | None, ...]) -> transport.Word:
     """The results as they are here: unpacking runs code of the user's, on this thread and not on the dispatcher's."""
-    if not values or not isinstance(word, transport.Report) or not isinstance(word.message, Finished | Written):
+    if not isinstance(word, transport.Report) or not isinstance(word.message, Finished | Written):
         return word
-    done = word.message
+    done, values = word.message, values or word.values
+    if not values:
+        return word
     outcomes = tuple(map(packing.unpack_value, done.outcomes, values))
     return transport.Report(replace(done, outcomes=outcomes), (), word.resident_bytes)
 

@@ -7,6 +7,9 @@ Standard output belongs to the wire; whatever user code prints goes to standard 
 process ignores Ctrl-C and Ctrl-Break: its parent decides what they mean, and it ends with its parent, also while its
 main thread hangs in somebody's import.
 
+Of a short file the phases are said with its end, and those of a long one a moment after it has entered them: a word of
+its own for each costs both sides as much as the rest.
+
 What cannot be said (no memory for it, a value that raises when it is packed) is said shorter; where that fails too the
 process ends, which its parent notices. So nobody waits for a file that nobody will tell of.
 """
@@ -34,6 +37,7 @@ from orcabatch.console import (
 )
 from orcabatch.engine.echo import Speaker
 from orcabatch.engine.executors.launching import take_streams
+from orcabatch.engine.executors.mailbox import LATE_S
 from orcabatch.engine.executors.packing import pack_value, unsent
 from orcabatch.engine.executors.transport import (
     Close,
@@ -58,7 +62,7 @@ from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_loop import WorkerLoop
-from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message, Written
+from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message, PhaseEntered, Written
 from orcabatch.own_thread import OwnThread
 from orcabatch.text import class_name, words_of
 from orcabatch.win32 import kernel32, processor_groups
@@ -159,6 +163,8 @@ class WorkerProcess:
         self._surroundings: Surroundings | None = None
         self._busy: set[int] = set()
         self._writing: dict[int, WorkerLoop] = {}
+        self._kept = threading.Event()
+        self._keeps = False
 
     def live(self) -> int:
         """Do what the parent says until it says `Close` (0) or is gone (1)."""
@@ -185,6 +191,7 @@ class WorkerProcess:
         self._surroundings = replace(surroundings, watch=watch)
         if self._setup.threads > 1:
             self._watch_lock()
+        self._begin_to_keep()
         self._send(Ready())
         return self._obey(recipe)
 
@@ -204,6 +211,24 @@ class WorkerProcess:
         except RuntimeError as error:
             text = f"how much worker processes hold Python's lock is not watched: {error}"
             self._say(Complaint(text, once="no lock watch"))
+
+    def _begin_to_keep(self) -> None:
+        """Where there is no thread to say what was kept, nothing is."""
+        with contextlib.suppress(RuntimeError):
+            OwnThread(self._say_what_was_kept, "orcabatch-late").start()
+            self._keeps = True
+
+    def _say_what_was_kept(self) -> None:
+        try:
+            while True:
+                self._kept.wait()
+                time.sleep(LATE_S)
+                self._kept.clear()
+                self._wire.flush()
+        except OSError as error:
+            if not pipe_is_closed(error):
+                raise
+            # The parent is gone; the main thread is about to notice.
 
     def _obey(self, recipe: Recipe) -> int:
         while (received := self._wire.receive()) is not None:
@@ -296,7 +321,7 @@ class WorkerProcess:
     def _say(self, message: Message) -> None:
         """Say it; what cannot be said is said shorter, and what cannot be said shorter ends the process."""
         try:
-            self._send(report(message))
+            self._send(report(message), at_once=not (self._keeps and isinstance(message, PhaseEntered)))
         except BaseException as error:  # noqa: BLE001 - no memory, or the code of what is packed: a file waits for this
             if not self._wire.is_whole:
                 os._exit(CANNOT_REPORT)
@@ -308,9 +333,11 @@ class WorkerProcess:
         except BaseException:  # noqa: BLE001 - its parent will notice the end
             os._exit(CANNOT_REPORT)
 
-    def _send(self, word: Word) -> None:
+    def _send(self, word: Word, *, at_once: bool = True) -> None:
         try:
-            self._wire.send(word)
+            self._wire.send(word, at_once=at_once)
+            if not (at_once or self._kept.is_set()):
+                self._kept.set()
         except OSError as error:
             if not pipe_is_closed(error):
                 raise

@@ -32,7 +32,7 @@ from orcabatch.engine.echo import echo
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import packing, placing, transport
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.mailbox import Mailbox, can_wait
 from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, Told
 from orcabatch.engine.executors.restarts import Restarts
 from orcabatch.engine.executors.starting import LOOK_S
@@ -107,9 +107,8 @@ class ProcessExecutor(Executor):
         if self._scope == "model":
             units = sum(len(child.open) for child in there)
             return SeatUse(units + waiting, sum(len(child.idle) for child in there if not child.alone))
-        held = [child for child in there if not child.refused]
-        room = sum(len(child.free_slots()) for child in held)
-        return SeatUse(min(self._most, len(held) + waiting), max(0, room - waiting))
+        rooms = [child.room for child in there if not child.refused]
+        return SeatUse(min(self._most, len(rooms) + waiting), max(0, sum(rooms) - waiting))
 
     @property
     def taken(self) -> int:
@@ -260,7 +259,7 @@ class ProcessExecutor(Executor):
     def _choose(self, reserved: set[int], spare: int, *, alone: bool) -> placing.ProcessPlace | None:
         """Where a task goes, if so many seats more may be taken."""
         places = [
-            child.place(self._scope, spare, is_free=child.number not in reserved and bool(child.free_slots()))
+            child.place(self._scope, spare, is_free=child.number not in reserved and child.room > 0)
             for child in self._children
         ]
         may_start = len(self._children) < self._most and self._restarts.may_start()
@@ -316,13 +315,18 @@ class ProcessExecutor(Executor):
         )
         began_s = awake_s()
         try:
-            child = ProcessHandle(self._numbers, node, setup, self._mailbox.post)
+            child = ProcessHandle(self._numbers, node, setup, self._post)
         except (OSError, RuntimeError) as error:
             self._not_given(error, began_s)
             return None
         self._children.append(child)
         self._restarts.under_way.add(child)
         return child
+
+    def _post(self, item: Told | Gone) -> None:
+        """On the threads that read."""
+        word = item.word if isinstance(item, Told) else None
+        self._mailbox.post(item, wakes=not (isinstance(word, transport.Report) and can_wait(word.message)))
 
     # --- starting ---
 
@@ -364,9 +368,10 @@ class ProcessExecutor(Executor):
 
     def _told(self, child: ProcessHandle, word: transport.Word) -> list[Message]:
         match word:
+            case transport.Report(message, _, resident):
+                return self._reported(child, message, resident)
             case transport.Hello(pid):
                 child.pid = pid
-                return []
             case transport.Ready():
                 child.ready_s = awake_s()
                 self._restarts.under_way.discard(child)
@@ -377,8 +382,6 @@ class ProcessExecutor(Executor):
             case transport.Rested(slot):
                 child.resting.discard(slot)
                 self._leaving.discard((child, slot))
-            case transport.Report(message, _, resident):
-                return self._reported(child, message, resident)
             case _:
                 pass
         return []

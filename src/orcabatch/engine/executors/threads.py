@@ -35,7 +35,7 @@ from orcabatch.console import awaited_end, pieces_s
 from orcabatch.engine import task_state
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.mailbox import Mailbox, can_wait
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
@@ -374,7 +374,7 @@ class ThreadExecutor(Executor):
         """A new loop; None where the system gives no thread, but others are there to do the work."""
         self._count += 1
         name = f"{pool.name or 'worker'}-{self._count}"
-        loop = WorkerLoop(self._recipe, self._mailbox.post, name, self._meter, self._found(), behind=True)
+        loop = WorkerLoop(self._recipe, self._post, name, self._meter, self._found(), behind=True)
         try:
             pool.start(loop)
         except RuntimeError as error:
@@ -389,6 +389,10 @@ class ThreadExecutor(Executor):
         pool.opened += 1
         self._alive.append(loop)
         return loop
+
+    def _post(self, message: Message) -> None:
+        """On the loops' threads."""
+        self._mailbox.post(message, wakes=not can_wait(message))
 
     def _found(self) -> Surroundings:
         """What this thread, which is the caller's, has around it before the first file."""

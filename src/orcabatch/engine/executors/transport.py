@@ -7,8 +7,8 @@ Covers framing and the words. Does not cover who says what when (`processes`, `p
 Pipes that a process inherits need no address and no password, work from notebooks and on Windows alike, and end when
 either side ends.
 
-Results follow their word unpacked among its bytes, each in a frame of its own: they are not copied once more, and one
-that finds no memory at its arrival is skipped, and costs only its file.
+Results that are not small follow their word unpacked among its bytes, each in a frame of its own: they are not copied
+once more, and one that finds no memory at its arrival is skipped, and costs only its file.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import os
 import pickle
 import struct
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from orcabatch.engine.worker_messages import Complaint, Logged, Noted, PhaseEntered, Warned
+from orcabatch.outcome import Travels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from orcabatch.engine.inherited import Inherited
     from orcabatch.engine.worker_messages import Message
@@ -36,6 +38,10 @@ _LENGTH = struct.Struct("<Q")
 
 BEGIN = b"\0orcabatch\0\n"
 """What comes before it is what others wrote into the pipe, while the process came up."""
+
+TOGETHER_BYTES = 4096
+"""Results up to this size, all of one file's together, go with their word. Larger: one that finds no memory costs more
+than its file. Smaller: each is a frame of its own, which costs more than to copy it."""
 
 PIECE_BYTES = 1 << 20
 """A result is read in pieces of this size. Smaller: more turns of Python's lock for a large one. Larger: whoever looks
@@ -66,7 +72,7 @@ class ProcessSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class Give:
+class Give(Travels):
     """A packed task for one of the child's workers, that has none now."""
 
     slot: int
@@ -141,7 +147,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Travels):
     """A message from a worker of the child.
 
     Attributes:
@@ -168,8 +174,8 @@ class Received:
     """A word as it arrived.
 
     Attributes:
-        word: packed, without the results.
-        values: the results of a `Report`, as its `values`.
+        word: packed, without the results that follow it.
+        values: these, as the `values` of a `Report`.
         may_be_lost: whether no file waits for it.
     """
 
@@ -178,7 +184,7 @@ class Received:
     may_be_lost: bool
 
     def unpack(self) -> Word:
-        """The word that was said, a `Report` without its results.
+        """The word that was said, a `Report` without the results that followed it.
 
         Raises:
             BaseException: something in it cannot be unpacked in this process: it may be the user's own code.
@@ -203,6 +209,7 @@ class Wire:
         self._writer = writer
         self._lock = threading.Lock()
         self._place = _place_of(writer)
+        self._kept = b""
         self.is_whole = True
         self.arrived_bytes = 0
 
@@ -220,8 +227,8 @@ class Wire:
                 return before.removesuffix(BEGIN), True
         return before, False
 
-    def send(self, word: Word) -> None:
-        """Say it; from any thread.
+    def send(self, word: Word, *, at_once: bool = True) -> None:
+        """Say it; from any thread. What need not be at once, and has no results, goes with the next word or `flush`.
 
         Raises:
             OSError: the other side is gone, or somebody has closed the pipe.
@@ -231,27 +238,36 @@ class Wire:
         may_be_lost = False
         if isinstance(word, Report):
             may_be_lost = isinstance(word.message, _MAY_BE_LOST)
-            if word.values:
+            if sum(len(value or b"") for value in word.values) > TOGETHER_BYTES:
                 values = [value or b"" for value in word.values]
                 word = Report(word.message, (), word.resident_bytes)
         packed = pickle.dumps(word, pickle.HIGHEST_PROTOCOL)
         head = _HEAD.pack(len(packed), len(values), may_be_lost)
         lengths = [_LENGTH.pack(len(value)) for value in values]
         with self._lock:
-            # A function may close every descriptor; its next file would get this number, and our words.
-            if _place_of(self._writer) != self._place:
-                raise OSError("the pipe was closed by other code of this process")
-            self.is_whole = False
-            if len(packed) < PIECE_BYTES:
-                self._writer.write(head + packed)
-            else:  # nothing large is copied once more
-                self._writer.write(head)
-                self._writer.write(packed)
-            for length, value in zip(lengths, values, strict=True):
-                self._writer.write(length)
-                self._writer.write(value)
-            self._writer.flush()
-            self.is_whole = True
+            if not at_once:  # not in the writer's buffer: what was forked in C would say it as well
+                self._kept += head + packed
+                return
+            with self._saying() as kept:
+                if len(packed) < PIECE_BYTES:
+                    self._writer.write(kept + head + packed)
+                else:  # nothing large is copied once more
+                    self._writer.write(kept + head)
+                    self._writer.write(packed)
+                for length, value in zip(lengths, values, strict=True):
+                    self._writer.write(length)
+                    self._writer.write(value)
+
+    def flush(self) -> None:
+        """Say what was not to be said at once.
+
+        Raises:
+            OSError: as `send`.
+        """
+        with self._lock:
+            if self._kept:
+                with self._saying() as kept:
+                    self._writer.write(kept)
 
     def receive(self) -> Received | None:
         """The next word; None when the other side is gone.
@@ -295,6 +311,17 @@ class Wire:
         for file in (self._writer, self._reader):
             os.dup2(nowhere, file.fileno(), inheritable=False)
         os.close(nowhere)
+
+    @contextmanager
+    def _saying(self) -> Iterator[bytes]:
+        """Meanwhile something is said, beginning with what was kept for it."""
+        # A function may close every descriptor; its next file would get this number, and our words.
+        if _place_of(self._writer) != self._place:
+            raise OSError("the pipe was closed by other code of this process")
+        kept, self._kept, self.is_whole = self._kept, b"", False
+        yield kept
+        self._writer.flush()
+        self.is_whole = True
 
     def _fill(self, buffer: bytearray) -> bool:
         """Whether all of it came."""

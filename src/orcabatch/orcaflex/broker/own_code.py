@@ -75,10 +75,10 @@ class OwnCode:
         # `Model.values` is what Python's own `Mapping` gives it.
         self._globals = (vars(module), collections.abc.Mapping.values.__globals__)
         self._reached: dict[Any, frozenset[Place]] = {}
+        asked = {name for question, needs in _NEEDS.items() for name in (question, *needs)}
         for kind in (value for value in tuple(vars(module).values()) if isinstance(value, type)):
-            for question, needs in _NEEDS.items():
-                for name in (question, *needs):
-                    self._reach(_function(vars(kind).get(name)))
+            for name in asked & vars(kind).keys():  # a few of the module's hundreds of classes have any
+                self._reach(_function(vars(kind)[name]))
         places = frozenset().union(*self._reached.values())
         self._foreign = {place for place in places if not self.is_own(self._at(place))}
         self._standing: dict[Place, Any] = {}

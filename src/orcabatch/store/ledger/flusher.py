@@ -27,7 +27,7 @@ class Flusher:
     """Flushes one file whenever it is told that there is something new; `close` flushes a last time."""
 
     def __init__(self, log: Path, commit: Callable[[], bool]) -> None:
-        """Begin.
+        """No thread is begun before there is something for it to do: a ledger that is only read from needs none.
 
         Args:
             log: what is flushed.
@@ -35,12 +35,13 @@ class Flusher:
         """
         self._log, self._commit = log, commit
         self._written = False
-        self._flushing = _begun("orcabatch-flush", self._flush)
+        self._flushing: _Errand | None = None
         self._committing: _Errand | None = None
 
     def tell(self) -> None:
         """Something was committed."""
         self._written = True
+        self._flushing = self._flushing or _begun("orcabatch-flush", self._flush)
         if self._flushing is None:
             self._flush()
         else:

@@ -79,9 +79,9 @@ def network_share(path: Path) -> str:
     if is_unc(path):
         return "UNC path"
     best, found = "", ""
+    folders = {path, *path.parents}
     for partition in mounts():
-        inside = path == Path(partition.mount) or Path(partition.mount) in path.parents
-        if inside and len(partition.mount) >= len(best):
+        if Path(partition.mount) in folders and len(partition.mount) >= len(best):
             remote = is_network_share(partition.fstype, partition.options)
             best, found = partition.mount, (partition.fstype or "network drive") if remote else ""
     return found
