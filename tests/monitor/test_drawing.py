@@ -176,3 +176,54 @@ def test_without_a_thread_it_is_drawn_at_once(tmp_path, monkeypatch):
             drawer.say(lambda: said.append(threading.get_ident()))
             drawer.close()
     assert said == [threading.get_ident()] * 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are Unix's")
+@pytest.mark.parametrize("made", [Bar, Dashboard])
+def test_the_end_of_a_display_that_was_held_stands_below_what_was_printed_since(made, monkeypatch):
+    """It does not draw over the command's own last lines, and gives the cursor back."""
+    monkeypatch.setattr("orcabatch.monitor.displays.PATIENCE_S", 0.05)
+    monkeypatch.setenv("TERM", "xterm")
+    outer, inner = os.openpty()
+    held, begun = threading.Event(), threading.Event()
+    with os.fdopen(inner, "w", encoding="utf-8") as terminal:
+        display = made(terminal)
+        display.tracker.state.expect([task(0), task(1)])
+        tell(display, RunEvent("run_started", 0.0, -1, {"files": 2, "limit": 2, "executor": "threads"}))
+        drawn = b""
+        while b"0 of 2 files" not in drawn:
+            drawn += os.read(outer, 100_000)
+        display._drawer.say(lambda: (begun.set(), held.wait()))
+        begun.wait()
+        tell(display, RunEvent("warning", 0.5, -1, {"text": "stopping", "stopping": True}))
+        for index in range(2):
+            tell(display, RunEvent("finished", index + 1.0, index, {"status": "ok"}))
+        tell(display, RunEvent("run_finished", 5.0, -1, {"interrupted": False}))
+        display.close()
+        os.write(inner, b"1 output file\n")
+        held.set()
+        display._drawer._thread.join()
+        shown = b""
+        while b"\x1b[?25h" not in shown:
+            shown += os.read(outer, 100_000)
+    after = shown.decode().partition("1 output file")[2]
+    os.close(outer)
+    assert b"\x1b[?25l" in drawn, "drawing hid the cursor"
+    assert "A\x1b[2K" not in after, "up a line, which is wiped"
+    assert after.index("stopping") < after.index("2 of 2 files") < after.index("\x1b[?25h"), "and is shown again"
+
+
+def test_a_console_that_takes_it_again_at_the_end_of_the_program_gets_the_end(tmp_path):
+    """As after Ctrl-Q: what the program prints last gets out, and it ends; the cursor would stay hidden."""
+    script = """
+import atexit, sys, threading, time
+from orcabatch.monitor.drawing import Drawer
+held = threading.Event()
+drawer = Drawer(sys.stderr)
+drawer.say(lambda: (held.wait(), [time.sleep(0.001) for _ in range(50)], drawer.stream.write("the end")))
+drawer.close(0.0)
+atexit.register(held.set)
+"""
+    with Path(tmp_path / "said.txt").open("wb") as said:
+        subprocess.run([sys.executable, "-c", script], stderr=said, check=True, timeout=100)
+    assert (tmp_path / "said.txt").read_text(encoding="utf-8") == "the end"

@@ -214,14 +214,29 @@ class Redrawn(Tracked):
     # --- on the drawer's thread
 
     def _say(self, text: str) -> None:
-        self._started().console.print(f"orcabatch: {text}")
+        below = self._below() if self._drawer.left_out else self._started().console
+        below.print(f"orcabatch: {text}")
 
     def _redraw(self, picture: RenderableType) -> None:
         self._started().update(picture, refresh=True)
 
     def _leave(self, picture: RenderableType) -> None:
-        self._redraw(picture)
-        self._started().stop()
+        if self._drawer.left_out:
+            below = self._below()
+            below.print(picture)
+            below.show_cursor(True)
+            return
+        live = self._started()
+        with live.console:  # in one piece: nobody else's words come between
+            live.update(picture, refresh=True)
+            live.stop()
+
+    def _below(self) -> Console:
+        """Nobody waited for this: others have written below the last picture, and drawing over it would meet that."""
+        if self._live is not None:
+            self._live, self._console = None, console_on(self._drawer.stream)
+            self._console.line()
+        return self._console
 
     def _started(self) -> Live:
         if self._live is None:

@@ -11,9 +11,11 @@ Covers when and where it is drawn. Does not cover what (`displays`, `dashboard`,
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +36,10 @@ More: nobody reads them there."""
 PATIENCE_S = 10.0
 """How long the end waits for what has not got out yet. Less: on a busy host the last line is missing. More: whoever
 called waits for a console that is held, with all results written."""
+
+LAST_MOMENT_S = 0.5
+"""How long Python's end waits for a thread that was not waited for to its end. Less: where the console was given free a
+moment ago, the cursor stays hidden. More: a program waits for a console that is held with nothing left to do."""
 
 
 class Aside:
@@ -94,6 +100,7 @@ class Aside:
         self._told.put(False)
         if not awaited_end(self._thread, None if patience_s is None else awake_s() + patience_s):
             self.left_out = True
+            _given_up.add(self._thread)
         self._complain()
 
     def _ended(self) -> None:
@@ -150,6 +157,17 @@ class Drawer(Aside):
         if self.stream is not self._given:
             with suppress(OSError):  # what is left in it was said to be left out
                 self.stream.close()
+
+
+_given_up: weakref.WeakSet[OwnThread] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_with_python() -> None:
+    """What the program said last got out, or there was none: a console that takes it again has them draw the end."""
+    deadline = awake_s() + LAST_MOMENT_S
+    for thread in list(_given_up):
+        awaited_end(thread, deadline)
 
 
 def _first(steps: deque[Step]) -> Step | None:
