@@ -159,7 +159,7 @@ class Dispatcher:
     def _turn(self) -> None:
         """Wait until something happens, and deal with all that has."""
         for message in self._listen():
-            if isinstance(message, worker_messages.Logged | worker_messages.Warned):
+            if isinstance(message, (worker_messages.Logged, worker_messages.Warned)):
                 echo(message)
             else:
                 self._receive(message)

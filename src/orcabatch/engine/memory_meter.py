@@ -145,7 +145,7 @@ class MemoryMeter:
     def _share_out(self) -> None:
         now = self._now()
         grown, self._last = now - self._last, now
-        if not self._weights:
+        if not (grown and self._weights):  # of a short file nearly all readings are the one before
             return
         total = sum(self._weights.values())
         for index, weight in self._weights.items():
