@@ -162,12 +162,14 @@ class Drawer(Aside):
 _given_up: weakref.WeakSet[OwnThread] = weakref.WeakSet()
 
 
-@atexit.register
 def _end_with_python() -> None:
     """What the program said last got out, or there was none: a console that takes it again has them draw the end."""
     deadline = awake_s() + LAST_MOMENT_S
     for thread in list(_given_up):
         awaited_end(thread, deadline)
+
+
+atexit.register(_end_with_python)
 
 
 def _first(steps: deque[Step]) -> Step | None:
