@@ -227,7 +227,7 @@ class Unread:
     def __init__(self, error: OSError) -> None:
         self.error = error
 
-    def send(self, word: object) -> None:
+    def send(self, word: object, *, at_once: bool = True) -> None:
         raise self.error
 
 

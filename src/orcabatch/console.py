@@ -155,6 +155,31 @@ def leave_the_terminal_to_the_parent() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def takes_nothing() -> bool:
+    """Whether one of the standard streams takes no more text: the terminal is gone, the disk is full."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.write("\n")
+                stream.flush()
+    except OSError:
+        return True
+    return False
+
+
+def let_go_of_what_is_lost() -> None:
+    """Drop what a standard stream does not take: Python's end would try once more, and have an exit code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # as with pythonw
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
 def crash_without_a_dialog() -> None:
     """Let a crash end this process, and those that it starts, at once.
 

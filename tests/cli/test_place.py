@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -177,3 +179,32 @@ def test_a_table_that_cannot_be_saved_in_the_end_leaves_the_report_of_the_run(ba
     assert (said.code, "s.csv could not be written" in said.err) == (1, True), said
     page = (batch.folder / "r.html").read_text(encoding="utf-8")
     assert ("All 3 files have results" in page, "while the run was going on" in page) == (True, False)
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a file that takes nothing is Linux's")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_cannot_be_printed_costs_only_itself(tmp_path, unbuffered):
+    """A full disk, a terminal that is gone: the report is there, and how the run ended is the exit code as ever."""
+    sims = simulated.generate_batch(tmp_path / "sims", lngc=0, standard=2, stop_times_s=(10.0,))
+    mine = (
+        "import signal\n\ndef end(model):\n    return 1\n\ndef asked(model):\n    signal.raise_signal(signal.SIGTERM)\n"
+    )
+    (tmp_path / "mine.py").write_text(mine, encoding="utf-8")
+    ended = []
+    for function, error in (("end", subprocess.PIPE), ("asked", None)):
+        words = ["run", "--postprocess", f"mine:{function}", *map(str, sims), "--orcaflex", "simulated"]
+        with FULL.open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "orcabatch", *words, "--report", f"{function}.html"], cwd=tmp_path, timeout=300,
+                stdout=full, stderr=error or full, check=False, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            )  # fmt: skip
+        ended.append(done.returncode)
+        page = (tmp_path / f"{function}.html").read_text(encoding="utf-8")
+        assert 'http-equiv="refresh"' not in page, "the run does not go on"
+        if error is not None:
+            assert b"Traceback" not in done.stderr
+            assert done.stderr.endswith(b"not all that it says could be written: No space left on device\n")
+    assert ended == [1, 128 + signal.SIGTERM]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from orcabatch.console import reader_is_gone, survive_code_pages
+from orcabatch.console import let_go_of_what_is_lost, reader_is_gone, survive_code_pages, takes_nothing
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 
 OK, SOME_FAILED, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 130
@@ -41,7 +41,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return OK
     if words[0] not in COMMANDS:
         parser.error(f"there is no command {words[0]!r}; the commands are {', '.join(COMMANDS)}")
-    return _carry_out(words[0], words[1:])
+    try:
+        return _carry_out(words[0], words[1:])
+    finally:
+        let_go_of_what_is_lost()
 
 
 def _carry_out(command: str, words: list[str]) -> int:
@@ -63,28 +66,41 @@ def _carry_out(command: str, words: list[str]) -> int:
             sys.stdout.flush()
         return code
     except BatchInterrupted as stop:
-        print(f"orcabatch {command}: {stop}", file=sys.stderr)
+        _complain(f"orcabatch {command}: {stop}")
         return 128 + stop.signum if stop.signum else INTERRUPTED
     except OrcabatchError as error:
         if debug:
             traceback.print_exc()
-        print(f"orcabatch {command}: {error}", file=sys.stderr)
+        _complain(f"orcabatch {command}: {error}")
         return SOME_FAILED if isinstance(error, BatchError) else NOTHING_RAN
     except KeyboardInterrupt as stop:
-        print(f"orcabatch {command}: interrupted", file=sys.stderr)
+        _complain(f"orcabatch {command}: interrupted")
         # A run that several signals have made leave at once names the first of them.
         return next((128 + each for each in stop.args if isinstance(each, int)), INTERRUPTED)
     except UnicodeEncodeError as error:
         # A name of the user's, in a locale that has not its letters: every room would have to know of it.
-        print(f"orcabatch {command}: {error.object!a} cannot be spelled: {why(error)}", file=sys.stderr)
+        _complain(f"orcabatch {command}: {error.object!a} cannot be spelled: {why(error)}")
         return NOTHING_RAN
     except OSError as error:
-        if not reader_is_gone(error):
+        if (unsaid := _unsaid(command, error)) is None:
             raise
-        # `orcabatch plan x.yml | head`: whoever read it has what he wanted.
-        # The interpreter flushes the stream once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return unsaid
+
+
+def _unsaid(command: str, error: OSError) -> int | None:
+    """The exit code where the error is of what the command says, not of what it does; else None."""
+    if reader_is_gone(error):  # `orcabatch plan x.yml | head`: whoever read it has what he wanted
         return READER_GONE
+    if not takes_nothing():
+        return None
+    _complain(f"orcabatch {command}: not all that it says could be written: {error.strerror}")
+    return SOME_FAILED
+
+
+def _complain(text: str) -> None:
+    """Say what went wrong, where there is anybody to hear it; the exit code says it in any case."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def _module(command: str) -> Callable[[list[str]], int]:

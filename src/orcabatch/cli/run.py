@@ -52,20 +52,29 @@ def main(words: list[str]) -> int:
             in_terminal=True,
         )
     except (BatchError, BatchInterrupted) as error:
-        if error.result is not None and not arguments.quiet:
-            print(*_of_the_run(error.result), sep="\n")
-        _report(arguments.report, error.result)
+        with suppress(OSError):  # of a terminal that is gone: how the run ended is more than that
+            if error.result is not None and not arguments.quiet:
+                print(*_of_the_run(error.result), sep="\n")
+        with suppress(OSError):
+            _report(arguments.report, error.result)
         raise
+    try:
+        _say(arguments, result, time.perf_counter() - began)
+    finally:  # else the page says for ever that the run goes on
+        written = _report(arguments.report, result)
+    return exit_code(result) if written else max(exit_code(result), SOME_FAILED)
+
+
+def _say(arguments: argparse.Namespace, result: BatchResult, elapsed_s: float) -> None:
     if not arguments.quiet:
-        print(summary(result, time.perf_counter() - began))
+        print(summary(result, elapsed_s))
         if arguments.postprocess and not arguments.save and any(value is not None for value in result.values):
             print("note: what the function returned is not kept; --save results.parquet (.csv, .xlsx) saves it")
-    else:
-        for line in (*_suspicious(result), *_of_files(result, retries=False)):
-            print(line, file=sys.stderr)
-        if result.failed:
-            print(failure_text(result.failed, len(result.outcomes)), file=sys.stderr)
-    return exit_code(result) if _report(arguments.report, result) else max(exit_code(result), SOME_FAILED)
+        return
+    for line in (*_suspicious(result), *_of_files(result, retries=False)):
+        print(line, file=sys.stderr)
+    if result.failed:
+        print(failure_text(result.failed, len(result.outcomes)), file=sys.stderr)
 
 
 def _report(target: Path | None, result: BatchResult | None) -> bool:
