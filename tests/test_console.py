@@ -252,7 +252,8 @@ def test_a_thread_of_ours_that_finds_no_memory_is_told_in_a_sentence(monkeypatch
     """By its worker process; a thread that a function has left shows its traceback, as in a plain loop."""
     told: list[Any] = []
     worker: Any = object.__new__(WorkerProcess)
-    worker._wire, worker._setup = SimpleNamespace(send=told.append), SimpleNamespace(name="process-1")
+    worker._wire = SimpleNamespace(send=lambda word, **_: told.append(word))
+    worker._setup, worker._keeps = SimpleNamespace(name="process-1"), False
     monkeypatch.setattr(threading, "excepthook", worker._thread_failed)
 
     def failing():
@@ -467,6 +468,7 @@ UNTIMED = {
     "engine/executors/dask/worker.py: hand.ended.get": "in dask's worker",
     "engine/executors/dask/worker.py: hand.thread.join": "in dask's worker",
     "engine/executors/process_handle.py: self.process.wait": "on the thread that reads from it",
+    "engine/executors/process_main.py: self._kept.wait": "on a thread of its own",
     "engine/executors/process_main.py: psutil.Process(parent).wait": "in the worker process",
     "engine/executors/process_main.py: loop.began.wait": "in the worker process",
     "engine/executors/process_main.py: loop.thread.join": "in the worker process",

@@ -451,3 +451,12 @@ def test_ctrl_c_is_seen_at_once(made):
     tell(display, RunEvent("warning", 0.02, -1, {"text": "another warning"}))
     display.close()
     assert "another warning" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("progress", [None, "bar", "lines", "live"])
+def test_a_standard_error_that_was_closed_shows_nothing(progress, monkeypatch):
+    """As one that is not there: asking it whether it is a terminal would end the batch before its first file."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    assert isinstance(make_display(progress), NoDisplay)

@@ -67,7 +67,8 @@ def make_display(
     if progress is False:
         return displays.NoDisplay()
     stream = sys.stderr if stream is None else stream
-    if stream is None and not callable(progress):  # a program without a console (pythonw, a GUI): nobody would see it
+    # A program without a console (pythonw, a GUI), or that has closed it: nobody would see it.
+    if (stream is None or getattr(stream, "closed", False)) and not callable(progress):
         return displays.NoDisplay()
     made: displays.Tracked = (
         displays.Callback(progress) if callable(progress) else _named(_choice(progress, stream), stream, monitor)
