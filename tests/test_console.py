@@ -169,10 +169,18 @@ def test_a_program_that_is_no_python_is_not_started_once_more(monkeypatch, execu
     monkeypatch.setattr(spawn, "_python_exe", executable)
     monkeypatch.setattr(sys, "executable", executable)
     monkeypatch.setattr(sys, "frozen", frozen, raising=False)
-    said = console.no_python()
+    said = console.no_python(lambda _: True)
     assert said.startswith(f"{named} is no Python") if named else not said
     monkeypatch.setattr(spawn, "_python_exe", os.fsencode(r"C:\Python312\python.exe"))
-    assert (console.no_python(), console.python()) == ("", r"C:\Python312\python.exe")
+    assert (console.no_python(lambda _: True), console.python()) == ("", r"C:\Python312\python.exe")
+
+
+def test_a_python_that_is_not_there_is_none(monkeypatch, tmp_path):
+    """Programs by Nuitka name one beside themselves, so that nobody starts the program once more by that name."""
+    monkeypatch.setattr(spawn, "_python_exe", str(tmp_path / "tool.dist" / "python.exe"))
+    assert console.no_python().startswith("python.exe is no Python")
+    monkeypatch.setattr(spawn, "_python_exe", sys.executable)
+    assert not console.no_python()
 
 
 @pytest.mark.parametrize(

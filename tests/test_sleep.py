@@ -147,7 +147,6 @@ def test_a_batch_keeps_the_machine_awake_until_it_is_over(
 OTHERS = {
     "interrupts.py": "between two signals",
     "unlocked.py": "of single calls, in nanoseconds",
-    "live_report.py": "what a page costs",
 }
 """Who reads Python's clocks in the rooms where a run is timed, and what for."""
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from orcabatch.sleep import awake_s
+from orcabatch.win32 import is_there
 
 T = TypeVar("T")
 
@@ -198,16 +199,17 @@ def python() -> str:
     return os.fsdecode(get_executable() or "")
 
 
-def no_python() -> str:
+def no_python(is_there: Callable[[str], bool] = is_there) -> str:
     """Why no process of ours can be started from this program; empty where one can.
 
     A frozen program (PyInstaller), and one that has Python inside (OrcaFlex, Excel), is its own `sys.executable`: it
-    would be started once more itself, with its windows and with its own batch.
+    would be started once more itself, with its windows and with its own batch. One by Nuitka names a `python.exe` that
+    is not there.
     """
     executable = python()
     name = ntpath.basename(executable)  # it divides at both kinds of slashes
     frozen = getattr(sys, "frozen", False) and executable == sys.executable
-    if not frozen and any(word in name.lower() for word in ("python", "pypy")):
+    if not frozen and any(word in name.lower() for word in ("python", "pypy")) and is_there(executable):
         return ""
     return (
         f"{name or 'this program'} is no Python that other processes could run (it is frozen, or has Python inside): "

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath, PureWindowsPath
-from typing import Any
+from typing import IO, Any
 
 LONGEST_PLAIN = 247
 """Of Windows' 260 a file has its terminating zero less, and a folder room for a short name in it."""
@@ -56,6 +56,36 @@ def without_boxes() -> Iterator[None]:
 _NO_BOXES = 0x0001 | 0x8000
 """SEM_FAILCRITICALERRORS and SEM_NOOPENFILEERRORBOX."""
 
+
+def takes_escape_codes(stream: IO[str]) -> bool:
+    """Whether what reads the stream moves its cursor as escape codes say, if it is a terminal.
+
+    A console of Windows has to be switched to that, which it stays: the classic one begins without.
+    """
+    kernel = kernel32()
+    if kernel is None:
+        return True
+    import msvcrt
+
+    try:
+        handle = msvcrt.get_osfhandle(stream.fileno())  # type: ignore[attr-defined,unused-ignore]
+    except (OSError, ValueError):
+        return True
+    return switched_to_escape_codes(kernel, handle)
+
+
+def switched_to_escape_codes(kernel: Any, handle: int) -> bool:
+    """Whether what is behind a handle of Windows takes them from now on, or is no console."""
+    import ctypes
+
+    mode, console = ctypes.c_ulong(), ctypes.c_void_p(handle)
+    if not kernel.GetConsoleMode(console, ctypes.byref(mode)):
+        return True
+    return bool(mode.value & _ESCAPE_CODES or kernel.SetConsoleMode(console, mode.value | _ESCAPE_CODES))
+
+
+_ESCAPE_CODES = 0x0004
+"""ENABLE_VIRTUAL_TERMINAL_PROCESSING."""
 
 MOST_GROUPS = 64
 """Of processors: there is room for the numbers of so many. Windows has 32 at most."""

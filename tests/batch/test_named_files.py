@@ -70,6 +70,16 @@ def test_a_link_that_leads_upwards_is_not_followed_round(folder):
     assert found == [folder / "below" / "d.sim", folder / "other" / "d.sim"]
 
 
+def test_folders_to_which_a_share_gives_one_number_are_all_looked_into(folder, monkeypatch):
+    """Some give the number that a folder had a moment ago to the next one that is looked at."""
+    (folder / "below" / "deep").mkdir()
+    (folder / "below" / "deep" / "f.sim").touch()
+    stat = os.stat
+    numbered = lambda *given, **more: os.stat_result((*stat(*given, **more)[:1], 7, 7, *stat(*given, **more)[3:10]))  # noqa: E731
+    monkeypatch.setattr(os, "stat", numbered)
+    assert names(folder / "**" / "*.sim") == ["b.sim", "d.sim", "f.sim"]
+
+
 def test_a_whole_drive_is_not_walked_through_to_say_what_is_wrong(folder, monkeypatch):
     """The nearest folders that hold files are named; after some none is looked into any more."""
     for number in range(6):

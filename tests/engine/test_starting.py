@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,22 @@ def test_auto_goes_back_to_threads_where_no_process_comes_up(tmp_path: Path) -> 
     assert len(outcomes) == 300
     assert all(each.ok for each in outcomes)
     assert any("back to threads: no worker process comes up" in why for why in said)
+
+
+def test_auto_goes_back_to_threads_where_the_system_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page file that is too small, a policy: threads work all the same, and go on."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(1455, "The paging file is too small for this operation to complete")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    said: list[str] = []
+    options = EngineOptions(**MOVING)
+    with quick_to_move():
+        outcomes = list(run(tasks(300), FakeJob(), options=options, limits=LIMITS, probe=locked, listener=_why(said)))
+    assert len(outcomes) == 300
+    assert all(each.ok for each in outcomes)
+    assert any("back to threads: no worker process can be started: " in why for why in said)
 
 
 def _why(said: list[str]) -> Any:

@@ -13,10 +13,13 @@ from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, one_at_a_time
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.executors import auto_decision
+from orcabatch.engine.executors.processes import ProcessExecutor
+from orcabatch.engine.executors.threads import ThreadExecutor
+from orcabatch.engine.worker_messages import Broken, Finished, Message
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
-    from orcabatch.engine.contract import RunEvent
+    from orcabatch.engine.contract import RunEvent, Task
     from orcabatch.engine.scheduler_messages import Probe
 
 LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4, seats=SeatLimits(ramp_per_s=0.0))
@@ -44,6 +47,29 @@ def go(
 
 def where(outcomes: list[FileOutcome]) -> set[str]:
     return {each.worker.split("-")[0] for each in outcomes}
+
+
+def test_what_ended_in_a_process_is_not_done_again_where_no_other_comes_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are heard at once: the file has its outcome, the others go on in threads."""
+    poll, submit = ProcessExecutor.poll, ThreadExecutor.submit
+    ended, here = set[int](), list[int]()
+
+    def heard(executor: ProcessExecutor, timeout_s: float | None) -> list[Message]:
+        messages = list(poll(executor, timeout_s))
+        ended.update(each.index for each in messages if isinstance(each, Finished))
+        return [*messages, Broken("none comes up")] if ended else messages
+
+    def given(executor: ThreadExecutor, task: Task, *, alone: bool = False) -> None:
+        here.append(task.index)
+        submit(executor, task, alone=alone)
+
+    monkeypatch.setattr(ProcessExecutor, "poll", heard)
+    monkeypatch.setattr(ThreadExecutor, "submit", given)
+    outcomes, said = go(tasks(60))
+    assert sorted(each.index for each in outcomes) == list(range(60))
+    assert [each["executor"] for each in said] == ["processes", "threads"]
+    assert ended
+    assert sorted([*ended, *here]) == list(range(60))
 
 
 def test_files_go_to_processes_once_it_pays() -> None:

@@ -16,7 +16,7 @@ from orcabatch.engine.contract import RunEvent
 from orcabatch.engine.limits import Limits
 from orcabatch.engine.waiting import in_plan_order
 from orcabatch.errors import SettingsError
-from orcabatch.monitor import PerformanceMonitor
+from orcabatch.monitor import PerformanceMonitor, display_choice
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.display_choice import Snapshot, make_display
 from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
@@ -373,6 +373,9 @@ def test_a_file_or_ci_gets_lines_and_an_unknown_word_is_an_error(monkeypatch):
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert isinstance(make_display(None, Terminal()), Bar)
+    monkeypatch.setattr(display_choice, "takes_escape_codes", lambda _: False)
+    assert isinstance(make_display(None, Terminal()), Lines)
+    monkeypatch.undo()
     monkeypatch.setenv("CI", "true")
     assert isinstance(make_display(None, Terminal()), Lines)
 

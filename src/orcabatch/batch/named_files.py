@@ -13,12 +13,12 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from orcabatch.errors import SourceError
 from orcabatch.text import plural, shortened_list
@@ -108,16 +108,15 @@ class _Search:
 
     def below(self, folder: Path) -> Iterator[Path]:
         """The folder and all below it, level by level; a link or junction that leads upwards is not followed."""
-        waiting = deque([(folder, frozenset[Any]())])
+        waiting = deque([(folder, os.path.realpath(folder), frozenset[str]())])
         while waiting:
-            folder, above = waiting.popleft()
-            here = _number(folder)
-            if here is not None and here in above:
-                continue
+            folder, whole, above = waiting.popleft()
             yield folder
-            within = above | {here}
-            names = sorted(each.name for each in self._entries(folder, "*") if _leads_on(each))
-            waiting += [(folder / name, within) for name in names]
+            within = above | {whole}
+            for entry in sorted(filter(_leads_on, self._entries(folder, "*")), key=lambda each: each.name):
+                leads_to = os.path.realpath(entry.path) if _is_link(entry) else os.path.join(whole, entry.name)  # noqa: PTH118 - many
+                if leads_to not in within:
+                    waiting.append((folder / entry.name, leads_to, within))
 
     def names(self, folder: Path, part: str) -> Iterator[str]:
         """What matches in a folder."""
@@ -144,13 +143,15 @@ def _is_plain(part: str) -> bool:
     return not {"*", "?"} & set(part)
 
 
-def _number(folder: Path) -> tuple[int, int] | None:
-    """Which folder this is; None where nobody can say, as on shares that number none."""
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    """Whether it may lead elsewhere: a link, or what Windows calls a reparse point (a junction)."""
+    if entry.is_symlink():
+        return True
     try:
-        status = as_opened(folder).stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if status.st_ino else None
+        attributes: int = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
+    except OSError:  # it is gone by now
+        return False
+    return bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
 
 
 def _leads_on(entry: os.DirEntry[str]) -> bool:

@@ -113,8 +113,9 @@ def _one_file(one: Path, other: Path) -> bool:
         first, second = as_opened(one).stat(), as_opened(other).stat()
     except OSError:
         return False
-    # Shares that number no file say 0 of each.
-    return first.st_ino != 0 and os.path.samestat(first, second)
+    # Shares that number no file say 0 of each, and others give the number that a file had a moment ago to the next one.
+    alike = (first.st_size, first.st_mtime_ns) == (second.st_size, second.st_mtime_ns)
+    return alike and first.st_ino != 0 and os.path.samestat(first, second)
 
 
 def series_names(cfg: Mapping[str, Any], files: Sequence[Path]) -> Iterator[tuple[str, int]]:

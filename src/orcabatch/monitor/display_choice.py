@@ -18,6 +18,7 @@ from orcabatch.errors import SettingsError
 from orcabatch.monitor import displays
 from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import class_name
+from orcabatch.win32 import takes_escape_codes
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent
@@ -103,7 +104,7 @@ def _choice(progress: Any, stream: IO[str]) -> str:
 
 def _is_terminal(stream: IO[str]) -> bool:
     """Whether the stream is a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and takes_escape_codes(stream)
 
 
 def in_notebook() -> bool:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from orcabatch.monitor.drawing import PATIENCE_S, Drawer, terminal_of
 from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import duration, plural, printable, size
+from orcabatch.win32 import takes_escape_codes
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -261,7 +262,9 @@ def console_on(stream: IO[str]) -> Console:
     """A console on a stream; colours only where the terminal has them and nobody set NO_COLOR."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=False)
+    # rich asks the console of standard output, and has other ways to draw for two descriptors that this is none of.
+    legacy = not takes_escape_codes(stream)
+    return Console(file=stream, legacy_windows=legacy, highlight=False, emoji=False, markup=False, soft_wrap=False)
 
 
 def bar(shot: Snapshot, width: int) -> Table:

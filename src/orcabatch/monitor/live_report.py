@@ -9,7 +9,6 @@ is tried again at the next time; whether the last one could be is said by who wr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +18,7 @@ from orcabatch.errors import OutputError, SourceError
 from orcabatch.monitor.drawing import Aside
 from orcabatch.monitor.report import page_bytes
 from orcabatch.monitor.tracker import Tracker
+from orcabatch.sleep import awake_s
 from orcabatch.store.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class LiveReport:
         path: Path,
         state: RunState,
         so_far: Callable[[], dict[str, Any]],
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = awake_s,
         aside: Aside | None = None,
     ) -> None:
         self._path, self._so_far, self._clock = path, so_far, clock

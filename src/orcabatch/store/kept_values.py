@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -75,9 +76,11 @@ class ValuesFile:
     def is_there(self) -> bool:
         """Whether the file that was made still has its name."""
         try:
-            return self._made is not None and os.path.samestat(self._made, as_opened(self.target).stat())
+            now = as_opened(self.target).stat()
         except OSError:
             return False
+        # On Windows nobody can take the name of what is open, and some shares number a file anew at each look.
+        return self._made is not None and (sys.platform == "win32" or os.path.samestat(self._made, now))
 
     def add(self, outcome: FileOutcome, position: int) -> None:
         """Keep the value of a file that has one; in the file, not in memory."""

@@ -211,8 +211,9 @@ class SwitchingExecutor(Executor):
                 self._stop_sending("a result could not be sent back from its worker process")
                 self._again_here(message.index)
                 continue
+            # At once: what has ended there is not done again here if the next message ends the processes.
+            self._count([message], self._away)
             heard.append(message)
-        self._count(heard, self._away)
         return heard
 
     def _again_here(self, index: int) -> None:

@@ -38,7 +38,17 @@ from orcabatch.engine.executors.restarts import Restarts
 from orcabatch.engine.executors.starting import LOOK_S
 from orcabatch.engine.inherited import Inherited
 from orcabatch.engine.options import ON_THREADS
-from orcabatch.engine.worker_messages import Complaint, Died, Finished, Logged, Message, Started, Warned, Written
+from orcabatch.engine.worker_messages import (
+    Broken,
+    Complaint,
+    Died,
+    Finished,
+    Logged,
+    Message,
+    Started,
+    Warned,
+    Written,
+)
 from orcabatch.errors import SettingsError
 from orcabatch.sleep import awake_s
 
@@ -81,7 +91,7 @@ class ProcessExecutor(Executor):
         self._slots = options.threads_per_process
         self._most = options.processes
         self.capacity = self._most * self._slots
-        self._mailbox: Mailbox[Told | Gone | Finished] = Mailbox(ring)
+        self._mailbox: Mailbox[Told | Gone | Finished | Broken] = Mailbox(ring)
         self._children: list[ProcessHandle] = []
         self._where: dict[int, ProcessHandle] = {}
         self._waiting: deque[tuple[Task, bytes, bool]] = deque()
@@ -158,7 +168,7 @@ class ProcessExecutor(Executor):
                     messages += self._told(child, word)
                 case Gone(child, is_read):
                     messages += self._gone(child, is_read=is_read)
-                case Finished():
+                case Finished() | Broken():
                     messages.append(item)
         for child, _ in self._leaving.overdue():
             _log.warning("worker process %s does not close what it has, and is killed", child.name)
@@ -333,12 +343,13 @@ class ProcessExecutor(Executor):
     def _not_given(self, error: Exception, began_s: float) -> None:
         """The system gives no further process, or no thread for one: those that are there do the rest."""
         if not self._children and not self._restarts.any_came_up:
-            raise SettingsError(f"no worker process can be started: {error}; {ON_THREADS}") from error
-        if self._children:
+            self._most = 0
+            self._mailbox.post(Broken(f"no worker process can be started: {error}; {ON_THREADS}"))
+        elif self._children:
             self._most = len(self._children)
             _log.warning("no further worker process can be started, going on with %d: %s", self._most, error)
-            return
-        self._restarts.failed(began_s, f"the system gives no process: {error}")
+        else:
+            self._restarts.failed(began_s, f"the system gives no process: {error}")
 
     def _patience_s(self, timeout_s: float | None) -> float | None:
         """How long nothing needs to be done by ourselves."""
