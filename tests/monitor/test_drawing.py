@@ -15,7 +15,7 @@ import pytest
 
 import orcabatch
 from births import BEFORE_ITS_TARGET, die_at_birth
-from capabilities import require
+from capabilities import needs, require
 from monitor.making import task, tell
 from orcabatch import simulated
 from orcabatch.engine.contract import RunEvent
@@ -178,7 +178,7 @@ def test_without_a_thread_it_is_drawn_at_once(tmp_path, monkeypatch):
     assert said == [threading.get_ident()] * 3
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are Unix's")
+@needs("terminals")
 @pytest.mark.parametrize("made", [Bar, Dashboard])
 def test_the_end_of_a_display_that_was_held_stands_below_what_was_printed_since(made, monkeypatch):
     """It does not draw over the command's own last lines, and gives the cursor back."""
