@@ -276,9 +276,9 @@ class FakeJob:
 
 
 @contextmanager
-def quick_to_move() -> Iterator[None]:
+def quick_to_move(**other: float) -> Iterator[None]:
     """`executor: auto` moves as soon as one file has ended, wherever the lock is said to be taken, and for good."""
-    quick = {"LEAST_LOOKS": 1, "LEAST_WATCHED_S": 0.0, "WORTH": 0.0, "WORSE": 0.0, "LATE_STARTS": 1e15}
+    quick = {"LEAST_LOOKS": 1, "LEAST_WATCHED_S": 0.0, "WORTH": 0.0, "WORSE": 0.0, "LATE_STARTS": 1e15} | other
     before = {name: getattr(auto_decision, name) for name in quick}
     for name, value in quick.items():
         setattr(auto_decision, name, value)

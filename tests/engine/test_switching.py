@@ -12,7 +12,6 @@ import pytest
 from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, one_at_a_time, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
-from orcabatch.engine.executors import auto_decision
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.engine.worker_messages import Broken, Finished, Message
@@ -95,10 +94,10 @@ def test_a_dll_that_serialises_sends_files_to_processes() -> None:
     assert "the DLL serialises" in said[0]["why"]
 
 
-def test_processes_that_do_not_help_a_dll_that_serialises_are_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_do_not_help_a_dll_that_serialises_are_left_again() -> None:
     """A move for the DLL's sake is watched as any other."""
-    monkeypatch.setattr(auto_decision, "WORSE", 1e9)
-    outcomes, said = go(tasks(400), probe=one_at_a_time())
+    with quick_to_move(WORSE=1e9):
+        outcomes, said = go(tasks(400), probe=one_at_a_time())
     assert len({each.index for each in outcomes}) == len(outcomes) == 400
     assert [each["executor"] for each in said] == ["processes", "threads"]
     assert "the DLL serialises" in said[0]["why"]
@@ -168,10 +167,10 @@ def test_a_payload_that_does_not_travel_is_done_on_a_thread() -> None:
     assert [each["executor"] for each in said] == ["processes"]
 
 
-def test_processes_that_get_through_less_are_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_get_through_less_are_left_again() -> None:
     """Nothing is as fast as these threads were said to be: after some files in processes the others go on here."""
-    monkeypatch.setattr(auto_decision, "WORSE", 1e9)
-    outcomes, said = go(tasks(400))
+    with quick_to_move(WORSE=1e9):
+        outcomes, said = go(tasks(400))
     assert len({each.index for each in outcomes}) == len(outcomes) == 400
     assert all(each.ok for each in outcomes)
     assert [each["executor"] for each in said] == ["processes", "threads"]
