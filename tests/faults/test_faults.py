@@ -231,9 +231,10 @@ def licence(project):
     return Shared(project.folder / "counters")
 
 
-def asked_to_load(project):
-    """How often OrcaFlex was asked to load something, refused or not."""
-    return counter_totals._slots_and_calls(project.folder / "counters")[1]["C_LoadSimulationW"]
+def asked_of_the_licence(project):
+    """How often OrcaFlex was asked for what needs a licence, a model or a load of one, refused or not."""
+    calls = counter_totals._slots_and_calls(project.folder / "counters")[1]
+    return calls["C_CreateModel2"] + calls["C_LoadSimulationW"]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -243,8 +244,8 @@ def test_a_licence_that_is_lost_and_comes_back_costs_nothing(untouched, project,
     child = project.start(**work(project, executor, licences={"wait": "120s"}))
     finished(child)
     licence(project).lose_licence(3600.0)
-    before = asked_to_load(project)
-    child.until(lambda _: asked_to_load(project) > before)
+    before = asked_of_the_licence(project)
+    child.until(lambda _: asked_of_the_licence(project) > before)
     assert len(finished(child)) < 6
     licence(project).lose_licence(0.0)
     assert child.wait() == 0, child.stderr.read_text()[-2000:]
