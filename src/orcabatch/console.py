@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from orcabatch.sleep import awake_s
-from orcabatch.win32 import is_there
 
 T = TypeVar("T")
 
@@ -199,7 +198,7 @@ def python() -> str:
     return os.fsdecode(get_executable() or "")
 
 
-def no_python(is_there: Callable[[str], bool] = is_there) -> str:
+def no_python(is_there: Callable[[str], bool] = os.path.exists) -> str:
     """Why no process of ours can be started from this program; empty where one can.
 
     A frozen program (PyInstaller), and one that has Python inside (OrcaFlex, Excel), is its own `sys.executable`: it
