@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.errors import SourceError
-from orcabatch.results.table import POSITION
+from orcabatch.results.table import POSITION, column_names
 from orcabatch.text import nearest, shortened_list
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def array_of(
         coordinates["time"], dimensions = times[0], ("case", "name", "time")
     else:
         coordinates["time"], dimensions = (("case", "sample"), times), ("case", "name", "sample")
-    called = _called(cases, {*coordinates, *dimensions})
+    called = column_names({*coordinates, *dimensions}, (key for case in cases for key in case), "case_")
     of_cases = {called[key]: ("case", _column([case.get(key) for case in cases])) for key in called}
     made = xarray.DataArray(values, coordinates | of_cases, dimensions)
     return _by(made, cases, by, called) if by else made
@@ -104,18 +104,6 @@ def _names(frames: Sequence[pd.DataFrame], axes: Sequence[Any]) -> list[Any]:
 def _counts(column: pd.Series[Any]) -> bool:
     """Whether it only counts places, as that of an array does: a function may have a `position` of its own."""
     return column.dtype.kind in "iu" and bool((column == np.arange(len(column))).all())
-
-
-def _called(cases: Sequence[Mapping[str, Any]], taken: set[str]) -> dict[str, str]:
-    """What each column of the load cases is called in the array."""
-    called = dict.fromkeys(key for case in cases for key in case)
-    names: dict[str, str] = {}
-    for key in called:
-        name = key
-        while name in taken or (name != key and name in called):
-            name = f"case_{name}"
-        names[key] = name
-    return names
 
 
 def _column(items: Sequence[Any]) -> Any:

@@ -180,13 +180,13 @@ def frame_of(value: Any) -> pd.DataFrame:
     return _of_places(value)
 
 
-def column_names(taken: Set[Any], keys: Iterable[Any]) -> dict[Any, Any]:
+def column_names(taken: Set[Any], keys: Iterable[Any], prefix: str = "value_") -> dict[Any, Any]:
     """The column of each key of the values: the key itself, prefixed as often as it takes to name no other column."""
     names: dict[Any, Any] = dict.fromkeys(keys)
     for key in names:
         column = key
         while column in taken or (column != key and column in names):
-            column = f"value_{column}"
+            column = f"{prefix}{column}"
         names[key] = column
     return names
 
