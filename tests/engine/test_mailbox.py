@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from engine.fakes import FakeJob, Say, task, tasks
 from orcabatch.engine import EngineOptions, Limits, run
-from orcabatch.engine.executors.mailbox import LATE_S, Mailbox
+from orcabatch.engine.executors.mailbox import LATE_S, Bell, Mailbox
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.worker_messages import PhaseEntered, Started
 
@@ -18,35 +19,91 @@ EXECUTORS: dict[str, dict[str, Any]] = {
     "threads": {"executor": "threads", "threads": 2},
     "processes": {"executor": "processes", "processes": 1},
     "hybrid": {"executor": "processes", "processes": 1, "threads_per_process": 2},
+    "auto": {"executor": "auto", "threads": 2},
 }
 
 
+class Waits:
+    """Stands for a bell's queue: notes each wait, and lets something happen during it."""
+
+    def __init__(self, *during: Callable[[], None]) -> None:
+        self.rings = 0
+        self.waited = list[float]()
+        self._during = list(during)
+
+    def put(self, _: None) -> None:
+        self.rings += 1
+
+    def get(self, timeout: float) -> None:
+        self.waited.append(round(timeout, 3))
+        if self._during and timeout:
+            self._during.pop(0)()
+        if not self.rings:
+            raise Empty
+        self.rings = 0
+
+
+def bell_that_waits(monkeypatch: pytest.MonkeyPatch, *during: Callable[[], None]) -> tuple[Bell, Waits]:
+    """A bell, and the queue that it waits at."""
+    bell, waits = Bell(), Waits(*during)
+    monkeypatch.setattr(bell, "_wakes", waits)
+    return bell, waits
+
+
 def test_what_wakes_nobody_comes_with_what_does() -> None:
-    """Messages are taken in the order of their arrival, and only those that wake ring for who waits elsewhere."""
-    rung = list[bool]()
-    box = Mailbox[int](lambda: rung.append(True))
+    """Messages are taken in the order of their arrival; two mailboxes with one bell keep theirs apart."""
+    bell = Bell()
+    box, other = Mailbox[int](bell), Mailbox[int](bell)
     box.post(1, wakes=False)
+    other.post(4)
     box.post(2)
     box.post(3, wakes=False)
-    assert (box.take(None), len(rung)) == ([1, 2, 3], 1)
+    bell.wait(None)
+    assert (box.take(0), other.take(0)) == ([1, 2, 3], [4])
     assert box.take(0) == []
 
 
-def test_nobody_waits_for_ever_for_what_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits without a limit looks up after a moment, and takes what has woken nobody."""
-    waited, box = list[float](), Mailbox[int]()
+def test_where_nothing_comes_nobody_looks_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes Python's lock from the workers: a quiet wait is one wait, as long as was asked."""
+    bell, waits = bell_that_waits(monkeypatch)
+    bell.wait(7.0)
+    bell.wait(5.0)
+    assert waits.waited == [7.0, 5.0]
 
-    class Silent:
-        def get(self, timeout: float) -> None:
-            waited.append(timeout)
-            raise Empty
 
-        def get_nowait(self) -> None:
-            raise Empty
+def test_the_first_hint_after_quiet_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would look up otherwise; the next ones wait for a moment, and cost one look together."""
+    box = Mailbox[int](bell := Bell())
 
-    monkeypatch.setattr(box, "_wakes", Silent())
+    def twice() -> None:
+        box.post(2, wakes=False)
+        box.post(3, wakes=False)
+
+    waits = Waits(lambda: box.post(1, wakes=False), twice)
+    monkeypatch.setattr(bell, "_wakes", waits)
+    assert (box.take(7.0), waits.waited) == ([1], [7.0])
+    waits.waited.clear()
+    assert (box.take(7.0), waits.waited) == ([2, 3], [LATE_S, 0.0])
+    waits.waited.clear()
+    assert (box.take(7.0), waits.waited) == ([], [LATE_S, 7.0 - LATE_S])
+
+
+def test_what_came_before_the_wait_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was posted between two waits woke nobody, and is taken at once after quiet."""
+    bell, waits = bell_that_waits(monkeypatch)
+    box = Mailbox[int](bell)
     box.post(1, wakes=False)
-    assert (box.take(None), waited) == ([1], [LATE_S])
+    assert (box.take(None), waits.waited) == ([1], [0.0])
+
+
+def test_rings_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes without waiting, file after file, leaves one ring behind, not one for each."""
+    bell, waits = bell_that_waits(monkeypatch)
+    box = Mailbox[int](bell)
+    for number in range(9):
+        box.post(number)
+        assert box.take(0) == [number]
+    assert waits.rings == 1
 
 
 @pytest.mark.parametrize("name", EXECUTORS)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from orcabatch.console import no_python
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import auto_decision, packing
-from orcabatch.engine.executors.mailbox import Mailbox
+from orcabatch.engine.executors.mailbox import Bell
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
 from orcabatch.engine.foreign import ordinarily
@@ -62,10 +62,10 @@ class SwitchingExecutor(Executor):
         self._recipe = recipe
         self._options = options
         self._prospects = prospects
-        self._mailbox: Mailbox[None] = Mailbox()
+        self._bell = Bell()
         self._scope = scope
         self._allowed = sys.maxsize
-        self._threads = ThreadExecutor(recipe, sizes, self._mailbox.wake, scope, options.initializer)
+        self._threads = ThreadExecutor(recipe, sizes, self._bell, scope, options.initializer)
         self._processes: ProcessExecutor | None = None
         self._watch = auto_decision.Watch()
         self._trial: auto_decision.Trial | None = None
@@ -143,7 +143,7 @@ class SwitchingExecutor(Executor):
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened on both sides."""
-        self._mailbox.take(self._threads.patience_s(timeout_s))  # both ring there
+        self._bell.wait(self._threads.patience_s(timeout_s))
         return self._heard()
 
     def abandon(self, index: int) -> bool:
@@ -276,7 +276,7 @@ class SwitchingExecutor(Executor):
         if worse:
             self._stop_sending(worse)
             self._share_seats()
-            self._mailbox.wake()
+            self._bell.ring()
 
     def _decide(self, look: auto_decision.Look) -> None:
         self._watch, decision = self._watch.step(look, self._prospects)
@@ -288,11 +288,11 @@ class SwitchingExecutor(Executor):
             self._trial = self._watch.trial(self._prospects)
             self._go()
         self._choose(f"{decision.why}; {hindrance}" if hindrance else decision.why, decision.saves)
-        self._mailbox.wake()
+        self._bell.ring()
 
     def _go(self) -> None:
         """Send files to worker processes from now on."""
-        self._processes = ProcessExecutor(self._recipe, self._options, self._mailbox.wake, self._scope)
+        self._processes = ProcessExecutor(self._recipe, self._options, self._bell, self._scope)
         self.name = "processes"
 
     def _choose(self, why: str, saves: float = 0.0) -> None:

@@ -1,14 +1,13 @@
-"""Where messages wait for the dispatcher.
+"""Where messages wait for the dispatcher, and the bell that wakes it.
 
-Covers waiting with a timeout, being woken from a signal handler, and messages that nobody has to be woken for. The
-wakes go by way of a `SimpleQueue`: its `put` may interrupt its own `get` on the same thread, which `queue.Queue` would
-answer with a deadlock.
+Covers waiting with a timeout, being woken from a signal handler, and messages that nobody has to be woken for at once.
+A bell rings by way of a `SimpleQueue`: its `put` may interrupt its own `get` on the same thread, which `queue.Queue`
+would answer with a deadlock.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LATE_S = 0.1
-"""What wakes nobody is taken with the next message that does, or so much later. Shorter: the dispatcher looks in vain
-where files are long. Longer: it shows that the displays are behind."""
+"""What wakes nobody is taken with the next message that does, or so much later. Shorter: the dispatcher wakes for each
+message where files are short. Longer: it shows that the displays are behind."""
 
 
 def can_wait(message: Message) -> bool:
@@ -31,41 +30,81 @@ def can_wait(message: Message) -> bool:
     return isinstance(message, (Started, PhaseEntered))
 
 
+class Bell:
+    """Wakes whoever waits; mailboxes that one thread waits for share it."""
+
+    def __init__(self) -> None:
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._rung = False
+        self._hinted = False
+        self._fast_asleep = False
+        self._busy = False
+
+    def ring(self) -> None:
+        """Let `wait` return; from any thread and from signal handlers."""
+        if not self._rung:
+            self._rung = True
+            self._wakes.put(None)
+
+    def hint(self) -> None:
+        """Let `wait` return within `LATE_S`; from any thread. Often costs nobody a wake: another one comes before."""
+        self._hinted = True
+        if self._fast_asleep:
+            self.ring()
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Wait to be woken, at most this long (None: for ever, in pieces).
+
+        Where the last wait ended by a message more are likely: then it looks up after `LATE_S`. Where nothing came it
+        sleeps until something does, since each look in vain takes Python's lock from the workers.
+        """
+        left_s = next(pieces_s(None if timeout_s is None else awake_s() + timeout_s))
+        if self._busy and left_s > LATE_S:
+            left_s -= LATE_S
+            if self._is_woken(LATE_S) or self._hinted:
+                left_s = 0.0
+        self._fast_asleep = True
+        self._is_woken(0.0 if self._hinted else left_s)
+        self._fast_asleep = False
+        self._busy = self._rung or self._hinted
+        # Both before the mailboxes are emptied: what comes from here on rings again.
+        self._rung = self._hinted = False
+
+    def _is_woken(self, within_s: float) -> bool:
+        try:
+            self._wakes.get(timeout=within_s)
+        except Empty:
+            return False
+        return True
+
+
 class Mailbox(Generic[T]):
     """Messages from all workers, in order of arrival.
 
     Args:
-        ring: called after each message that wakes, for whoever waits for several mailboxes at once; must be safe in any
-            thread.
+        bell: wakes who waits for several mailboxes at once, and so takes from each without waiting; None: its own.
     """
 
-    def __init__(self, ring: Callable[[], None] | None = None) -> None:
+    def __init__(self, bell: Bell | None = None) -> None:
         self._messages: deque[T] = deque()
-        self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._ring = ring
+        self._bell = bell or Bell()
 
     def post(self, message: T, *, wakes: bool = True) -> None:
         """Put a message in; from any thread. What nobody acts on at once need not wake whoever waits."""
         self._messages.append(message)
         if wakes:
-            self._wakes.put(None)
-            if self._ring is not None:
-                self._ring()
+            self._bell.ring()
+        else:
+            self._bell.hint()
 
     def wake(self) -> None:
         """Let a waiting `take` return; from any thread and from signal handlers."""
-        self._wakes.put(None)
+        self._bell.ring()
 
     def take(self, timeout_s: float | None) -> list[T]:
-        """All messages that are there; waits to be woken at most this long (None: for ever, in pieces)."""
-        wait_s = min(LATE_S, next(pieces_s(None if timeout_s is None else awake_s() + timeout_s)))
-        try:
-            self._wakes.get(timeout=wait_s) if wait_s > 0 else self._wakes.get_nowait()
-            while True:
-                self._wakes.get_nowait()
-        except Empty:
-            pass
-        # One that comes meanwhile is taken along; its wake, if it has one, finds nothing at the next call.
+        """All messages that are there; waits to be woken at most so long (0: not at all, None: for ever, in pieces)."""
+        if timeout_s is None or timeout_s > 0:
+            self._bell.wait(timeout_s)
         messages: list[T] = []
         while self._messages:
             messages.append(self._messages.popleft())

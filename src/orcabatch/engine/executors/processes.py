@@ -22,7 +22,7 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ from orcabatch.engine.echo import echo
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import packing, placing, transport
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox, can_wait
+from orcabatch.engine.executors.mailbox import Bell, Mailbox, can_wait
 from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, Told
 from orcabatch.engine.executors.restarts import Restarts
 from orcabatch.engine.executors.starting import LOOK_S
@@ -67,7 +67,7 @@ class ProcessExecutor(Executor):
     Args:
         recipe: makes the workers; packed here and now.
         options: how many processes, threads in each, CPUs, priority, growth allowed.
-        ring: called whenever there is something to `poll`.
+        bell: rings whenever there is something to `poll`; None: its own.
         scope: what holds a licence seat.
 
     Raises:
@@ -80,7 +80,7 @@ class ProcessExecutor(Executor):
         self,
         recipe: Recipe,
         options: EngineOptions,
-        ring: Callable[[], None] | None = None,
+        bell: Bell | None = None,
         scope: Scope = "process",
     ) -> None:
         if why := no_python():
@@ -91,7 +91,7 @@ class ProcessExecutor(Executor):
         self._slots = options.threads_per_process
         self._most = options.processes
         self.capacity = self._most * self._slots
-        self._mailbox: Mailbox[Told | Gone | Finished | Broken] = Mailbox(ring)
+        self._mailbox: Mailbox[Told | Gone | Finished | Broken] = Mailbox(bell)
         self._children: list[ProcessHandle] = []
         self._where: dict[int, ProcessHandle] = {}
         self._waiting: deque[tuple[Task, bytes, bool]] = deque()

@@ -25,7 +25,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import FunctionType, SimpleNamespace
@@ -35,7 +35,7 @@ from orcabatch.console import awaited_end, pieces_s
 from orcabatch.engine import task_state
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
-from orcabatch.engine.executors.mailbox import Mailbox, can_wait
+from orcabatch.engine.executors.mailbox import Bell, Mailbox, can_wait
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
@@ -169,7 +169,7 @@ class ThreadExecutor(Executor):
     Args:
         recipe: makes the workers.
         sizes: threads by tier, each tier a pool of its own (mode `static`); or by `ALL`, one pool for every tier.
-        ring: called whenever there is something to `poll`.
+        bell: rings whenever there is something to `poll`; None: its own.
         scope: what holds a licence seat.
         initializer: called on the dispatcher's thread before the first file.
     """
@@ -180,7 +180,7 @@ class ThreadExecutor(Executor):
         self,
         recipe: Recipe,
         sizes: Mapping[str, int],
-        ring: Callable[[], None] | None = None,
+        bell: Bell | None = None,
         scope: Scope = "process",
         initializer: Initializer | None = None,
     ) -> None:
@@ -188,7 +188,7 @@ class ThreadExecutor(Executor):
         self._recipe = recipe
         self._sizes = dict(sizes)
         self._pools: dict[str, _Pool] = {}
-        self._mailbox: Mailbox[Message] = Mailbox(ring)
+        self._mailbox: Mailbox[Message] = Mailbox(bell)
         self._meter = MemoryMeter()
         self._working: dict[int, tuple[_Pool, WorkerLoop]] = {}
         self._hung: dict[int, tuple[_Pool, WorkerLoop]] = {}
