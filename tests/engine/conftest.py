@@ -32,7 +32,7 @@ def _dask_cluster() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """No thread, no process and no descriptor more than before."""
-    if "[dask]" in request.node.name and "test_executors" in request.node.nodeid:
+    if "[dask" in request.node.name and "test_executors" in request.node.nodeid:
         request.getfixturevalue("_dask_cluster")
     threads, files, processes = set(threading.enumerate()), descriptors(), set(psutil.Process().children())
     yield
