@@ -22,6 +22,9 @@ from orcabatch.bench.findings import Findings
 SIDE = Path(__file__).with_name("choices_side.py")
 HOPELESS = 3.0
 """A count that takes so many times the best of a first round is not run again."""
+SHORT_S, OFTEN = 2.0, 3
+"""A batch whose best run is shorter is run so many times as often: beside other programs such runs differ by half.
+Shorter, or less often: what is compared is the noise. Longer, or more often: the suite takes an hour."""
 MEDIAN, WORST = 1.08, 1.25
 """The aim: the default run's seconds over those of the best fixed count."""
 DEFAULT, LOOP = 0, -1
@@ -94,11 +97,13 @@ def suite(folder: Path, *, rounds: int = 3, quick: bool = False, say: Say = lamb
 
 
 def compete(case: Case, folder: Path, *, rounds: int) -> dict[int, list[dict[str, Any]]]:
-    """Runs by count, the default among them; every other round in reverse order."""
+    """Runs by count, the default among them; every other round in reverse order; short runs more `OFTEN`."""
     counts = [DEFAULT, *([LOOP] if case.loop else []), *case.counts]
     runs: dict[int, list[dict[str, Any]]] = {count: [] for count in counts}
-    for number in range(rounds):
+    for number in range(rounds * OFTEN):
         fastest = min((kept[0]["wall_s"] for kept in runs.values() if kept), default=0.0)
+        if number >= rounds and fastest > SHORT_S:
+            break
         some = [c for c in counts if not number or c == DEFAULT or runs[c][0]["wall_s"] <= HOPELESS * fastest]
         for ran in measured(case, some if number % 2 == 0 else some[::-1], folder):
             runs[ran["at_once"]].append(ran)

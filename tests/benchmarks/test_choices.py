@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +54,17 @@ def test_the_best_count_is_compared_on_other_rounds_than_it_was_found_on() -> No
         }.items()
     }
     assert choices.compared(runs) == (4, 1.5)
+
+
+@pytest.mark.parametrize(("wall_s", "times"), [(0.5, 6), (5.0, 2)])
+def test_short_batches_run_more_often(
+    wall_s: float, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside other programs they differ too much to be compared by two runs."""
+
+    def measured(_: choices.Case, counts: Sequence[int], __: Path) -> Iterator[dict[str, Any]]:
+        yield from ({"at_once": count, "wall_s": wall_s} for count in counts)
+
+    monkeypatch.setattr(choices, "measured", measured)
+    runs = choices.compete(choices.Case("any", 2, counts=(1, 2)), tmp_path, rounds=2)
+    assert {count: len(kept) for count, kept in runs.items()} == {choices.DEFAULT: times, 1: times, 2: times}
