@@ -28,6 +28,7 @@ EXECUTORS = {
     "threads": ("threads", 1),
     "processes": ("processes", 1),
     "hybrid": ("processes", 2),
+    "auto": ("auto", 1),
     "dask": ("dask", 1),
 }
 DASK = pytest.param("dask", marks=dask_cluster.MARKS)
@@ -117,7 +118,7 @@ def test_once_finishes_what_runs(name: str, number: int, tmp_path: Path) -> None
     assert batch.end() == {"end": True, "signum": number, "told": 30, "children": 0, "threads": 0, "restored": True}
 
 
-@pytest.mark.parametrize("name", ["threads", "processes", "hybrid", DASK])
+@pytest.mark.parametrize("name", ["threads", "processes", "hybrid", "auto", DASK])
 def test_twice_leaves_now(name: str, tmp_path: Path) -> None:
     """The second signal gives up the running files too: every file is cancelled, and hung ones do not keep Python."""
     batch = Interruptee(name, 10, str(tmp_path / "never"))

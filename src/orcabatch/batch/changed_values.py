@@ -44,17 +44,18 @@ class ChangedValues:
         before = self._latest.get(outcome.batch)
         self._latest[outcome.batch] = outcome
         changed = before is not None and self.is_changed(before)
-        self._were[outcome.batch, outcome.index] = None
+        self._were.pop((outcome.batch, outcome.index), None)
         with suppress(MemoryError):
             self._were[outcome.batch, outcome.index] = _content(outcome.value)
         return before if changed else None
 
     def is_changed(self, outcome: FileOutcome) -> bool:
         """Whether the value of a file that has ended is another now; False where that cannot be told."""
-        was = self._were.get((outcome.batch, outcome.index))
         try:
-            return was is not None and _content(outcome.value) != was
-        except MemoryError:
+            # One that could not be read then, and can be now, was being changed at that moment.
+            was = self._were[outcome.batch, outcome.index]
+            return _content(outcome.value) != was
+        except (KeyError, MemoryError):
             return False
 
 

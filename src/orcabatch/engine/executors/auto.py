@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from orcabatch.console import no_python
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import auto_decision, packing
-from orcabatch.engine.executors.mailbox import Bell
+from orcabatch.engine.executors.mailbox import Bell, Mailbox
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
 from orcabatch.engine.foreign import ordinarily
@@ -63,6 +63,7 @@ class SwitchingExecutor(Executor):
         self._options = options
         self._prospects = prospects
         self._bell = Bell()
+        self._mailbox: Mailbox[Message] = Mailbox(self._bell)
         self._scope = scope
         self._allowed = sys.maxsize
         self._threads = ThreadExecutor(recipe, sizes, self._bell, scope, options.initializer)
@@ -70,7 +71,6 @@ class SwitchingExecutor(Executor):
         self._watch = auto_decision.Watch()
         self._trial: auto_decision.Trial | None = None
         self._chosen: Chosen | None = None
-        self._said: list[Message] = []
         self._here: dict[int, Task] = {}
         self._away: dict[int, Task] = {}
         self._writing: set[int] = set()
@@ -184,8 +184,7 @@ class SwitchingExecutor(Executor):
         self._share_seats()
         if self._chosen is None and self._ended >= self._prospects.total_files:
             self._choose(self._watch.closing(self._prospects).why)
-        said, self._said = self._said, []
-        return messages + said
+        return messages + self._mailbox.take(0)
 
     def _count(self, messages: Iterable[Message], given: dict[int, Task]) -> None:
         for message in messages:
@@ -276,7 +275,6 @@ class SwitchingExecutor(Executor):
         if worse:
             self._stop_sending(worse)
             self._share_seats()
-            self._bell.ring()
 
     def _decide(self, look: auto_decision.Look) -> None:
         self._watch, decision = self._watch.step(look, self._prospects)
@@ -288,7 +286,6 @@ class SwitchingExecutor(Executor):
             self._trial = self._watch.trial(self._prospects)
             self._go()
         self._choose(f"{decision.why}; {hindrance}" if hindrance else decision.why, decision.saves)
-        self._bell.ring()
 
     def _go(self) -> None:
         """Send files to worker processes from now on."""
@@ -298,7 +295,7 @@ class SwitchingExecutor(Executor):
     def _choose(self, why: str, saves: float = 0.0) -> None:
         capacity = self._processes.capacity if self._sending and self._processes is not None else self.capacity
         self._chosen = Chosen(self.name, why, capacity, saves)
-        self._said.append(self._chosen)
+        self._mailbox.post(self._chosen)
 
     def _hindrance(self) -> str | None:
         """Why the run stays although moving would pay; None: nothing."""
