@@ -481,7 +481,7 @@ UNTIMED = {
     "engine/executors/process_main.py: loop.began.wait": "in the worker process",
     "engine/executors/process_main.py: loop.thread.join": "in the worker process",
     "engine/worker_loop.py: self._inbox.get": "on the worker's thread",
-    "monitor/drawing.py: self._told.get": "on the thread that draws",
+    "background.py: self._told.get": "on the thread that draws, or calls handlers",
     "host/lookout.py: self._asked.get": "on the thread that may be left behind",
     "engine/executors/process_main.py: self._inbox.get": "on the worker's thread",
 }

@@ -98,6 +98,12 @@ def speaks(model, sim_file):
     return os.getpid()
 
 
+def logs_its_steps(model, sim_file):
+    """Logs three lines, each on its own."""
+    for step in range(3):
+        logging.getLogger("users.own").info("step %d %s", step, sim_file.name)
+
+
 def goes_there_and_back(model, sim_file):
     """Changes the working directory while it works, as many do."""
     here = Path.cwd()

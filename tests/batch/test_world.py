@@ -314,7 +314,8 @@ def test_log_records_of_workers_arrive_in_the_callers_handlers(orcaflex, sims, n
     assert {record.name for record in kept.records} == {"users.own"}
     assert {record.levelname for record in kept.records} == {"INFO"}
     if name != "threads":
-        assert kept.threads == {threading.get_ident()}
+        assert len(kept.threads) == 1, "one after the other"
+        assert threading.get_ident() not in kept.threads, "where a console that is held would hold up the run"
         assert {record.process for record in kept.records} == set(result.values)
         assert "MainProcess" not in {record.processName for record in kept.records}
 

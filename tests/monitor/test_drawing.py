@@ -17,9 +17,9 @@ import orcabatch
 from births import BEFORE_ITS_TARGET, die_at_birth
 from capabilities import needs, require
 from monitor.making import task, tell
-from orcabatch import simulated
+from orcabatch import background, simulated
 from orcabatch.engine.contract import RunEvent
-from orcabatch.monitor import displays, drawing
+from orcabatch.monitor import displays
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.displays import Bar, Lines
 from orcabatch.monitor.drawing import Drawer
@@ -137,7 +137,7 @@ def test_lines_name_failures_where_they_got_out(tmp_path):
 
 def test_there_is_room_for_so_much_and_what_is_beyond_is_left_out(pipe, monkeypatch):
     """A batch with thousands of failures before a console that takes nothing keeps some of them."""
-    monkeypatch.setattr(drawing, "MOST_SAID", 3)
+    monkeypatch.setattr(background, "MOST_SAID", 3)
     drawer, said, held = Drawer(pipe.stream), [], threading.Event()
     begun = threading.Event()
     drawer.say(lambda: (begun.set(), held.wait()))

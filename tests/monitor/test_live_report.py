@@ -9,10 +9,10 @@ import pytest
 
 from monitor.batches import batch_metrics
 from monitor.making import MB, task
+from orcabatch.background import Background
 from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import OutputError
 from orcabatch.monitor import live_report
-from orcabatch.monitor.drawing import Aside
 from orcabatch.monitor.live_report import EVERY_S, MOST_COST, LiveReport
 from orcabatch.monitor.report import render_report
 from orcabatch.monitor.schema import Metrics
@@ -25,7 +25,7 @@ class Watched:
     def __init__(self, path, cost_s: float) -> None:
         self.state, self.now_s, self.at_s, self.written_s = RunState(), 0.0, 0.0, []
         self.cost_s, self.metrics = cost_s, batch_metrics(3)
-        at_once = Aside(own_thread=False)
+        at_once = Background("", own_thread=False)
         self.report = LiveReport(path, self.state, self.so_far, lambda: self.now_s, at_once)
         self.state.expect([task(n, (n + 1) * 100 * MB) for n in range(3)])
 

@@ -8,7 +8,6 @@ given is understood in `orcabatch.batch.readers`, the order of the rooms stands 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +19,7 @@ from orcabatch.batch.planning import plan_of
 from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options, Request
 from orcabatch.batch.run import Run
+from orcabatch.engine.logs import handled_in_background, logger
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError
 from orcabatch.results.result import BatchResult, failure_text
 from orcabatch.settings import Settings
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchOptimizer, BatchPlan
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 __all__ = ["BatchResult", "iter_batch", "plan_batch", "run_batch"]
 
@@ -167,7 +167,8 @@ def carry_out(  # noqa: PLR0913 - the one way from a request to a result, whoeve
     if loud:
         raise BatchError(failure_text(loud, len(result.outcomes)), result)
     if tell_failures and result.failed and not run.watchers.named_failures:
-        _log.warning("%s", spelled(failure_text(result.failed, len(result.outcomes))))
+        with handled_in_background():
+            _log.warning("%s", spelled(failure_text(result.failed, len(result.outcomes))))
     return result
 
 

@@ -10,7 +10,6 @@ agree on what became of it. Does not cover how the run ended (`orcabatch.batch.r
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +19,7 @@ from orcabatch.batch.account import Account, in_own_order, tables_of_call
 from orcabatch.batch.ending import CONCLUDED, CONCLUDING, TORN, done_again, outputs_lost, where_it_is
 from orcabatch.batch.history import Ran, keep
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.logs import logger
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 from orcabatch.results.result import BatchResult, last_attempts
 from orcabatch.text import words_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
     from orcabatch.store.kept_values import ValuesFile
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(slots=True)

@@ -17,20 +17,20 @@ from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401 - it joins workers at the end: before it does, it is our turn
 import inspect
-import logging
 import os
 import threading
 import weakref
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.engine.logs import logger
 from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 Outcomes = Generator["FileOutcome", None, None]
 

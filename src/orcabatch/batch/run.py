@@ -27,6 +27,7 @@ from orcabatch.batch.watchers import Watchers
 from orcabatch.engine import run as run_engine
 from orcabatch.engine.gil import METER
 from orcabatch.engine.interrupts import StopSignal
+from orcabatch.engine.logs import handled_in_background
 from orcabatch.engine.task_state import cancelled, interrupted
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 from orcabatch.host.sampler import host_probe
@@ -108,7 +109,7 @@ class Run:
         """
         end = self._epilogue
         # Nothing tears how that which is held is given back: a signal waits once it is settled how the run ended.
-        with self._stop.heard(), ExitStack() as held:
+        with self._stop.heard(), handled_in_background(), ExitStack() as held:
             try:
                 with self._stop.foreign_code():  # a folder that does not answer: the second Ctrl-C leaves it
                     self._hold(held)

@@ -9,7 +9,6 @@ None of them ends a run: a display that raises is not asked again. Does not cove
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from orcabatch.engine.contract import RunEvent
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.logs import logger
 from orcabatch.text import spelled, words_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from orcabatch.plan import BatchPlan
     from orcabatch.settings import Settings
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ one file).
 from __future__ import annotations
 
 import copy
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +64,7 @@ from orcabatch.digitalmodel.preconditions import check_collisions, check_folder,
 from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
 from orcabatch.digitalmodel.serial_order import Needs, SerialOrder, may_need, needs_of, settle
 from orcabatch.digitalmodel.silent import Subject
+from orcabatch.engine.logs import logger
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 from orcabatch.store.atomic import remove
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from orcabatch.notice import Notice
     from orcabatch.settings import Settings
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class DigitalModelBatch(Batch):

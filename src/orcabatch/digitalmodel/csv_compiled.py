@@ -9,13 +9,13 @@ is right.
 from __future__ import annotations
 
 import importlib.util
-import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orcabatch.engine.logs import logger
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.own_thread import OwnThread
 from orcabatch.text import words_of
@@ -23,7 +23,7 @@ from orcabatch.text import words_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 PAYS_FROM = 30_000_000
 """Values that are left to a process. The compiled loop saves as much on so many as importing numba and compiling takes:

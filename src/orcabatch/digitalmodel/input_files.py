@@ -14,7 +14,6 @@ import copy
 import fnmatch
 import hashlib
 import importlib.util
-import logging
 import os
 import re
 import sys
@@ -24,11 +23,12 @@ from typing import Any
 
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.spelling import hint
+from orcabatch.engine.logs import logger
 from orcabatch.errors import SourceError
 from orcabatch.store.paths import what_cannot_be_read_is_said
 from orcabatch.win32 import as_opened, is_folder
 
-logger = logging.getLogger(__name__)
+_log = logger(__name__)
 
 FOLLOWED = frozenset({"b9b98b7a4af40dff1bac2a1e9ade84f087386178e390d9d7a50871bdcab38486"})
 """Digests of the sources of file managements whose rules `search` follows (assetutilities 0.1.0)."""
@@ -59,7 +59,7 @@ def _found_in(folder: Path, cfg: MutableMapping[str, Any]) -> dict[str, list[Pat
     try:
         return _as_installed(cfg, folder)
     except OSError as error:  # a link to nowhere ends digitalmodel's search; here that one file fails, loudly, later
-        logger.info("digitalmodel's own file search gave up (%s); searched without it", error)
+        _log.info("digitalmodel's own file search gave up (%s); searched without it", error)
         return search(folder, cfg["file_management"]["filename"])
 
 

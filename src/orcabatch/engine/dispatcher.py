@@ -24,7 +24,6 @@ Promises:
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -34,6 +33,7 @@ from orcabatch.engine import scheduler_messages, task_state, worker_messages
 from orcabatch.engine.echo import echo
 from orcabatch.engine.foreign import RunClock
 from orcabatch.engine.job_side import JobSide
+from orcabatch.engine.logs import logger
 from orcabatch.engine.read_ahead import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.stragglers import Stragglers
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.limits import Limits
     from orcabatch.engine.options import EngineOptions
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 MOST_COST = 0.05
 """Share of the time that looking at the host may take. A look lets go of Python's lock dozens of times, and beside

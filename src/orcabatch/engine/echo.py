@@ -18,15 +18,17 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, TextIO
 
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.logs import handle, logger
 from orcabatch.engine.worker_messages import Logged, Post, Warned
 from orcabatch.text import words_of
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every record has; what else a caller gave along may be unfit to travel."""
@@ -39,6 +41,10 @@ _elsewhere: dict[Any, Any] = {}
 
 def echo(message: Logged | Warned) -> None:
     """Do here what was done in a worker; what this process's own filter makes an error of is only logged."""
+    handle(partial(_echoed, message))
+
+
+def _echoed(message: Logged | Warned) -> None:
     try:
         ordinarily(lambda: _again(message))
     except Exception as error:  # noqa: BLE001 - the caller's handlers and filters may raise anything, and no file is lost

@@ -7,7 +7,6 @@ what watchers do with the events (`orcabatch.monitor`).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from orcabatch.engine import scheduler_messages
 from orcabatch.engine.contract import Listener, RunEvent
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.logs import logger
 from orcabatch.engine.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.limits import Limits
     from orcabatch.outcome import FileOutcome
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 Recorder = Callable[[scheduler_messages.Event, list[scheduler_messages.Instruction]], None]
 """Writes down what the scheduler was told and what it answered, for a replay."""

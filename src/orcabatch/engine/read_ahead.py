@@ -15,7 +15,6 @@ their own, and are deleted when their file is done.
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import shutil
 import stat
@@ -29,6 +28,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.engine.logs import logger
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
@@ -37,7 +37,7 @@ from orcabatch.win32 import as_opened, without_boxes
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 PIECE_BYTES = 1024 * 1024
 """Between two of these it is asked whether the file is still wanted. Smaller: more turns of Python's lock per file.

@@ -15,7 +15,6 @@ their CPU use.
 
 from __future__ import annotations
 
-import logging
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 
 from orcabatch.console import awaited_end
 from orcabatch.engine.gil import METER, GilUse
+from orcabatch.engine.logs import logger
 from orcabatch.engine.scheduler_messages import Probe, Sample
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.host.measure import memory_reading
@@ -30,7 +30,7 @@ from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 HOST_EVERY_S = 0.5
 """A file is judged by the readings that fell into it; one costs some system calls."""

@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
-from orcabatch.monitor.drawing import PATIENCE_S, Drawer, terminal_of
+from orcabatch.background import PATIENCE_S
+from orcabatch.monitor.drawing import Drawer, terminal_of
 from orcabatch.monitor.tracker import Snapshot, Tracker
 from orcabatch.text import duration, plural, printable, size
 from orcabatch.win32 import takes_escape_codes

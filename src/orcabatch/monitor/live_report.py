@@ -3,8 +3,8 @@
     events ──> is it time? ──> metrics so far ──> the page, whole or not at all ──> the reader's browser loads it anew
 
 Needs no server. Costs at most `MOST_COST` of the wall time: how long a page took decides when the next one comes. It is
-written aside: a share that hangs holds up no file, and there is no other page until it answers. What cannot be written
-is tried again at the next time; whether the last one could be is said by who writes that.
+written in the background: a share that hangs holds up no file, and there is no other page until it answers. What cannot
+be written is tried again at the next time; whether the last one could be is said by who writes that.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.background import Background
 from orcabatch.errors import OutputError, SourceError
-from orcabatch.monitor.drawing import Aside
 from orcabatch.monitor.report import page_bytes
 from orcabatch.monitor.tracker import Tracker
 from orcabatch.sleep import awake_s
@@ -46,7 +46,7 @@ class LiveReport:
         state: the run as the monitor folds it.
         so_far: makes the metrics of the run as it stands.
         clock: seconds, for what a page costs.
-        aside: does the writing; None: a thread of its own.
+        background: does the writing; None: a thread of its own.
     """
 
     names_failures = False
@@ -57,12 +57,12 @@ class LiveReport:
         state: RunState,
         so_far: Callable[[], dict[str, Any]],
         clock: Callable[[], float] = awake_s,
-        aside: Aside | None = None,
+        background: Background | None = None,
     ) -> None:
         self._path, self._so_far, self._clock = path, so_far, clock
         self._tracker = Tracker(state)
         self._due_s, self._again_s = float("-inf"), EVERY_S
-        self._aside = Aside() if aside is None else aside
+        self._background = Background("orcabatch-draws") if background is None else background
         self._writing, self._wrote_s = False, 0.0
 
     def listener(self, event: RunEvent) -> None:
@@ -75,11 +75,11 @@ class LiveReport:
             self._due_s = event.at_s + cost_s + self._again_s
             if page is not None:
                 self._writing = True
-                self._aside.draw(partial(self._write, page))
+                self._background.draw(partial(self._write, page))
 
     def close(self) -> None:
         """Wait until no page is written any more: the last one, from the metrics of the whole run, has to stay."""
-        self._aside.close()
+        self._background.close()
 
     def _page(self) -> bytes | None:
         shot = self._tracker.snapshot()

@@ -14,7 +14,6 @@ Does not cover the sampling thread (`orcabatch.host.sampler`), how the verdict i
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from orcabatch.engine.bounds import Bound
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import onward
 from orcabatch.engine.gil import GilUse
+from orcabatch.engine.logs import logger
 from orcabatch.engine.scheduler_messages import WaitReason
 from orcabatch.host.sampler import HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken
@@ -41,7 +41,7 @@ from orcabatch.sleep import awake_s
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent, Task
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 SERIES = ("file_processing_times", "memory_usage", "cpu_utilization", "io_wait_time", "thread_efficiency")
 

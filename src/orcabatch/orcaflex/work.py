@@ -13,7 +13,6 @@ code (`orcabatch.digitalmodel`). A simulation that did not reach its end is comp
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import uuid
 import weakref
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
+from orcabatch.engine.logs import logger
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, count_unlocked, find_binding
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from orcabatch.orcaflex.broker.broker import ResultBroker
     from orcabatch.outcome import Failure
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 PREFETCHED = "prefetched"
 """Subject of the note that a file's results used joint answers."""

@@ -9,7 +9,6 @@ pandas where a function gives plain numbers. Only numbers count; an empty cell i
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.logs import logger
 from orcabatch.results.cases import number as read_number
 from orcabatch.results.governing import is_minimum
 from orcabatch.results.table import VALUE, flat
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from orcabatch.outcome import FileOutcome
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 MOST_CHARTED = 6
 """Columns of a table whose value of each file is kept, for a chart: more make a page that nobody reads to its end."""

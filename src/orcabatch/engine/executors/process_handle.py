@@ -14,7 +14,6 @@ is said with the files that it had.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
 import select
@@ -36,6 +35,7 @@ from orcabatch.engine.executors.leaving import CLOSING_S
 from orcabatch.engine.executors.placing import ProcessPlace
 from orcabatch.engine.executors.process_main import CANNOT_REPORT
 from orcabatch.engine.executors.starting import StartWatch
+from orcabatch.engine.logs import logger
 from orcabatch.engine.worker_messages import Complaint, Finished, Written
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
@@ -44,7 +44,7 @@ from orcabatch.text import words_of
 if TYPE_CHECKING:
     from orcabatch.engine.limits import Scope
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 LOOK_S = 0.5
 """How often it is looked whether a process has ended whose pipe is held open. More often: it is looked in vain, for

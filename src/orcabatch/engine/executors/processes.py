@@ -18,7 +18,6 @@ A worker keeps its model between files, and with it what holds a licence seat: a
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections import deque
@@ -37,6 +36,7 @@ from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, Told
 from orcabatch.engine.executors.restarts import Restarts
 from orcabatch.engine.executors.starting import LOOK_S
 from orcabatch.engine.inherited import Inherited
+from orcabatch.engine.logs import logger
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.worker_messages import (
     Broken,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.scheduler_messages import Probe
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class ProcessExecutor(Executor):

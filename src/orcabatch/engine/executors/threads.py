@@ -21,7 +21,6 @@ the next one opens when that has closed.
 from __future__ import annotations
 
 import concurrent.futures.thread as pools
-import logging
 import sys
 import threading
 from collections import deque
@@ -36,6 +35,7 @@ from orcabatch.engine import task_state
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Bell, Mailbox, can_wait
+from orcabatch.engine.logs import logger
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Initializer, Surroundings, begin_here
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.limits import Limits, Scope
     from orcabatch.engine.options import EngineOptions
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 ALL = ""
 """The name of the only pool where tiers share one."""

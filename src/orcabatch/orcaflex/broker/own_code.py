@@ -19,15 +19,15 @@ import collections.abc
 import ctypes
 import enum
 import inspect
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from types import CodeType, FunctionType
 from typing import Any
 
+from orcabatch.engine.logs import logger
 from orcabatch.text import class_home
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
 """The class of every function of a DLL."""

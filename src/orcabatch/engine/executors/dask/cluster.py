@@ -23,12 +23,13 @@ from orcabatch.console import awaited_end, no_python, pieces_s
 from orcabatch.engine.executors.dask import worker
 from orcabatch.engine.executors.dask.placement import Seen
 from orcabatch.engine.executors.leaving import CLOSING_S
+from orcabatch.engine.logs import logger
 from orcabatch.errors import SettingsError
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 CONNECT_S = 20.0
 """How long the scheduler may take to answer first. Shorter: one that is just starting is missed. Longer: so is a wrong
