@@ -18,7 +18,7 @@ from orcabatch import simulated, sleep
 from orcabatch.batch import run as batch_run
 from orcabatch.engine import EngineOptions, Limits, run, stragglers
 from orcabatch.engine.scheduler_messages import Sample
-from orcabatch.sleep import awake_s, held_off, interrupt_clock
+from orcabatch.sleep import awake_s, held_off, interrupt_clock, slept_s
 
 CONTINUOUS, SYSTEM, DISPLAY = 0x80000000, 0x1, 0x2
 NIGHT_S = 8 * 3600.0
@@ -35,6 +35,15 @@ class Machine:
 
     def QueryUnbiasedInterruptTimePrecise(self, pointer: Any) -> None:  # noqa: N802 - Windows' name
         pointer._obj.value = round(self._clock() * 1e7)
+
+
+def test_what_was_slept_is_how_far_pythons_clock_is_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It grows by each sleep, and by nothing else."""
+    machine = Machine(monkeypatch)
+    monkeypatch.setattr(sleep, "_python_s", time.perf_counter)
+    assert slept_s() == pytest.approx(0.0, abs=60.0)
+    machine.slept_s = NIGHT_S
+    assert slept_s() == pytest.approx(NIGHT_S, abs=60.0)
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
@@ -145,17 +154,19 @@ def test_a_batch_keeps_the_machine_awake_until_it_is_over(
 
 
 OTHERS = {
+    "sleep.py": "by which it is told what was slept",
     "interrupts.py": "between two signals",
-    "unlocked.py": "of single calls, in nanoseconds",
+    "unlocked.py": "of single calls, in nanoseconds; what was slept in one is taken off",
+    "reference_run.py": "in a process that has nothing of ours",
+    "prove.py": "beside that",
 }
-"""Who reads Python's clocks in the rooms where a run is timed, and what for."""
+"""Who reads Python's clocks, and what for."""
 
 
 def test_nobody_else_asks_a_clock_that_goes_on_while_the_machine_sleeps() -> None:
-    """In the engine, and wherever something is limited or measured of a run."""
-    rooms = ("engine", "host", "monitor")
-    sources = [each for room in rooms for each in (ROOT / "src" / "orcabatch" / room).rglob("*.py")]
-    sources += [ROOT / "src" / "orcabatch" / name for name in ("console.py", "doctor/examination.py")]
+    """Wherever something is limited or measured, but for the simulated OrcaFlex and what compares with others."""
+    house = ROOT / "src" / "orcabatch"
+    sources = [each for each in house.rglob("*.py") if each.relative_to(house).parts[0] not in {"simulated", "bench"}]
     found = {
         source.name
         for source in sources

@@ -2,6 +2,7 @@
 
     held_off   while a batch runs Windows does not fall asleep for want of keys and mouse: computing is not enough there
     awake_s    the clock of whatever is timed, waited for or limited: it stands still while the machine sleeps
+    slept_s    for who has to read Python's clock: what that went on meanwhile
 
 On Linux Python's clocks stand still as well; on Windows they go on. After a night each file in work would have passed
 its `timeout`, each process that starts would hang, each share be silent, and the next plan would learn hours.
@@ -29,6 +30,11 @@ _python_s = time.perf_counter
 def awake_s() -> float:
     """Seconds that the machine was awake, from some moment on that all its processes share."""
     return _clock()()
+
+
+def slept_s() -> float:
+    """How far Python's clock is ahead of `awake_s`: it grows by what the machine sleeps."""
+    return _python_s() - awake_s()
 
 
 @functools.cache

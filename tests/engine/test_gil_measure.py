@@ -187,6 +187,32 @@ def test_what_the_dll_serves_between_moments_of_reading_leaves_files_out_as_well
         assert account.served_s() == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize("noticed", [False, True])
+def test_what_the_machine_slept_in_a_call_is_no_waiting(
+    noticed: bool, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it what the call takes alone, also where a look came between; a long one that was awake did wait."""
+    slept, waited, account = [0.0], [0.0], UnlockedCpu()
+    night_s, second_s = 8 * 3600.0, 1.5
+    monkeypatch.setattr(unlocked, "slept_s", lambda: slept[0])
+    monkeypatch.setattr(unlocked, "_wall", lambda: round(1e9 * (slept[0] + waited[0])))
+
+    def call(function: Any, slept_s: float, waited_s: float) -> None:
+        slept[0] += slept_s
+        waited[0] += waited_s
+        if noticed:
+            account.adjust(waited[0], 1.0)
+
+    account.watch([library.memchr])
+    account.start()
+    monkeypatch.setattr(unlocked, "_call", call)
+    for times in ((night_s, 0.01), (0.0, 0.01), (night_s, second_s), (0.0, second_s)):
+        library.memchr(*times)
+    account.stop()
+    assert account.alone_s() == pytest.approx(4 * 0.01)
+    assert account.waited_s() == pytest.approx(2 * (second_s - 0.01), rel=1e-3)
+
+
 def test_what_calls_back_is_python(library: Any) -> None:
     """The time inside `qsort` is that of the function it is given."""
     order = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)

@@ -12,7 +12,6 @@ import platform
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +22,7 @@ from orcabatch.host import HostResources, ResourceManager
 from orcabatch.network import is_on_network
 from orcabatch.orcaflex.sim_files import InputError, check_loadable
 from orcabatch.settings import format_count, format_size
+from orcabatch.sleep import awake_s
 from orcabatch.store.atomic import check_writable, to_disk
 from orcabatch.store.ledger import describe_ledger
 from orcabatch.versions import system_version
@@ -168,12 +168,12 @@ def _input_folder(host: HostResources, folder: Path, files: Sequence[Path]) -> C
 def _read_speed(file: Path) -> float | None:
     """Bytes per second over the beginning of a file; None where it cannot be read, or is too small to say."""
     try:
-        begun = time.perf_counter()
+        begun = awake_s()
         with as_opened(file).open("rb") as stream:
             count = sum(len(piece) for piece in iter(lambda: _next_piece(stream), b""))
     except OSError:
         return None
-    return count / max(time.perf_counter() - begun, 1e-9) if count >= len(_PIECE) else None
+    return count / max(awake_s() - begun, 1e-9) if count >= len(_PIECE) else None
 
 
 def _next_piece(stream: BinaryIO) -> bytes:
@@ -184,15 +184,15 @@ def _measured(folder: Path) -> tuple[float, float]:
     """Bytes per second of writing (down to the disk) and reading back."""
     check_writable(folder)  # where access lists forbid it, `tempfile` tries ten thousand names on Windows
     with tempfile.TemporaryFile(dir=folder, prefix="orcabatch-doctor-") as stream:
-        begun = time.perf_counter()
+        begun = awake_s()
         for _ in range(WRITE_BYTES // len(_PIECE)):
             stream.write(_PIECE)
         stream.flush()
         to_disk(stream.fileno())
-        written = time.perf_counter()
+        written = awake_s()
         size = stream.tell()
         stream.seek(0)
         while stream.read(len(_PIECE)):
             pass
-        ended = time.perf_counter()
+        ended = awake_s()
     return size / max(written - begun, 1e-9), size / max(ended - written, 1e-9)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from orcabatch.cli import OK, SOME_FAILED
 from orcabatch.errors import OutputError
 from orcabatch.monitor.report import write_report
 from orcabatch.settings import format_size
+from orcabatch.sleep import awake_s
 
 LATENCY_S = 0.1
 """What loading one of the small files costs beyond reading it, as from a network drive; said in the output."""
@@ -89,9 +89,9 @@ def _plain(folder: Path, files: Sequence[Path]) -> int:
     print("digitalmodel is not installed, so a plain function is run instead: pip install orcabatch[digitalmodel]")
     result = run_batch(files, postprocess=tensions, orcaflex="simulated", output_dir=folder / "results", fresh=True)
     _say_done(result, folder)
-    begun = time.perf_counter()
+    begun = awake_s()
     alone = [_alone(tensions, file) for file in files]
-    serial_s = time.perf_counter() - begun
+    serial_s = awake_s() - begun
     same = alone == result.values
     print("values: " + ("equal bit for bit" if same else "DIFFERENT"))
     _say_compared("the same function in a plain loop", serial_s, result.metrics["wall_s"])

@@ -6,7 +6,6 @@ import argparse
 import glob
 import logging
 import sys
-import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from orcabatch.errors import BatchError, BatchInterrupted, OutputError, Settings
 from orcabatch.notice import CHECK_MARK
 from orcabatch.outcome import Cause, Status
 from orcabatch.results.result import failure_text, warnings_text
+from orcabatch.sleep import awake_s
 from orcabatch.store.atomic import check_place, remove
 from orcabatch.text import duration, plural, words_of
 from orcabatch.win32 import is_folder, is_there
@@ -36,7 +36,7 @@ _WHAT = {
 
 def main(words: list[str]) -> int:
     """Run the batch and say where everything is; 1 when files failed."""
-    began = time.perf_counter()
+    began = awake_s()
     arguments, files, overrides = understood("run", words)
     if arguments.verbose:
         logging.getLogger("orcabatch").setLevel(logging.DEBUG)
@@ -59,7 +59,7 @@ def main(words: list[str]) -> int:
             _report(arguments.report, error.result)
         raise
     try:
-        _say(arguments, result, time.perf_counter() - began)
+        _say(arguments, result, awake_s() - began)
     finally:  # else the page says for ever that the run goes on
         written = _report(arguments.report, result)
     return exit_code(result) if written else max(exit_code(result), SOME_FAILED)

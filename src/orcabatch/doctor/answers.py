@@ -6,7 +6,6 @@ All of them ask the one model that their contact has loaded, and change nothing 
 from __future__ import annotations
 
 import ctypes
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.doctor.assumptions import Verdict
 from orcabatch.doctor.contact import BUDGET_S, Answer, Asked, Contact, answered, timed
 from orcabatch.orcaflex.broker.self_check import same_bits
+from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def can_be_loaded(contact: Contact) -> Answer:
 
 def joint_bits(contact: Contact) -> Answer:
     """Joint and single histories, over periods, extras and types of object."""
-    ends, compared, kinds, periods = time.monotonic() + BUDGET_S, 0, set[str](), list[str]()
+    ends, compared, kinds, periods = awake_s() + BUDGET_S, 0, set[str](), list[str]()
     for name, period in contact.periods():
         pairs = list(_singles(contact, period, ends))
         if len(pairs) < 2:
@@ -112,9 +112,9 @@ def range_graphs_repeat(contact: Contact) -> Answer:
 def numbers_last(contact: Contact) -> Answer:
     """A variable's number answers as its name does, over another period, after other questions."""
     helper, module, told = contact.module.HelperMethods, contact.module, 0
-    ends = time.monotonic() + BUDGET_S
+    ends = awake_s() + BUDGET_S
     for one in contact.asked:
-        if told and time.monotonic() > ends:
+        if told and awake_s() > ends:
             break
         number = one.target.varID(one.variable)
         for _, period in list(contact.periods())[:3]:
@@ -232,15 +232,15 @@ def _singles(contact: Contact, period: Any, ends: float) -> Iterator[tuple[Asked
         alone = answered(contact.module, one.single, period)
         if alone is not None:
             yield one, alone
-        if time.monotonic() > ends:
+        if awake_s() > ends:
             return
 
 
 def _least_s(call: Callable[[], Any]) -> float:
     """Seconds of the fastest of a few calls; of one where that takes long, so that no noise matters."""
-    ends, least = time.monotonic() + BUDGET_S, timed(call)
+    ends, least = awake_s() + BUDGET_S, timed(call)
     for _ in range(_REPEATS - 1):
-        if time.monotonic() > ends:
+        if awake_s() > ends:
             break
         least = min(least, timed(call))
     return least
@@ -284,12 +284,12 @@ def _curves(one: Asked, period: Any) -> Any:
 
 def _repeated(contact: Contact, asks: Sequence[tuple[str, Callable[[], Any]]]) -> Answer:
     """Ask all, and all again from behind."""
-    ends, first = time.monotonic() + BUDGET_S, list[tuple[str, Callable[[], Any], Any]]()
+    ends, first = awake_s() + BUDGET_S, list[tuple[str, Callable[[], Any], Any]]()
     for name, ask in asks:
         answer = answered(contact.module, ask)
         if answer is not None:
             first.append((name, ask, answer))
-        if time.monotonic() > ends:
+        if awake_s() > ends:
             break
     for name, ask, answer in reversed(first):
         again = answered(contact.module, ask)

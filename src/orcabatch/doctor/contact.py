@@ -6,7 +6,6 @@ for others (numbers and words of OrcaFlex's own, never a name of his).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from orcabatch.orcaflex.session import destroy
+from orcabatch.sleep import awake_s
 from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
@@ -70,16 +70,16 @@ class Contact:
     def load(self) -> None:
         """Load the first file into an empty model as a session does, once."""
         if self._model is None:
-            began = time.perf_counter()
+            began = awake_s()
             model = self.module.Model(threadCount=1)
-            made = time.perf_counter()
+            made = awake_s()
             try:
                 model.LoadSimulation(str(self.files[0]))
             except BaseException:
                 destroy(self.module, model)
                 raise
             self._model = model
-            self.figures |= {"create_s": made - began, "load_s": time.perf_counter() - made}
+            self.figures |= {"create_s": made - began, "load_s": awake_s() - made}
 
     @property
     def size_bytes(self) -> int:
@@ -120,11 +120,11 @@ def questions(module: Any, model: Any) -> Iterator[Asked]:
     """Time histories of a few objects of each type, at both ends of lines, that are answered."""
     seen: dict[str, int] = {}
     count = 0
-    ends = time.monotonic() + BUDGET_S
+    ends = awake_s() + BUDGET_S
     whole = module.Period(module.PeriodNum.WholeSimulation)
     for target in model.objects:
         kind = str(target.typeName)
-        if seen.get(kind, 0) >= _OF_TYPE or count >= MOST_QUESTIONS or time.monotonic() > ends:
+        if seen.get(kind, 0) >= _OF_TYPE or count >= MOST_QUESTIONS or awake_s() > ends:
             continue
         found = 0
         for place, extra in _places(module):
@@ -174,6 +174,6 @@ def memory_bytes() -> int:
 
 def timed(call: Callable[[], Any]) -> float:
     """Seconds that it takes."""
-    began = time.perf_counter()
+    began = awake_s()
     call()
-    return time.perf_counter() - began
+    return awake_s() - began

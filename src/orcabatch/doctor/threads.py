@@ -17,6 +17,7 @@ from orcabatch.doctor.models import agree, digests
 from orcabatch.orcaflex.failures import THREAD_AFFINITY
 from orcabatch.orcaflex.session import destroy
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 
 LEAST_LOAD_S = 0.03
 """A shorter load is over before another thread would have had its turn anyway."""
@@ -130,16 +131,16 @@ def _longest_gap(call: Callable[[], Any]) -> tuple[float, float]:
 
     def tick() -> None:
         while not done.is_set():
-            ticks.append(time.perf_counter())
+            ticks.append(awake_s())
             runs.set()
             time.sleep(_TICK_S)
 
     ticker = OwnThread(tick, "orcabatch-ticks")
     ticker.start()
     runs.wait()
-    began = time.perf_counter()
+    began = awake_s()
     call()
-    ended = time.perf_counter()
+    ended = awake_s()
     done.set()
     ticker.join()
     inside = [began, *(moment for moment in ticks if began < moment < ended), ended]

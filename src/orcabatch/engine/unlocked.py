@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any
 
+from orcabatch.sleep import slept_s
 from orcabatch.win32 import kernel32
 
 EXPORT: Any = ctypes.CFUNCTYPE(None).__mro__[1]
@@ -46,6 +47,9 @@ Less: a core that is shared passes for a DLL that serialises. More: calls that c
 THREAD_QUERY_LIMITED_INFORMATION = 0x800
 FILETIME_NS = 100
 """Windows counts time in these."""
+SLEPT_NS = 1_000_000_000
+"""From so long on it is asked whether the machine slept in a call: the clock that tells costs as much as short calls
+take. Less: more calls pay for it. More: a machine that sleeps for less is taken for a DLL that lets a call wait."""
 CALIBRATING = 200
 """Calls by which the cost of reading is known."""
 
@@ -122,6 +126,7 @@ class UnlockedCpu:
     _files_between_s: float = 0.0
     _waited_between_s: float = 0.0
     _reading_ns: int = -1
+    _slept_ns: int = 0
     _on: bool = False
 
     def watch(self, functions: Iterable[Any], of_files: Container[Any] = ()) -> None:
@@ -147,6 +152,7 @@ class UnlockedCpu:
         """Read from now on."""
         if self._reading_ns < 0:
             self._reading_ns = _cost_of_reading_ns()
+        self._look_at_sleep()
         self._on = True
         for watched in list(self._watched.values()):
             watched.read(on=True)
@@ -205,6 +211,7 @@ class UnlockedCpu:
             now_s: seconds, monotonic.
             passed_s: since the last call of this.
         """
+        self._look_at_sleep()
         cost_ns, short, moment = 0, [], False
         for watched in list(self._watched.values()):
             if watched.until_s:
@@ -229,6 +236,11 @@ class UnlockedCpu:
                 watched.read(on=False)
         return moment
 
+    def _look_at_sleep(self) -> int:
+        """Nanoseconds that the machine has slept, from some moment on; a call that begins now sleeps what is more."""
+        self._slept_ns = round(1e9 * slept_s())
+        return self._slept_ns
+
     def _mine(self) -> _Account:
         account = self._accounts.get(get_ident())
         if account is None:
@@ -249,13 +261,15 @@ class UnlockedCpu:
         def call(function: Any, *arguments: Any) -> Any:
             account = accounts.get(get_ident()) or mine()
             seen = watched[id(function)]
-            entered_ns = _wall()
+            slept_ns, entered_ns = self._slept_ns, _wall()
             began_ns = account.began_ns = _clock()
             try:
                 return _call(function, *arguments)
             finally:
                 spent_ns = _clock() - began_ns
                 took_ns = _wall() - entered_ns
+                if took_ns > SLEPT_NS:
+                    took_ns = max(0, took_ns - (self._look_at_sleep() - slept_ns))
                 seen.quickest_ns = min(seen.quickest_ns, took_ns)
                 account.alone_ns += seen.quickest_ns
                 if seen.of_files:

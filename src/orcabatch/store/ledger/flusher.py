@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from orcabatch.console import awaited_end
 from orcabatch.own_thread import OwnThread
+from orcabatch.sleep import awake_s
 
 AGAIN_S = 0.01
 """Between two tries to commit while somebody else uses the ledger, which takes moments."""
@@ -48,7 +48,7 @@ class Flusher:
             self._flushing.do_at(0.0)
 
     def commit_at(self, when: float) -> bool:
-        """Commit at that moment (`time.monotonic`), or before; False where nobody is there to do so."""
+        """Commit at that moment (`awake_s`), or before; False where nobody is there to do so."""
         self._committing = self._committing or _begun("orcabatch-ledger", self._commit)
         if self._committing is not None:
             self._committing.do_at(when)
@@ -96,14 +96,14 @@ class _Errand:
 
     def _run(self) -> None:
         while not self._ending:
-            wait_s = self._due - time.monotonic()
+            wait_s = self._due - awake_s()
             if wait_s > 0:
                 self._news.wait(None if wait_s == math.inf else wait_s)
                 self._news.clear()
                 continue
             self._due = math.inf
             if not self._do():
-                self.do_at(time.monotonic() + AGAIN_S)
+                self.do_at(awake_s() + AGAIN_S)
 
 
 def _begun(name: str, do: Callable[[], bool]) -> _Errand | None:

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orcabatch.sleep import awake_s
 from orcabatch.store.atomic import patiently
 from orcabatch.store.ledger import rows, schema
 from orcabatch.store.ledger.flusher import Flusher
@@ -224,12 +225,12 @@ class SqliteLedger:
     def commit_soon(self) -> None:
         """Write what waits within a second: at once, or together with what comes in the next moments."""
         with self._guard:
-            now, before = time.monotonic(), time.thread_time()
+            now, before = awake_s(), time.thread_time()
             if now < self._group_ends and self._flusher is not None and self._flusher.commit_at(self._group_ends):
                 return
             self.commit()
             # In CPU time: on a busy machine a commit lasts longer, and results need not wait longer for that.
-            self._group_ends = time.monotonic() + min(GROUP_S, (time.thread_time() - before) / COMMITTING)
+            self._group_ends = awake_s() + min(GROUP_S, (time.thread_time() - before) / COMMITTING)
 
     def _commit_group(self) -> bool:
         """By the flusher's thread, which does not wait for who holds the ledger: he may be waiting for its end."""
@@ -448,7 +449,7 @@ def _connected(file: Path) -> sqlite3.Connection:
 
     Making the log is the one step that SQLite does not wait with while another run does the same; so it is tried again.
     """
-    until = time.monotonic() + BUSY_S
+    until = awake_s() + BUSY_S
     while True:
         connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
@@ -457,7 +458,7 @@ def _connected(file: Path) -> sqlite3.Connection:
             connection.execute("SELECT key FROM entries LIMIT 1").fetchone()
         except BaseException as error:
             connection.close()
-            if _trouble(error) is not _Trouble.BUSY or time.monotonic() > until:
+            if _trouble(error) is not _Trouble.BUSY or awake_s() > until:
                 raise
             time.sleep(RETRY_S)
         else:
