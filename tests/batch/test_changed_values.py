@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import orcabatch
-from orcabatch.batch import carry_out
+from orcabatch.batch import carry_out, changed_values
 from orcabatch.batch.changed_values import ChangedValues
 from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options
@@ -116,6 +116,14 @@ def test_on_threads_they_are_found_as_well(orcaflex, sims, begun):
         assert all(value is result.values[0] for value in result.values)
         assert sorted(result.values[0]) == sorted(map(number_of, map(Path, sims)))
         assert (len(said(result)), statuses(result)) == (1, ["ok"] * 8)
+
+
+def test_a_batch_that_is_known_to_change_is_gone_through_no_more(orcaflex, sims, begun, monkeypatch):
+    """One list for all files would be read anew, and longer, with each: twice as each ends, and all at the end."""
+    read, original = [], changed_values._content
+    monkeypatch.setattr(changed_values, "_content", lambda value: read.append(len(value)) or original(value))
+    assert len(said(begun(sims, "one_list"))) == 1
+    assert read == [1, 2, 2], "the first as it ended, then as the next one did, and that one"
 
 
 def test_what_an_earlier_run_kept_of_them_is_said_and_forgotten(orcaflex, sims, begun):

@@ -128,13 +128,13 @@ class BatchJob:
         """All files have ended: see whether values are still what was written down of them."""
         latest = {(outcome.batch, outcome.index): outcome for outcome in self.ended}
         for outcome in latest.values() if self.sink is None else ():
-            if self._values.is_changed(outcome):
+            if outcome.batch not in self._changing and self._values.is_changed(outcome):
                 self._goes_on_changing(outcome)
 
     def _is_written(self, outcome: FileOutcome) -> bool:
-        """Whether the value that a worker gave is written down as its file ends."""
+        """Whether the value that a worker gave is written down as its file ends, and is to be what it was."""
         batch = self.batches[outcome.batch]
-        if outcome.status is not Status.OK or not batch.values_are_rows:
+        if outcome.status is not Status.OK or not batch.values_are_rows or batch.name in self._changing:
             return False
         position = self.shared_files[outcome.index].positions[batch.name]
         return self.sink is not None or batch.name in self.values_files or self.cache.may_keep(batch, position)
@@ -142,8 +142,6 @@ class BatchJob:
     def _goes_on_changing(self, outcome: FileOutcome) -> None:
         """Whoever reads what was written of this batch gets other values than this run: nothing of it is kept."""
         name = outcome.batch
-        if name in self._changing:
-            return
         self._changing.add(name)
         earlier = any(each.batch == name and each.status is Status.SKIPPED for each in self.ended)
         values = self.values_files.get(name)
