@@ -12,7 +12,7 @@ import nameless_functions as nameless
 import orcabatch
 from batch_functions import largest_tension
 from orcabatch import simulated
-from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.foreign import ordinarily, own_copy
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, Status
 from orcabatch.text import MOST_SAID, MOST_TRACED, class_home, class_name, class_place, words_of
@@ -216,3 +216,19 @@ def test_an_error_says_no_more_than_is_read(orcaflex, sims, executor):
     assert failed.error.startswith("ValueError: no such case")
     assert failed.error.endswith("such case")
     assert failed.traceback.startswith("Traceback")
+
+
+class Labelled(str):
+    """Text with something along, as a user's own may have."""
+
+    __slots__ = ("seen",)
+
+
+def test_a_copy_shares_only_what_nobody_can_change() -> None:
+    """A subclass of text may have attributes that are set."""
+    given = {"heading": 45, "label": Labelled("a")}
+    given["label"].seen = []
+    copied = own_copy(given)
+    copied["label"].seen.append(1)
+    assert copied == given
+    assert given["label"].seen == []

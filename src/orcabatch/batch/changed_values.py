@@ -19,7 +19,7 @@ from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine.foreign import ordinarily
+from orcabatch.engine.foreign import IMMUTABLE, ordinarily
 from orcabatch.text import class_home, class_name
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from orcabatch.outcome import FileOutcome
 
-_NEVER_CHANGED = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _KNOWN = frozenset({"builtins", "copyreg", "_codecs", "datetime", "pathlib", "numpy", "pandas", "pyarrow"})
 """Whose things are gone through: what others made may run code of theirs, and has no form in which it could be kept."""
 
@@ -65,7 +64,7 @@ def _content(value: Any) -> bytes | None:
     Raises:
         MemoryError: there is none for that.
     """
-    if type(value) in _NEVER_CHANGED:
+    if type(value) in IMMUTABLE:
         return None
     written = _Hashed()
     try:

@@ -49,10 +49,11 @@ def ordinarily(step: Callable[[], T]) -> T:
 
 def own_copy(columns: Mapping[Any, Any]) -> dict[Any, Any]:
     """A copy that foreign code may change, with the lists and the like in it; what cannot be copied is shared."""
-    return {name: value if isinstance(value, _NEVER_CHANGED) else _copied(value) for name, value in columns.items()}
+    return {name: value if type(value) in IMMUTABLE else _copied(value) for name, value in columns.items()}
 
 
-_NEVER_CHANGED = (str, int, float, type(None))
+IMMUTABLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
+"""Types of what nobody can change; of a subclass may have attributes that are set."""
 
 
 def _copied(value: Any) -> Any:
