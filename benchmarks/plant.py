@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol
 
-from orcabatch.engine.crowds import AFTER, LOADING, Crowds, Stays
+from orcabatch.engine.occupancy import AFTER, LOADING, Occupancy, Stays
 from orcabatch.engine.scheduler_messages import Sample
 
 NOISE_EVERY_S = 2.0
@@ -215,7 +215,7 @@ class Plant:
         self._disk_now, self._jitter, self._noise_at = 1.0, 1.0, 0.0 if case.noise else math.inf
         self.other_bytes, self.peak_bytes = case.host.base_bytes, 0
         self._runs: dict[int, _Run] = {}
-        self._crowds = Crowds()
+        self._occupancy = Occupancy()
         self._work_loaded = self._work_extracted = self._work_ended = 0.0
         self._cpu_s = self._cpu_seen_s = self._sampled_s = 0.0
         self._gil_s = self._gil_seen_s = self._waited_s = 0.0
@@ -285,7 +285,7 @@ class Plant:
         run = _Run(stages, file.size_bytes, file.memory_bytes, behind, sum(amounts))
         run.started_s = run.phase_since_s = self.now_s
         self._runs[index] = run
-        self._crowds.enter(index, LOADING, self.now_s)
+        self._occupancy.enter(index, LOADING, self.now_s)
         self._enter(index, run)
 
     def _enter(self, index: int, run: _Run) -> None:
@@ -305,7 +305,7 @@ class Plant:
             run.phases[before] = self.now_s - run.phase_since_s
             run.phase_since_s = self.now_s
             if before == LOAD:
-                self._crowds.enter(index, AFTER, self.now_s)
+                self._occupancy.enter(index, AFTER, self.now_s)
                 self._files_s += self._as_quickest(before, run.phases[before])
             self._work_loaded += run.size if before == LOAD else 0
             self._work_extracted += run.size if before == EXTRACT else 0
@@ -314,7 +314,7 @@ class Plant:
             return None
         del self._runs[index]
         self._work_ended += run.size
-        return Done(index, self.now_s - run.started_s, run.phases, run.memory, self._crowds.end(index, self.now_s))
+        return Done(index, self.now_s - run.started_s, run.phases, run.memory, self._occupancy.end(index, self.now_s))
 
     def _as_quickest(self, call: str | int, seconds: float) -> float:
         """What a call counts for, as in the engine's measure: alone it would take what the quickest like it took."""

@@ -28,7 +28,7 @@ def drive(
     served: Callable[[int], float] = lambda n: 0.0,
     limited: bool = True,
 ) -> tuple[Concurrency, list[str]]:
-    """A station whose files each take `slow(crowd)` seconds per megabyte, half of it loading."""
+    """A station whose files each take `slow(occupancy)` seconds per megabyte, half of it loading."""
     state, reasons = concurrency.begin(limits, 1000, SIZE), []
     loaded = extracted = stood_s = served_s = 0.0
     for step in range(steps):
@@ -285,9 +285,9 @@ def test_a_fixed_count_is_never_changed() -> None:
 def ended(times: dict[int, list[float]]) -> curves.Smooth:
     """The curve of short files of one size that took so long, by how many there were."""
     curve = curves.Curve()
-    for crowd, seconds in times.items():
+    for occupancy, seconds in times.items():
         for each in seconds:
-            curve = curves.add(curve, crowd, each, SIZE, ended=True)
+            curve = curves.add(curve, occupancy, each, SIZE, ended=True)
     smooth = curves.smooth(curve, 0.0)
     assert smooth is not None
     return smooth
@@ -303,8 +303,8 @@ def test_short_files_that_differ_are_no_slower_for_being_more_by_chance() -> Non
 def test_points_in_the_wrong_order_are_pooled() -> None:
     """One more file never makes the others faster: the smoothed curve only rises."""
     curve = curves.Curve()
-    for crowd, seconds in ((1, 10.0), (2, 8.0), (4, 9.0), (8, 30.0)):
-        curve = curves.add(curve, crowd, seconds, 10.0)
+    for occupancy, seconds in ((1, 10.0), (2, 8.0), (4, 9.0), (8, 30.0)):
+        curve = curves.add(curve, occupancy, seconds, 10.0)
     smooth = curves.smooth(curve, 1.0)
     assert smooth is not None
     assert list(smooth.rates) == sorted(smooth.rates)
@@ -314,8 +314,8 @@ def test_points_in_the_wrong_order_are_pooled() -> None:
 def test_a_curve_goes_on_as_steeply_as_it_ended() -> None:
     """In proportion where the last stretch was in proportion, flat where it was flat."""
     curve = curves.Curve()
-    for crowd in (1, 2, 4, 8):
-        curve = curves.add(curve, crowd, crowd * 10.0, 10.0)
+    for occupancy in (1, 2, 4, 8):
+        curve = curves.add(curve, occupancy, occupancy * 10.0, 10.0)
     smooth = curves.smooth(curve, 1.0)
     assert smooth is not None
     assert smooth.at(16) == pytest.approx(2 * smooth.at(8), rel=1e-6)

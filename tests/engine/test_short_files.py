@@ -11,8 +11,8 @@ import pytest
 from orcabatch.engine import concurrency
 from orcabatch.engine.concurrency import Reading
 from orcabatch.engine.contract import Task
-from orcabatch.engine.crowds import AFTER, LOADING, Crowds
 from orcabatch.engine.limits import Limits
+from orcabatch.engine.occupancy import AFTER, LOADING, Occupancy
 from orcabatch.engine.scheduler import Scheduler
 from orcabatch.engine.scheduler_messages import Offered, Sample, Sampled
 
@@ -28,7 +28,7 @@ def counts(load_s: float, lock_s: float, files: int, *, alone_s: float = 0.0, sp
     limits, waiting, running = [], files, 0
     events: list[tuple[float, int, str]] = []  # when, number, what ended
     free_s = loaded = extracted = calls_s = 0.0
-    loading, number, crowds = 0, 0, Crowds()
+    loading, number, occupancy = 0, 0, Occupancy()
     heapq.heappush(events, (0.0, -1, "look"))
     while waiting or running:
         now_s, index, what = heapq.heappop(events)
@@ -43,16 +43,16 @@ def counts(load_s: float, lock_s: float, files: int, *, alone_s: float = 0.0, sp
             heapq.heappush(events, (now_s + LOOK_S, -1, "look"))
         elif what == "load":
             loading, loaded, calls_s = loading - 1, loaded + SIZE, calls_s + load_s
-            crowds.enter(index, AFTER, now_s)
+            occupancy.enter(index, AFTER, now_s)
             free_s = max(free_s, now_s) + lock_s
             beside = alone_s * chance.uniform(1 - spread, 1 + spread)
             heapq.heappush(events, (free_s + beside, index, "rest"))
         else:
             running, extracted, calls_s = running - 1, extracted + SIZE, calls_s + lock_s + alone_s
-            state = concurrency.finished(state, SIZE, crowds.end(index, now_s))
+            state = concurrency.finished(state, SIZE, occupancy.end(index, now_s))
         while waiting and running < state.limit:
             waiting, running, loading, number = waiting - 1, running + 1, loading + 1, number + 1
-            crowds.enter(number, LOADING, now_s)
+            occupancy.enter(number, LOADING, now_s)
             ends_s = now_s + load_s * chance.uniform(1 - spread, 1 + spread)
             heapq.heappush(events, (ends_s, number, "load"))
     return limits

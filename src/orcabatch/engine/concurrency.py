@@ -11,7 +11,7 @@ mixture of phases was measured. From there:
 
     begin   from a small count; it doubles with each look as long as the files do nothing but wait, and more of them
             get through more calls into the DLL; later too, until the first has ended, after a fifth of the run at least
-    grow    at most doubling with what was measured, and never beyond twice the crowd that extraction was measured at
+    grow    at most doubling with what was measured, never beyond twice the occupancy that extraction was measured at
     retreat when a smaller count is predicted to do at least as well; soon, since what has started cannot be taken back
     hold    small steps only, and only where more than `GAIN` is predicted
     on a plateau the smallest count within `PLATEAU` of the best is taken
@@ -29,13 +29,13 @@ from typing import TYPE_CHECKING
 
 from orcabatch.engine import curves
 from orcabatch.engine.bounds import DLL_WAITED, Bound, bound_by
-from orcabatch.engine.crowds import AFTER, LOADING, NEVER
+from orcabatch.engine.occupancy import AFTER, LOADING, NEVER
 from orcabatch.engine.stations import TOO_QUICK_TO_SEE, Station, throughput
 
 if TYPE_CHECKING:
-    from orcabatch.engine.crowds import Stays
     from orcabatch.engine.curves import Smooth
     from orcabatch.engine.limits import Limits
+    from orcabatch.engine.occupancy import Stays
     from orcabatch.engine.scheduler_messages import Sample
 
 # Tuned on the tuning cases of `python -m benchmarks virtual`, where each is also run at all fixed counts. What smaller
@@ -72,12 +72,12 @@ IDLE = 0.2
 is judged by the curve of loading alone: how much it could give is not known. Less: batches that wait climb slowly.
 More: work that is about to fill the cores does not look like it yet (0.4: worst 1.1)."""
 TRUST, TRUST_LEAST = 2.0, 2.0
-"""How far beyond the measured crowd extraction is predicted; what was measured counts as so many at least. Less: each
-step waits for the one before to be measured (1.5: worst 1.2). More: a lock that a few files do not fill is predicted to
-bear many. These cases do not meet that (4: 0.99), so it is caution."""
+"""How far beyond the measured occupancy extraction is predicted; what was measured counts as so many at least. Less:
+each step waits for the one before to be measured (1.5: worst 1.2). More: a lock that a few files do not fill is
+predicted to bear many. These cases do not meet that (4: 0.99), so it is caution."""
 MEASURED_SHARE = 0.25
-"""A crowd counts as measured when this share of its files' extraction was seen. Less: a moment with many counts (worst
-1.05). More: growth waits for it (0.5: worst 1.1)."""
+"""An occupancy counts as measured when this share of its files' extraction was seen. Less: a moment with many counts
+(worst 1.05). More: growth waits for it (0.5: worst 1.1)."""
 
 EARLY, LATE, HOLD = 0.15, 0.5, 0.25
 """File times between steps: below `LATE_FROM` files, above, and once the limit has been lowered. Shorter: on too little
@@ -380,7 +380,7 @@ def _options(
     """Predicted bytes per second for every count that may be chosen."""
     load, rest = both
     top = _highest_step(state, reading, rest) if may_rise else state.limit
-    reach = TRUST * max(TRUST_LEAST, state.rest.curve.known_crowd(MEASURED_SHARE * state.file_bytes))
+    reach = TRUST * max(TRUST_LEAST, state.rest.curve.known_occupancy(MEASURED_SHARE * state.file_bytes))
     roof = _roof(state)
     now = throughput(load, rest, state.limit)[0]
     options = {state.limit: now}

@@ -46,14 +46,14 @@ class Point:
 
     Attributes:
         seconds: worker-seconds spent; `work`: bytes of files done in them; both fade with time.
-        crowd: files in the phase, weighted by the seconds.
+        occupancy: files in the phase, weighted by the seconds.
         ends, squares: how often short files were seen to have ended, and seconds x seconds per byte of each of these,
             summed: how much they differ.
     """
 
     seconds: float
     work: float
-    crowd: float
+    occupancy: float
     ends: float = 0.0
     squares: float = 0.0
 
@@ -69,27 +69,29 @@ class Curve:
         """Bytes of files that the curve rests on."""
         return sum(point.work for _, point in self.points)
 
-    def known_crowd(self, file_bytes: float) -> float:
+    def known_occupancy(self, file_bytes: float) -> float:
         """The largest number of files in the phase that was measured well; 0 before anything was."""
-        return max((point.crowd for _, point in self.points if point.work > file_bytes * point.crowd), default=0.0)
+        return max(
+            (point.occupancy for _, point in self.points if point.work > file_bytes * point.occupancy), default=0.0
+        )
 
 
-def place(crowd: float) -> int:
+def place(occupancy: float) -> int:
     """The place in `GRID` that is nearest, by ratio."""
-    return bisect_left(_BETWEEN, crowd)
+    return bisect_left(_BETWEEN, occupancy)
 
 
-def add(curve: Curve, crowd: float, seconds: float, work: float, *, ended: bool = False) -> Curve:
+def add(curve: Curve, occupancy: float, seconds: float, work: float, *, ended: bool = False) -> Curve:
     """With another measurement; `ended`: of short files that were seen to have ended."""
     if seconds <= 0:
         return curve
     ends, squares = (1.0, seconds**2 / work) if ended else (0.0, 0.0)
     points = dict(curve.points)
-    here = place(crowd)
-    old = points.get(here, Point(0.0, 0.0, crowd))
+    here = place(occupancy)
+    old = points.get(here, Point(0.0, 0.0, occupancy))
     total = old.seconds + seconds
-    crowd = (old.crowd * old.seconds + crowd * seconds) / total
-    points[here] = Point(total, old.work + work, crowd, old.ends + ends, old.squares + squares)
+    occupancy = (old.occupancy * old.seconds + occupancy * seconds) / total
+    points[here] = Point(total, old.work + work, occupancy, old.ends + ends, old.squares + squares)
     return Curve(tuple(sorted(points.items())))
 
 
@@ -99,7 +101,9 @@ def fade(curve: Curve, keep: float) -> Curve:
         tuple(
             (
                 number,
-                Point(point.seconds * keep, point.work * keep, point.crowd, point.ends * keep, point.squares * keep),
+                Point(
+                    point.seconds * keep, point.work * keep, point.occupancy, point.ends * keep, point.squares * keep
+                ),
             )
             for number, point in curve.points
         )
@@ -108,42 +112,42 @@ def fade(curve: Curve, keep: float) -> Curve:
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """The smoothed curve: crowds and seconds per byte, both ascending; and how it goes on beyond the last."""
+    """The smoothed curve: occupancies and seconds per byte, both ascending; and how it goes on beyond the last."""
 
-    crowds: tuple[float, ...]
+    occupancies: tuple[float, ...]
     rates: tuple[float, ...]
     beyond: float
 
-    def at(self, crowd: float) -> float:
+    def at(self, occupancy: float) -> float:
         """Seconds per byte with this many files in the phase."""
-        crowds, rates = self.crowds, self.rates
-        if crowd <= crowds[0]:
+        occupancies, rates = self.occupancies, self.rates
+        if occupancy <= occupancies[0]:
             return rates[0]
-        for number in range(1, len(crowds)):
-            if crowd <= crowds[number]:
-                return self._between(number, crowd)
-        return float(rates[-1] * (crowd / crowds[-1]) ** self.beyond)
+        for number in range(1, len(occupancies)):
+            if occupancy <= occupancies[number]:
+                return self._between(number, occupancy)
+        return float(rates[-1] * (occupancy / occupancies[-1]) ** self.beyond)
 
-    def _between(self, number: int, crowd: float) -> float:
+    def _between(self, number: int, occupancy: float) -> float:
         """Between two points: a straight line where they are close, and hope where they are far apart.
 
-        A resource that is shared costs nothing until it is full, and from there at least in proportion to the crowd.
+        A resource that is shared costs nothing until it is full, and from there at least in proportion to occupancy.
         The hope is that it only just filled up before the higher point; trying a count in the gap settles it.
         """
-        low, high = self.crowds[number - 1], self.crowds[number]
+        low, high = self.occupancies[number - 1], self.occupancies[number]
         before, after = self.rates[number - 1], self.rates[number]
-        line = before + (after - before) * (crowd - low) / (high - low)
-        hope = max(before, after * (crowd / high) ** HOPE)
+        line = before + (after - before) * (occupancy - low) / (high - low)
+        hope = max(before, after * (occupancy / high) ** HOPE)
         share = min(1.0, max(0.0, math.log(high / low) / math.log(2.0) - HOPE_FROM)) * HOPE_SHARE
         return float((1 - share) * line + share * min(line, hope))
 
 
 def smooth(curve: Curve, least_work: float) -> Smooth | None:
     """The curve without its noise; None while less than `least_work` was measured."""
-    groups: list[list[float]] = []  # seconds, work, crowd x seconds
+    groups: list[list[float]] = []  # seconds, work, occupancy x seconds
     noise = SURE * _spread(curve)
     for _, point in curve.points:
-        groups.append([point.seconds, point.work, point.crowd * point.seconds])
+        groups.append([point.seconds, point.work, point.occupancy * point.seconds])
         while len(groups) > 1 and (groups[-1][1] < least_work or not _slower(groups[-2], groups[-1], noise)):
             last = groups.pop()
             groups[-1] = [mine + other for mine, other in zip(groups[-1], last, strict=True)]
@@ -152,9 +156,9 @@ def smooth(curve: Curve, least_work: float) -> Smooth | None:
         groups[0] = [mine + other for mine, other in zip(groups[0], first, strict=True)]
     if not groups or groups[0][1] < least_work or groups[0][1] <= 0:
         return None
-    crowds = tuple(group[2] / group[0] for group in groups)
+    occupancies = tuple(group[2] / group[0] for group in groups)
     rates = tuple(group[0] / group[1] for group in groups)
-    return Smooth(crowds, rates, _slope(crowds, rates))
+    return Smooth(occupancies, rates, _slope(occupancies, rates))
 
 
 def _spread(curve: Curve) -> float:
@@ -175,7 +179,7 @@ def _slower(before: list[float], after: list[float], noise: float) -> bool:
     return rise > noise * math.sqrt(1 / before[1] + 1 / after[1])
 
 
-def _slope(crowds: tuple[float, ...], rates: tuple[float, ...]) -> float:
+def _slope(occupancies: tuple[float, ...], rates: tuple[float, ...]) -> float:
     """Exponent of the last stretch: 0 where more files cost nothing, 1 where they only wait for each other.
 
     The last two points alone are too noisy where they are close, and an octave hides where a resource just filled up:
@@ -183,9 +187,9 @@ def _slope(crowds: tuple[float, ...], rates: tuple[float, ...]) -> float:
     """
     steepest = 0.0
     for ratio in STRETCHES:
-        before = [number for number, crowd in enumerate(crowds) if crowd * ratio <= crowds[-1]]
+        before = [number for number, occupancy in enumerate(occupancies) if occupancy * ratio <= occupancies[-1]]
         if before:
             first = before[-1]
-            slope = math.log(rates[-1] / rates[first]) / math.log(crowds[-1] / crowds[first])
+            slope = math.log(rates[-1] / rates[first]) / math.log(occupancies[-1] / occupancies[first])
             steepest = max(steepest, slope)
     return min(STEEPEST, steepest)

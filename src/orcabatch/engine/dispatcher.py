@@ -43,11 +43,11 @@ from orcabatch.outcome import Cause, Failure, FileOutcome, Phase
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Job, Task
-    from orcabatch.engine.crowds import Stays
     from orcabatch.engine.event_log import EventLog
     from orcabatch.engine.executor import Executor
     from orcabatch.engine.interrupts import StopSignal
     from orcabatch.engine.limits import Limits
+    from orcabatch.engine.occupancy import Stays
     from orcabatch.engine.options import EngineOptions
 
 _log = logger(__name__)

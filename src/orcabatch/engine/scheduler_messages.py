@@ -84,7 +84,7 @@ class TaskFinished:
             killed: it is not started again unless offered again with `Redone`).
         wall_s, cpu_s: of the whole task.
         phases: wall seconds by phase.
-        stays: seconds in each station, and the files that it met there (`orcabatch.engine.crowds.Stays`).
+        stays: seconds in each station, and the files that it met there (`orcabatch.engine.occupancy.Stays`).
         memory_bytes: what the loaded model added to its process; 0: not measured.
         size_bytes: of the file.
     """

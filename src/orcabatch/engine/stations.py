@@ -20,7 +20,7 @@ from orcabatch.engine.curves import Curve, Smooth
 
 LUMPY = 0.8
 """Progress is lumpy when fewer of the samples than this show any. Less: whatever is told at a file's end counts for the
-crowd of that moment (0.4: 1.09, worst 2.5). More: smooth progress with a few gaps is judged by ends too (worst 1.2)."""
+occupancy then (0.4: 1.09, worst 2.5). More: smooth progress with a few gaps is judged by ends too (worst 1.2)."""
 SHORT_LOOKS = 8.0
 """Files that are over within fewer looks are judged when they end: between two looks as many are loading as happen not
 to have ended yet, which looks as if more of them were slower. Less: that happens to short files (4: worst 1.39 of the
@@ -83,7 +83,7 @@ class Station:
     Attributes:
         curve: how slow it gets with more files in it.
         moving: share of the samples in which work was seen.
-        news: (crowd, seconds, bytes) of files that ended since the latest sample.
+        news: (occupancy, seconds, bytes) of files that ended since the latest sample.
         area: files in it, summed over time, in file-seconds.
         line: finished files.
         short: they are over within a few looks; `quickest`: seconds per byte of the quickest.
@@ -103,7 +103,7 @@ class Station:
         return self.short or self.moving < LUMPY
 
     def ended(self, size: int, stay: tuple[float, float, float], look_s: float) -> Station:
-        """With a file that ended after this stay (`crowds.Stays`); it is looked at every `look_s`."""
+        """With a file that ended after this stay (`occupancy.Stays`); it is looked at every `look_s`."""
         seconds, found, meanwhile = stay
         line = self.line.add(size, seconds)
         short = line.time < SHORT_LOOKS * look_s * line.count
@@ -116,41 +116,49 @@ class Station:
         # One that waits its turn is held up by those it found, one that shares by all who are there meanwhile. Which it
         # is, is not known. Of short files, whose number grows while they wait, half-way: by the second alone those in a
         # row seem to cost nothing, by the first alone those that come together.
-        crowd = (found + meanwhile) / 2 if short else meanwhile
-        return replace(station, news=(*station.news, (crowd, seconds, size + line.extra_bytes)))
+        occupancy = (found + meanwhile) / 2 if short else meanwhile
+        return replace(station, news=(*station.news, (occupancy, seconds, size + line.extra_bytes)))
 
     def moved(self, keep: float, seen: tuple[float, float, float], bytes_each: float) -> Station:
         """After a stretch of time in which (files in it, seconds, bytes done) were seen."""
-        crowd, seconds, work = seen
+        occupancy, seconds, work = seen
         moving = self.moving
         # A station that was nearly empty could not have shown work.
-        if crowd >= OCCUPIED:
+        if occupancy >= OCCUPIED:
             moving += MOVING_SMOOTHING * ((1.0 if work > 0 else 0.0) - moving)
         curve = curves.fade(self.curve, keep)
         for met, took_s, done in self._together():
             curve = curves.add(curve, met, took_s, done, ended=self.short)
         if not self.lumpy:
             work *= 1.0 + self.line.extra_bytes / bytes_each
-            curve = curves.add(curve, crowd, crowd * seconds, work)
-        area = self.area + crowd * seconds
+            curve = curves.add(curve, occupancy, occupancy * seconds, work)
+        area = self.area + occupancy * seconds
         return replace(self, curve=curve, moving=moving, news=(), area=area)
 
     def _together(self) -> list[tuple[float, float, float]]:
-        """The files that ended, those that met about the same crowd as one."""
+        """The files that ended, those that met about the same occupancy as one."""
         together: dict[int, tuple[float, float, float]] = {}
-        for crowd, seconds, work in self.news:
-            place = curves.place(crowd)
-            crowds, before_s, before = together.get(place, (0.0, 0.0, 0.0))
-            together[place] = (crowds + crowd * seconds, before_s + seconds, before + work)
-        return [(crowds / seconds, seconds, work) for crowds, seconds, work in together.values() if seconds > 0]
+        for occupancy, seconds, work in self.news:
+            place = curves.place(occupancy)
+            occupancies, before_s, before = together.get(place, (0.0, 0.0, 0.0))
+            together[place] = (occupancies + occupancy * seconds, before_s + seconds, before + work)
+        return [
+            (occupancies / seconds, seconds, work) for occupancies, seconds, work in together.values() if seconds > 0
+        ]
 
     def smooth(self, least_work: float) -> Smooth | None:
         """The station's curve. Where few files were never seen in it, the quickest that ended was as good as alone."""
         known = curves.smooth(self.curve, least_work)
         # Of short files, which may differ by much, the quickest is no measure: how few they bear is soon tried.
-        if known is None or self.short or not self.lumpy or known.crowds[0] < FEW or self.quickest >= known.rates[0]:
+        if (
+            known is None
+            or self.short
+            or not self.lumpy
+            or known.occupancies[0] < FEW
+            or self.quickest >= known.rates[0]
+        ):
             return known
-        return Smooth((1.0, *known.crowds), (self.quickest, *known.rates), known.beyond)
+        return Smooth((1.0, *known.occupancies), (self.quickest, *known.rates), known.beyond)
 
 
 def throughput(load: Smooth, rest: Smooth | None, running: int) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from orcabatch.text import plural
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
-    from orcabatch.engine.crowds import Stays
+    from orcabatch.engine.occupancy import Stays
     from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.worker_messages import Released
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orcabatch.engine.crowds import AFTER, LOADING, Crowds, Stays
+from orcabatch.engine.occupancy import AFTER, LOADING, Occupancy, Stays
 
 Stay = tuple[float, float, float]
 """When a file was started, when it was loaded, and when it had ended."""
@@ -16,12 +16,12 @@ moments = st.floats(0.0, 100.0)
 def met(stays: list[Stay]) -> list[Stays]:
     """What each file met, told in the order in which it happened."""
     told = [(at_s, step, index) for index, stay in enumerate(stays) for step, at_s in enumerate(stay)]
-    crowds, said = Crowds(), dict[int, Stays]()
+    occupancy, said = Occupancy(), dict[int, Stays]()
     for at_s, step, index in sorted(told):
         if step < 2:
-            crowds.enter(index, (LOADING, AFTER)[step], at_s)
+            occupancy.enter(index, (LOADING, AFTER)[step], at_s)
         else:
-            said[index] = crowds.end(index, at_s)
+            said[index] = occupancy.end(index, at_s)
     return [said[index] for index in range(len(stays))]
 
 
@@ -57,17 +57,17 @@ def test_a_file_is_told_how_many_it_found_and_how_many_were_there_meanwhile(stay
 
 def test_what_comes_late_takes_nothing_back() -> None:
     """Workers tell their changes of phase with their own instants: one that is told late counts from then on."""
-    crowds = Crowds()
-    crowds.enter(0, LOADING, 0.0)
-    crowds.enter(1, LOADING, 5.0)
-    crowds.enter(0, AFTER, 4.0)
-    assert crowds.end(0, 6.0) == {LOADING: (5.0, 1.0, 1.0), AFTER: (1.0, 1.0, 1.0)}
-    assert crowds.end(1, 6.0) == {LOADING: (1.0, 2.0, 1.0)}  # it found another, and was alone from then on
+    occupancy = Occupancy()
+    occupancy.enter(0, LOADING, 0.0)
+    occupancy.enter(1, LOADING, 5.0)
+    occupancy.enter(0, AFTER, 4.0)
+    assert occupancy.end(0, 6.0) == {LOADING: (5.0, 1.0, 1.0), AFTER: (1.0, 1.0, 1.0)}
+    assert occupancy.end(1, 6.0) == {LOADING: (1.0, 2.0, 1.0)}  # it found another, and was alone from then on
 
 
 def test_a_file_that_never_began_met_nobody() -> None:
     """Its end changes nothing for the others."""
-    crowds = Crowds()
-    crowds.enter(0, LOADING, 0.0)
-    assert crowds.end(7, 1.0) == {}
-    assert crowds.end(0, 2.0) == {LOADING: (2.0, 1.0, 1.0)}
+    occupancy = Occupancy()
+    occupancy.enter(0, LOADING, 0.0)
+    assert occupancy.end(7, 1.0) == {}
+    assert occupancy.end(0, 2.0) == {LOADING: (2.0, 1.0, 1.0)}

@@ -1,13 +1,13 @@
 """How many files a file met in loading and in what follows, itself included.
 
-    file enters, leaves a station (on the run's clock) ──> Crowds ──> at its end: its stay in each, and the crowd it met
+    file enters, leaves a station (on the run's clock) ──> Occupancy ──> at its end: its stay in each, and whom it met
 
 A stay ends when it is heard that the worker is free: until then the file holds its slot, and where other programs have
 the cores that may be late.
 
 Files that are over within a few samples cannot be judged by what samples happen to see of their number: files that
-start together also end together, and between two samples a crowd has come and gone. Does not cover what follows from
-it: see `concurrency`.
+start together also end together, and between two samples many have come and gone. Does not cover what follows from it:
+see `concurrency`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ NEVER = (0.0, 0.0, 0.0)
 """The stay of a file that was not there."""
 
 
-class Crowds:
-    """Counts the files in each station over time."""
+class Occupancy:
+    """Counts the files in each station over time: what queueing theory calls its occupancy."""
 
     def __init__(self) -> None:
         self._count = {LOADING: 0, AFTER: 0}
