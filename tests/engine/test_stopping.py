@@ -189,6 +189,26 @@ def test_the_second_signal_interrupts_the_callers_loop() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("name", ["serial", "threads", "auto"])
+def test_what_ends_together_with_the_signal_starts_no_other_file(name: str, times: int) -> None:
+    """Both come while the dispatcher is at work: a file that it started then would have no outcome, or a late one."""
+    began, job = list[int](), FakeJob()
+
+    def listen(event: Any) -> None:
+        began.extend([event.index] if event.kind == "started" else [])
+        if event.kind == "finished" and event.index == 0:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+
+    options, statuses = EngineOptions(executor=name, threads=1), dict[int, str]()  # type: ignore[arg-type]
+    with pytest.raises(BatchInterrupted):  # noqa: PT012 - what came before the error counts
+        for outcome in run(tasks(4), job, options=options, limits=Limits(max_limit=1, fixed_limit=1), listener=listen):
+            statuses[outcome.index] = outcome.status.value
+    assert statuses == {0: "ok"} | dict.fromkeys([1, 2, 3], "cancelled")
+    assert (sorted(index for index, *_ in job.told), began) == ([0, 1, 2, 3], [0])
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     """Under nohup or in a background shell job, where SIGINT is ignored, it stays so."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -356,7 +356,7 @@ class Dispatcher:
         self._warn(task_state.draining(len(self._running)) if level == 1 else "leaving at once", stopping=True)
         # What a worker has not begun comes back at once: the run ends with the file that is loaded, not with the next.
         if level == 1:
-            self._events.append(scheduler_messages.StopAsked(self._now(), 1))
+            self._events.appendleft(scheduler_messages.StopAsked(self._now(), 1))  # else the next event starts a file
             self._cancel(self._workers.recall())
         else:
             self._leave()
@@ -364,7 +364,7 @@ class Dispatcher:
     def _leave(self) -> None:
         self._workers.close(now=True)
         self._left = True
-        self._events.append(scheduler_messages.StopAsked(self._now(), 2))
+        self._events.appendleft(scheduler_messages.StopAsked(self._now(), 2))
         running, self._running = list(self._running.values()), {}
         for run in running:
             reason = "the run was left before this file was finished"
