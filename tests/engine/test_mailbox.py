@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import pytest
@@ -24,29 +23,31 @@ EXECUTORS: dict[str, dict[str, Any]] = {
 
 
 class Waits:
-    """Stands for a bell's queue: notes each wait, and lets something happen during it."""
+    """Stands for a bell's lock: notes each wait, and lets something happen during it."""
 
     def __init__(self, *during: Callable[[], None]) -> None:
         self.rings = 0
         self.waited = list[float]()
         self._during = list(during)
 
-    def put(self, _: None) -> None:
+    def locked(self) -> bool:
+        return not self.rings
+
+    def release(self) -> None:
         self.rings += 1
 
-    def get(self, timeout: float) -> None:
+    def acquire(self, timeout: float) -> bool:
         self.waited.append(round(timeout, 3))
         if self._during and timeout:
             self._during.pop(0)()
-        if not self.rings:
-            raise Empty
-        self.rings = 0
+        rang, self.rings = bool(self.rings), 0
+        return rang
 
 
 def bell_that_waits(monkeypatch: pytest.MonkeyPatch, *during: Callable[[], None]) -> tuple[Bell, Waits]:
-    """A bell, and the queue that it waits at."""
+    """A bell, and the lock that it waits at."""
     bell, waits = Bell(), Waits(*during)
-    monkeypatch.setattr(bell, "_wakes", waits)
+    monkeypatch.setattr(bell, "_silence", waits)
     return bell, waits
 
 
@@ -80,7 +81,7 @@ def test_the_first_hint_after_quiet_wakes(monkeypatch: pytest.MonkeyPatch) -> No
         box.post(3, wakes=False)
 
     waits = Waits(lambda: box.post(1, wakes=False), twice)
-    monkeypatch.setattr(bell, "_wakes", waits)
+    monkeypatch.setattr(bell, "_silence", waits)
     assert (box.take(7.0), waits.waited) == ([1], [7.0])
     waits.waited.clear()
     assert (box.take(7.0), waits.waited) == ([2, 3], [LATE_S, 0.0])

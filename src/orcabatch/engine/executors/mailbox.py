@@ -1,14 +1,15 @@
 """Where messages wait for the dispatcher, and the bell that wakes it.
 
 Covers waiting with a timeout, being woken from a signal handler, and messages that nobody has to be woken for at once.
-A bell rings by way of a `SimpleQueue`: its `put` may interrupt its own `get` on the same thread, which `queue.Queue`
-would answer with a deadlock.
+A bell is a lock, held until it rings: to release it takes no memory, and may interrupt waiting for it on the same
+thread, which `queue.Queue` would answer with a deadlock.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from queue import Empty, SimpleQueue
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from orcabatch.console import pieces_s
@@ -34,17 +35,17 @@ class Bell:
     """Wakes whoever waits; mailboxes that one thread waits for share it."""
 
     def __init__(self) -> None:
-        self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._rung = False
+        self._silence = threading.Lock()
+        self._silence.acquire()
         self._hinted = False
         self._fast_asleep = False
         self._busy = False
 
     def ring(self) -> None:
         """Let `wait` return; from any thread and from signal handlers."""
-        if not self._rung:
-            self._rung = True
-            self._wakes.put(None)
+        if self._silence.locked():
+            with suppress(RuntimeError):  # another thread has just rung
+                self._silence.release()
 
     def hint(self) -> None:
         """Let `wait` return within `LATE_S`; from any thread. Often costs nobody a wake: another one comes before."""
@@ -58,24 +59,15 @@ class Bell:
         Where the last wait ended by a message more are likely: then it looks up after `LATE_S`. Where nothing came it
         sleeps until something does, since each look in vain takes Python's lock from the workers.
         """
-        left_s = next(pieces_s(None if timeout_s is None else awake_s() + timeout_s))
+        left_s, woken = next(pieces_s(None if timeout_s is None else awake_s() + timeout_s)), False
         if self._busy and left_s > LATE_S:
             left_s -= LATE_S
-            if self._is_woken(LATE_S) or self._hinted:
-                left_s = 0.0
+            woken = self._silence.acquire(timeout=LATE_S)
         self._fast_asleep = True
-        self._is_woken(0.0 if self._hinted else left_s)
+        woken = woken or self._silence.acquire(timeout=0.0 if self._hinted else left_s)
         self._fast_asleep = False
-        self._busy = self._rung or self._hinted
-        # Both before the mailboxes are emptied: what comes from here on rings again.
-        self._rung = self._hinted = False
-
-    def _is_woken(self, within_s: float) -> bool:
-        try:
-            self._wakes.get(timeout=within_s)
-        except Empty:
-            return False
-        return True
+        self._busy = woken or self._hinted
+        self._hinted = False  # before the mailboxes are emptied: what comes from here on rings again
 
 
 class Mailbox(Generic[T]):
