@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.fakes import FakeJob, FakeRecipe, Say, task
+from engine.fakes import FakeJob, FakeRecipe, FakeWorker, Say, task
 from engine.test_births import FILES, LIMITS, STATIC, all_well
 from orcabatch.engine import EngineOptions, run
+from orcabatch.engine.executors import leaving
 from orcabatch.engine.executors import threads as thread_executor
+from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.threads import ALL, ENDED_BY_ITSELF, ThreadExecutor, _Pool, _Threads
 from orcabatch.engine.memory_meter import MemoryMeter
+from orcabatch.engine.scheduler_messages import Sample
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_loop import WorkerLoop
+from orcabatch.engine.worker_messages import Died, Finished, Written
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
@@ -170,6 +174,76 @@ def test_a_loop_is_lived_once() -> None:
     given_up.run()
     assert [getattr(each, "worker", None) for each in said] == ["moved", "given up", "given up"]
     assert said[1].indices == (3,)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_thread_without_memory_to_tell_its_end_costs_a_try(
+    name: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it could not say of its file, and then of its own end, is said for it."""
+    original, failed = Mailbox.post, list[str]()
+
+    def post(mailbox: Mailbox[Any], message: Any, *, wakes: bool = True) -> None:
+        me = threading.current_thread().name
+        if isinstance(message, Finished | Died) and len(failed) < times and {me, *failed} == {me}:
+            failed.append(me)
+            raise MemoryError
+        original(mailbox, message, wakes=wakes)
+
+    monkeypatch.setattr(Mailbox, "post", post)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    settings = EngineOptions(**{"retry_delay_s": 0.001, "sample_interval_s": 0.01, **EXECUTORS[name]})
+    work = [task(index, tier="small") for index in range(FILES)]
+    limits = STATIC if name == "static" else LIMITS
+    outcomes = list(run(work, FakeJob(), options=settings, limits=limits, probe=lambda _: Sample()))
+    assert all_well(outcomes)
+    assert (len(failed), [len(each.retried) for each in outcomes if each.retried]) == (times, [1])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_outputs_that_nobody_tells_of_fail_their_file(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that wrote them finds no memory to say so, or even less: the run does not wait for it."""
+    original, failed = Mailbox.post, list[int]()
+
+    def post(mailbox: Mailbox[Any], message: Any, *, wakes: bool = True) -> None:
+        if isinstance(message, Written) and len(failed) < times and {message.index, *failed} == {message.index}:
+            failed.append(message.index)
+            raise MemoryError
+        original(mailbox, message, wakes=wakes)
+
+    monkeypatch.setattr(Mailbox, "post", post)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    options = EngineOptions(threads=2, executor="threads", sample_interval_s=0.01)
+    work = [task(index, say=Say(late=True)) for index in range(FILES)]
+    outcomes = list(run(work, FakeJob(), options=options, limits=LIMITS, probe=lambda _: Sample()))
+    assert sorted(each.index for each in outcomes) == list(range(FILES))
+    assert {each.index for each in outcomes if each.cause is Cause.OUTPUT} == set(failed)
+    assert len(failed) == times
+
+
+def test_a_file_does_not_wait_behind_a_worker_that_does_not_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool's only thread destroys a model, which hangs: another thread begins the next file."""
+    monkeypatch.setattr(leaving, "CLOSING_S", 0.01)
+    monkeypatch.setattr(thread_executor, "CLOSING_S", 0.01)
+    closes, opened = threading.Event(), list[FakeWorker]()
+
+    class Hanging(FakeRecipe):
+        def open_worker(self, note: Any) -> Any:
+            opened.append(FakeWorker(note, None))
+            if len(opened) == 1:
+                opened[0].close = closes.wait  # type: ignore[assignment]
+            return opened[-1]
+
+    executor = ThreadExecutor(Hanging(), {ALL: 1})
+    for index in range(2):
+        executor.submit(task(index))
+        while not any(isinstance(message, Finished) for message in executor.poll(None)):
+            pass
+        executor.set_limit(0)
+    closes.set()
+    executor.close()
+    assert len(opened) == 2
 
 
 def test_a_run_that_is_left_does_not_wait_for_what_never_began(monkeypatch: pytest.MonkeyPatch) -> None:

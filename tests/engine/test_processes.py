@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,8 @@ from orcabatch import console
 from orcabatch.engine import EngineOptions, Limits, build_executor, run
 from orcabatch.engine.executors import process_handle
 from orcabatch.engine.executors.packing import stays_because
-from orcabatch.engine.executors.process_handle import ProcessHandle, end_descendants
+from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, end_descendants
+from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
@@ -59,6 +61,23 @@ def test_a_file_whose_process_was_killed_once_succeeds_elsewhere() -> None:
     assert (first.status, first.attempt, len(first.retried)) == (Status.OK, 2, 1)
     assert "worker process" in first.retried[0]
     assert all(each.ok for each in outcomes)
+
+
+def test_an_end_that_its_reader_finds_no_memory_to_tell_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that writes to the process looks after it: nobody waits for the file for ever."""
+    original, failed = ProcessExecutor._post, list[object]()
+
+    def post(executor: ProcessExecutor, item: Any) -> None:
+        if isinstance(item, Gone) and not failed:
+            failed.append(item)
+            raise MemoryError
+        original(executor, item)
+
+    monkeypatch.setattr(ProcessExecutor, "_post", post)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    outcomes = go([task(0, say=Say(kill=True, until_attempt=2)), task(1)], processes=1, retries=1)
+    assert [each.ok for each in outcomes] == [True, True]
+    assert failed
 
 
 def test_neighbours_of_a_killer_are_not_blamed() -> None:

@@ -294,10 +294,14 @@ class WriteBehind:
         sheet: what was written down so far; its clock stands in the phase `write`.
         worker: who did it.
         explain: what an exception means.
+
+    Attributes:
+        is_lost: what became of it could not be told, for want of memory.
     """
 
     def __init__(self, sheet: _Sheet, worker: str, explain: Callable[[Exception, Task, Phase], Failure]) -> None:
         self._sheet, self._worker, self._explain = sheet, worker, explain
+        self.is_lost = False
 
     @property
     def index(self) -> int:

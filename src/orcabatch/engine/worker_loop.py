@@ -46,6 +46,7 @@ class WorkerLoop:
         name: of the worker.
         thread: the thread that runs it, once it does.
         began: set as soon as `thread` is, or it is settled that there will be none.
+        is_over: a thread has lived it.
     """
 
     def __init__(  # noqa: PLR0913 - what a worker needs, and how it lives
@@ -66,7 +67,7 @@ class WorkerLoop:
         self._surroundings = surroundings
         self._inbox: SimpleQueue[Task | None] = SimpleQueue()
         self._door = threading.Lock()
-        self._claimed = self._ended = False
+        self.is_over = self._claimed = self._ended = self._told_all = False
         self._busy: Task | None = None
         self._behind = behind
         self._writing: list[tuple[threading.Thread, WriteBehind]] = []
@@ -82,11 +83,19 @@ class WorkerLoop:
             return True
 
     def give_up(self) -> None:
-        """No thread will live it: what it was given is told as lost, unless one has begun all the same."""
-        if self.claim():
+        """No thread lives it any more, or will: what none has told is told as lost. Nothing where one has begun it."""
+        if (self.is_over or self.claim()) and not self._told_all:
             self.began.set()
-            self._refuse_what_comes()
-            self._post(Closed(self.name))
+            self._tell_all()
+
+    def look(self) -> None:
+        """Tell what its own threads, which have ended, found no memory to tell."""
+        if self.is_over:
+            self.give_up()
+        for _, behind in self._writing:
+            if behind.is_lost:
+                self._post(behind.lost(MemoryError()))
+                behind.is_lost = False
 
     def give(self, task: Task) -> None:
         """Hand it a task; it has none now. Of one that comes when its thread has ended it is said at once."""
@@ -116,9 +125,15 @@ class WorkerLoop:
 
     def run(self) -> None:
         """Live, once. Ends by `end`, or by whatever is not an `Exception`, which costs the task in hand."""
-        died = None
         if not self.claim(threading.current_thread()):
             return
+        try:
+            self._live()
+        finally:
+            self.is_over = True
+
+    def _live(self) -> None:
+        died = None
         try:
             self.began.set()
             while (task := self._inbox.get()) is not None:
@@ -131,19 +146,16 @@ class WorkerLoop:
                     self._write(done)
                 del task, done
         except BaseException as error:
-            if self._busy is not None:
-                died = death(self.name, self._busy.index)
-            if died is None or isinstance(error, Exception):
+            # An `Exception` is ours, for want of memory. All else is the function's own, and told as the end of its
+            # file: Python would print it among the user's words.
+            if self._busy is None or isinstance(error, Exception):
                 raise
-            # The function's own, and told as the end of its file: Python would print it among the user's words.
+            died = death(self.name, self._busy.index)
         finally:
             try:
                 self._runner.close()
             finally:
-                if self._busy is not None:
-                    self._post(died or _not_told(self.name, self._busy.index))
-                self._refuse_what_comes()
-                self._post(Closed(self.name))
+                self._tell_all(died)
                 self._tidy()
 
     def _tell(self, done: Finished) -> None:
@@ -151,20 +163,28 @@ class WorkerLoop:
         self._post(done)
         self._busy = None
 
-    def _refuse_what_comes(self) -> None:
-        """Whoever gives it a task from now on hears that it has ended; so does whoever has just done so."""
+    def _tell_all(self, died: Died | None = None) -> None:
+        """Whoever gives it a task from now on hears that it has ended; so does whoever has done so before."""
+        self._tell_lost(died)
         with self._door:
             self._ended = True
         with suppress(Empty):
             while True:
-                if (task := self._inbox.get_nowait()) is not None:
-                    self._post(_not_told(self.name, task.index))
+                self._busy = self._inbox.get_nowait()
+                self._tell_lost()
+        self._post(Closed(self.name))
+        self._told_all = True
+
+    def _tell_lost(self, died: Died | None = None) -> None:
+        if self._busy is not None:
+            self._post(died or _not_told(self.name, self._busy.index))
+            self._busy = None
 
     def _write(self, behind: WriteBehind) -> None:
         """Be free, and have the rest written on another thread; on this one where the system gives none."""
         thread = OwnThread(self._write_and_tell, f"orcabatch-{self.name}-writes-{behind.index}", (behind,))
         # On the list before anybody hears of it: whoever drops it from then on finds it there.
-        self._writing = [each for each in self._writing if each[0].is_alive()] + [(thread, behind)]
+        self._writing = [each for each in self._writing if each[0].is_alive() or each[1].is_lost] + [(thread, behind)]
         self._tell(behind.finished)
         if self._left or behind.index in self._unwanted:
             behind.drop()
@@ -177,10 +197,11 @@ class WorkerLoop:
     def _write_and_tell(self, behind: WriteBehind) -> None:
         """Whatever ends this thread, the run hears of the file's end."""
         try:
-            written = behind.write()
+            self._post(behind.write())
         except BaseException as error:  # noqa: BLE001 - no memory for its outcome: it gets a small one
-            written = behind.lost(error)
-        self._post(written)
+            behind.is_lost = True
+            self._post(behind.lost(error))
+            behind.is_lost = False
 
     def _tidy(self) -> None:
         deadline = awake_s() + TIDY_S

@@ -427,6 +427,7 @@ class ProcessHandle:
                 return
             before = self._wire.arrived_bytes
             self._reader.join(DRAIN_S)
+        self._post(Gone(self, is_read=True))  # perhaps once more: its reader may have found no memory to say so
 
     def _await_end(self, fault: str) -> None:
         """The pipe has ended, and so should the process."""

@@ -124,7 +124,7 @@ class _Pool:
         return any(loop.thread is None for loop in self._submitted)
 
     def move_on(self) -> bool:
-        """Let loops that no thread of their pool may ever begin live elsewhere; whether there were any.
+        """Let loops that no thread of their pool may ever begin live elsewhere; whether a thread has ended.
 
         One that was moved before is given up: there may be no thread that lives long enough.
         """
@@ -132,9 +132,11 @@ class _Pool:
         stuck = [
             loop
             for loop, (pool, life) in self._submitted.items()
-            if (life.done() or not all(thread.is_alive() for thread in pool.begun)) and loop.thread is None
+            if (pool in self.retired or life.done() or not all(thread.is_alive() for thread in pool.begun))
+            and loop.thread is None
         ]
-        if any(self._submitted[loop][0] is self.executor for loop in stuck):
+        has_ended = any(self._submitted[loop][0] is self.executor for loop in stuck)
+        if has_ended:
             self.retire()
         waiting = [loop for loop in self._submitted if loop.thread is None and loop not in stuck]
         self._submitted = {loop: self._submitted[loop] for loop in waiting}
@@ -147,7 +149,7 @@ class _Pool:
                     self.start(loop)
             except RuntimeError:
                 loop.give_up()
-        return bool(stuck)
+        return has_ended
 
     def retire(self) -> None:
         """One of its threads hangs or is gone: those that are still to come take the place of all that it has."""
@@ -252,6 +254,8 @@ class ThreadExecutor(Executor):
         heard = map(self._heard, self._mailbox.take(self.patience_s(timeout_s)))
         messages = [message for message in heard if message is not None]
         messages += self._overdue()
+        for loop in self._alive:
+            loop.look()
         moved = [pool.move_on() for pool in self._pools.values()]
         if any(moved):
             messages.append(Complaint(ENDED_BY_ITSELF, once=ENDED_BY_ITSELF))
@@ -366,6 +370,7 @@ class ThreadExecutor(Executor):
             Complaint(f"worker {name} does not close: a licence seat that it has stays taken") for name in late
         ]
         for pool in self._pools.values():
+            pool.retire()  # whoever was to have their threads finds another
             said += [task_state.without_seat(task) for task in pool.waiting]
             pool.waiting.clear()
         return said
