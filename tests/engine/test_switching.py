@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from capabilities import die
 from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, one_at_a_time, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
@@ -48,15 +49,19 @@ def where(outcomes: list[FileOutcome]) -> set[str]:
     return {each.worker.split("-")[0] for each in outcomes}
 
 
-def test_what_ended_in_a_process_is_not_done_again_where_no_other_comes_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both are heard at once: the file has its outcome, the others go on in threads."""
+@pytest.mark.parametrize("place", [0, 1000], ids=["before it", "after it"])
+def test_what_ended_in_a_process_is_not_done_again_where_no_other_comes_up(
+    place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are heard at once, in either order: the file has its outcome, the others go on in threads."""
     poll, submit = ProcessExecutor.poll, ThreadExecutor.submit
     ended, here = set[int](), list[int]()
 
     def heard(executor: ProcessExecutor, timeout_s: float | None) -> list[Message]:
         messages = list(poll(executor, timeout_s))
         ended.update(each.index for each in messages if isinstance(each, Finished))
-        return [*messages, Broken("none comes up")] if ended else messages
+        messages[place:place] = [Broken("none comes up")] if ended else []
+        return messages
 
     def given(executor: ThreadExecutor, task: Task, *, alone: bool = False) -> None:
         here.append(task.index)
@@ -188,6 +193,27 @@ def test_a_file_that_kills_its_process_costs_itself() -> None:
     bad = [each for each in outcomes if not each.ok]
     assert [(each.index, each.cause) for each in bad] == [(50, Cause.CRASH)]
     assert "tried 2 times" in str(bad[0].error)
+
+
+@dataclass(frozen=True)
+class EndsElsewhere(FakeRecipe):
+    """Its workers live in this process only."""
+
+    here: int = 0
+
+    def open_worker(self, note: Any) -> Any:
+        if os.getpid() != self.here:
+            die()
+        return super().open_worker(note)
+
+
+def test_processes_that_end_with_their_first_files_are_left_at_once() -> None:
+    """A DLL that crashes in any other process: what these had may have been to blame, all other files are done here."""
+    outcomes, said = go(tasks(60), FakeJob(EndsElsewhere(here=os.getpid())), retries=1)
+    assert sorted(each.index for each in outcomes) == list(range(60))
+    assert [each["executor"] for each in said] == ["processes", "threads"]
+    assert "back to threads: before any file was done in them its worker process" in said[1]["why"]
+    assert 0 < sum(not each.ok for each in outcomes) <= LIMITS.max_limit
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
     submit ──> threads                          until the decision of `auto_decision`
     submit ──> processes, threads run dry       afterwards
-    submit ──> threads again                    if recipe or results do not travel, or processes get through less
+    submit ──> threads again                    if recipe or results do not travel, or processes get through less, or
+                                                end with their first files
 
 Covers carrying out the decision, both ways, without losing a task. Does not cover the decision itself
 (`auto_decision`). A file that a thread has is never taken from it. What cannot be sent to a process, or back from it,
@@ -74,6 +75,7 @@ class SwitchingExecutor(Executor):
         self._here: dict[int, Task] = {}
         self._away: dict[int, Task] = {}
         self._writing: set[int] = set()
+        self._worked = False  # a file came back from worker processes
         self._ended = 0
         self._done_bytes = 0
         self._began_s: float | None = None
@@ -201,18 +203,23 @@ class SwitchingExecutor(Executor):
 
     def _from_processes(self, messages: Sequence[Message]) -> list[Message]:
         heard: list[Message] = []
+        broken = ""
         for message in messages:
             # Dead without a worker: no process comes up any more.
             if isinstance(message, Broken) or (isinstance(message, Died) and not message.worker):
-                self._come_back(message.message)
-                break
-            if isinstance(message, Finished | Written) and any(map(packing.did_not_travel, message.outcomes)):
+                broken = broken or message.message
+            elif isinstance(message, Finished | Written) and any(map(packing.did_not_travel, message.outcomes)):
                 self._stop_sending("a result could not be sent back from its worker process")
                 self._again_here(message.index)
-                continue
-            # At once: what has ended there is not done again here if the next message ends the processes.
-            self._count([message], self._away)
-            heard.append(message)
+            else:
+                self._worked = self._worked or isinstance(message, Finished | Written)
+                if isinstance(message, Died) and message.guilty and not self._worked:
+                    self._stop_sending(f"before any file was done in them {message.message}")
+                # At once: what has ended there is not done again here if the processes end with this.
+                self._count([message], self._away)
+                heard.append(message)
+        if broken:
+            self._come_back(broken)
         return heard
 
     def _again_here(self, index: int) -> None:
