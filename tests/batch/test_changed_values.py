@@ -15,13 +15,20 @@ import pytest
 import orcabatch
 from orcabatch.batch import carry_out, changed_values
 from orcabatch.batch.changed_values import ChangedValues
+from orcabatch.batch.functions import FunctionBatch
+from orcabatch.batch.job import BatchJob
 from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options
+from orcabatch.batch.result_cache import ResultCache
+from orcabatch.batch.shared_files import shared_files
+from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
+from orcabatch.settings import parse_settings
 from orcabatch.store.kept_values import read_values
 
 SAID = "goes on changing what it has returned"
 CONSTANT = {"max": 0.0}
+SIMULATED = Binding(None, BindingKind.SIMULATED, "11.4", "11.4b")
 
 
 class Filling:
@@ -176,6 +183,46 @@ def test_a_value_is_looked_at_when_the_next_file_ends(tmp_path):
     assert values.ended(ends[1]) is ends[0]
     assert values.ended(ends[2]) is None
     assert [values.is_changed(end) for end in ends] == [True, False, False]
+
+
+def test_a_value_that_is_changed_while_it_is_looked_at_goes_on_changing(tmp_path, monkeypatch):
+    """Another thread adds to a dictionary at that moment: what it was nobody can say, and it may look whole later."""
+    row = {"first": np.zeros(2), "second": np.zeros(2)}
+    end, values = FileOutcome(tmp_path / "a.sim", "f", Status.OK, row, index=0), ChangedValues()
+
+    def adds(_, value):
+        row["third"] = 3.0
+        return NotImplemented
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(changed_values._Reader, "reducer_override", adds)
+        assert values.ended(end) is None
+    assert values.is_changed(end)
+
+
+def test_what_a_function_goes_on_changing_is_kept_of_none_of_its_batches(tmp_path):
+    """Its last value was not changed any more, and holds what it made of files of other batches."""
+    files = [tmp_path / f"{name}.sim" for name in "ab"]
+    for file in files:
+        file.write_bytes(file.name.encode())
+    batches = [FunctionBatch.over([file], returns_a_constant, None, "1", among=file.stem) for file in files]
+    settings, rows, warned = parse_settings({}), [], []
+    own = {batch.name: settings for batch in batches}
+
+    def memory():
+        return ResultCache(batches, shared_files(batches), SIMULATED, settings, own)
+
+    with memory().opened() as cache:
+        named = {batch.name: batch for batch in batches}
+        job = BatchJob(None, named, cache.shared_files, warned.append, cache)
+        for index, batch in enumerate(batches):
+            cache.starting(index)
+            rows.append(index)
+            job.finished((FileOutcome(files[index], batch.name, Status.OK, rows, index=index, size_bytes=1),))
+        job.look_again()
+    with memory().opened() as cache:
+        assert [cache.answered(index, batch.name) for index, batch in enumerate(batches)] == [None] * 2
+    assert len(warned) == 1
 
 
 def test_a_table_that_somebody_looked_at_is_not_changed(tmp_path):

@@ -15,10 +15,13 @@ from capabilities import needs
 from orcabatch.batch.cache_keys import changed, environment
 from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.history import _measured
+from orcabatch.batch.job import BatchJob
 from orcabatch.batch.result_cache import NO_BINDING, ResultCache
 from orcabatch.batch.shared_files import Ended, shared_files
+from orcabatch.engine.contract import Note, Task
 from orcabatch.engine.surroundings import Initializer
 from orcabatch.orcaflex.binding import Binding, BindingKind
+from orcabatch.orcaflex.work import MISMATCH
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.settings import parse_settings
 from orcabatch.store.ledger import Entry, schema
@@ -76,6 +79,32 @@ def test_what_used_a_wrong_joint_answer_is_forgotten_at_once(files):
     with memory(files).opened() as later:
         assert known(later, 0) is not None
         assert known(later, 1) is None
+
+
+def test_what_an_earlier_run_kept_of_a_wrong_joint_answer_is_forgotten_as_well(files):
+    """It was answered before the answer turned out wrong; the run is killed before the file is done again."""
+    with memory(files).opened() as first:
+        done(first, 1, joint=True)
+    with memory(files).opened() as second:
+        assert known(second, 1) is not None
+        second.distrust([0, 1])
+    with memory(files).opened() as later:
+        assert known(later, 1) is None
+
+
+def test_once_a_joint_answer_was_wrong_none_of_an_earlier_run_answers(files):
+    """A file that waited for others meanwhile is done, and by the next run if this one is killed."""
+    with memory(files).opened() as first:
+        done(first, 0)
+        done(first, 1, joint=True)
+    with memory(files).opened() as second:
+        (batch,) = second.batches
+        job = BatchJob(None, {batch.name: batch}, second.shared_files, lambda _: None, second)
+        job.noted(Note(2, batch.name, MISMATCH, "a variable"))
+        answers = [job.answered(Task(index, file, (batch.name,), 10, 10)) for index, file in enumerate(files[:2])]
+        assert list(map(len, answers)) == [1, 0]
+    with memory(files).opened() as later:
+        assert (known(later, 0) is None, known(later, 1) is None) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -567,6 +567,31 @@ def test_while_another_run_holds_it_results_wait_and_are_written_later(opened, t
     assert opened().get((1).to_bytes(16, "big")) == b"result 1"
 
 
+def test_what_is_forgotten_while_another_run_holds_it_answers_never_again(opened, tmp_path, monkeypatch, warned):
+    """It turned out wrong: a later run would take it for the file's result."""
+    monkeypatch.setattr("orcabatch.store.ledger.sqlite_ledger.BUSY_S", 0.01)
+    book = opened()
+    for number in range(2):
+        book.put(entry(number))
+    book.commit()
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    book.forget(keys(2))
+    assert [book.get(key) for key in keys(2)] == [None] * 2
+    book.put(entry(1))
+    other.execute("ROLLBACK")
+    book.close()
+    assert [opened().get(key) for key in keys(2)] == [None, b"result 1"]
+    assert len(warned) == 1
+
+    other.execute("BEGIN IMMEDIATE")
+    book = opened()
+    book.forget(keys(2))
+    book.close()
+    other.close()
+    assert "2 results that do not hold any more could not be taken out of the ledger" in warned[-1]
+
+
 def test_a_run_waits_for_a_held_ledger_once_and_says_so_at_once(opened, tmp_path, monkeypatch, warned):
     """A program that holds it would else cost the full patience for every file; the end waits again, for all."""
     monkeypatch.setattr("orcabatch.store.ledger.sqlite_ledger.BUSY_S", 0.2)

@@ -69,6 +69,9 @@ class BatchJob:
         outcomes = []
         for name, position in self._positions(task.index):
             known = self.cache.answered(task.index, name)
+            if known is not None and known.joint and not self.prefetch:
+                self.cache.distrust([task.index])
+                known = None
             if known is None:
                 for subject, content in self.cache.facts(task.index, name):
                     self._due += self._again(name, self.batches[name].noted(position, subject, content))
@@ -146,7 +149,9 @@ class BatchJob:
         earlier = any(each.batch == name and each.status is Status.SKIPPED for each in self.ended)
         values = self.values_files.get(name)
         kept_in = None if values is None else values.target.name
-        self.cache.forget_batch(name)
+        for batch in self.batches.values():  # the same function is called for others, too
+            if batch.label == self.batches[name].label:
+                self.cache.forget_batch(batch.name)
         self.warn(still_changing(name, outcome.file.name, self.sink is not None, kept_in, earlier))
 
     def kept(self, outcome: FileOutcome) -> FileOutcome:
@@ -199,7 +204,7 @@ def still_changing(batch: str, file: str, in_table: bool, values_file: str | Non
     return (
         f"{batch} goes on changing what it has returned: the value of {file} was changed after that file had ended."
         f"{show}{written} Nothing of {batch} is kept for the next run. Is one list, dictionary or array returned for "
-        "several files? Return a new one for each, or a copy."
+        "several files, or does your loop change what it is handed? Return a new one for each, or change a copy."
     )
 
 

@@ -85,7 +85,6 @@ class ResultCache:
     _changes_itself: set[int] = field(default_factory=set)
     _by_another: set[tuple[int, str]] = field(default_factory=set)
     _changing: set[str] = field(default_factory=set)
-    _written: dict[int, list[bytes]] = field(default_factory=dict)
     _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
     _again: dict[str, list[str]] = field(default_factory=dict)
 
@@ -256,10 +255,9 @@ class ResultCache:
         self.ledger.commit_soon()
 
     def distrust(self, indices: Iterable[int]) -> None:
-        """Forget what was kept for these files: it used an answer that turned out wrong."""
-        keys = [key for index in indices for key in self._written.pop(index, [])]
-        if keys:
-            self.ledger.forget(keys)
+        """Forget what this run or another kept for these files: it used an answer that turned out wrong."""
+        places = [place for index in indices for place in self.shared_files[index].positions.items()]
+        self.ledger.forget([self._keys.pop(place) for place in places if place in self._keys])
 
     def may_keep(self, batch: Batch, position: int) -> bool:
         """Whether a result of this position may be kept for the next run."""
@@ -426,7 +424,6 @@ class ResultCache:
         key = key_of("result", made_of)
         if self._keep(Entry(key, "result", file, batch.label, content), batch):
             self._keys[batch.name, self.shared_files[index].positions[batch.name]] = key
-            self._written.setdefault(index, []).append(key)
 
     def _keep(self, entry: Entry, batch: Batch) -> bool:
         """Put it into the ledger; that it is too large for one is said."""

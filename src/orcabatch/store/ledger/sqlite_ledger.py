@@ -123,6 +123,7 @@ class SqliteLedger:
         self._connection: sqlite3.Connection | None = None
         self._flusher: Flusher | None = None
         self._entries: dict[bytes, Entry] = {}
+        self._gone: set[bytes] = set()
         self._runs: list[FileHistory] = []
         self._waiting_bytes, self._written_bytes, self._lost = 0, 0, 0
         self._said: set[str] = set()
@@ -145,8 +146,8 @@ class SqliteLedger:
         with self._guard:
             # What waits is newer than what the file has.
             waiting = self._entries.get(key)
-            if waiting is not None:
-                return waiting.payload
+            if waiting is not None or key in self._gone:
+                return None if waiting is None else waiting.payload
             row = self._guarded(lambda: self._one(rows.GET, key))
         return None if row is None else rows.payload_of(key, row)
 
@@ -196,18 +197,17 @@ class SqliteLedger:
                 self._runs.append(run)
 
     def forget(self, keys: Iterable[bytes]) -> None:
-        """Do not answer these keys again."""
+        """Do not answer these keys again; the file forgets them now, or with the next commit that it can take."""
         with self._guard:
-            gone = [(key,) for key in keys]
-            # Else the next commit would write it behind its own deletion.
-            for (key,) in gone:
+            for key in keys:
                 self._entries.pop(key, None)
-            self._guarded(lambda: self._written("DELETE FROM entries WHERE key = ?", gone))
+                self._gone.add(key)
+            self.commit()
 
     def commit(self) -> None:
         """Write what waits, in one transaction; what cannot be written now waits for the next one."""
         with self._guard:
-            if not self._entries and not self._runs:
+            if not (self._entries or self._gone or self._runs):
                 return
             # In a file that was set aside nobody would find it.
             self._follow()
@@ -248,6 +248,11 @@ class SqliteLedger:
             # The last chance for what waits is worth the whole wait.
             self._wait_briefly(False)
             self.commit()
+            if self._gone:
+                self._say(
+                    f"{len(self._gone)} results that do not hold any more could not be taken out of the ledger "
+                    f"{self._file}: give the next run `fresh` (--fresh), which computes all files again."
+                )
             self._lost += len(self._entries)
             if self._lost:
                 self._say(
@@ -381,24 +386,18 @@ class SqliteLedger:
         with closing(self._cursor().execute(query, rows.sqlite_values(values))) as answer:
             return list(answer)
 
-    def _written(self, statement: str, values: Sequence[tuple[Any, ...]]) -> bool:
-        connection = self._cursor()
-        # The lock is taken at once: whoever has to wait for it does so before the first row.
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(statement, map(rows.sqlite_values, values))
-        connection.execute("COMMIT")
-        self._flush()
-        return True
-
     def _write(self) -> bool:
         now, connection = time.time(), self._cursor()
+        # The lock is taken at once: whoever has to wait for it does so before the first row.
         connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in self._gone])
         connection.executemany(rows.PUT, [rows.entry_row(entry, now) for entry in self._entries.values()])
         connection.executemany(rows.ADD, [rows.history_row(run, now) for run in self._runs])
         # Written, so nobody holds the file any more.
         connection.execute("COMMIT")
         self._wait_briefly(False)
         self._written_bytes += self._waiting_bytes
+        self._gone.clear()
         self._drop_waiting()
         self._flush()
         return True
