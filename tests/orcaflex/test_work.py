@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -233,6 +235,50 @@ def test_a_recipe_crosses_to_another_process(orcaflex, sims):
     expected, _ = work(recipe, files)
     copy = pickle.loads(pickle.dumps(recipe))  # noqa: S301 - our own bytes
     assert work(copy, files)[0] == expected
+
+
+class Configuration(ModuleType):
+    """`OrcFxAPIConfig` of a process that nobody has told which DLL to load, which then is the registry's."""
+
+    def __init__(self):
+        super().__init__("OrcFxAPIConfig")
+        self.library = "the registry's"
+
+    def setLibPath(self, path):  # noqa: N802 - OrcFxAPI's name
+        self.library = path
+
+
+@pytest.mark.parametrize(
+    ("is_there", "imported", "loads"), [(True, False, True), (False, False, False), (True, True, False)]
+)
+def test_worker_processes_load_the_dll_that_was_loaded_here(monkeypatch, tmp_path, is_there, imported, loads):
+    """The script that chose it is not run there. Another machine, or an OrcFxAPI that is loaded, has its own."""
+    library = tmp_path / "11.4" / "OrcFxAPI.dll"
+    here, configuration = ModuleType("OrcFxAPI"), Configuration()
+    here._lib = SimpleNamespace(_name=str(library))
+    monkeypatch.setitem(sys.modules, "OrcFxAPI", here)
+    sent = pickle.dumps(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}))
+    if is_there:
+        library.parent.mkdir()
+        library.touch()
+    if not imported:
+        monkeypatch.delitem(sys.modules, "OrcFxAPI")
+    monkeypatch.setitem(sys.modules, "OrcFxAPIConfig", configuration)
+    pickle.loads(sent)  # noqa: S301 - our own bytes
+    assert (configuration.library == str(library)) is loads
+
+
+@pytest.mark.parametrize("library", [None, SimpleNamespace(_name=None), SimpleNamespace(_name="")])
+def test_a_dll_that_has_no_path_is_not_chosen_elsewhere(monkeypatch, library):
+    """A user's own mock has none, and inside OrcaFlex the DLL is known by its handle alone."""
+    here, configuration = ModuleType("OrcFxAPI"), Configuration()
+    here._lib = library
+    monkeypatch.setitem(sys.modules, "OrcFxAPI", here)
+    sent = pickle.dumps(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}))
+    monkeypatch.delitem(sys.modules, "OrcFxAPI")
+    monkeypatch.setitem(sys.modules, "OrcFxAPIConfig", configuration)
+    pickle.loads(sent)  # noqa: S301 - our own bytes
+    assert configuration.library == "the registry's"
 
 
 def test_answers_count_in_what_is_reserved(orcaflex, sims):

@@ -2,18 +2,20 @@
 
 Three kinds: the real binding over OrcaFlex's own DLL; the real binding over the simulated DLL; and a foreign module
 that somebody's unit test put into `sys.modules` (a plain stub, a `MagicMock`). The platform decides nothing. Covers
-besides what each of them does with Python's lock let go (`count_unlocked`). Does not create models: see
-`orcabatch.orcaflex.session`.
+besides what each of them does with Python's lock let go (`count_unlocked`), and that another process loads the same DLL
+(`load_library`). Does not create models: see `orcabatch.orcaflex.session`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 import sys
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal
 
 from orcabatch.engine.unlocked import UNLOCKED
@@ -24,6 +26,7 @@ from orcabatch.versions import installed_version
 Wanted = Literal["real", "simulated"]
 
 _MODULE = "OrcFxAPI"
+_CONFIGURATION = "OrcFxAPIConfig"
 _SIMULATED = "orcabatch.simulated"
 _HOOKS = ("addOrcaFlexObjectClassHook", "removeOrcaFlexObjectClassHook")
 _LOOKING = threading.Lock()
@@ -94,6 +97,25 @@ def count_unlocked(binding: Binding) -> None:
         UNLOCKED.watch(
             functions, {each.__name__ for each in functions if any(word in each.__name__ for word in OF_FILES)}
         )
+
+
+def loaded_library() -> str:
+    """Path of the DLL that OrcFxAPI has loaded here; empty for none, or one that has no path."""
+    path = getattr(getattr(sys.modules.get(_MODULE), "_lib", None), "_name", None)
+    return path if isinstance(path, str) else ""
+
+
+def load_library(path: str) -> None:
+    """Have OrcFxAPI load this DLL once it is imported here, as it did where this comes from.
+
+    Which of several versions of OrcaFlex it is may have been said in the user's script (`OrcFxAPIConfig.setLibPath`),
+    which is not run in worker processes: without this they would take the highest one installed.
+    """
+    if _MODULE in sys.modules or not path:
+        return
+    with contextlib.suppress(Exception):  # OrcFxAPI's own, as it is installed; who needs it says what is the matter
+        if Path(path).is_file():  # on another machine OrcaFlex may lie elsewhere
+            importlib.import_module(_CONFIGURATION).setLibPath(path)
 
 
 def _install_simulated() -> Any:

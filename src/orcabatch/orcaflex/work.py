@@ -25,7 +25,15 @@ from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
 from orcabatch.engine.logs import logger
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.orcaflex import failures
-from orcabatch.orcaflex.binding import Binding, BindingKind, Wanted, count_unlocked, find_binding
+from orcabatch.orcaflex.binding import (
+    Binding,
+    BindingKind,
+    Wanted,
+    count_unlocked,
+    find_binding,
+    load_library,
+    loaded_library,
+)
 from orcabatch.orcaflex.broker import BrokerOptions, Question
 from orcabatch.orcaflex.incomplete import simulation_warnings
 from orcabatch.orcaflex.owners import Shells
@@ -140,9 +148,9 @@ class OrcaFlexRecipe:
         return failures.final(failure, error)
 
     def __getstate__(self) -> dict[str, Any]:
-        # First the simulated DLL: the module of a user's function may import OrcFxAPI, which is not there without.
-        first = {"_dll": _SimulatedDll()} if self.orcaflex == "simulated" else {}
-        return first | {name: value for name, value in self.__dict__.items() if name != "_held"}
+        # First the DLL: the module of a user's function may import OrcFxAPI, which then has one, or is not there.
+        dll = _SimulatedDll() if self.orcaflex == "simulated" else _LoadedDll(loaded_library())
+        return {"_dll": dll} | {name: value for name, value in self.__dict__.items() if name != "_held"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state.pop("_dll", None)
@@ -164,6 +172,16 @@ class _SimulatedDll:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _installed, ()
+
+
+@dataclass(frozen=True)
+class _LoadedDll:
+    """What OrcFxAPI loads where it is unpacked."""
+
+    path: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_library, (self.path,)
 
 
 def _installed() -> None:
