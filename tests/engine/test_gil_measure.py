@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from orcabatch.engine import unlocked
-from orcabatch.engine.gil import EVERY_S, HANDOVER, SELDOM_S, GilLog, GilMeter, GilUse
+from orcabatch.engine.gil import EVERY_S, HANDOVER, MOMENT_S, SELDOM_S, GilLog, GilMeter, GilUse
 from orcabatch.engine.unlocked import EXPORT, LONG_NS, MOST_COST, UnlockedCpu
 
 ROOM = ctypes.create_string_buffer(1 << 24)
+TICK_NS = 15_625_000
+MS = 1_000_000
 
 
 @pytest.fixture
@@ -156,6 +158,75 @@ def test_standing_still_beyond_the_least_is_waiting_but_not_for_a_file(library: 
             library.usleep(microseconds)
         account.stop()
         assert least <= account.waited_s() <= most
+
+
+class TickingSystem:
+    """Windows: CPU is counted in ticks, a whole one to whoever computes when it ends. Calls take what `next` says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns, self.cpu_ns, self.next = 0, 0, (0, 0)
+        monkeypatch.setattr(unlocked, "_wall", lambda: self.now_ns)
+        monkeypatch.setattr(unlocked, "_clock", lambda: self.cpu_ns)
+        monkeypatch.setattr(unlocked, "_call", lambda *_: self.spend(*self.next))
+
+    def spend(self, waits_ns: int, computes_ns: int) -> None:
+        began = self.now_ns + waits_ns
+        self.now_ns = began + computes_ns
+        self.cpu_ns += (self.now_ns // TICK_NS - began // TICK_NS) * TICK_NS
+
+
+def share_waited(system: TickingSystem, tick_ns: int, calls: list[tuple[int, int]]) -> float:
+    """Of what so many calls took, how much they are said to have waited."""
+    nothing = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).abs
+    account, took_ns = UnlockedCpu(tick_ns), 0
+    account.watch([nothing])
+    account.start()
+    for system.next in calls:
+        nothing(1)
+        took_ns += sum(system.next)
+        system.spend(0, MS // 3)  # what Python does with it
+    account.stop()
+    return account.waited_s() * 1e9 / took_ns
+
+
+@pytest.mark.parametrize(("tick_ns", "most"), [(TICK_NS, 0.05), (0, 1.0)])
+def test_calls_that_compute_do_not_wait_where_no_tick_falls_into_them(
+    monkeypatch: pytest.MonkeyPatch, tick_ns: int, most: float
+) -> None:
+    """One by one they would: a tick that falls into a short one makes it, and so the least, stand still for nothing."""
+    computing = [(0, (1 + number % 4) * MS) for number in range(2000)]
+    waited = share_waited(TickingSystem(monkeypatch), tick_ns, computing)
+    assert most - 0.25 < waited <= most
+
+
+def test_calls_that_wait_for_each_other_wait_where_cpu_is_counted_in_ticks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10 ms each computes one and waits nine for others, but for the first: beyond three times its own it waits."""
+    waited = share_waited(TickingSystem(monkeypatch), TICK_NS, [(0, MS), *[(9 * MS, MS)] * 2000])
+    assert waited == pytest.approx(0.7, abs=0.1)
+
+
+def test_calls_that_need_to_stand_still_do_not_wait_where_cpu_is_counted_in_ticks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each takes 5 ms for an answer from elsewhere, however many are asked."""
+    assert share_waited(TickingSystem(monkeypatch), TICK_NS, [(5 * MS, MS)] * 2000) < 0.1
+
+
+@pytest.mark.parametrize("tick_ns", [TICK_NS, 0])
+def test_long_calls_are_read_on_where_no_tick_fell_into_the_last(tick_ns: int) -> None:
+    """A hundred of 5 ms each, and four since the last look: in ticks these took nothing, and reading four is dear."""
+    nothing = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).abs
+    account = UnlockedCpu(tick_ns)
+    account.watch([nothing])
+    account.start()
+    account._reading_ns = MS
+    watched = account._watched[id(nothing)]
+    watched.calls, watched.ns = 100, 500 * MS
+    watched.read(on=True)
+    watched.calls += 4
+    account.adjust(1.0, 0.05)
+    assert (type(nothing) is watched.reading) is (tick_ns > 0)
+    account.stop()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its C library has no call that sleeps")
@@ -308,6 +379,15 @@ def test_more_than_a_core_cannot_all_have_held_it() -> None:
     assert looks(*used, waited_s=0.005).between(0.0, 2.0).held == 1.0
 
 
+@pytest.mark.parametrize(("late_s", "held"), [(0.001, 0.0), (200e-6, 0.5)])
+def test_a_timer_of_half_a_millisecond_is_no_lock_that_is_taken(late_s: float, held: float) -> None:
+    """Windows' sleep ends up to so much later than the quickest, on free cores: NumPy uses three of them here."""
+    log = GilLog(late_s=late_s)
+    for number in range(61):
+        log.add(number / 10, 0.3 * number, number % 6 * 1e-4)
+    assert log.between(0.0, 6.0).held == pytest.approx(held, abs=0.01)
+
+
 def test_a_stretch_of_the_log_holds_the_looks_in_it() -> None:
     """Ten seconds free, then ten seconds held, and each look in them late by ten milliseconds."""
     log = GilLog()
@@ -426,3 +506,12 @@ def test_a_clock_of_coarse_ticks_is_no_lock_that_is_taken(tick_s: float) -> None
     last = meter._log._sums[-1]
     assert last.looks >= 150
     assert (last.late > 0) is (tick_s == 0.0)
+
+
+@pytest.mark.parametrize(("tick_s", "moment_s"), [(0.0, MOMENT_S), (0.016, 0.256)])
+def test_a_moment_is_long_enough_for_ticks_to_fall_into_it(tick_s: float, moment_s: float) -> None:
+    """What calls took in it stands for seconds: a tick more or less may not decide that."""
+    clock = LateClock(0.0)
+    meter = GilMeter(Moments(), lambda: clock.now_s, lambda: 0.0, sleep=clock.sleep, tick_s=tick_s)
+    meter._watch(clock)  # type: ignore[arg-type]
+    assert {round(seconds + tick_s, 4) for seconds in clock.asked} == {EVERY_S, moment_s}

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from orcabatch.console import awaited_end
-from orcabatch.engine.unlocked import UNLOCKED, UnlockedCpu
+from orcabatch.engine.unlocked import TOGETHER, UNLOCKED, UnlockedCpu
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
 
@@ -38,11 +38,13 @@ HANDOVER = 0.01
 and stands still until he has it back. Less: looks are seldom where most hangs on them. More: beside programs that take
 the cores twenty looks a second made Python's work a quarter slower."""
 MOMENT_S = 0.01
-"""How long calls are read that are read in moments only. Less: few calls fall into it. More: each of these moments
-slows down the work more, and the next one is later."""
-LATE_S = 200e-6
+"""How long calls are read that are read in moments only; where a thread's CPU is counted in ticks, `TOGETHER` of those.
+Less: few calls, or no tick, fall into it. More: each of these moments slows down the work more, and the next one is
+later."""
+LATE_S = 1e-3 if sys.platform == "win32" else 200e-6
 """Who slept and came back so much later than the quickest found the lock, or all cores, taken. Less: a timer's own
-error counts. More: a lock that is held for moments only looks free."""
+error counts, half a millisecond of Windows' (https://github.com/alexheretic/spin-sleep/pull/22). More: a lock that is
+held for moments only looks free."""
 TICK_S = 0.016 if sys.platform == "win32" else 0.0
 """Windows ends a wait that has a timeout with a tick of its clock, up to so much late: it would pass for a lock that is
 taken. `time.sleep` has a finer timer there. Less: the wait lasts longer than the sleep. More: whoever ends a run waits
@@ -90,6 +92,7 @@ class GilLog:
     """Running totals over time, so that any stretch can be looked at afterwards."""
 
     step_s: float = STEP_S
+    late_s: float = LATE_S
     _times: list[float] = field(default_factory=list)
     _sums: list[_Sum] = field(default_factory=list)
 
@@ -102,7 +105,8 @@ class GilLog:
             waited_s: how late who looks came back from sleep; None: he did not sleep.
         """
         last, late_s = self._sums[-1] if self._sums else _Sum(), waited_s or 0.0
-        now = _Sum(last.looks + (waited_s is not None), used_s, last.waited_s + late_s, last.late + (late_s > LATE_S))
+        late = last.late + (late_s > self.late_s)
+        now = _Sum(last.looks + (waited_s is not None), used_s, last.waited_s + late_s, late)
         step_s = min(self.step_s, YOUNG * (at_s - self._times[0])) if self._times else 0.0
         if len(self._times) > 1 and at_s - self._times[-2] < step_s:
             self._times[-1], self._sums[-1] = at_s, now
@@ -149,6 +153,7 @@ class GilMeter:
     ) -> None:
         self._unlocked, self._clock, self._cpu_s = unlocked, clock, cpu_s
         self._sleep, self._tick_s = sleep, tick_s
+        self._moment_s = max(MOMENT_S, TOGETHER * tick_s)
         self._log = GilLog()
         self._guard = threading.Lock()
         self._wanted = 0
@@ -221,7 +226,7 @@ class GilMeter:
             with self._guard:
                 self._quickest_s = min(self._quickest_s, late_s)
                 seldom_s = min(max(EVERY_S, late_s / HANDOVER), SELDOM_S)
-                sleep_s = MOMENT_S if self._look(late_s - self._quickest_s) else seldom_s
+                sleep_s = self._moment_s if self._look(late_s - self._quickest_s) else seldom_s
 
     def _look(self, late_s: float) -> bool:
         now_s = self._clock()

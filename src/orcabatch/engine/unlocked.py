@@ -8,6 +8,9 @@ read in moments only (`adjust`), and what they took then stands for the time bet
 less than `MOST_COST`. Only the class of such a function object changes: it stays the object that OrcFxAPI has, and
 what compares it finds it unchanged.
 
+Windows counts a thread's CPU in ticks of 16 ms (https://github.com/python/cpython/issues/135304). A shorter call used
+nothing there, or a whole tick: what is said of such calls is said of many together.
+
 Does not cover what follows from it: see `orcabatch.engine.gil`.
 """
 
@@ -44,6 +47,12 @@ OFTEN_AS_LONG = 2
 BESIDE_OTHERS = 3
 """What a call computes may take so many times as long before it is waiting: other programs have their share of a core.
 Less: a core that is shared passes for a DLL that serialises. More: calls that compute in a lock do not seem to wait."""
+TICK_NS = 15_625_000 if sys.platform == "win32" else 0
+"""What a thread's CPU is counted in; 0: so finely that each call can be told."""
+TOGETHER = 16
+"""In calls that took so many ticks, those that fell into them say what computed. Fewer: chance decides that, and calls
+that compute seem to stand still. More: of functions that are seldom called it is known late whether calls wait in
+them."""
 THREAD_QUERY_LIMITED_INFORMATION = 0x800
 FILETIME_NS = 100
 """Windows counts time in these."""
@@ -79,6 +88,8 @@ class _Watched:
         of_files: reads or writes a file: how long it stands still says nothing of others in the DLL.
         calls, ns, least_ns: seen so far; CPU of the quickest call. quickest_ns: wall of the quickest call.
         still_ns, waited_ns: least that a call stood still, and by how much all of them did so for longer.
+        together_ns: what the calls took of which is told together how much they waited; 0: it is told of each.
+        some, share: calls not told of yet, what they took, and their CPU; the share that was told last.
         seen_calls, seen_ns, seen_waited_ns: of those, what was there at the last look.
         until_s: not read before; 0: it is being read.
         rate, calls_per_s, waits: what it took meanwhile, CPU seconds per second, how often it was called, and waited.
@@ -88,12 +99,15 @@ class _Watched:
     plain: type
     reading: type
     of_files: bool = False
+    together_ns: int = 0
     calls: int = 0
     ns: int = 0
     least_ns: int = sys.maxsize
     quickest_ns: int = sys.maxsize
     still_ns: int = sys.maxsize
     waited_ns: int = 0
+    some: tuple[int, int, int] = (0, 0, 0)
+    share: float = 0.0
     seen_calls: int = 0
     seen_ns: int = 0
     seen_waited_ns: int = 0
@@ -107,6 +121,19 @@ class _Watched:
         self.function.__class__ = self.reading if on else self.plain
         self.seen_calls, self.seen_ns, self.seen_waited_ns = self.calls, self.ns, self.waited_ns
 
+    def waited(self, took_ns: int, spent_ns: int) -> int:
+        """By how much a call stood still for longer than such calls need."""
+        if not self.together_ns:
+            self.still_ns = max(0, min(self.still_ns, took_ns - spent_ns))
+            return max(0, took_ns - BESIDE_OTHERS * spent_ns - self.still_ns)
+        calls, took, spent = (before + more for before, more in zip(self.some, (1, took_ns, spent_ns), strict=True))
+        self.some = calls, took, spent
+        if took >= self.together_ns:
+            # Of the quickest it is not known what it computed: as much as they do on average.
+            still = max(0, self.quickest_ns - self.ns // max(1, self.calls))
+            self.share, self.some = max(0, took - BESIDE_OTHERS * spent - calls * still) / took, (0, 0, 0)
+        return int(took_ns * self.share)
+
     def since_last(self) -> tuple[int, int, int]:
         """Calls, nanoseconds, and those that were waited, since the last look."""
         since = self.calls - self.seen_calls, self.ns - self.seen_ns, self.waited_ns - self.seen_waited_ns
@@ -116,8 +143,9 @@ class _Watched:
 
 @dataclass(slots=True)
 class UnlockedCpu:
-    """The account of a process."""
+    """The account of a process; `tick_ns`: what its system counts a thread's CPU in."""
 
+    tick_ns: int = TICK_NS
     _accounts: dict[int, _Account] = field(default_factory=dict)
     _watched: dict[int, _Watched] = field(default_factory=dict)
     _sources: set[Callable[[], float]] = field(default_factory=set)
@@ -140,7 +168,8 @@ class UnlockedCpu:
             if id(function) in self._watched or _calls_back(function):
                 continue
             reading = classes.get(plain) or classes.setdefault(plain, self._reading_class(plain))
-            self._watched[id(function)] = watched = _Watched(function, plain, reading, function.__name__ in of_files)
+            about_files, together_ns = function.__name__ in of_files, TOGETHER * self.tick_ns
+            self._watched[id(function)] = watched = _Watched(function, plain, reading, about_files, together_ns)
             if self._on:
                 watched.read(on=True)
 
@@ -226,7 +255,9 @@ class UnlockedCpu:
                 continue
             calls, ns, waited_ns = watched.since_last()
             cost_ns += calls * self._reading_ns
-            if ns < calls * LONG_NS:
+            # Whether a tick fell into these few calls says nothing of how long they are.
+            all_calls, all_ns = (watched.calls, watched.ns) if self.tick_ns else (calls, ns)
+            if all_ns < all_calls * LONG_NS:
                 short.append((watched, calls, ns, waited_ns))
         if cost_ns > MOST_COST * passed_s * 1e9:
             for watched, calls, ns, waited_ns in short:
@@ -275,8 +306,7 @@ class UnlockedCpu:
                 if seen.of_files:
                     account.files_ns += seen.quickest_ns
                 else:
-                    seen.still_ns = max(0, min(seen.still_ns, took_ns - spent_ns))
-                    waited_ns = max(0, took_ns - BESIDE_OTHERS * spent_ns - seen.still_ns)
+                    waited_ns = seen.waited(took_ns, spent_ns)
                     account.waited_ns += waited_ns
                     seen.waited_ns += waited_ns
                 account.began_ns = -1
