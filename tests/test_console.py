@@ -34,6 +34,7 @@ from orcabatch.console import (
     pipe_is_closed,
     reader_is_gone,
 )
+from orcabatch.engine.executors import process_main
 from orcabatch.engine.executors.launching import tell_windows
 from orcabatch.engine.executors.process_main import WorkerProcess, _watch
 from orcabatch.engine.executors.transport import Ready
@@ -353,10 +354,31 @@ def test_a_parent_that_may_not_be_looked_at_has_not_ended(monkeypatch, answers, 
         raise answers
 
     monkeypatch.setattr(psutil, "Process", process)
-    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(process_main, "end_now", ended.append)
     monkeypatch.setattr(sys, "platform", "win32")
     _watch(7)
     assert ended == ends
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, "_exit"), (1, "end_now")])
+def test_a_worker_process_that_leaves_its_threads_has_no_library_clean_up(monkeypatch, code, ends):
+    """Its parent is gone, and they are in OrcaFlex: Windows ends them there. Where it was closed none is left."""
+    for name in ("claim", "leave_the_terminal_to_the_parent", "crash_without_a_dialog", "flush_streams"):
+        monkeypatch.setattr(process_main, name, lambda: None)
+    monkeypatch.setattr(process_main, "take_streams", io.BytesIO)
+    monkeypatch.setattr(process_main, "_live", lambda _: code)
+
+    def over(name: str) -> Any:
+        def end(_: int) -> None:
+            raise StopIteration(name)
+
+        return end
+
+    monkeypatch.setattr(process_main, "end_now", over("end_now"))
+    monkeypatch.setattr(os, "_exit", over("_exit"))
+    monkeypatch.setattr(process_main, "Wire", lambda *_: SimpleNamespace(begin=lambda: None))
+    with pytest.raises(StopIteration, match=ends):
+        process_main.main(io.BytesIO())
 
 
 class ThreadModes(threading.local):

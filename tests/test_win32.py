@@ -1,12 +1,15 @@
-"""What Windows wants said in its own way: a console that is to draw by escape codes."""
+"""What Windows wants said in its own way: a console that is to draw by escape codes, the end of a process."""
 
 from __future__ import annotations
 
+import ctypes
 import io
+import os
 
 import pytest
 
-from orcabatch.win32 import switched_to_escape_codes, takes_escape_codes
+from orcabatch import win32
+from orcabatch.win32 import end_now, switched_to_escape_codes, takes_escape_codes
 
 
 class Consoles:
@@ -46,3 +49,29 @@ def test_a_console_of_windows_is_switched_to_escape_codes(consoles: Consoles, is
 def test_elsewhere_nothing_is_switched() -> None:
     """A terminal takes them, and what is none asks nobody."""
     assert takes_escape_codes(io.StringIO())
+
+
+class Kernel:
+    """Windows' kernel32 as far as it ends the process that asks."""
+
+    def __init__(self, ends: list[tuple[object, int]]) -> None:
+        self.ends = ends
+
+    def GetCurrentProcess(self) -> int:  # noqa: N802 - Windows' name
+        return -1
+
+    def TerminateProcess(self, handle: ctypes.c_void_p, code: int) -> int:  # noqa: N802 - Windows' name
+        self.ends.append((handle.value, code))
+        return 1
+
+
+def test_a_process_ends_without_its_libraries_cleaning_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows they do in `os._exit`, when all other threads are gone with what they had locked: one may wait."""
+    ends: list[tuple[object, int]] = []
+    monkeypatch.setattr(os, "_exit", lambda code: ends.append(("_exit", code)))
+    end_now(81, Kernel(ends))
+    assert ends[0] == (ctypes.c_void_p(-1).value, 81)
+    ends.clear()
+    monkeypatch.setattr(win32, "kernel32", lambda: None)
+    end_now(81)
+    assert ends == [("_exit", 81)]

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath, PureWindowsPath
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 LONGEST_PLAIN = 247
 """Of Windows' 260 a file has its terminating zero less, and a folder room for a short name in it."""
@@ -51,6 +51,20 @@ def without_boxes() -> Iterator[None]:
         yield
     finally:
         kernel.SetThreadErrorMode(before, None)
+
+
+def end_now(code: int, kernel: Any = None) -> NoReturn:
+    """End this process, wherever its threads are. `kernel`: `kernel32()`, or something with the same functions.
+
+    On Windows `os._exit` ends the others first, and then has each library clean up: one that wants a lock which such a
+    thread had keeps the process for ever, with its memory and its licence seat
+    (https://github.com/openssl/openssl/pull/8301).
+    """
+    if (kernel := kernel or kernel32()) is not None:
+        import ctypes
+
+        kernel.TerminateProcess(ctypes.c_void_p(kernel.GetCurrentProcess()), code)
+    os._exit(code)
 
 
 _NO_BOXES = 0x0001 | 0x8000

@@ -65,7 +65,7 @@ from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message, PhaseEntered, Written
 from orcabatch.own_thread import OwnThread
 from orcabatch.text import class_name, words_of
-from orcabatch.win32 import kernel32, processor_groups
+from orcabatch.win32 import end_now, kernel32, processor_groups
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -96,7 +96,10 @@ def main(orders: BinaryIO) -> None:
             code = 1
     finally:
         flush_streams()
-        os._exit(code)  # no thread of a hung file, and no exit hook of user code, may keep the process
+        # No thread of a hung file, and no exit hook of user code, may keep the process.
+        if code:
+            end_now(code)
+        os._exit(code)  # all of ours have ended: libraries may clean up
 
 
 def _told(wire: Wire, why: str) -> bool:
@@ -138,13 +141,13 @@ def _watch(parent: int) -> None:
             pass
         except psutil.Error:  # it may not be looked at: then it is the pipe's end alone that tells
             return
-        os._exit(1)
+        end_now(1)
     # A launcher may stand between the two: then it is the pipe's end alone that tells.
     if os.getppid() != parent:
         return
     while os.getppid() == parent:
         time.sleep(PARENT_LOOK_S)
-    os._exit(1)
+    end_now(1)
 
 
 class WorkerProcess:
@@ -324,14 +327,14 @@ class WorkerProcess:
             self._send(report(message), at_once=not (self._keeps and isinstance(message, PhaseEntered)))
         except BaseException as error:  # noqa: BLE001 - no memory, or the code of what is packed: a file waits for this
             if not self._wire.is_whole:
-                os._exit(CANNOT_REPORT)
+                end_now(CANNOT_REPORT)
             self._say_less(message, error)
 
     def _say_less(self, message: Message, error: BaseException) -> None:
         try:
             self._send(Report(shorter(message, error, f"worker process {self._setup.name}")))
         except BaseException:  # noqa: BLE001 - its parent will notice the end
-            os._exit(CANNOT_REPORT)
+            end_now(CANNOT_REPORT)
 
     def _send(self, word: Word, *, at_once: bool = True) -> None:
         try:

@@ -14,7 +14,6 @@ that was killed closes nothing, and a model holds memory and a licence seat.
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
 import platform
 import threading
@@ -36,6 +35,7 @@ from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
 from orcabatch.versions import DECISIVE, installed_version
+from orcabatch.win32 import end_now
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -131,7 +131,7 @@ def collect() -> None:
 
 def leave() -> None:
     """End this process at once: one of its files hangs. Its nanny, if it has one, starts another."""
-    os._exit(1)
+    end_now(1)
 
 
 def _hire(order: WorkOrder) -> Crew | str:
