@@ -43,6 +43,17 @@ def test_what_cannot_be_looked_at_is_left_out_by_nobody(folder):
     assert names(folder) == names(folder / "*.[sS][iI][mM]") == ["a.SIM", "b.sim", "gone.sim"]
 
 
+@pytest.mark.parametrize("pattern", ["", "*.sim", "**/*.sim"])
+def test_files_are_told_from_folders_without_asking_for_each(folder, monkeypatch, pattern):
+    """The listing of a folder says it; over a network thousands of questions are seconds."""
+    for number in range(50):
+        (folder / f"{number}.sim").touch()
+    asked, isdir = [], os.path.isdir
+    monkeypatch.setattr(os.path, "isdir", lambda path: asked.append(path) or isdir(path))
+    assert len(names(folder / pattern)) >= 50
+    assert len(asked) < 10
+
+
 def test_a_pattern_is_what_matches_by_name(folder):
     """With `**` in folders below; a file that is called like a pattern is itself."""
     assert names(folder / "*.sim") == ["b.sim"]

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 import orcabatch
+from capabilities import needs
 from dm_proof.configurations import CASES, break_files, configuration, write_files
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated
 from orcabatch.digitalmodel import csv_text
-from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.batch import DigitalModelBatch, sim_files
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant
@@ -137,6 +138,31 @@ def test_a_name_with_another_extension_means_the_simulation_beside_it(files: lis
     assert done.batch.files == (files[0],)
     assert done.stand == [0]
     assert rows(tmp_path / "dm_dyn.csv")[1][0].endswith("case_00.dat")
+
+
+def test_where_files_lie_is_asked_of_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """digitalmodel asks it for each by a name that is not there, which Windows opens six times over a network."""
+    (tmp_path / "sims").mkdir()
+    asked, realpath = [], os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path, **more: asked.append(Path(path)) or realpath(path, **more))
+    found = sim_files([tmp_path / "sims" / f"{number}.dat" for number in range(50)])
+    assert asked == [tmp_path / "sims"]
+    assert [file.name for file in found] == [f"{number}.sim" for number in range(50)]
+
+
+@needs("symbolic links")
+def test_files_lie_where_digitalmodel_finds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However they are spelled, in folders that are links, and by a link that is called as they without an ending."""
+    (tmp_path / "sims" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "sims" / "below")
+    (tmp_path / "sims" / "a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "sims" / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "sims")
+    named = ["a.sim", "b.sim", "c.sim", "./c", "../link/c.sim", "../link/../c.sim", "gone/c.sim"]
+    items = [*named, "..", "", "below/", ".sim"]
+    items += [str(tmp_path / item) for item in ("link/c.dat", "sims/a.sim", "nowhere/c.sim", "sims//c.sim")]
+    stems = [os.path.splitext(item)[0] for item in items]  # noqa: PTH122 - as digitalmodel does it
+    assert sim_files(items) == tuple(Path(f"{Path(stem).resolve()}.sim") for stem in stems)
 
 
 def test_a_broken_first_file_hands_the_stop_time_over_and_nobody_was_done_too_early(

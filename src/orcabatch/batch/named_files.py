@@ -95,8 +95,7 @@ class _Search:
         if last == BELOW:
             folders = {found for folder in folders for found in self.below(folder)}
             last = "*"
-        found = {folder / name for folder in folders for name in self.names(folder, last)}
-        return sorted(file for file in found if not is_folder(file))
+        return sorted({folder / name for folder in folders for name in self.names(folder, last)})
 
     def _folders(self, folder: Path, part: str) -> Iterator[Path]:
         if part == BELOW:
@@ -119,11 +118,11 @@ class _Search:
                     waiting.append((folder / entry.name, leads_to, within))
 
     def names(self, folder: Path, part: str) -> Iterator[str]:
-        """What matches in a folder."""
+        """What matches in a folder and is none itself."""
         if _is_plain(part) and os.path.lexists(as_opened(folder / part)):
-            yield part
+            yield from () if is_folder(folder / part) else (part,)
         elif glob.has_magic(part):
-            yield from (entry.name for entry in self._entries(folder, part))
+            yield from (entry.name for entry in self._entries(folder, part) if not _leads_on(entry))
 
     def _entries(self, folder: Path, part: str) -> list[os.DirEntry[str]]:
         """What matches in a folder. As in a shell, a star stands for no name that begins with a point."""
@@ -163,9 +162,9 @@ def _leads_on(entry: os.DirEntry[str]) -> bool:
 
 def sims_in(folder: Path) -> list[Path]:
     """The `.sim` files of a folder, by name; also one that cannot be looked at, as a link that leads nowhere."""
-    names = os.listdir(as_opened(folder))  # noqa: PTH208 - whatever the system opens it by, its files are named as it is
-    files = [folder / name for name in names]
-    return sorted(file for file in files if file.suffix.lower() == SIM and not is_folder(file))
+    with os.scandir(as_opened(folder)) as entries:  # whatever the system opens it by, its files are named as it is
+        sims = (entry for entry in entries if Path(entry.name).suffix.lower() == SIM)
+        return sorted(folder / entry.name for entry in sims if not _leads_on(entry))
 
 
 def _with_sims(folder: Path) -> Iterator[Path]:

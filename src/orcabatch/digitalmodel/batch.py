@@ -11,9 +11,10 @@ one file).
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -112,7 +113,7 @@ class DigitalModelBatch(Batch):
         self._determined = Determinants.of_batch(self._asked, cfg, installation, looked=looked)
         self.name = str(cfg["Analysis"]["file_name"])
         self._list = tuple(cfg["file_management"]["input_files"]["sim"]) if self._visits_files() else ()
-        self.files = tuple(sim_file(item) for item in self._list)
+        self.files = sim_files(self._list)
         self._times = Counter(self.files)
         self.warnings = expected_warnings(installation, cfg) + listed_again(self.files)
         self._written: dict[int, tuple[Path, ...]] = {}
@@ -490,6 +491,20 @@ def _working_folder() -> Path:
         return Path()
 
 
-def sim_file(item: Any) -> Path:
-    """The simulation that digitalmodel loads for an item of its list: another extension is replaced."""
-    return Path(f"{Path(os.path.splitext(item)[0]).resolve()}.sim")  # noqa: PTH122 - as digitalmodel splits it
+def sim_files(items: Iterable[Any]) -> tuple[Path, ...]:
+    """The simulations that digitalmodel loads for the items of its list: another extension is replaced.
+
+    Each folder is asked once where it lies. digitalmodel asks for each file, by its name without the extension: where
+    nothing is called so, Windows opens six files for that, perhaps over a network.
+    """
+    place_of = functools.cache(lambda folder: Path(folder).resolve())
+    return tuple(Path(f"{_whole(os.path.splitext(item)[0], place_of)}.sim") for item in items)  # noqa: PTH122 - as it does
+
+
+def _whole(stem: str, place_of: Callable[[str], Path]) -> Path:
+    folder, name = os.path.split(stem)
+    try:
+        os.lstat(stem)
+    except OSError:
+        return place_of(folder) / name
+    return Path(stem).resolve()  # there is something: a link, or other capitals
