@@ -87,6 +87,7 @@ def summary(verdicts: list[Verdict], seconds: float) -> str:
     executors = Counter(verdict.case.executor for verdict in verdicts)
     works = Counter(verdict.case.work for verdict in verdicts)
     seen = Counter(verdict.seen for verdict in verdicts)
+    missed = sorted(verdict.case.seed for verdict in verdicts if len(verdict.met) < len(verdict.case.faults))
     bad = [verdict.case.seed for verdict in verdicts if verdict.findings]
     longest = max(verdicts, key=lambda verdict: verdict.idle_s)
     return "\n".join(
@@ -94,7 +95,9 @@ def summary(verdicts: list[Verdict], seconds: float) -> str:
             f"{len(verdicts)} runs in {seconds:.0f} s",
             "  " + ", ".join(f"{name} {count}" for name, count in executors.most_common()),
             "  " + ", ".join(f"{name} {count}" for name, count in works.most_common()),
-            "  " + ", ".join(f"{name} {met[name]} of {count}" for name, count in kinds.most_common()),
+            f"  {met.total()} of {kinds.total()} faults met their run: "
+            + ", ".join(f"{name} {met[name]} of {count}" for name, count in kinds.most_common()),
+            f"  runs that were over before, or a machine that cannot: {missed}",
             "  " + ", ".join(f"{name} {count}" for name, count in seen.most_common()),
             f"  longest without progress: {longest.idle_s:.1f} s (seed {longest.case.seed})",
             f"  findings in {len(bad)} runs: {sorted(bad)}",

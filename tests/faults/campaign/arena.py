@@ -50,6 +50,7 @@ class Arena:
         folder, names: where it is, and its files, sorted.
         places: folders that faults harm, by name.
         mounted: those with a file system of their own.
+        covered: what was mounted to make some of them read-only, the last one on top.
         met: the faults that were injected.
         killed: processes that were killed on purpose: what they held went with them.
         killed_s: when the run itself was, by the monotonic clock.
@@ -68,6 +69,7 @@ class Arena:
         self.names = tuple(sim.name for sim in self.project.sims)
         self.places = {"results": self.project.results, "state": folder / "state", "temporary": folder / "temporary"}
         self.mounted: list[Path] = []
+        self.covered: list[Path] = []
         self.met: list[str] = []
         self.killed: set[int] = set()
         self.killed_s = 0.0
@@ -146,9 +148,27 @@ class Arena:
         if place in self.mounted:
             return
         place.mkdir(parents=True, exist_ok=True)
-        words = ["mount", "-t", "tmpfs", "-o", f"size={ROOM_BYTES}", "tmpfs", str(place)]
-        if subprocess.run(words, capture_output=True, check=False).returncode == 0:
+        if _done("mount", "-t", "tmpfs", "-o", f"size={ROOM_BYTES}", "tmpfs", place):
             self.mounted.append(place)
+
+    def cover(self, place: Path) -> bool:
+        """Make it read-only for all that is opened there from now on, at one moment.
+
+        The file system itself cannot become so while the run has a lock or the ledger open for writing.
+        """
+        aside = self.folder / f"{place.name}-read-only-{len(self.covered)}"
+        aside.mkdir()
+        if not _done("mount", "--bind", place, aside):
+            return False
+        self.covered.append(aside)
+        if not (_done("mount", "-o", "remount,bind,ro", aside) and _done("mount", "--bind", aside, place)):
+            return False
+        self.covered.append(place)
+        return True
+
+    def _uncover(self) -> None:
+        while self.covered:
+            _done("umount", "-l", self.covered.pop())
 
     def remove(self, place: Path) -> None:
         """Remove a folder, at one moment: what stands in it then the run has written, what does not it has to miss."""
@@ -164,8 +184,8 @@ class Arena:
     def heal(self) -> None:
         """Take the harm away, so that the next run can do what is missing."""
         self.taken = b""
+        self._uncover()
         for place in self.mounted:
-            subprocess.run(["mount", "-o", "remount,rw", str(place)], capture_output=True, check=False)
             (place / BALLAST).unlink(missing_ok=True)
         for place in self.places.values():
             place.mkdir(parents=True, exist_ok=True)
@@ -185,8 +205,9 @@ class Arena:
         for process in self.project._processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        self._uncover()
         for place in self.mounted:
-            subprocess.run(["umount", "-l", str(place)], capture_output=True, check=False)
+            _done("umount", "-l", place)
 
     def forked(self) -> set[int]:
         """The processes that the function left on purpose."""
@@ -223,6 +244,11 @@ class Arena:
         if len(left) == len(running):
             return left
         return [process for process in left if not is_tracker(process)]
+
+
+def _done(*words: str | Path) -> bool:
+    """Whether the system did it."""
+    return subprocess.run(list(map(str, words)), capture_output=True, check=False).returncode == 0
 
 
 def is_tracker(process: psutil.Process) -> bool:

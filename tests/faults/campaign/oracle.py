@@ -295,7 +295,9 @@ def _counts(run: Observed, metrics: Mapping[str, Any]) -> Iterator[str]:
 
 def _clean(case: Case | None, run: Observed) -> Iterator[str]:
     """Nothing is left behind by a run that ended."""
-    if run.temporary or run.locks:
+    # Where a folder has become read-only, what stood in it cannot be removed.
+    kept = case is not None and any(fault.kind == "read-only-folder" for fault in case.faults)
+    if (run.temporary or run.locks) and not kept:
         yield f"left temporary files: {', '.join((*run.temporary, *run.locks))}"
     if case is not None and case.executor == "dask":
         return  # dask.distributed keeps a thread, a pipe and its settings for the next cluster
