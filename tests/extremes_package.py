@@ -17,6 +17,7 @@ from orcabatch.batch.readers import BatchReader
 from orcabatch.batch.request import ReadBatch, load_cases, parsed_settings
 from orcabatch.engine.contract import Extracted
 from orcabatch.outcome import Phase
+from orcabatch.store.atomic import write_bytes
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Extremes:
         context.clock.enter(Phase.WRITE)
         text = "".join(f"{name} {value!r}\n" for name, value in largest.items())
         table = f"{context.batch}_{context.file.stem}.txt"
-        (self.folder / table).write_text(text)
+        write_bytes(self.folder / table, text.encode())
         return Extracted({"table": table, "largest": largest})
 
     def may_repeat(self, error):
@@ -77,13 +78,15 @@ class ExtremesBatch(Batch):
         return {"objects": list(self._objects[self.files[position]]), "folder": str(self._folder)}
 
     def conclude(self, outcomes, *, complete=True):
-        """Fold: the largest of every object over all files."""
+        """Fold: the largest of every object over all files; of some of them only, it would pass for that of all."""
+        if not complete:
+            return Conclusion()
         largest: dict[str, float] = {}
         for outcome in outcomes:
             for name, value in outcome.value["largest"].items() if outcome.ok else ():
                 largest[name] = max(value, largest.get(name, value))
         table = self._folder / f"{self.name}_all.txt"
-        table.write_text("".join(f"{name} {value!r}\n" for name, value in sorted(largest.items())))
+        write_bytes(table, "".join(f"{name} {value!r}\n" for name, value in sorted(largest.items())).encode())
         return Conclusion((table,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import extremes_package
 import orcabatch
 from orcabatch import cli
 from orcabatch.batch import readers
@@ -72,6 +73,14 @@ def test_its_results_are_kept_and_its_words_say_why_one_is_done_again(orcaflex, 
     assert [outcome.status.value for outcome in changed.outcomes] == ["ok", "ok", *["skipped"] * (len(sims) - 2)]
     assert any("other objects are asked for" in warning for warning in changed.warnings)
     assert any(sims[0].name in warning for warning in changed.warnings)
+
+
+def test_an_interrupted_run_leaves_the_fold_of_the_whole_one_before(orcaflex, asked, tmp_path):
+    """Of the files that had ended alone, it would pass for that of all."""
+    outcomes, fold = run(asked).outcomes, tmp_path / "out" / "winter_all.txt"
+    whole = fold.read_text()
+    assert extremes_package.ExtremesBatch(asked, planning=False).conclude(outcomes[:1], complete=False).outputs == ()
+    assert fold.read_text() == whole
 
 
 def test_the_first_reader_that_claims_reads(orcaflex, asked):
