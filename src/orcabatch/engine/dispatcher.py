@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from orcabatch.engine.event_log import EventLog
     from orcabatch.engine.executor import Executor
     from orcabatch.engine.interrupts import StopSignal
-    from orcabatch.engine.limits import Limits
+    from orcabatch.engine.limits import Limits, WaitReason
     from orcabatch.engine.occupancy import Stays
     from orcabatch.engine.options import EngineOptions
 
@@ -81,7 +81,7 @@ class Dispatcher:
         self._scheduler = Scheduler(tasks, limits)
         self._stop = stop
         self._stop_level = 0
-        self._wait_reason: scheduler_messages.WaitReason | None = None
+        self._wait_reason: WaitReason | None = None
         self._left = False
         self._work = WorkCounter()
         self._stragglers = Stragglers()

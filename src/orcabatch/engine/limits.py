@@ -1,4 +1,4 @@
-"""What the scheduler may never exceed, and where it starts: given once, when a run begins.
+"""What the scheduler may never exceed, and where it starts: given once, when a run begins; and what files wait for.
 
 Does not cover what it is told meanwhile (`orcabatch.engine.scheduler_messages`), nor where the numbers come from
 (`orcabatch.batch.for_engine`, `orcabatch.plan`).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Literal, Self
 
 Mode = Literal["static", "dynamic"]
@@ -90,3 +91,27 @@ class Limits:
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
         return cls(**{**plain, "seats": SeatLimits(**plain["seats"])})
+
+
+class WaitReason(StrEnum):
+    """What keeps the next file that waits from starting: every reason there is, in the order in which they are asked.
+
+    Another reason is a member here, and the branch in `Scheduler._next` that finds it.
+
+    Attributes:
+        words: as they follow "waiting" on a display; empty where slots are never empty for it, or that is no news.
+    """
+
+    LIMIT = "limit", ""
+    SEAT = "seat", "for a licence seat"
+    TIER = "tier", ""
+    MEMORY = "memory", "for memory"
+    NOTHING = "", ""
+
+    words: str
+
+    def __new__(cls, value: str, words: str = "") -> Self:
+        """A member with its words."""
+        member = str.__new__(cls, value)
+        member._value_, member.words = value, words
+        return member

@@ -36,6 +36,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine import concurrency, licences, memory_admission, task_state
+from orcabatch.engine.limits import Limits, WaitReason
 from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
     Event,
@@ -53,7 +54,6 @@ from orcabatch.engine.scheduler_messages import (
     Start,
     StopAsked,
     TaskFinished,
-    WaitReason,
     Wake,
     Woken,
 )
@@ -62,7 +62,6 @@ from orcabatch.text import size
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
-    from orcabatch.engine.limits import Limits
 
 __all__ = ["Scheduler"]
 

@@ -1,7 +1,7 @@
 """What is said to the scheduler and what it answers: values only.
 
-Covers the events (what happened, with the time at which it happened), the instructions (what is to be done), and why
-files wait. Does not cover what is given once, when a run begins (`orcabatch.engine.limits`), any decision
+Covers the events (what happened, with the time at which it happened) and the instructions (what is to be done). Does
+not cover what is given once, when a run begins, nor why files wait (`orcabatch.engine.limits`), any decision
 (`orcabatch.engine.scheduler`), nor how all of it is written down (`orcabatch.engine.event_log`).
 
 Times are seconds since the run began, sizes are bytes, percentages run from 0 to 100.
@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Literal, Self
+from typing import Literal
 
 # --- what goes in ---
 
@@ -213,27 +212,3 @@ class GiveUp:
 
 
 Instruction = Start | CollectGarbage | LimitSet | Say | Wake | GiveUp
-
-
-class WaitReason(StrEnum):
-    """What keeps the next file that waits from starting: every reason there is, in the order in which they are asked.
-
-    Another reason is a member here, and the branch in `Scheduler._next` that finds it.
-
-    Attributes:
-        words: as they follow "waiting" on a display; empty where slots are never empty for it, or that is no news.
-    """
-
-    LIMIT = "limit", ""
-    SEAT = "seat", "for a licence seat"
-    TIER = "tier", ""
-    MEMORY = "memory", "for memory"
-    NOTHING = "", ""
-
-    words: str
-
-    def __new__(cls, value: str, words: str = "") -> Self:
-        """A member with its words."""
-        member = str.__new__(cls, value)
-        member._value_, member.words = value, words
-        return member

@@ -15,8 +15,8 @@ from enum import StrEnum
 
 from orcabatch.engine.bounds import CORES_FULL, ROOM, Bound, bound_by
 from orcabatch.engine.executors import facts_of
+from orcabatch.engine.limits import WaitReason
 from orcabatch.engine.options import START_COST_S
-from orcabatch.engine.scheduler_messages import WaitReason
 
 # In the specification's order. CPU and memory are its own; I/O it leaves open (`io_wait_threshold` of the monitor).
 IO_THRESHOLD_PERCENT = 20.0

@@ -26,8 +26,8 @@ from orcabatch.engine.bounds import Bound
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import onward
 from orcabatch.engine.gil import GilUse
+from orcabatch.engine.limits import WaitReason
 from orcabatch.engine.logs import logger
-from orcabatch.engine.scheduler_messages import WaitReason
 from orcabatch.host.sampler import HostReading, Sampler
 from orcabatch.host.usage import HostReaders, allowed_cpus, cores_taken
 from orcabatch.monitor import bottlenecks, file_costs

@@ -24,8 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from orcabatch.engine.limits import Limits
-from orcabatch.engine.scheduler_messages import WaitReason
+from orcabatch.engine.limits import Limits, WaitReason
 from orcabatch.engine.waiting import in_plan_order
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 
+from orcabatch.engine.limits import WaitReason
 from orcabatch.engine.list_schedule import least_makespan, makespan
-from orcabatch.engine.scheduler_messages import WaitReason
 from orcabatch.monitor.state import RunState
 
 OVERDUE_SHARE = 0.1
