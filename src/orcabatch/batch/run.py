@@ -25,10 +25,10 @@ from orcabatch.batch.shared_files import shared_files
 from orcabatch.batch.temporary import staging_folder, temporary_files_in, usable_temporary
 from orcabatch.batch.watchers import Watchers
 from orcabatch.engine import run as run_engine
+from orcabatch.engine.endings import cancelled, interrupted
 from orcabatch.engine.gil import METER
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.logs import handled_in_background
-from orcabatch.engine.task_state import cancelled, interrupted
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
 from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor

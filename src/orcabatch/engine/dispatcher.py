@@ -7,8 +7,8 @@
                            Executor ──> workers
 
 Covers one run from its first file to its last: retries, crashes, timeouts, samples, stopping, and the event log. Does
-not cover decisions (`scheduler`), workers (`worker`, the executors) nor what passes between the run and its `Job`
-(`job_side`).
+not cover decisions (`scheduler`), workers (`worker`, the executors), nor what passes between the run and its `Job` and
+which tries a task has had (`job_side`).
 
 Promises:
     - the job is called on the thread that iterates, and on no other;
@@ -29,10 +29,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.engine import scheduler_messages, task_state, worker_messages
+from orcabatch.engine import endings, scheduler_messages, worker_messages
 from orcabatch.engine.echo import echo
 from orcabatch.engine.foreign import RunClock
-from orcabatch.engine.job_side import JobSide
+from orcabatch.engine.job_side import Attempts, JobSide, Retry, RunningTask, on_run_clock, unreported
 from orcabatch.engine.logs import logger
 from orcabatch.engine.read_ahead import ReadAhead
 from orcabatch.engine.scheduler import Scheduler
@@ -85,12 +85,12 @@ class Dispatcher:
         self._left = False
         self._work = WorkCounter()
         self._stragglers = Stragglers()
-        self._attempts = task_state.Attempts(options)
+        self._attempts = Attempts(options)
         self._clock = RunClock()
         self._events: deque[scheduler_messages.Event] = deque()
         self._ahead = ReadAhead(options.read_ahead, options.stage_in, self._warn_lastingly)
         self._job_side = JobSide(job, tasks, self._attempts, event_log, self._ahead, self._events.append, self._clock)
-        self._running: dict[int, task_state.RunningTask] = {}
+        self._running: dict[int, RunningTask] = {}
         # The caller's own thread is not interrupted: it is noticed afterwards that a file took too long.
         self._late_after_s = options.timeout_s if workers.facts.in_callers_thread else None
         self._said: set[str] = set()
@@ -120,7 +120,7 @@ class Dispatcher:
         finally:
             self._finish(now=now)
         if self._stop.level:
-            raise BatchInterrupted(task_state.interrupted(self._left), self._stop.signum)
+            raise BatchInterrupted(endings.interrupted(self._left), self._stop.signum)
 
     def _begin(self) -> None:
         self._clock.begin()
@@ -199,10 +199,10 @@ class Dispatcher:
         for task in self._job_side.never_offered():
             now = self._now()
             if self._stop.level:
-                self._job_side.hand_on(task_state.cancelled(task, task_state.STOPPED, now))
+                self._job_side.hand_on(endings.cancelled(task, endings.STOPPED, now))
             else:
                 reason = "it waits for another file that ended without releasing it"
-                self._job_side.hand_on(task_state.failed(task, Failure(Cause.EXCEPTION, reason), now))
+                self._job_side.hand_on(endings.failed(task, Failure(Cause.EXCEPTION, reason), now))
         self._step_scheduler()
 
     def _finish(self, *, now: bool) -> None:
@@ -260,7 +260,7 @@ class Dispatcher:
         self._ahead.ended(index, sum(took.phases.values()))
         stays = self._work.finished(index, run.task.size_bytes, took.phases, self._now())
         self._tell("released", index)
-        self._events.append(task_state.released_event(self._now(), run.task, took, stays))
+        self._events.append(endings.released_event(self._now(), run.task, took, stays))
 
     def _finished(self, message: worker_messages.Finished | worker_messages.Written) -> None:
         if message.index not in self._running:
@@ -270,7 +270,7 @@ class Dispatcher:
             self._released(message.index, message.released)
             return
         run = self._running.pop(message.index)
-        outcomes = task_state.on_run_clock(run, message.outcomes, self._clock.epoch_s, self._late_after_s)
+        outcomes = on_run_clock(run, message.outcomes, self._clock.epoch_s, self._late_after_s)
         stays: Stays = {}
         busy_s = sum(each.busy_s for each in outcomes)
         if not run.released:
@@ -281,17 +281,17 @@ class Dispatcher:
             self._try_again(run.task, retry, outcomes, busy_s)
             outcomes = tuple(each for each in outcomes if each not in retry.outcomes)
         else:
-            self._events.append(task_state.finished_event(self._now(), outcomes, busy_s, stays))
+            self._events.append(endings.finished_event(self._now(), outcomes, busy_s, stays))
             self._attempts.forget(message.index)
             self._stragglers = self._stragglers.end(busy_s, run.task.size_bytes)
         if outcomes:
             self._job_side.hand_on(outcomes)
 
-    def _try_again(self, task: Task, retry: task_state.Retry, outcomes: tuple[FileOutcome, ...], busy_s: float) -> None:
+    def _try_again(self, task: Task, retry: Retry, outcomes: tuple[FileOutcome, ...], busy_s: float) -> None:
         if not retry.denied:
             why = retry.outcomes[0].error
             self._warn(f"{task.file.name}: trying again in {retry.delay_s:.1f} s: {why}", task.index)
-        event = task_state.finished_event(self._now(), outcomes, busy_s)
+        event = endings.finished_event(self._now(), outcomes, busy_s)
         ending: scheduler_messages.Ending = "seat_denied" if retry.denied else "retry"
         self._events.append(replace(event, ending=ending, retry_delay_s=retry.delay_s))
 
@@ -305,7 +305,7 @@ class Dispatcher:
             may_retry = self._attempts.died(index, guilty=message.guilty)
             if message.final or not may_retry:
                 tries = max(1, self._attempts.crashes(index))
-                self._fail(run, message.failure or task_state.crashed(message.message, tries))
+                self._fail(run, message.failure or endings.crashed(message.message, tries))
                 continue
             self._warn(f"{run.task.file.name}: {message.message}; trying again elsewhere", index)
             self._attempts.note(index, dict.fromkeys(run.task.batches, message.message))
@@ -313,7 +313,7 @@ class Dispatcher:
             self._events.append(scheduler_messages.TaskFinished(self._now(), index, "lost"))
             self._events.append(scheduler_messages.Redone(self._now(), index))
 
-    def _fail(self, run: task_state.RunningTask, failure: Failure, *, slot_lost: bool = False) -> None:
+    def _fail(self, run: RunningTask, failure: Failure, *, slot_lost: bool = False) -> None:
         """End a task whose worker cannot report it; it is no longer among the running."""
         index, now = run.task.index, self._now()
         if not run.released:
@@ -322,7 +322,7 @@ class Dispatcher:
         self._events.append(ended)
         self._attempts.forget(index)
         phase = Phase.WRITE if run.released else None
-        self._job_side.hand_on(task_state.ended(run, task_state.failed(run.task, failure, now, phase)))
+        self._job_side.hand_on(unreported(run, endings.failed(run.task, failure, now, phase)))
 
     def _time_out(self) -> None:
         timeout_s = self._options.timeout_s
@@ -337,10 +337,10 @@ class Dispatcher:
                 del self._running[index]
                 if run.released or not freed:
                     self._job_side.written_off.add(index)
-                failure = task_state.timed_out(timeout_s, killed=freed, writing=run.released)
+                failure = endings.timed_out(timeout_s, killed=freed, writing=run.released)
                 self._fail(run, failure, slot_lost=not (freed or run.released))
 
-    def _has_since_s(self, run: task_state.RunningTask) -> float | None:
+    def _has_since_s(self, run: RunningTask) -> float | None:
         """Since when a worker has the task, also one that does not get as far as to say so."""
         if run.given_s is None:
             given_s = self._workers.given_s(run.task.index) if run.started_s is None else None
@@ -353,7 +353,7 @@ class Dispatcher:
             return
         self._stop_level = level
         self._job_side.stopping = True
-        self._warn(task_state.draining(len(self._running)) if level == 1 else "leaving at once", stopping=True)
+        self._warn(endings.draining(len(self._running)) if level == 1 else "leaving at once", stopping=True)
         # What a worker has not begun comes back at once: the run ends with the file that is loaded, not with the next.
         if level == 1:
             self._events.appendleft(scheduler_messages.StopAsked(self._now(), 1))  # else the next event starts a file
@@ -368,14 +368,14 @@ class Dispatcher:
         running, self._running = list(self._running.values()), {}
         for run in running:
             reason = "the run was left before this file was finished"
-            self._job_side.hand_on(task_state.ended(run, task_state.cancelled(run.task, reason, self._now())))
+            self._job_side.hand_on(unreported(run, endings.cancelled(run.task, reason, self._now())))
 
     def _cancel(self, indices: Iterable[int]) -> None:
         """No worker has them, and none shall get them."""
         for index in indices:
             run, now = self._running.pop(index), self._now()
             self._events.append(scheduler_messages.TaskFinished(now, index, "lost"))
-            self._job_side.hand_on(task_state.ended(run, task_state.cancelled(run.task, task_state.STOPPED, now)))
+            self._job_side.hand_on(unreported(run, endings.cancelled(run.task, endings.STOPPED, now)))
 
     # --- what follows ---
 
@@ -440,12 +440,12 @@ class Dispatcher:
             return
         (task, failed), now = self._attempts.give_up(self._tasks[index]), self._now()
         # What went wrong before says more than that there was no other try.
-        if failed and not all(map(task_state.seat_denied, failed)):
+        if failed and not all(map(endings.seat_denied, failed)):
             self._job_side.hand_on(failed)
         elif self._stop_level:
-            self._job_side.hand_on(task_state.cancelled(task, task_state.STOPPED, now))
+            self._job_side.hand_on(endings.cancelled(task, endings.STOPPED, now))
         else:
-            self._job_side.hand_on(task_state.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
+            self._job_side.hand_on(endings.failed(task, Failure(Cause.LICENCE, reason), now, Phase.WAIT))
 
     def _sample_if_due(self) -> None:
         now = self._now()

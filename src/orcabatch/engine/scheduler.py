@@ -35,7 +35,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine import concurrency, licences, memory_admission, task_state
+from orcabatch.engine import concurrency, endings, licences, memory_admission
 from orcabatch.engine.limits import Limits, WaitReason
 from orcabatch.engine.scheduler_messages import (
     CollectGarbage,
@@ -126,7 +126,7 @@ class Scheduler:
         """
         said = self._take(event)
         if self._stop:
-            return [*said, *self._give_up_all(task_state.STOPPED)]
+            return [*said, *self._give_up_all(endings.STOPPED)]
         if isinstance(event, SeatsReported):
             return said
         # A task that is offered next may rank before this one: nothing starts before all that are ready were told.

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from orcabatch.engine import task_state
+from orcabatch.engine import endings
 from orcabatch.engine.contract import Extracted, Later, Note, Recipe, Task, Worker
 from orcabatch.engine.foreign import heard, onward, ordinarily
 from orcabatch.engine.memory_meter import NOISE_BYTES, MemoryMeter, ReadCounter
@@ -344,7 +344,7 @@ class WriteBehind:
         """What became of it cannot be told."""
         task, now = self._sheet.task, awake_s()
         failure = Failure(Cause.OUTPUT, f"how its outputs were written cannot be told: {words_of(error)}")
-        return Written(task.index, task_state.failed(task, failure, now, Phase.WRITE), frozenset(), now)
+        return Written(task.index, endings.failed(task, failure, now, Phase.WRITE), frozenset(), now)
 
     def drop(self) -> None:
         """Nobody wants it any more: what has not been written is not, also while another thread writes."""

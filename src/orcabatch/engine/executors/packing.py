@@ -15,7 +15,7 @@ from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.engine import task_state
+from orcabatch.engine import endings
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.worker_messages import Finished
@@ -63,7 +63,7 @@ def pack_task(task: Task) -> bytes | Finished:
     except Exception as error:  # noqa: BLE001 - packing runs the code of whatever goes along; one file is lost
         said = f"what goes with the file cannot be sent to a worker process: {words_of(error)}"
     now = awake_s()
-    outcomes = task_state.failed(task, Failure(Cause.EXCEPTION, said, ON_THREADS), now)
+    outcomes = endings.failed(task, Failure(Cause.EXCEPTION, said, ON_THREADS), now)
     return Finished(task.index, outcomes, frozenset(), now)
 
 
@@ -126,7 +126,7 @@ def _unfit(outcome: FileOutcome, what: str, error: BaseException) -> FileOutcome
         f"the result {what}: {words_of(error)}",
         f"return plain values, arrays or tables, or {ON_THREADS}",
     )
-    return task_state.overruled(outcome, failure)
+    return endings.overruled(outcome, failure)
 
 
 def _reason(error: Exception, asked: str) -> str:

@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orcabatch.console import no_python
-from orcabatch.engine import task_state
+from orcabatch.engine import endings
 from orcabatch.engine.echo import echo
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import packing, placing, transport
@@ -196,7 +196,7 @@ class ProcessExecutor(Executor):
             self._waiting = deque(entry for entry in self._waiting if entry[0].index != index)
             return True
         child.take(index)
-        child.kill(task_state.FOR_ANOTHER)
+        child.kill(endings.FOR_ANOTHER)
         return True
 
     def set_limit(self, limit: int) -> None:
@@ -420,7 +420,7 @@ class ProcessExecutor(Executor):
             return []
         if finished.released is not None:
             child.writing.add(finished.index)
-        self._watch_seat(child, slot, refused=task_state.refused(finished.outcomes))
+        self._watch_seat(child, slot, refused=endings.refused(finished.outcomes))
         self._watch_size(child, resident)
         return [finished]
 
@@ -450,7 +450,7 @@ class ProcessExecutor(Executor):
         else:
             how = f"process {child.name} (pid {child.pid}), gets no thread: {text}"
             self._restarts.failed(child.start.began_s, how)
-            child.kill(task_state.FOR_ANOTHER)
+            child.kill(endings.FOR_ANOTHER)
         if left is not None:
             said.append(Died(child.name, (index,), f"its worker process has no thread for it: {text}", guilty=False))
         return said
@@ -477,13 +477,13 @@ class ProcessExecutor(Executor):
             del self._where[index]
         held = child.held
         # It ended before it took files, which is not their fault.
-        if child.ready_s is None and (not child.leaving or child.killed) and child.fault != task_state.FOR_ANOTHER:
+        if child.ready_s is None and (not child.leaving or child.killed) and child.fault != endings.FOR_ANOTHER:
             self._restarts.failed(child.start.began_s, child.how_it_ended)
             return [Died(child.name, held, f"its worker {child.how_it_ended}", guilty=False)] if held else []
         if not held:
             return [] if child.leaving else [Complaint(f"idle worker {child.how_it_ended}")]
-        bystanders = child.killed and child.fault == task_state.FOR_ANOTHER
-        text = task_state.FOR_ANOTHER if bystanders else f"its worker {child.how_it_ended}"
+        bystanders = child.killed and child.fault == endings.FOR_ANOTHER
+        text = endings.FOR_ANOTHER if bystanders else f"its worker {child.how_it_ended}"
         return [Died(child.name, held, text, guilty=not bystanders)]
 
     def _watch_size(self, child: ProcessHandle, resident_bytes: int) -> None:

@@ -31,7 +31,7 @@ from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import awaited_end, pieces_s
-from orcabatch.engine import task_state
+from orcabatch.engine import endings
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors.leaving import CLOSING_S, Leaving
 from orcabatch.engine.executors.mailbox import Bell, Mailbox, can_wait
@@ -371,7 +371,7 @@ class ThreadExecutor(Executor):
         ]
         for pool in self._pools.values():
             pool.retire()  # whoever was to have their threads finds another
-            said += [task_state.without_seat(task) for task in pool.waiting]
+            said += [endings.without_seat(task) for task in pool.waiting]
             pool.waiting.clear()
         return said
 
@@ -418,7 +418,7 @@ class ThreadExecutor(Executor):
                 pool, loop = self._working.pop(index)
                 if released is not None:
                     self._writing[index] = loop
-                if task_state.refused(message.outcomes):
+                if endings.refused(message.outcomes):
                     self._dismiss(pool, loop)
                 else:
                     pool.free.append(loop)

@@ -23,8 +23,8 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orcabatch.engine import endings
 from orcabatch.engine import memory_admission as memory
-from orcabatch.engine import task_state
 from orcabatch.engine.executor import Executor
 from orcabatch.engine.executors import packing
 from orcabatch.engine.executors.dask.cluster import Cluster
@@ -348,7 +348,7 @@ class DaskExecutor(Executor):
             return [] if place.ended_by_us else [Complaint(f"dask worker {place.seen.name} left")]
         if not place.ended_by_us:
             self._last_end = _how_it_ended(place.seen)
-        text = task_state.FOR_ANOTHER if place.ended_by_us else self._last_end
+        text = endings.FOR_ANOTHER if place.ended_by_us else self._last_end
         return [Died(place.seen.name, held, text, guilty=not place.ended_by_us)]
 
 
