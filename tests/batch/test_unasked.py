@@ -12,7 +12,6 @@ import pytest
 import orcabatch
 from engine.fakes import locked
 from orcabatch.batch import for_engine
-from orcabatch.batch import run as running
 from orcabatch.engine.executors import auto_decision
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,7 +31,7 @@ def held(monkeypatch):
     """Python's lock is always found taken, and moving pays as soon as one file has ended."""
     for name, value in {"LEAST_LOOKS": 1, "LEAST_WATCHED_S": 0.0, "WORTH": 0.0, "MARGIN": 0.0, "MEMORY_S": 1.0}.items():
         monkeypatch.setattr(auto_decision, name, value)
-    monkeypatch.setattr(running, "host_probe", lambda cpus: locked)
+    monkeypatch.setattr(for_engine, "host_probe", lambda cpus: locked)
     monkeypatch.setattr(for_engine, "SAMPLE_INTERVAL_S", 1e-3)
 
 

@@ -22,7 +22,6 @@ import world_functions as world
 from engine import dask_cluster
 from engine.fakes import locked
 from orcabatch.batch import for_engine
-from orcabatch.batch import run as running
 from orcabatch.engine.executors import auto_decision
 from orcabatch.errors import BatchError, SettingsError
 from orcabatch.orcaflex.work import OrcaFlexWorker
@@ -148,9 +147,9 @@ def test_a_run_that_moves_sets_every_process_up(orcaflex, sims, tmp_path, monkey
     changes = {"LEAST_LOOKS": 1, "LEAST_WATCHED_S": 0.0, "WORTH": 0.0, "MARGIN": 0.0, "HELD": 0.1}
     for name, value in changes.items():
         monkeypatch.setattr(auto_decision, name, value)
-    monkeypatch.setattr(running, "host_probe", lambda cpus: locked)
+    monkeypatch.setattr(for_engine, "host_probe", lambda cpus: locked)
     monkeypatch.setattr(for_engine, "SAMPLE_INTERVAL_S", 1e-3)
-    monkeypatch.setattr(running, "stays", lambda request, binding: "")
+    monkeypatch.setattr(for_engine, "stays", lambda request, binding: "")
     book = tmp_path / "book"
     performance = {"process_count": 2, "threading": {"max_threads": 2}}
     result = orcabatch.run_batch(

@@ -1,18 +1,22 @@
-"""A request and its plan as the engine takes them: values into values.
+"""A request and its plan as the engine takes them: values into values, and the run that is made of them.
 
 Tasks, what may never be exceeded, how it is carried out, and what workers are made from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.engine import EngineOptions, Limits, SeatLimits
+from orcabatch.engine import run as run_engine
 from orcabatch.engine.contract import Task
 from orcabatch.engine.executors import AUTO, facts_of
 from orcabatch.errors import SettingsError
 from orcabatch.host import ORCAFLEX_OVERHEAD
+from orcabatch.host.sampler import host_probe
 from orcabatch.orcaflex.binding import BindingKind
 from orcabatch.orcaflex.broker import BrokerOptions
 from orcabatch.orcaflex.work import OrcaFlexRecipe
@@ -20,7 +24,10 @@ from orcabatch.plan import BatchPlan, as_processes
 
 if TYPE_CHECKING:
     from orcabatch.batch.request import Request
+    from orcabatch.engine.contract import Job, Listener
+    from orcabatch.engine.interrupts import StopSignal
     from orcabatch.orcaflex.binding import Binding
+    from orcabatch.outcome import FileOutcome
     from orcabatch.plan.workers import WorkerLayout
 
 SAMPLE_INTERVAL_S = 0.25
@@ -32,6 +39,30 @@ FUNCTION_STAYS = (
 )
 
 FOREIGN_STAYS = "the OrcFxAPI that a test put into sys.modules is in this process only"
+
+
+def run_of(  # noqa: PLR0913 - what is to be done and where, and who hears of it
+    request: Request,
+    plan: BatchPlan,
+    binding: Binding,
+    tasks: Sequence[Task],
+    job: Job,
+    *,
+    copies: Path | None,
+    listener: Listener,
+    stop: StopSignal,
+) -> Iterator[FileOutcome]:
+    """The engine's run of a plan, of which nothing has been asked yet; `copies` is `stage_in` of `options_of`."""
+    options = options_of(plan, copies, stays(request, binding))
+    return run_engine(
+        tasks,
+        job,
+        options=replace(options, initializer=request.initializer),
+        limits=limits_of(plan),
+        probe=host_probe(plan.host.logical_cpus),
+        listener=listener,
+        stop=stop,
+    )
 
 
 def tasks_of(plan: BatchPlan) -> list[Task]:

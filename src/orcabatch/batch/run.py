@@ -11,26 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.account import Account
 from orcabatch.batch.ending import AFTER_THE_END, BROKEN_OFF
 from orcabatch.batch.epilogue import Epilogue
-from orcabatch.batch.for_engine import limits_of, options_of, recipe_of, stays, tasks_of
+from orcabatch.batch.for_engine import recipe_of, run_of, tasks_of
 from orcabatch.batch.job import BatchJob
 from orcabatch.batch.planning import careful, planned
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.batch.temporary import staging_folder, temporary_files_in, usable_temporary
 from orcabatch.batch.watchers import Watchers
-from orcabatch.engine import run as run_engine
 from orcabatch.engine.endings import cancelled, interrupted
 from orcabatch.engine.gil import METER
 from orcabatch.engine.interrupts import StopSignal
 from orcabatch.engine.logs import handled_in_background
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
-from orcabatch.host.sampler import host_probe
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.display_choice import make_display
 from orcabatch.orcaflex.binding import find_binding
@@ -187,17 +185,8 @@ class Run:
             values_files=self._epilogue.values_files,
         )
         copies = held.enter_context(staging_folder(self._folder)) if request.stages else None
-        options = options_of(plan, copies, stays(request, binding))
-        tasks = tasks_of(plan)
-        running = run_engine(
-            tasks,
-            job,
-            options=replace(options, initializer=request.initializer),
-            limits=limits_of(plan),
-            probe=host_probe(plan.host.logical_cpus),
-            listener=self.watchers.listen,
-            stop=self._stop,
-        )
+        tasks, listener = tasks_of(plan), self.watchers.listen
+        running = run_of(request, plan, binding, tasks, job, copies=copies, listener=listener, stop=self._stop)
         says_time = callable(self.progress) or not self.in_terminal
         displays: list[Display] = [make_display(self.progress, monitor=self.monitor, says_time=says_time)]
         if self.report is not None:
