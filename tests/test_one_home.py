@@ -53,7 +53,7 @@ HOMES = {
         "bench/real_cost.py",
         "bench/side/contender.py",
     },
-    r"RunState\(\)": {"monitor/performance.py", "monitor/tracker.py"},
+    r"RunState\(\)": {"monitor/performance.py", "monitor/displays.py"},
     r"""["']<file>["']""": {"outcome.py"},
     r"""(executor|workers\.name) (==|!=|in|not in) [{"']""": {"settings/models.py", "plan/history.py"},
 }

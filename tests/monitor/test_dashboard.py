@@ -15,9 +15,8 @@ from monitor.making import MB, task
 from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import MOST_ROWS, Screen, dashboard_lines
-from orcabatch.monitor.displays import status_text
+from orcabatch.monitor.displays import Tracker, status_text
 from orcabatch.monitor.state import RunState
-from orcabatch.monitor.tracker import Tracker
 from orcabatch.text import told_apart
 
 HOSTILE = "a\x1b[31m\nvery long name of a simulation with a wave of hundred years from south west.sim"

@@ -12,8 +12,7 @@ from monitor.making import outcome, task
 from orcabatch.engine.contract import RunEvent
 from orcabatch.monitor import PerformanceMonitor
 from orcabatch.monitor.dashboard import Dashboard
-from orcabatch.monitor.displays import Bar, Lines, Tracked
-from orcabatch.monitor.tracker import Tracker
+from orcabatch.monitor.displays import Bar, Lines, Tracked, Tracker
 
 MOST = 0.01
 """Of the wall time."""

@@ -19,8 +19,7 @@ from orcabatch.errors import SettingsError
 from orcabatch.monitor import PerformanceMonitor, display_choice
 from orcabatch.monitor.dashboard import Dashboard
 from orcabatch.monitor.display_choice import Snapshot, make_display
-from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, bar_html
-from orcabatch.monitor.tracker import Estimate, Tracker
+from orcabatch.monitor.displays import Bar, Callback, Lines, NoDisplay, Notebook, Tracker, bar_html
 
 
 def simulated_run(seed: int, *, files: int = 120, workers: int = 12):
@@ -200,25 +199,10 @@ def test_at_a_files_end_its_slot_counts(at_once: int):
     assert at_the_end == pytest.approx(tracker.snapshot().remaining_s, rel=0.15)
 
 
-def test_an_overdue_file_still_takes_time():
-    """It has passed its prediction: the estimate grows with it and never reaches zero."""
-    estimate = Estimate()
-    estimate.add(100 * MB, 10.0)
-    assert estimate.rest_s(100 * MB, 50.0) == pytest.approx(5.0)
-
-
 def test_before_the_first_file_nothing_is_claimed():
     """No rate was measured."""
     tracker = in_the_middle([task(0), task(1)], Limits(max_limit=2), began=2, ended=0, limit=2)
     assert tracker.snapshot().remaining_s is None
-
-
-def test_a_fixed_time_per_file_and_a_time_per_byte_are_both_learnt():
-    """3 s + 1 s per 10 MB."""
-    estimate = Estimate()
-    for size in (10 * MB, 50 * MB, 200 * MB, 400 * MB):
-        estimate.add(size, 3.0 + size / (10 * MB))
-    assert estimate.seconds(1000 * MB) == pytest.approx(103.0)
 
 
 @pytest.mark.parametrize(("mode", "left_s"), [("dynamic", 2500.0), ("static", 4490.0)])

@@ -2,7 +2,7 @@
 
 Covers their order as the plan ranked them, "the first that needs at most this much memory", and which tier may start
 another. Does not cover what fits (`memory_admission`), how many run in all (`concurrency`), tasks that the job does not
-let go yet (`job_side`), nor how long all of it takes (`list_schedule`).
+let go yet (`job_side`), nor how long all of it takes (`time_left`).
 """
 
 from __future__ import annotations

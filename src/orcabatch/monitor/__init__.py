@@ -8,8 +8,8 @@ nothing here influences the engine. Heavy libraries (rich, matplotlib, pandas) a
     bottlenecks     from evidence to a verdict and an advice
     file_costs      what files waited for, sums over them, and the least time a batch could take
     metrics         the metrics JSON; its schema is in `schema`
-    tracker         how far a run is, and the estimate of the time left
-    display_choice  which display shows it; they are in `displays`, the large one in `dashboard`
+    displays        how far a run is, and the small displays of it; the large one is in `dashboard`
+    display_choice  which of them shows it
     report          one self-contained HTML file from a metrics JSON
     notebook        tables and plots for Jupyter
 """

@@ -18,9 +18,9 @@ from orcabatch.text import and_more, duration, printable, shortened, size, told_
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from orcabatch.monitor.displays import Snapshot
     from orcabatch.monitor.performance import PerformanceMonitor
     from orcabatch.monitor.state import Running, RunState
-    from orcabatch.monitor.tracker import Snapshot
 
 MOST_ROWS = 16
 """A small terminal has 24 lines: some of what was printed before stays in sight."""

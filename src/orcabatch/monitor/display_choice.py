@@ -1,10 +1,9 @@
 """Which display shows a run: what the caller asked for, or what suits the place.
 
-Covers the choice (`make_display`) and what a display has to do (`Display`). What they show is
-`orcabatch.monitor.tracker`; the displays themselves are in `orcabatch.monitor.displays` and
-`orcabatch.monitor.dashboard`. They have no clock of their own: what they show is settled when an event comes (the
-engine's samples come about once a second), at most as often as each of them allows itself. How it gets out is
-`orcabatch.monitor.drawing`.
+Covers the choice (`make_display`) and what a display has to do (`Display`). What they show and the displays themselves
+are in `orcabatch.monitor.displays`, the large one in `orcabatch.monitor.dashboard`. They have no clock of their own:
+what they show is settled when an event comes (the engine's samples come about once a second), at most as often as each
+of them allows itself. How it gets out is `orcabatch.monitor.drawing`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from orcabatch.errors import SettingsError
 from orcabatch.monitor import displays
-from orcabatch.monitor.tracker import Snapshot, Tracker
+from orcabatch.monitor.displays import Snapshot, Tracker
 from orcabatch.text import class_name
 from orcabatch.win32 import takes_escape_codes
 

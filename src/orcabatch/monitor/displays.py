@@ -1,19 +1,23 @@
-"""The small displays: nothing, your function, plain lines, a bar in the terminal, a bar in the notebook.
+"""What displays show of a batch, and the small ones: nothing, your function, lines, a bar in the terminal or notebook.
+
+    state ──> Tracker ──> Snapshot ──> each of these, the dashboard, the report of a run that goes on
 
 Each draws what a `Snapshot` says; none has a clock. What goes to a terminal, a pipe or a file gets there on a thread of
-its own (`orcabatch.monitor.drawing`). The large one is `orcabatch.monitor.dashboard`.
+its own (`orcabatch.monitor.drawing`). The large one is `orcabatch.monitor.dashboard`. Does not cover the state of the
+run (`orcabatch.monitor.state`) nor what it still takes (`orcabatch.engine.time_left`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from orcabatch.background import PATIENCE_S
+from orcabatch.engine.time_left import TimeLeft
 from orcabatch.monitor.drawing import Drawer, terminal_of
-from orcabatch.monitor.tracker import Snapshot, Tracker
+from orcabatch.monitor.state import RunState
 from orcabatch.text import duration, plural, printable, size
 from orcabatch.win32 import takes_escape_codes
 
@@ -32,6 +36,76 @@ BAR_EVERY_S = 0.5
 
 NOTEBOOK_EVERY_S = 0.5
 """As the bar's; each drawing is a message to the browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A batch at one moment; what a function given as `progress` is called with.
+
+    Attributes:
+        elapsed_s: seconds since the run began; None: somebody else says how long it took.
+        total, done, failed, running: files in all, ended (failed ones included, cancelled ones not), failed, in work.
+        total_bytes, done_bytes: bytes of the files in all and of the ended ones; 0 where sizes are not known.
+        bytes_per_s: bytes of ended files per second of the run, without those that were not read since nothing changed.
+        remaining_s: seconds that the rest takes; None before the first file has ended.
+        finished, interrupted: whether the run is over, and by a signal.
+        broken: whether something broke it off: no file, but the run itself, or what is written at its end.
+    """
+
+    elapsed_s: float | None
+    total: int
+    done: int
+    failed: int
+    running: int
+    total_bytes: int
+    done_bytes: int
+    bytes_per_s: float
+    remaining_s: float | None
+    finished: bool
+    interrupted: bool
+    broken: bool = False
+
+    @property
+    def share(self) -> float:
+        """Share of the work that is done, 0 to 1: of the bytes where they are known, else of the files."""
+        if self.finished and self.done == self.total:
+            return 1.0
+        if self.total_bytes > 0:
+            return self.done_bytes / self.total_bytes
+        return self.done / self.total if self.total else 0.0
+
+
+class Tracker:
+    """What every display stands on: the state of the run and the estimate of its rest.
+
+    Args:
+        state: the run as the monitor folds it; None: of a run that nobody follows, which does not begin.
+
+    Attributes:
+        state: the run so far.
+    """
+
+    def __init__(self, state: RunState | None = None) -> None:
+        self.state = RunState() if state is None else state
+        self._time_left = TimeLeft()
+
+    def snapshot(self) -> Snapshot:
+        """The run as it stands."""
+        state = self.state
+        return Snapshot(
+            elapsed_s=state.now_s,
+            total=state.total_files,
+            done=state.done_files,
+            failed=state.done["failed"],
+            running=len(state.running),
+            total_bytes=state.total_bytes,
+            done_bytes=state.done_bytes,
+            bytes_per_s=state.worked_bytes / state.now_s if state.now_s > 0 else 0.0,
+            remaining_s=0.0 if state.finished else self._time_left.of(state.standing),
+            finished=state.finished,
+            interrupted=state.interrupted,
+            broken=state.broken,
+        )
 
 
 class NoDisplay:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.background import Background
 from orcabatch.errors import OutputError, SourceError
+from orcabatch.monitor.displays import Tracker
 from orcabatch.monitor.report import page_bytes
-from orcabatch.monitor.tracker import Tracker
 from orcabatch.sleep import awake_s
 from orcabatch.store.atomic import write_bytes
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from orcabatch.engine.limits import Limits, WaitReason
+from orcabatch.engine.time_left import Standing
 from orcabatch.engine.waiting import in_plan_order
 
 if TYPE_CHECKING:
@@ -169,6 +170,19 @@ class RunState:
             return [("", 0)] * self.waiting_files
         gone = self.running.keys() | self.writing.keys() | self._endings.keys()
         return [(task.tier, task.size_bytes) for index, task in self._tasks.items() if index not in gone]
+
+    @property
+    def standing(self) -> Standing:
+        """What the time left is told from."""
+        return Standing(
+            took=self.took,
+            running=[(file.tier, file.size_bytes, self.now_s - file.started_s) for file in self.running.values()],
+            waiting=self.waiting,
+            limit=self.limit,
+            at_once=self.at_once,
+            held=self.wait_reason is not WaitReason.NOTHING,
+            limits=self.bounds,
+        )
 
     @property
     def idle_reason(self) -> str:

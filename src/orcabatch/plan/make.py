@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from orcabatch.engine.concurrency import START
 from orcabatch.engine.executors import AUTO, facts_of
 from orcabatch.engine.limits import Limits
-from orcabatch.engine.list_schedule import makespan
+from orcabatch.engine.time_left import makespan
 from orcabatch.host import ResourceManager
 from orcabatch.plan.batch_plan import BatchPlan
 from orcabatch.plan.caps import (

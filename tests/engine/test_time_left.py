@@ -1,4 +1,4 @@
-"""How long files take that start in order under the limits of a run."""
+"""What is learnt of files that ended, and how long those take that start in order under the limits of a run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcabatch.engine.limits import Limits
-from orcabatch.engine.list_schedule import least_makespan, makespan
+from orcabatch.engine.time_left import Estimate, least_makespan, makespan
 
+MB = 10**6
 TIERS = ("small", "medium", "large")
 FILES = st.lists(st.tuples(st.sampled_from(TIERS), st.floats(0.1, 100.0)), max_size=30)
 LIMITS = st.builds(
@@ -60,3 +61,18 @@ def test_it_is_never_below_what_the_slots_allow(files, running, limits, at_once)
 def test_the_bound_is_one(files, limits, at_once):
     """What is not laid out is never said to take longer than it would if it were."""
     assert least_makespan(files, at_once, limits) <= makespan(files, at_once, limits) * (1 + 1e-9)
+
+
+def test_an_overdue_file_still_takes_time():
+    """It has passed its prediction: the estimate grows with it and never reaches zero."""
+    estimate = Estimate()
+    estimate.add(100 * MB, 10.0)
+    assert estimate.rest_s(100 * MB, 50.0) == pytest.approx(5.0)
+
+
+def test_a_fixed_time_per_file_and_a_time_per_byte_are_both_learnt():
+    """3 s + 1 s per 10 MB."""
+    estimate = Estimate()
+    for size in (10 * MB, 50 * MB, 200 * MB, 400 * MB):
+        estimate.add(size, 3.0 + size / (10 * MB))
+    assert estimate.seconds(1000 * MB) == pytest.approx(103.0)
