@@ -185,6 +185,35 @@ def test_a_file_that_is_only_being_written_has_no_worker():
     assert tracker.state.writing == {}
 
 
+def a_slow_folder(files: int) -> Tracker:
+    """One worker has had three files for 10 s each; a minute later each is written, the first at 70 s."""
+    tracker = Tracker()
+    tracker.state.expect([task(index, 100 * MB) for index in range(files)])
+    tracker.state.apply(RunEvent("run_started", 0.0, -1, {"files": files, "limit": 1, "executor": "threads"}))
+    for index in range(3):
+        tracker.state.apply(RunEvent("started", 10.0 * index, index, {"worker": "w"}))
+        tracker.state.apply(RunEvent("released", 10.0 * index + 10.0, index))
+    return tracker
+
+
+@pytest.mark.parametrize(("at_s", "left_s"), [(70.0, 20.0), (75.0, 15.0)])
+def test_what_is_still_being_written_is_left(at_s, left_s):
+    """None runs and none waits from 30 s on, but the last is written at 90 s: there was 0 s left until then."""
+    tracker = a_slow_folder(3)
+    tracker.state.apply(RunEvent("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
+    tracker.state.advance(at_s)
+    assert tracker.snapshot().remaining_s == pytest.approx(left_s)
+
+
+@pytest.mark.parametrize(("files", "left_s"), [(4, 65.0), (5, 75.0)])
+def test_what_runs_and_waits_is_written_afterwards(files, left_s):
+    """Half of its 10 s are over for the fourth file, and the fifth waits for it; the last needs its minute as well."""
+    tracker = a_slow_folder(files)
+    tracker.state.apply(RunEvent("started", 65.0, 3, {"worker": "w"}))
+    tracker.state.apply(RunEvent("finished", 70.0, 0, {"status": "ok", "batch": "standard"}))
+    assert tracker.snapshot().remaining_s == pytest.approx(left_s)
+
+
 @pytest.mark.parametrize("at_once", [2, 4])
 def test_at_a_files_end_its_slot_counts(at_once: int):
     """The time left does not jump between a file's end and the next one's beginning, when a display is shown it."""

@@ -41,7 +41,9 @@ class Standing:
 
     Attributes:
         took: size in bytes, and seconds that a worker had it, of each file that ended well, in their order.
+        wrote: seconds that writing its outputs took, of each of these whose worker was free meanwhile.
         running: tier and size of each file that a worker has, and the seconds that it has had it.
+        writing: the seconds for which each file has been written whose worker is free.
         waiting: tier and size of each file that none has had, in the order in which they start.
         limit: how many may run at once.
         at_once: how many did when the last of them began; 0: none has.
@@ -50,7 +52,9 @@ class Standing:
     """
 
     took: Sequence[tuple[int, float]]
+    wrote: Sequence[float]
     running: Sequence[tuple[str, int, float]]
+    writing: Sequence[float]
     waiting: Sequence[tuple[str, int]]
     limit: int
     at_once: int
@@ -62,7 +66,7 @@ class Standing:
 class Estimate:
     """Learns from finished files how long the others take. Pure, no clock.
 
-    A file takes `a + b x bytes` worker seconds; both are fitted to the files that finished.
+    A file takes `a + b x bytes` seconds; both are fitted to the files that finished.
 
     Attributes:
         files: how many files it has learnt from.
@@ -76,7 +80,7 @@ class Estimate:
     _sizes: list[int] = field(default_factory=list)
 
     def add(self, size_bytes: int, seconds: float) -> None:
-        """Learn from a finished file: its size and the seconds a worker had it."""
+        """Learn from a finished file: its size and the seconds that it took."""
         self.files += 1
         self._bytes += size_bytes
         self._seconds += seconds
@@ -86,17 +90,17 @@ class Estimate:
             insort(self._sizes, size_bytes)
 
     def seconds(self, size_bytes: int) -> float:
-        """Worker seconds that a file of this size takes. Only once one has finished: before, there is no rate."""
+        """Seconds that a file of this size takes; 0 before one has finished, as there is no rate yet."""
         fixed_s, per_byte_s = self._line()
         return fixed_s + per_byte_s * size_bytes
 
     def rest_s(self, size_bytes: int, had_s: float) -> float:
-        """Worker seconds that a file of this size still takes, which has had so many."""
+        """Seconds that a file of this size still takes, which has had so many."""
         return max(self.seconds(size_bytes) - had_s, OVERDUE_SHARE * had_s)
 
     def _line(self) -> tuple[float, float]:
         """Seconds of any file, and seconds per byte: least squares, neither below zero."""
-        mean_s = self._seconds / self.files
+        mean_s = self._seconds / max(1, self.files)
         spread = self._squares * self.files - self._bytes**2
         if len(self._sizes) >= 3 and spread > 0:
             per_byte_s = (self._products * self.files - self._bytes * self._seconds) / spread
@@ -114,25 +118,33 @@ class TimeLeft:
 
     What waits is laid out in plan order behind what runs, as many at once as the run's limits allow, in all and of each
     tier. So a batch whose large files come first does not look slower than it is, one whose large files wait for
-    few slots does not look faster, and the answer is never below the longest running file.
+    few slots does not look faster, and the answer is never below the longest running file. What is written beside
+    other files holds no slot, and ends by itself.
 
     Attributes:
         estimate: what was learnt from finished files.
+        writing: the same of writing them, whatever their size: what is written does not follow from it.
     """
 
     estimate: Estimate = field(default_factory=Estimate)
+    writing: Estimate = field(default_factory=Estimate)
 
     def of(self, run: Standing) -> float | None:
         """Seconds until the run is done; None before the first file has finished."""
         for size_bytes, seconds in run.took[self.estimate.files :]:
             self.estimate.add(size_bytes, seconds)
+        for seconds in run.wrote[self.writing.files :]:
+            self.writing.add(0, seconds)
         if not self.estimate.files:
             return None
         running = [(tier, self.estimate.rest_s(size_bytes, had_s)) for tier, size_bytes, had_s in run.running]
         waiting = [(tier, self.estimate.seconds(size_bytes)) for tier, size_bytes in run.waiting]
         # With more than can be laid out their number smooths the end.
         lay_out = makespan if len(waiting) <= MOST_LAID_OUT else least_makespan
-        return lay_out(waiting, _at_once(run), run.limits, running)
+        left_s = lay_out(waiting, _at_once(run), run.limits, running)
+        if running or waiting:
+            left_s += self.writing.seconds(0)  # the last of them is written after that
+        return max(left_s, *(self.writing.rest_s(0, had_s) for had_s in run.writing), 0.0)
 
 
 def _at_once(run: Standing) -> int:

@@ -72,11 +72,12 @@ class RunState:
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         running: files that a worker has, by index.
         at_once: how many that were when the last of them began: a slot that has just become free counts.
-        writing: files whose worker is free, but whose outputs are still being written: as in `took`, by index.
+        writing: files whose worker is free, but whose outputs are still being written: as in `took`, and since when.
         done: finished files by status.
         done_bytes: bytes of the finished files.
         worked_bytes: of these, without those whose results an earlier run left: they were not read.
         took: size in bytes, and seconds that a worker had it, of each file that ended well.
+        wrote: seconds that writing its outputs took, of each of these whose worker was free meanwhile.
         limit, limit_reason: how many may run at once, and why.
         limits: every change of it: seconds, limit, reason.
         bounds: what the scheduler may never exceed, as its run began.
@@ -106,11 +107,12 @@ class RunState:
     threads_per_process: int = 0
     running: dict[int, Running] = field(default_factory=dict)
     at_once: int = 0
-    writing: dict[int, tuple[int, float]] = field(default_factory=dict)
+    writing: dict[int, tuple[int, float, float]] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     done_bytes: int = 0
     worked_bytes: int = 0
     took: list[tuple[int, float]] = field(default_factory=list)
+    wrote: list[float] = field(default_factory=list)
     limit: int = 0
     limit_reason: str = ""
     limits: list[tuple[float, int, str]] = field(default_factory=list)
@@ -176,7 +178,9 @@ class RunState:
         """What the time left is told from."""
         return Standing(
             took=self.took,
+            wrote=self.wrote,
             running=[(file.tier, file.size_bytes, self.now_s - file.started_s) for file in self.running.values()],
+            writing=[self.now_s - since_s for _, _, since_s in self.writing.values()],
             waiting=self.waiting,
             limit=self.limit,
             at_once=self.at_once,
@@ -265,15 +269,17 @@ class RunState:
     def _release(self, event: RunEvent) -> None:
         had = self.running.pop(event.index, None)
         if had is not None:
-            self.writing[event.index] = had.size_bytes, event.at_s - had.started_s
+            self.writing[event.index] = had.size_bytes, event.at_s - had.started_s, event.at_s
 
     def _finish(self, event: RunEvent) -> None:
         had, status = self.running.pop(event.index, None), str(event.data.get("status", "ok"))
-        took = self.writing.pop(event.index, None)
-        if had is not None:
-            took = had.size_bytes, event.at_s - had.started_s
-        if took is not None and status == "ok":
-            self.took.append(took)
+        written = self.writing.pop(event.index, None)
+        if status == "ok" and had is not None:
+            self.took.append((had.size_bytes, event.at_s - had.started_s))
+        elif status == "ok" and written is not None:
+            size_bytes, seconds, since_s = written
+            self.took.append((size_bytes, seconds))
+            self.wrote.append(event.at_s - since_s)
         endings = self._take_back(event.index)
         endings[str(event.data.get("batch", ""))] = status
         self._endings[event.index] = endings
