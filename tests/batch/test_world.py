@@ -149,7 +149,7 @@ def test_a_run_that_moves_sets_every_process_up(orcaflex, sims, tmp_path, monkey
         monkeypatch.setattr(auto_decision, name, value)
     monkeypatch.setattr(for_engine, "host_probe", lambda cpus: locked)
     monkeypatch.setattr(for_engine, "SAMPLE_INTERVAL_S", 1e-3)
-    monkeypatch.setattr(for_engine, "stays", lambda request, binding: "")
+    monkeypatch.setattr(for_engine, "stays_because", lambda request, binding: "")
     book = tmp_path / "book"
     performance = {"process_count": 2, "threading": {"max_threads": 2}}
     result = orcabatch.run_batch(

@@ -62,7 +62,7 @@ def test_a_dll_that_serialises_is_left_for_processes_with_one_each() -> None:
     assert decisions(standing(0.6, taken=0.6)) == []
     several = [replace(look, dll_served_s=2.0 * look.now_s) for look in standing(0.6)]
     assert decisions(several) == []  # two seconds of calls a second: it lets in several, and those that wait differ
-    (stays,) = decisions(standing(0.6), replace(PROSPECTS, stays="a function of yours stays"))
+    (stays,) = decisions(standing(0.6), replace(PROSPECTS, stays_because="a function of yours stays"))
     assert (stays.do, "a function of yours stays" in stays.why, stays.saves > 0) == ("stay", True, True)
 
 
@@ -90,7 +90,7 @@ def test_unmeasured_is_not_held() -> None:
         ({"total_bytes": GB // 2, "total_files": 6}, "cost 3 s to start"),
         ({"processes": 1}, "1 worker process would be no faster"),
         ({"cpus": 1}, "1 worker process would be no faster"),
-        ({"stays": "its function lives here only"}, "its function lives here only"),
+        ({"stays_because": "its function lives here only"}, "its function lives here only"),
     ],
 )
 def test_it_stays_for_a_reason(change: dict[str, object], word: str) -> None:
@@ -102,7 +102,7 @@ def test_it_stays_for_a_reason(change: dict[str, object], word: str) -> None:
 
 def test_what_may_not_move_is_told_what_it_misses_only_where_moving_pays() -> None:
     """The share that processes would save stands in the decision where they would pay, and nowhere else."""
-    may_not = replace(PROSPECTS, stays="nobody said so")
+    may_not = replace(PROSPECTS, stays_because="nobody said so")
     assert [decision.saves for decision in decisions(looks(40, taken=1.0), may_not)] == [pytest.approx(7 / 8)]
     assert [decision.saves for decision in decisions(looks(40, taken=1.0), replace(may_not, start_s=1e6))] == [0.0]
     assert [decision.saves for decision in decisions(looks(40, taken=1.0))] == [0.0]
@@ -139,7 +139,7 @@ def test_cores_that_are_full_already_leave_nothing_to_gain() -> None:
         start_s=st.floats(0.1, 10),
         total_files=st.integers(1, 500),
         total_bytes=st.integers(0, 100 * GB),
-        stays=st.sampled_from(["", "no"]),
+        stays_because=st.sampled_from(["", "no"]),
     ),
 )
 def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int, int]], prospects: Prospects) -> None:
@@ -154,7 +154,7 @@ def test_whatever_is_seen(ticks: list[tuple[float, int, float | None, float, int
             assert decision.why
             if decision.do == "move":
                 assert min(prospects.processes, prospects.cpus) > 1
-                assert not prospects.stays
+                assert not prospects.stays_because
                 assert watch.watched_s >= LEAST_WATCHED_S
                 assert done + running < prospects.total_bytes
     assert len(said) <= 1

@@ -119,7 +119,7 @@ def test_a_function_that_cannot_travel_stays() -> None:
 
 def test_what_was_known_beforehand_keeps_it() -> None:
     """A reason given with the options keeps the run on threads and is passed on."""
-    outcomes, said = go(tasks(40), stays="the module is a test's own")
+    outcomes, said = go(tasks(40), stays_because="the module is a test's own")
     assert where(outcomes) == {"worker"}
     assert [each["executor"] for each in said] == ["threads"]
     assert "the module is a test's own" in said[0]["why"]
@@ -129,7 +129,7 @@ def test_what_was_known_beforehand_keeps_it() -> None:
 
 def test_what_would_not_travel_is_said_with_what_processes_would_bring() -> None:
     """A function that stays because nobody asked for processes, and could not go there as it is: both are said."""
-    _, said = go(tasks(40), FakeJob(LocalRecipe(lambda model: model)), stays="nobody said so")
+    _, said = go(tasks(40), FakeJob(LocalRecipe(lambda model: model)), stays_because="nobody said so")
     assert "worker processes save about" in said[0]["why"]
     assert "nobody said so" in said[0]["why"]
     assert "lambda" in said[0]["why"]

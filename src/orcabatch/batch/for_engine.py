@@ -53,7 +53,7 @@ def run_of(  # noqa: PLR0913 - what is to be done and where, and who hears of it
     stop: StopSignal,
 ) -> Iterator[FileOutcome]:
     """The engine's run of a plan, of which nothing has been asked yet; `copies` is `stage_in` of `options_of`."""
-    options = options_of(plan, copies, stays(request, binding))
+    options = options_of(plan, copies, stays_because(request, binding))
     return run_engine(
         tasks,
         job,
@@ -109,13 +109,13 @@ def limits_of(plan: BatchPlan) -> Limits:
     )
 
 
-def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -> EngineOptions:
+def options_of(plan: BatchPlan, stage_in: Path | None = None, stays_because: str = "") -> EngineOptions:
     """How the plan is carried out, as the engine takes it.
 
     Args:
         plan: what to do.
         stage_in: where copies of the next files go, which are loaded instead; None: no copies.
-        stays: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
+        stays_because: with `executor: auto`, why the run may not go on in worker processes; empty: it may.
     """
     settings, io = plan.settings, plan.settings.io
     auto = settings.executor == AUTO and plan.mode == "dynamic"
@@ -125,7 +125,7 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
         threads=max(1, plan.ceiling),
         processes=max(1, layout.processes),
         threads_per_process=max(1, layout.threads_per_process),
-        stays=stays,
+        stays_because=stays_because,
         address=settings.dask.address,
         retries=settings.retries,
         timeout_s=settings.timeout,
@@ -139,7 +139,7 @@ def options_of(plan: BatchPlan, stage_in: Path | None = None, stays: str = "") -
     )
 
 
-def stays(request: Request, binding: Binding) -> str:
+def stays_because(request: Request, binding: Binding) -> str:
     """Why `executor: auto` may not take the batches to worker processes; empty: it may."""
     if binding.kind is BindingKind.FOREIGN:
         return FOREIGN_STAYS

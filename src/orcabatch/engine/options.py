@@ -43,7 +43,7 @@ class EngineOptions:
             first ones, and half as much again, is replaced as soon as it is idle; 0: never.
         read_ahead: files read into the page cache before they are started (small ones count together); 0: none.
         stage_in: folder for copies of the next files, which workers load instead; None: no copies.
-        stays: `auto` only: why the run may not move to worker processes, where that is known beforehand.
+        stays_because: `auto` only: why the run may not move to worker processes, where that is known beforehand.
         address: `dask` only: of the scheduler, whose workers are taken as they are; None: a cluster on this machine.
         initializer: called once in every process that works on files, before its first file; None: nothing is called.
         start_cost_s: `auto` only: what starting worker processes is expected to cost, wall seconds.
@@ -65,7 +65,7 @@ class EngineOptions:
     recycle_growth_bytes: int = 256 * 1024**2
     read_ahead: int = 0
     stage_in: Path | None = None
-    stays: str = ""
+    stays_because: str = ""
     address: str | None = None
     initializer: Initializer | None = None
     start_cost_s: float = START_COST_S

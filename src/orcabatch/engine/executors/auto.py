@@ -338,6 +338,6 @@ def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequenc
         start_s=options.start_cost_s,
         total_files=len(tasks),
         total_bytes=sum(task.size_bytes for task in tasks),
-        stays=options.stays,
+        stays_because=options.stays_because,
     )
     return SwitchingExecutor(recipe, options, pools_of(options, limits), prospects, limits.seats.scope)

@@ -72,7 +72,7 @@ class Prospects:
         cpus: CPUs that the batch may use.
         start_s: wall seconds that starting the processes costs.
         total_files, total_bytes: all files, and their size.
-        stays: why the run may not move at all; empty: it may. What moving would bring is said all the same.
+        stays_because: why the run may not move at all; empty: it may. What moving would bring is said all the same.
     """
 
     processes: int
@@ -80,7 +80,7 @@ class Prospects:
     start_s: float
     total_files: int
     total_bytes: int
-    stays: str = ""
+    stays_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,8 @@ class Watch:
 
     def closing(self, prospects: Prospects) -> Decision:
         """What is to be said at the end of a run in which nothing was decided."""
-        if prospects.stays:
-            return Decision("stay", prospects.stays)
+        if prospects.stays_because:
+            return Decision("stay", prospects.stays_because)
         if not self.gil_seen_s:
             return Decision("stay", "the run ended before anything was measured")
         share = 100 * self.gil_taken_s / self.gil_seen_s
@@ -219,8 +219,8 @@ class Watch:
         )
         # Either alone would move too early: the first on long runs, the second on short ones.
         pays = gain_s > max(MARGIN * prospects.start_s, WORTH * left_s)
-        if pays and prospects.stays:
-            return Decision("stay", f"{held}; {saved}, but {prospects.stays}", gain_s / left_s)
+        if pays and prospects.stays_because:
+            return Decision("stay", f"{held}; {saved}, but {prospects.stays_because}", gain_s / left_s)
         return Decision("move" if pays else "stay", f"{held}; {saved}")
 
     def _held(self, prospects: Prospects) -> tuple[float, str]:
