@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
     from orcabatch.store.kept_values import ValuesFile
 
+RETURNS_ONE = (
+    "{0} returns one list, dictionary, table or array for several files that ran at the same time: nobody can tell "
+    "whether each value is its own file's alone. Nothing of {0} is kept for the next run. Return a new one for each, "
+    "or a copy. What stands in the function's own module and never changes may be returned as it is."
+)
+
 
 @dataclass(slots=True)
 class BatchJob:
@@ -51,6 +57,7 @@ class BatchJob:
     _due: list[int] = field(default_factory=list)
     _values: ChangedValues = field(default_factory=ChangedValues)
     _changing: set[str] = field(default_factory=set)
+    _sharing: set[str] = field(default_factory=set)
     _index: dict[tuple[str, int], int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +66,9 @@ class BatchJob:
             for index, shared in enumerate(self.shared_files)
             for batch, position in shared.positions.items()
         }
+        for batch in self.batches.values():
+            if self._may_answer(batch, 0):
+                self._values.had(batch.holds())
 
     def ready(self, task: Task) -> bool:
         """Whether every batch that wants the file lets it start."""
@@ -85,6 +95,9 @@ class BatchJob:
     def payload(self, task: Task) -> TaskPayload:
         """What each batch hands along, and whether joint answers may be used."""
         self.cache.starting(task.index)
+        for name, position in self._positions(task.index):
+            if self._may_answer(self.batches[name], position):
+                self._values.began(name, task.index)
         handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
         return TaskPayload(handed, self.prefetch)
 
@@ -119,8 +132,13 @@ class BatchJob:
         for end in stands:  # before it is written down: threads may go on changing it meanwhile
             if self._is_written(end.outcome) and (changed := self._values.ended(end.outcome)) is not None:
                 self._goes_on_changing(changed)
+        for name in self._values.shared - self._sharing:
+            self._forget(name)
+        self._sharing |= self._values.shared
         self.cache.record(stands)
         for outcome in outcomes:
+            for name, _ in self._positions(outcome.index):
+                self._values.left(name, outcome.index)
             if self.sink is not None:
                 self.sink(outcome)
             if (values := self.values_files.get(outcome.batch)) is not None:
@@ -133,6 +151,9 @@ class BatchJob:
         for outcome in latest.values() if self.sink is None else ():
             if outcome.batch not in self._changing and self._values.is_changed(outcome):
                 self._goes_on_changing(outcome)
+        for name in sorted(self._sharing - self._changing):
+            if self._may_answer(self.batches[name], 0):
+                self.warn(RETURNS_ONE.format(name))
 
     def _is_written(self, outcome: FileOutcome) -> bool:
         """Whether the value that a worker gave is written down as its file ends, and is to be what it was."""
@@ -142,6 +163,10 @@ class BatchJob:
         position = self.shared_files[outcome.index].positions[batch.name]
         return self.sink is not None or batch.name in self.values_files or self.cache.may_keep(batch, position)
 
+    def _may_answer(self, batch: Batch, position: int) -> bool:
+        """Whether the value may be what a later run answers with."""
+        return batch.values_are_rows and self.cache.may_keep(batch, position)
+
     def _goes_on_changing(self, outcome: FileOutcome) -> None:
         """Whoever reads what was written of this batch gets other values than this run: nothing of it is kept."""
         name = outcome.batch
@@ -149,10 +174,14 @@ class BatchJob:
         earlier = any(each.batch == name and each.status is Status.SKIPPED for each in self.ended)
         values = self.values_files.get(name)
         kept_in = None if values is None else values.target.name
+        self._forget(name)
+        self.warn(still_changing(name, outcome.file.name, self.sink is not None, kept_in, earlier))
+
+    def _forget(self, name: str) -> None:
+        """Nothing of the batch is kept, nor of others of its function."""
         for batch in self.batches.values():  # the same function is called for others, too
             if batch.label == self.batches[name].label:
                 self.cache.forget_batch(batch.name)
-        self.warn(still_changing(name, outcome.file.name, self.sink is not None, kept_in, earlier))
 
     def kept(self, outcome: FileOutcome) -> FileOutcome:
         """The outcome as the run remembers it."""
