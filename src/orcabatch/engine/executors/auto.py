@@ -76,6 +76,7 @@ class SwitchingExecutor(Executor):
         self._away: dict[int, Task] = {}
         self._writing: set[int] = set()
         self._worked = False  # a file came back from worker processes
+        self._fell = set[tuple[int, ...]]()  # what those had that ended before
         self._ended = 0
         self._done_bytes = 0
         self._began_s: float | None = None
@@ -145,6 +146,8 @@ class SwitchingExecutor(Executor):
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened on both sides."""
+        if self._processes is not None:
+            timeout_s = self._processes.patience_s(timeout_s)
         self._bell.wait(self._threads.patience_s(timeout_s))
         return self._heard()
 
@@ -213,8 +216,11 @@ class SwitchingExecutor(Executor):
                 self._again_here(message.index)
             else:
                 self._worked = self._worked or isinstance(message, Finished | Written)
-                if isinstance(message, Died) and message.guilty and not self._worked:
-                    self._stop_sending(f"before any file was done in them {message.message}")
+                if isinstance(message, Died) and message.guilty and not message.final and not self._worked:
+                    self._fell.add(message.indices)
+                    # One may be its file's own fault, and here it would end the whole run.
+                    if len(self._fell) > 1:
+                        self._stop_sending(f"before any file was done in them {message.message}")
                 # At once: what has ended there is not done again here if the processes end with this.
                 self._count([message], self._away)
                 heard.append(message)

@@ -162,7 +162,7 @@ class ProcessExecutor(Executor):
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened in the children, and to them."""
         messages: list[Message] = []
-        for item in self._mailbox.take(self._patience_s(timeout_s)):
+        for item in self._mailbox.take(self.patience_s(timeout_s)):
             match item:
                 case Told(child, word):
                     messages += self._told(child, word)
@@ -351,7 +351,7 @@ class ProcessExecutor(Executor):
         else:
             self._restarts.failed(began_s, f"the system gives no process: {error}")
 
-    def _patience_s(self, timeout_s: float | None) -> float | None:
+    def patience_s(self, timeout_s: float | None) -> float | None:
         """How long nothing needs to be done by ourselves."""
         waits = [self._leaving.patience_s(timeout_s)]
         waits += [LOOK_S] if self._restarts.under_way or any(child.ends_by for child in self._children) else []
