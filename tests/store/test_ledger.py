@@ -649,6 +649,15 @@ def test_a_held_ledger_with_nothing_to_write_is_opened_and_closed_at_once(opened
     assert (waits, warned) == ([], [])
 
 
+def test_to_forget_nothing_is_no_commit(opened, held, monkeypatch, warned):
+    """What waits may wait for its group: whoever had nothing to forget does not wait for who holds the ledger."""
+    monkeypatch.setattr(book_module, "BUSY_S", 0.2)
+    waits, book = full_waits(monkeypatch), opened()
+    book.put(entry(1))
+    book.forget(key for key in [])
+    assert (waits, warned) == ([], [])
+
+
 def full_waits(monkeypatch):
     """Collects the names of what waited for the ledger with the full patience, and in vain."""
     found, guarded = [], book_module.SqliteLedger._guarded

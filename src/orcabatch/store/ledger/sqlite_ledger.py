@@ -198,10 +198,13 @@ class SqliteLedger:
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Do not answer these keys again; the file forgets them now, or with the next commit that it can take."""
+        gone = set(keys)
+        if not gone:
+            return  # what else waits is not worth a wait for who holds the file
         with self._guard:
-            for key in keys:
+            for key in gone:
                 self._entries.pop(key, None)
-                self._gone.add(key)
+            self._gone |= gone
             self.commit()
 
     def commit(self) -> None:
