@@ -23,7 +23,8 @@ SIDE = Path(__file__).with_name("choices_side.py")
 HOPELESS = 3.0
 """A count that takes so many times the best of a first round is not run again."""
 SHORT_S, OFTEN = 2.0, 3
-"""A batch whose best run is shorter is run so many times as often: beside other programs such runs differ by half.
+"""A batch that takes less in the best of its counts' first runs is run so many times as often: beside other programs
+such runs differ by half.
 Shorter, or less often: what is compared is the noise. Longer, or more often: the suite takes an hour."""
 MEDIAN, WORST = 1.08, 1.25
 """The aim: the default run's seconds over those of the best fixed count."""
