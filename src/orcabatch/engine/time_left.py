@@ -39,6 +39,8 @@ thousand) is more than the run should notice.
 class Standing:
     """How far a run has got: what its time left is told from.
 
+    Told from at once: `took` and `wrote` are the run's own lists, which go on growing.
+
     Attributes:
         took: size in bytes, and seconds that a worker had it, of each file that ended well, in their order.
         wrote: seconds that writing its outputs took, of each of these whose worker was free meanwhile.
