@@ -262,7 +262,7 @@ def test_what_the_dll_serves_between_moments_of_reading_leaves_files_out_as_well
 def test_what_the_machine_slept_in_a_call_is_no_waiting(
     noticed: bool, library: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is it what the call takes alone, also where a look came between; a long one that was awake did wait."""
+    """Such a call says nothing, also where a look came between; a long one that was awake did wait."""
     slept, waited, account = [0.0], [0.0], UnlockedCpu()
     night_s, second_s = 8 * 3600.0, 1.5
     monkeypatch.setattr(unlocked, "slept_s", lambda: slept[0])
@@ -280,8 +280,33 @@ def test_what_the_machine_slept_in_a_call_is_no_waiting(
     for times in ((night_s, 0.01), (0.0, 0.01), (night_s, second_s), (0.0, second_s)):
         library.memchr(*times)
     account.stop()
-    assert account.alone_s() == pytest.approx(4 * 0.01)
-    assert account.waited_s() == pytest.approx(2 * (second_s - 0.01), rel=1e-3)
+    assert account.alone_s() == pytest.approx(2 * 0.01)
+    assert account.waited_s() == pytest.approx(second_s - 0.01, rel=1e-3)
+
+
+def test_a_long_call_right_after_the_machine_slept_is_not_the_quickest(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody had looked since: the night seems to lie in the call, which would have taken less than nothing."""
+    slept, waited, account = [0.0], [0.0], UnlockedCpu()
+    monkeypatch.setattr(unlocked, "slept_s", lambda: slept[0])
+    monkeypatch.setattr(unlocked, "_wall", lambda: round(1e9 * (slept[0] + waited[0])))
+    account.watch([library.memchr])
+    account.start()
+
+    def call(function: Any, waited_s: float) -> None:
+        waited[0] += waited_s
+
+    monkeypatch.setattr(unlocked, "_call", call)
+    slept[0] += 8 * 3600.0
+    library.memchr(1.5)
+    for _ in range(2):
+        account.adjust(0.0, 1e-9)  # one call would be many in so short a time, read no more and extrapolated
+    for waited_s in (0.01, 1.5):
+        library.memchr(waited_s)
+    account.stop()
+    assert account.alone_s() == pytest.approx(2 * 0.01)
+    assert account.waited_s() == pytest.approx(1.5 - 0.01, rel=1e-3)
 
 
 def test_what_calls_back_is_python(library: Any) -> None:

@@ -268,7 +268,7 @@ class UnlockedCpu:
         return moment
 
     def _look_at_sleep(self) -> int:
-        """Nanoseconds that the machine has slept, from some moment on; a call that begins now sleeps what is more."""
+        """Nanoseconds that the machine has slept, from some moment on; what is more when a call ends may lie in it."""
         self._slept_ns = round(1e9 * slept_s())
         return self._slept_ns
 
@@ -299,25 +299,25 @@ class UnlockedCpu:
             finally:
                 spent_ns = _clock() - began_ns
                 took_ns = _wall() - entered_ns
-                if took_ns > SLEPT_NS:
-                    took_ns = max(0, took_ns - (self._look_at_sleep() - slept_ns))
-                seen.quickest_ns = min(seen.quickest_ns, took_ns)
-                account.alone_ns += seen.quickest_ns
-                if seen.of_files:
-                    account.files_ns += seen.quickest_ns
-                else:
-                    waited_ns = seen.waited(took_ns, spent_ns)
-                    account.waited_ns += waited_ns
-                    seen.waited_ns += waited_ns
                 account.began_ns = -1
-                seen.least_ns = min(seen.least_ns, spent_ns)
-                # On a clock of 16 ms ticks the quickest call takes none: there only the sum over many says something.
-                if spent_ns < SHORT_NS and spent_ns > OFTEN_AS_LONG * seen.least_ns > 0:
-                    spent_ns = OFTEN_AS_LONG * seen.least_ns
+                # Where the machine slept nobody knows how much of that fell into the call: of it only its CPU counts.
+                if took_ns <= SLEPT_NS or self._look_at_sleep() - slept_ns <= SLEPT_NS:
+                    seen.quickest_ns = min(seen.quickest_ns, took_ns)
+                    account.alone_ns += seen.quickest_ns
+                    if seen.of_files:
+                        account.files_ns += seen.quickest_ns
+                    else:
+                        waited_ns = seen.waited(took_ns, spent_ns)
+                        account.waited_ns += waited_ns
+                        seen.waited_ns += waited_ns
+                    seen.least_ns = min(seen.least_ns, spent_ns)
+                    # On a clock of 16 ms ticks the quickest call takes none: only the sum over many says something.
+                    if spent_ns < SHORT_NS and spent_ns > OFTEN_AS_LONG * seen.least_ns > 0:
+                        spent_ns = OFTEN_AS_LONG * seen.least_ns
+                    seen.ns += spent_ns
+                    seen.calls += 1
                 account.ns += spent_ns
                 account.calls += 1
-                seen.ns += spent_ns
-                seen.calls += 1
 
         members = {"_flags_": plain._flags_, "_restype_": plain._restype_, "__call__": call}
         return type(plain.__name__, (plain,), members)
