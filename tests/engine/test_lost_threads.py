@@ -11,7 +11,7 @@ import pytest
 
 from engine.fakes import FakeJob, FakeRecipe, FakeWorker, Say, task
 from engine.test_births import FILES, LIMITS, STATIC, all_well
-from orcabatch.engine import EngineOptions, run
+from orcabatch.engine import EngineOptions, run, worker_loop
 from orcabatch.engine.executors import leaving
 from orcabatch.engine.executors import threads as thread_executor
 from orcabatch.engine.executors.mailbox import Mailbox
@@ -32,6 +32,9 @@ EXECUTORS: dict[str, dict[str, Any]] = {
     "auto": {"executor": "auto", "threads": 2, "processes": 2},
     "static": {"executor": "threads", "threads": 2},
 }
+
+MANY = 9
+"""Of messages: so many are too many, and end what would go on for ever."""
 
 Living = Callable[..., None]
 
@@ -220,6 +223,59 @@ def test_outputs_that_nobody_tells_of_fail_their_file(times: int, monkeypatch: p
     assert sorted(each.index for each in outcomes) == list(range(FILES))
     assert {each.index for each in outcomes if each.cause is Cause.OUTPUT} == set(failed)
     assert len(failed) == times
+
+
+@pytest.mark.parametrize("thread", [True, False])
+def test_a_look_while_the_end_of_outputs_is_told_tells_no_second_one(
+    thread: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end the file's next try; where no thread is to be had the worker itself writes and tells."""
+    said: list[Any] = []
+
+    def post(message: Any) -> None:
+        said.append(message)
+        if [type(each) for each in said].count(Written) == 1 and isinstance(message, Written):
+            raise MemoryError  # no memory for the whole outcome
+        if len(said) < MANY and isinstance(message, Written):
+            loop.look()
+
+    def no_thread(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    if not thread:
+        monkeypatch.setattr(worker_loop.OwnThread, "start", no_thread)
+    loop = WorkerLoop(FakeRecipe(), post, "worker", MemoryMeter(), Surroundings.here(), behind=True)
+    loop.give(task(0, say=Say(late=True)))
+    loop.end()
+    loop.run()
+    loop.look()
+    first, *lost = [each for each in said if isinstance(each, Written)]
+    assert first.outcomes[0].ok
+    assert [each.outcomes[0].cause for each in lost] == [Cause.OUTPUT]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_thread_that_ends_as_it_has_told_its_file_ends_the_file_once(
+    name: str, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is raised in it from outside, say, once its message is there; what it was still to write is done anew."""
+    original, ended = Mailbox.post, list[int]()
+
+    def post(mailbox: Mailbox[Any], message: Any, *, wakes: bool = True) -> None:
+        original(mailbox, message, wakes=wakes)
+        if isinstance(message, Finished) and not ended:
+            ended.append(message.index)
+            raise MemoryError
+
+    monkeypatch.setattr(Mailbox, "post", post)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    settings = EngineOptions(**{"retry_delay_s": 0.001, "sample_interval_s": 0.01, **EXECUTORS[name]})
+    work = [task(index, say=Say(late=late), tier="small") for index in range(FILES)]
+    limits = STATIC if name == "static" else LIMITS
+    outcomes = list(run(work, FakeJob(), options=settings, limits=limits, probe=lambda _: Sample()))
+    assert all_well(outcomes)
+    assert [each.index for each in outcomes if each.retried] == (ended if late else [])
 
 
 def test_a_file_does_not_wait_behind_a_worker_that_does_not_close(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,39 @@ def test_rings_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
         box.post(number)
         assert box.take(0) == [number]
     assert waits.rings == 1
+
+
+def test_ringing_takes_no_memory() -> None:
+    """There may be none, and whoever posts would take a message for lost that is there. Other threads take some."""
+    bell, took = Bell(), list[int]()
+    tracemalloc.start()
+    try:
+        while len(took) < 50:
+            tracemalloc.clear_traces()
+            bell.ring()
+            peak = tracemalloc.get_traced_memory()[1]
+            took.append(peak)
+            bell.wait(0.0)
+    finally:
+        tracemalloc.stop()
+    assert min(took) == 0
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+def test_a_bell_that_another_thread_has_just_rung_is_rung(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock says that it is free already, or finds no memory to say so."""
+    bell, waits = bell_that_waits(monkeypatch)
+
+    def release() -> None:
+        waits.rings += 1
+        raise error
+
+    monkeypatch.setattr(waits, "release", release)
+    box = Mailbox[int](bell)
+    box.post(1)
+    assert (box.take(None), waits.rings) == ([1], 0)
 
 
 @pytest.mark.parametrize("name", EXECUTORS)

@@ -89,7 +89,7 @@ class WorkerLoop:
             self._tell_all()
 
     def look(self) -> None:
-        """Tell what its own threads, which have ended, found no memory to tell."""
+        """Tell what its own threads found no memory to tell, and do not try to any more."""
         if self.is_over:
             self.give_up()
         for _, behind in self._writing:
@@ -199,9 +199,11 @@ class WorkerLoop:
         try:
             self._post(behind.write())
         except BaseException as error:  # noqa: BLE001 - no memory for its outcome: it gets a small one
-            behind.is_lost = True
-            self._post(behind.lost(error))
-            behind.is_lost = False
+            try:
+                self._post(behind.lost(error))
+            except BaseException:
+                behind.is_lost = True  # not before: whoever looks meanwhile would tell it a second time
+                raise
 
     def _tidy(self) -> None:
         deadline = awake_s() + TIDY_S

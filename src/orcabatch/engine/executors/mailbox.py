@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from orcabatch.console import pieces_s
@@ -44,8 +43,13 @@ class Bell:
     def ring(self) -> None:
         """Let `wait` return; from any thread and from signal handlers."""
         if self._silence.locked():
-            with suppress(RuntimeError):  # another thread has just rung
+            # Not `suppress`, which takes memory: without any, who posts would take a message for lost that is there.
+            try:
                 self._silence.release()
+            except RuntimeError:  # another thread has just rung
+                pass
+            except MemoryError:  # it has as well, and there is none to say so
+                pass
 
     def hint(self) -> None:
         """Let `wait` return within `LATE_S`; from any thread. Often costs nobody a wake: another one comes before."""

@@ -425,8 +425,11 @@ class ThreadExecutor(Executor):
             case Written(index=index):
                 self._writing.pop(index, None)
             case Died(indices=(index,)):
-                pool, _ = self._working.pop(index)
-                pool.opened -= 1
+                # One that has told its task's end, and was ended in that moment, is free: its `Closed` takes it off.
+                # What it was to write it does not.
+                self._writing.pop(index, None)
+                if (held := self._working.pop(index, None)) is not None:
+                    held[0].opened -= 1
             case Closed(name):
                 self._leaving.discard(name)
                 self._forget(name)
