@@ -56,6 +56,7 @@ def done(memory, index, *, joint=False):
 
 
 def known(memory, index):
+    memory.look()  # as every run does
     return memory.answered(index, memory.batches[0].name)
 
 
@@ -98,6 +99,7 @@ def test_once_a_joint_answer_was_wrong_none_of_an_earlier_run_answers(files):
         done(first, 0)
         done(first, 1, joint=True)
     with memory(files).opened() as second:
+        second.look()
         (batch,) = second.batches
         job = BatchJob(None, {batch.name: batch}, second.shared_files, lambda _: None, second)
         job.noted(Note(2, batch.name, MISMATCH, "a variable"))
@@ -329,7 +331,7 @@ def test_nothing_that_a_row_can_hold_ends_a_run(files):
             for strange in STRANGE:
                 content = encode(put_in(honest, path, strange))
                 first.ledger.put(Entry(key, "result", str(files[0]), first.batches[0].label, content))
-                found = known(first, 0)
+                found = first.answered(0, first.batches[0].name)
                 assert found is None or isinstance(found.outcome, FileOutcome)
                 if path and path[0] in {"warnings", "size", "joint", "outputs"} and isinstance(strange, np.ndarray):
                     assert found is None

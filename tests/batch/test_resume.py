@@ -628,6 +628,21 @@ def test_a_file_is_looked_at_once_to_see_what_is_to_be_done(orcaflex, project, m
     assert len(looked) == len(set(looked)) == 7
 
 
+def test_files_that_no_run_met_are_read_as_they_start(orcaflex, sims, monkeypatch):
+    """All of them, one by one, before the first would be minutes over a network."""
+    looked, look, before = [], input_files.fingerprint_of, []
+    monkeypatch.setattr(input_files, "fingerprint_of", lambda file: looked.append(file.name) or look(file))
+
+    def function(model):
+        before.append(len(looked))
+        return 1.0
+
+    said = {"postprocess": function, "orcaflex": "simulated", "progress": False, "version": "1"}
+    result = orcabatch.run_batch(sims, **said, performance={"executor": "serial"})
+    assert result.values == [1.0] * len(sims)
+    assert before[0] < len(sims)
+
+
 def test_a_damaged_ledger_is_said_whoever_finds_it(orcaflex, project):
     """The first look, for whether anything is to be done at all, sets it aside."""
     batch(project)

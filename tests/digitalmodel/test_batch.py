@@ -19,7 +19,7 @@ import orcabatch
 from capabilities import needs
 from dm_proof.configurations import CASES, break_files, configuration, write_files
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
-from orcabatch import simulated
+from orcabatch import simulated, win32
 from orcabatch.digitalmodel import csv_text
 from orcabatch.digitalmodel.batch import DigitalModelBatch, sim_files
 from orcabatch.digitalmodel.output_capture import CapturedOutput
@@ -148,6 +148,14 @@ def test_where_files_lie_is_asked_of_their_folder(tmp_path: Path, monkeypatch: p
     found = sim_files([tmp_path / "sims" / f"{number}.dat" for number in range(50)])
     assert asked == [tmp_path / "sims"]
     assert [file.name for file in found] == [f"{number}.sim" for number in range(50)]
+
+
+def test_names_too_long_are_asked_for_as_digitalmodel_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows answers them with the prefix by which they open, where a letter stands for a long folder."""
+    prefixed = Path("//?/C:/a folder of many letters/0.sim")
+    monkeypatch.setattr(win32, "LONGEST_PLAIN", 10)
+    monkeypatch.setattr(Path, "resolve", lambda path: prefixed.with_suffix("") if path.name == "0" else path)
+    assert sim_files([tmp_path / "0.dat"]) == (prefixed,)
 
 
 @needs("symbolic links")

@@ -173,13 +173,7 @@ class ResultCache:
             for place, index in at.items()
             if (index, batch.name) in self._looked
         }
-
-        def facts(position: int) -> Iterable[tuple[str, Any]]:
-            index = at[position]
-            # A file that no earlier run met is not read for this: it may lie on a slow drive.
-            return self.facts(index, batch.name) if self._files.was_seen(self.shared_files[index].file) else ()
-
-        return batch.foresee(known, facts)
+        return batch.foresee(known, lambda position: self.facts(at[position], batch.name))
 
     def expect(self, file: Path, size_bytes: int) -> Expectation:
         """What the history tells of a file: seconds over all batches that want it, and the greatest memory factor."""
@@ -201,7 +195,7 @@ class ResultCache:
             return self._looked.get((index, name))
         if self.fresh or not self._may(batch) or name in self._changing:
             return None
-        key = self._key(index, batch)
+        key = self._key(index, batch) if self._met_before(index) else None
         looked = self._looked.get((index, name))
         if looked is not None and looked.key == key:
             return looked
@@ -213,7 +207,7 @@ class ResultCache:
     def facts(self, index: int, name: str) -> Iterator[tuple[str, Any]]:
         """What workers of earlier runs said about the file: subject and content."""
         batch = self._by_name[name]
-        for subject in batch.facts if self._may(batch) and not self.fresh else ():
+        for subject in batch.facts if self._may(batch) and not self.fresh and self._met_before(index) else ():
             key = self._fact_key(index, subject)
             content = None if key is None else self.ledger.get(key)
             if content is not None:
@@ -295,6 +289,10 @@ class ResultCache:
         return self._may(batch) and all((batch.name, each.index) in self._keys for each in outcomes if each.ok)
 
     # --- keys
+
+    def _met_before(self, index: int) -> bool:
+        """Whether an earlier run met the file. Others are read as they start: not all, one by one, before the first."""
+        return self._files.was_seen(self.shared_files[index].file)
 
     def _may(self, batch: Batch) -> bool:
         return self.ledger.remembers and self.own[batch.name].ledger.enabled

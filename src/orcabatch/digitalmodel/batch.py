@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from orcabatch import win32
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.caching import (
@@ -506,5 +507,8 @@ def _whole(stem: str, place_of: Callable[[str], Path]) -> Path:
     try:
         os.lstat(stem)
     except OSError:
-        return place_of(folder) / name
+        whole = place_of(folder) / name
+        if len(str(whole)) <= win32.LONGEST_PLAIN:
+            return whole
+        # Behind a letter that stands for a long folder Windows answers with a prefix, which opens it.
     return Path(stem).resolve()  # there is something: a link, or other capitals

@@ -123,8 +123,8 @@ class Gathered:
             self._fold(names)
         for name, (kept, owners) in self.reduced.items():
             low, high, total, count = np.array(kept, dtype=float).T
-            counted = count.astype(int)
-            one = Numbers(low, high, total, counted, (counted > 0).astype(int), np.array(owners))
+            counted = count.astype(np.int64)
+            one = Numbers(low, high, total, counted, (counted > 0).astype(np.int64), np.array(owners))
             self.parts.setdefault(name, []).append(one)
         return {
             name: each[0] if len(each) == 1 else Numbers(*map(np.concatenate, zip(*each, strict=True)))
@@ -137,7 +137,7 @@ class Gathered:
         table, of = np.array(rows), np.array(owners)
         for place, name in enumerate(map(_name, names)):
             numbers = table[:, place].copy()  # a view would hold all columns
-            known = (~np.isnan(numbers)).astype(int)
+            known = (~np.isnan(numbers)).astype(np.int64)
             one = Numbers(numbers, numbers, numbers, known, known, of)
             parts = self.parts.setdefault(name, [])
             parts.append(one if self._is_whole(name) else one.folded())
