@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 
@@ -89,3 +90,31 @@ def test_the_end_waits_as_long_as_something_gets_out(gets_on: bool, monkeypatch:
         free.set()
     assert own._thread is not None
     own._thread.join()
+
+
+@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("last_moment_s", [None, 0.5])
+def test_the_end_of_python_waits_for_what_was_not_waited_for(
+    torn: bool, last_moment_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where Ctrl-C tore the wait; with no limit where the interpreter would crash that finds it in a write."""
+    own, asked = Background("own", last_moment_s=last_moment_s), dict[threading.Thread, bool]()
+    free = held(own)
+
+    def in_vain(thread: threading.Thread, deadline: float | None) -> bool:
+        if torn:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(background, "awaited_end", in_vain)
+    with contextlib.suppress(KeyboardInterrupt):
+        own.close(10.0)
+    monkeypatch.setattr(
+        background, "awaited_end", lambda thread, deadline: asked.update({thread: deadline is not None})
+    )
+    background._end_with_python()
+    monkeypatch.undo()
+    free.set()
+    assert own._thread is not None
+    own._thread.join()
+    assert asked[own._thread] is (last_moment_s is not None)

@@ -43,13 +43,16 @@ class Background:
     Args:
         name: of the thread.
         own_thread: False: nothing can hold up a step, which is done at once. So it is where no thread is to be had.
+        last_moment_s: how long Python's end waits for it; None: as long as it takes, since its steps write to a stream
+            of Python's own. A thread that is stuck in one has its lock, without which the interpreter aborts.
 
     Attributes:
         left_out: whether something that was said did not get out.
     """
 
-    def __init__(self, name: str, *, own_thread: bool = True) -> None:
+    def __init__(self, name: str, *, own_thread: bool = True, last_moment_s: float | None = LAST_MOMENT_S) -> None:
         self.left_out = False
+        self._last_moment_s = last_moment_s
         # Of what a signal's handler may call, which stops the thread that it calls from wherever that is: no locks.
         self._told: SimpleQueue[bool] = SimpleQueue()
         self._said: deque[Step] = deque()
@@ -113,13 +116,13 @@ class Background:
         if self._thread is None:
             self._ended()
             return
+        _ending[self._thread] = self._last_moment_s  # here: a signal may tear the wait
         self._told.put(False)
         left = len(self._said)
         while not awaited_end(self._thread, None if patience_s is None else awake_s() + patience_s):
             before, left = left, len(self._said)
             if left == before:
                 self.left_out = True
-                _given_up.add(self._thread)
                 break
         self._complain()
 
@@ -155,14 +158,15 @@ class Background:
             self._ended()
 
 
-_given_up: weakref.WeakSet[OwnThread] = weakref.WeakSet()
+_ending: weakref.WeakKeyDictionary[OwnThread, float | None] = weakref.WeakKeyDictionary()
+"""Threads that were asked to end, and how long Python's end waits for each."""
 
 
 def _end_with_python() -> None:
     """What the program said last got out, or there was none: a console that takes it again has them draw the end."""
-    deadline = awake_s() + LAST_MOMENT_S
-    for thread in list(_given_up):
-        awaited_end(thread, deadline)
+    now_s = awake_s()
+    for thread, last_moment_s in list(_ending.items()):
+        awaited_end(thread, None if last_moment_s is None else now_s + last_moment_s)
 
 
 atexit.register(_end_with_python)

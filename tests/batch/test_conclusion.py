@@ -19,11 +19,12 @@ import yaml
 import orcabatch
 from batch_functions import largest_tension
 from cli_batches import configuration
-from orcabatch import simulated
+from orcabatch import background, simulated
 from orcabatch.batch import functions
 from orcabatch.batch.batch import Conclusion
 from orcabatch.batch.ending import where_it_is
 from orcabatch.cli.run import summary
+from orcabatch.engine import interrupts
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError
 from orcabatch.monitor.report import render_report
 from orcabatch.notice import Notice, Silent
@@ -173,6 +174,36 @@ def test_a_signal_while_the_run_gives_back_what_it_holds_waits(orcaflex, sims, t
     assert metrics(tmp_path)["state"] == "finished"
     assert own_threads() == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "auto"])
+def test_a_signal_that_tears_the_wait_for_the_log_leaves_the_result(orcaflex, sims, tmp_path, monkeypatch, executor):
+    """A console that is held for longer than a signal waits: all is written by then, and is in the error."""
+    waits = background.awaited_end
+
+    def interrupted_meanwhile(thread, deadline=None):
+        if thread.name == "orcabatch-logs":
+            monkeypatch.setattr(interrupts, "PATIENCE_S", -1.0)
+            interrupt(1)
+        return waits(thread, deadline)
+
+    monkeypatch.setattr(background, "awaited_end", interrupted_meanwhile)
+    with pytest.raises(BatchInterrupted, match="after its end") as stopped:
+        run(sims, tmp_path, performance={"executor": executor})
+    assert (stopped.value.signum, len(stopped.value.result.values)) == (signal.SIGINT, len(sims))
+    assert metrics(tmp_path)["state"] == "finished"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_tears_it_is_no_end_of_a_run_that_was_broken_off(orcaflex, sims, tmp_path, monkeypatch):
+    """Not all is written then: Ctrl-C stays what it is."""
+    monkeypatch.setattr(
+        background, "awaited_end", lambda thread, *_: interrupt(thread.name == "orcabatch-logs") or True
+    )
+    monkeypatch.setattr(interrupts, "PATIENCE_S", -1.0)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        run(sims, tmp_path, on_outcome=lambda _: 1 / 0)
+    assert type(stopped.value) is KeyboardInterrupt
 
 
 @pytest.mark.parametrize("executor", ["serial", "threads"])

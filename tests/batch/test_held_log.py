@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -134,3 +135,40 @@ def test_a_script_without_logging_of_its_own_has_its_results(sims: Any) -> None:
         said = pipe.read()
     assert script.returncode == 0
     assert "no window" in said
+
+
+AT_THE_END = """
+import pickle
+from orcabatch import background
+from orcabatch.engine import logs
+from orcabatch.engine.echo import echo
+from orcabatch.engine.worker_messages import Warned
+
+logs.PATIENCE_S = logs.MOMENT_S = 0.0
+
+with logs.handled_in_background():
+    for text in ("first", "second"):
+        echo(Warned(pickle.dumps(UserWarning(text)), "a.py", 1, "a"))
+
+def says_whether_it_ends(thread, deadline=None, waits=background.awaited_end):
+    print(deadline, flush=True)
+    return waits(thread, deadline)
+
+background.awaited_end = says_whether_it_ends
+"""
+
+
+@needs("pipes that say when they are full")
+def test_python_ends_after_the_last_line_got_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ends while a thread has the lock of standard error aborts, with a dump and an exit code of its own."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # without a buffer there is no lock
+    pipe = UnreadPipe()
+    with subprocess.Popen([sys.executable, "-c", AT_THE_END], stdout=subprocess.PIPE, stderr=pipe.stream) as script:
+        assert script.stdout is not None
+        if script.stdout.readline() != b"None\n":
+            with suppress(subprocess.TimeoutExpired):
+                script.wait(5.0)  # until the interpreter is about to say why it aborts
+        said = pipe.read()
+    assert script.returncode == 0
+    assert "UserWarning: first" in said
+    assert "UserWarning: second" in said

@@ -105,25 +105,30 @@ class Run:
             BatchLocked: another batch writes to one of the result folders.
             BatchError: something broke the run off when files had ended already; they are in its `result`.
         """
-        end = self._epilogue
-        # Nothing tears how that which is held is given back: a signal waits once it is settled how the run ended.
-        with self._stop.heard(), handled_in_background(), ExitStack() as held:
-            try:
-                with self._stop.foreign_code():  # a folder that does not answer: the second Ctrl-C leaves it
-                    self._hold(held)
-                    running, job = self._begun(held)
-                yield from self._run(running, job)
-            except BatchError:
-                raise
-            except OrcabatchError as error:
-                if not end.outcomes:
+        end, ended = self._epilogue, False
+        try:
+            # Nothing tears how that which is held is given back: a signal waits once it is settled how the run ended.
+            with self._stop.heard(), handled_in_background(), ExitStack() as held:
+                try:
+                    with self._stop.foreign_code():  # a folder that does not answer: the second Ctrl-C leaves it
+                        self._hold(held)
+                        running, job = self._begun(held)
+                    yield from self._run(running, job)
+                    ended = True
+                except BatchError:
                     raise
-                raise BatchError(f"{error}; {end.where_it_is()}; {end.done_again()}", end.result()) from error
-            except Exception as error:
-                self._hand_over(error, f"the batch broke off: {words_of(error)}")
+                except OrcabatchError as error:
+                    if not end.outcomes:
+                        raise
+                    raise BatchError(f"{error}; {end.where_it_is()}; {end.done_again()}", end.result()) from error
+                except Exception as error:
+                    self._hand_over(error, f"the batch broke off: {words_of(error)}")
+                    raise
+                finally:
+                    self._stop.settle()
+        except KeyboardInterrupt:  # unless giving back takes long, as where a console is held: all is written by then
+            if not (ended and self._stop.late):
                 raise
-            finally:
-                self._stop.settle()
         if self._stop.late and end.interrupted is None:
             end.interrupted = BatchInterrupted(AFTER_THE_END, self._stop.late)
 

@@ -30,7 +30,7 @@ _running: list[Background] = []
 @contextmanager
 def handled_in_background() -> Iterator[None]:
     """Until the block ends; that waits for what has not got out yet, as long as something does."""
-    background = Background("orcabatch-logs")
+    background = Background("orcabatch-logs", last_moment_s=None)
     _running.append(background)
     try:
         yield
