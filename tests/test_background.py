@@ -56,9 +56,44 @@ def test_what_was_waited_for_in_vain_is_not_waited_for_again(own: Background) ->
     own.say_and_wait(lambda: done.append("second"), FOREVER_S)
     assert done == []
     free.set()
-    own._awaited.wait()
+    own._late.wait()
     own.say_and_wait(lambda: done.append("third"), FOREVER_S)
     assert done == ["first", "second", "third"]
+
+
+def test_what_another_waits_for_just_now_is_no_reason_not_to_wait(
+    own: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what was waited for in vain is: a worker thread's line is handled, and so is the dispatcher's after it."""
+    done, free, begun = list[str](), threading.Event(), threading.Event()
+    another = threading.Thread(target=own.say_and_wait, args=(lambda: (begun.set(), free.wait()), FOREVER_S))
+    another.start()
+    begun.wait()
+
+    class Freeing(threading.Event):
+        """Whoever waits for it gives the other one free."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            free.set()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(background.threading, "Event", Freeing)
+    own.say_and_wait(lambda: done.append("handled"), FOREVER_S)
+    monkeypatch.undo()
+    assert done == ["handled"]
+    another.join()
+
+
+def test_what_is_said_while_it_ends_is_done() -> None:
+    """By another thread, when its own has looked for the last time."""
+    done = list[str]()
+
+    class Ending(Background):
+        def _ended(self) -> None:
+            self.say(lambda: done.append("late"))
+
+    Ending("own").close()
+    assert done == ["late"]
 
 
 @pytest.mark.parametrize("gets_on", [True, False])

@@ -42,7 +42,7 @@ class Background:
 
     Args:
         name: of the thread.
-        own_thread: False: nothing can hold up a step, which is done at once. So it is where no thread is to be had.
+        own_thread: False: nothing can hold up a step, which is done at once; as is one where no thread is to be had.
         last_moment_s: how long Python's end waits for it; None: as long as it takes, since its steps write to a stream
             of Python's own. A thread that is stuck in one has its lock, without which the interpreter aborts.
 
@@ -57,8 +57,8 @@ class Background:
         self._told: SimpleQueue[bool] = SimpleQueue()
         self._said: deque[Step] = deque()
         self._drawn: deque[Step] = deque(maxlen=1)
-        self._awaited = threading.Event()
-        self._awaited.set()
+        self._late = threading.Event()
+        self._late.set()
         self._error: Exception | None = None
         self._thread: OwnThread | None = None
         if own_thread:
@@ -86,17 +86,18 @@ class Background:
         Raises:
             Exception: as above.
         """
-        if threading.current_thread() is self._thread or not self._awaited.is_set():
+        if threading.current_thread() is self._thread or not self._late.is_set():
             self.say(step)
             return
-        self._awaited = done = threading.Event()
+        done = threading.Event()
 
         def do() -> None:
             step()
             done.set()
 
         self.say(do)
-        done.wait(moment_s)
+        if not done.wait(moment_s):
+            self._late = done
 
     def draw(self, step: Step) -> None:
         """Have it done instead of what is still to be drawn.
@@ -125,6 +126,8 @@ class Background:
                 self.left_out = True
                 break
         self._complain()
+        if not self._thread.is_alive():
+            self._do()  # what was said when it had looked for the last time
 
     def _ended(self) -> None:
         """Nothing more will be done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import threading
 from contextvars import ContextVar
 from pathlib import Path
@@ -77,6 +78,29 @@ def test_a_handler_that_raises_costs_its_line(kept: Kept, capsys: pytest.Capture
     said = capsys.readouterr().err
     assert "--- Logging error ---" in said
     assert "no line more" in said
+
+
+def test_a_complaint_that_fails_ends_no_batch(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python's own does where standard error is closed: neither who logs next gets it, nor who waits for the end."""
+
+    def closed(handler: logging.Handler, record: logging.LogRecord) -> None:
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(logging.Handler, "handleError", closed)
+    monkeypatch.setattr(logs, "MOMENT_S", 0.05)
+    log = logger("orcabatch.a")
+    with handled_in_background():
+        log.warning("bad %d", 1)
+        log.warning("good")
+    with handled_in_background():
+        log.warning("bad %d", 2)
+    assert [text for text, *_ in kept.seen] == ["bad 1", "good", "bad 2"]
+
+
+def test_a_warning_whose_module_nobody_knows_is_given() -> None:
+    """Python leaves one out without a word whose module is None: the name of its file stands for that."""
+    with pytest.warns(UserWarning, match="of a module that is gone"):
+        echo(Warned(pickle.dumps(UserWarning("of a module that is gone")), "x.py", 1, ""))
 
 
 def test_what_is_said_of_a_line_waits_for_no_end_of_itself(

@@ -69,7 +69,8 @@ def _warn_again(said: Warned) -> None:
     warning: Warning = pickle.loads(said.warning)  # noqa: S301 - from our own worker
     module = sys.modules.get(said.module)
     registry: dict[Any, Any] = _elsewhere if module is None else vars(module).setdefault("__warningregistry__", {})
-    warnings.warn_explicit(warning, type(warning), said.filename, said.lineno, said.module or None, registry)
+    name = said.module or said.filename.removesuffix(".py")  # one that is None Python leaves out without a word
+    warnings.warn_explicit(warning, type(warning), said.filename, said.lineno, name, registry)
 
 
 # --- in worker processes ---

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 
@@ -36,14 +36,16 @@ def handled_in_background() -> Iterator[None]:
         yield
     finally:
         _running.remove(background)
-        background.close(PATIENCE_S)
+        with suppress(Exception):  # as in `handle`
+            background.close(PATIENCE_S)
 
 
 def handle(step: Callable[[], object]) -> None:
     """Do what handlers of the user's may hold up: after what was said before, and soon. It must not raise."""
     newest = _running[-1:]
     if newest:
-        newest[0].say_and_wait(partial(copy_context().run, step), MOMENT_S)
+        with suppress(Exception):  # what a line before it failed with, for want of memory: no line of ours ends a batch
+            newest[0].say_and_wait(partial(copy_context().run, step), MOMENT_S)
     else:
         step()
 
