@@ -116,8 +116,8 @@ def test_what_is_known_of_a_file_holds_for_each_of_its_spellings(spelled):
         first.record([Ended(took)])
     with memory([other]).opened() as later:
         assert later.expect(other, 63).seconds == 4.0
-        assert list(later.facts(0, name)) == [("stop", 12.5)]
         assert later.look() == {}
+        assert list(later.facts(0, name)) == [("stop", 12.5)]
         assert later._files.was_seen(other)
         assert later.answered(0, name) is None
         said = []
