@@ -21,7 +21,8 @@ from dm_proof.configurations import CASES, break_files, configuration, write_fil
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated, win32
 from orcabatch.digitalmodel import csv_text
-from orcabatch.digitalmodel.batch import DigitalModelBatch, sim_files
+from orcabatch.digitalmodel.batch import DigitalModelBatch
+from orcabatch.digitalmodel.input_files import sim_files
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant

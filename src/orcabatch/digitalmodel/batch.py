@@ -11,15 +11,12 @@ one file).
 from __future__ import annotations
 
 import copy
-import functools
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch import win32
 from orcabatch.batch.batch import Batch, Conclusion, Facts
 from orcabatch.digitalmodel import combine
 from orcabatch.digitalmodel.caching import (
@@ -33,6 +30,7 @@ from orcabatch.digitalmodel.caching import (
     unpacked,
 )
 from orcabatch.digitalmodel.csv_output import Writing
+from orcabatch.digitalmodel.input_files import sim_files
 from orcabatch.digitalmodel.installed import Installation, find_installation
 from orcabatch.digitalmodel.mappings import AttributeDict, write_back
 from orcabatch.digitalmodel.native import (
@@ -490,25 +488,3 @@ def _working_folder() -> Path:
         return Path.cwd()
     except OSError:
         return Path()
-
-
-def sim_files(items: Iterable[Any]) -> tuple[Path, ...]:
-    """The simulations that digitalmodel loads for the items of its list: another extension is replaced.
-
-    Each folder is asked once where it lies. digitalmodel asks for each file, by its name without the extension: where
-    nothing is called so, Windows opens six files for that, perhaps over a network.
-    """
-    place_of = functools.cache(lambda folder: Path(folder).resolve())
-    return tuple(Path(f"{_whole(os.path.splitext(item)[0], place_of)}.sim") for item in items)  # noqa: PTH122 - as it does
-
-
-def _whole(stem: str, place_of: Callable[[str], Path]) -> Path:
-    folder, name = os.path.split(stem)
-    try:
-        os.lstat(stem)
-    except OSError:
-        whole = place_of(folder) / name
-        if len(str(whole)) <= win32.LONGEST_PLAIN:
-            return whole
-        # Behind a letter that stands for a long folder Windows answers with a prefix, which opens it.
-    return Path(stem).resolve()  # there is something: a link, or other capitals

@@ -5,22 +5,25 @@ all others, so it has to be digitalmodel's own: the unsorted order in which the 
 followed here are those of assetutilities 0.1.0. Where another one is installed, it is asked itself, because its rules
 changed between versions and the installed one decides what digitalmodel would write; that imports most of what
 digitalmodel imports, seconds before a batch that has nothing to do could say so.
-Covers `file_management` of the YAML. Does not cover output folders (`orcabatch.digitalmodel.configuration`).
+Covers `file_management` of the YAML, and where the files that it lists lie. Does not cover output folders
+(`orcabatch.digitalmodel.configuration`).
 """
 
 from __future__ import annotations
 
 import copy
 import fnmatch
+import functools
 import hashlib
 import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from orcabatch import win32
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.engine.logs import logger
@@ -211,3 +214,25 @@ def describe_search(cfg: Mapping[str, Any], folder: Path) -> str:
         mistaken = hint(("file_management",), cfg)
         return f"{said}{mistaken} file_management.input_directory is not given, so the YAML's own folder was searched."
     return f"{said} Correct file_management.filename."
+
+
+def sim_files(items: Iterable[Any]) -> tuple[Path, ...]:
+    """The simulations that digitalmodel loads for the items of its list: another extension is replaced.
+
+    Each folder is asked once where it lies. digitalmodel asks for each file, by its name without the extension: where
+    nothing is called so, Windows opens six files for that, perhaps over a network.
+    """
+    place_of = functools.cache(lambda folder: Path(folder).resolve())
+    return tuple(Path(f"{_whole(os.path.splitext(item)[0], place_of)}.sim") for item in items)  # noqa: PTH122 - as it does
+
+
+def _whole(stem: str, place_of: Callable[[str], Path]) -> Path:
+    folder, name = os.path.split(stem)
+    try:
+        os.lstat(stem)
+    except OSError:
+        whole = place_of(folder) / name
+        if len(str(whole)) <= win32.LONGEST_PLAIN:
+            return whole
+        # Behind a letter that stands for a long folder Windows answers with a prefix, which opens it.
+    return Path(stem).resolve()  # there is something: a link, or other capitals
