@@ -8,13 +8,13 @@ import threading
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import orcabatch
+import world_functions as world
 from orcabatch.batch import carry_out, changed_values
 from orcabatch.batch.changed_values import ChangedValues
 from orcabatch.batch.functions import FunctionBatch
@@ -26,7 +26,6 @@ from orcabatch.batch.shared_files import shared_files
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.settings import parse_settings
-from orcabatch.store.code import had_by
 from orcabatch.store.kept_values import read_values
 
 RETURNS_ONE = "returns one list, dictionary, table or array for several files that ran at the same time"
@@ -133,12 +132,7 @@ def test_on_threads_they_are_found_as_well(orcaflex, sims, begun):
 def test_a_batch_that_is_known_to_change_is_gone_through_no_more(orcaflex, sims, begun, monkeypatch):
     """One list for all files would be read anew, and longer, with each: twice as each ends, and all at the end."""
     read, original = [], changed_values._content
-
-    def reads(value, parts=None):
-        read.extend([len(value)] if parts is None else [])
-        return original(value, parts)
-
-    monkeypatch.setattr(changed_values, "_content", reads)
+    monkeypatch.setattr(changed_values, "_content", lambda value: read.append(len(value)) or original(value))
     assert len(said(begun(sims, "one_list"))) == 1
     assert read == [1, 2, 2], "the first as it ended, then as the next one did, and that one"
 
@@ -157,15 +151,15 @@ def returns_a_constant(model):
 
 
 def test_one_object_for_several_files_that_does_not_change_is_kept(orcaflex, sims):
-    """A constant for files in which there is nothing, say."""
+    """A constant for files in which there is nothing, say; unless they ran at the same time."""
     batch = {"postprocess": returns_a_constant, "orcaflex": "simulated", "progress": False, "version": "1"}
     for status in ("ok", "skipped"):
-        result = orcabatch.run_batch(sims[:3], **batch)
+        result = orcabatch.run_batch(sims[:3], performance={"executor": "serial"}, **batch)
         assert (said(result), statuses(result), result.values) == ([], [status] * 3, [CONSTANT] * 3)
 
 
 THREADS = {"executor": "threads", "threading": {"max_threads": 2}}
-AXIS, TABLE = np.arange(5.0), pd.DataFrame({"a": [1.0, 2.0]})
+FOUND: list[float] = []
 
 
 def fills_before_any_ends(model, sim_file, kind):
@@ -190,11 +184,6 @@ def test_what_files_that_ran_at_once_share_is_not_remembered(orcaflex, sims, beg
         assert not [each for each in alone.warnings if RETURNS_ONE in each]
 
 
-def returns_constants(model, gate):
-    gate.gate.wait(20.0)
-    return {"constant": CONSTANT, "axis": AXIS[1:], "table": TABLE, "its own": [1.0]}
-
-
 class Gate:
     """Another one in each run, and the same to those who look for what decides a result."""
 
@@ -209,120 +198,35 @@ class Gate:
 GATES = {2: threading.Barrier(2)}
 
 
-def test_constants_that_files_return_at_once_are_kept(orcaflex, sims):
-    """They are now what they were before the first file."""
-    function = functools.partial(returns_constants, gate=Gate(2))
+def finds(model, sim_file, gate, where):
+    """What it found in the file, in a list that each file clears: the second does so before the first ends."""
+    if sim_file.name == where:
+        FOUND[:] = [1.0]
+    gate.gate.wait(20.0)
+    if sim_file.name != where:
+        FOUND.clear()
+    gate.gate.wait(20.0)
+    return FOUND
+
+
+def test_a_shared_list_that_is_as_it_was_before_the_first_file_is_not_remembered(orcaflex, sims):
+    """It looked as if it had never changed: no finding was remembered for the file that had one."""
+    function = functools.partial(finds, gate=Gate(2), where=Path(sims[0]).name)
     batch = {"postprocess": function, "orcaflex": "simulated", "progress": False, "version": "1"}
-    for status in ("ok", "skipped"):
+    for _ in range(2):
         result = orcabatch.run_batch(sims[:2], performance=THREADS, **batch)
-        assert (said(result), statuses(result)) == ([], [status] * 2)
-        assert not [each for each in result.warnings if RETURNS_ONE in each]
+        assert (said(result), statuses(result), FOUND) == ([], ["ok"] * 2, [])
+        assert len([each for each in result.warnings if RETURNS_ONE in each]) == 1
 
 
-FRESH = [
-    lambda: [1.5, {"a": {2}}], lambda: np.arange(3.0), lambda: np.array(["a", None], object), lambda: pd.Series([1.0]),
-    lambda: pd.Series(["a", None], name="n"), lambda: pd.Series(pd.Categorical(["p", "q"])),
-    lambda: pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=["p", "q"]), lambda: pd.date_range("2026", periods=3),
-    lambda: pd.DataFrame(np.ones((3, 2))), lambda: pd.DataFrame({"n": pd.Series([1, None], dtype="Int64")}),
-    lambda: np.ma.masked_array([1.0, 2.0], [True, False]), lambda: pd.MultiIndex.from_tuples([("a", 1)]),
-    lambda: pd.Series(["a"], dtype="string"), lambda: pd.Series([1.0], dtype="Float64"),
-    lambda: pd.Series(pd.date_range("2026", periods=2, tz="UTC")),
-    lambda: pd.Series(pd.period_range("2026", periods=2)), lambda: pd.Series([True, None]),
-    lambda: pd.DataFrame({"a": pd.arrays.SparseArray([0, 1]), "b": pd.interval_range(0, 2), "c": pd.Timedelta(1)}),
-    lambda: pd.DataFrame({"when": pd.date_range("2026", periods=2, tz="UTC"), "cat": pd.Categorical(["p", "q"])}),
-    lambda: np.zeros(2, [("a", float), ("b", object)]), lambda: [datetime(2026, 1, 1), Path("a"), pd.Timestamp(0)],
-]  # fmt: skip
-
-
-def at_once(tmp_path, *rows, had=()):
-    """The batches that share, where files with these values ran at the same time."""
-    values = ChangedValues()
-    values.had(had)
-    for index, _ in enumerate(rows):
-        values.began("f", index)
-    for index, value in enumerate(rows):
-        values.ended(FileOutcome(tmp_path / f"{index}.sim", "f", Status.OK, value, index=index))
-        values.left("f", index)
-    return values.shared
-
-
-@pytest.mark.parametrize("fresh", FRESH)
-def test_values_of_their_own_share_nothing(tmp_path, fresh):
-    """Nor does what can never change, and what died meanwhile."""
-    assert at_once(tmp_path, *([fresh(), "text", (1, b"b"), np.float64] for _ in range(9))) == set()
-    value = fresh()
-    assert at_once(tmp_path, [value], {"deep": (value,)}) == {"f"}
-
-
-def test_shared_numbers_are_found_behind_views(tmp_path):
-    """However they are looked at."""
-    numbers = np.ones((4, 3))
-    for view in (numbers[:2], numbers.T[::-1], np.frombuffer(memoryview(numbers)), pd.DataFrame(numbers, copy=False)):
-        assert at_once(tmp_path, {"own": [1.0], "view": view}, numbers[3:]) == {"f"}
-    numbers.setflags(write=False)
-    assert at_once(tmp_path, numbers[:2], numbers.T) == set()
-
-
-def test_what_the_function_had_may_be_shared_as_long_as_it_does_not_change(tmp_path):
-    """Its content tells, and what is in it."""
-    had = {"deep": [1.0]}
-    assert at_once(tmp_path, [had["deep"]], had, had=[had]) == set()
-    values = ChangedValues()
-    values.had([had])
-    had["deep"].append(2.0)
-    for index in range(2):
-        values.began("f", index)
-    for index in range(2):
-        values.ended(FileOutcome(tmp_path / f"{index}.sim", "f", Status.OK, [had["deep"]], index=index))
-    assert values.shared == {"f"}
-
-
-def test_files_one_after_the_other_are_not_compared(tmp_path, monkeypatch):
-    """What is written down then shows every change, and nothing more is looked at."""
-    rows, values = [1.0], ChangedValues()
-    monkeypatch.setattr(changed_values._Reader, "met", None)
-    for index in range(3):
-        values.began("f", index)
-        values.ended(FileOutcome(tmp_path / f"{index}.sim", "f", Status.OK, rows, index=index))
-        values.left("f", index)
-    assert values.shared == set()
-
-
-def test_only_what_may_have_run_at_the_same_time_is_held(tmp_path):
-    """Nothing of values whose files had ended before all that run now began."""
-    values = ChangedValues()
-    values.began("f", 0)
-    for index in range(1, 20):
-        values.began("f", index)
-        values.ended(FileOutcome(tmp_path / "a.sim", "f", Status.OK, [[1.0]], index=index - 1))
-        values.left("f", index - 1)
-        assert len(values._past) == 2 * min(index, 2)
-
-
-def test_what_the_function_and_its_objects_carry_counts_as_had():
-    """Named by it or by functions of its module, enclosed, a default, given by `partial`, an attribute, of a class."""
-    shared = [[float(number)] for number in range(5)]
-    third = shared[2]
-
-    def inner(model, row=shared[0], *, other=shared[1]):
-        return row, other, third, returns_constants(model, None)
-
-    carrier = Carrier(functools.partial(inner, more=shared[3]), shared[4])
-    had = {id(one) for one in had_by(carrier.method)}
-    assert had >= {*map(id, (shared[0], shared[1], shared[2], shared[3], shared[4])), id(CONSTANT), id(Carrier.ROW)}
-    assert id(FRESH) not in had
-
-
-class Carrier:
-    """A callable object's methods find things in it."""
-
-    ROW: ClassVar = [0.0]
-
-    def __init__(self, function, row) -> None:
-        self.function, self.row = function, row
-
-    def method(self, model):
-        return self.function(model)
+def test_threads_of_one_worker_process_share_as_well(orcaflex, sims):
+    """What comes from there are copies, made when both had changed it."""
+    batch = {"postprocess": world.finds, "orcaflex": "simulated", "progress": False, "version": "1"}
+    one = {"executor": "processes", "process_count": 1, "threads_per_process": 2}
+    for _ in range(2):
+        result = orcabatch.run_batch(sims[:2], performance=one, **batch)
+        assert (statuses(result), result.values) == (["ok"] * 2, [[]] * 2)
+        assert len([each for each in result.warnings if RETURNS_ONE in each]) == 1
 
 
 def test_what_is_written_as_files_end_is_named(orcaflex, sims, begun, tmp_path):

@@ -94,10 +94,6 @@ class Batch(ABC):
     values_are_rows: bool = False
     """Whether its table is made of its files' values, for which nobody else asks: they may be put away as files end."""
 
-    def holds(self) -> Iterable[Any]:
-        """What its function has before it is called, and may return for every file."""
-        return ()
-
     # --- files that depend on each other
 
     def ready(self, position: int) -> bool:

@@ -19,7 +19,7 @@ from orcabatch.orcaflex.incomplete import is_partial, partial_notices
 from orcabatch.orcaflex.user_function import FunctionPostProcess
 from orcabatch.store.as_here import AsHere
 from orcabatch.store.atomic import check_writable, why
-from orcabatch.store.code import Described, described, had_by, innermost
+from orcabatch.store.code import Described, described, innermost
 from orcabatch.store.failed_files import SUFFIX, save_failed_files
 from orcabatch.store.kept_values import SUFFIX as VALUES
 from orcabatch.store.values import NotStorable, encode
@@ -124,10 +124,6 @@ class FunctionBatch(Batch):
     def label(self) -> str:
         """The function with its module."""
         return _label(self.postprocess.function)
-
-    def holds(self) -> Iterable[Any]:
-        """What the function names, encloses or carries."""
-        return had_by(self.postprocess.function)
 
     def determinants(self, position: int) -> dict[str, Any] | None:
         """The function's name, its exact form, the file's load case, the version that the caller gave, the initializer.

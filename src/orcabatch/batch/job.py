@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orcabatch.batch.changed_values import ChangedValues
 from orcabatch.batch.shared_files import Ended, SharedFile
+from orcabatch.engine.shared_values import SHARED, SharedValues
 from orcabatch.orcaflex.user_function import ANOTHER_FUNCTION, CHANGED_INPUT
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, TaskPayload
 from orcabatch.outcome import Status
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 RETURNS_ONE = (
     "{0} returns one list, dictionary, table or array for several files that ran at the same time: nobody can tell "
     "whether each value is its own file's alone. Nothing of {0} is kept for the next run. Return a new one for each, "
-    "or a copy. What stands in the function's own module and never changes may be returned as it is."
+    "or a copy. A constant may be a tuple, or an array that nobody can change (`setflags(write=False)`)."
 )
 
 
@@ -56,6 +57,7 @@ class BatchJob:
     _prefetched: set[int] = field(default_factory=set)
     _due: list[int] = field(default_factory=list)
     _values: ChangedValues = field(default_factory=ChangedValues)
+    _shared: SharedValues = field(default_factory=SharedValues)
     _changing: set[str] = field(default_factory=set)
     _sharing: set[str] = field(default_factory=set)
     _index: dict[tuple[str, int], int] = field(init=False)
@@ -66,9 +68,6 @@ class BatchJob:
             for index, shared in enumerate(self.shared_files)
             for batch, position in shared.positions.items()
         }
-        for batch in self.batches.values():
-            if self._may_answer(batch, 0):
-                self._values.had(batch.holds())
 
     def ready(self, task: Task) -> bool:
         """Whether every batch that wants the file lets it start."""
@@ -95,9 +94,7 @@ class BatchJob:
     def payload(self, task: Task) -> TaskPayload:
         """What each batch hands along, and whether joint answers may be used."""
         self.cache.starting(task.index)
-        for name, position in self._positions(task.index):
-            if self._may_answer(self.batches[name], position):
-                self._values.began(name, task.index)
+        self._shared.began(task.index)
         handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
         return TaskPayload(handed, self.prefetch)
 
@@ -115,6 +112,10 @@ class BatchJob:
             self.cache.computed_by_another(note.index, note.batch)
             self.warn(another_function(self.batches[note.batch].label, note.content))
             return ()
+        if note.subject == SHARED:
+            if self._may_be_kept(note.batch, note.index):
+                self._share({note.batch})
+            return ()
         position = self.shared_files[note.index].positions[note.batch]
         self.cache.remember_fact(note.index, note.batch, note.subject, note.content)
         return self._again(note.batch, self.batches[note.batch].noted(position, note.subject, note.content))
@@ -129,16 +130,16 @@ class BatchJob:
             if outcome.index not in redo:
                 stands.append(Ended(outcome, joint=outcome.index in self._prefetched))
             again += redo
-        for end in stands:  # before it is written down: threads may go on changing it meanwhile
-            if self._is_written(end.outcome) and (changed := self._values.ended(end.outcome)) is not None:
+        for outcome in (end.outcome for end in stands):  # before it is written down: threads may go on changing it
+            if not self._is_written(outcome):
+                continue
+            if (changed := self._values.ended(outcome)) is not None:
                 self._goes_on_changing(changed)
-        for name in self._values.shared - self._sharing:
-            self._forget(name)
-        self._sharing |= self._values.shared
+            if self._may_be_kept(outcome.batch, outcome.index):
+                self._share(self._shared.ended(outcome.index, outcome.batch, outcome.value))
         self.cache.record(stands)
         for outcome in outcomes:
-            for name, _ in self._positions(outcome.index):
-                self._values.left(name, outcome.index)
+            self._shared.left(outcome.index)
             if self.sink is not None:
                 self.sink(outcome)
             if (values := self.values_files.get(outcome.batch)) is not None:
@@ -152,20 +153,18 @@ class BatchJob:
             if outcome.batch not in self._changing and self._values.is_changed(outcome):
                 self._goes_on_changing(outcome)
         for name in sorted(self._sharing - self._changing):
-            if self._may_answer(self.batches[name], 0):
-                self.warn(RETURNS_ONE.format(name))
+            self.warn(RETURNS_ONE.format(name))
 
     def _is_written(self, outcome: FileOutcome) -> bool:
         """Whether the value that a worker gave is written down as its file ends, and is to be what it was."""
         batch = self.batches[outcome.batch]
         if outcome.status is not Status.OK or not batch.values_are_rows or batch.name in self._changing:
             return False
-        position = self.shared_files[outcome.index].positions[batch.name]
-        return self.sink is not None or batch.name in self.values_files or self.cache.may_keep(batch, position)
+        kept = self.sink is not None or batch.name in self.values_files
+        return kept or self._may_be_kept(batch.name, outcome.index)
 
-    def _may_answer(self, batch: Batch, position: int) -> bool:
-        """Whether the value may be what a later run answers with."""
-        return batch.values_are_rows and self.cache.may_keep(batch, position)
+    def _may_be_kept(self, name: str, index: int) -> bool:
+        return self.cache.may_keep(self.batches[name], self.shared_files[index].positions[name])
 
     def _goes_on_changing(self, outcome: FileOutcome) -> None:
         """Whoever reads what was written of this batch gets other values than this run: nothing of it is kept."""
@@ -176,6 +175,12 @@ class BatchJob:
         kept_in = None if values is None else values.target.name
         self._forget(name)
         self.warn(still_changing(name, outcome.file.name, self.sink is not None, kept_in, earlier))
+
+    def _share(self, names: set[str]) -> None:
+        """Nobody can tell whether values of these batches are their own files' alone: nothing of them is kept."""
+        for name in names - self._sharing:
+            self._forget(name)
+        self._sharing |= names
 
     def _forget(self, name: str) -> None:
         """Nothing of the batch is kept, nor of others of its function."""

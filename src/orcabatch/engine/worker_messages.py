@@ -209,3 +209,14 @@ Message = (
     | Warned
 )
 Post = Callable[[Message], None]
+
+
+def over(message: Message) -> tuple[int, ...]:
+    """The tasks of which it is the last word."""
+    match message:
+        case Finished(index=index, released=None) | Written(index=index):
+            return (index,)
+        case Died(indices=indices):
+            return indices
+        case _:
+            return ()

@@ -27,7 +27,6 @@ import hashlib
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
@@ -138,30 +137,6 @@ def innermost(function: Any) -> Any:
     """The function inside what `functools` and methods put around it."""
     *_, inner = _layers(function)
     return inner
-
-
-def had_by(function: Callable[..., Any]) -> list[Any]:
-    """What it has before a call, and may return in each: named by it and by functions of its module, enclosed, carried.
-
-    What is reached through other modules is not among it.
-    """
-    home, waiting, found = _homes(function), list(_layers(function)), dict[int, Any]()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in found:
-            continue
-        found[id(one)] = one
-        if isinstance(one, functools.partial):
-            waiting += [one.func, *one.args, *one.keywords.values()]
-        elif isinstance(one, MethodType):
-            waiting += [one.__func__, one.__self__]
-        elif isinstance(one, FunctionType) and _home(one) in home:
-            for values in (_named_in(one), _defaults(one), _enclosed(one), vars(one)):
-                waiting += values.values()
-        elif class_home(one if isinstance(one, type) else type(one)) in home:
-            with suppress(Exception):  # a user's object may raise anything when it is looked at
-                waiting += [type(one), *ordinarily(functools.partial(vars, one)).values()]
-    return list(found.values())
 
 
 def _layers(function: Any) -> Iterator[Any]:

@@ -60,9 +60,20 @@ from orcabatch.engine.gil import GilWatch
 from orcabatch.engine.memory_meter import MemoryMeter, resident_bytes
 from orcabatch.engine.options import ON_THREADS
 from orcabatch.engine.shared_state import SharedStateWatch
+from orcabatch.engine.shared_values import SharedValues
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_loop import WorkerLoop
-from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message, PhaseEntered, Written
+from orcabatch.engine.worker_messages import (
+    Broken,
+    Closed,
+    Complaint,
+    Died,
+    Finished,
+    Message,
+    PhaseEntered,
+    Written,
+    over,
+)
 from orcabatch.own_thread import OwnThread
 from orcabatch.text import class_name, words_of
 from orcabatch.win32 import end_now, kernel32, processor_groups
@@ -166,6 +177,7 @@ class WorkerProcess:
         self._surroundings: Surroundings | None = None
         self._busy: set[int] = set()
         self._writing: dict[int, WorkerLoop] = {}
+        self._shared = SharedValues()
         self._kept = threading.Event()
         self._keeps = False
 
@@ -264,6 +276,7 @@ class WorkerProcess:
         loop = self._loops.get(slot) or self._opened(recipe, slot, index)
         if loop is not None:
             self._busy.add(slot)
+            self._shared.began(index)
             loop.give(task)
 
     def _opened(self, recipe: Recipe, slot: int, index: int) -> WorkerLoop | None:
@@ -317,7 +330,10 @@ class WorkerProcess:
         if isinstance(message, Died | Closed) and is_there:
             del self._loops[slot]
         if not isinstance(message, Closed):
+            for note in self._shared.notes(message):
+                self._say(note)
             self._say(message)
+            self._shared.left(*over(message))
         elif is_there:
             self._send(Rested(slot))
 

@@ -29,6 +29,7 @@ from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited, Loan
 from orcabatch.engine.memory_meter import MemoryMeter
 from orcabatch.engine.shared_state import SharedStateWatch
+from orcabatch.engine.shared_values import SharedValues
 from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.own_thread import OwnThread
@@ -222,6 +223,7 @@ class Crew:
         self.surroundings = surroundings
         self.meter = MemoryMeter()
         self._loan = loan
+        self._shared = SharedValues()
         self.closed = threading.Event()
         self._publish = publish
         self._hands: list[Hand] = []
@@ -262,12 +264,18 @@ class Crew:
         except Exception as error:  # noqa: BLE001 - unpacking runs the code of whatever goes along; one file is lost
             text = f"what goes with the file cannot be unpacked on the worker: {words_of(error)}"
             return Report(Died(self.name, (), text, final=True))
-        hand.loop.give(task)
-        ended = hand.ended.get()
-        hand.alive = isinstance(ended, Finished)
-        if not hand.alive:
-            hand.thread.join()  # that was the last it said
-        return report(ended)
+        self._shared.began(task.index)
+        try:
+            hand.loop.give(task)
+            ended = hand.ended.get()
+            hand.alive = isinstance(ended, Finished)
+            if not hand.alive:
+                hand.thread.join()  # that was the last it said
+            for note in self._shared.notes(ended):
+                self.tell(note)
+            return report(ended)
+        finally:
+            self._shared.left(task.index)
 
     def tell(self, message: Message) -> None:
         """Publish a message, for the client."""

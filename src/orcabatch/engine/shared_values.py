@@ -1,0 +1,133 @@
+"""Values that files share which were worked on at the same time: one list that a function fills for each of them, say.
+
+    began ──> ended: whose values share something with the one that ends now ──> left
+
+All of them may have changed such a list before the first value is written down, or packed for another process, which no
+content shows, not even where it holds what it did before the first file (a list of findings that each file clears).
+Files one after the other change it between two ends, which is seen in what was written down.
+
+Covers values that can be kept (`orcabatch.store.values`), where their files' threads are. Does not cover what follows.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from functools import partial
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from orcabatch.engine.contract import Note
+from orcabatch.engine.foreign import IMMUTABLE, ordinarily
+from orcabatch.engine.worker_messages import Finished, Noted, Written
+from orcabatch.text import class_home, class_name
+
+if TYPE_CHECKING:
+    from orcabatch.engine.worker_messages import Message
+
+SHARED = "shared_values"
+"""Subject of the note that a batch's values share something with those of files that ran at the same time."""
+
+Parts = dict[int, Any]
+"""What can be changed of a value, by `id`, each so that no other is taken for it later."""
+
+
+class SharedValues:
+    """The values of one process's files, each until all have ended that began before it did."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ends = 0
+        self._began: dict[int, int] = {}  # how many had ended before
+        self._past: deque[tuple[int, str, Parts]] = deque()  # end, batch
+
+    def began(self, index: int) -> None:
+        """A worker is about to get the file; until `left`."""
+        with self._lock:
+            self._began.setdefault(index, self._ends)
+
+    def left(self, *indices: int) -> None:
+        """The files have ended, and what they gave is written down, or packed."""
+        with self._lock:
+            for index in indices:
+                self._began.pop(index, None)
+
+    def ended(self, index: int, batch: str, value: Any) -> set[str]:
+        """The batches whose values share something with this one, its own among them; empty where none does."""
+        with self._lock:
+            began = self._began.get(index, self._ends)
+            overlapped = began < self._ends or self._began.keys() - {index}
+            self._ends += 1
+            try:
+                parts = ordinarily(partial(_parts_of, value)) if overlapped else {}
+            except Exception:  # noqa: BLE001 - no memory, or what owns an array is somebody else's: nobody can tell
+                return {batch}
+            return self._compared(batch, began, parts)
+
+    def notes(self, message: Message) -> list[Noted]:
+        """What is to be said with a worker's message, before its values are packed."""
+        ends = message.outcomes if isinstance(message, Finished | Written) else ()
+        shared = [(each.index, batch) for each in ends for batch in self.ended(each.index, each.batch, each.value)]
+        return [Noted(Note(*place, SHARED, None)) for place in shared]
+
+    def _compared(self, batch: str, began: int, parts: Parts) -> set[str]:
+        """Look for parts of the value that ends now in those that ended since its file began."""
+        met = takewhile(lambda past: past[0] > began, reversed(self._past))
+        found = {other for _, other, its in met if any(its.get(key) is part for key, part in parts.items())}
+        self._past.append((self._ends, batch, parts))
+        oldest = min(self._began.values(), default=self._ends)
+        while self._past and self._past[0][0] <= oldest:
+            self._past.popleft()
+        return {batch, *found} if found else found
+
+
+def _parts_of(value: Any) -> Parts:
+    """What can be changed of a value; of an array what owns its numbers.
+
+    Not the index of a table: pandas does not change one, and has copies of a table share it.
+    """
+    import numpy as np
+
+    parts, met, waiting = Parts(), dict[int, Any](), [value]
+    while waiting:
+        part = waiting.pop()
+        kind = type(part)
+        if kind in IMMUTABLE or id(part) in met:
+            continue
+        met[id(part)] = part  # so that its id stays its own
+        if kind is list or kind is tuple:
+            waiting += part
+        elif kind is dict:
+            waiting += part.values()
+        elif kind is np.ndarray:
+            waiting += part.ravel().tolist() if part.dtype.kind == "O" else ()
+            owner = _owner(part)
+            part = owner if _writeable(part) or _writeable(owner) else ()
+        elif class_home(kind).partition(".")[0] == "pandas" and class_name(kind) == "DataFrame":
+            blocks = [block.values for block in getattr(getattr(part, "_mgr", None), "blocks", ())]
+            waiting += [np.asarray(block) for block in blocks if isinstance(block.dtype, np.dtype)]
+        else:
+            continue
+        if type(part) is not tuple:
+            parts[id(part)] = _unheld(part)
+    return parts
+
+
+def _owner(array: Any) -> Any:
+    """What has the numbers that the array looks at."""
+    while (base := getattr(array, "obj" if isinstance(array, memoryview) else "base", None)) is not None:
+        array = base
+    return array
+
+
+def _writeable(owner: Any) -> bool:
+    return type(owner) is not bytes and getattr(getattr(owner, "flags", None), "writeable", True)
+
+
+def _unheld(part: Any) -> Any:
+    """What is the same for one object while it lives, and keeps large ones alive no longer."""
+    try:
+        return weakref.ref(part)
+    except TypeError:
+        return part

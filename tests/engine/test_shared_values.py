@@ -1,0 +1,107 @@
+"""Values of files that ran at the same time: whether they share something that can be changed, in any form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orcabatch.engine import shared_values
+from orcabatch.engine.shared_values import SharedValues
+
+FRESH: list[Callable[[], Any]] = [
+    lambda: [1.5, {"a": [2]}], lambda: np.arange(3.0), lambda: np.array(["a", None], object), dict,
+    lambda: np.array([[1.0]], object), lambda: pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=["p", "q"]),
+    lambda: pd.DataFrame(np.ones((3, 2))), lambda: pd.DataFrame({"text": pd.Series(["a"], dtype="string")}),
+    lambda: pd.DataFrame({"when": pd.date_range("2026", periods=2), "object": [{}, []]}),
+]  # fmt: skip
+
+
+def at_once(*rows: Any) -> set[str]:
+    """The batches that share, where files of theirs with these values ran at the same time."""
+    values, found = SharedValues(), set[str]()
+    for index, _ in enumerate(rows):
+        values.began(index)
+    for index, value in enumerate(rows):
+        found |= values.ended(index, f"{index}", value)
+        values.left(index)
+    return found
+
+
+@pytest.mark.parametrize("fresh", FRESH)
+def test_values_of_their_own_share_nothing(fresh: Callable[[], Any]) -> None:
+    """Nor does what can never change, and what died meanwhile."""
+    assert at_once(*([fresh(), "text", (1, b"b"), np.float64] for _ in range(9))) == set()
+    value = fresh()
+    assert at_once([value], [fresh()], {"deep": (value,)}) == {"0", "2"}
+
+
+def test_shared_numbers_are_found_behind_views() -> None:
+    """However they are looked at, as long as somebody can change them."""
+    numbers = np.ones((4, 3))
+    one_of_two = pd.DataFrame({"t": numbers[:, 0], "own": np.ones(4)}, copy=False)
+    looks = [numbers[:2], numbers.T[::-1], np.frombuffer(memoryview(numbers)), pd.DataFrame(numbers, copy=False)]
+    for view in (*looks, one_of_two):
+        assert at_once({"own": [1.0], "view": view}, numbers[3:]) == {"0", "1"}
+    numbers.setflags(write=False)
+    assert at_once(looks[0], looks[1]) == {"0", "1"}, "made before"
+    assert at_once(numbers[:2], numbers.T) == set()
+
+
+def test_copies_of_a_table_share_nothing() -> None:
+    """But its index and the names of its columns, which nobody changes."""
+    table = pd.DataFrame({"a": [1.0], "b": ["x"]}, index=["p"])
+    assert at_once(table.copy(), table.copy()) == set()
+
+
+def test_what_holds_itself_is_gone_through_once() -> None:
+    """It cannot be kept, and costs no other value."""
+    value: list[Any] = [(), np.empty(1, object)]
+    value[1][0] = value[0] = (value,)
+    assert at_once(value, [1.0]) == set()
+
+
+def test_of_what_cannot_be_looked_at_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For want of memory, say: it may be shared."""
+
+    def none(value: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(shared_values, "_parts_of", none)
+    assert at_once([1.0], [2.0]) == {"0", "1"}
+
+
+def test_files_one_after_the_other_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written down then shows every change, and nothing more is looked at."""
+    rows, values = [1.0], SharedValues()
+    monkeypatch.setattr(shared_values, "_parts_of", None)
+    for index in range(3):
+        values.began(index)
+        assert values.ended(index, "f", rows) == set()
+        values.left(index)
+
+
+def test_a_long_file_is_compared_with_all_that_ended_meanwhile() -> None:
+    """It may have changed what those return that did not overlap with each other; not what ended before it began."""
+    rows, values = [1.0], SharedValues()
+    for index in range(3):
+        values.began(index)
+        if index == 1:
+            values.began(9)
+        assert values.ended(index, f"{index}", rows) == set()
+        values.left(index)
+    assert values.ended(9, "9", rows) == {"1", "2", "9"}
+
+
+def test_only_what_may_have_run_at_the_same_time_is_held() -> None:
+    """Nothing of values whose files had ended before all that run now began."""
+    values = SharedValues()
+    values.began(0)
+    for index in range(1, 20):
+        values.began(index)
+        values.ended(index - 1, "f", [[1.0]])
+        values.left(index - 1)
+        assert len(values._past) == min(index, 2)
