@@ -16,15 +16,23 @@ FOREVER_S = 1e6
 
 @pytest.fixture
 def own() -> Iterator[Background]:
-    """One whose thread is over when the test is."""
+    """One whose thread is over when the test is, however that ends."""
     made = Background("own")
     yield made
+    for free in FREE:
+        free.set()
+    FREE.clear()
     made.close()
+
+
+FREE: list[threading.Event] = []
+"""What steps wait for."""
 
 
 def held(own: Background) -> threading.Event:
     """Have it do a step that it has begun, and that ends once this is set."""
     begun, free = threading.Event(), threading.Event()
+    FREE.append(free)
     own.say(lambda: (begun.set(), free.wait()))
     begun.wait()
     return free
@@ -66,6 +74,7 @@ def test_what_another_waits_for_just_now_is_no_reason_not_to_wait(
 ) -> None:
     """Only what was waited for in vain is: a worker thread's line is handled, and so is the dispatcher's after it."""
     done, free, begun = list[str](), threading.Event(), threading.Event()
+    FREE.append(free)
     another = threading.Thread(target=own.say_and_wait, args=(lambda: (begun.set(), free.wait()), FOREVER_S))
     another.start()
     begun.wait()
