@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ def _quick() -> Iterator[None]:
 
 
 def go(
-    work: list[Any], job: FakeJob | None = None, probe: Probe = locked, **options: Any
+    work: list[Any], job: FakeJob | None = None, probe: Probe = locked, limits: Limits = LIMITS, **options: Any
 ) -> tuple[list[FileOutcome], list[dict[str, Any]]]:
     """All outcomes, and what was said about the executor."""
     said: list[dict[str, Any]] = []
@@ -43,7 +43,7 @@ def go(
         said.extend([event.data] if event.kind == "executor" else [])
 
     settings = EngineOptions(**{**MOVING, "retry_delay_s": 0.001, **options})
-    outcomes = list(run(work, job or FakeJob(), options=settings, limits=LIMITS, listener=listen, probe=probe))
+    outcomes = list(run(work, job or FakeJob(), options=settings, limits=limits, listener=listen, probe=probe))
     return outcomes, said
 
 
@@ -209,9 +209,17 @@ class EndsElsewhere(FakeRecipe):
         return super().open_worker(note)
 
 
-def test_processes_that_end_with_their_first_files_are_left_at_once() -> None:
-    """A DLL that crashes in any other process: what two had may have been to blame, all other files are done here."""
-    outcomes, said = go(tasks(60), FakeJob(EndsElsewhere(here=os.getpid())), retries=1)
+@pytest.mark.parametrize(
+    "seats",
+    [SeatLimits(ramp_per_s=0.0), SeatLimits(max=1, ramp_per_s=0.0), SeatLimits(max=2, scope="model", ramp_per_s=0.0)],
+)
+def test_processes_that_end_with_their_first_files_are_left_at_once(seats: SeatLimits) -> None:
+    """A DLL that crashes in any other process: what two had may have been to blame, all other files are done here.
+
+    Those two are tried in a process once more, which gets its seat when threads have nothing to do.
+    """
+    job = FakeJob(EndsElsewhere(here=os.getpid()))
+    outcomes, said = go(tasks(60), job, limits=replace(LIMITS, seats=seats), retries=1)
     assert sorted(each.index for each in outcomes) == list(range(60))
     assert [each["executor"] for each in said] == ["processes", "threads"]
     assert "back to threads: before any file was done in them its worker process" in said[1]["why"]
@@ -262,6 +270,55 @@ def test_one_file_that_ends_its_process_first_does_not_bring_the_others_back(
     assert dead
     assert [each.ok for each in outcomes] == [True] * 60
     assert [each["executor"] for each in said] == ["processes"]
+
+
+@dataclass(frozen=True)
+class ThirtiethEndsElsewhere(FakeRecipe):
+    """One file ends every other process."""
+
+    here: int = 0
+
+    def open_worker(self, note: Any) -> Any:
+        worker = super().open_worker(note)
+        extract = worker.extract
+
+        def ends(task: Task, *args: Any) -> Any:
+            if task.index == 30 and os.getpid() != self.here:
+                die()
+            return extract(task, *args)
+
+        worker.extract = ends  # type: ignore[method-assign]
+        return worker
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["before it is tried again", "while it waits for a process"])
+def test_what_may_have_ended_its_process_is_not_done_here_where_no_other_comes_up(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end the whole run: it has failed, and all others are done on threads."""
+    poll, submit = ProcessExecutor.poll, ProcessExecutor.submit
+    seen = list[object]()
+
+    def heard(executor: ProcessExecutor, timeout_s: float | None) -> list[Message]:
+        messages = list(poll(executor, timeout_s))
+        seen.extend(each for each in messages if isinstance(each, Died) and not waits)
+        return [*messages, Broken("none comes up")] if seen else messages
+
+    def given(executor: ProcessExecutor, task: Task, *, alone: bool = False) -> None:
+        if alone and waits:
+            seen.append(task)
+        else:
+            submit(executor, task, alone=alone)
+
+    monkeypatch.setattr(ProcessExecutor, "poll", heard)
+    monkeypatch.setattr(ProcessExecutor, "submit", given)
+    recipe = ThirtiethEndsElsewhere(here=os.getpid())
+    outcomes, said = go(tasks(60), FakeJob(recipe), retries=1, threads_per_process=1)
+    assert sorted(each.index for each in outcomes) == list(range(60))
+    (failed,) = [each for each in outcomes if not each.ok]
+    assert (failed.index, failed.cause) == (30, Cause.CRASH)
+    assert "there is no other in which it could be tried again" in str(failed.error)
+    assert [each["executor"] for each in said] == ["processes", "threads"]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from orcabatch.engine.executors.mailbox import Bell, Mailbox
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
 from orcabatch.engine.foreign import ordinarily
-from orcabatch.engine.worker_messages import Broken, Chosen, Died, Finished, Message, Written
+from orcabatch.engine.worker_messages import Broken, Chosen, Died, Finished, Message, Written, over
 from orcabatch.sleep import awake_s
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SwitchingExecutor(Executor):
         self._away: dict[int, Task] = {}
         self._writing: set[int] = set()
         self._worked = False  # a file came back from worker processes
-        self._fell = set[tuple[int, ...]]()  # what those had that ended before
+        self._fell = set[tuple[int, ...]]()  # what those had that died
         self._ended = 0
         self._done_bytes = 0
         self._began_s: float | None = None
@@ -137,7 +137,9 @@ class SwitchingExecutor(Executor):
             self._began_s = awake_s()
         processes = self._processes
         # One that may have killed its process goes to a process in any case: here it would end the whole run.
-        if processes is None or not (alone or (self._sending and _travels(task))):
+        if processes is None and self._is_suspected(task.index):
+            self._mailbox.post(_lost(task.index))
+        elif processes is None or not (alone or (self._sending and _travels(task))):
             self._here[task.index] = task
             self._threads.submit(task)
         else:
@@ -195,7 +197,7 @@ class SwitchingExecutor(Executor):
         for message in messages:
             if isinstance(message, Finished) and message.released is not None:
                 self._writing.add(message.index)
-            for index in _ended(message):
+            for index in over(message):
                 self._writing.discard(index)
                 task = given.pop(index, None)
                 if task is not None:
@@ -216,17 +218,15 @@ class SwitchingExecutor(Executor):
                 self._again_here(message.index)
             else:
                 self._worked = self._worked or isinstance(message, Finished | Written)
-                if isinstance(message, Died) and message.guilty and not message.final and not self._worked:
+                if isinstance(message, Died) and message.guilty and not message.final:
                     self._fell.add(message.indices)
                     # One may be its file's own fault, and here it would end the whole run.
-                    if len(self._fell) > 1:
+                    if len(self._fell) > 1 and not self._worked:
                         self._stop_sending(f"before any file was done in them {message.message}")
                 # At once: what has ended there is not done again here if the processes end with this.
                 self._count([message], self._away)
                 heard.append(message)
-        if broken:
-            self._come_back(broken)
-        return heard
+        return heard + self._come_back(broken) if broken else heard
 
     def _again_here(self, index: int) -> None:
         self._writing.discard(index)
@@ -234,14 +234,21 @@ class SwitchingExecutor(Executor):
         self._here[index] = task
         self._threads.submit(task)
 
-    def _come_back(self, why: str) -> None:
-        """No process can make a worker: everything that is there is done here."""
+    def _is_suspected(self, index: int) -> bool:
+        """Whether a worker process died with it, as this one might."""
+        return any(index in held for held in self._fell)
+
+    def _come_back(self, why: str) -> list[Message]:
+        """No process can make a worker: everything that is there is done here, but what might end this process too."""
         processes, self._processes = self._processes, None
         if processes is not None:
             processes.close(now=True)
         self._stop_sending(why)
+        lost: list[Message] = [_lost(index) for index in self._away if self._is_suspected(index)]
+        self._count(lost, self._away)
         for index in list(self._away):
             self._again_here(index)
+        return lost
 
     def _stop_sending(self, why: str) -> None:
         self._trial = None
@@ -326,14 +333,10 @@ def _travels(task: Task) -> bool:
     return True
 
 
-def _ended(message: Message) -> tuple[int, ...]:
-    match message:
-        case Finished(index=index, released=None) | Written(index=index):
-            return (index,)
-        case Died(indices=indices):
-            return indices
-        case _:
-            return ()
+def _lost(index: int) -> Died:
+    """The end of a file that no process is left for; that was no other try."""
+    said = "its worker process ended with it, and there is no other in which it could be tried again"
+    return Died("", (index,), said, guilty=False, final=True)
 
 
 def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> SwitchingExecutor:
