@@ -6,13 +6,16 @@ import itertools
 import os
 import threading
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import batch_functions
 from capabilities import needs
-from orcabatch.batch.cache_keys import changed, environment
+from orcabatch.batch import input_files
+from orcabatch.batch.cache_keys import changed, environment, fingerprint_of
 from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.history import _measured
 from orcabatch.batch.job import BatchJob
@@ -139,6 +142,29 @@ def test_a_file_that_changed_since_it_began_is_not_kept(files):
     assert "0.sim was changed or replaced" in said[0]
     with memory(files).opened() as later:
         assert known(later, 0) is None
+
+
+def test_a_file_that_lies_in_the_cloud_only_is_fetched_by_its_worker(files, monkeypatch):
+    """Read before that, it would hold up all others; a large one passes for a folder that does not answer."""
+    read, status_of, fetched = list[Path](), input_files.status_of, set[Path]()
+
+    def status(file):
+        now, attributes = status_of(file), 0x20 if file in fetched else 0x400020
+        return SimpleNamespace(
+            st_size=now.st_size, st_mtime_ns=now.st_mtime_ns, st_ino=now.st_ino, st_file_attributes=attributes
+        )
+
+    monkeypatch.setattr(input_files, "status_of", status)
+    monkeypatch.setattr(input_files, "fingerprint_of", lambda file: read.append(file) or fingerprint_of(file))
+    with memory(files).opened() as first:
+        first.starting(0)
+        assert not read
+        fetched.add(files[0])
+        outcome = FileOutcome(files[0], first.batches[0].name, Status.OK, 1, index=0)
+        first.record([Ended(outcome)])
+        assert read == [files[0]]
+    with memory(files).opened() as later:
+        assert known(later, 0).outcome.value == 1
 
 
 def test_a_file_that_is_listed_twice_changed_for_the_one_that_had_begun(files):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.batch.cache_keys import fingerprint_of
 from orcabatch.console import awaited_end
 from orcabatch.host.lookout import Lookout
-from orcabatch.orcaflex.sim_files import stands, stands_as
+from orcabatch.orcaflex.sim_files import is_elsewhere, stand_of, stands, stands_as, status_of
 from orcabatch.own_thread import OwnThread
 from orcabatch.store.paths import Places
 
@@ -120,4 +120,9 @@ def _begun(threads: Iterable[OwnThread]) -> list[OwnThread]:
 
 
 def _fingerprint_and_stand(file: Path) -> tuple[Fingerprint | None, _Stand]:
-    return fingerprint_of(file), stands(file)
+    """Of a file that lies in the cloud only no fingerprint: it has one when its worker has had it fetched.
+
+    Reading it here would hold up all others for as long, and a large one would pass for a folder that does not answer.
+    """
+    status = status_of(file)
+    return None if is_elsewhere(status) else fingerprint_of(file), stand_of(status)

@@ -40,14 +40,23 @@ class InputError(OrcabatchError):
         return self.message
 
 
-def stands(file: Path) -> tuple[int, int, int] | None:
-    """Size in bytes, time of the last change in nanoseconds, and which file it is; None where it cannot be asked."""
+def status_of(file: Path) -> os.stat_result | None:
+    """What the system says of the file; None where it cannot be asked."""
     try:
         with without_boxes():
-            status = as_opened(file).stat()
+            return as_opened(file).stat()
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def stand_of(status: os.stat_result | None) -> tuple[int, int, int] | None:
+    """Size in bytes, time of the last change in nanoseconds, and which file it is; None where that is not known."""
+    return None if status is None else (status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def stands(file: Path) -> tuple[int, int, int] | None:
+    """The same of a file as it is now."""
+    return stand_of(status_of(file))
 
 
 def stands_as(file: Path, before: tuple[int, int, int] | None) -> bool:
@@ -129,7 +138,7 @@ def unreadable(file: Path, error: OSError) -> InputError:
             what, remedy = f"is held by another program, or {what}", f"close it there, or {remedy}"
         return InputError(f"{file} {what}", remedy, may_be_held)
     what, remedy = f"cannot be read: {error.strerror or error}", "check the drive it lies on"
-    if error.errno == errno.EINVAL and _is_elsewhere(file):
+    if error.errno == errno.EINVAL and is_elsewhere(status_of(file)):
         what, remedy = "lies in the cloud only, and is not fetched", "start OneDrive, or keep the file on this device"
     return InputError(f"{file} {what}", remedy, True)
 
@@ -138,9 +147,9 @@ _ELSEWHERE = 0x1000 | 0x400000
 """FILE_ATTRIBUTE_OFFLINE and FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS."""
 
 
-def _is_elsewhere(file: Path) -> bool:
-    """Whether Windows has no more of the file than its name and size; where it cannot be fetched it says EINVAL."""
-    try:
-        return bool(getattr(as_opened(file).stat(), "st_file_attributes", 0) & _ELSEWHERE)
-    except OSError:
-        return False
+def is_elsewhere(status: os.stat_result | None) -> bool:
+    """Whether Windows has no more of the file than its name and size: who reads it waits until it is fetched.
+
+    Where it cannot be, reading it is EINVAL.
+    """
+    return bool(getattr(status, "st_file_attributes", 0) & _ELSEWHERE)
