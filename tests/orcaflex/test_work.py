@@ -12,6 +12,9 @@ import pytest
 
 from orcabatch import simulated
 from orcabatch.engine.contract import Extracted, Task
+from orcabatch.errors import OrcaFlexUnavailable
+from orcabatch.orcaflex import binding
+from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.orcaflex.broker import BrokerOptions, Question
 from orcabatch.orcaflex.sim_files import InputError
 from orcabatch.orcaflex.user_function import FunctionPostProcess
@@ -279,6 +282,21 @@ def test_a_dll_that_has_no_path_is_not_chosen_elsewhere(monkeypatch, library):
     monkeypatch.setitem(sys.modules, "OrcFxAPIConfig", configuration)
     pickle.loads(sent)  # noqa: S301 - our own bytes
     assert configuration.library == "the registry's"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "computes"), [("11.5e", "11.5e", True), ("11.5e", "11.6c", False), ("", "11.6c", True)]
+)
+def test_another_orcaflex_than_the_callers_computes_nothing(monkeypatch, here, there, computes):
+    """On another machine of a cluster, say: its results would be kept as the caller's own."""
+    monkeypatch.setitem(sys.modules, "OrcFxAPI", ModuleType("OrcFxAPI"))
+    kind = BindingKind.REAL if here else BindingKind.FOREIGN
+    monkeypatch.setattr(binding, "_described", lambda module: Binding(module, kind, "11.5", here))
+    sent = pickle.dumps(OrcaFlexRecipe({"b": FunctionPostProcess(peaks)}, broker=None))
+    monkeypatch.setattr(binding, "_described", lambda module: Binding(module, BindingKind.REAL, "11.5", there))
+    recipe = pickle.loads(sent)  # noqa: S301 - our own bytes
+    with contextlib.nullcontext() if computes else pytest.raises(OrcaFlexUnavailable, match=r"11\.6c .* and 11\.5e"):
+        recipe.open_worker([].append)
 
 
 def test_answers_count_in_what_is_reserved(orcaflex, sims):

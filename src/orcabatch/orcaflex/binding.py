@@ -3,7 +3,7 @@
 Three kinds: the real binding over OrcaFlex's own DLL; the real binding over the simulated DLL; and a foreign module
 that somebody's unit test put into `sys.modules` (a plain stub, a `MagicMock`). The platform decides nothing. Covers
 besides what each of them does with Python's lock let go (`count_unlocked`), and that another process loads the same DLL
-(`load_library`). Does not create models: see `orcabatch.orcaflex.session`.
+(`load_library`, `library_of_children`). Does not create models: see `orcabatch.orcaflex.session`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ Wanted = Literal["real", "simulated"]
 
 _MODULE = "OrcFxAPI"
 _CONFIGURATION = "OrcFxAPIConfig"
+_IN_ENVIRONMENT = "_OrcFxAPIlib"
+"""OrcFxAPIConfig's own name for the path of the DLL."""
 _SIMULATED = "orcabatch.simulated"
 _HOOKS = ("addOrcaFlexObjectClassHook", "removeOrcaFlexObjectClassHook")
 _LOOKING = threading.Lock()
@@ -105,6 +107,17 @@ def loaded_library() -> str:
     return path if isinstance(path, str) else ""
 
 
+def library_of_children() -> dict[str, str]:
+    """What has OrcFxAPI load the same DLL in a process that we start, where a script chose it: for its environment."""
+    return {_IN_ENVIRONMENT: path} if (path := loaded_library()) else {}
+
+
+def loaded_version() -> str:
+    """Version of OrcaFlex's own DLL, where OrcFxAPI has loaded that here; else empty."""
+    found = None if (module := sys.modules.get(_MODULE)) is None else _described(module)
+    return "" if found is None or found.kind is not BindingKind.REAL else found.dll_version
+
+
 def load_library(path: str) -> None:
     """Have OrcFxAPI load this DLL once it is imported here, as it did where this comes from.
 
@@ -116,6 +129,19 @@ def load_library(path: str) -> None:
     with contextlib.suppress(Exception):  # OrcFxAPI's own, as it is installed; who needs it says what is the matter
         if Path(path).is_file():  # on another machine OrcaFlex may lie elsewhere
             importlib.import_module(_CONFIGURATION).setLibPath(path)
+
+
+def check_version(binding: Binding, wanted: str) -> None:
+    """See that the DLL is as it is where the work comes from, if that has told.
+
+    Raises:
+        OrcaFlexUnavailable: it is another, as on another machine it may be: its results would be kept as that one's.
+    """
+    if wanted and binding.dll_version != wanted:
+        raise OrcaFlexUnavailable(
+            f"OrcaFlex's DLL has version {binding.dll_version or 'none'} where the file was to be computed, and "
+            f"{wanted} where the run was begun. Install the same OrcaFlex there; nothing is computed with a mixture."
+        )
 
 
 def _install_simulated() -> Any:

@@ -29,10 +29,12 @@ from orcabatch.orcaflex.binding import (
     Binding,
     BindingKind,
     Wanted,
+    check_version,
     count_unlocked,
     find_binding,
     load_library,
     loaded_library,
+    loaded_version,
 )
 from orcabatch.orcaflex.broker import BrokerOptions, Question
 from orcabatch.orcaflex.incomplete import simulation_warnings
@@ -150,11 +152,19 @@ class OrcaFlexRecipe:
     def __getstate__(self) -> dict[str, Any]:
         # First the DLL: the module of a user's function may import OrcFxAPI, which then has one, or is not there.
         dll = _SimulatedDll() if self.orcaflex == "simulated" else _LoadedDll(loaded_library())
-        return {"_dll": dll} | {name: value for name, value in self.__dict__.items() if name != "_held"}
+        version = "" if self.orcaflex == "simulated" else loaded_version()
+        return {"_dll": dll, "_version": version} | {
+            name: value for name, value in self.__dict__.items() if name != "_held"
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state.pop("_dll", None)
         self.__dict__.update(state)
+
+    @property
+    def version(self) -> str:
+        """Version of OrcaFlex's DLL where this comes from, if that is another process and has one; else empty."""
+        return str(self.__dict__.get("_version", ""))
 
     def _shared(self) -> _Shared:
         # Sessions of a process share what they learn, also when workers come and go; it ends with the recipe.
@@ -199,6 +209,7 @@ class _Shared:
     @classmethod
     def opened(cls, recipe: OrcaFlexRecipe) -> _Shared:
         binding = find_binding(recipe.orcaflex)
+        check_version(binding, recipe.version)
         count_unlocked(binding)
         for postprocess in recipe.postprocesses.values():
             postprocess.prepare()
