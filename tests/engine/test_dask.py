@@ -18,6 +18,7 @@ import pytest
 from engine import dask_cluster
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
 from engine.travellers import BadStart
+from orcabatch import console
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.executors.dask import cluster as connection
 from orcabatch.engine.executors.dask import executor as dask_executor
@@ -287,6 +288,26 @@ def test_a_frozen_program_has_no_cluster_on_its_machine(monkeypatch: pytest.Monk
     monkeypatch.setattr(connection, "_local", None)
     with pytest.raises(SettingsError, match=r"executor: dask: .* is no Python that .*set_executable"):
         connection.Cluster(None)
+
+
+def test_ctrl_c_is_heard_while_sessions_close(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On Windows a wait cannot be interrupted: none of a minute's is longer than a moment."""
+    waits = list[float]()
+
+    def wait_for(told: Any, timeout: float) -> SimpleNamespace:
+        waits.append(timeout)
+        return SimpleNamespace(done=set(), not_done=told)
+
+    cluster = object.__new__(connection.Cluster)
+    monkeypatch.setattr(connection.Cluster, "_tell", lambda *_, **__: object())
+    monkeypatch.setattr(console, "LONGEST_WAIT_S", 0.0)
+    monkeypatch.setattr(connection, "CLOSING_S", 0.001)
+    monkeypatch.setattr(connection, "wait_for", wait_for)
+    cluster.close_sessions("run-1", ["tcp://a"], wait=True)
+    assert set(waits) == {0.0}
+    assert "did not close their sessions" in caplog.text
 
 
 @pytest.mark.long

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections import namedtuple
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from orcabatch.host.sampler import HostReading, Sampler, host_probe
-from orcabatch.host.usage import HostReaders, OwnProcesses, ProcessTotals
+from orcabatch.host.usage import HostCpu, HostReaders, OwnProcesses, ProcessTotals
 from orcabatch.sleep import awake_s
 
 
@@ -44,6 +46,14 @@ def test_a_worker_that_ended_keeps_what_it_read_and_used(worker):
     assert after.read_bytes >= before.read_bytes
     assert after.own_bytes < before.own_bytes
     assert totals(()).cpu_s[worker.pid] == used.cpu_s[worker.pid]
+
+
+def test_the_time_of_interrupts_counts_once(monkeypatch):
+    """Windows has it in what the system took, and psutil tells it besides."""
+    times = namedtuple("scputimes", ["user", "system", "idle", "interrupt", "dpc"])
+    seen = iter([times(0.0, 0.0, 0.0, 0.0, 0.0), times(1.0, 4.0, 5.0, 2.0, 2.0)])
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(seen))
+    assert HostCpu()() == 50.0
 
 
 def test_this_process_is_counted_more_finely_than_in_ticks():

@@ -383,6 +383,13 @@ def test_a_file_or_ci_gets_lines_and_an_unknown_word_is_an_error(monkeypatch):
         def isatty(self):
             return True
 
+    class Window:
+        """What a program with windows puts in the place of standard error."""
+
+        def write(self, text):
+            raise AssertionError(text)
+
+    assert isinstance(make_display(None, Window()), Lines)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert isinstance(make_display(None, Terminal()), Bar)

@@ -42,6 +42,8 @@ class HostCpu:
     @staticmethod
     def _times() -> tuple[float, float]:
         times = psutil.cpu_times()
+        if hasattr(times, "dpc"):  # Windows has the time of interrupts in `system` already
+            return times.user + times.system + times.idle, times.idle
         idle = times.idle + getattr(times, "iowait", 0.0)
         # Linux counts the time of guests in `user` already.
         guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)

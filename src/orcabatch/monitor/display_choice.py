@@ -103,7 +103,8 @@ def _choice(progress: Any, stream: IO[str]) -> str:
 
 def _is_terminal(stream: IO[str]) -> bool:
     """Whether the stream is a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and takes_escape_codes(stream)
+    isatty = getattr(stream, "isatty", bool)  # what a program with windows puts there may only have `write`
+    return bool(isatty()) and os.environ.get("TERM") != "dumb" and takes_escape_codes(stream)
 
 
 def in_notebook() -> bool:

@@ -103,9 +103,7 @@ class Cluster:
             return await self._client.scheduler.identity(n_workers=-1)
 
         answer = asyncio.run_coroutine_threadsafe(ask(), self._loop)
-        for piece_s in pieces_s(awake_s() + ANSWER_S):
-            if wait_for([answer], piece_s).done:
-                break
+        _is_done(answer, ANSWER_S)
         info = answer.result(0)
         found = [_seen(address, worker) for address, worker in info["workers"].items()]
         return {worker.identity: worker for worker in found}
@@ -178,7 +176,7 @@ class Cluster:
     def close_sessions(self, run: str, addresses: Collection[str], *, wait: bool) -> None:
         """Close the sessions of a run on these workers."""
         told = self._tell(addresses, worker.close_run, run, wait=wait)
-        if wait and told is not None and wait_for([told], CLOSING_S).not_done:
+        if wait and told is not None and not _is_done(told, CLOSING_S):
             _log.warning("the dask workers did not close their sessions within %g s", CLOSING_S)
 
     def close(self, run: str, *, now: bool) -> None:
@@ -206,6 +204,11 @@ class Cluster:
             what, *args, workers=list(addresses), wait=wait, on_error="ignore", asynchronous=True
         )  # fmt: skip
         return asyncio.run_coroutine_threadsafe(_finish(told), self._loop)
+
+
+def _is_done(answer: Future[Any], patience_s: float) -> bool:
+    """Whether it comes within that time, in which Ctrl-C is heard on Windows as well."""
+    return any(wait_for([answer], piece_s).done for piece_s in pieces_s(awake_s() + patience_s))
 
 
 async def _finish(told: Any) -> None:
