@@ -35,7 +35,7 @@ def too_deep(above: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pat
         with pytest.raises(OSError, match="too long"):
             folder.stat()
         short = Path(f"/proc/self/fd/{handles[-1]}")
-        monkeypatch.setattr(win32, "beyond_max_path", lambda path: Path(str(path).replace(str(folder), str(short))))
+        monkeypatch.setattr(win32, "beyond_max_path", lambda path, _: Path(str(path).replace(str(folder), str(short))))
         yield folder, short
     finally:
         for handle in handles:

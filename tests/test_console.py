@@ -6,6 +6,7 @@ import ast
 import errno
 import io
 import os
+import pickle
 import queue
 import re
 import signal
@@ -35,9 +36,9 @@ from orcabatch.console import (
     reader_is_gone,
 )
 from orcabatch.engine.executors import process_main
-from orcabatch.engine.executors.launching import tell_windows
+from orcabatch.engine.executors.launching import launch, tell_windows
 from orcabatch.engine.executors.process_main import WorkerProcess, _watch
-from orcabatch.engine.executors.transport import Ready
+from orcabatch.engine.executors.transport import Ready, Wire
 from orcabatch.host import measure, system_probes
 from orcabatch.network import Partition
 from orcabatch.orcaflex.sim_files import check_readable
@@ -151,6 +152,65 @@ def test_it_is_said_before_any_library_is_loaded_and_never_over_the_users_word(m
         door()
         assert os.environ[FORTRAN] == (before or "1")
     assert said == [before or "1"]
+
+
+READS = """
+import sys
+
+def reads(model):
+    with open(__file__) as text:
+        return text.encoding, sys.flags.utf8_mode, sys.flags.optimize
+"""
+
+READ = """
+import sys
+sys.path.insert(0, {here!r})
+import orcabatch
+from reading import reads
+for executor in ("serial", "processes"):
+    result = orcabatch.run_batch({files!r}, postprocess=reads, orcaflex="simulated", progress=False,
+                                 performance={{"executor": executor, "process_count": 1}})
+    print(*result.values)
+"""
+
+
+@pytest.mark.parametrize("flags", [["-X", "utf8=1"], ["-X", "utf8=0"], ["-O", "-X", "utf8"]])
+def test_a_function_reads_the_same_letters_in_worker_processes(tmp_path, files, flags):
+    """`python -X utf8` reads text as UTF-8, and without it in the code page of Windows: 12° would be 12Â° there."""
+    (tmp_path / "reading.py").write_text(READS, encoding="utf-8")
+    script = READ.format(here=str(tmp_path), files=files[:1])
+    otherwise = {**os.environ, "PYTHONUTF8": "1" if "utf8=0" in flags else "0"}
+    said = subprocess.check_output([sys.executable, *flags, "-c", script], env=otherwise, text=True).splitlines()
+    assert len(said) == 2
+    assert said[0] == said[1]
+
+
+def test_our_python_has_the_flags_that_change_what_code_does(monkeypatch):
+    """Python's own, as it was started: a variable that was set since counts for neither."""
+    for utf8, optimize in ((0, 0), (1, 2)):
+        monkeypatch.setattr(sys, "flags", SimpleNamespace(utf8_mode=utf8, optimize=optimize))
+        command = console.own_python("-c", "import sys; print(sys.flags.utf8_mode, sys.flags.optimize)")
+        monkeypatch.undo()
+        assert subprocess.check_output(command, env={**os.environ, "PYTHONUTF8": str(1 - utf8)}, text=True).split() == [
+            str(utf8),
+            str(optimize),
+        ]
+
+
+def test_a_python_beside_a_frozen_program_imports_what_is_its_own(monkeypatch):
+    """What the program imports from holds its own modules alone, without most of the standard library."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    process, lifeline = launch()
+    try:
+        process.stdin.write(pickle.dumps(["/opt/reports/_internal/base_library.zip"]))
+        process.stdin.flush()
+        said, begun = Wire(process.stdout, process.stdin).await_begin()
+        assert begun, said
+    finally:
+        process.kill()
+        process.communicate()
+        if lifeline is not None:
+            lifeline.close()
 
 
 @pytest.mark.parametrize(
@@ -343,6 +403,32 @@ def test_our_processes_crash_without_a_dialog(monkeypatch):
     monkeypatch.setattr(main, "command_line", lambda: modes.pop() * 0)
     assert main.main() == 0, "the command line is such a process"
     assert modes == [3]
+
+
+HANGS = """
+import atexit, threading
+from orcabatch import __main__, own_thread
+
+def command_line():
+    if {hangs}:
+        own_thread.OwnThread(threading.Event().wait, "orcabatch-in-orcaflex").start()
+    atexit.register(print, "what others do at the end")
+    return 3
+
+__main__.command_line = command_line
+__main__.end_now = lambda code: print("ended with", code)
+__main__.process()
+"""
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_command_that_leaves_a_thread_behind_has_no_library_clean_up(hangs):
+    """It hangs in OrcaFlex, with what it has locked there; all else at Python's end is done before."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS.format(hangs=hangs)], capture_output=True, text=True, check=False
+    )
+    said = ["what others do at the end", *(["ended with 3"] if hangs else [])]
+    assert (done.stdout.splitlines(), done.returncode) == (said, 3), done.stderr
 
 
 @pytest.mark.parametrize(("answers", "ends"), [(psutil.AccessDenied(7), []), (psutil.NoSuchProcess(7), [1])])

@@ -41,6 +41,8 @@ HOMES = {
     r"""["']nfs\b""": {"network.py"},
     r"\bWinDLL\(|\bwindll\b": {"win32.py", "simulated/dll.py"},
     r"\{32, 33\b": {"win32.py"},
+    r"\bmkdtemp\(": {"simulated/world.py", "bench/measure.py"},
+    r"\bpython\(\)": {"console.py"},
     r"\b(attempt|Caught)\(": {"engine/worker.py"},
     r"Callable\[\[tuple\[int, \.\.\.\]\], ": {"engine/scheduler_messages.py"},
     r"OVERHEAD = |\b1\.5 \*? ?size": {"engine/limits.py"},

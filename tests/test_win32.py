@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import io
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from orcabatch import win32
-from orcabatch.win32 import end_now, switched_to_escape_codes, takes_escape_codes
+from orcabatch.batch.temporary import staging_folder
+from orcabatch.win32 import end_now, new_folder, switched_to_escape_codes, takes_escape_codes
 
 
 class Consoles:
@@ -63,6 +67,37 @@ class Kernel:
     def TerminateProcess(self, handle: ctypes.c_void_p, code: int) -> int:  # noqa: N802 - Windows' name
         self.ends.append((handle.value, code))
         return 1
+
+
+@pytest.mark.parametrize(("code_page", "flags"), [(0, 0x08000000), (850, 0)])
+def test_processes_of_a_program_without_a_console_show_no_window(
+    monkeypatch: pytest.MonkeyPatch, code_page: int, flags: int
+) -> None:
+    """Who closes one of the black windows that Windows opens for a GUI's workers ends that worker."""
+    monkeypatch.setattr(win32, "kernel32", lambda: SimpleNamespace(GetConsoleCP=lambda: code_page))
+    assert win32.without_window() == flags
+    monkeypatch.setattr(win32, "kernel32", lambda: None)
+    assert win32.without_window() == 0
+
+
+def test_a_folder_that_may_not_be_made_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where files may be made and no folders `tempfile` tries two thousand million names on Windows."""
+    tried = list[str]()
+
+    def mkdir(path: str, *_: object) -> None:
+        tried.append(str(path))
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as denied:
+        denied.setattr(os, "mkdir", mkdir)
+        with staging_folder(tmp_path) as folder:
+            assert folder == tmp_path
+    assert len(tried) == 1
+    first, second = (new_folder(tmp_path, "run-") for _ in range(2))
+    assert first.is_dir()
+    assert first.parent == tmp_path
+    assert first.name.startswith("run-")
+    assert first != second
 
 
 def test_a_process_ends_without_its_libraries_cleaning_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,14 @@ def python() -> str:
     return os.fsdecode(get_executable() or "")
 
 
+def own_python(*words: str) -> list[str]:
+    """The command that runs Python with these words as it runs here: files are read in the same letters.
+
+    `python -X utf8 script.py` reads text as UTF-8, and would have worker processes read it in the code page of Windows.
+    """
+    return [python(), "-P", f"-Xutf8={sys.flags.utf8_mode}", *["-O"] * sys.flags.optimize, *words]
+
+
 def no_python(is_there: Callable[[str], bool] = os.path.exists) -> str:
     """Why no process of ours can be started from this program; empty where one can.
 

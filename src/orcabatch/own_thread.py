@@ -86,6 +86,11 @@ class OwnThread(threading.Thread):
         return birth
 
 
+def are_left() -> bool:
+    """Whether one of ours lives that the interpreter's end does not wait for."""
+    return any(isinstance(thread, OwnThread) for thread in threading.enumerate())
+
+
 class _Birth:
     """All that Python does in the new thread. Only that thread has it: when it is gone, the thread is over.
 

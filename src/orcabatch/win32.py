@@ -71,6 +71,18 @@ _NO_BOXES = 0x0001 | 0x8000
 """SEM_FAILCRITICALERRORS and SEM_NOOPENFILEERRORBOX."""
 
 
+def without_window(kernel: Any = None) -> int:
+    """`creationflags` with which a process that we start shows no window. `kernel`: as above.
+
+    A program without a console (a GUI) would have Windows open one for each: who closes it ends the process.
+    """
+    kernel = kernel or kernel32()
+    return 0 if kernel is None or kernel.GetConsoleCP() else _CREATE_NO_WINDOW
+
+
+_CREATE_NO_WINDOW = 0x08000000
+
+
 def takes_escape_codes(stream: IO[str]) -> bool:
     """Whether what reads the stream moves its cursor as escape codes say, if it is a terminal.
 
@@ -157,14 +169,17 @@ def refusal_to_replace(path: Path, kernel: Any, last_error: Callable[[], int]) -
 _DELETE, _SHARE_ALL, _OPEN_EXISTING = 0x10000, 0x7, 3
 
 
-def as_opened(path: str | os.PathLike[str]) -> Path:
-    """The file by the name that the system is given: whole, since how long that is decides."""
+def as_opened(path: str | os.PathLike[str], longest: int = LONGEST_PLAIN) -> Path:
+    """The file by the name that the system is given: whole, since how long that is decides.
+
+    Of a folder in which others are looked for, names may be too long that are not known yet: `longest` is 0 then.
+    """
     whole = Path(path).absolute()
-    taken = beyond_max_path(whole)
+    taken = beyond_max_path(whole, longest)
     return whole if taken is whole else Path(taken)
 
 
-def beyond_max_path(path: PurePath) -> PurePath:
+def beyond_max_path(path: PurePath, longest: int = LONGEST_PLAIN) -> PurePath:
     """The same file by a name that Windows takes whatever its length.
 
     Windows refuses paths of 260 characters and more (of folders, 248) unless they begin with its own prefix. Elsewhere
@@ -174,11 +189,24 @@ def beyond_max_path(path: PurePath) -> PurePath:
         return path
     # The prefix takes every part by its letter.
     text = ntpath.normpath(path) if ".." in path.parts else str(path)
-    if len(text) <= LONGEST_PLAIN or text.startswith("\\\\?\\"):
+    if len(text) <= longest or text.startswith("\\\\?\\"):
         return path
     if text.startswith("\\\\"):
         return type(path)("\\\\?\\UNC" + text[1:])
     return type(path)("\\\\?\\" + text)
+
+
+def new_folder(parent: Path, prefix: str) -> Path:
+    """Make a folder that no other user gets into, with a name that nothing else has.
+
+    Not by `tempfile`: where access lists allow files and no folders, that tries other names on Windows without end.
+
+    Raises:
+        OSError: none can be made there.
+    """
+    folder = parent / f"{prefix}{os.urandom(6).hex()}"
+    folder.mkdir(0o700)
+    return folder
 
 
 def needs_another_name(path: Path) -> bool:

@@ -26,6 +26,7 @@ from orcabatch.digitalmodel.proof_findings import ProofFindings, SameNumber
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, json_safe, read_proof_input, without_masters
 from orcabatch.digitalmodel.prove import REFERENCE_RUN, ProofReport, choose_files, prove, run_reference
 from orcabatch.errors import DigitalModelError, SourceError
+from orcabatch.orcaflex import binding
 from orcabatch.outcome import FileOutcome, Status
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -390,6 +391,17 @@ def test_a_reference_that_fails_says_its_last_words(tmp_path: Path, monkeypatch:
     changes = {"solvers/orcaflex/opp.py": "raise ValueError('no licence today')"}
     batch = _newer_batch(tmp_path, monkeypatch, changes)
     with pytest.raises(DigitalModelError, match=r"own run over 2 files .*(?s:.)*no licence today"):
+        prove(batch, 2)
+
+
+def test_digitalmodels_own_run_has_the_orcaflex_that_is_loaded_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script may have chosen another one than the newest (`OrcFxAPIConfig.setLibPath`), and is not run there."""
+    tells = "import os\nraise ValueError(os.environ['_OrcFxAPIlib'])"
+    batch = _newer_batch(tmp_path, monkeypatch, {"solvers/orcaflex/opp.py": tells})
+    monkeypatch.setattr(binding, "loaded_library", lambda: "C:/OrcaFlex 11.4/OrcFxAPI.dll")
+    with pytest.raises(DigitalModelError, match=r"C:/OrcaFlex 11\.4/OrcFxAPI\.dll"):
         prove(batch, 2)
 
 

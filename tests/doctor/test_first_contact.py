@@ -9,6 +9,7 @@ import os
 import queue
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -213,6 +214,17 @@ def test_what_a_child_said_last_is_read_in_the_letters_it_was_written_in(monkeyp
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
     found = examine(Examination((sim,), "simulated"))
     assert "C:\\M\u00fcller, 12\u00b0" in found[0].said
+
+
+def test_a_child_asks_the_orcaflex_that_is_loaded_here(monkeypatch, sim):
+    """The script that chose it (`OrcFxAPIConfig.setLibPath`) is not run there."""
+    tells = "import os, sys; sys.stdin.read(); sys.exit(os.environ.get('_OrcFxAPIlib', 'the newest'))"
+    monkeypatch.setattr(examination, "COMMAND", ["-c", tells])
+    assert "the newest" in examine(Examination((sim,), "simulated"))[0].said
+    here = ModuleType("OrcFxAPI")
+    here._lib = SimpleNamespace(_name="C:\\OrcaFlex 11.4\\OrcFxAPI.dll")
+    monkeypatch.setitem(sys.modules, "OrcFxAPI", here)
+    assert "C:\\OrcaFlex 11.4\\OrcFxAPI.dll" in examine(Examination((sim,), "simulated"))[0].said
 
 
 def test_a_frozen_program_is_told_that_nothing_can_be_asked(monkeypatch, sim):

@@ -79,10 +79,10 @@ def test_a_run_ends_its_files_though_nobody_takes_what_it_shows(progress, pipe, 
 
 
 COMMAND = """
-from orcabatch.__main__ import main
+from orcabatch.__main__ import process
 from orcabatch.monitor import displays
 displays.PATIENCE_S = 0.05
-raise SystemExit(main())
+process()
 """
 
 

@@ -59,6 +59,19 @@ def test_a_temporary_name_may_be_longer_than_windows_allows(path, taken):
     assert str(beyond_max_path(path)) == taken.rstrip("/\\")
 
 
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        (PureWindowsPath("C:\\results"), "\\\\?\\C:\\results"),
+        (PureWindowsPath("\\\\server\\share\\a\\.."), "\\\\?\\UNC\\server\\share\\"),
+        (PurePosixPath("/results"), "/results"),
+    ],
+)
+def test_what_lies_below_a_folder_may_be_longer_than_its_own_name(path, taken):
+    """Whoever walks through it meets names that Windows does not take without its prefix."""
+    assert str(beyond_max_path(path, 0)) == taken
+
+
 def test_whether_a_folder_can_be_written_to_is_tried(tmp_path, monkeypatch):
     """What rights say is not what happens; nothing is left."""
     check_writable(tmp_path)
@@ -402,7 +415,7 @@ def test_how_long_a_relative_name_is_for_the_system_counts(tmp_path, monkeypatch
     """In a deep working folder the short name of a report fits, and the temporary one beside it need not."""
     seen = list[Path]()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(win32, "beyond_max_path", lambda path: seen.append(path) or path)
+    monkeypatch.setattr(win32, "beyond_max_path", lambda path, _: seen.append(path) or path)
     with atomic_path(Path("r.html")) as temporary:
         temporary.write_bytes(b"r")
     assert {path.parent for path in seen} == {tmp_path}

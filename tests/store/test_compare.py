@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capabilities import needs
+from orcabatch import win32
 from orcabatch.batch.readers import row_keys
 from orcabatch.errors import SourceError
 from orcabatch.store import compare, paths
@@ -74,6 +75,16 @@ def test_names_that_are_one_file_on_windows_are_compared(
     assert compare_folders(*folders).equal
     _edit(folders[1] / SUMMARY.upper(), "100.5", "100.6")
     assert [each.file for each in compare_folders(*folders).differing] == [SUMMARY]
+
+
+def test_folders_are_walked_by_a_name_behind_which_any_depth_is_taken(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their own names are short on Windows, and those of folders in them need not be."""
+    seen = list[tuple[Path, int]]()
+    monkeypatch.setattr(win32, "beyond_max_path", lambda path, longest: seen.append((path, longest)) or path)
+    assert compare_folders(*folders).equal
+    assert [path for path, longest in seen if longest == 0] == list(folders)
 
 
 def test_identical_folders_are_identical_whatever_their_logs_say(folders: tuple[Path, Path]) -> None:

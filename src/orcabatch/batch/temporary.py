@@ -18,6 +18,7 @@ from pathlib import Path
 from orcabatch.errors import OrcabatchError
 from orcabatch.store.atomic import check_writable
 from orcabatch.store.lock import folder_lock, remove_abandoned
+from orcabatch.win32 import new_folder
 
 NAMES = ("TMPDIR", "TEMP", "TMP")
 
@@ -53,7 +54,7 @@ def staging_folder(parent: Path) -> Iterator[Path]:
     for each in list(parent.glob(f"{STAGED}*")):
         remove_abandoned(each)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=STAGED, dir=parent))
+        folder = new_folder(parent, STAGED)
     except OSError:
         yield parent
         return

@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.console import awaited, no_python, python
+from orcabatch.console import awaited, no_python, own_python
 from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
+from orcabatch.orcaflex.binding import library_of_children
 from orcabatch.store.compare import CANNOT_BE_READ
 from orcabatch.text import and_more, plural
-from orcabatch.win32 import is_folder
+from orcabatch.win32 import is_folder, without_window
 
 if TYPE_CHECKING:
     from orcabatch.notice import Notice
@@ -282,15 +283,17 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
     working = Path(batch.working_folder)
     begun = time.perf_counter()
     with subprocess.Popen(
-        [python(), "-P", str(REFERENCE_RUN), str(asked)],
+        own_python(str(REFERENCE_RUN), str(asked)),
         cwd=working if is_folder(working) else folder,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},  # of its streams; its open() stays as it is
+        # The encoding is of its streams; its open() stays as it is.
+        env={**os.environ, **library_of_children(), "PYTHONIOENCODING": "utf-8:backslashreplace"},
         stdin=subprocess.DEVNULL,  # ours may be a handle of nothing: a GUI program's, a service's
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         errors="replace",
+        creationflags=without_window(),
     ) as process:
         try:
             _, words = awaited(lambda piece_s: process.communicate(timeout=piece_s))

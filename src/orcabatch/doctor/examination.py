@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from orcabatch.console import awaited, awaited_end, exit_code_text, no_python, python
+from orcabatch.console import awaited, awaited_end, exit_code_text, no_python, own_python
 from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption, Verdict
 from orcabatch.doctor.child import MARK
 from orcabatch.errors import SettingsError
+from orcabatch.orcaflex.binding import library_of_children
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
+from orcabatch.win32 import without_window
 
 TIMEOUT_S = 120.0
 """For one check. A large file on a slow share takes longer to load: there, `--timeout`."""
@@ -28,7 +30,7 @@ _LEAVES_S = 10.0
 """How long a child may take to end, and what it said last to arrive. Shorter: one that gives a large file's memory back
 is killed. Longer: one that hangs in the DLL is waited for in vain."""
 _WORDS = 300
-COMMAND = ["-P", "-c", "from orcabatch.doctor.child import main; main()"]
+COMMAND = ["-c", "from orcabatch.doctor.child import main; main()"]
 """What Python is started with."""
 
 
@@ -139,13 +141,15 @@ class _Child:
 
     def __init__(self, asked: Examination, names: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            [python(), *COMMAND],
-            env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},  # whatever the code page here
+            own_python(*COMMAND),
+            # Whatever the code page here.
+            env={**os.environ, **library_of_children(), "PYTHONIOENCODING": "utf-8:backslashreplace"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
+            creationflags=without_window(),
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._words: list[str] = []

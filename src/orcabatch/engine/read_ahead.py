@@ -19,7 +19,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -32,7 +31,7 @@ from orcabatch.engine.logs import logger
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
-from orcabatch.win32 import as_opened, without_boxes
+from orcabatch.win32 import as_opened, new_folder, without_boxes
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Task
@@ -268,7 +267,7 @@ class ReadAhead:
                 pass
             return None
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._stage_in))
+            self._folder = new_folder(self._stage_in, "run-")
         if shutil.disk_usage(self._folder).free < ROOM_FOR_COPIES * task.size_bytes:
             return None
         folder = self._folder / str(task.index)

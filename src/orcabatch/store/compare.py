@@ -273,8 +273,9 @@ def _files(folder: Path) -> Iterator[Path]:
         SourceError: it cannot be looked through.
     """
     try:
-        for place, _, names in os.walk(as_opened(folder), onerror=_raise):
-            below = folder / Path(place).relative_to(as_opened(folder))
+        opened = as_opened(folder, longest=0)
+        for place, _, names in os.walk(opened, onerror=_raise):
+            below = folder / Path(place).relative_to(opened)
             yield from (below / name for name in names if _is_file(Path(place, name)))
     except OSError as error:
         raise SourceError(unreadable_folder(folder, error)) from error

@@ -25,9 +25,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from orcabatch.console import python, standard_error
+from orcabatch.console import own_python, standard_error
 from orcabatch.text import shortened
-from orcabatch.win32 import kernel32
+from orcabatch.win32 import kernel32, without_window
 
 STANDARD_HANDLES = {-10: 0, -11: 1, -12: 2}
 """Windows' names for them, and the descriptors."""
@@ -57,12 +57,14 @@ def launch() -> tuple[subprocess.Popen[bytes], BinaryIO | None]:
     Raises:
         OSError: the system gives no process, or no descriptors for one.
     """
-    command = [python(), "-P", "-c", BOOTSTRAP]
+    # Of a frozen program, what it imports from lacks the standard library that another Python needs.
+    bootstrap = BOOTSTRAP.replace("path[:] =", "path +=") if getattr(sys, "frozen", False) else BOOTSTRAP
+    command = own_python("-c", bootstrap)
     if sys.platform == "win32":
         # Out of reach of the terminal's Ctrl-C: what that means is decided here.
-        group = subprocess.CREATE_NEW_PROCESS_GROUP
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | without_window()
         pipe, error = subprocess.PIPE, standard_error()
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=error, creationflags=group), None
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=error, creationflags=flags), None
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         end, own_end = os.pipe()
         theirs.callback(os.close, end)
