@@ -74,10 +74,9 @@ def test_of_what_cannot_be_looked_at_nobody_can_tell(monkeypatch: pytest.MonkeyP
     assert at_once([1.0], [2.0]) == {"0", "1"}
 
 
-def test_files_one_after_the_other_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written down then shows every change, and nothing more is looked at."""
+def test_files_one_after_the_other_share_nothing() -> None:
+    """What is written down then shows every change."""
     rows, values = [1.0], SharedValues()
-    monkeypatch.setattr(shared_values, "_parts_of", None)
     for index in range(3):
         values.began(index)
         assert values.ended(index, "f", rows) == set()
@@ -94,6 +93,16 @@ def test_a_long_file_is_compared_with_all_that_ended_meanwhile() -> None:
         assert values.ended(index, f"{index}", rows) == set()
         values.left(index)
     assert values.ended(9, "9", rows) == {"1", "2", "9"}
+
+
+def test_one_that_begins_while_another_is_packed_may_have_changed_it() -> None:
+    """It is no longer worked on, but what is sent is what it is then."""
+    rows, values = [1.0], SharedValues()
+    values.began(0)
+    assert values.ended(0, "0", rows) == set()
+    values.began(1)
+    values.left(0)
+    assert values.ended(1, "1", rows) == {"0", "1"}
 
 
 def test_only_what_may_have_run_at_the_same_time_is_held() -> None:

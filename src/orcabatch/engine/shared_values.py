@@ -39,28 +39,30 @@ class SharedValues:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ends = 0
-        self._began: dict[int, int] = {}  # how many had ended before
+        self._began: dict[int, int] = {}  # how many had ended, and been written down, before
+        self._at_hand: dict[int, int] = {}  # the ends of those that are being written down
         self._past: deque[tuple[int, str, Parts]] = deque()  # end, batch
 
     def began(self, index: int) -> None:
         """A worker is about to get the file; until `left`."""
         with self._lock:
-            self._began.setdefault(index, self._ends)
+            self._began.setdefault(index, min(self._at_hand.values(), default=self._ends + 1) - 1)
 
     def left(self, *indices: int) -> None:
         """The files have ended, and what they gave is written down, or packed."""
         with self._lock:
             for index in indices:
                 self._began.pop(index, None)
+                self._at_hand.pop(index, None)
 
     def ended(self, index: int, batch: str, value: Any) -> set[str]:
         """The batches whose values share something with this one, its own among them; empty where none does."""
         with self._lock:
             began = self._began.get(index, self._ends)
-            overlapped = began < self._ends or self._began.keys() - {index}
             self._ends += 1
+            self._at_hand.setdefault(index, self._ends)
             try:
-                parts = ordinarily(partial(_parts_of, value)) if overlapped else {}
+                parts = ordinarily(partial(_parts_of, value))
             except Exception:  # noqa: BLE001 - no memory, or what owns an array is somebody else's: nobody can tell
                 return {batch}
             return self._compared(batch, began, parts)

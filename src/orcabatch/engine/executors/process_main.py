@@ -330,7 +330,7 @@ class WorkerProcess:
         if isinstance(message, Died | Closed) and is_there:
             del self._loops[slot]
         if not isinstance(message, Closed):
-            for note in self._shared.notes(message):
+            for note in self._shared.notes(message) if self._setup.threads > 1 else ():
                 self._say(note)
             self._say(message)
             self._shared.left(*over(message))
