@@ -407,7 +407,8 @@ def test_figures_of_pyplot_are_said_once_with_the_remedy(orcaflex, sims, name):
         assert result.ok
         assert len(about(result, "matplotlib.pyplot")) == 1
         assert "matplotlib.figure.Figure" in about(result, "matplotlib.pyplot")[0]
-    assert not hasattr(sys.modules["matplotlib.pyplot"].new_figure_manager, "__wrapped__") or name == "hybrid"
+    # In worker processes it may be all that imports it.
+    assert name == "hybrid" or not hasattr(sys.modules["matplotlib.pyplot"].new_figure_manager, "__wrapped__")
 
 
 def test_the_first_file_that_imports_pyplot_is_noticed(orcaflex, sims):
