@@ -15,6 +15,7 @@ import pytest
 
 import orcabatch
 import world_functions as world
+from engine import dask_cluster
 from orcabatch.batch import carry_out, changed_values
 from orcabatch.batch.changed_values import ChangedValues
 from orcabatch.batch.functions import FunctionBatch
@@ -219,10 +220,11 @@ def test_a_shared_list_that_is_as_it_was_before_the_first_file_is_not_remembered
         assert len([each for each in result.warnings if RETURNS_ONE in each]) == 1
 
 
-def test_threads_of_one_worker_process_share_as_well(orcaflex, sims):
+@pytest.mark.parametrize("executor", ["processes", pytest.param("dask", marks=dask_cluster.MARKS)])
+def test_threads_of_one_worker_process_share_as_well(orcaflex, sims, executor):
     """What comes from there are copies, made when both had changed it."""
     batch = {"postprocess": world.finds, "orcaflex": "simulated", "progress": False, "version": "1"}
-    one = {"executor": "processes", "process_count": 1, "threads_per_process": 2}
+    one = {"executor": executor, "process_count": 1, "threads_per_process": 2}
     for _ in range(2):
         result = orcabatch.run_batch(sims[:2], performance=one, **batch)
         assert (statuses(result), result.values) == (["ok"] * 2, [[]] * 2)

@@ -7,7 +7,8 @@
 
 Covers carrying out the decision, both ways, without losing a task. Does not cover the decision itself
 (`auto_decision`). A file that a thread has is never taken from it. What cannot be sent to a process, or back from it,
-is done on a thread: `auto` never fails a file that threads would have done.
+is done on a thread: `auto` never fails a file that threads would have done, but for one with which a worker process
+died. That might end this one, and with it the whole run: where no other process comes up it has failed.
 """
 
 from __future__ import annotations
