@@ -112,7 +112,7 @@ def _parts_of(value: Any) -> Parts:
         else:
             continue
         if type(part) is not tuple:
-            parts[id(part)] = _unheld(part)
+            parts[id(part)] = part if kind is list or kind is dict else _unheld(part)
     return parts
 
 
