@@ -342,10 +342,10 @@ class Dispatcher:
 
     def _has_since_s(self, run: RunningTask) -> float | None:
         """Since when a worker has the task, also one that does not get as far as to say so."""
-        if run.given_s is None:
-            given_s = self._workers.given_s(run.task.index) if run.started_s is None else None
-            run.given_s = run.started_s if given_s is None else given_s - self._clock.epoch_s
-        return run.given_s
+        if run.started_s is not None:
+            return run.started_s
+        given_s = self._workers.given_s(run.task.index)
+        return None if given_s is None else given_s - self._clock.epoch_s
 
     def _stop_if_asked(self) -> None:
         level = min(self._stop.level, 2)

@@ -192,14 +192,12 @@ class RunningTask:
         task: as it was handed to the worker.
         startable_s: since when it might have been started.
         started_s: since when the worker works on it; None: not yet.
-        given_s: since when a worker has it, where files have a time limit; None: not yet.
         released: its worker is free; its outputs are still being written.
     """
 
     task: Task
     startable_s: float
     started_s: float | None = None
-    given_s: float | None = None
     released: bool = False
 
 
