@@ -259,8 +259,16 @@ def test_a_look_while_the_end_of_outputs_is_told_tells_no_second_one(
 def test_a_thread_that_ends_as_it_has_told_its_file_ends_the_file_once(
     name: str, late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is raised in it from outside, say, once its message is there; what it was still to write is done anew."""
+    """What is raised in it from outside, say, once its message is there; what it was still to write is done anew.
+
+    So is what it was given meanwhile, which is as chance will have it.
+    """
     original, ended = Mailbox.post, list[int]()
+    original_give, given = WorkerLoop.give, list[tuple[str, int]]()
+
+    def give(loop: WorkerLoop, task: Any) -> None:
+        given.append((loop.name, task.index))
+        original_give(loop, task)
 
     def post(mailbox: Mailbox[Any], message: Any, *, wakes: bool = True) -> None:
         original(mailbox, message, wakes=wakes)
@@ -269,13 +277,17 @@ def test_a_thread_that_ends_as_it_has_told_its_file_ends_the_file_once(
             raise MemoryError
 
     monkeypatch.setattr(Mailbox, "post", post)
+    monkeypatch.setattr(WorkerLoop, "give", give)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     settings = EngineOptions(**{"retry_delay_s": 0.001, "sample_interval_s": 0.01, **EXECUTORS[name]})
     work = [task(index, say=Say(late=late), tier="small") for index in range(FILES)]
     limits = STATIC if name == "static" else LIMITS
     outcomes = list(run(work, FakeJob(), options=settings, limits=limits, probe=lambda _: Sample()))
     assert all_well(outcomes)
-    assert [each.index for each in outcomes if each.retried] == (ended if late else [])
+    its_own = next(name for name, index in given if index == ended[0])
+    had = [index for name, index in given if name == its_own]
+    meanwhile = had[had.index(ended[0]) + 1 :]
+    assert {each.index for each in outcomes if each.retried} == {*(ended if late else ()), *meanwhile}
 
 
 def test_a_file_does_not_wait_behind_a_worker_that_does_not_close(monkeypatch: pytest.MonkeyPatch) -> None:
