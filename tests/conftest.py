@@ -1,9 +1,11 @@
-"""Hypothesis without deadlines (the machines that run this are shared); each test with a state folder of its own."""
+"""Hypothesis without deadlines (the machines that run this are shared); each test with folders of its own."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import settings
@@ -31,10 +33,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(3600))
 
 
+_numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
 def state_folder(tmp_path_factory, monkeypatch):
-    """The folder for what runs remember: no test answers for another, none leaves anything with the user."""
-    folder = tmp_path_factory.mktemp("state")
+    """The folder for what runs remember: no test answers for another, none leaves anything with the user.
+
+    Nor does the simulated OrcaFlex: with the counts of the hundreds of processes before it, each look would take a
+    tenth of a second, and a model that one of them left would hold a seat.
+    """
+    own = tmp_path_factory.getbasetemp() / "own" / str(next(_numbers))
+    folder = own / "state"
+    folder.mkdir(parents=True)
     for name in ("XDG_STATE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(folder))
+    monkeypatch.setenv("ORCABATCH_SIMULATED_COUNTERS", str(own / "counters"))
+    if simulation := sys.modules.get("orcabatch.simulated.world"):
+        simulation.world.open(None)
     return folder

@@ -247,6 +247,14 @@ def test_calibration_leaves_no_trace(orcfxapi: ModuleType) -> None:
 
 
 @needs("folders that are removed while somebody works in them")
+def test_a_process_whose_counter_file_is_still_empty_counts_nothing(orcfxapi: ModuleType, tmp_path: Path) -> None:
+    """Another process looks between the two lines that make it."""
+    model = orcfxapi.Model()
+    (tmp_path / "counters" / "1-0.counts").touch()
+    assert simulated.counters().models_created == 1
+    del model
+
+
 def test_a_folder_of_counters_that_was_removed_is_made_again(orcfxapi: ModuleType, tmp_path: Path) -> None:
     """Whoever removes it, a test's own clearing up or a user's: installing counts anew, and does not fail."""
     simulated.install(counters=tmp_path / "counters")

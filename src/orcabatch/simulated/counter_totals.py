@@ -91,10 +91,20 @@ _SUMS = (
 )  # fmt: skip
 
 
+def _totals(path: Path) -> list[int]:
+    """Of each slot, over the blocks that threads have taken: the file has room for hundreds, or none yet."""
+    with path.open("rb") as stream:
+        first = np.fromfile(stream, np.int64, BLOCK_SLOTS).reshape(-1, BLOCK_SLOTS)
+        others = max(0, int(first[:, Slot.BLOCKS_TAKEN].sum()) - 1)
+        rest = np.fromfile(stream, np.int64, others * BLOCK_SLOTS).reshape(-1, BLOCK_SLOTS)
+    totals: list[int] = np.concatenate((first, rest)).sum(axis=0).tolist()
+    return totals
+
+
 def _slots_and_calls(folder: Path) -> tuple[list[int], Counter[str]]:
     slots, calls = [0] * Slot.FIRST_EXPORT, Counter[str]()
     for path in sorted(folder.glob("*.counts")):
-        totals = np.fromfile(path, dtype=np.int64).reshape(-1, BLOCK_SLOTS).sum(axis=0).tolist()
+        totals = _totals(path)
         slots = [have + more for have, more in zip(slots, totals, strict=False)]
         names_file = path.with_suffix(".names")
         names = json.loads(names_file.read_text(encoding="utf-8")) if names_file.exists() else EXPORT_NAMES
