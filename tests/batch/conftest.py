@@ -43,8 +43,8 @@ def foreign(monkeypatch):
     return use
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dask_ends():
-    """The dask cluster that tests share is ended after the last of them."""
+    """The dask cluster that a module's tests share is ended after the last of them."""
     yield
     dask_cluster.close_shared()

@@ -21,9 +21,9 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if HAS["/proc"]() else 0  # noqa: PTH208 - the listing itself counts
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _dask_cluster() -> Iterator[None]:
-    """One cluster for all tests that name dask; starting one takes longer than they do."""
+    """One cluster for a module's tests that name dask: starting one takes longer than they do."""
     dask_cluster.shared()
     yield
     dask_cluster.close_shared()
