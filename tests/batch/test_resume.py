@@ -657,9 +657,7 @@ def clone(tmp_path_factory):
     import digitalmodel as installed
 
     folder = tmp_path_factory.mktemp("clone")
-    shutil.copytree(
-        Path(installed.__file__).parent, folder / "digitalmodel", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(Path(installed.__file__).parent, folder / "digitalmodel")
     found_first = {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
     return found_first, folder / "digitalmodel" / "modules" / "orcaflex" / "opp_summary.py"
 
