@@ -24,6 +24,8 @@ from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options
 from orcabatch.batch.result_cache import ResultCache
 from orcabatch.batch.shared_files import shared_files
+from orcabatch.engine.contract import Note
+from orcabatch.engine.shared_values import SHARED
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.settings import parse_settings
@@ -301,6 +303,22 @@ def test_what_a_function_goes_on_changing_is_kept_of_none_of_its_batches(tmp_pat
         cache.look()  # as every run does
         assert [cache.answered(index, batch.name) for index, batch in enumerate(batches)] == [None] * 2
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_what_another_batch_shares_is_said_with_the_end_of_a_file_that_it_does_not_have(tmp_path, monkeypatch, rows):
+    """By a worker process in which files of both ran at the same time; of digitalmodel's values it says nothing."""
+    monkeypatch.setattr(FunctionBatch, "values_are_rows", rows)
+    files = [tmp_path / f"{name}.sim" for name in "ab"]
+    batches = [FunctionBatch.over([file], returns_a_constant, None, "1", among=file.stem) for file in files]
+    settings, warned = parse_settings({}), []
+    own = {batch.name: settings for batch in batches}
+    with ResultCache(batches, shared_files(batches), SIMULATED, settings, own).opened() as cache:
+        job = BatchJob(None, {batch.name: batch for batch in batches}, cache.shared_files, warned.append, cache)
+        for batch in batches:
+            job.noted(Note(1, batch.name, SHARED, None))
+        job.look_again()
+    assert [RETURNS_ONE in each for each in warned] == [True] * 2 * rows
 
 
 def test_a_table_that_somebody_looked_at_is_not_changed(tmp_path):

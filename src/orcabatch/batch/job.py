@@ -113,8 +113,9 @@ class BatchJob:
             self.warn(another_function(self.batches[note.batch].label, note.content))
             return ()
         if note.subject == SHARED:
-            if self._may_be_kept(note.batch, note.index):
-                self._share({note.batch})
+            batch = self.batches[note.batch]  # which may not have the file
+            if batch.values_are_rows and self.cache.may_keep(batch, 0):
+                self._share({batch.name})
             return ()
         position = self.shared_files[note.index].positions[note.batch]
         self.cache.remember_fact(note.index, note.batch, note.subject, note.content)
