@@ -19,13 +19,14 @@ from engine import dask_cluster
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
 from engine.travellers import BadStart
 from orcabatch import console
-from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
+from orcabatch.engine import EngineOptions, Limits, SeatLimits, run, shared_values
 from orcabatch.engine.executors.dask import cluster as connection
 from orcabatch.engine.executors.dask import executor as dask_executor
 from orcabatch.engine.executors.dask import worker as dask_worker
 from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorkerSlots, Seen
 from orcabatch.engine.executors.dask.worker import Crew, WorkOrder
 from orcabatch.engine.inherited import Inherited, Loan
+from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_messages import Broken, Complaint, Died, Finished
 from orcabatch.errors import SettingsError
@@ -187,6 +188,21 @@ def test_sessions_of_a_client_that_is_gone_are_closed(monkeypatch: pytest.Monkey
     dask_worker._dismiss_when_idle("run-1", crew)
     assert (book.count("open"), book.count("close")) == (1, 1)
     assert dask_worker._crews == {}
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_values_are_looked_through_where_a_worker_does_several_files_at_once(
+    monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    """With one thread nothing is shared, and a value may be large."""
+    looked: list[Any] = []
+    monkeypatch.setattr(shared_values, "_parts_of", lambda value: looked.append(value) or {})
+    crew = crew_of(Book(), lambda _: None)
+    crew.surroundings = replace(crew.surroundings, watch=SharedStateWatch(lambda _: None) if several else None)
+    monkeypatch.setattr(dask_worker, "_hire", lambda _: crew)
+    dask_worker.work(ORDER, pickle.dumps(task(0)))
+    asyncio.run(dask_worker.close_run("run-1"))
+    assert len(looked) == several
 
 
 def test_nothing_of_dask_is_imported_by_other_executors() -> None:

@@ -271,7 +271,7 @@ class Crew:
             hand.alive = isinstance(ended, Finished)
             if not hand.alive:
                 hand.thread.join()  # that was the last it said
-            for note in self._shared.notes(ended):
+            for note in self._shared.notes(ended) if self.surroundings.watch is not None else ():
                 self.tell(note)
             return report(ended)
         finally:
