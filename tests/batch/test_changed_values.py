@@ -24,6 +24,7 @@ from orcabatch.batch.readers import read_request
 from orcabatch.batch.request import Options
 from orcabatch.batch.result_cache import ResultCache
 from orcabatch.batch.shared_files import shared_files
+from orcabatch.engine import shared_values
 from orcabatch.engine.contract import Note
 from orcabatch.engine.shared_values import SHARED
 from orcabatch.orcaflex.binding import Binding, BindingKind
@@ -220,6 +221,19 @@ def test_a_shared_list_that_is_as_it_was_before_the_first_file_is_not_remembered
         result = orcabatch.run_batch(sims[:2], performance=THREADS, **batch)
         assert (said(result), statuses(result), FOUND) == ([], ["ok"] * 2, [])
         assert len([each for each in result.warnings if RETURNS_ONE in each]) == 1
+
+
+def test_what_could_not_be_looked_through_is_not_said_to_be_one_list(orcaflex, sims, monkeypatch):
+    """For want of memory, say: each of these files returns a new one."""
+
+    def none(value):
+        raise MemoryError
+
+    monkeypatch.setattr(shared_values, "_parts_of", none)
+    batch = {"postprocess": lambda model: [1.0], "orcaflex": "simulated", "progress": False, "version": "1"}
+    result = orcabatch.run_batch(sims[:2], performance=THREADS, **batch)
+    (warning,) = [each for each in result.warnings if RETURNS_ONE in each]
+    assert "or what it returns could not be looked through" in warning
 
 
 @pytest.mark.parametrize("executor", ["processes", pytest.param("dask", marks=dask_cluster.MARKS)])

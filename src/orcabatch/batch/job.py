@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from orcabatch.store.kept_values import ValuesFile
 
 RETURNS_ONE = (
-    "{0} returns one list, dictionary, table or array for several files that ran at the same time: nobody can tell "
-    "whether each value is its own file's alone. Nothing of {0} is kept for the next run. Return a new one for each, "
-    "or a copy. A constant may be a tuple, or an array that nobody can change (`setflags(write=False)`)."
+    "{0} returns one list, dictionary, table or array for several files that ran at the same time, or what it returns "
+    "could not be looked through (no memory, say): nobody can tell whether each value is its own file's alone. Nothing "
+    "of {0} is kept for the next run. Return a new one for each, or a copy. A constant may be a tuple, or an array "
+    "that nobody can change (`setflags(write=False)`)."
 )
 
 
