@@ -57,6 +57,53 @@ def test_copies_of_a_table_share_nothing() -> None:
     assert at_once(table.copy(), table.copy()) == set()
 
 
+DERIVED: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "assign": lambda table: table.assign(z=1), "rename": lambda table: table.rename(columns={"a": "q"}),
+    "columns": lambda table: table[["a"]], "rows": lambda table: table.query("a > 0"),
+    "index": lambda table: table.set_index("text"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", DERIVED)
+def test_tables_made_of_one_table_share_nothing(how: str) -> None:
+    """pandas copies what they look at together as soon as one of them is changed; the table itself is one, though."""
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "n": [1, 2], "text": ["x", None]})
+    own = DERIVED[how]
+    assert at_once([own(table)], own(table), own(table).copy(deep=False), table) == set()
+    assert at_once(own(table), table, table) == {"1", "2"}
+    made = own(table)
+    made.iloc[:, 0] = 7.0
+    assert table["a"].tolist() == [1.0, 2.0]
+
+
+def test_what_tables_made_of_one_table_hold_in_cells_is_shared() -> None:
+    """Nobody copies that."""
+    table = pd.DataFrame({"a": [1.0], "found": [[1.0]]})
+    assert at_once(table.assign(z=1), table.assign(z=2), table[["a"]]) == {"0", "1"}
+
+
+def test_an_array_under_tables_is_shared() -> None:
+    """Who fills it changes them all."""
+    numbers = np.ones((3, 2))
+
+    def over(*columns: str) -> pd.DataFrame:
+        return pd.DataFrame(numbers, columns=list(columns), copy=False)
+
+    assert at_once(over("a", "b"), over("a", "b"), over("p", "q").copy(deep=False)) == {"0", "1", "2"}
+    table = over("a", "b")
+    assert at_once([table, numbers], table.copy(deep=False), np.ones(3)) == {"0", "1"}
+    assert at_once([table.copy(deep=False), table], {"raw": numbers[1:]}) == {"0", "1"}
+
+
+def test_numbers_that_two_tables_look_at_are_shared_where_pandas_may_write_to_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before its third version."""
+    monkeypatch.setattr(pd, "__version__", "2.2.3")
+    table = pd.DataFrame({"a": [1.0]})
+    assert at_once(table.copy(deep=False), table.copy(deep=False)) == {"0", "1"}
+
+
 def test_what_holds_itself_is_gone_through_once() -> None:
     """It cannot be kept, and costs no other value."""
     value: list[Any] = [(), np.empty(1, object)]

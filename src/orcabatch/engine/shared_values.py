@@ -6,7 +6,8 @@ All of them may have changed such a list before the first value is written down,
 content shows, not even where it holds what it did before the first file (a list of findings that each file clears).
 Files one after the other change it between two ends, which is seen in what was written down.
 
-Covers values that can be kept (`orcabatch.store.values`), where their files' threads are. Does not cover what follows.
+Covers values that can be kept (`orcabatch.store.values`), where their files' threads are. Does not cover what follows,
+nor a file that changes what others return and then fails, or is stopped: it has no value to compare.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 SHARED = "shared_values"
 """Subject of the note that a batch's values share something with those of files that ran at the same time."""
 
-Parts = dict[int, Any]
-"""What can be changed of a value, by `id`, each so that no other is taken for it later."""
+Parts = dict[int, tuple[Any, Any]]
+"""What can be changed of a value, by `id`: each so that no other is taken for it later, and who copies it on write."""
 
 
 class SharedValues:
@@ -76,12 +77,17 @@ class SharedValues:
     def _compared(self, batch: str, began: int, parts: Parts) -> set[str]:
         """Look for parts of the value that ends now in those that ended since its file began."""
         met = takewhile(lambda past: past[0] > began, reversed(self._past))
-        found = {other for _, other, its in met if any(its.get(key) is part for key, part in parts.items())}
+        found = {other for _, other, its in met if any(_is_shared(part, its.get(key)) for key, part in parts.items())}
         self._past.append((self._ends, batch, parts))
         oldest = min(self._began.values(), default=self._ends)
         while self._past and self._past[0][0] <= oldest:
             self._past.popleft()
         return {batch, *found} if found else found
+
+
+def _is_shared(mine: tuple[Any, Any], other: tuple[Any, Any] | None) -> bool:
+    """Not where both are of tables of which pandas knows that they look at the same numbers: who writes has a copy."""
+    return other is not None and mine[0] is other[0] and (mine[1] is None or mine[1] is not other[1])
 
 
 def _parts_of(value: Any) -> Parts:
@@ -98,22 +104,44 @@ def _parts_of(value: Any) -> Parts:
         if kind in IMMUTABLE or id(part) in met:
             continue
         met[id(part)] = part  # so that its id stays its own
+        arrays: list[tuple[Any, Any]] = []
         if kind is list or kind is tuple:
             waiting += part
         elif kind is dict:
             waiting += part.values()
         elif kind is np.ndarray:
-            waiting += part.ravel().tolist() if part.dtype.kind == "O" else ()
-            owner = _owner(part)
-            part = owner if _writeable(part) or _writeable(owner) else ()
+            arrays = [(part, None)]
         elif class_home(kind).partition(".")[0] == "pandas" and class_name(kind) == "DataFrame":
-            blocks = [block.values for block in getattr(getattr(part, "_mgr", None), "blocks", ())]
-            waiting += [np.asarray(block) for block in blocks if isinstance(block.dtype, np.dtype)]
-        else:
-            continue
-        if type(part) is not tuple:
-            parts[id(part)] = part if kind is list or kind is dict else _unheld(part)
+            parts[id(part)] = _unheld(part), None
+            arrays = _arrays_of(part)
+        if kind is list or kind is dict:
+            parts[id(part)] = part, None
+        for array, copier in arrays:
+            waiting += array.ravel().tolist() if array.dtype.kind == "O" else ()
+            owner = _owner(array)
+            if _writeable(array) or _writeable(owner):
+                before = parts.get(id(owner), (None, copier))[1]
+                parts[id(owner)] = _unheld(owner), copier if before is copier else None
     return parts
+
+
+def _arrays_of(table: Any) -> list[tuple[Any, Any]]:
+    """What numpy holds of a table, and who copies it on write: one for all tables that pandas made of one another.
+
+    From its third version on, as before that is an option. Tables that were made of one array without a copy have each
+    their own. Not seen: such a table in a module, of which each file returns one that pandas made of it (`assign`),
+    while the array is changed behind its back.
+    """
+    import numpy as np
+    import pandas as pd
+
+    copies = int(pd.__version__.partition(".")[0]) >= 3
+    blocks = getattr(getattr(table, "_mgr", None), "blocks", ())
+    return [
+        (np.asarray(block.values), block.refs if copies else None)
+        for block in blocks
+        if isinstance(block.dtype, np.dtype)
+    ]
 
 
 def _owner(array: Any) -> Any:
