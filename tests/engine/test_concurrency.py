@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -28,9 +27,8 @@ def drive(
     waited: Callable[[int], float] = lambda n: 0.0,
     served: Callable[[int], float] = lambda n: 0.0,
     limited: bool = True,
-    loading: float = 0.5,
 ) -> tuple[Concurrency, list[str]]:
-    """A station whose files each take `slow(occupancy)` seconds per megabyte, such a share of it loading."""
+    """A station whose files each take `slow(occupancy)` seconds per megabyte, half of it loading."""
     state, reasons = concurrency.begin(limits, 1000, SIZE), []
     loaded = extracted = stood_s = served_s = 0.0
     for step in range(steps):
@@ -42,8 +40,8 @@ def drive(
             work=(loaded + extracted) / 2,
             work_loaded=loaded,
             work_extracted=extracted,
-            loading=math.ceil(running * loading),
-            extracting=running - math.ceil(running * loading),
+            loading=running - running // 2,
+            extracting=running // 2,
             gil_taken=gil(running / slow(running)),
             waited_s=stood_s,
             served_s=served_s,
@@ -117,13 +115,6 @@ def test_a_dll_that_serialises_is_not_asked_for_more() -> None:
     assert calling(lambda n: n)[-1] == 45
     assert calling(lambda n: 0.001 * n)[-1] == 45  # long calls, none of which has returned
     assert calling(lambda n: n, before=1e6)[-1] == 45  # an earlier run's calls are none of this one's
-
-
-def test_a_lock_that_is_always_taken_is_tried_with_fewer_files() -> None:
-    """Each hand-over costs the more the more wait: half as many, and half of those again, as far as never seen."""
-    slow, limits = (lambda n: n * (1 + 0.2 * n)), Limits(max_limit=8, start_limit=8)
-    assert drive(slow, limits, gil=lambda _: 1.0, loading=0.0)[0].limit == 1
-    assert drive(slow, limits, gil=lambda _: 0.9, loading=0.0)[0].limit == 8  # a tenth of the lock is free: for whom?
 
 
 def waiting_after_loading(gil: float | None = 0.0, waited: float = 0.0) -> list[float]:

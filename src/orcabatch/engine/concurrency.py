@@ -103,10 +103,6 @@ are pooled with their neighbours, and the peak between them is lost (0.1: 1.03, 
 GIL_FULL, CPU_FULL = 0.85, 1.0
 """Taken so much, the GIL or the cores are at their end. Less: files are held back that would have added something.
 More: the count climbs, as the GIL is never seen taken all the time."""
-ALWAYS = 0.95
-"""Share of the time over which things are remembered: where the GIL was taken for so much of it, half as many files are
-tried, where so few were never seen, since each hand-over costs the more the more wait. Less: bursts halve what gains by
-more files (0.9: worst 1.1)."""
 SURE_FILES = 2.0
 """Work in files before the GIL and the cores are believed to be the roof. Less: one file's beginning decides."""
 SMOOTHING = 0.3
@@ -396,9 +392,6 @@ def _options(
         # The curve of extraction ends where nothing was seen: a little beyond it is a forecast, far beyond it a guess.
         if count <= state.limit or rest is None or count - loading <= reach:
             options[count] = value
-    half = max(1, state.limit // 2)
-    if state.locked_s > ALWAYS * state.lasted_s and state.rest.never_with(half, state.file_bytes):
-        options[half] = max(now, options.get(half, 0.0))
     return options
 
 

@@ -146,11 +146,6 @@ class Station:
             (occupancies / seconds, seconds, work) for occupancies, seconds, work in together.values() if seconds > 0
         ]
 
-    def never_with(self, occupancy: int, file_bytes: float) -> bool:
-        """Whether long files were seen to pass, and never so few at once."""
-        seen = [point.occupancy for _, point in self.curve.points if point.work > file_bytes]
-        return bool(seen) and not self.short and seen[0] > occupancy + 0.5
-
     def smooth(self, least_work: float) -> Smooth | None:
         """The station's curve. Where few files were never seen in it, the quickest that ended was as good as alone."""
         known = curves.smooth(self.curve, least_work)
