@@ -13,7 +13,7 @@ import pytest
 
 from orcabatch import win32
 from orcabatch.batch.temporary import staging_folder
-from orcabatch.win32 import end_now, new_folder, switched_to_escape_codes, takes_escape_codes
+from orcabatch.win32 import end_now, new_file, new_folder, switched_to_escape_codes, takes_escape_codes
 
 
 class Consoles:
@@ -98,6 +98,27 @@ def test_a_folder_that_may_not_be_made_is_refused_at_once(monkeypatch: pytest.Mo
     assert first.parent == tmp_path
     assert first.name.startswith("run-")
     assert first != second
+
+
+def test_a_file_that_may_not_be_made_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the right to write is lost during a run, `tempfile` tries names on Windows as for folders."""
+    with new_file(tmp_path) as stream:
+        stream.write(b"values")
+        stream.seek(0)
+        assert stream.read() == b"values"
+    assert list(tmp_path.iterdir()) == []
+    tried = list[int]()
+
+    def refused(path: Path, flags: int, mode: int) -> int:
+        tried.append(flags)
+        raise PermissionError(errno.EACCES, "Access is denied", str(path))
+
+    for name, flag in (("O_TEMPORARY", 0x40), ("O_BINARY", 0x8000), ("O_NOINHERIT", 0x80)):
+        monkeypatch.setattr(os, name, flag, raising=False)
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(PermissionError):
+        new_file(tmp_path)
+    assert [flags & (0x40 | os.O_EXCL) for flags in tried] == [0x40 | os.O_EXCL]
 
 
 def test_a_process_ends_without_its_libraries_cleaning_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,11 +199,16 @@ def python() -> str:
 
 
 def own_python(*words: str) -> list[str]:
-    """The command that runs Python with these words as it runs here: files are read in the same letters.
+    """The command that runs Python with these words with the letters (`-X utf8`) and the `-O` that it has here.
 
     `python -X utf8 script.py` reads text as UTF-8, and would have worker processes read it in the code page of Windows.
     """
     return [python(), "-P", f"-Xutf8={sys.flags.utf8_mode}", *["-O"] * sys.flags.optimize, *words]
+
+
+def is_frozen() -> bool:
+    """Whether this is a program with Python and its packages packed into it (PyInstaller): others import elsewhere."""
+    return bool(getattr(sys, "frozen", False))
 
 
 def no_python(is_there: Callable[[str], bool] = os.path.exists) -> str:
@@ -215,7 +220,7 @@ def no_python(is_there: Callable[[str], bool] = os.path.exists) -> str:
     """
     executable = python()
     name = ntpath.basename(executable)  # it divides at both kinds of slashes
-    frozen = getattr(sys, "frozen", False) and executable == sys.executable
+    frozen = is_frozen() and executable == sys.executable
     if not frozen and any(word in name.lower() for word in ("python", "pypy")) and is_there(executable):
         return ""
     return (

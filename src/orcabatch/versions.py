@@ -29,6 +29,27 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     return {name: version for name in packages if (version := installed_version(name))}
 
 
+SAME = ("orcabatch", "orcfxapi", *DECISIVE)
+"""Packages whose version must be the caller's where either has them: results are equal only then."""
+
+
+def versions_of_results() -> tuple[tuple[str, str], ...]:
+    """What must be the same wherever files of one batch are done; an empty version where a package is not there."""
+    found = [("Python", ".".join(map(str, sys.version_info[:2])))]
+    return (*found, *((name, installed_version(name)) for name in SAME))
+
+
+def other_versions(wanted: Iterable[tuple[str, str]]) -> str:
+    """Which of these versions are others here, in words; empty: none."""
+    here = dict(versions_of_results())
+    other = [
+        f"{name} {here.get(name) or 'missing'} instead of {there or 'none'}"
+        for name, there in wanted
+        if there != here.get(name)
+    ]
+    return ", ".join(other)
+
+
 def system_version() -> str:
     """The operating system and its release: `Linux 6.8.0`, `Windows 11 (10.0.22631)`.
 

@@ -13,6 +13,7 @@ import functools
 import ntpath
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import IO, Any, NoReturn
@@ -95,7 +96,7 @@ def takes_escape_codes(stream: IO[str]) -> bool:
 
     try:
         handle = msvcrt.get_osfhandle(stream.fileno())  # type: ignore[attr-defined,unused-ignore]
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):  # no descriptor, or a stream that has `write` alone
         return True
     return switched_to_escape_codes(kernel, handle)
 
@@ -207,6 +208,18 @@ def new_folder(parent: Path, prefix: str) -> Path:
     folder = parent / f"{prefix}{os.urandom(6).hex()}"
     folder.mkdir(0o700)
     return folder
+
+
+def new_file(parent: Path) -> IO[bytes]:
+    """A new file to write and read, which is gone once it is closed. For `tempfile` as for folders (`new_folder`).
+
+    Raises:
+        OSError: none can be made there.
+    """
+    if not (gone_when_closed := getattr(os, "O_TEMPORARY", 0)):
+        return tempfile.TemporaryFile(dir=parent)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_BINARY | os.O_NOINHERIT | gone_when_closed  # type: ignore[attr-defined,unused-ignore]
+    return os.fdopen(os.open(parent / f"orcabatch-{os.urandom(6).hex()}", flags, 0o600), "w+b")
 
 
 def needs_another_name(path: Path) -> bool:

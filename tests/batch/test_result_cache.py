@@ -144,9 +144,10 @@ def test_a_file_that_changed_since_it_began_is_not_kept(files):
         assert known(later, 0) is None
 
 
-def test_a_file_that_lies_in_the_cloud_only_is_fetched_by_its_worker(files, monkeypatch):
-    """Read before that, it would hold up all others; a large one passes for a folder that does not answer."""
-    read, status_of, fetched = list[Path](), input_files.status_of, set[Path]()
+@pytest.fixture
+def fetched(monkeypatch):
+    """The files that lie here; all others lie in the cloud only."""
+    status_of, fetched = input_files.status_of, set[Path]()
 
     def status(file):
         now, attributes = status_of(file), 0x20 if file in fetched else 0x400020
@@ -155,6 +156,12 @@ def test_a_file_that_lies_in_the_cloud_only_is_fetched_by_its_worker(files, monk
         )
 
     monkeypatch.setattr(input_files, "status_of", status)
+    return fetched
+
+
+def test_a_file_that_lies_in_the_cloud_only_is_fetched_by_its_worker(files, fetched, monkeypatch):
+    """Read before that, it would hold up all others; a large one passes for a folder that does not answer."""
+    read = list[Path]()
     monkeypatch.setattr(input_files, "fingerprint_of", lambda file: read.append(file) or fingerprint_of(file))
     with memory(files).opened() as first:
         first.starting(0)
@@ -165,6 +172,25 @@ def test_a_file_that_lies_in_the_cloud_only_is_fetched_by_its_worker(files, monk
         assert read == [files[0]]
     with memory(files).opened() as later:
         assert known(later, 0).outcome.value == 1
+
+
+def test_a_file_from_the_cloud_that_is_replaced_as_it_is_looked_at_is_not_kept(files, fetched, monkeypatch):
+    """What was computed is of the content before; what is remembered must not be the one after."""
+    said = []
+
+    def replaced(file):
+        file.write_bytes(b"another")
+        return fingerprint_of(file)
+
+    with memory(files, warn=said.append).opened() as first:
+        first.starting(0)
+        fetched.add(files[0])
+        monkeypatch.setattr(input_files, "fingerprint_of", replaced)
+        first.record([Ended(FileOutcome(files[0], first.batches[0].name, Status.OK, 1, index=0))])
+        monkeypatch.setattr(input_files, "fingerprint_of", fingerprint_of)
+    assert "0.sim was changed or replaced" in said[0]
+    with memory(files).opened() as later:
+        assert known(later, 0) is None
 
 
 def test_a_file_that_is_listed_twice_changed_for_the_one_that_had_begun(files):

@@ -100,6 +100,20 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return Case(batch, three / "0", chosen, json.loads((three / "answer.json").read_text()))
 
 
+def test_of_a_frozen_program_only_what_is_missing_is_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The Python that `set_executable` names has a standard library of its own; the program's is packed into it."""
+    reference_run, own = _module(REFERENCE_RUN), list(sys.path)
+    monkeypatch.setattr(sys, "path", list(own))
+    monkeypatch.setattr(reference_run, "_post_process_module", lambda: None)
+    asked = {"orcaflex": "real", "runs": [], "out": str(tmp_path), "sys_path": ["/opt/tool"]}
+    monkeypatch.setattr(reference_run, "_answer", lambda *_: {})
+    for is_frozen, path in ((True, [*own, "/opt/tool"]), (False, ["/opt/tool"])):
+        (tmp_path / "question.json").write_text(json.dumps(asked | {"frozen": is_frozen}), encoding="utf-8")
+        reference_run.main(str(tmp_path / "question.json"))
+        assert sys.path == path
+        sys.path[:] = own
+
+
 @pytest.fixture
 def copy(case: Case, tmp_path: Path) -> ProofInput:
     """The batch with outputs of its own, to plant differences in."""

@@ -31,6 +31,7 @@ from orcabatch.engine.surroundings import Surroundings
 from orcabatch.engine.worker_messages import Broken, Complaint, Died, Finished
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause
+from orcabatch.versions import versions_of_results
 
 MB = 10**6
 ORDER = WorkOrder("run-1", b"", Inherited.here(), ())
@@ -251,7 +252,8 @@ class TestDask:
 
     def test_a_worker_with_other_versions_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Results are the same only where the packages are; when no worker is left, the run ends and says why."""
-        monkeypatch.setattr(dask_executor, "versions", lambda: (("Python", "2.7"), *dask_worker.versions()[1:]))
+        wanted = (("Python", "2.7"), *versions_of_results()[1:])
+        monkeypatch.setattr(dask_executor, "versions_of_results", lambda: wanted)
         with pytest.raises(SettingsError, match=r"no dask worker can do the work; .* instead of 2\.7; install"):
             self.go(tasks(4))
 

@@ -22,7 +22,7 @@ from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, Stubborn, locked, qui
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch import console
 from orcabatch.engine import EngineOptions, Limits, build_executor, run
-from orcabatch.engine.executors import process_handle
+from orcabatch.engine.executors import process_handle, processes
 from orcabatch.engine.executors.packing import stays_because
 from orcabatch.engine.executors.process_handle import Gone, ProcessHandle, end_descendants
 from orcabatch.engine.executors.processes import ProcessExecutor
@@ -30,6 +30,7 @@ from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.errors import SettingsError
 from orcabatch.outcome import Cause, FileOutcome, Status
 from orcabatch.sleep import awake_s
+from orcabatch.versions import versions_of_results
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent
@@ -118,6 +119,18 @@ def test_a_recipe_that_does_not_travel_is_refused_at_once() -> None:
         run(tasks(1), job, options=EngineOptions(executor="processes"), limits=LIMITS)
     assert stays_because(FakeRecipe()) is None
     assert "lambda" in str(stays_because(LocalRecipe(lambda model: model)))
+
+
+def test_the_python_beside_a_frozen_program_has_its_packages_or_does_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It imports from folders of its own: what it would compute with others was kept as made by the program's."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/opt/tool")  # what `set_executable` names is another
+    options = EngineOptions(executor="processes", processes=1)
+    assert all(each.ok for each in run(tasks(2), FakeJob(), options=options, limits=LIMITS))
+    wanted = (*versions_of_results()[:-1], ("numpy", "0.9"))
+    monkeypatch.setattr(processes, "versions_of_results", lambda: wanted)
+    with pytest.raises(SettingsError, match=r"of this frozen program have numpy .* instead of 0\.9: "):
+        list(run(tasks(2), FakeJob(), options=options, limits=LIMITS))
 
 
 @pytest.fixture

@@ -246,7 +246,6 @@ def test_calibration_leaves_no_trace(orcfxapi: ModuleType) -> None:
     assert (counters.total_calls, counters.models_created) == (0, 0)
 
 
-@needs("folders that are removed while somebody works in them")
 def test_a_process_whose_counter_file_is_still_empty_counts_nothing(orcfxapi: ModuleType, tmp_path: Path) -> None:
     """Another process looks between the two lines that make it."""
     model = orcfxapi.Model()
@@ -255,6 +254,7 @@ def test_a_process_whose_counter_file_is_still_empty_counts_nothing(orcfxapi: Mo
     del model
 
 
+@needs("folders that are removed while somebody works in them")
 def test_a_folder_of_counters_that_was_removed_is_made_again(orcfxapi: ModuleType, tmp_path: Path) -> None:
     """Whoever removes it, a test's own clearing up or a user's: installing counts anew, and does not fail."""
     simulated.install(counters=tmp_path / "counters")

@@ -106,6 +106,8 @@ class InputFiles:
         if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
             self._fingerprints.pop(file, None)
             self._place_of.pop(file, None)
+            if begun is not None:
+                self.identity(file)  # before the look that follows, which says whether that is still what was begun
         return begun is not None and self._lookout.at(file, partial(stands_as, before=begun), False)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.console import awaited, no_python, own_python
+from orcabatch.console import awaited, is_frozen, no_python, own_python
 from orcabatch.digitalmodel.proof_findings import ProofFindings
 from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, read_proof_input
 from orcabatch.errors import DigitalModelError, SourceError
@@ -271,11 +271,12 @@ def run_reference(batch: ProofInput, files: Sequence[ProvenFile], folder: Path) 
     """
     if why := no_python():
         raise DigitalModelError(f"digitalmodel's own run needs a process of its own: {why}")
-    question = {
+    question: dict[str, Any] = {
         "cfg": batch.cfg,
         "runs": [[file.index for file in run] for run in _runs(batch, files)],
         "orcaflex": batch.orcaflex,
         "out": str(folder),
+        "frozen": is_frozen(),
         "sys_path": [entry or str(Path.cwd()) for entry in sys.path],
     }
     asked = folder / "question.json"

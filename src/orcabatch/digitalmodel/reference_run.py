@@ -32,7 +32,8 @@ PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.orcaflex", "digitalmo
 def main(question_file: str) -> None:
     """Answer the question in `question_file`."""
     question = json.loads(Path(question_file).read_text(encoding="utf-8"))
-    sys.path[:] = question["sys_path"]
+    # Of a frozen program, what it imports from lacks the standard library that another Python needs.
+    sys.path[:] = [*(sys.path if question["frozen"] else []), *question["sys_path"]]
     if question["orcaflex"] == "simulated":
         importlib.import_module(SIMULATED).install()
     opp = _post_process_module()

@@ -250,7 +250,7 @@ class Lines(Tracked):
         line, stream = f"orcabatch: {printable(text)}\n", self._drawer.stream
         encoding = getattr(stream, "encoding", None) or "utf-8"
         stream.write(line.encode(encoding, "replace").decode(encoding))
-        stream.flush()
+        getattr(stream, "flush", bool)()  # what a program with windows puts there may only have `write`
 
 
 class Redrawn(Tracked):

@@ -140,7 +140,8 @@ def check_version(binding: Binding, wanted: str) -> None:
     if wanted and binding.dll_version != wanted:
         raise OrcaFlexUnavailable(
             f"OrcaFlex's DLL has version {binding.dll_version or 'none'} where the file was to be computed, and "
-            f"{wanted} where the run was begun. Install the same OrcaFlex there; nothing is computed with a mixture."
+            f"{wanted} where the run was begun: nothing is computed with a mixture. Install the same OrcaFlex there; "
+            "on one machine, choose it by its path with `OrcFxAPIConfig.setLibPath` before OrcFxAPI is imported."
         )
 
 

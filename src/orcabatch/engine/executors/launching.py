@@ -25,7 +25,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from orcabatch.console import own_python, standard_error
+from orcabatch.console import is_frozen, own_python, standard_error
 from orcabatch.text import shortened
 from orcabatch.win32 import kernel32, without_window
 
@@ -58,7 +58,7 @@ def launch() -> tuple[subprocess.Popen[bytes], BinaryIO | None]:
         OSError: the system gives no process, or no descriptors for one.
     """
     # Of a frozen program, what it imports from lacks the standard library that another Python needs.
-    bootstrap = BOOTSTRAP.replace("path[:] =", "path +=") if getattr(sys, "frozen", False) else BOOTSTRAP
+    bootstrap = BOOTSTRAP.replace("path[:] =", "path +=") if is_frozen() else BOOTSTRAP
     command = own_python("-c", bootstrap)
     if sys.platform == "win32":
         # Out of reach of the terminal's Ctrl-C: what that means is decided here.

@@ -186,6 +186,10 @@ class WorkerProcess:
         self._send(Hello(os.getpid()))
         threading.excepthook = self._thread_failed
         Speaker(self._setup.name, self._say).install()
+        if self._setup.versions and (other := _other_versions(self._setup.versions)):
+            text = f"worker processes of this frozen program have {other}: results may differ"
+            self._say(Broken(f"{text}; {ON_THREADS}, or give the program and its Python the same versions"))
+            return 1
         self._setup.inherited.levels.take_over()
         for text in _settle_in(self._setup):
             self._say(Complaint(text))
@@ -389,6 +393,12 @@ def _held_bytes() -> int:
         return resident_bytes()
     except Exception:  # noqa: BLE001 - a result is not lost for want of this number
         return 0
+
+
+def _other_versions(wanted: tuple[tuple[str, str], ...]) -> str:
+    from orcabatch.versions import other_versions  # for frozen programs alone: others have the same
+
+    return other_versions(wanted)
 
 
 def _settle_in(setup: ProcessSetup) -> list[str]:

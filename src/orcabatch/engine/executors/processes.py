@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orcabatch.console import no_python
+from orcabatch.console import is_frozen, no_python
 from orcabatch.engine import endings
 from orcabatch.engine.echo import echo
 from orcabatch.engine.executor import Executor, SeatUse
@@ -51,6 +51,7 @@ from orcabatch.engine.worker_messages import (
 )
 from orcabatch.errors import SettingsError
 from orcabatch.sleep import awake_s
+from orcabatch.versions import versions_of_results
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -322,6 +323,7 @@ class ProcessExecutor(Executor):
             self._options.priority == "low",
             self._slots,
             os.getpid(),
+            versions_of_results() if is_frozen() else (),
         )
         began_s = awake_s()
         try:

@@ -60,6 +60,7 @@ class ProcessSetup:
         low_priority: whether it gives way to other programs.
         threads: how many files it may have at once.
         parent: the process id of the parent, with which it ends.
+        versions: that it must have as well, where it does not import from the parent's folders; empty: it does.
     """
 
     recipe: bytes
@@ -69,6 +70,7 @@ class ProcessSetup:
     low_priority: bool
     threads: int
     parent: int
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

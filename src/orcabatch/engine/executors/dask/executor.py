@@ -29,7 +29,7 @@ from orcabatch.engine.executor import Executor
 from orcabatch.engine.executors import packing
 from orcabatch.engine.executors.dask.cluster import Cluster
 from orcabatch.engine.executors.dask.placement import DaskWorkerSlot, DaskWorkerSlots, Seen
-from orcabatch.engine.executors.dask.worker import WorkOrder, versions
+from orcabatch.engine.executors.dask.worker import WorkOrder
 from orcabatch.engine.executors.mailbox import Mailbox
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.foreign import ordinarily
@@ -38,6 +38,7 @@ from orcabatch.engine.scheduler_messages import Sample
 from orcabatch.engine.worker_messages import Broken, Complaint, Died, Finished, Message, PhaseEntered, Started
 from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
+from orcabatch.versions import versions_of_results
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import Recipe, Task
@@ -107,7 +108,7 @@ class DaskExecutor(Executor):
             self._run,
             packing.pack(recipe, "executor: dask"),
             Inherited.here(options.initializer, "executor: dask"),
-            versions(),
+            versions_of_results(),
             options.priority == "low",
         )
         self._options = options

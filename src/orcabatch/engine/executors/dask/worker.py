@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import platform
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,7 +34,7 @@ from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Fi
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
 from orcabatch.text import words_of
-from orcabatch.versions import DECISIVE, installed_version
+from orcabatch.versions import other_versions
 from orcabatch.win32 import end_now
 
 if TYPE_CHECKING:
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
 IDLE_S = 600.0
 """Worker loops that had no file for so long are closed; the next file opens new ones. Shorter: batches that follow each
 other open anew. Longer: models hold memory and seats that nobody uses."""
-
-SAME = ("orcabatch", "orcfxapi", *DECISIVE)
-"""Packages whose version must be the client's where either has them: results are equal only then."""
 
 _lock = threading.Lock()
 _hiring = threading.Lock()
@@ -62,7 +58,7 @@ class WorkOrder:
         run: name of the run, and of the topic that its events are published under.
         recipe: packed.
         inherited: what the process takes over from the client's, while it works for this run.
-        versions: the client's, see `versions`.
+        versions: the client's, see `orcabatch.versions`.
         low_priority: whether the process gives way to other programs.
     """
 
@@ -71,12 +67,6 @@ class WorkOrder:
     inherited: Inherited
     versions: tuple[tuple[str, str], ...]
     low_priority: bool = False
-
-
-def versions() -> tuple[tuple[str, str], ...]:
-    """What must be the same on all machines; an empty version where a package is not there."""
-    found = [("Python", ".".join(platform.python_version_tuple()[:2]))]
-    return (*found, *((name, installed_version(name)) for name in SAME))
 
 
 def dask_setup(_worker: object) -> None:
@@ -137,11 +127,8 @@ def leave() -> None:
 
 def _hire(order: WorkOrder) -> Crew | str:
     """The crew for a run, or why it cannot work here."""
-    there, here = dict(order.versions), dict(versions())
-    other = [f"{name} {here[name] or 'missing'} instead of {there[name] or 'none'}" for name in there
-             if there[name] != here.get(name)]  # fmt: skip
-    if other:
-        return f"it has {', '.join(other)}; install the same versions on all machines"
+    if other := other_versions(order.versions):
+        return f"it has {other}; install the same versions on all machines"
     try:
         recipe = pickle.loads(order.recipe)  # noqa: S301 - from the client, whom the cluster trusts
     except Exception as error:  # noqa: BLE001 - unpacking imports the user's modules
