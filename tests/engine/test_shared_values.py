@@ -160,4 +160,15 @@ def test_only_what_may_have_run_at_the_same_time_is_held() -> None:
         values.began(index)
         values.ended(index - 1, "f", [[1.0]])
         values.left(index - 1)
-        assert len(values._past) == min(index, 2)
+        assert (len(values._past), len(values._met)) == (min(index, 2), 2 * min(index, 2))
+
+
+def test_what_a_long_file_kept_is_forgotten_bit_by_bit() -> None:
+    """Its end, on the dispatcher's thread, costs no more than that of another."""
+    values, always = SharedValues(), [1.0]
+    values.began(99)
+    for index in (*range(9), 99, *range(10, 20)):
+        values.began(index)
+        values.ended(index, "f", [[1.0], always])
+        values.left(index)
+    assert (len(values._past), len(values._met)) == (1, 3)

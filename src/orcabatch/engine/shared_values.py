@@ -16,7 +16,6 @@ import threading
 import weakref
 from collections import deque
 from functools import partial
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.contract import Note
@@ -42,7 +41,8 @@ class SharedValues:
         self._ends = 0
         self._began: dict[int, int] = {}  # how many had ended, and been written down, before
         self._at_hand: dict[int, int] = {}  # the ends of those that are being written down
-        self._past: deque[tuple[int, str, Parts]] = deque()  # end, batch
+        self._met: dict[int, tuple[Any, Any, int, dict[str, int]]] = {}  # `Parts`, the last end, that of each batch
+        self._past: deque[tuple[int, list[int]]] = deque()  # end, and what it met
 
     def began(self, index: int) -> None:
         """A worker is about to get the file; until `left`."""
@@ -63,10 +63,9 @@ class SharedValues:
             self._ends += 1
             self._at_hand.setdefault(index, self._ends)
             try:
-                parts = ordinarily(partial(_parts_of, value))
+                return self._compared(batch, began, ordinarily(partial(_parts_of, value)))
             except Exception:  # noqa: BLE001 - no memory, or what owns an array is somebody else's: nobody can tell
                 return {batch}
-            return self._compared(batch, began, parts)
 
     def notes(self, message: Message) -> list[Noted]:
         """What is to be said with a worker's message, before its values are packed."""
@@ -76,18 +75,28 @@ class SharedValues:
 
     def _compared(self, batch: str, began: int, parts: Parts) -> set[str]:
         """Look for parts of the value that ends now in those that ended since its file began."""
-        met = takewhile(lambda past: past[0] > began, reversed(self._past))
-        found = {other for _, other, its in met if any(_is_shared(part, its.get(key)) for key, part in parts.items())}
-        self._past.append((self._ends, batch, parts))
-        oldest = min(self._began.values(), default=self._ends)
-        while self._past and self._past[0][0] <= oldest:
-            self._past.popleft()
+        found, ends = set[str](), {batch: self._ends}
+        for key, (part, copier) in parts.items():
+            met, its_copier, _, its_ends = self._met.get(key, (None, None, 0, ends))
+            if met is not part:
+                self._met[key] = part, copier, self._ends, ends
+                continue
+            # Who copies on write does so for all that look at it, or for nobody.
+            shared = copier is None or copier is not its_copier
+            found |= {other for other, end in its_ends.items() if shared and end > began}
+            self._met[key] = part, None if shared else copier, self._ends, its_ends | ends
+        self._past.append((self._ends, list(parts)))
+        self._forget(min(self._began.values(), default=self._ends))
         return {batch, *found} if found else found
 
-
-def _is_shared(mine: tuple[Any, Any], other: tuple[Any, Any] | None) -> bool:
-    """Not where both are of tables of which pandas knows that they look at the same numbers: who writes has a copy."""
-    return other is not None and mine[0] is other[0] and (mine[1] is None or mine[1] is not other[1])
+    def _forget(self, oldest: int) -> None:
+        """Two at most, so that the end of a long file costs no more than others: one comes with each."""
+        for _ in range(2):
+            if not self._past or self._past[0][0] > oldest:
+                break
+            for key in self._past.popleft()[1]:
+                if key in self._met and self._met[key][2] <= oldest:
+                    del self._met[key]
 
 
 def _parts_of(value: Any) -> Parts:
