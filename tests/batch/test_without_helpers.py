@@ -72,13 +72,13 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_share_that_is_gone_does_not_hold_up_the_run(sims: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where looking at a file hangs, the others are done, nothing of its folder is kept, and that is said once."""
     monkeypatch.setattr(lookout, "SILENT_S", 0.1)
-    back, original = threading.Event(), input_files.stands
+    back, original = threading.Event(), input_files.status_of
 
     def hangs(file: Path) -> Any:
         back.wait()
         return original(file)
 
-    monkeypatch.setattr(input_files, "stands", hangs)
+    monkeypatch.setattr(input_files, "status_of", hangs)
     before = set(threading.enumerate())
     result = run(sims, "threads")
     back.set()
@@ -86,7 +86,7 @@ def test_a_share_that_is_gone_does_not_hold_up_the_run(sims: list[Path], monkeyp
         thread.join()
     assert result.ok
     assert sum("does not answer" in text for text in result.warnings) == 1
-    monkeypatch.setattr(input_files, "stands", original)
+    monkeypatch.setattr(input_files, "status_of", original)
     assert [outcome.status.value for outcome in run(sims, "threads").outcomes] == ["ok"] * len(sims)
 
 
