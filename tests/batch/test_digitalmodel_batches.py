@@ -17,6 +17,8 @@ from orcabatch import simulated
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.digitalmodel.prove import prove, run_reference
 from orcabatch.errors import SettingsError, SourceError
+from orcabatch.simulated.exports import histories
+from orcabatch.simulated.exports.base import Refusal, StatusCode
 from orcabatch.store.compare import compare_folders
 
 pytest.importorskip("digitalmodel", reason="needs digitalmodel itself: install orcabatch[digitalmodel]")
@@ -108,6 +110,39 @@ def test_modes_change_no_byte(orcaflex, project, references, tmp_path, mode, exe
     assert_same(tmp_path, references[BATCHES[0]])
     tables = 2 * len(result.outcomes)
     assert result.metrics["summary"]["work"].get("tables_behind", 0) == (tables if behind else 0)
+
+
+@pytest.mark.parametrize(
+    ("broker", "refusal"),
+    [
+        (True, Refusal(StatusCode.LICENSING, "the server is away")),
+        (False, Refusal(StatusCode.LICENSING, "the server is away")),
+        (False, Refusal(StatusCode.TIME_HISTORY, "Out of memory")),
+    ],
+)
+def test_what_is_refused_for_a_moment_while_a_file_is_read_costs_no_number(
+    orcaflex, project, references, tmp_path, monkeypatch, broker, refusal
+):
+    """digitalmodel logs the refusal, often for nobody, and leaves the columns empty: the file is done again."""
+    asked, refused = [], range(0)
+
+    def refuse():
+        asked.append(None)
+        if len(asked) in refused:
+            raise refusal
+
+    monkeypatch.setattr(histories, "refuse_without_licence", refuse)
+    performance = {"executor": "serial", "broker": {"enabled": broker}}
+    orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=tmp_path / "all", performance=performance)
+    total = len(asked)
+    for part in (0.05, 0.6, 0.95):  # of a summary, of time series, of the last file's
+        asked.clear()
+        refused = range(int(part * total), int(part * total) + 6)
+        folder = tmp_path / str(part)
+        result = orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=folder, performance=performance)
+        assert result.ok
+        assert max(outcome.attempt for outcome in result.outcomes) > 1
+        assert_same(folder, references[BATCHES[0]])
 
 
 def test_two_batches_in_one_call_share_the_work_and_keep_their_own_outputs(orcaflex, project, references, tmp_path):

@@ -244,6 +244,17 @@ def test_a_joint_answer_that_fails_singly_is_a_mismatch():
     assert "singly it fails (no such thing)" in check.settle((ValueError,))
 
 
+def test_a_licence_that_is_gone_since_is_no_mismatch(orcaflex):
+    """Asking jointly would be switched off, with "please report", for a server that was away for a moment."""
+    check = SelfCheck(lambda count: 0)
+
+    def refuse():
+        raise orcaflex.DLLError(orcaflex.StatusCode.LicensingError, "the server is gone")
+
+    check.offer(np.zeros((2, 1)), [("Line1", "X", refuse)])
+    assert check.settle((orcaflex.DLLError,)) == ""
+
+
 def test_every_export_that_may_change_a_model_is_known(orcaflex):
     """Of the DLL's exports all count as changes but those known to read; nothing that loads, sets or moves reads."""
     names = set(writers(orcaflex, OwnCode(orcaflex)))

@@ -32,15 +32,25 @@ class CapturedOutput:
     """What digitalmodel said in one thread, for as long as the `with` block lasts.
 
     An exception that leaves the block takes the lines along as notes: they stand in its traceback.
+
+    Args:
+        passes: whether an error passes by itself, as that of a licence that is gone for a moment.
+
+    Attributes:
+        passing: the first such error that digitalmodel was handling as it spoke: it goes on without the result.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, passes: Callable[[Exception], bool] = lambda _: False) -> None:
+        self._passes = passes
+        self.passing: Exception | None = None
         self.lines: list[str] = []
         self.serious: list[str] = []
         self.dropped = 0
 
     def say(self, level: str, text: str) -> None:
         """Keep a line; errors and warnings are kept apart too, each once and in one line (OrcFxAPI's have several)."""
+        if self.passing is None and isinstance(error := sys.exception(), Exception) and self._passes(error):
+            self.passing = error
         if level in SERIOUS and (line := " ".join(text.split())) not in self.serious:
             self.serious.append(line)
         if len(self.lines) < MOST_LINES:

@@ -39,6 +39,7 @@ from orcabatch.digitalmodel.stumbles import empty_columns_explained, stumbles_ex
 from orcabatch.engine.contract import Extracted
 from orcabatch.errors import DigitalModelError
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.orcaflex.failures import refusal_passes
 
 if TYPE_CHECKING:
     from orcabatch.orcaflex.broker import Question
@@ -161,7 +162,8 @@ class DigitalModelPostProcess:
             context.note(LOADED, known["stop_time"])
         csv_text.expect(values_left(self._formatted.values, asked.done, asked.left))
         own = self._own_copy()
-        with CapturedOutput() as captured, fast_paths(installation), stumbles_explained(self.cfg, own, model):
+        captured = CapturedOutput(lambda error: refusal_passes(error, context.file))
+        with captured, fast_paths(installation), stumbles_explained(self.cfg, own, model):
             tables = FileTables(context.clock, self.writing, keep_same=asked.again, stem=context.file.stem)
             try:
                 result = self._result(own, known, asked, tables)
@@ -169,6 +171,9 @@ class DigitalModelPostProcess:
             except BaseException:
                 tables.drop()
                 raise
+        if captured.passing is not None:  # its columns would hold nothing, as of a model that has no such object
+            tables.drop()
+            raise captured.passing
         self._formatted.add(tables.values)
         concerns = (*self._of_periods(known), *missing, *captured.concerns())
         later = tables if tables.waits else None

@@ -126,6 +126,12 @@ def refusal(error: BaseException) -> str:
     return f"{said}: {meaning.remedy}" if meaning.remedy else said
 
 
+def refusal_passes(error: BaseException, file: Path) -> bool:
+    """Whether it is OrcaFlex's, and trying again later can help: a licence, memory, a file on the network."""
+    status = status_of(error)
+    return status is not None and _by_status(error, status, file).may_heal
+
+
 def _by_status(error: BaseException, status: int, file: Path) -> Failure:
     meaning, said, text = _meaning(error, status)
     may_heal = meaning is _NO_MEMORY or _may_heal(status, text, file)
