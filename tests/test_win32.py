@@ -116,9 +116,12 @@ def test_a_file_that_may_not_be_made_is_refused_at_once(monkeypatch: pytest.Monk
     for name, flag in (("O_TEMPORARY", 0x40), ("O_BINARY", 0x8000), ("O_NOINHERIT", 0x80)):
         monkeypatch.setattr(os, name, flag, raising=False)
     monkeypatch.setattr(os, "open", refused)
+    named = list[Path]()  # a folder of 240 characters needs no prefix, and a name in it does
+    monkeypatch.setattr(win32, "beyond_max_path", lambda path, _: named.append(path) or path)
     with pytest.raises(PermissionError):
         new_file(tmp_path)
     assert [flags & (0x40 | os.O_EXCL) for flags in tried] == [0x40 | os.O_EXCL]
+    assert [path.parent for path in named] == [tmp_path]
 
 
 def test_a_process_ends_without_its_libraries_cleaning_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from orcabatch.results.table import Row, file_names, rows
 from orcabatch.results.written import labels_by_batch
 from orcabatch.store.atomic import check_place
 from orcabatch.text import words_of
-from orcabatch.win32 import as_opened, is_there, new_file
+from orcabatch.win32 import is_there, new_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ class TableFile:
                 raise
 
     def _temporary(self) -> IO[bytes]:
-        return new_file(as_opened(self.target.absolute().parent))  # closed by `write` and `close`
+        return new_file(self.target.parent)  # closed by `write` and `close`
 
     def value_of(self, outcome: FileOutcome) -> Any:
         """A file's value once more; None where it has none that could be kept."""
