@@ -220,7 +220,8 @@ def new_file(parent: Path) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=parent)
     # Named as a whole: a folder may be short enough to be opened as it is, and too long for a name in it.
     file = as_opened(parent / f"orcabatch-{os.urandom(6).hex()}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_BINARY | os.O_NOINHERIT | gone_when_closed  # type: ignore[attr-defined,unused-ignore]
+    own = gone_when_closed | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | own
     return os.fdopen(os.open(file, flags, 0o600), "w+b")
 
 

@@ -287,7 +287,7 @@ class ThirtiethEndsElsewhere(FakeRecipe):
                 die()
             return extract(task, *args)
 
-        worker.extract = ends  # type: ignore[method-assign]
+        worker.extract = ends  # type: ignore[method-assign] - of this one worker
         return worker
 
 
