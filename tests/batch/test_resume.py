@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import runpy
@@ -17,9 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from yaml.representer import SafeRepresenter
 
 import batch_functions
 import orcabatch
+from cli_batches import configuration, series_column, summary_column
 from orcabatch import simulated
 from orcabatch.batch import input_files
 from orcabatch.errors import OutputError
@@ -417,6 +420,43 @@ def test_a_changed_configuration_is_done_again(orcaflex, project, tmp_path_facto
     assert statuses(result) == ["ok"] * 6
     assert any("the configuration changed" in warning for warning in result.warnings)
     assert_whole(project, tmp_path_factory)
+
+
+class _WithAnchors(yaml.SafeDumper):
+    """Writes one object as one, also once digitalmodel's helpers have told the dumper not to."""
+
+    ignore_aliases = SafeRepresenter.ignore_aliases
+
+
+@pytest.mark.parametrize("shared", ["period", "column"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_anchor_is_another_configuration_than_what_it_stands_for(orcaflex, tmp_path, monkeypatch, shared, first):
+    """digitalmodel ends the time series' open period in place: who shares it ends there too, in all files but one."""
+    pytest.importorskip("digitalmodel", reason="needs digitalmodel itself: install orcabatch[digitalmodel]")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sims").mkdir()
+    for seed, stop_s in enumerate((10.0, 20.0, 30.0)):
+        spec = simulated.SimSpec(size_bytes=40_000, stop_time_s=stop_s, seed=seed)
+        simulated.write_sim(tmp_path / "sims" / f"a{seed}.sim", spec)
+    column = summary_column(SimulationPeriod=[0.0, None])
+    other = column if shared == "column" else series_column(SimulationPeriod=column["SimulationPeriod"])
+    found = {}
+    for anchored in (first, not first):
+        in_series = other if anchored else copy.deepcopy(other)
+        cfg = configuration(
+            summary_settings={"groups": [{"Label": "dyn", "Columns": [column]}]},
+            time_series_settings={"data": True, "groups": [{"Label": "ten", "Columns": [in_series]}]},
+            performance={},
+        )
+        Path("b.yml").write_text(yaml.dump(cfg, Dumper=_WithAnchors))
+        result = orcabatch.run_batch("b.yml", **SILENT)
+        assert statuses(result) == ["ok"] * 3
+        found[anchored] = Path("results/b_t_dyn.csv").read_bytes()
+        assert statuses(orcabatch.run_batch("b.yml", **SILENT)) == ["skipped"] * 3
+        fresh = Path(f"fresh_{anchored}")
+        orcabatch.run_batch("b.yml", fresh=True, output_dir=fresh, performance={"ledger": {"enabled": False}}, **SILENT)
+        assert (fresh / "b_t_dyn.csv").read_bytes() == found[anchored]
+    assert found[True] != found[False]
 
 
 def test_the_performance_section_is_not_what_is_computed(orcaflex, project):

@@ -18,12 +18,21 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yaml.representer import SafeRepresenter
 
 from orcabatch.digitalmodel.configuration import load_configuration
 from orcabatch.digitalmodel.proof_findings import ProofFindings, SameNumber
-from orcabatch.digitalmodel.proof_input import ProofInput, ProvenFile, json_safe, read_proof_input, without_masters
+from orcabatch.digitalmodel.proof_input import (
+    ProofInput,
+    ProvenFile,
+    exact_form,
+    json_safe,
+    read_proof_input,
+    without_masters,
+)
 from orcabatch.digitalmodel.prove import REFERENCE_RUN, ProofReport, choose_files, prove, run_reference
 from orcabatch.errors import DigitalModelError, SourceError
 from orcabatch.orcaflex import binding
@@ -549,6 +558,28 @@ def test_a_configuration_comes_back_from_json_exactly(value: Any) -> None:
     assert json_safe(safe) == safe
     back = _module(REFERENCE_RUN).restored(json.loads(json.dumps(safe, allow_nan=False)))
     assert repr(back) == repr(value)
+
+
+class _WithAnchors(yaml.SafeDumper):
+    """Writes one object as one, also once digitalmodel's helpers have told the dumper not to."""
+
+    ignore_aliases = SafeRepresenter.ignore_aliases
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_what_is_one_object_in_several_places_is_one_again(data: st.DataObject) -> None:
+    """YAML anchors, also within each other; digitalmodel changes such a list everywhere at once."""
+    pool: list[Any] = [[], [0.0, None], {}]
+    for _ in range(data.draw(st.integers(0, 5))):
+        inner = st.sampled_from(list(pool))
+        pool.append(data.draw(st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)))
+    cfg = data.draw(st.dictionaries(st.sampled_from("pqrs"), st.sampled_from(pool), max_size=4))
+    form = exact_form(cfg)
+    assert exact_form(form) == form
+    assert exact_form(dict(reversed(cfg.items()))) == form
+    back = _module(REFERENCE_RUN).restored_configuration(json.loads(json.dumps(form)))
+    assert yaml.dump(back, Dumper=_WithAnchors) == yaml.dump(cfg, Dumper=_WithAnchors)
 
 
 def test_what_cannot_be_stored_exactly_ends_the_proof_not_the_batch() -> None:

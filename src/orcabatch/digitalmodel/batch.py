@@ -61,7 +61,7 @@ from orcabatch.digitalmodel.outputs import (
 )
 from orcabatch.digitalmodel.postprocess import LOADED, DigitalModelPostProcess, FilePayload, FileResult
 from orcabatch.digitalmodel.preconditions import check_collisions, check_folder, check_keys, check_tables, series_names
-from orcabatch.digitalmodel.proof_input import ProofInput, json_safe, without_masters
+from orcabatch.digitalmodel.proof_input import ProofInput, exact_form, without_masters
 from orcabatch.digitalmodel.serial_order import Needs, SerialOrder, may_need, needs_of, settle
 from orcabatch.digitalmodel.silent import Subject
 from orcabatch.engine.logs import logger
@@ -428,9 +428,9 @@ class DigitalModelBatch(Batch):
     def _as_asked(self) -> dict[str, Any]:
         """The configuration before masters were merged; without them where only the merged one was seen."""
         if self._router is None:
-            return dict(json_safe(self._given))
+            return exact_form(self._given)
         asked = self._router.asked if self._sees_all else None
-        return dict(json_safe(without_masters(self._given)) if asked is None else asked)
+        return exact_form(without_masters(self._given)) if asked is None else dict(asked)
 
     @property
     def _subject(self) -> Subject:

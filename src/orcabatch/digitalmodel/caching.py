@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.missing import Gap
 from orcabatch.digitalmodel.outputs import flagged
 from orcabatch.digitalmodel.postprocess import FileResult
-from orcabatch.digitalmodel.proof_input import LOST, json_safe
+from orcabatch.digitalmodel.proof_input import LOST, SHARED, json_safe
 from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.store.frames import cells_of
@@ -74,10 +74,10 @@ class Determinants:
     def of_batch(
         cls, asked: Mapping[str, Any], merged: Mapping[str, Any], installation: Installation | None, *, looked: bool
     ) -> Determinants:
-        """From the configuration as given (JSON-safe) and as merged; without an installation, from the sources alone.
+        """From the configuration as given (`exact_form`) and as merged; without an installation, from the sources only.
 
         Args:
-            asked: the configuration as given, JSON-safe.
+            asked: the configuration as given, in its exact form.
             merged: with its masters merged, and whatever else digitalmodel does to it before the first file.
             installation: the digitalmodel that was imported; None: only planned, so nothing was merged.
             looked: whether merging looked into `.sim` files.
@@ -278,13 +278,15 @@ def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[lis
 
 
 def kept_of_cfg(left: Mapping[str, Any], asked: Mapping[str, Any], consistency: str) -> list[Any] | None:
-    """What a run changed in its configuration; None where that has no exact form.
+    """What a run changed in its configuration; None where that has no exact form, or is one object in several places.
 
     Args:
         left: the configuration afterwards.
         asked: the one before (JSON-safe).
         consistency: see `DigitalModelBatch.consistency`; it decides what is left.
     """
+    if SHARED in asked:
+        return None
     changed = {key: value for key, value in left.items() if key not in asked or _text(value) != json.dumps(asked[key])}
     try:
         return [_whole_hash(asked, consistency), encode(changed)]

@@ -26,7 +26,7 @@ from orcabatch.digitalmodel.installed import Installation, find_installation, op
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.native import attributes_left, inside_router, line_names, router
 from orcabatch.digitalmodel.output_capture import CapturedOutput
-from orcabatch.digitalmodel.proof_input import json_safe
+from orcabatch.digitalmodel.proof_input import exact_form
 from orcabatch.digitalmodel.reader import NOT_CONFIGURED, finished_request, is_configured
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.errors import OrcabatchError, OrcaFlexUnavailable, SourceError
@@ -238,7 +238,7 @@ def _run(cfg: MutableMapping[str, Any], notes: Sequence[str] = ()) -> BatchResul
 def _asked(cfg: Mapping[str, Any]) -> Any:
     """A configuration as its caller gives it (JSON-safe); None where nobody knows what the router makes of it."""
     found = find_source_code()
-    return json_safe(cfg) if found is not None and found.tested and is_configured(cfg) else None
+    return exact_form(cfg) if found is not None and found.tested and is_configured(cfg) else None
 
 
 def _found(cfg: Mapping[str, Any]) -> Installation:

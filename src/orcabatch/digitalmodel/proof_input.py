@@ -31,6 +31,8 @@ KEY = "proof"
 """The key under which the metrics hold a `ProofInput`."""
 LOST = "$lost"
 """Tags what could not be stored exactly."""
+SHARED = "$shared"
+"""Where one list or section stands in several places, beside the sections of a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class ProofInput:
     Attributes:
         name: the name of its outputs (`Analysis.file_name`).
         result_folder: where its outputs are.
-        cfg: the configuration before the run, in JSON-safe form (see `json_safe`).
+        cfg: the configuration before the run, in its exact form (see `exact_form`).
         files: the files that have results, in input order.
         per_file: whether each file was given its own configuration (`consistency: per_file`), not the serial loop's.
         orcaflex: `real` or `simulated`.
@@ -85,7 +87,7 @@ class ProofInput:
         """From the configuration as it was before the run and the batch's outcomes.
 
         Args:
-            cfg: taken before the run (`json_safe(cfg)` is a copy that the run cannot change); see `without_masters`.
+            cfg: taken before the run (`exact_form(cfg)` is a copy that the run cannot change); see `without_masters`.
             outcomes: what became of the files.
             per_file: whether each file got its own configuration.
             orcaflex: `real` or `simulated`.
@@ -96,7 +98,7 @@ class ProofInput:
         return cls(
             name=str(analysis["file_name"]),
             result_folder=str(Path(analysis["result_folder"]).absolute()),
-            cfg=json_safe(cfg),
+            cfg=exact_form(cfg),
             files=tuple(ProvenFile(outcome.index, str(outcome.file), outcome.worker) for outcome in done),
             per_file=per_file,
             orcaflex=orcaflex,
@@ -134,6 +136,30 @@ class ProofInput:
 def without_masters(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration whose masters digitalmodel's router has merged already: merging them twice changes columns."""
     return {key: value for key, value in cfg.items() if not key.endswith("_settings_master")}
+
+
+def exact_form(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration, JSON-safe, with the places where one object stands in several (YAML anchors, under `SHARED`).
+
+    digitalmodel changes periods, names and columns in place, so these tell apart what reads the same. One that is in
+    this form already stays as it is.
+    """
+    places: dict[int, list[list[Any]]] = {}
+    _find_places(cfg, [], places)
+    shared = [found for found in places.values() if len(found) > 1]
+    return {**json_safe(cfg), **({SHARED: shared} if shared else {})}
+
+
+def _find_places(value: Any, at: list[Any], places: dict[int, list[list[Any]]]) -> None:
+    """Note where each list and section stands; what is inside one goes by its first place."""
+    if not isinstance(value, (Mapping, list)):
+        return
+    places.setdefault(id(value), []).append(at)
+    if len(places[id(value)]) == 1:
+        keyed = value.items() if isinstance(value, Mapping) else enumerate(value)
+        inner = [(json_safe(key), item) for key, item in keyed]
+        for key, item in sorted(inner, key=lambda pair: repr(pair[0])):  # which is the first is not the order's affair
+            _find_places(item, [*at, key], places)
 
 
 def json_safe(value: Any) -> Any:

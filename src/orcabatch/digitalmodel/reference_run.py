@@ -42,10 +42,26 @@ def main(question_file: str) -> None:
         out = Path(question["out"]) / str(number)
         (out / "Data").mkdir(parents=True)
         (out / "Plot").mkdir()
-        _run(opp, restored(question["cfg"]), positions, out)
+        _run(opp, restored_configuration(question["cfg"]), positions, out)
     Path(question["out"], "answer.json").write_text(
         json.dumps(_answer(opp, time.perf_counter() - begun)), encoding="utf-8"
     )
+
+
+def restored_configuration(stored: dict[str, Any]) -> dict[str, Any]:
+    """A configuration, with what was one object in several places as one again."""
+    cfg: dict[str, Any] = restored({key: value for key, value in stored.items() if key != "$shared"})
+    for first, *others in stored.get("$shared", ()):
+        one = _at(cfg, first)
+        for *above, last in others:
+            _at(cfg, above)[restored(last)] = one
+    return cfg
+
+
+def _at(value: Any, place: list[Any]) -> Any:
+    for key in place:
+        value = value[restored(key)]
+    return value
 
 
 def restored(value: Any) -> Any:
