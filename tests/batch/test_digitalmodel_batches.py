@@ -17,6 +17,7 @@ from orcabatch import simulated
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.digitalmodel.prove import prove, run_reference
 from orcabatch.errors import SettingsError, SourceError
+from orcabatch.outcome import Cause
 from orcabatch.simulated.exports import histories
 from orcabatch.simulated.exports.base import Refusal, StatusCode
 from orcabatch.store.compare import compare_folders
@@ -112,6 +113,33 @@ def test_modes_change_no_byte(orcaflex, project, references, tmp_path, mode, exe
     assert result.metrics["summary"]["work"].get("tables_behind", 0) == (tables if behind else 0)
 
 
+class Refusing:
+    """Counts what OrcaFlex is asked, and has it refuse some of that."""
+
+    def __init__(self, refusal):
+        self.refusal, self.count, self.refused = refusal, 0, range(0)
+
+    def __call__(self):
+        self.count += 1
+        if self.count in self.refused:
+            raise self.refusal()
+
+
+def assert_no_number_is_missing(project, references, tmp_path, asked, broker, in_a_row=6):
+    """Questions are refused: of a summary, of time series, of the last file's."""
+    performance = {"executor": "serial", "broker": {"enabled": broker}}
+    orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=tmp_path / "all", performance=performance)
+    total = asked.count
+    for part in (0.05, 0.6, 0.95):
+        first = int(part * total)
+        asked.count, asked.refused = 0, range(first, first + in_a_row)
+        folder = tmp_path / str(part)
+        result = orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=folder, performance=performance)
+        assert result.ok
+        assert max(outcome.attempt for outcome in result.outcomes) > 1
+        assert_same(folder, references[BATCHES[0]])
+
+
 @pytest.mark.parametrize(
     ("broker", "refusal"),
     [
@@ -124,25 +152,46 @@ def test_what_is_refused_for_a_moment_while_a_file_is_read_costs_no_number(
     orcaflex, project, references, tmp_path, monkeypatch, broker, refusal
 ):
     """digitalmodel logs the refusal, often for nobody, and leaves the columns empty: the file is done again."""
-    asked, refused = [], range(0)
+    asked = Refusing(lambda: refusal)
+    monkeypatch.setattr(histories, "refuse_without_licence", asked)
+    assert_no_number_is_missing(project, references, tmp_path, asked, broker)
+
+
+@pytest.mark.parametrize("has_licence", [True, False])
+def test_an_object_that_is_refused_for_a_moment_costs_no_file(
+    orcaflex, project, references, tmp_path, monkeypatch, has_licence
+):
+    """digitalmodel goes on without the object, and stumbles over that later. Python may be what has no memory."""
+    api = pytest.importorskip("OrcFxAPI")
+    asked = Refusing(MemoryError if has_licence else lambda: api.DLLError(api.StatusCode.LicensingError, "away"))
+    found = api.HelperMethods.ObjectCalledSafe
+
+    def called(handle, name):
+        asked()
+        return found(handle, name)
+
+    monkeypatch.setattr(api.HelperMethods, "ObjectCalledSafe", staticmethod(called))
+    assert_no_number_is_missing(project, references, tmp_path, asked, broker=False, in_a_row=2)
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_a_file_that_is_refused_its_numbers_to_the_end_leaves_no_table(
+    orcaflex, project, tmp_path, monkeypatch, behind
+):
+    """Its tables would stand there without them, in the place of an earlier run's."""
 
     def refuse():
-        asked.append(None)
-        if len(asked) in refused:
-            raise refusal
+        raise Refusal(StatusCode.TIME_HISTORY, "Out of memory")
 
     monkeypatch.setattr(histories, "refuse_without_licence", refuse)
-    performance = {"executor": "serial", "broker": {"enabled": broker}}
-    orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=tmp_path / "all", performance=performance)
-    total = len(asked)
-    for part in (0.05, 0.6, 0.95):  # of a summary, of time series, of the last file's
-        asked.clear()
-        refused = range(int(part * total), int(part * total) + 6)
-        folder = tmp_path / str(part)
-        result = orcabatch.run_batch(project / BATCHES[0], **SILENT, output_dir=folder, performance=performance)
-        assert result.ok
-        assert max(outcome.attempt for outcome in result.outcomes) > 1
-        assert_same(folder, references[BATCHES[0]])
+    performance = {"executor": "serial", "retries": 1, "io": {"async_enabled": behind}}
+    outputs = yaml.safe_load((project / BATCHES[0]).read_text(encoding="utf-8"))["orcaflex"]
+    outputs["postprocess"]["summary"]["flag"] = False
+    source = _moved(project / BATCHES[0], tmp_path, orcaflex=outputs)
+    result = orcabatch.run_batch(source, **SILENT, output_dir=tmp_path, performance=performance)
+    assert {(outcome.attempt, outcome.cause) for outcome in result.failed} == {(2, Cause.MEMORY)}
+    assert len(result.failed) == len(result.outcomes)
+    assert [path.name.endswith("_failed_files.csv") for path in tmp_path.rglob("*.csv")] == [True]
 
 
 def test_two_batches_in_one_call_share_the_work_and_keep_their_own_outputs(orcaflex, project, references, tmp_path):

@@ -244,12 +244,13 @@ def test_a_joint_answer_that_fails_singly_is_a_mismatch():
     assert "singly it fails (no such thing)" in check.settle((ValueError,))
 
 
-def test_a_licence_that_is_gone_since_is_no_mismatch(orcaflex):
-    """Asking jointly would be switched off, with "please report", for a server that was away for a moment."""
+@pytest.mark.parametrize("status", ["LicensingError", "TimeHistoryError"])
+def test_what_is_refused_for_a_moment_is_no_mismatch(orcaflex, status):
+    """Asking jointly would be switched off, with "please report", for a server that was away, or memory that was."""
     check = SelfCheck(lambda count: 0)
 
     def refuse():
-        raise orcaflex.DLLError(orcaflex.StatusCode.LicensingError, "the server is gone")
+        raise orcaflex.DLLError(orcaflex.StatusCode[status], "the server is gone, or out of memory")
 
     check.offer(np.zeros((2, 1)), [("Line1", "X", refuse)])
     assert check.settle((orcaflex.DLLError,)) == ""

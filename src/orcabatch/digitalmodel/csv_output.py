@@ -13,7 +13,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
@@ -166,7 +166,6 @@ class FileTables:
     def __init__(self, clock: PhaseClock, writing: Writing, *, keep_same: bool = False, stem: str = "") -> None:
         self._clock, self._writing, self._keep_same, self._open = clock, writing, keep_same, ExitStack()
         self._stem = stem
-        self._routed = ExitStack()
         self._texts: dict[Path, TextBehind] = {}
         self._lock = threading.Lock()
         self._begun = self._dropped = False
@@ -175,19 +174,21 @@ class FileTables:
         self.values = 0
         self._gaps: dict[Path, tuple[Gap, ...]] = {}
 
+    def routed(self) -> AbstractContextManager[None]:
+        """Until this block ends, tables that are saved in this thread are of this file."""
+        return written_by(self._write)
+
     def __enter__(self) -> Self:
-        self._routed.enter_context(written_by(self._write))
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self._routed.close()
         if raised[0] is not None:
             self._abandon(*raised)
             return
         behind = [text.kept_bytes for text in self._texts.values() if text.kept_bytes]
         self.counts.update(tables_behind=len(behind), bytes_behind=sum(behind))
         self.waits = bool(behind)
-        if not self.waits:
+        if self._texts and not self.waits:
             self._clock.enter(Phase.WRITE)
             self._open.close()
 

@@ -34,23 +34,22 @@ class CapturedOutput:
     An exception that leaves the block takes the lines along as notes: they stand in its traceback.
 
     Args:
-        passes: whether an error passes by itself, as that of a licence that is gone for a moment.
-
-    Attributes:
-        passing: the first such error that digitalmodel was handling as it spoke: it goes on without the result.
+        passes: whether an error passes by itself, as that of a licence that is gone for a moment. The first one that
+            digitalmodel was handling as it spoke leaves the block in the end, in the place of what came of it:
+            digitalmodel goes on without the result, and may stumble over that later.
     """
 
     def __init__(self, passes: Callable[[Exception], bool] = lambda _: False) -> None:
         self._passes = passes
-        self.passing: Exception | None = None
+        self._passing: Exception | None = None
         self.lines: list[str] = []
         self.serious: list[str] = []
         self.dropped = 0
 
     def say(self, level: str, text: str) -> None:
         """Keep a line; errors and warnings are kept apart too, each once and in one line (OrcFxAPI's have several)."""
-        if self.passing is None and isinstance(error := sys.exception(), Exception) and self._passes(error):
-            self.passing = error
+        if self._passing is None and isinstance(error := sys.exception(), Exception) and self._passes(error):
+            self._passing = error
         if level in SERIOUS and (line := " ".join(text.split())) not in self.serious:
             self.serious.append(line)
         if len(self.lines) < MOST_LINES:
@@ -76,9 +75,13 @@ class CapturedOutput:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _LISTENING.reset(self._token)
-        if error is not None:
+        passing = self._passing if error is None or isinstance(error, Exception) else None
+        left = passing or error
+        if left is not None:
             for line in self.told():
-                error.add_note(f"digitalmodel said: {line}")
+                left.add_note(f"digitalmodel said: {line}")
+        if passing is not None and passing is not error:
+            raise passing from None
 
 
 _LISTENING: ContextVar[CapturedOutput | None] = ContextVar("orcabatch_digitalmodel_captured", default=None)

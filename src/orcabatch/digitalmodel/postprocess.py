@@ -154,6 +154,7 @@ class DigitalModelPostProcess:
         Raises:
             DigitalModelError: the installed digitalmodel does not post-process a model in this state.
             OutputError, OSError: a time series cannot be written.
+            DLLError, MemoryError: digitalmodel went on without what was refused for a moment.
         """
         installation, asked = find_installation(), _asked(context)
         known = described(model)
@@ -163,17 +164,10 @@ class DigitalModelPostProcess:
         csv_text.expect(values_left(self._formatted.values, asked.done, asked.left))
         own = self._own_copy()
         captured = CapturedOutput(lambda error: refusal_passes(error, context.file))
-        with captured, fast_paths(installation), stumbles_explained(self.cfg, own, model):
-            tables = FileTables(context.clock, self.writing, keep_same=asked.again, stem=context.file.stem)
-            try:
-                result = self._result(own, known, asked, tables)
-                missing = self._why_empty(known, result.gaps) if self.checks_names else ()
-            except BaseException:
-                tables.drop()
-                raise
-        if captured.passing is not None:  # its columns would hold nothing, as of a model that has no such object
-            tables.drop()
-            raise captured.passing
+        tables = FileTables(context.clock, self.writing, keep_same=asked.again, stem=context.file.stem)
+        with tables, captured, fast_paths(installation), stumbles_explained(self.cfg, own, model):
+            result = self._result(own, known, asked, tables)
+            missing = self._why_empty(known, result.gaps) if self.checks_names else ()
         self._formatted.add(tables.values)
         concerns = (*self._of_periods(known), *missing, *captured.concerns())
         later = tables if tables.waits else None
@@ -205,7 +199,7 @@ class DigitalModelPostProcess:
         if flagged(cfg, "linked_statistics"):
             linked = installation.linked.get_linked_statistics(cfg, known, asked.file_name)
         if writes_series(cfg):
-            with tables:
+            with tables.routed():
                 record = _series(installation, cfg, known, asked.file_name)
             if self.writing.compress:
                 record = as_compressed(record)

@@ -126,19 +126,21 @@ def refusal(error: BaseException) -> str:
     return f"{said}: {meaning.remedy}" if meaning.remedy else said
 
 
-def refusal_passes(error: BaseException, file: Path) -> bool:
-    """Whether it is OrcaFlex's, and trying again later can help: a licence, memory, a file on the network."""
+def refusal_passes(error: BaseException, file: Path | None = None) -> bool:
+    """Whether trying again later can help: a licence, memory, a file on the network (None: nobody knows which)."""
     status = status_of(error)
-    return status is not None and _by_status(error, status, file).may_heal
+    if status is None:
+        return isinstance(error, MemoryError)
+    meaning, _, text = _meaning(error, status)
+    return meaning is _NO_MEMORY or _may_heal(status, text, file)
 
 
 def _by_status(error: BaseException, status: int, file: Path) -> Failure:
-    meaning, said, text = _meaning(error, status)
-    may_heal = meaning is _NO_MEMORY or _may_heal(status, text, file)
+    meaning, said, _ = _meaning(error, status)
     remedy = meaning.remedy
     if status in {FILE_NOT_FOUND, FILE_READ} and as_opened(file) != file.absolute():
         remedy = f"{remedy}; its path has {len(str(file))} characters, which may be too many for OrcaFlex: {SHORTER}"
-    return Failure(meaning.cause, f"{file.name}: {said}", remedy, may_heal)
+    return Failure(meaning.cause, f"{file.name}: {said}", remedy, refusal_passes(error, file))
 
 
 def _meaning(error: BaseException, status: int) -> tuple[_Meaning, str, str]:
@@ -155,9 +157,9 @@ def _by_words(text: str) -> _Meaning:
     return _CORRUPT if "corrupt" in text else _REFUSED
 
 
-def _may_heal(status: int, text: str, file: Path) -> bool:
+def _may_heal(status: int, text: str, file: Path | None) -> bool:
     if status in {FILE_NOT_FOUND, FILE_READ}:
-        return is_on_network(file) or any(word in text.lower() for word in _TEMPORARY_WORDS)
+        return (file is not None and is_on_network(file)) or any(word in text.lower() for word in _TEMPORARY_WORDS)
     return status == LICENCE
 
 
