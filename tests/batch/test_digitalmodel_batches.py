@@ -318,6 +318,38 @@ def test_an_iterator_closed_early_says_which_files_are_not_in_the_summaries(orca
     assert len(listed) + len(rows) == len(metrics["files"]) > len(rows)
 
 
+@pytest.mark.parametrize("switch", ["Minimum", "StdDev"])
+def test_rows_of_statistics_are_of_no_file_and_govern_nothing(orcaflex, project, tmp_path, switch):
+    """digitalmodel adds eight rows below a summary; a standard deviation is smaller than any minimum."""
+    import pandas as pd
+
+    flags = yaml.safe_load((project / BATCHES[0]).read_text())["orcaflex"]
+    flags["postprocess"]["summary"]["statistics"][switch] = True
+    asked = _moved(project / BATCHES[0], tmp_path, orcaflex=flags)
+    result = orcabatch.run_batch(asked, **SILENT, output_dir=tmp_path / "out", cases=r"_(?P<heading>\d+)deg")
+    [path] = (path for path in result.outputs if path.name.endswith("_dyn.csv"))
+    written = pd.read_csv(path)
+    of_files = written[written["fe_filename"].notna()]
+    count = len(result.outcomes)
+    assert (len(written), len(of_files)) == (count + 8, count)
+    summary = result.summary("dyn")
+    pd.testing.assert_frame_equal(summary[written.columns], written)
+    assert summary["file"].isna().tolist() == [False] * count + [True] * 8
+    columns = [name for name in written.columns if name.startswith("line")]
+    assert any(name.endswith("_min") for name in columns)
+    for column in columns:
+        least = column.endswith("_min")
+        [row] = result.governing(column, summary="dyn").to_dict("records")
+        extreme = of_files[column].min() if least else of_files[column].max()
+        assert (row["minimum" if least else "maximum"], row["files"]) == (extreme, count)
+        assert row["mean"] == pytest.approx(of_files[column].mean())
+        assert row["file"] in {outcome.file.name for outcome in result.outcomes}
+        headings = result.governing(column, "heading", summary="dyn")
+        assert (headings["heading"].notna().all(), headings["files"].sum()) == (True, count)
+    pytest.importorskip("xarray", reason="the extra `xarray` is not installed")
+    assert sorted(result.to_xarray()["case"].to_numpy()) == sorted(outcome.file.name for outcome in result.outcomes)
+
+
 def test_what_was_written_is_read_back_as_tables(orcaflex, project, tmp_path):
     """Summaries and time series are the CSVs, with file and load case beside; a run that has nothing to do too."""
     import pandas as pd

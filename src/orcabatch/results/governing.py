@@ -55,6 +55,7 @@ def governing(
             raise SourceError(
                 f"The column {name!r} of the load cases is called like one that this table has of its own: rename it."
             )
+    frame = frame[frame["file"].notna()]  # a summary's own statistics are of no file
     values = pd.to_numeric(frame[column], errors="coerce")
     if values.dtype == bool:
         values = values.astype(float)

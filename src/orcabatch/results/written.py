@@ -49,15 +49,14 @@ class WrittenTables:
         frame = self._frame(found[0])
         if not set(self.file_columns) <= set(frame.columns):
             return frame
-        files = self._files(frame)
-        return beside([{"file": name} for name in file_names(files)], files, cases, [1] * len(files), frame)
+        files, names = self._files(frame)
+        return beside([{"file": name} for name in names], files, cases, [1] * len(files), frame)
 
     def numbers(self) -> FileFrames:
         """The numbers of the first summary: of each row its file, what that is called in tables, and the row."""
         frame = self._frame(next(iter(self.summaries.values())))
-        files, numbers = self._files(frame), frame.select_dtypes("number")
-        named = enumerate(zip(files, file_names(files), strict=True))
-        return [(file, name, numbers.iloc[[place]]) for place, (file, name) in named]
+        numbers, named = frame.select_dtypes("number"), zip(*self._files(frame), strict=True)
+        return [(file, name, numbers.iloc[[place]]) for place, (file, name) in enumerate(named) if name is not None]
 
     def time_series(
         self, label: str, outcomes: Sequence[FileOutcome], cases: Mapping[str, Mapping[str, Any]]
@@ -88,8 +87,11 @@ class WrittenTables:
             raise SourceError(f"The batch has no time series {label!r}. Its time series: {labels}.")
         return wanted
 
-    def _files(self, frame: pd.DataFrame) -> list[Path]:
-        return [Path(str(path)) for path in frame[self.file_columns[0]]]
+    def _files(self, frame: pd.DataFrame) -> tuple[list[Path], list[str | None]]:
+        """Of each row its file, and what that is called in tables: None for a row of statistics, which is of none."""
+        column = frame[self.file_columns[0]]
+        files = [Path() if nothing else Path(str(path)) for path, nothing in zip(column, column.isna(), strict=True)]
+        return files, [name if file.name else None for file, name in zip(files, file_names(files), strict=True)]
 
     def _frame(self, path: Path) -> pd.DataFrame:
         import pandas as pd
