@@ -101,12 +101,14 @@ class FileModel:
 class Change:
     """Something that happens to the host.
 
-    From `at_s` on the disk runs at `disk` times its speed, and other programs hold `other_bytes` more than at first.
+    From `at_s` on the disk runs at `disk` times its speed, other programs hold `other_bytes` more than at first, and
+    files go to so many `processes`, each with a GIL of its own (those that threads have as well).
     """
 
     at_s: float
     disk: float = 1.0
     other_bytes: int = 0
+    processes: int = 1
 
 
 def _no_contention(jobs: int) -> float:
@@ -214,6 +216,7 @@ class Plant:
         self._random = random.Random(case.seed)  # noqa: S311 - noise, not a secret
         self._disk_now, self._jitter, self._noise_at = 1.0, 1.0, 0.0 if case.noise else math.inf
         self.other_bytes, self.peak_bytes = case.host.base_bytes, 0
+        self.processes = 1
         self._runs: dict[int, _Run] = {}
         self._occupancy = Occupancy()
         self._work_loaded = self._work_extracted = self._work_ended = 0.0
@@ -239,12 +242,17 @@ class Plant:
         return float(rate)
 
     def _core_rate(self, busy: int) -> float:
-        cores = max(1.0, self.host.cores - (1.0 if self._resources[GIL].jobs else 0.0))
+        cores = max(1.0, float(self.host.cores - self._gils()))
         crowd = max(0.0, busy / cores - 1.0)
         return min(1.0, cores / busy) / (1 + self.host.core_loss * (min(busy, cores) - 1)) / (1 + 0.03 * min(crowd, 4))
 
     def _gil_rate(self, threads: int) -> float:
-        return 1.0 / (threads * (1.0 + self.host.gil_loss * min(threads - 1, 24)))
+        each = max(1.0, threads / self.processes)
+        return 1.0 / (each * (1.0 + self.host.gil_loss * min(each - 1, 24)))
+
+    def _gils(self) -> int:
+        """How many are held now."""
+        return min(len(self._resources[GIL].jobs), self.processes)
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -256,9 +264,9 @@ class Plant:
 
     def advance(self, seconds: float) -> list[Done]:
         """Let time pass, at most `next_in()`; the files that came back."""
-        busy = min(self.host.cores, len(self._resources[CORES].jobs)) + (1 if self._resources[GIL].jobs else 0)
+        busy = min(self.host.cores, len(self._resources[CORES].jobs)) + self._gils()
         self._cpu_s += seconds * min(self.host.cores, busy)
-        self._gil_s += seconds if self._resources[GIL].jobs else 0.0
+        self._gil_s += seconds * self._gils() / self.processes
         self._waited_s += seconds * max(0, len(self._resources[LOCK].jobs) - 1)
         self._served_s += seconds if self._resources[LOCK].jobs else 0.0
         for resource in self._resources:
@@ -272,6 +280,7 @@ class Plant:
         while self._changes and self._changes[0].at_s <= self.now_s + 1e-9:
             change = self._changes.pop(0)
             self._disk_now, self.other_bytes = change.disk, self.host.base_bytes + change.other_bytes
+            self.processes = change.processes
         if self._noise_at <= self.now_s + 1e-9:
             self._noise_at = self.now_s + NOISE_EVERY_S
             self._jitter = math.exp(self._random.gauss(0.0, self._case.noise))

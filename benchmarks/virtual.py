@@ -25,6 +25,7 @@ from orcabatch.engine.scheduler_messages import (
     Event,
     Instruction,
     LimitSet,
+    Moved,
     Offered,
     Sampled,
     Start,
@@ -150,8 +151,11 @@ class _Driver:
         now_s = self.plant.now_s
         step = max(0.0, min(self.plant.next_in(), self.wake_s - now_s, self.sample_s - now_s))
         self.file_seconds += step * len(self.scheduler.running)
+        processes = self.plant.processes
         for done in self.plant.advance(step):
             self.end(done)
+        if self.plant.processes != processes:
+            self.tell(Moved(self.plant.now_s, self.plant.processes))
         if self.plant.now_s >= self.sample_s - 1e-9:
             self.sample()
         if self.plant.now_s >= self.wake_s - 1e-9:

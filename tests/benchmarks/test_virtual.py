@@ -184,6 +184,20 @@ def test_where_pythons_lock_is_taken_no_more_files_are_opened(scenario: str, see
     assert max(taken) <= 100 * GIL_FULL
 
 
+@pytest.mark.parametrize("phases_only", [True, False])
+def test_files_that_go_to_processes_are_not_kept_to_what_threads_bore(phases_only: bool) -> None:
+    """A host of 64 cores, where threads are left for 32 processes: near the best fixed count over all of it."""
+    sizes = [1 + each % 5 for each in range(200)]
+    files = tuple(file(size_bytes=each * 100_000_000, gil_s=float(each), native_s=0.3) for each in sizes)
+    host = HostModel("large", 64, 256 * GB, disk_bps=2e9, stream_bps=1e9)
+    case = Case("moves", host, files, (Change(60.0, processes=32),), tiers=(), phases_only=phases_only)
+    limits = virtual.limits_of(case)
+    run = virtual.simulate(case, limits)
+    best = min(virtual.simulate(case, replace(limits, fixed_limit=count)).makespan_s for count in (4, 8, 16, 32, 45))
+    assert run.makespan_s <= 1.25 * best
+    assert any(limit > 12 and at_s > 60.0 for at_s, limit, _ in run.decisions)
+
+
 def test_files_in_a_row_for_one_lock_behind_long_loads_are_not_left_too_few() -> None:
     """Many are in the row before the first has ended: nothing is cut before it is known what loading takes."""
     case = draw(0, "one_lock")

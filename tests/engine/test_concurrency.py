@@ -282,6 +282,27 @@ def test_a_fixed_count_is_never_changed() -> None:
     assert (state.limit, reasons) == (7, [])
 
 
+def test_what_threads_bore_does_not_bound_processes_and_is_known_again_when_files_come_back() -> None:
+    """Of work that Python's lock holds up two at once are enough for threads; 32 processes begin with more."""
+    here, _ = drive(lambda n: 20.0 * n, Limits(max_limit=45), gil=lambda passed: 1.0)
+    assert here.limit <= 4
+    away = concurrency.moved(here, None, 400.0, 32)
+    assert (away.limit, away.most, away.gil, away.locked_s) == (concurrency.BLIND, 32, 0.0, 0.0)
+    assert away.load.curve == here.load.curve
+    assert not away.rest.curve.points
+    assert concurrency.moved(here, None, 400.0, 2).limit == 2
+    back = concurrency.moved(away, here, 500.0, 45)
+    assert (back.limit, back.most, back.rest, back.since_s) == (here.limit, here.most, here.rest, 500.0)
+
+
+def test_a_count_that_was_asked_for_stays_where_files_go_to_other_workers() -> None:
+    """A fixed count is the user's, and so is the least."""
+    fixed = concurrency.begin(Limits(max_limit=45, fixed_limit=7), 100, SIZE)
+    assert concurrency.moved(fixed, None, 1.0, 32) == fixed
+    least = concurrency.begin(Limits(max_limit=45, min_limit=6), 100, SIZE)
+    assert concurrency.moved(least, None, 1.0, 2).limit == 6
+
+
 def ended(times: dict[int, list[float]]) -> curves.Smooth:
     """The curve of short files of one size that took so long, by how many there were."""
     curve = curves.Curve()

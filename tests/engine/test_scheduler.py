@@ -23,6 +23,7 @@ from orcabatch.engine.scheduler_messages import (
     GiveUp,
     Instruction,
     LimitSet,
+    Moved,
     Offered,
     Redone,
     Sample,
@@ -634,6 +635,10 @@ class RandomRun(RuleBasedStateMachine):
             memory_sample(total, self.others, own), work_loaded=self.work, work_extracted=self.work, **extra
         )
         self.tell(Sampled(self.now_s, sample))
+
+    @rule(capacity=st.integers(1, 12))
+    def move(self, capacity: int) -> None:
+        self.tell(Moved(self.now_s, capacity))
 
     @rule()
     def wake(self) -> None:

@@ -17,12 +17,13 @@ from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor
+from orcabatch.engine.scheduler_messages import Moved
 from orcabatch.engine.worker_messages import Broken, Died, Finished, Message
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
     from orcabatch.engine.contract import RunEvent, Task
-    from orcabatch.engine.scheduler_messages import Probe
+    from orcabatch.engine.scheduler_messages import Event, Probe
 
 LIMITS = Limits(max_limit=4, fixed_limit=4, cpus=4, seats=SeatLimits(ramp_per_s=0.0))
 
@@ -89,6 +90,23 @@ def test_files_go_to_processes_once_it_pays() -> None:
     assert ordered[-1].worker.startswith("process")
     assert [each["executor"] for each in said] == ["processes"]
     assert "lock was taken 100%" in said[0]["why"]
+
+
+def test_the_count_is_found_anew_for_processes_and_known_again_for_threads() -> None:
+    """The scheduler is told of the move, of the way back, and how many files each kind takes; of a stay it is not."""
+    told: list[Event] = []
+
+    def go_on(files: int, probe: Probe | None) -> list[int]:
+        told.clear()
+        settings = EngineOptions(**{**MOVING, "processes": 3, "threads_per_process": 1})
+        record = lambda event, _: told.append(event)  # noqa: E731 - one line
+        list(run(tasks(files), FakeJob(), options=settings, limits=LIMITS, probe=probe, recorder=record))
+        return [each.capacity for each in told if isinstance(each, Moved)]
+
+    with quick_to_move(WORSE=1e9):
+        assert go_on(400, locked) == [3, 4]
+    assert go_on(5, None) == []
+    assert told
 
 
 def test_a_dll_that_serialises_sends_files_to_processes() -> None:

@@ -233,6 +233,23 @@ def begin(limits: Limits, files: int, file_bytes: float) -> Concurrency:
     return Concurrency(max(least, min(start, most)), most, least, file_bytes)
 
 
+def moved(state: Concurrency, left: Concurrency | None, now_s: float, capacity: int) -> Concurrency:
+    """Files go to workers of another kind, which take `capacity` at once, or back to those that they had `left`.
+
+    What extraction bears is the workers' own: of threads that share Python's lock it says nothing about processes. What
+    loading bears is the disk's, and whether progress shows before a file's end is the files'.
+    """
+    if not state.adaptive:
+        return state
+    if left is None:
+        most = max(state.least, min(state.most, capacity))
+        limit = min(most, max(state.limit, min(BLIND, capacity)))
+        rest = Station(moving=state.rest.moving, short=state.rest.short)
+        left = Concurrency(limit, most, state.least, state.file_bytes, load=state.load, rest=rest, looks=state.looks)
+    read = state.read_bytes
+    return replace(left, last=state.last, began=state.began, read_bytes=read, since_s=now_s, samples=0, ended=0)
+
+
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 

@@ -124,7 +124,6 @@ class Dispatcher:
 
     def _begin(self) -> None:
         self._clock.begin()
-        self._sample_at = 0.0
         self._tell(
             "run_started",
             files=len(self._tasks),
@@ -242,8 +241,9 @@ class Dispatcher:
             case worker_messages.Complaint(text, once) if once not in self._said:
                 self._said |= {once} - {""}
                 self._warn_lastingly(text)
-            case worker_messages.Chosen(name, why, saves=saves):
+            case worker_messages.Chosen(name, why, capacity, saves, moved):
                 self._tell("executor", executor=name, why=why, saves=saves)
+                self._events.extend([scheduler_messages.Moved(self._now(), capacity)] * moved)
             case _:
                 pass
 

@@ -43,6 +43,7 @@ from orcabatch.engine.scheduler_messages import (
     GiveUp,
     Instruction,
     LimitSet,
+    Moved,
     Offered,
     Redone,
     Sample,
@@ -55,7 +56,6 @@ from orcabatch.engine.scheduler_messages import (
     StopAsked,
     TaskFinished,
     Wake,
-    Woken,
 )
 from orcabatch.engine.waiting import NOWHERE, PlanQueue, Waiting
 from orcabatch.text import size
@@ -108,6 +108,8 @@ class Scheduler:
         self._seats = licences.begin(limits.seats)
         mean = sum(task.size_bytes for task in tasks) / max(1, len(tasks))
         self._concurrency = concurrency.begin(limits, len(tasks), max(1.0, mean))
+        self._left: concurrency.Concurrency | None = None
+        self._moved_s = 0.0
         self._ceiling: int | None = None
         self._slots = 0
         self._guard_since: tuple[int, float] | None = None
@@ -152,10 +154,10 @@ class Scheduler:
                 self._seats = licences.told(self._seats, units, room, now_s)
             case Sampled(now_s, sample):
                 return self._sampled(now_s, sample)
+            case Moved(now_s, capacity):
+                return self._moved(now_s, capacity)
             case StopAsked(_, level):
                 self._stop = max(self._stop, level)
-            case Woken():
-                pass
         return []
 
     def _offer(self, index: int) -> None:
@@ -198,7 +200,8 @@ class Scheduler:
             self._memory = memory_admission.learn(self._memory, task.memory_bytes, event.memory_bytes)
             self._seats = licences.worked(self._seats)
             self._walls = (self._walls[0] + 1, self._walls[1] + event.wall_s)
-            self._concurrency = concurrency.finished(self._concurrency, task.size_bytes, event.stays)
+            if begun_s is not None and begun_s >= self._moved_s:  # else other workers had it
+                self._concurrency = concurrency.finished(self._concurrency, task.size_bytes, event.stays)
         if event.ending == "released":
             self._writing.add(event.index)
         else:
@@ -252,6 +255,11 @@ class Scheduler:
         if sample.slots != self._slots:
             self._slots, reason = sample.slots, f"the workers take {sample.slots} files at once"
         return said + self._limit_changed(self._under_pressure() or reason)
+
+    def _moved(self, now_s: float, capacity: int) -> list[Instruction]:
+        before, left, self._moved_s = self._concurrency, self._left, now_s
+        self._concurrency, self._left = concurrency.moved(before, left, now_s, capacity), before
+        return self._limit_changed("files go to other workers, which bear another number at once")
 
     def _under_pressure(self) -> str:
         """Shrink while memory is above the cap, open again when what is held and reserved fits below it."""

@@ -161,7 +161,15 @@ class SeatsReported:
     room: int
 
 
-Event = Offered | TaskFinished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack | SeatsReported
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Files go to workers of another kind from now on, or back to the kind before; these take so many at once."""
+
+    now_s: float
+    capacity: int
+
+
+Event = Offered | TaskFinished | Redone | Sampled | Woken | StopAsked | SlotLost | SlotBack | SeatsReported | Moved
 
 
 # --- what comes out ---

@@ -158,12 +158,14 @@ class Chosen:
         why: in words for the engineer.
         capacity: how many files it can hold at once now.
         saves: share of the time that worker processes would save, where files may not go there; else 0.
+        moved: files went elsewhere before.
     """
 
     executor: str
     why: str
     capacity: int
     saves: float = 0.0
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,7 +315,8 @@ class SwitchingExecutor(Executor):
 
     def _choose(self, why: str, saves: float = 0.0) -> None:
         capacity = self._processes.capacity if self._sending and self._processes is not None else self.capacity
-        self._chosen = Chosen(self.name, why, capacity, saves)
+        moved = self.name != (self._chosen.executor if self._chosen else "threads")
+        self._chosen = Chosen(self.name, why, capacity, saves, moved)
         self._mailbox.post(self._chosen)
 
     def _hindrance(self) -> str | None:
