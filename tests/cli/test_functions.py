@@ -33,6 +33,10 @@ def stopped_at_the_second(model, path):
     return largest(model)
 
 
+def stopped_at_once(model):
+    raise KeyboardInterrupt
+
+
 def goes_elsewhere(model):
     Path("elsewhere").mkdir(exist_ok=True)
     os.chdir("elsewhere")
@@ -218,6 +222,17 @@ def test_ctrl_c_of_a_function_names_the_table_and_says_that_all_is_done_again(or
     with simulated.counting() as count:
         assert run(orcabatch, *words).code == 0
     assert loads(count) == 3
+
+
+@pytest.mark.parametrize("more", [("--save", "int.csv"), ("--function-version", "1"), ()], ids=" ".join)
+def test_ctrl_c_before_any_file_has_ended_promises_nothing(orcabatch, batch, module, more):
+    """No rows that are somewhere, and nothing that is kept: there are none, whatever would be done with them."""
+    said = run(orcabatch, "--postprocess", "mine:stopped_at_once", "sims", SERIAL, *more)
+    assert said.code == 130
+    assert "no file has results yet: the next run does all files" in said.text
+    assert "finished rows" not in said.text
+    assert "is not done again" not in said.text
+    assert "--save FILE" not in said.text
 
 
 def test_ctrl_c_of_a_function_whose_values_go_nowhere_names_the_option(orcabatch, batch, module):

@@ -26,6 +26,7 @@ TORN = (
 )
 BROKEN_OFF = "the run broke off before this file was finished"
 HANDED_OVER = "what was computed is in the error's `{}`"
+NOTHING_YET = "no file has results yet: the next run does all files"
 NOT_SAVED = "what the function returned is not saved: that takes --save FILE"
 
 

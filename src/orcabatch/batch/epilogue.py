@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.account import Account, in_own_order, tables_of_call
-from orcabatch.batch.ending import CONCLUDED, CONCLUDING, TORN, done_again, outputs_lost, where_it_is
+from orcabatch.batch.ending import CONCLUDED, CONCLUDING, NOTHING_YET, TORN, done_again, outputs_lost, where_it_is
 from orcabatch.batch.history import Ran, keep
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.logs import logger
@@ -108,11 +108,14 @@ class Epilogue:
         table = next(iter(self.account.outputs.get("", ())), None)
         return where_it_is(self._request.batches, table, None if self.in_terminal else attribute)
 
-    def done_again(self) -> str:
-        """What the next run does."""
+    def what_stays(self, unsaved: str = "") -> str:
+        """Where the results of the files that are finished are, or why they are nowhere, and what the next run does."""
         batches, outcomes = self._request.batches, last_attempts(self.outcomes)
+        if not any(outcome.ok for outcome in outcomes):
+            return NOTHING_YET
         anew = [batch for batch in batches if not self.cache.keeps(batch, self._own(batch, outcomes))]
-        return done_again(anew, len(batches), self._request.fresh, self.in_terminal)
+        again = done_again(anew, len(batches), self._request.fresh, self.in_terminal)
+        return f"{unsaved.rstrip('.') or self.where_it_is()}; {again}"
 
     def aside(self, what: str, step: Callable[[], None]) -> None:
         """Do a step that is beside the results: where it fails, that costs nothing but itself."""
@@ -193,8 +196,7 @@ class Epilogue:
         """Where the run was interrupted, have the error say where its results are, and what the next run does again."""
         if self.interrupted is None:
             return
-        place = unsaved.rstrip(".") or self.where_it_is()
-        said = f"{self.interrupted}; {place}; {self.done_again()}"
+        said = f"{self.interrupted}; {self.what_stays(unsaved)}"
         self.interrupted = BatchInterrupted(said, self.interrupted.signum)
 
     def _torn(self) -> None:

@@ -120,7 +120,7 @@ class Run:
                 except OrcabatchError as error:
                     if not end.outcomes:
                         raise
-                    raise BatchError(f"{error}; {end.where_it_is()}; {end.done_again()}", end.result()) from error
+                    raise BatchError(f"{error}; {end.what_stays()}", end.result()) from error
                 except Exception as error:
                     self._hand_over(error, f"the batch broke off: {words_of(error)}")
                     raise
