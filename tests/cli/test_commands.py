@@ -145,11 +145,23 @@ def test_a_demo_that_cannot_be_set_up_is_said_in_one_message(orcabatch, tmp_path
     assert "--folder" in said.err
 
 
-def test_the_tour_has_nothing_to_choose_from(orcabatch):
-    """A filter without a suite is refused, not ignored."""
-    said = orcabatch("bench", "--only", "96 columns")
+@pytest.mark.parametrize("suite", [(), ("scaling",), ("regression",), ("real",)], ids=" ".join)
+def test_what_has_no_cases_has_nothing_to_choose_from(orcabatch, suite):
+    """A filter that nothing goes by is refused, not ignored."""
+    said = orcabatch("bench", *suite, "--only", "96 columns")
     assert said.code == 2
     assert "name the suite" in said.err
+
+
+@pytest.mark.parametrize(
+    ("suite", "case"), [("peers", "1 column, 10 objects"), ("spec", "dm_fsts.yml"), ("engine", "latency")]
+)
+def test_a_case_that_is_not_there_is_refused_with_those_that_are(orcabatch, suite, case):
+    """Not measured as an empty table, with exit code 0."""
+    said = orcabatch("bench", suite, "--only", "69 columns")
+    assert said.code == 2
+    assert "'69 columns'" in said.err
+    assert case in said.err
 
 
 def test_a_plan_runs_nothing(orcabatch, batch):

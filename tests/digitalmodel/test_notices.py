@@ -346,12 +346,12 @@ def test_it_is_logged_as_a_warning(files: list[Path], tmp_path: Path, caplog: py
 
 
 def test_the_proof_says_what_it_reproduced(cut_batch: tuple[Path, orcabatch.BatchResult]) -> None:
-    """Identical is not right: the proven files are cut in digitalmodel's own run as well."""
+    """Identical does not mean right: the proven files are cut in digitalmodel's own run as well."""
     folder, result = cut_batch
     report = prove(folder, 2)
     assert report.equal
     text = report.to_text()
-    assert "identical is not right" in text
+    assert "identical does not mean right" in text
     assert f"reproduced in 1 of the 2 proven files: {result.notices[0].text}" in text
     (said,) = report.to_dict()["notices"]
     assert (said["kind"], said["reproduced"], len(said["proven_files"])) == ("cut", True, 1)

@@ -9,8 +9,9 @@ import tomllib
 import pytest
 
 import orcabatch
-from docs_pages import ROOT
+from docs_pages import ROOT, blocks
 from orcabatch import cli
+from orcabatch.cli.bench import SUITES
 from orcabatch.settings import all_keys
 from orcabatch.settings.reference import settings_reference
 
@@ -42,6 +43,26 @@ def test_the_command_page_names_every_option(capsys, monkeypatch):
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", helps)) - {"--help", "--workers"}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--help", "--workers"}
     assert written == options
+
+
+def test_the_command_page_names_every_suite_of_bench():
+    """As `bench --help` lists them; without one it is the tour."""
+    rows = page("command-line.md").partition("| suite |")[2].partition("\n\n")[0].splitlines()
+    assert {name for row in rows for name in re.findall(r"`([a-z]+)`", row.split("|")[1])} == {*SUITES} - {"tour"}
+
+
+def test_what_the_page_on_mistakes_shows_is_what_is_said(tmp_path, monkeypatch, capsys):
+    """To the number of the line, over the example as it is."""
+    made, shown = [block for block in blocks(ROOT / "docs" / "how-to" / "check-a-yaml.md") if block.language != "sh"][
+        :2
+    ]
+    (tmp_path / "dm_fsts.yml").write_bytes((ROOT / "examples" / "dm_fsts.yml").read_bytes())
+    (tmp_path / "sims").mkdir()
+    (tmp_path / "sims" / "fsts_l015_hwl_ncl_000deg_seed01.sim").touch()
+    monkeypatch.chdir(tmp_path)
+    exec(made.code, {})  # noqa: S102 - the page's own code
+    assert cli.main(["plan", "dm_misspelt.yml"]) == 2
+    assert capsys.readouterr().err.split() == shown.code.split()
 
 
 def documented():

@@ -56,6 +56,13 @@ def test_nothing_and_nonsense_teach_nothing() -> None:
     assert learned.words() == Learned().words() == ()
 
 
+def test_one_of_a_kind_is_said_as_one() -> None:
+    """`1 file`, `1 kind`; more of them in the plural."""
+    assert "learned from 1 file of earlier runs" in learn([Record("a.sim", MB, 1.0)]).words()[0]
+    assert ", 1 kind of name" in learn(records(20)).words()[0]
+    assert ", 2 kinds of name" in learn([*records(20), *records(20, stem="other")]).words()[0]
+
+
 def test_memory_is_reserved_by_the_highest_factor_of_the_family() -> None:
     """What is loaded cannot be taken back, so the highest counts; a family of its own does not suffer from another."""
     learned = learn(

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from orcabatch.bench import peers
-from orcabatch.bench.findings import JOINT, SCALED, Findings, Setup, place, row, settings, words
+from orcabatch.bench.findings import JOINT, SCALED, Findings, Setup, chosen, place, row, settings, words
 from orcabatch.bench.measure import Contender, Measured, compete
 from orcabatch.bench.workloads import (
     SCALE,
@@ -27,6 +27,7 @@ SPEC_FILES = {"large": 16, "medium": 32, "small": 48, "mixed": 48}
 def spec(setup: Setup) -> Findings:
     """The five configurations of the specification and its two batches, against 30 threads and the best of the rest."""
     found = Findings("spec")
+    cases: dict[str, tuple[Workload, list[Contender]]] = {}
     for name, count in CONFIGURATIONS:
         kind = name.split("/")[1]
         fixed = dict.fromkeys(TIERS, count)
@@ -38,11 +39,13 @@ def spec(setup: Setup) -> Findings:
             peers.orcabatch(f"orcabatch static {count}", **static),
             peers.orcabatch("orcabatch dynamic", **settings()),
         ]
-        _against_best(found, setup, Workload(f"{name}", sizes(kind, setup.files(SPEC_FILES[kind])), host="ssd"), own)
-    for workload in specification(setup.files(48)).values():
+        cases[name] = Workload(name, sizes(kind, setup.files(SPEC_FILES[kind])), host="ssd"), own
+    for batch in specification(setup.files(48)).values():
         for joint in JOINT:
-            own = [peers.orcabatch("orcabatch dynamic", ledger={"enabled": False})]
-            _against_best(found, setup, workload.on("ssd", joint), own)
+            workload = batch.on("ssd", joint)
+            cases[workload.name] = workload, [peers.orcabatch("orcabatch dynamic", ledger={"enabled": False})]
+    for workload, own in chosen(cases, setup.only):
+        _against_best(found, setup, workload, own)
     found.notes += [
         f"Files are {SCALE} times smaller than production's; costs: an SSD-like host ({words('ssd')}).",
         "60/mixed and dynamic/mixed are the rows `orcabatch static 60` and `orcabatch dynamic` of 60/mixed.",
@@ -56,8 +59,6 @@ def spec(setup: Setup) -> Findings:
 
 def _against_best(found: Findings, setup: Setup, workload: Workload, own: Sequence[Contender]) -> None:
     """Measure a workload: serial, 30 threads, the best pool of threads and of processes, and orcabatch."""
-    if setup.only not in workload.name:
-        return
     made = written(workload, setup.folder / place(workload))
     best = peers.search(made, ("threads", "processes"), files=8, say=setup.say)
     others = [peers.SERIAL, peers.BASELINE, *(each for each in best if each.kind != peers.BASELINE.kind)]
@@ -99,18 +100,19 @@ def peers_suite(setup: Setup) -> Findings:
     """Everyone else at the best setting found for each, on the same work."""
     found = Findings("peers")
     lacking = peers.missing()
-    for shape, host, usual in PEER_CASES:
-        for joint in JOINT if host != "free" else ("many",):
-            workload = shapes(setup.files(usual))[shape].on(host, joint)
-            if setup.only not in workload.name:
-                continue
-            made = written(workload, setup.folder / place(workload))
-            best = peers.search(made, setup.pools, files=2, say=setup.say)
-            own = peers.orcabatch(**settings())
-            tiers = [peers.TIERS] if "chunks" in setup.pools else []
-            everyone = [peers.SERIAL, *best, *tiers, own]
-            measured = compete(everyone, made, rounds=setup.rounds, warm_cache=setup.warm_cache, say=setup.say)
-            peer_rows(found, measured)
+    cases = [
+        shapes(setup.files(usual))[shape].on(host, joint)
+        for shape, host, usual in PEER_CASES
+        for joint in (JOINT if host != "free" else ("many",))
+    ]
+    for workload in chosen({case.name: case for case in cases}, setup.only):
+        made = written(workload, setup.folder / place(workload))
+        best = peers.search(made, setup.pools, files=2, say=setup.say)
+        own = peers.orcabatch(**settings())
+        tiers = [peers.TIERS] if "chunks" in setup.pools else []
+        everyone = [peers.SERIAL, *best, *tiers, own]
+        measured = compete(everyone, made, rounds=setup.rounds, warm_cache=setup.warm_cache, say=setup.say)
+        peer_rows(found, measured)
     found.notes += [f"{pool} is left out: {package} is not installed" for pool, package in lacking.items()]
     found.notes.append("Peers stand with the best count found for each by a search over the first files.")
     return found

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orcabatch.bench import peers
 from orcabatch.bench.workloads import (
@@ -23,11 +23,13 @@ from orcabatch.bench.workloads import (
     THRESHOLDS,
     Workload,
 )
+from orcabatch.errors import SourceError
 
 if TYPE_CHECKING:
     from orcabatch.bench.measure import Measured, Say
 
 
+Case = TypeVar("Case")
 CPUS = os.cpu_count() or 1
 SCALED: dict[str, Any] = {"optimization": {"size_thresholds": {"small": THRESHOLDS[0], "large": THRESHOLDS[1]}}}
 """The specification's thresholds for files that are `SCALE` times smaller."""
@@ -62,6 +64,14 @@ class Setup:
     def files(self, usual: int) -> int:
         """How many files where a full run has `usual`."""
         return max(3, usual // 4) if self.quick else usual
+
+
+def chosen(cases: Mapping[str, Case], only: str) -> list[Case]:
+    """Those of a suite's cases whose name holds `only`. Raises SourceError where none does."""
+    found = [case for name, case in cases.items() if only in name]
+    if not found:
+        raise SourceError(f"no case's name holds {only!r}; there are: {'; '.join(cases)}")
+    return found
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch import simulated
 from orcabatch.batch.named_files import named_files
 from orcabatch.bench import real_cost, real_memory, real_work
-from orcabatch.bench.findings import markdown
+from orcabatch.bench.findings import chosen, markdown
 from orcabatch.bench.real_engine import outcomes
 from orcabatch.bench.workloads import MB
 from orcabatch.errors import SourceError
@@ -236,10 +236,8 @@ def suite(name: str, folder: Path, arguments: Any) -> Iterator[dict[str, Any]]:
     costs = getattr(arguments, "costs", None)
     known = KINDS if costs is None else (Kind("measured here", real_work.one_history, costs, 200),)
     kinds = [replace(kind, files=kind.files // 5) for kind in known] if quick else known
-    chosen = [kind for kind in kinds if arguments.only in kind.name]
-    if not chosen:
-        raise SourceError(f"no batch's name holds {arguments.only!r}: {', '.join(kind.name for kind in kinds)}")
-    results = [regret(kind, folder, rounds=rounds) for kind in chosen]
+    wanted = chosen({kind.name: kind for kind in kinds}, arguments.only)
+    results = [regret(kind, folder, rounds=rounds) for kind in wanted]
     yield _finding("engine: regret", [_regret_row(each) for each in results], results)
     if arguments.only or costs is not None:
         return

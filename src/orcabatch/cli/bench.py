@@ -17,6 +17,8 @@ from orcabatch.errors import SourceError
 from orcabatch.store.atomic import check_place
 
 OK, WORSE = 0, 1
+WITH_CASES = ("spec", "peers", "engine")
+"""The suites whose cases `--only` chooses from."""
 SUITES = ("tour", "spec", "peers", "scaling", "memory", "stress", "again", "regression", "engine", "real")
 
 
@@ -25,6 +27,9 @@ def main(words: list[str]) -> int:
     arguments = _parser().parse_args(words)
     for target in filter(None, (arguments.json, arguments.plot)):
         check_place(target)
+    if arguments.only and arguments.suite not in WITH_CASES:
+        asked = f"name the suite that --only {arguments.only!r} is to choose from"
+        raise SourceError(f"{asked}: `orcabatch bench SUITE`, where SUITE is one of {', '.join(WITH_CASES)}")
     if arguments.suite == "regression":
         return _regression(arguments, words)
     from orcabatch.bench.measure import provenance, temporary_folder
@@ -43,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="orcabatch bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("suite", nargs="?", choices=SUITES, default="tour", help="default: a short tour")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller files")
-    parser.add_argument("--only", default="", metavar="WORDS", help="only the cases whose name holds these words")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="for `spec`, `peers`, `engine`: only cases whose name holds them"
+    )
     parser.add_argument(
         "--pools", nargs="+", metavar="POOL", help="for `peers`: only these, e.g. processes joblib-loky"
     )
@@ -60,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--orcaflex",
         choices=["real", "simulated"],
         default="simulated",
-        help="for `engine`, `real`; default simulated",
+        help="for `real`; default simulated",
     )
     parser.add_argument(
         "--calibrated", type=Path, metavar="JSON", help="costs of OrcaFlex as `doctor --sim --write` measured them"
@@ -87,8 +94,6 @@ def _findings(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str,
         pools=tuple(arguments.pools or peers.POOLS),
         say=_say,
     )
-    if arguments.only and arguments.suite == "tour":
-        raise SourceError(f"name the suite that --only {arguments.only!r} is to choose from: `orcabatch bench SUITE`")
     made = suites.tour(setup) if arguments.suite == "tour" else [suites.SUITES[arguments.suite](setup)]
     for found in made:
         yield _mapping(found)

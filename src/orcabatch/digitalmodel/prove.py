@@ -154,7 +154,7 @@ class ProofReport:
 
     def _checked(self) -> list[str]:
         """What the check said of the configuration, which is the reference's own too."""
-        said = "  identical is not right: the check of the YAML said, and digitalmodel's own run did the same with it:"
+        said = "  identical does not mean right: the check of the YAML found what digitalmodel's own run has as well:"
         return [said, *(f"    {finding}" for finding in self.batch.findings)] if self.batch.findings else []
 
     def _noticed(self) -> list[str]:
@@ -162,7 +162,11 @@ class ProofReport:
             return []
         shown = [notice for notice in self.batch.notices if self.chosen_of(notice)]
         others = len(self.batch.notices) - len(shown)
-        lines = ["  identical is not right: digitalmodel's own run did without a word, too:"] if shown else []
+        lines = (
+            ["  identical does not mean right: without a word digitalmodel's own run does this as well:"]
+            if shown
+            else []
+        )
         for notice in shown:
             concerned = f"in {len(self.chosen_of(notice))} of the {len(self.files)} proven files"
             lines += [f"    reproduced {concerned}: {notice.text}.", f"        {notice.remedy}."]

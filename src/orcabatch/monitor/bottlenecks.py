@@ -434,4 +434,4 @@ def _reason(answer: Bottleneck, seen: Evidence) -> str:
         return f"none of the limits was passed ({known})."
     if answer is Bottleneck.MEMORY_BOUND and (seen.memory_percent or 0.0) <= MEMORY_THRESHOLD_PERCENT:
         return f"{known} on average, and memory that was set aside or in use kept files waiting."
-    return f"{known} on average; the first limit passed in the order I/O, CPU, memory decides."
+    return f"{known} on average; the first limit passed in the order DLL, I/O, CPU, memory decides."

@@ -281,7 +281,7 @@ class PerformanceMonitor:
     # -- asked by the user
 
     def analyze_bottlenecks(self) -> Bottleneck:
-        """What holds the batch back, tested in the order I/O, CPU, memory; `BALANCED` where nothing was measured."""
+        """What holds the batch back, in the order DLL, I/O, CPU, memory; `BALANCED` where nothing was measured."""
         held = bottlenecks.share_of(self.state.idle_s.get(WaitReason.MEMORY, 0.0), self.state.capacity_s)
         serialised = self.evidence().bound is Bound.DLL
         return bottlenecks.bottleneck_of(self.metrics, self.io_wait_threshold, held, serialised=serialised)

@@ -128,7 +128,7 @@ def unreadable(file: Path, error: OSError) -> InputError:
     if code in _WINDOWS_NETWORK or (isinstance(error, FileNotFoundError) and is_on_network(file)):
         return InputError(f"{file} cannot be reached: {error.strerror}", "check the network drive", True)
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{file} does not exist", "check the input folder and the file pattern")
+        return InputError(f"{file} does not exist", "check its name and its folder: it may have been moved or renamed")
     if is_folder(file):
         return InputError(f"{file} is a folder, not a .sim file", "take it out of the list of files")
     if isinstance(error, PermissionError):

@@ -26,6 +26,7 @@ from orcabatch.engine.executors import PROCESSES, THREADS
 from orcabatch.plan.predict import Expectation
 from orcabatch.settings import Settings, was_set
 from orcabatch.store.paths import name_of
+from orcabatch.text import plural
 
 FILES_PER_PLACE = 6
 """A batch of fewer files for each that runs at once has no time to come down from too many. More: short batches climb
@@ -134,7 +135,7 @@ class Learned:
         """What was learned, for the plan."""
         if not self.records:
             return ()
-        said = [f"learned from {len(self.records)} files of earlier runs: {self._rate_words()}"]
+        said = [f"learned from {plural(len(self.records), 'file')} of earlier runs: {self._rate_words()}"]
         if "" in self.factors:
             said.append(f"their memory is at most {self.factors['']:.2f} times their size")
         if self.limit is not None:
@@ -156,8 +157,8 @@ class Learned:
     def _rate_words(self) -> str:
         if self.by_size is None:
             return "too few for a fit by size"
-        per_mb = self.by_size.s_per_byte * 1e6
-        return f"{self.by_size.base_s:.3g} s a file and {per_mb:.3g} s per MB, {len(self.families)} kinds of names"
+        base_s, per_mb, kinds = self.by_size.base_s, self.by_size.s_per_byte * 1e6, len(self.families)
+        return f"{base_s:.3g} s a file and {per_mb:.3g} s per MB, {plural(kinds, 'kind')} of name"
 
 
 def learn(
