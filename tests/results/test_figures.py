@@ -172,6 +172,25 @@ def test_what_is_folded_has_the_same_figures(monkeypatch):
     assert folded == whole
 
 
+@pytest.mark.parametrize("folded", [1, 2, 500])
+@pytest.mark.parametrize("kept", [0, 60])
+def test_infinities_beside_missing_numbers_are_the_extremes(monkeypatch, folded, kept):
+    """The logarithm of zero, and a file without a peak, are all that there is; of both infinities there is no mean."""
+    monkeypatch.setattr("orcabatch.results.figures.FOLDED", folded)
+    monkeypatch.setattr("orcabatch.results.figures.MOST_BY_CASE", kept)
+    inf, none = np.inf, np.nan
+    assert columns({"a": none}, {"a": -inf}, {"a": none}) == {"a": (-inf, 1, -inf, 1, -inf, 1)}
+    assert columns({"a": none}, {"a": inf}, {"a": none}) == {"a": (inf, 1, inf, 1, inf, 1)}
+    for rows in ({"a": [inf, -inf]}, frame(a=[inf, -inf])):
+        (low, _, high, _, mean, files) = columns({"a": 1.0}, rows, {"a": none})["a"]
+        assert (low, high, files, np.isnan(mean)) == (-inf, inf, 2, True)
+    groups = by_heading([{"a_min": none}, {"a_min": -inf}, {"a_min": none}, {"a_min": inf}], [0, 0, 90, 90])["cases"]
+    found = [
+        (one["maximum"], one["file"], one["minimum"], one["minimum_file"]) for each in groups for one in each["maxima"]
+    ]
+    assert found == ([(-inf, 1, -inf, 1), (inf, 3, inf, 3)] if kept else [])
+
+
 def test_files_of_a_load_case_are_those_that_have_a_number():
     """As in `BatchResult.governing`: failed files and NaN are none of them; a column says its own count."""
     values = [{"a": 1.0, "b": 2.0}, None, {"a": float("nan")}, {"a": 3.0}, None]

@@ -74,9 +74,9 @@ class Numbers(NamedTuple):
         if not self.counted.any():
             nothing = self.low[:0], self.high[:0], self.total[:0]
             return Numbers(*nothing, self.counted[:0], self.files[:0], self.rows[:0])
-        low, high, none = int(np.nanargmin(self.low)), int(np.nanargmax(self.high)), np.nan
+        low, high, none = _place_of_largest(-self.low), _place_of_largest(self.high), np.nan
         with np.errstate(invalid="ignore"):
-            total = np.array([np.nansum(self.total), 0.0])
+            total = np.array([self.total[self.counted > 0].sum(), 0.0])
         counted, files = np.array([self.counted.sum(), 0]), np.array([self.files.sum(), 0])
         ends = np.array([self.low[low], none]), np.array([none, self.high[high]])
         return Numbers(*ends, total, counted, files, self.rows[[low, high]])
@@ -245,13 +245,19 @@ def _largest(numbers: NDArray[np.float64], rows: NDArray[np.int64], count: int) 
     return found
 
 
+def _place_of_largest(numbers: NDArray[np.float64]) -> int:
+    """Where the first largest number is; `nanargmax` takes a NaN before an infinity below zero for it."""
+    known = np.flatnonzero(~np.isnan(numbers))
+    return int(known[numbers[known].argmax()])
+
+
 def _of_column(name: str, numbers: Numbers, file_columns: Collection[str]) -> dict[str, Any] | None:
     low, high, total, count, files, rows = numbers
     if not count.sum():
         return None
-    smallest, largest = int(np.nanargmin(low)), int(np.nanargmax(high))
+    smallest, largest = _place_of_largest(-low), _place_of_largest(high)
     with np.errstate(invalid="ignore"):  # of both infinities there is no mean
-        mean = float(np.nansum(total) / count.sum())
+        mean = float(total[count > 0].sum() / count.sum())
     return {
         "name": name,
         "files": int(files.sum()),
@@ -306,10 +312,10 @@ def _by(
             own = largest[rows]
             known = ~np.isnan(own)
             if known.any():
-                most = int(np.nanargmax(own))
+                most = _place_of_largest(own)
                 found = {"column": column, "maximum": float(own[most]), "file": rows[most], "files": int(known.sum())}
                 if column in turned:
-                    least = int(np.nanargmax(turned[column][rows]))
+                    least = _place_of_largest(turned[column][rows])
                     found |= {"minimum": -float(turned[column][rows][least]), "minimum_file": rows[least]}
                 maxima.append(found)
                 counted |= known
