@@ -71,7 +71,7 @@ def judge(case: Case, counts: Iterable[int] = ()) -> Judged:
     """Run a case as it comes, with history, and at fixed counts."""
     limits = virtual.limits_of(case)
     first, learned = _taught(case)
-    informed = replace(limits, start_limit=learned.start(len(case.files)))
+    informed = replace(limits, start_limit=learned.start(len(case.files), "threads"))
     again = virtual.simulate(case, informed, tasks=_tasks(case, learned))
     tried = [count for count in counts if count <= limits.max_limit]
     fixed = {count: virtual.simulate(case, replace(limits, fixed_limit=count)).makespan_s for count in tried}
@@ -83,7 +83,7 @@ def judge(case: Case, counts: Iterable[int] = ()) -> Judged:
         bound_s(case),
         len(first.decisions),
         first.events,
-        learned.limit,
+        learned.limits.get("threads"),
     )
 
 
@@ -98,7 +98,8 @@ def _taught(case: Case) -> tuple[VirtualRun, Learned]:
             records.append(Record(name, size, event.wall_s, event.memory_bytes / size))
 
     run = virtual.simulate(case, virtual.limits_of(case), listen=listen)
-    return run, learn(records, limit=held_limit(run.decisions, run.makespan_s))
+    limit = held_limit(run.decisions, run.makespan_s)
+    return run, learn(records, limits={} if limit is None else {"threads": limit})
 
 
 def _tasks(case: Case, learned: Learned) -> Sequence[Task]:

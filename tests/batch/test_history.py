@@ -76,10 +76,25 @@ def test_the_next_plan_starts_below_where_the_last_run_was(plan_inputs):
 
     records = [Record(file.path.name, file.size, 1.0, 1.0) for file in files]
     for limit, expected in ((3, 3), (5, 4), (9, 6), (500, 10)):
-        made = make_plan(files, parse_settings(None), host, learned=learn(records, limit=limit))
+        made = make_plan(files, parse_settings(None), host, learned=learn(records, limits={"threads": limit}))
         assert made.start_limit == expected
-    floored = make_plan(files, parse_settings({"threading": {"min_threads": 6}}), host, learned=learn(records, limit=3))
+    few = learn(records, limits={"threads": 3})
+    floored = make_plan(files, parse_settings({"threading": {"min_threads": 6}}), host, learned=few)
     assert floored.start_limit == 6
+
+
+def test_what_processes_bore_is_no_start_for_threads(plan_inputs):
+    """A run that `auto` sent to processes ended with 40 at once; the next begins with threads, and one lock."""
+    files, host = plan_inputs
+    from orcabatch.plan import make_plan
+
+    learned = learn([Record(file.path.name, file.size, 1.0, 1.0) for file in files], limits={"processes": 40})
+    made = make_plan(files, parse_settings(None), host, learned=learned)
+    assert made.start_limit == 4
+    assert not any("at once; this one climbs there" in note for note in made.notes)
+    away = make_plan(files, parse_settings({"executor": "processes"}), host, learned=learned)
+    assert away.start_limit == 10
+    assert any("the last run on processes ended with 40 at once" in note for note in away.notes)
 
 
 @pytest.fixture
@@ -97,11 +112,11 @@ def plan_inputs():
 
 def test_a_tuned_section_keeps_what_the_user_set_and_only_narrows_it():
     """Executor and read-ahead that the user wrote stay; the count is a ceiling with room above what was found."""
-    learned = Learned((Record("a", 1, 1.0),), limit=6, executor="processes", read_ahead=3)
+    learned = Learned((Record("a", 1, 1.0),), limits={"processes": 6, "threads": 2}, executor="processes", read_ahead=3)
     made, said = tuned_section(None, parse_settings(None), learned)
     assert made == {"executor": "processes", "threading": {"max_threads": 12}, "io": {"read_ahead": 3}}
     assert len(said) == 3
-    own = {"executor": "threads", "threading": {"max_threads": 8}, "io": {"read_ahead": 1}}
+    own = {"executor": "threads", "threading": {"max_threads": 3}, "io": {"read_ahead": 1}}
     assert tuned_section(own, parse_settings(own), learned) == (own, [])
 
 
@@ -153,7 +168,7 @@ def test_a_run_whose_limits_were_set_by_hand_teaches_seconds_but_no_counts(orcaf
     assert taught.startswith(f"learned from {len(sims)} files")
     assert "ended with" not in taught
     assert run(sims).ok
-    assert "the last run ended with" in " ".join(learned_notes(plan(sims)))
+    assert "the last run on threads ended with" in " ".join(learned_notes(plan(sims)))
 
 
 def test_counts_that_a_written_limit_did_not_hold_are_learned():
@@ -175,10 +190,11 @@ STRANGE_COLUMNS = [np.array(one) for one in ([math.nan], [math.inf], [-1], [[0.0
 STRANGE = [None, -1, 2**70, float("nan"), float("inf"), "text", b"\0", [], {}, [[1]], ["a", 0, 0.0, -1.0], np.zeros(3)]
 
 
-@pytest.mark.parametrize("place", ["limit", "executor", "read_ahead", "processes_save", "records", "column", "all"])
+@pytest.mark.parametrize("place", ["limits", "executor", "read_ahead", "processes_save", "records", "column", "all"])
 def test_a_strange_lesson_teaches_nothing_that_a_plan_could_not_follow(place):
     """Anybody may have written it, with the right checksum: what is no lesson is none."""
-    honest = {"records": COLUMNS, "limit": 4, "executor": "threads", "read_ahead": 2, "processes_save": 0.0}
+    counts = {"limits": {"threads": 4}, "read_ahead": 2, "processes_save": 0.0}
+    honest = {"records": COLUMNS, "executor": "threads", **counts}
     ledger = Lessons()
     cache = SimpleNamespace(ledger=ledger, batches=[], binding=SimpleNamespace(kind="simulated"))
     host = SimpleNamespace(logical_cpus=2, total_ram_bytes=1)
@@ -190,14 +206,15 @@ def test_a_strange_lesson_teaches_nothing_that_a_plan_could_not_follow(place):
         columns = [COLUMNS | {name: strange} for name in COLUMNS for strange in (*STRANGE, *STRANGE_COLUMNS)]
         all_strange = [honest | {"records": each} for each in columns]
     else:
-        all_strange = [honest | {place: strange} for strange in STRANGE]
+        strange_limits = [{"threads": strange} for strange in STRANGE] + [{1: 1}]
+        all_strange = [honest | {place: strange} for strange in (*STRANGE, *strange_limits)]
     for each in all_strange:
         ledger.content = encode(each)
         found = recall(cache, host)
         assert all(record.usable for record in found.records)
-        assert found.limit is None or found.limit >= 1
+        assert all(limit >= 1 for limit in found.limits.values())
         assert found.read_ahead is None or 1 <= found.read_ahead <= 4
-        assert found.start(10) is None or found.start(10) >= 1
+        assert found.start(10, "threads") >= 1
 
 
 class Lessons:

@@ -53,7 +53,7 @@ def test_nothing_and_nonsense_teach_nothing() -> None:
     """No records, infinite ones, empty files: no expectation, no words."""
     learned = learn([Record("a.sim", 0, 1.0), Record("b.sim", 10, math.inf), Record("c.sim", 10, math.nan)])
     assert learned.expect(Path("a.sim"), 10).seconds is None
-    assert learned.words() == Learned().words() == ()
+    assert learned.words("threads") == Learned().words("threads") == ()
 
 
 def test_one_of_a_kind_is_said_as_one() -> None:

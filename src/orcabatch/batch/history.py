@@ -135,7 +135,7 @@ def recall(cache: ResultCache, host: HostResources) -> Learned:
     with suppress(ValueError, OverflowError):
         return learn(
             kept.records,
-            limit=kept.limit,
+            limits=kept.limits,
             executor=kept.executor,
             read_ahead=kept.read_ahead,
             processes_save=kept.processes_save,
@@ -161,9 +161,10 @@ def keep(cache: ResultCache, host: HostResources, ran: Ran) -> None:
     again = {record.file for record in records}
     kept = [record for record in before.records if record.file not in again] + records
     telling = len(records) >= ENOUGH_FILES and not facts_of(ran.executor).elsewhere  # its counts may be other machines'
+    found = {ran.executor: ran.limit} if telling and ran.limit else {}
     content = {
         "records": _columns(kept[-MOST_RECORDS:]),
-        "limit": (ran.limit if telling else None) or before.limit,
+        "limits": {**before.limits, **found},
         "executor": before.executor if ran.executor_by_hand or not telling else ran.executor,
         "processes_save": ran.processes_save if telling else before.processes_save,
         "read_ahead": ran.read_ahead if telling else before.read_ahead,
@@ -188,10 +189,11 @@ def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
 
 
 def _read(content: Mapping[str, Any]) -> Learned:
-    limit, depth = (checked(content[name], int, NoneType) for name in ("limit", "read_ahead"))
+    depth = checked(content["read_ahead"], int, NoneType)
+    limits = checked(content["limits"], dict)
     return Learned(
         tuple(_records(checked(content["records"], dict))),
-        limit=None if limit is None else max(1, limit),
+        limits={checked(executor, str): max(1, checked(limit, int)) for executor, limit in limits.items()},
         executor=checked(content["executor"], str),
         read_ahead=None if depth is None else min(MOST_READ_AHEAD, max(1, depth)),
         processes_save=_number(content.get("processes_save", 0.0)),

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.engine.concurrency import START
-from orcabatch.engine.executors import PROCESSES, THREADS
+from orcabatch.engine.executors import AUTO, PROCESSES, THREADS
 from orcabatch.plan.predict import Expectation
 from orcabatch.settings import Settings, was_set
 from orcabatch.store.paths import name_of
@@ -90,8 +90,8 @@ class Learned:
         records: what it was learned from.
         by_size: the fit over all of them; None where there are too few.
         families: seconds over the fit's, by family.
-        limit: the count of files at once that the last run ended with; None: not known.
-        executor: what its workers were; empty: not known.
+        limits: the count of files at once that the last run ended with, by what its workers were.
+        executor: what the last run's workers were; empty: not known.
         read_ahead: files to read ahead so that no worker waits; None: not known.
         processes_save: share of the last run's time that worker processes would have saved, where files might not go
             there; 0: nothing, or not known.
@@ -102,7 +102,7 @@ class Learned:
     families: dict[str, float] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
     own: dict[str, tuple[Record, ...]] = field(default_factory=dict)
-    limit: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
     executor: str = ""
     read_ahead: int | None = None
     processes_save: float = 0.0
@@ -121,26 +121,25 @@ class Learned:
             return None
         return self.by_size.seconds(size_bytes) * self.families.get(family(name), 1.0)
 
-    def start(self, files: int, first: int = START) -> int:
-        """How many of so many files at once to start with; `first` where nothing was learned.
+    def start(self, files: int, executor: str, first: int = START) -> int:
+        """How many of so many files at once to start with on such workers; `first` where nothing was learned of them.
 
         Below where the last run ended, further where there are few files: climbing costs little, and what was started
         too many at once cannot be taken back.
         """
-        if self.limit is None or self.limit <= START:
-            return self.limit or first
-        return max(START, min(self.limit * 2 // 3, files // FILES_PER_PLACE))
+        limit = self.limits.get(executor, first)
+        return limit if limit <= START else max(START, min(limit * 2 // 3, files // FILES_PER_PLACE))
 
-    def words(self) -> tuple[str, ...]:
-        """What was learned, for the plan."""
+    def words(self, executor: str) -> tuple[str, ...]:
+        """What was learned, for the plan of a run that begins with such workers."""
         if not self.records:
             return ()
         said = [f"learned from {plural(len(self.records), 'file')} of earlier runs: {self._rate_words()}"]
         if "" in self.factors:
             said.append(f"their memory is at most {self.factors['']:.2f} times their size")
-        if self.limit is not None:
-            where = f" on {self.executor}" if self.executor else ""
-            said.append(f"the last run ended with {self.limit} at once{where}; this one climbs there")
+        if executor in self.limits:
+            limit = self.limits[executor]
+            said.append(f"the last run on {executor} ended with {limit} at once; this one climbs there")
         return ("; ".join(said),)
 
     def processes_words(self) -> tuple[str, ...]:
@@ -164,7 +163,7 @@ class Learned:
 def learn(
     records: Iterable[Record],
     *,
-    limit: int | None = None,
+    limits: Mapping[str, int] | None = None,
     executor: str = "",
     read_ahead: int | None = None,
     processes_save: float = 0.0,
@@ -173,8 +172,8 @@ def learn(
 
     Args:
         records: oldest first.
-        limit: the count of files at once that the last run ended with.
-        executor: what its workers were.
+        limits: the count of files at once that the last run ended with, by what its workers were.
+        executor: what the last run's workers were.
         read_ahead: how many files should be read ahead.
         processes_save: share of its time that worker processes would have saved.
     """
@@ -191,7 +190,7 @@ def learn(
         families=_ratios(kept, names, by_size),
         factors=_factors(kept, names),
         own={name: tuple(each[-5:]) for name, each in own.items()},
-        limit=limit,
+        limits=limits or {},
         executor=executor,
         read_ahead=read_ahead,
         processes_save=processes_save,
@@ -213,10 +212,12 @@ def tuned_section(
     if learned.executor in {THREADS, PROCESSES} and not was_set(settings, "executor"):
         made["executor"] = learned.executor
         said.append(f"executor: {learned.executor}, which is what the last run ended with")
-    if learned.limit is not None and ROOM * learned.limit < settings.threading.max_threads:
-        most = max(ROOM * learned.limit, settings.threading.min_threads)
+    executor = made.get("executor", settings.executor)
+    limit = learned.limits.get(THREADS if executor == AUTO else executor)
+    if limit is not None and ROOM * limit < settings.threading.max_threads:
+        most = max(ROOM * limit, settings.threading.min_threads)
         made["threading"] = {**(made.get("threading") or {}), "max_threads": most}
-        said.append(f"threading.max_threads: {most}, because the last run ended with {learned.limit} at once")
+        said.append(f"threading.max_threads: {most}, because the last run ended with {limit} at once")
     if learned.read_ahead is not None and not was_set(settings, "io.read_ahead"):
         made["io"] = {**(made.get("io") or {}), "read_ahead": learned.read_ahead}
         said.append(f"io.read_ahead: {learned.read_ahead}, from how long loading took beside the rest")

@@ -114,7 +114,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         limit=bound.count,
         ceiling=ceiling,
         bound_by=bound.because,
-        start_limit=_start(at, bound.count, (learned or Learned()).start(len(running), _first(at, layout))),
+        start_limit=_start(at, bound.count, layout, (learned or Learned(), len(running))),
         min_limit=min(at.floor, ceiling),
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
@@ -132,7 +132,7 @@ def _learned_words(learned: Learned | None, settings: Settings, executor: str) -
     if learned is None:
         return ()
     may_go_over = settings.executor == AUTO and facts_of(executor).in_process
-    return (*learned.words(), *(learned.processes_words() if may_go_over else ()))
+    return (*learned.words(executor), *(learned.processes_words() if may_go_over else ()))
 
 
 def _planned(
@@ -200,14 +200,14 @@ def _tier_reason(tiers: Sequence[Tier], settings: Settings) -> str:
     return "the tiers' limits together" if tiers else "0 files to run"
 
 
-def _first(at: Situation, layout: WorkerLayout) -> int:
-    """Where to start with nothing learned: with a file for each process in hybrid, before the lock of one is shared."""
-    return min(START, layout.processes) if at.settings.threading.mode == "hybrid" else START
-
-
-def _start(at: Situation, limit: int, start: int) -> int:
+def _start(at: Situation, limit: int, layout: WorkerLayout, known: tuple[Learned, int]) -> int:
     """Static starts at its limit, the others where the engine would, or where the last run of their kind suggests."""
-    return limit if at.settings.threading.mode == "static" else min(limit, max(at.floor, start))
+    if at.settings.threading.mode == "static":
+        return limit
+    # With nothing learned in hybrid: a file for each process, before the lock of one is shared.
+    first = min(START, layout.processes) if at.settings.threading.mode == "hybrid" else START
+    learned, files = known
+    return min(limit, max(at.floor, learned.start(files, layout.executor, first)))
 
 
 def _ranked(planned: Sequence[PlannedFile], settings: Settings, executor: str) -> tuple[PlannedFile, ...]:
