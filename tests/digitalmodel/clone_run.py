@@ -96,6 +96,18 @@ def run_batch(cfg: AttributeDict, answer: dict) -> None:
     answer["statuses"] = [str(outcome.status) for outcome in result.outcomes]
 
 
+def run_refused(cfg: AttributeDict, answer: dict) -> None:
+    """There is no licence for the first file when it is opened for the first time."""
+    import orcabatch
+    from orcabatch import simulated
+
+    simulated.configure(simulated.Costs(fail_loads={cfg["file_management"]["input_files"]["sim"][0].name: (25, 1)}))
+    try:
+        orcabatch.run_batch(cfg)
+    except orcabatch.OrcabatchError as error:
+        answer["refused"] = [type(error).__name__, str(error)]
+
+
 def run_proven(cfg: AttributeDict, answer: dict) -> None:
     from orcabatch.digitalmodel.prove import prove
 

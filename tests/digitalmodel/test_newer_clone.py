@@ -219,6 +219,16 @@ def test_the_first_usable_file_gives_the_lines(files: list[Path], tmp_path: Path
     assert b"Line03" in contents(tmp_path / "alone")["dm_lines.csv"]
 
 
+def test_lines_are_not_those_of_another_file_where_there_is_no_licence_for_the_first(
+    files: list[Path], tmp_path: Path
+) -> None:
+    """The clone asks for a licence before all else, and ends."""
+    kind, said = run("refused", flags_only(files[:2], tmp_path / "out"))["refused"]
+    assert kind == "OrcaFlexUnavailable"
+    assert str(files[0]) in said
+    assert "free a seat" in said
+
+
 @pytest.mark.parametrize("how", ["batch", "dropin"])
 def test_results_made_for_other_lines_are_not_handed_out(how: str, files: list[Path], tmp_path: Path) -> None:
     """No master, the same words, another first file with fewer lines: every other file is done again, for those."""

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.output_capture import CapturedOutput
 from orcabatch.digitalmodel.outputs import flagged
-from orcabatch.errors import SettingsError
+from orcabatch.errors import OrcaFlexUnavailable, SettingsError
 from orcabatch.orcaflex.binding import find_binding
+from orcabatch.orcaflex.failures import refusal, refusal_passes
 from orcabatch.outcome import Phase
 from orcabatch.text import words_of
 
@@ -104,13 +105,20 @@ def merge_masters(installation: Installation, cfg: AttributeDict) -> bool:
 
 
 def line_names(installation: Installation, cfg: Any) -> list[str]:
-    """Names of the lines of the first usable file that has some; as a newer clone learns them, with an own loader."""
+    """Names of the lines of the first usable file that has some; as a newer clone learns them, with an own loader.
+
+    Raises:
+        OrcaFlexUnavailable: no licence, say: those of another file would be other columns.
+    """
     names_of = installation.opp.get_object_names_from_model
     orcfxapi = find_binding().module
     for item in cfg["file_management"]["input_files"]["sim"]:
+        path = installation.ou.get_SimulationFileName(item)
         try:
-            model = orcfxapi.Model(installation.ou.get_SimulationFileName(item))
-        except (OSError, RuntimeError, orcfxapi.DLLError):
+            model = orcfxapi.Model(path)
+        except (OSError, RuntimeError, orcfxapi.DLLError) as error:
+            if refusal_passes(error):
+                raise OrcaFlexUnavailable(f"Lines cannot be read from {path}: {refusal(error)}.") from error
             continue
         if not installation.uses(model.state.name):
             continue
