@@ -25,6 +25,7 @@ from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, SHARED, json_safe
 from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.source_code import find_source_code
+from orcabatch.store.atomic import patiently
 from orcabatch.store.frames import cells_of
 from orcabatch.store.paths import place_of
 from orcabatch.store.values import Damaged, NotStorable, checked, checked_texts, decode, encode
@@ -273,7 +274,7 @@ def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[lis
         if path.parent != folder or not is_there(path):
             return None
         stem = path.name.removeprefix(name)
-        found.append([stem if stem == path.name else STAMP + stem, as_opened(path).read_bytes()])
+        found.append([stem if stem == path.name else STAMP + stem, patiently(as_opened(path).read_bytes)])
     return found
 
 
