@@ -419,6 +419,33 @@ def test_what_cannot_run_is_said_in_one_message(orcabatch, batch, what):
     assert count.counters.loads_by_file == {}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--postprocess", "m:f", 'C:\\my sims" --save x.csv'),
+        ("run", 'C:\\my sims" b.yml'),
+        ("run", "--output", './my results" b.yml'),
+        ("run", 'file_management.input_directory=C:\\my sims" b.yml'),
+        ("doctor", '.\\my sims" --orcaflex simulated'),
+        ("report", 'C:\\my results"'),
+    ],
+)
+def test_a_folder_in_quotes_that_ends_in_a_backslash_is_told_what_it_did(orcabatch, words):
+    """Windows gives it to every program as one word with what follows."""
+    said = orcabatch(*words)
+    assert said.code == 2
+    assert f"{words[-1]} holds a quotation mark" in said.err
+    assert "Leave that backslash out" in said.err
+
+
+@pytest.mark.parametrize("word", ['meta={"label": "a/b"}', "nope/b.yml", 'meta.label=8"'])
+def test_other_words_are_not(orcabatch, word):
+    """Settings hold quotation marks by right."""
+    said = orcabatch("run", word)
+    assert said.code == 2
+    assert "quotation mark" not in said.text
+
+
 @pytest.mark.parametrize(("raised", "code"), [((), 130), ((15,), 143), ((1,), 129), (("mine",), 130)])
 def test_a_command_that_leaves_at_once_ends_as_its_signal_says(orcabatch, batch, monkeypatch, raised, code):
     """Three signals: 143 where the first was a request to terminate, 130 for Ctrl-C."""

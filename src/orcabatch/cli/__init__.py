@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,6 +32,10 @@ COMMANDS = {
 }
 
 
+_SWALLOWS = re.compile(r'[^"]*[\\/][^"]*"[^"]*').fullmatch
+"""What the C runtime of Windows makes of `"C:\\my sims\\" --save x.csv`: one word, with the closing mark in it."""
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     survive_code_pages()
@@ -42,7 +47,13 @@ def main(words: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         parser.error(f"there is no command {words[0]!r}; the commands are {', '.join(COMMANDS)}")
     try:
-        return _carry_out(words[0], words[1:])
+        code = _carry_out(words[0], words[1:])
+        if code == NOTHING_RAN and (word := next(filter(_SWALLOWS, words), "")):
+            _complain(
+                f"{word} holds a quotation mark: on Windows a backslash before the closing one takes that, and what "
+                "follows, into the name. Leave that backslash out."
+            )
+        return code
     finally:
         let_go_of_what_is_lost()
 
