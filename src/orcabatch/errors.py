@@ -4,6 +4,7 @@
     ├── SettingsError       the YAML or an argument is wrong: every fault at once, nothing was run
     ├── SourceError         what to run cannot be made out (no files, a mixture, not a YAML)
     ├── OutputError         the result folder cannot be used, or outputs would overwrite each other
+    │   └── OutputUnreachable   its drive or share cannot be reached; may heal
     ├── OrcaFlexUnavailable no OrcFxAPI, no DLL, no licence
     ├── DigitalModelError   digitalmodel is missing, or lacks what is needed
     ├── BatchLocked         another batch writes to the same result folder
@@ -35,6 +36,10 @@ class SourceError(OrcabatchError):
 
 class OutputError(OrcabatchError):
     """The result folder cannot be used, or two files would overwrite each other's output."""
+
+
+class OutputUnreachable(OutputError):  # noqa: N818 - a state, not a mistake
+    """The drive or share of an output cannot be reached (any more): another try may find it again."""
 
 
 class OrcaFlexUnavailable(OrcabatchError):  # noqa: N818 - named after the state that the engineer has to mend

@@ -4,17 +4,20 @@ r"""Which paths and file systems are on the network, and what is mounted, found 
 
 psutil asks every drive of Windows for its file system's name, and waits minutes for one whose server is gone. Here
 kernel32 is asked which letters there are and of which type, which its documentation says it knows by itself. The
-library is handed in, so that both are tested without Windows; on Windows itself none of this has been run.
+library is handed in, so that both are tested without Windows; on Windows itself none of this has been run. Only
+`unreachable` asks the drive or share itself: of a path that nobody could use.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from orcabatch.win32 import kernel32
+from orcabatch.win32 import as_opened, kernel32, without_boxes
 
 TYPES = frozenset(
     [
@@ -111,3 +114,69 @@ def is_on_network(path: str | os.PathLike[str]) -> bool:
     for prefix in _DEVICE:
         text = text.removeprefix(prefix)
     return drives is not None and text[1:2] == ":" and drives.kind(f"{text[0].upper()}:\\") == "rw,remote"
+
+
+RECONNECT = "See that its drive or share is there, and run again"
+"""What to do about it."""
+
+_UNREACHABLE = frozenset({21, 51, 53, 54, 55, 59, 64, 65, 67, 121, 1167, 1201, 1203, 1222, 1231, 1232, 2250})
+"""Windows' numbers for a drive that is not ready or not connected, and a server, share or network that went."""
+
+_NOT_THERE_OR_LOST = frozenset({None, errno.ENOENT, errno.EINVAL})
+"""Of a share that went Windows' C library says no more than this; pandas says of a missing folder nothing but words."""
+
+
+def unreachable(path: str | os.PathLike[str], error: OSError | None = None) -> str:
+    """That a path cannot be reached since its drive or share cannot, with why; empty where that is not what is wrong.
+
+    Windows' C library calls what is on a share that went missing, as it does a name that is mistyped: the path is asked
+    once more, and its root.
+
+    Args:
+        path: what could not be used, or is not there.
+        error: what the system said when it was used; None: it was only looked for.
+    """
+    why = _why_gone(path) if error is None else _why_lost(path, error)
+    return f"{path} cannot be reached: {why}" if why else ""
+
+
+def amiss(path: str | os.PathLike[str], otherwise: str, error: OSError | None = None) -> str:
+    """What to say of a path that is not there: that it cannot be reached where that is so, or else `otherwise`.
+
+    Args: as of `unreachable`.
+    """
+    gone = unreachable(path, error)
+    return f"{gone}. {RECONNECT}." if gone else otherwise
+
+
+def _why_lost(path: str | os.PathLike[str], error: OSError) -> str:
+    if getattr(error, "winerror", None) in _UNREACHABLE:
+        return error.strerror or str(error)
+    if error.errno not in _NOT_THERE_OR_LOST:
+        return ""
+    # Of what is open already no name is told: reading or writing it failed, whatever is there now.
+    lost = error.errno == errno.EINVAL and error.filename is None and is_on_network(path)
+    return _why_gone(path) or ("the connection was lost" if lost else "")
+
+
+def _why_gone(path: str | os.PathLike[str]) -> str:
+    try:
+        root = Path(Path(path).absolute().anchor)
+        for place in (as_opened(path), root):
+            try:
+                _look_at(place)
+            except OSError as error:
+                if getattr(error, "winerror", None) in _UNREACHABLE:
+                    return error.strerror or str(error)
+                if place is root and isinstance(error, FileNotFoundError):
+                    return f"{root} is not there"
+            else:
+                break
+    except (OSError, ValueError):  # the working folder is gone; a name that no file has
+        pass
+    return ""
+
+
+def _look_at(place: Path) -> None:
+    with without_boxes():
+        place.stat()

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import orcabatch
-from orcabatch import simulated
+from orcabatch import network, simulated
 from orcabatch.digitalmodel.csv_output import FileTables, Writing
 from orcabatch.digitalmodel.csv_text import write_csv
 from orcabatch.outcome import Phase
@@ -135,6 +135,28 @@ def test_a_folder_that_refuses_fails_the_file_and_leaves_nothing_of_it(
     assert not [name for name in tables(out) if refused in name]
     assert result.metrics["summary"]["work"]["tables_behind"] == 16
     assert ROOM.held_bytes == 0
+
+
+def test_a_share_that_goes_for_a_moment_costs_another_try(
+    batch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is written behind meets it at its flush: its file is done again, and stands as the others."""
+    original, lost = os.fsync, list[int]()
+
+    def fsync(number: int) -> None:
+        if not lost:
+            lost.append(number)
+            raise OSError(errno.EINVAL, "Invalid argument")  # of a handle: Windows tells no name
+        original(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(atomic, "knows_no_flush", lambda *_: False)
+    monkeypatch.setattr(network, "is_on_network", lambda _: True)
+    result = run(batch, tmp_path / "out", retries=1)
+    assert result.ok
+    (again,) = [outcome for outcome in result.outcomes if outcome.retried]
+    assert "the connection was lost" in str(again.retried)
+    assert len([name for name in tables(tmp_path / "out") if name.startswith(f"{again.file.stem}_")]) == 2
 
 
 def test_a_table_that_is_not_wanted_any_more_takes_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,6 +222,25 @@ def test_a_lock_file_that_is_on_its_way_out_on_windows(tmp_path, monkeypatch, go
             pass
 
 
+@pytest.mark.parametrize(
+    ("left", "who"), [('{"batch": "dm", "pid": 7, "host": "h", "started": "t"}', "dm"), ("", "some")]
+)
+def test_a_file_of_somebody_elses_killed_run_is_named(left, who, tmp_path, monkeypatch):
+    """Where everybody may make files and change his own only: the folder is not at fault, and whom to ask is said."""
+    (tmp_path / NAME).write_text(left)
+
+    def denied(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(lock.os, "open", denied)
+    with pytest.raises(OutputError) as refused, folder_lock(tmp_path, "one"):
+        pytest.fail("it was let in")
+    said = str(refused.value)
+    assert f"Permission denied, of its file {NAME}, which marks a run of {who}" in said
+    assert "remove that file" in said
+    assert "another result folder" in said
+
+
 def test_a_share_that_numbers_what_is_open_otherwise_is_locked_all_the_same(tmp_path, monkeypatch):
     """On Windows `fstat` and `stat` may disagree about one file, and what is open is not removed: it is not asked."""
     numbered = os.fstat

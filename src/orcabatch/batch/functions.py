@@ -14,6 +14,7 @@ from orcabatch.batch.batch import Batch, Conclusion
 from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
 from orcabatch.errors import OutputError, SettingsError
+from orcabatch.network import amiss
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import is_partial, partial_notices
 from orcabatch.orcaflex.user_function import FunctionPostProcess
@@ -262,8 +263,9 @@ def usable_folder(folder: Path) -> Path:
         as_opened(folder).mkdir(parents=True, exist_ok=True)
         check_writable(folder)
     except (OSError, UnicodeEncodeError) as error:
-        raise OutputError(
+        said = (
             f"The result folder {folder} cannot be written to: {why(error)}. "
             "Give another one (`output_dir=`, or `file_management.output_directory` in the YAML)."
-        ) from error
+        )
+        raise OutputError(amiss(folder, said, error) if isinstance(error, OSError) else said) from error
     return folder

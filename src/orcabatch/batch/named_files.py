@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 
 from orcabatch.errors import SourceError
+from orcabatch.network import amiss
 from orcabatch.text import plural, shortened_list
 from orcabatch.win32 import as_opened, is_folder
 
@@ -60,7 +61,7 @@ def _files(item: Path, say: Callable[[str], None]) -> list[Path]:
         # Windows' own prefix for long paths has a question mark.
         above = (folder for folder in item.parents if is_folder(folder) or not glob.has_magic(str(folder)))
         folder = next(above, Path(item.anchor))
-        what = _instead(folder) if as_opened(folder).is_dir() else f"There is no folder {folder}."
+        what = _instead(folder) if as_opened(folder).is_dir() else amiss(folder, f"There is no folder {folder}.")
         raise SourceError(f"No file matches {item}. {' '.join(filter(None, (search.said, what)))}")
     if search.said:
         say(f"{item}: {search.said} What matches in there is not in this batch.")

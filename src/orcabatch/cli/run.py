@@ -19,6 +19,7 @@ from orcabatch.cli import NOTHING_RAN, OK, SOME_FAILED
 from orcabatch.cli.named_function import named_function
 from orcabatch.cli.overrides import parse_overrides
 from orcabatch.errors import BatchError, BatchInterrupted, OutputError, SettingsError, SourceError
+from orcabatch.network import amiss
 from orcabatch.notice import CHECK_MARK
 from orcabatch.outcome import Cause, Status
 from orcabatch.results.result import failure_text, warnings_text
@@ -160,8 +161,10 @@ def _check_strays(words: Sequence[str], postprocess: str | None) -> None:
             behind_section = False
         elif "=" not in word and not behind_section:
             if postprocess:
-                what = "is neither a .sim file nor a folder" if is_there(word) else "does not exist"
-                raise SourceError(f"{word} {what}. Name .sim files, a folder of them, or a pattern.")
+                instead = "Name .sim files, a folder of them, or a pattern."
+                if is_there(word):
+                    raise SourceError(f"{word} is neither a .sim file nor a folder. {instead}")
+                raise SourceError(amiss(word, f"{word} does not exist. {instead}"))
             if is_folder(word) or Path(word).suffix.lower() == SIM:
                 raise SourceError(
                     f"{word} is no YAML. A function of yours runs over it with `--postprocess module:function`; "

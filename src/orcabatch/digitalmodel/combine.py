@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.csv_output import ToCsv, Writer, folder_named, frame_class, written_by
 from orcabatch.digitalmodel.outputs import FILE, FILE_STEM
 from orcabatch.errors import OutputError
-from orcabatch.store.atomic import atomic_path, patiently
+from orcabatch.store.atomic import atomic_path, patiently, unwritable
 from orcabatch.store.compare_tables import read_rows
 from orcabatch.store.frames import below, kinds_of
 from orcabatch.text import class_name
@@ -144,7 +144,7 @@ def _whole(written: list[Path], edit: Callable[[Path], None] | None, start: Path
                 if edit is not None:
                     edit(temporary)
         except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror or error}. Free or correct it.") from error
+            raise unwritable(target, error, ". Free or correct it.") from error
         written.append(target)
 
     return write
@@ -154,7 +154,7 @@ def _row_inserter(outcomes: Sequence[FileOutcome]) -> Callable[[Path], None]:
     """Puts a row for each failed file where it stands in the input; every other row keeps its bytes."""
 
     def insert(table: Path) -> None:
-        with table.open(encoding="utf-8", newline="") as text:
+        with patiently(lambda: table.open(encoding="utf-8", newline="")) as text:
             rows = _records(text.read())
         header, body = rows[0], iter(rows[1:])
         columns = next(read_rows([header]))

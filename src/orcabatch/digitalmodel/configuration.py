@@ -32,6 +32,7 @@ from orcabatch.digitalmodel.outputs import OUTPUTS
 from orcabatch.digitalmodel.spelling import check_performance
 from orcabatch.digitalmodel.yaml_text import UnreadableYaml, parse_yaml
 from orcabatch.errors import OutputError, SettingsError, SourceError
+from orcabatch.network import amiss
 from orcabatch.text import class_name, nearest
 from orcabatch.win32 import as_opened
 
@@ -84,10 +85,11 @@ class Configuration:
             try:
                 as_opened(folder).mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OutputError(
+                said = (
                     f"The folder {folder} cannot be made: {error.strerror or error}. "
                     "Correct file_management.output_directory, or give another output folder."
-                ) from error
+                )
+                raise OutputError(amiss(folder, said, error)) from error
 
 
 def load_configuration(
@@ -160,11 +162,12 @@ def _text(yaml_name: str) -> str:
     try:
         return as_opened(yaml_name).read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise SourceError(f"{yaml_name} does not exist. Check the name and the folder ({Path.cwd()}).") from error
+        missing = f"{yaml_name} does not exist. Check the name and the folder ({Path.cwd()})."
+        raise SourceError(amiss(yaml_name, missing, error)) from error
     except UnicodeDecodeError as error:
         raise SourceError(f"{yaml_name} is not a text file in UTF-8: {error}. Save it as UTF-8.") from error
     except OSError as error:
-        raise SourceError(f"{yaml_name} cannot be read: {error.strerror or error}.") from error
+        raise SourceError(amiss(yaml_name, f"{yaml_name} cannot be read: {error.strerror or error}.", error)) from error
 
 
 def _parsed(text: str, yaml_name: str) -> tuple[dict[str, Any], YamlLines]:

@@ -25,7 +25,7 @@ from orcabatch.digitalmodel.csv_text import Text, write_csv
 from orcabatch.digitalmodel.missing import Gap, gaps_of
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Phase
-from orcabatch.store.atomic import atomic_path
+from orcabatch.store.atomic import atomic_path, reached
 from orcabatch.store.write_behind import TextBehind
 from orcabatch.win32 import is_folder
 
@@ -130,10 +130,11 @@ def folder_named(target: Path, stem: str = "") -> Iterator[None]:
     """Say of a table that its folder is not there, and which Label puts it there, not that a temporary file failed.
 
     Raises:
-        OutputError: the folder of `target` is not there.
+        OutputError: the folder of `target` is not there, or cannot be reached.
     """
     try:
-        yield
+        with reached(target):
+            yield
     except OSError as error:  # pandas says this without its number
         if is_folder(target.parent):
             raise

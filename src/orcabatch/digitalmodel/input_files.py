@@ -28,6 +28,7 @@ from orcabatch.digitalmodel.mappings import AttributeDict
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.engine.logs import logger
 from orcabatch.errors import SourceError
+from orcabatch.network import amiss
 from orcabatch.store.paths import what_cannot_be_read_is_said
 from orcabatch.win32 import as_opened, is_folder
 
@@ -140,10 +141,11 @@ def input_directory(cfg: Mapping[str, Any]) -> Path:
     if is_folder(asked):
         return Path(os.path.abspath(asked))  # noqa: PTH100 - links stay as they are named
     looked = dict.fromkeys((root, str(Path.cwd())))
-    raise SourceError(
-        f"{origin(cfg)}The input folder {asked} does not exist (looked in {' and in '.join(looked)}). "
+    missing = (
+        f"The input folder {asked} does not exist (looked in {' and in '.join(looked)}). "
         "Correct file_management.input_directory, or give file_management.input_directory=FOLDER."
     )
+    raise SourceError(origin(cfg) + amiss(asked, missing))
 
 
 def origin(cfg: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from orcabatch.digitalmodel.outputs import STATISTICS, common_tables, flagged, v
 from orcabatch.digitalmodel.source_code import find_source_code
 from orcabatch.digitalmodel.spelling import hint
 from orcabatch.errors import OutputError, SettingsError
+from orcabatch.network import amiss
 from orcabatch.store.atomic import check_writable, hindrance
 from orcabatch.store.paths import Places
 from orcabatch.win32 import as_opened, is_folder
@@ -133,14 +134,16 @@ def check_folder(cfg: Mapping[str, Any]) -> None:
     """
     folder = Path(cfg["Analysis"]["result_folder"])
     if not is_folder(folder):
-        raise OutputError(f"The result folder {folder} does not exist. Create it, or correct `result_folder`.")
+        missing = f"The result folder {folder} does not exist. Create it, or correct `result_folder`."
+        raise OutputError(amiss(folder, missing))
     try:
         check_writable(folder)
     except OSError as error:
-        raise OutputError(
+        said = (
             f"The result folder {folder} cannot be written ({error.strerror or error}). "
             "Ask for write access, or give another folder."
-        ) from error
+        )
+        raise OutputError(amiss(folder, said, error)) from error
 
 
 def check_tables(cfg: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.errors import SourceError
+from orcabatch.network import RECONNECT, amiss
 from orcabatch.notice import Notice
 from orcabatch.text import class_name
 from orcabatch.win32 import as_opened, is_folder, is_there
@@ -206,14 +207,14 @@ def read_proof_input(result: str | Path) -> ProofInput:
     """
     place = Path(result)
     if not is_there(place):
-        raise SourceError(f"{place} does not exist. Give a batch's result folder or its metrics file.")
+        raise SourceError(amiss(place, f"{place} does not exist. Give a batch's result folder or its metrics file."))
     candidates = [place]
     if is_folder(place):
         candidates = [place / each.name for each in sorted(as_opened(place).glob("*.json"))]
     unread = list[str]()
     found = {file: content for file in candidates if (content := _content(file, unread)) is not None}
     if unread and not found:
-        raise SourceError(f"{'; '.join(unread)}. See that its drive or share is there, and run again.")
+        raise SourceError(f"{'; '.join(unread)}. {RECONNECT}.")
     if not found:
         raise SourceError(
             f"{place} holds no batch that can be proven: no metrics file with a {KEY!r} section. "

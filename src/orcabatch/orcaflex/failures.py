@@ -12,8 +12,8 @@ import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orcabatch.errors import OrcabatchError, OutputError
-from orcabatch.network import is_on_network
+from orcabatch.errors import OrcabatchError, OutputError, OutputUnreachable
+from orcabatch.network import RECONNECT, is_on_network, unreachable
 from orcabatch.orcaflex.sim_files import SHORTER, InputError, unreadable
 from orcabatch.outcome import Cause, Failure, Phase
 from orcabatch.text import MOST_SAID, class_name, said_by, shortened, traceback_of, words_of
@@ -171,6 +171,8 @@ def _by_system(error: OSError, file: Path, phase: Phase) -> Failure:
     if error.errno in _DISK_FULL:
         return Failure(Cause.OUTPUT, f"{file.name}: the disk is full while writing {where}", "free some space")
     cause = Cause.OUTPUT if phase is Phase.WRITE else Cause.EXCEPTION
+    if isinstance(error.filename, str) and (gone := unreachable(error.filename, error)):
+        return Failure(cause, f"{file.name}: {gone}", f"{RECONNECT[0].lower()}{RECONNECT[1:]}", True)
     held = isinstance(error, PermissionError) or is_held(error)
     remedy = "close it where it is open (Excel?), or choose another output folder" if held else ""
     if isinstance(error, FileNotFoundError) and isinstance(where, str) and needs_another_name(Path(where)):
@@ -182,7 +184,7 @@ def _by_type(error: BaseException) -> Failure:
     if isinstance(error, MemoryError):
         return Failure(Cause.MEMORY, "memory ran out", "lower max_threads or max_usage_percent", True)
     if isinstance(error, OutputError):
-        return Failure(Cause.OUTPUT, said_by(error))
+        return Failure(Cause.OUTPUT, said_by(error), may_heal=isinstance(error, OutputUnreachable))
     if isinstance(error, OrcabatchError):
         return Failure(Cause.EXCEPTION, said_by(error))
     place = own_place(error)

@@ -13,11 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orcabatch.errors import OrcabatchError
-from orcabatch.network import is_on_network
+from orcabatch.network import is_on_network, unreachable
 from orcabatch.text import plural, shortened_list
 from orcabatch.win32 import as_opened, is_folder, is_held, needs_another_name, without_boxes
-
-_WINDOWS_NETWORK = frozenset({51, 53, 54, 55, 59, 64, 65, 67, 121, 1231, 1232})
 
 DENIED_WITHOUT_REASON = sys.platform == "win32"
 """`open` says there only that a file is denied, also where another program holds it."""
@@ -125,10 +123,12 @@ def unreadable(file: Path, error: OSError) -> InputError:
         return InputError(
             f"{file} is held by another program", "close it there; OrcaFlex may still be writing it", True
         )
-    if code in _WINDOWS_NETWORK or (isinstance(error, FileNotFoundError) and is_on_network(file)):
-        return InputError(f"{file} cannot be reached: {error.strerror}", "check the network drive", True)
+    if gone := unreachable(file, error):
+        return InputError(gone, "check the network drive", True)
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{file} does not exist", "check its name and its folder: it may have been moved or renamed")
+        away = is_on_network(file)  # the network drive may have been gone for a moment
+        remedy = f"check its name and its folder{', and the network drive' if away else ''}"
+        return InputError(f"{file} does not exist", f"{remedy}: it may have been moved or renamed", away)
     if is_folder(file):
         return InputError(f"{file} is a folder, not a .sim file", "take it out of the list of files")
     if isinstance(error, PermissionError):

@@ -18,6 +18,7 @@ from typing import Any
 
 from orcabatch.engine.foreign import own_copy
 from orcabatch.errors import SettingsError
+from orcabatch.network import amiss
 from orcabatch.store.paths import in_capitals
 from orcabatch.text import nearest, plural, shortened_list
 from orcabatch.win32 import as_opened
@@ -145,7 +146,8 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
         raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
     except (OSError, ValueError, ImportError, csv.Error) as error:
         close = ". Close it where it is open (Excel?)" if isinstance(error, PermissionError) else ""
-        raise SettingsError(f"cases: {path} cannot be read: {error}{close}") from error
+        said = f"{path} cannot be read: {error}{close}"
+        raise SettingsError(f"cases: {amiss(path, said, error) if isinstance(error, OSError) else said}") from error
     if FILE not in frame.columns:
         near = nearest(FILE, map(str, frame.columns), alike=0.5)
         hint = f" Is it {near!r}?" if near else ""

@@ -26,7 +26,7 @@ import numpy as np
 
 from orcabatch.errors import OutputError
 from orcabatch.results.table import beyond_floats, holds_nothing
-from orcabatch.store.atomic import atomic_path, patiently, temporary_folder
+from orcabatch.store.atomic import atomic_path, patiently, temporary_folder, unwritable
 from orcabatch.store.paths import name_of
 from orcabatch.text import class_name
 
@@ -129,7 +129,7 @@ def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path, say: S
     except ImportError as error:
         raise _missing(path, error) from error
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise unwritable(path, error) from error
     except (ValueError, TypeError, OverflowError) as error:
         raise OutputError(f"{path.name} cannot hold the results: {error} Save as .csv.") from error
     return path

@@ -22,7 +22,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from orcabatch.errors import OutputError
+from orcabatch.errors import OutputError, OutputUnreachable
+from orcabatch.network import RECONNECT, unreachable
 from orcabatch.win32 import as_opened, ask_to_replace, is_folder, is_held, is_there, kernel32
 
 TEMPORARY_PREFIX = ".orcabatch-"
@@ -60,7 +61,8 @@ def atomic_path(target: Path, *, keep_same: bool = False, unless: Callable[[], N
         with _TAKING_A_NAME if keep_same else nullcontext():
             if keep_same and _same_bytes(temporary, as_opened(target)):
                 return
-            patiently(lambda: _flush(temporary))
+            with reached(target):
+                patiently(lambda: _flush(temporary))
             if unless is not None:
                 unless()
             replace(temporary, target)
@@ -79,7 +81,35 @@ def write_bytes(target: Path, content: bytes) -> None:
         with atomic_path(target) as temporary:
             temporary.write_bytes(content)
     except (OSError, UnicodeEncodeError) as error:
-        raise OutputError(f"{target} cannot be written: {why(error)}") from error
+        raise unwritable(target, error) from error
+
+
+def unwritable(target: Path, error: OSError | UnicodeEncodeError, remedy: str = "") -> OutputError:
+    """What to raise where an output cannot be written: whether another try may help is said by its kind.
+
+    Args:
+        target: the output.
+        error: what the system said.
+        remedy: what to do, unless it is the drive or share that is amiss.
+    """
+    if isinstance(error, OSError) and (gone := unreachable(target.parent, error)):
+        return OutputUnreachable(f"{target} cannot be written: {gone}. {RECONNECT}.")
+    return OutputError(f"{target} cannot be written: {why(error)}{remedy}")
+
+
+@contextmanager
+def reached(target: Path) -> Iterator[None]:
+    """While an output is written: that its drive or share went is said, whatever else fails goes on as it is.
+
+    Raises:
+        OutputUnreachable: it went.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(said := unwritable(target, error), OutputUnreachable):
+            raise said from error
+        raise
 
 
 def why(error: OSError | UnicodeEncodeError) -> str:
@@ -116,7 +146,7 @@ def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[
         patiently(act, wait)
     except OSError as error:
         if not _in_the_way(error):
-            raise OutputError(f"{target} cannot be written: {why(error)}") from error
+            raise unwritable(target, error) from error
         held = "another program holds it open"
         what = held if is_held(error) else f"{held}, or it is write-protected"
         raise OutputError(
@@ -124,7 +154,7 @@ def _patiently(act: Callable[[], None], target: Path, done: str, wait: Callable[
             "Close it (Excel?) and run the same command again."
         ) from error
     except UnicodeEncodeError as error:
-        raise OutputError(f"{target} cannot be written: {why(error)}") from error
+        raise unwritable(target, error) from error
 
 
 def patiently(act: Callable[[], Done], wait: Callable[[float], None] = time.sleep) -> Done:
@@ -195,8 +225,9 @@ def check_place(target: Path, *, wait: Callable[[float], None] = time.sleep) -> 
     fault = "it is a folder" if is_folder(target) else ""
     try:
         check_writable(folder)
-    except OSError:
-        fault = f"{folder} {'cannot be written' if is_folder(folder) else 'is no folder'}"
+    except OSError as error:
+        what = f"{folder} {'cannot be written' if is_folder(folder) else 'is no folder'}"
+        fault = unreachable(folder, error) or what
     if not fault and sys.platform == "win32" and (impossible := impossible_on_windows(target.name)):
         fault = f"its name {impossible}"
     if fault := fault or hindrance(target, wait=wait):
@@ -278,8 +309,14 @@ def to_disk(number: int) -> None:
     try:
         os.fsync(number)
     except OSError as error:
-        if not knows_no_flush(error, lambda: _windows_word(number)):
-            raise
+        word = _windows_word(number)
+        if knows_no_flush(error, lambda: word):
+            return
+        if sys.platform == "win32" and word:  # Python's is EBADF, of a full disk and of a share that went alike
+            import ctypes
+
+            raise ctypes.WinError(word) from error
+        raise
 
 
 _NO_FLUSH = frozenset([errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP])

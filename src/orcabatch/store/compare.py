@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from orcabatch.errors import SourceError
+from orcabatch.network import amiss
 from orcabatch.store.atomic import TEMPORARY_PREFIX
 from orcabatch.store.compare_tables import RowKey, TableDifference, Tolerance, compare_tables, open_bytes
 from orcabatch.store.failed_files import SUFFIX as FAILED_FILES
@@ -260,7 +261,7 @@ def compare_folders(  # noqa: PLR0913 - what counts as equal
 def _results(folder: Path, ignore: Sequence[str]) -> dict[str, tuple[str, Path]]:
     """Result files and their names below `folder`, by what is one name; a packed one under its name unpacked."""
     if not is_folder(folder):
-        raise SourceError(f"{folder} is not a folder. Give two result folders.")
+        raise SourceError(amiss(folder, f"{folder} is not a folder. Give two result folders."))
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     results = {name: path for name, path in files.items() if not _ignored(name, ignore)}
     return {name_of(name): (name, path) for name, path in ((_unpacked(n, results), p) for n, p in results.items())}

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from orcabatch.errors import SourceError
+from orcabatch.network import amiss
 from orcabatch.outcome import FileOutcome, Status
-from orcabatch.store.atomic import patiently
+from orcabatch.store.atomic import patiently, unwritable
 from orcabatch.store.storable import Damaged, checked, checked_texts
 from orcabatch.store.values import NotStorable, decode, encode
 from orcabatch.text import spelled
@@ -105,8 +106,7 @@ class ValuesFile:
         if stream is not None:
             stream.close()
         self._warn(
-            f"{self.target} cannot be written: {error.strerror or error}. No further values are kept there; "
-            "the run goes on."
+            f"{str(unwritable(self.target, error)).rstrip('.')}. No further values are kept there; the run goes on."
         )
 
 
@@ -136,7 +136,7 @@ def read_values(path: str | Path) -> tuple[FileOutcome, ...]:
             name = place.name.removesuffix(EARLIER).removesuffix(SUFFIX)
             latest = {outcome.index: outcome for outcome in _records(stream, name)}
     except OSError as error:
-        raise SourceError(f"{place} cannot be read: {error.strerror or error}.") from error
+        raise SourceError(amiss(place, f"{place} cannot be read: {error.strerror or error}.", error)) from error
     return tuple(latest[index] for index in sorted(latest) if latest[index].ok)
 
 

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import IO
 
 from orcabatch.errors import BatchLocked, OutputError
+from orcabatch.network import amiss
 from orcabatch.store.atomic import remove_leftovers
-from orcabatch.win32 import as_opened
+from orcabatch.win32 import as_opened, is_there
 
 NAME = ".orcabatch.lock"
 _PLACE = 1 << 30
@@ -117,7 +118,7 @@ def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes]
             ):
                 time.sleep(_PAUSE_S)  # its last holder is removing it
                 continue
-            raise OutputError(f"The result folder {folder} cannot be written to: {error.strerror or error}.") from error
+            raise OutputError(_shut(folder, path, error)) from error
         try:
             _lock(stream)
         except OSError as error:
@@ -131,6 +132,23 @@ def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes]
             return stream
         stream.close()  # its last holder removed it meanwhile
     raise BatchLocked(f"{folder} is being used by other batches that come and go. Try again.")
+
+
+def _shut(folder: Path, path: Path, error: OSError) -> str:
+    """What keeps a folder from being locked: itself, or the file of somebody else's run, which only he may change."""
+    said = error.strerror or str(error)
+    if not isinstance(error, PermissionError) or not is_there(path):
+        return amiss(folder, f"The result folder {folder} cannot be written to: {said}.", error)
+    try:
+        with path.open("rb") as stream:
+            who = _holder(stream)
+    except OSError:
+        who = ""
+    return (
+        f"The result folder {folder} cannot be used: {said}, of its file {path.name}, which marks a run of "
+        f"{who or 'somebody else'}. Where that has ended, have whoever started it remove that file, or its rights "
+        "changed; or give another result folder."
+    )
 
 
 def _may_be_there(path: Path) -> bool:

@@ -15,6 +15,7 @@ from os.path import realpath
 from pathlib import Path
 
 from orcabatch.errors import SourceError
+from orcabatch.network import RECONNECT
 from orcabatch.win32 import as_opened, without_boxes
 
 IGNORES_CASE = os.name == "nt"
@@ -79,7 +80,7 @@ def what_cannot_be_read_is_said() -> Iterator[None]:
             raise
         raise SourceError(
             f"{os.fsdecode(what) if isinstance(what, (str, bytes)) else what} cannot be read: "
-            f"{error.strerror or error}. See that its drive or share is there, and run again; nothing was run."
+            f"{error.strerror or error}. {RECONNECT}; nothing was run."
         ) from error
 
 

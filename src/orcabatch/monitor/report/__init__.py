@@ -25,6 +25,7 @@ from orcabatch.monitor.report.links import Links
 from orcabatch.monitor.report.script import DIGEST, SCRIPT
 from orcabatch.monitor.report.sections import moment
 from orcabatch.monitor.report.style import style
+from orcabatch.network import amiss
 from orcabatch.settings import METRICS_FILE
 from orcabatch.store.atomic import write_bytes
 from orcabatch.text import and_more, shortened, shortened_list, utf8, words_of
@@ -56,7 +57,8 @@ def read_metrics(path: Path) -> dict[str, Any]:
     try:
         metrics = json.loads(as_opened(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}. Give a batch's metrics file.") from error
+        said = f"{path} cannot be read: {error.strerror or error}. Give a batch's metrics file."
+        raise SourceError(amiss(path, said, error)) from error
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not JSON ({error}). Give a batch's metrics file.") from error
     return _checked(metrics, str(path))
