@@ -2,6 +2,7 @@
 
     OrcabatchError
     ├── SettingsError       the YAML or an argument is wrong: every fault at once, nothing was run
+    ├── ArgumentError       an argument of a call is of a kind that cannot be taken: a TypeError as well
     ├── SourceError         what to run cannot be made out (no files, a mixture, not a YAML)
     ├── OutputError         the result folder cannot be used, or outputs would overwrite each other
     │   └── OutputUnreachable   its drive or share cannot be reached; may heal
@@ -28,6 +29,10 @@ class OrcabatchError(Exception):
 
 class SettingsError(OrcabatchError):
     """The YAML or an argument is wrong. Lists all faults at once."""
+
+
+class ArgumentError(OrcabatchError, TypeError):
+    """An argument is of a kind that cannot be taken, such as a function that cannot be called with a model."""
 
 
 class SourceError(OrcabatchError):

@@ -211,7 +211,7 @@ def test_rows_without_a_file_are_in_the_plan_the_warnings_and_the_report(orcafle
         ("(", "is no regular expression"),
         (r"_l(\d+)_", "names no group"),
         (r"(?P<file>.*)", "may not be called 'file'"),
-        ("nothing.csv", "cannot be read"),
+        ("nothing.csv", r"nothing\.csv does not exist\. Check the name and the folder"),
         (5, "names no group"),
         ({LNGC: 5}, "is 5"),
         ({LNGC: {"file": "x"}}, "may not be called 'file'"),

@@ -199,7 +199,7 @@ def test_a_function_opens_by_what_the_files_were_named_by(orcaflex, sims):
 
 def test_a_function_that_says_it_takes_a_path_is_refused_with_the_remedy(sims):
     """Before anything runs; with `loads: false` it is taken, and one that wants more than the path is not."""
-    with pytest.raises(TypeError, match=r"annotated takes a path \(path: str\).*\"loads\": False"):
+    with pytest.raises(TypeError, match=r"annotated takes a path \(path: str\).*`loads: false`"):
         orcabatch.plan_batch(sims, postprocess=annotated)
     assert orcabatch.plan_batch(sims, postprocess=annotated, performance={"loads": False}).files
     with pytest.raises(TypeError, match="called with the path"):

@@ -47,6 +47,18 @@ def fails(model):
     raise ValueError("no")
 
 
+def nothing():
+    return 1
+
+
+def three(model, a, b):
+    return 1
+
+
+def opens(path: str):
+    return 1
+
+
 class Deeper:
     largest = staticmethod(largest)
 
@@ -87,6 +99,23 @@ def test_what_is_named_on_the_command_line_stays_where_it_was_meant(orcabatch, b
     assert (batch.folder / "out.csv").is_file()
     assert "a2.sim" in (batch.folder / "out.html").read_text("utf-8")
     assert not list(Path.cwd().glob("out.*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "why"),
+    [
+        ("nothing", ["sims"], "takes no positional argument"),
+        ("three", ["sims"], "requires 3 positional arguments"),
+        ("opens", ["sims"], "`loads: false`"),
+        ("largest", ["b.yml", "sims"], "YAML files and .sim files in one list"),
+    ],
+)
+def test_what_a_function_cannot_be_called_with_is_said_in_one_message(orcabatch, batch, module, name, files, why):
+    """In Python these are TypeErrors, as for any function; in a terminal nobody wants a traceback."""
+    said = run(orcabatch, "--postprocess", f"mine:{name}", *files)
+    assert said.code == 2
+    assert why in said.err
+    assert "Traceback" not in said.err
 
 
 def test_plan_takes_a_function_too_and_what_is_not_saved_is_said(orcabatch, batch, module):

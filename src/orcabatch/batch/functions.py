@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from orcabatch.batch.batch import Batch, Conclusion
 from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
-from orcabatch.errors import OutputError, SettingsError
+from orcabatch.errors import ArgumentError, OutputError, SettingsError
 from orcabatch.network import amiss
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.orcaflex.incomplete import is_partial, partial_notices
@@ -223,7 +223,7 @@ class FunctionReader(BatchReader):
         """One batch. Raises TypeError where no function is given."""
         files = [Path(file) for file in given]
         if options.postprocess is None:
-            raise TypeError(
+            raise ArgumentError(
                 "run_batch was given .sim files without a function. Give postprocess=your_function, a function that "
                 "takes the loaded model and returns a value."
             )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.named_files import named_files
 from orcabatch.batch.request import together
-from orcabatch.errors import SettingsError, SourceError
+from orcabatch.errors import ArgumentError, SettingsError, SourceError
 from orcabatch.orcaflex.sim_files import out_of_reach
 from orcabatch.store.paths import check_working_folder, what_cannot_be_read_is_said
 from orcabatch.text import class_name
@@ -114,14 +114,14 @@ def _items(source: Any) -> list[str | os.PathLike[str]]:
     if isinstance(source, (str, os.PathLike)):
         source = [source]
     if not isinstance(source, Iterable):
-        raise TypeError(
+        raise ArgumentError(
             "run_batch takes a YAML file, a cfg mapping, a folder, a pattern or a list of files, not "
             f"{class_name(type(source))}."
         )
     items = list(source)
     strange = [item for item in items if not isinstance(item, (str, os.PathLike))]
     if strange:
-        raise TypeError(
+        raise ArgumentError(
             f"run_batch was given a list that holds {class_name(type(strange[0]))} beside file names. Give a list of "
             "YAML files, or a list of .sim files with postprocess=your_function; a cfg mapping is given alone."
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.engine.surroundings import Initializer
-from orcabatch.errors import OutputError, SettingsError, SourceError
+from orcabatch.errors import ArgumentError, OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager
 from orcabatch.plan import BatchOptimizer, Deciders
 from orcabatch.results.cases import Case, Surplus, read_cases, surplus_text
@@ -104,9 +104,9 @@ class Options:
             TypeError: it cannot be called, or its arguments are no sequence.
         """
         if self.initializer is not None and not callable(self.initializer):
-            raise TypeError(f"initializer must be a function, got {self.initializer!r}")
+            raise ArgumentError(f"initializer must be a function, got {self.initializer!r}")
         if not isinstance(self.initargs, Iterable) or isinstance(self.initargs, str):
-            raise TypeError(f"initargs must be a tuple of the initializer's arguments, got {self.initargs!r}")
+            raise ArgumentError(f"initargs must be a tuple of the initializer's arguments, got {self.initargs!r}")
         return None if self.initializer is None else Initializer(self.initializer, tuple(self.initargs))
 
 
@@ -182,7 +182,7 @@ def parsed_settings(section: Any, options: Options, origin: str) -> Settings:
         if given is not None and not isinstance(given, Mapping):
             raise SettingsError(f"{origin}: performance must be a section with keys, not {given!r}.")
     if not isinstance(options.performance, Mapping | Settings | None):
-        raise TypeError(
+        raise ArgumentError(
             f"performance must be a mapping or Settings, not {options.performance!r}. Give performance="
             '{"threading": {"max_threads": 8}}, for example.'
         )

@@ -17,7 +17,7 @@ from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings, together
 from orcabatch.digitalmodel.native import is_inside_router
 from orcabatch.digitalmodel.outputs import ROW_KEY, SECTIONS
-from orcabatch.errors import SettingsError, SourceError
+from orcabatch.errors import ArgumentError, SettingsError, SourceError
 from orcabatch.orcaflex.binding import find_binding
 from orcabatch.text import words_of
 
@@ -55,7 +55,7 @@ class DigitalModelReader(BatchReader):
         if isinstance(given, MutableMapping):
             return [_from_cfg(given, options)]
         if not all(_is_yaml(path) for path in given):
-            raise TypeError(
+            raise ArgumentError(
                 "run_batch was given YAML files and .sim files in one list. Give either YAML files, or .sim files with "
                 "postprocess=your_function."
             )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orcabatch.engine.contract import Extracted
 from orcabatch.engine.foreign import ordinarily, own_copy
-from orcabatch.errors import FileReleased
+from orcabatch.errors import ArgumentError, FileReleased
 from orcabatch.orcaflex import failures
 from orcabatch.orcaflex.binding import BindingKind
 from orcabatch.orcaflex.incomplete import non_finite, non_finite_warning
@@ -77,26 +77,26 @@ class FunctionPostProcess:
 
     def __post_init__(self) -> None:
         if not callable(self.function):
-            raise TypeError(f"postprocess must be a function f(model) or f(model, sim_file), got {self.function!r}")
+            raise ArgumentError(f"postprocess must be a function f(model) or f(model, sim_file), got {self.function!r}")
         if not _takes_an_argument(self.function):
-            raise TypeError(
+            raise ArgumentError(
                 f"postprocess {_name(self.function)} takes no positional argument; it is called with the loaded model: "
                 "define it as f(model) or f(model, sim_file)"
             )
         # Once, not for each file: asking Python takes as long as a small function.
         object.__setattr__(self, "_required", frozenset(_required_arguments(self.function)))
         if self.path_as is None and (parameter := _takes_a_path(self.function)):
-            raise TypeError(
+            raise ArgumentError(
                 f"postprocess {_name(self.function)} takes a path ({parameter}), but would be given the loaded model. "
-                'Define it as f(model), or give performance={"loads": False}: then it gets the path, and opens the file'
+                "Define it as f(model), or set `loads: false` (performance): then it gets the path, and opens the file"
             )
         if self.path_as is not None and self._positional > 1:
-            raise TypeError(
+            raise ArgumentError(
                 f"postprocess {_name(self.function)} requires {self._positional} positional arguments; with `loads: "
                 "false` it is called with the path: give the others defaults, or use functools.partial"
             )
         if (count := self._positional) > 2:
-            raise TypeError(
+            raise ArgumentError(
                 f"postprocess {_name(self.function)} requires {count} positional arguments; it is called with the "
                 "model, or with the model and the .sim file: give the others defaults, or use functools.partial"
             )
