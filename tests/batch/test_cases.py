@@ -8,8 +8,10 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
 import orcabatch
+from cli_batches import configuration, management
 from orcabatch.errors import SettingsError
 from orcabatch.monitor.report import render_report
 from orcabatch.results.cases import number, read_cases, surplus_text
@@ -203,6 +205,44 @@ def test_rows_without_a_file_are_in_the_plan_the_warnings_and_the_report(orcafle
     assert "'heading'" in failed.error
     assert "add it to the load cases" in failed.error
     assert "dictionary" not in failed.error
+
+
+HEADING, SEED = r"(?P<heading>\d)", r"(?P<seed>\d)"
+
+
+@pytest.mark.parametrize(
+    ("folders", "cases", "argument", "refused"),
+    [
+        (("a", "b"), ("a.csv", "b.csv"), None, True),
+        (("a", "b"), ("a.csv", None), None, True),
+        (("a", "a"), ("a.csv", "b.csv"), None, True),
+        (("a", "a"), (HEADING, SEED), None, True),
+        (("a", "a"), ("a.csv", None), None, False),
+        (("a", "b"), ("a.csv", "a.csv"), None, False),
+        (("a", "b"), (HEADING, HEADING), None, False),
+        (("a", "b"), ("a.csv", "b.csv"), HEADING, False),
+        (("a", "other"), ("a.csv", "b.csv"), None, False),
+    ],
+)
+def test_a_file_name_has_one_load_case_in_a_call(tmp_path, monkeypatch, folders, cases, argument, refused):
+    """Tables go by it: else the rows of one YAML would stand under the headings of the other's load cases."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"x{7 if folder == 'other' else 1}.sim").touch()
+    Path("a.csv").write_text("file,heading,note\nx1,15,\nx2,30,beam\n")
+    Path("b.csv").write_text("file,heading,note\nx1,90,\nx7,15,\n")
+    for name, folder, own in zip(("one", "two"), folders, cases, strict=True):
+        asked = configuration(
+            file_management=management(input_directory=folder, output_directory=name, filename={"extension": ["sim"]}),
+            performance={"orcaflex": "simulated", "ledger": {"enabled": False}, **({"cases": own} if own else {})},
+        )
+        Path(f"{name}.yml").write_text(yaml.safe_dump(asked))
+    if refused:
+        with pytest.raises(SettingsError, match=r"x1\.sim .*one_t.*two_t"):
+            orcabatch.plan_batch(["one.yml", "two.yml"], cases=argument)
+    else:
+        assert len(orcabatch.plan_batch(["one.yml", "two.yml"], cases=argument).files) == len(set(folders))
 
 
 @pytest.mark.parametrize(

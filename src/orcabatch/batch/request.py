@@ -201,7 +201,7 @@ def together(reads: Sequence[ReadBatch], options: Options) -> Request:
 
     Raises:
         SourceError, OutputError: two of them would write under one name, or the same table.
-        SettingsError: they disagree about something that cannot be had both ways.
+        SettingsError: they disagree about something that cannot be had both ways, or about a file's load case.
     """
     names = [read.batch.name for read in reads]
     same = [name_of(name) for name in names]
@@ -226,8 +226,34 @@ def together(reads: Sequence[ReadBatch], options: Options) -> Request:
         notes=(*(note for read in reads for note in read.notes), *surplus, *unstaged),
         planning=options.planning,
         deciders=options.deciders,
-        cases={name: case for read in reads for name, case in read.cases.items()},
+        cases=_cases_of(reads, options),
     )
+
+
+def _cases_of(reads: Sequence[ReadBatch], options: Options) -> dict[str, Case]:
+    """The load cases of all batches by the names of files, as tables have them.
+
+    Raises:
+        SettingsError: a name has two, or one for the file of one batch and none for that of another.
+    """
+    if options.cases is None and any(read.cases for read in reads):
+        _check_cases(reads)
+    return {name: case for read in reads for name, case in read.cases.items()}
+
+
+def _check_cases(reads: Sequence[ReadBatch]) -> None:
+    met, places = dict[str, tuple[str, str, Case | None]](), Places()
+    for read in reads:
+        for file in dict.fromkeys(read.batch.files):
+            case, place = read.cases.get(file.name), places.of_name(file)
+            first, where, known = met.setdefault(file.name, (read.batch.name, place, case))
+            one_says = where == place and (known is None or case is None)
+            if repr(known) != repr(case) and not one_says:  # as text: a table's empty cell equals no other
+                raise SettingsError(
+                    f"{file.name} has one load case in {first} and another, or none, in {read.batch.name}; the tables "
+                    "of one call go by the file's name. Give both the same `cases`, or run one after the other."
+                )
+            met[file.name] = first, where, case if known is None else known
 
 
 def _check_tables(batches: Sequence[Batch]) -> None:
