@@ -267,7 +267,7 @@ def test_what_the_check_found_is_said_with_quiet_and_by_the_proof(orcabatch, bat
         assert mistake in said.err
         proof = orcabatch("verify", "--prove", "results", "--files", "2")
         assert proof.code == 0
-        assert "the check of the YAML said, and digitalmodel's own run did the same with it:" in proof.out
+        assert "the check of the YAML found what digitalmodel's own run has as well:" in proof.out
         assert mistake in proof.out
 
 

@@ -143,8 +143,8 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
             frame = pd.read_csv(io.StringIO(text), dtype={FILE: str})
             _keep_long(frame, csv.DictReader(io.StringIO(text, newline="")))
     except FileNotFoundError as error:
-        where = path.absolute().parent
-        raise SettingsError(f"cases: {path} does not exist. Check the name and the folder ({where}).") from error
+        missing = f"{path} does not exist. Check the name and the folder ({path.absolute().parent})."
+        raise SettingsError(f"cases: {amiss(path, missing, error)}") from error
     except UnicodeDecodeError as error:  # what Excel calls plain CSV is in the code page of the machine
         raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
     except (OSError, ValueError, ImportError, csv.Error) as error:
