@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -154,21 +155,42 @@ def test_one_that_begins_while_another_is_packed_may_have_changed_it() -> None:
 
 def test_only_what_may_have_run_at_the_same_time_is_held() -> None:
     """Nothing of values whose files had ended before all that run now began."""
-    values = SharedValues()
+    values, rows = SharedValues(), [[[1.0]] for _ in range(20)]
     values.began(0)
     for index in range(1, 20):
         values.began(index)
-        values.ended(index - 1, "f", [[1.0]])
+        values.ended(index - 1, "f", rows[index - 1])
         values.left(index - 1)
         assert (len(values._past), len(values._met)) == (min(index, 2), 2 * min(index, 2))
 
 
 def test_what_a_long_file_kept_is_forgotten_bit_by_bit() -> None:
     """Its end, on the dispatcher's thread, costs no more than that of another."""
-    values, always = SharedValues(), [1.0]
+    values, always, rows = SharedValues(), [1.0], [[[1.0]] for _ in range(100)]
     values.began(99)
-    for index in (*range(9), 99, *range(10, 20)):
+    for index in (*range(9), 99, *range(10, 30)):
         values.began(index)
-        values.ended(index, "f", [[1.0], always])
+        before = len(values._past)
+        values.ended(index, "f", [*rows[index], always])
         values.left(index)
+        assert before - len(values._past) <= 1
     assert (len(values._past), len(values._met)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "value", [dict, lambda: [({},)], lambda: {"a": {"deep": [{}, {}]}}, lambda: np.empty(2, object)]
+)
+def test_what_nobody_has_any_more_is_held_for_no_file_that_hangs(value: Callable[[], Any]) -> None:
+    """The values of all files that ended meanwhile filled its worker process; what somebody has may come again."""
+    values, kept, large = SharedValues(), [1.0], []
+    values.began(99)
+    for index in range(20):
+        values.began(index)
+        array = np.zeros(3)
+        large.append(weakref.ref(array))
+        values.ended(index, f"{index}", {"value": value(), "large": array, "kept": kept if index == 3 else 0})
+        values.left(index)
+        del array
+    assert sum(each() is not None for each in large) <= 2
+    assert len(values._past) <= 3
+    assert values.ended(99, "99", (kept,)) == {"3", "99"}

@@ -12,6 +12,7 @@ nor a file that changes what others return and then fails, or is stopped: it has
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections import deque
@@ -42,7 +43,7 @@ class SharedValues:
         self._began: dict[int, int] = {}  # how many had ended, and been written down, before
         self._at_hand: dict[int, int] = {}  # the ends of those that are being written down
         self._met: dict[int, tuple[Any, Any, int, dict[str, int]]] = {}  # `Parts`, the last end, that of each batch
-        self._past: deque[tuple[int, list[int]]] = deque()  # end, and what it met
+        self._past: deque[tuple[int, list[int]]] = deque()  # end, and what it met; in no order
 
     def began(self, index: int) -> None:
         """A worker is about to get the file; until `left`."""
@@ -90,13 +91,21 @@ class SharedValues:
         return {batch, *found} if found else found
 
     def _forget(self, oldest: int) -> None:
-        """Two at most, so that the end of a long file costs no more than others: one comes with each."""
-        for _ in range(2):
-            if not self._past or self._past[0][0] > oldest:
-                break
-            for key in self._past.popleft()[1]:
-                if key in self._met and self._met[key][2] <= oldest:
-                    del self._met[key]
+        """Of two ends at most, so that the end of a long file costs no more than others: one comes with each."""
+        for _ in range(min(2, len(self._past))):
+            end, keys = self._past.popleft()
+            if met := [key for key in keys if self._is_awaited(key, end, oldest)]:
+                self._past.append((end, met))
+
+    def _is_awaited(self, key: int, end: int, oldest: int) -> bool:
+        """Whether a file that runs may return it; what nobody else has by now, none can: while one hangs, all ends'."""
+        met = self._met.get(key)
+        if met is None or met[2] != end:  # a later end has met it
+            return False
+        if end > oldest and not _is_nobody_elses(met):
+            return True
+        del self._met[key]
+        return False
 
 
 def _parts_of(value: Any) -> Parts:
@@ -170,3 +179,15 @@ def _unheld(part: Any) -> Any:
         return weakref.ref(part)
     except TypeError:
         return part
+
+
+def _is_nobody_elses(met: tuple[Any, ...]) -> bool:
+    """Whether what was met, a list say, is held here alone; what holds others is asked before them."""
+    return met[0]() is None if isinstance(met[0], weakref.ref) else _references(met) <= _HERE_ALONE
+
+
+def _references(met: tuple[Any, ...]) -> int:
+    return sys.getrefcount(met[0])
+
+
+_HERE_ALONE = _references(([],))  # what asking adds depends on the version of Python
