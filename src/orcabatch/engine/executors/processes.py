@@ -395,8 +395,6 @@ class ProcessExecutor(Executor):
             case transport.Rested(slot):
                 child.resting.discard(slot)
                 self._leaving.discard((child, slot))
-            case _:
-                pass
         return []
 
     def _reported(self, child: ProcessHandle, message: Message, resident: int) -> list[Message]:
