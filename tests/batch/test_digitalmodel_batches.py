@@ -381,3 +381,25 @@ def test_what_was_written_is_read_back_as_tables(orcaflex, project, tmp_path):
         own = array.sel(case=file).to_numpy()[:, : len(rows)]
         assert np.array_equal(own, rows[array["name"].to_numpy()].to_numpy().T, equal_nan=True)
         assert np.array_equal(array["time"].sel(case=file).to_numpy()[: len(rows)], rows["time"])
+
+
+def in_one_folder(project, tmp_path):
+    """Two runs into one folder, the later one of another variable."""
+    changed = yaml.safe_load((project / BATCHES[1]).read_text().replace("Effective tension", "Bend moment"))
+    sections = ("summary_settings", "summary_settings_master", "time_series_settings", "time_series_settings_master")
+    asked = [project / BATCHES[1], _moved(project / BATCHES[1], tmp_path, **{name: changed[name] for name in sections})]
+    return [orcabatch.run_batch(each, **SILENT, output_dir=tmp_path / "out") for each in asked]
+
+
+@pytest.mark.parametrize("read", [
+    lambda result: result.summary("dyn"),
+    lambda result: result.governing("line01_max", summary="dyn"),
+    lambda result: result.time_series(result.outcomes[0].value.outputs[0][0]),
+    lambda result: result.save_summaries(result.outputs[0].with_name("saved.csv")),
+])  # fmt: skip
+def test_tables_of_a_later_run_are_not_read_as_those_of_an_earlier_one(orcaflex, project, tmp_path, read):
+    """The first result would have the second one's numbers under its name: two variants would not differ at all."""
+    first, second = in_one_folder(project, tmp_path)
+    read(second)
+    with pytest.raises(SourceError, match="changed or replaced since"):
+        read(first)

@@ -18,7 +18,8 @@ from orcabatch.notice import Notice, Silent
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.results.result import BatchResult
 from orcabatch.results.save import EXCEL_ROWS, save, summary_files
-from orcabatch.results.table import frame_of
+from orcabatch.results.table import frame_of, read_csv
+from orcabatch.results.written import WrittenTables
 from orcabatch.store import paths
 
 
@@ -352,3 +353,21 @@ def test_labels_of_summaries_are_told_apart_in_the_names_of_files(monkeypatch):
     assert found == tuple(Path("out", name) for name in names)
     monkeypatch.setattr(paths, "IGNORES_CASE", True)
     assert [path.name for path in summary_files(Path("s.csv"), ["dyn", "Dyn"])] == ["s_dyn.csv", "s_Dyn_2.csv"]
+
+
+def test_a_table_is_read_as_it_was_written_to_the_last_bit(tmp_path):
+    """Above 15 digits pandas before 3.1 rounds its own way, unless it is asked not to."""
+    numbers = np.random.default_rng(1).normal(size=1000)
+    pd.DataFrame({"x": numbers}).to_csv(tmp_path / "t.csv", index=False)
+    assert read_csv(tmp_path / "t.csv")["x"].tolist() == numbers.tolist()
+
+
+def test_names_of_files_that_are_digits_stay_names(tmp_path):
+    """`001.sim` is no number 1, and its name no column of numbers; a row of statistics is of no file all the same."""
+    table = tmp_path / "t.csv"
+    table.write_text("fe_filename,fe_filename_stem,x\nsims/001.sim,001,2.5\n,,3.5\n")
+    written = WrittenTables({"t": table}, file_columns=("fe_filename", "fe_filename_stem"))
+    summary = written.summary("t", {})
+    assert summary["fe_filename_stem"].tolist()[0] == "001"
+    assert summary["file"].isna().tolist() == [False, True]
+    assert [list(frame.columns) for _, _, frame in written.numbers()] == [["x"]]

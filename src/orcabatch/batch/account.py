@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orcabatch.notice import Notice
     from orcabatch.outcome import FileOutcome
     from orcabatch.plan import BatchPlan
+    from orcabatch.results.written import Stand
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Account:
         table: took the values as files ended, so that none is left here; None: outcomes have them.
         orcaflex: which OrcaFlex computes.
         outputs: the output files that each batch wrote, by its name; under none those of the call.
+        stood: how each of the batches' output files stood when its batch was concluded.
         notices: what was done with the results without a word.
         metrics: of the call; nothing before they are written.
         metrics_files: those that were written.
@@ -51,6 +53,7 @@ class Account:
     table: TableFile | None = None
     orcaflex: str = ""
     outputs: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    stood: dict[Path, Stand] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     metrics_files: list[Path] = field(default_factory=list)
@@ -156,9 +159,19 @@ class Account:
 
 
 def tables_of_call(
-    batches: Sequence[Batch], outcomes: Sequence[FileOutcome], outputs: Mapping[str, tuple[Path, ...]]
+    batches: Sequence[Batch],
+    outcomes: Sequence[FileOutcome],
+    outputs: Mapping[str, tuple[Path, ...]],
+    stood: Mapping[Path, Stand],
 ) -> WrittenTables:
-    """The tables that the batches wrote, to be read again; `outputs` is all that each wrote, by its name."""
+    """The tables that the batches wrote, to be read again.
+
+    Args:
+        batches: of the call.
+        outcomes: of all files.
+        outputs: all that each batch wrote, by its name.
+        stood: how that stood then.
+    """
     named = {batch.name: batch for batch in batches}
     of_files = [named[each.batch].outputs_of(each.value) if each.ok else () for each in outcomes]
     own = {path for one in of_files for _, path in one}
@@ -169,7 +182,7 @@ def tables_of_call(
     paths = [path for tables in found.values() for path in tables.values()]
     summaries = dict(zip(labels_by_batch(found), paths, strict=True))
     columns = next((batch.file_columns for batch in batches if batch.file_columns), ())
-    return WrittenTables(summaries, of_files, columns)
+    return WrittenTables(summaries, of_files, columns, stood)
 
 
 def in_own_order(batch: Batch, request: Request, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:

@@ -21,6 +21,7 @@ from orcabatch.batch.history import Ran, keep
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.logs import logger
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
+from orcabatch.orcaflex.sim_files import stands
 from orcabatch.results.result import BatchResult, last_attempts
 from orcabatch.text import words_of
 
@@ -100,7 +101,7 @@ class Epilogue:
             warnings=tuple(self.watchers.warnings),
             notices=tuple(account.notices),
             cases=self._request.cases,
-            written=tables_of_call(self._request.batches, outcomes, account.outputs),
+            written=tables_of_call(self._request.batches, outcomes, account.outputs, account.stood),
         )
 
     def where_it_is(self, attribute: str = "result") -> str:
@@ -141,6 +142,7 @@ class Epilogue:
     def _conclude_batch(self, batch: Batch, outcomes: Sequence[FileOutcome]) -> None:
         conclusion, outputs = batch.conclude(outcomes, complete=self.complete), self.account.outputs
         outputs[batch.name] = (*outputs.get(batch.name, ()), *conclusion.outputs)
+        self.account.stood |= {path: stands(path) for path in conclusion.outputs}
         for warning in conclusion.warnings:
             self.watchers.warn(warning)
         for notice in conclusion.notices:

@@ -19,6 +19,7 @@ from typing import Any
 from orcabatch.engine.foreign import own_copy
 from orcabatch.errors import SettingsError
 from orcabatch.network import amiss
+from orcabatch.results.table import read_csv
 from orcabatch.store.paths import in_capitals
 from orcabatch.text import nearest, plural, shortened_list
 from orcabatch.win32 import as_opened
@@ -140,7 +141,7 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
             frame = pd.read_excel(as_opened(path), dtype={FILE: str})
         else:
             text = _plain_csv(path, as_opened(path).read_text("utf-8-sig"))
-            frame = pd.read_csv(io.StringIO(text), dtype={FILE: str})
+            frame = read_csv(io.StringIO(text), [FILE])
             _keep_long(frame, csv.DictReader(io.StringIO(text, newline="")))
     except FileNotFoundError as error:
         missing = f"{path} does not exist. Check the name and the folder ({path.absolute().parent})."

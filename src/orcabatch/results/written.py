@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import SourceError
-from orcabatch.results.table import Row, beside, file_names
+from orcabatch.orcaflex.sim_files import stands_as
+from orcabatch.results.table import Row, beside, file_names, read_csv
 from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
 
     FileFrames = list[tuple[Path, str, pd.DataFrame]]
+    Stand = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class WrittenTables:
         summaries: those that stand for all files, by label.
         of_files: for each outcome its own tables, with their labels.
         file_columns: what a summary with one row for each file has; the first names the row's file.
+        stood: how each of them stood at the end of the call (`orcabatch.orcaflex.sim_files.stands`).
     """
 
     summaries: Mapping[str, Path] = field(default_factory=dict)
     of_files: Sequence[Sequence[tuple[str, Path]]] = ()
     file_columns: tuple[str, ...] = ()
+    stood: Mapping[Path, Stand] = field(default_factory=dict, repr=False)
     _read: dict[Path, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     def summary(self, label: str | None, cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -94,10 +98,15 @@ class WrittenTables:
         return files, [name if file.name else None for file, name in zip(files, file_names(files), strict=True)]
 
     def _frame(self, path: Path) -> pd.DataFrame:
-        import pandas as pd
-
         if path not in self._read:
-            self._read[path] = pd.read_csv(as_opened(path))
+            frame = read_csv(as_opened(path), self.file_columns)
+            stood = self.stood.get(path)
+            if stood is not None and not stands_as(path, stood):
+                raise SourceError(
+                    f"{path} was changed or replaced since this run wrote it: its numbers may be another run's. Read a "
+                    "result before the next run into the same folder, or give each run an `output_dir` of its own."
+                )
+            self._read[path] = frame
         return self._read[path]
 
 
