@@ -5,9 +5,10 @@ first file that stands in the output changes it: its stop time ends every open p
 selects a current. So one file (the leader) runs on the configuration as given, all others on the settled one, and only
 configurations that need the leader's stop time make the others wait, and only until the leader is loaded.
 
-A leader that fails counts as if it had not been in the list: the next file leads, and what was done with another
-configuration is done again. Covers these decisions, without threads, clocks or models. Does not cover the
-extraction itself (`orcabatch.digitalmodel.postprocess`).
+A leader that fails counts as if it had not been in the list: the next file leads. Once one has ended well, what was
+done with another configuration is done again; not before, or where all fail each would be done again with every leader.
+Covers these decisions, without threads, clocks or models. Does not cover the extraction itself
+(`orcabatch.digitalmodel.postprocess`).
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class SerialOrder:
 
     def __init__(self, needs: Needs, count: int) -> None:
         self.needs, self._count = needs, count
-        self._leader = 0
+        self._leader, self._stands = 0, False
         self._stop_times: dict[int, float] = {}
         self._given: dict[int, Variant] = {}
         self._done: dict[Variant, set[int]] = {}
@@ -121,7 +122,7 @@ class SerialOrder:
     def __copy__(self) -> SerialOrder:
         """Another one with the same past."""
         twin = SerialOrder(self.needs, self._count)
-        twin._leader, twin._out = self._leader, set(self._out)
+        twin._leader, twin._stands, twin._out = self._leader, self._stands, set(self._out)
         twin._stop_times, twin._given = dict(self._stop_times), dict(self._given)
         twin._done = {variant: set(files) for variant, files in self._done.items()}
         return twin
@@ -163,11 +164,13 @@ class SerialOrder:
         if not ok and (unloadable or (i == self._leader and given == AS_GIVEN)):
             self._out.add(i)
             return self._hand_over() if i == self._leader else ()
+        leads = i == self._leader
         # None: the new leader is not loaded yet. It may stop where the one before did; then this result still holds.
-        if i not in self._out and self.variant(i) not in {given, None}:
+        if i not in self._out and (leads or self._stands) and self.variant(i) not in {given, None}:
             return (i,)
         self._done.setdefault(given, set()).add(i)
-        return ()
+        self._stands = self._stands or leads
+        return self._again() if leads else ()
 
     def _settled(self) -> Variant | None:
         """How all but the leader are to be done."""
@@ -176,16 +179,18 @@ class SerialOrder:
         return None if self.stop_time is None else Variant(settled=True, stop_time=self.stop_time)
 
     def _hand_over(self) -> tuple[int, ...]:
+        self._stands = False
         while self._leader in self._out:
             self._leader += 1
         return self._again()
 
     def _again(self) -> tuple[int, ...]:
-        """Take back what was done with a variant that holds no longer."""
+        """Take back what was done with a variant that holds no longer; others' than the leader's once it stands."""
         if not self.needs.leader:
             return ()
         settled = self._settled()
-        stale = {i for variant, files in self._done.items() if settled not in {None, variant} for i in files}
+        others = self._done.items() if self._stands else ()
+        stale = {i for variant, files in others if settled not in {None, variant} for i in files}
         led = self._given.get(self._leader, AS_GIVEN)
         if led == AS_GIVEN:  # as a leader has to be done, whatever holds for the others
             stale.discard(self._leader)
