@@ -14,7 +14,7 @@ import pytest
 
 import batch_functions
 from capabilities import needs
-from orcabatch.batch import input_files, result_cache
+from orcabatch.batch import input_files
 from orcabatch.batch.cache_keys import changed, environment, fingerprint_of
 from orcabatch.batch.functions import FunctionBatch
 from orcabatch.batch.history import _measured
@@ -27,7 +27,6 @@ from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.orcaflex.work import MISMATCH
 from orcabatch.outcome import FileOutcome, Phase, Status
 from orcabatch.settings import parse_settings
-from orcabatch.store.atomic import WAITS_S, patiently
 from orcabatch.store.ledger import Entry, schema
 from orcabatch.store.values import decode, encode
 
@@ -310,59 +309,6 @@ def test_a_result_whose_output_vanished_before_it_was_recorded_is_not_kept(files
     monkeypatch.setattr(FunctionBatch, "outputs_of", lambda self, value: (("", gone),))
     with memory(files).opened() as first:
         done(first, 0)
-    with memory(files).opened() as later:
-        assert known(later, 0) is None
-
-
-@pytest.mark.parametrize("lets_go", [True, False])
-def test_a_result_whose_output_a_scanner_holds_is_kept_once_it_lets_go(files, monkeypatch, lets_go):
-    """Windows denies reading meanwhile. The run does not wait for that, but at its end; what is still held is said."""
-    outputs = {files[index]: files[index].with_suffix(".csv") for index in (0, 1)}
-    for output in outputs.values():
-        output.write_text("1")
-    monkeypatch.setattr(
-        FunctionBatch, "outputs_of", lambda self, value: (("", files[value["at"]].with_suffix(".csv")),)
-    )
-    opened, held, warned = Path.open, set(outputs.values()), []
-
-    def scanned(path, *args, **kwargs):
-        if path in held:
-            raise PermissionError(13, "Permission denied", str(path))
-        return opened(path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "open", scanned)
-    monkeypatch.setattr(
-        result_cache, "patiently", lambda act: held.clear() if lets_go else patiently(act, waits.append)
-    )
-    waits = []
-    with memory(files, warn=warned.append).opened() as first:
-        batch = first.batches[0]
-        ends = [FileOutcome(file, batch.name, Status.OK, {"at": at}, index=at) for at, file in enumerate(outputs)]
-        for end in ends:
-            first.starting(end.index)
-            first.record([Ended(end)])
-        assert (warned, waits) == ([], [])
-        first.conclude(batch, ends, [])
-        assert (first.keeps(batch, ends), len(waits)) == (lets_go, 0 if lets_go else len(WAITS_S))
-        assert bool(warned) is not lets_go
-    held.clear()
-    with memory(files).opened() as later:
-        assert [known(later, index) is not None for index in (0, 1)] == [lets_go] * 2
-    assert lets_go or "another program holds" in warned[0]
-    assert lets_go or warned[0].endswith("0.sim, 1.sim.")
-
-
-def test_a_held_result_that_is_distrusted_is_not_kept_later(files, monkeypatch):
-    """The file is done again: what was held is of the answer that turned out wrong."""
-    output = files[0].with_suffix(".csv")
-    output.write_text("1")
-    monkeypatch.setattr(FunctionBatch, "outputs_of", lambda self, value: (("", output),))
-    with memory(files).opened() as first:
-        with monkeypatch.context() as scanner:
-            scanner.setattr(result_cache, "output_print", lambda _: None)
-            done(first, 0)
-        first.distrust([0])
-        first.conclude(first.batches[0], [], [])
     with memory(files).opened() as later:
         assert known(later, 0) is None
 

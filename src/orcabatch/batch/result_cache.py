@@ -35,16 +35,13 @@ from orcabatch.batch.cache_keys import (
 )
 from orcabatch.batch.input_files import InputFiles
 from orcabatch.engine.foreign import ordinarily
-from orcabatch.host.files import fingerprint
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
 from orcabatch.settings.units import format_size
-from orcabatch.store.atomic import patiently
 from orcabatch.store.ledger import Entry, FileHistory, LedgerStore, NoLedger, open_ledger
 from orcabatch.store.values import Damaged, NotStorable, checked, decode, encode
 from orcabatch.text import shortened_list, words_of
-from orcabatch.win32 import is_there
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
@@ -89,7 +86,6 @@ class ResultCache:
     _by_another: set[tuple[int, str]] = field(default_factory=set)
     _changing: set[str] = field(default_factory=set)
     _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    _held: list[Ended] = field(default_factory=list)
     _again: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -254,9 +250,7 @@ class ResultCache:
 
     def distrust(self, indices: Iterable[int]) -> None:
         """Forget what this run or another kept for these files: it used an answer that turned out wrong."""
-        wrong = set(indices)
-        self._held = [end for end in self._held if end.outcome.index not in wrong]
-        places = [place for index in wrong for place in self.shared_files[index].positions.items()]
+        places = [place for index in indices for place in self.shared_files[index].positions.items()]
         self.ledger.forget([self._keys.pop(place) for place in places if place in self._keys])
 
     def may_keep(self, batch: Batch, position: int) -> bool:
@@ -273,7 +267,6 @@ class ResultCache:
 
     def conclude(self, batch: Batch, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
         """Keep the common outputs of a batch all of whose files have results."""
-        self._record_held(batch)
         key = self._conclusion_key(batch, outcomes)
         if key is None or not self.ledger.remembers or batch.known:
             return
@@ -412,47 +405,23 @@ class ResultCache:
         batch, file = self._by_name[outcome.batch], self._files.place(self.shared_files[index].file)
         label = f"{self.binding.kind}:{batch.label}"
         self.ledger.add_history(FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor))
-        if not self._keep_result(end):
-            self._held.append(end)
-
-    def _record_held(self, batch: Batch) -> None:
-        """Keep what a scanner was in the way of as its file ended; what it still holds is said."""
-        held = [end for end in self._held if end.outcome.batch == batch.name]
-        self._held = [end for end in self._held if end.outcome.batch != batch.name]
-        outputs = [path for end in held for _, path in batch.outputs_of(end.outcome.value)]
-        with suppress(OSError):  # one wait for all: where the first is denied for good, so are the others
-            patiently(lambda: [fingerprint(path) for path in outputs])
-        if names := [end.outcome.file.name for end in held if not self._keep_result(end)]:
-            self.warn(
-                f"Results of {batch.name} whose output files another program holds, or that may not be read, are not "
-                f"kept for the next run: {shortened_list(names)}."
-            )
-        if held:
-            self.ledger.commit_soon()
-
-    def _keep_result(self, end: Ended) -> bool:
-        """Keep a result; False where an output that is there cannot be read: another program may hold it."""
-        outcome, index = end.outcome, end.outcome.index
-        batch, file = self._by_name[outcome.batch], self._files.place(self.shared_files[index].file)
         if batch.name in self._changing or (index, batch.name) in self._by_another:
-            return True
+            return
         if not self._may(batch) or not self._unchanged(index):
-            return True
-        depends, paths = self._depends(index, batch), [path for _, path in batch.outputs_of(outcome.value)]
-        outputs = [output_print(path) for path in paths]
+            return
+        depends = self._depends(index, batch)
+        outputs = [output_print(path) for _, path in batch.outputs_of(outcome.value)]
         if depends is None or None in outputs:
-            # An output that has vanished by now would later stand as it was written: not there.
-            return depends is None or not all(map(is_there, paths))
+            return  # an output that has vanished by now would later stand as it was written: not there
         made_of = encoded_by_key(depends)
         try:
             content = packed(end, batch, outputs, made_of)
         except NotStorable as error:
             self.warn(f"Results of {batch.name} are not kept for the next run: {error}.")
-            return True
+            return
         key = key_of("result", made_of)
         if self._keep(Entry(key, "result", file, batch.label, content), batch):
             self._keys[batch.name, self.shared_files[index].positions[batch.name]] = key
-        return True
 
     def _keep(self, entry: Entry, batch: Batch) -> bool:
         """Put it into the ledger; that it is too large for one is said."""
