@@ -172,7 +172,7 @@ def _by_system(error: OSError, file: Path, phase: Phase) -> Failure:
         return Failure(Cause.OUTPUT, f"{file.name}: the disk is full while writing {where}", "free some space")
     cause = Cause.OUTPUT if phase is Phase.WRITE else Cause.EXCEPTION
     if isinstance(error.filename, str) and (gone := unreachable(error.filename, error)):
-        return Failure(cause, f"{file.name}: {gone}", f"{RECONNECT[0].lower()}{RECONNECT[1:]}", True)
+        return Failure(cause, f"{file.name}: {gone}", RECONNECT, True)
     held = isinstance(error, PermissionError) or is_held(error)
     remedy = "close it where it is open (Excel?), or choose another output folder" if held else ""
     if isinstance(error, FileNotFoundError) and isinstance(where, str) and needs_another_name(Path(where)):
@@ -193,7 +193,7 @@ def _by_type(error: BaseException) -> Failure:
     if isinstance(error, UnboundLocalError) and place:
         remedy = f"{place} reads a variable that nothing set before: an `if` that did not hold, a loop without a turn"
         return Failure(Cause.EXCEPTION, words_of(error), remedy)
-    return Failure(Cause.EXCEPTION, words_of(error))
+    return Failure(Cause.EXCEPTION, words_of(error), f"raised by {place.removesuffix(',')}" if place else "")
 
 
 def _by_key(error: KeyError, place: str) -> Failure:
