@@ -210,3 +210,18 @@ def test_a_sim_that_is_missing_on_a_share_that_answers_does_not_exist(tmp_path, 
     fault = unreadable(tmp_path / "a.sim", FileNotFoundError(errno.ENOENT, "No such file or directory"))
     assert (fault.message, fault.may_heal) == (f"{tmp_path / 'a.sim'} does not exist", True)
     assert "moved or renamed" in fault.remedy
+
+
+@pytest.mark.parametrize("number", [1326, 1311, 71, 1219])
+def test_a_share_that_refuses_the_logon_is_not_called_missing(number, tmp_path, monkeypatch):
+    """A password that has run out, no server to ask, too many connections: Windows says which."""
+    looking(monkeypatch, number, number)
+    assert "cannot be reached" in unreachable(tmp_path / "a.yml")
+
+
+def test_a_drive_that_is_not_ready_is_not_called_held(tmp_path, monkeypatch):
+    """An empty card reader: opening says no more than that it is denied, a look says that it is not ready."""
+    looking(monkeypatch, 21, 21)
+    assert "cannot be reached" in unreachable(tmp_path / "a.sim", PermissionError(errno.EACCES, "Permission denied"))
+    looking(monkeypatch, 0)
+    assert not unreachable(tmp_path / "a.sim", PermissionError(errno.EACCES, "Permission denied"))

@@ -116,14 +116,21 @@ def is_on_network(path: str | os.PathLike[str]) -> bool:
     return drives is not None and text[1:2] == ":" and drives.kind(f"{text[0].upper()}:\\") == "rw,remote"
 
 
-RECONNECT = "See that its drive or share is there, and run again"
+RECONNECT = "see that its drive or share is there, and run again"
 """What to do about it."""
 
-_UNREACHABLE = frozenset({21, 51, 53, 54, 55, 59, 64, 65, 67, 121, 1167, 1201, 1203, 1222, 1231, 1232, 2250})
-"""Windows' numbers for a drive that is not ready or not connected, and a server, share or network that went."""
+_UNREACHABLE = frozenset(
+    {
+        *(21, 51, 53, 54, 55, 59, 64, 65, 67, 71, 121, 1167, 1201, 1203, 1222, 1225, 1231, 1232, 1236, 2250),
+        *(86, 1219, 1311, 1326, 1330, 1907, 1909),
+    }
+)
+"""Windows' numbers for a drive that is not ready or not connected, a server, share or network that went or takes no
+further connection; and for a logon to it that was refused."""
 
-_NOT_THERE_OR_LOST = frozenset({None, errno.ENOENT, errno.EINVAL})
-"""Of a share that went Windows' C library says no more than this; pandas says of a missing folder nothing but words."""
+_NOT_THERE_OR_LOST = frozenset({None, errno.ENOENT, errno.EINVAL, errno.EACCES})
+"""Of a share that went Windows' C library says no more than this, of a drive that is not ready the last; pandas says of
+a missing folder nothing but words."""
 
 
 def unreachable(path: str | os.PathLike[str], error: OSError | None = None) -> str:
@@ -146,7 +153,7 @@ def amiss(path: str | os.PathLike[str], otherwise: str, error: OSError | None = 
     Args: as of `unreachable`.
     """
     gone = unreachable(path, error)
-    return f"{gone}. {RECONNECT}." if gone else otherwise
+    return f"{gone}. {RECONNECT.capitalize()}." if gone else otherwise
 
 
 def _why_lost(path: str | os.PathLike[str], error: OSError) -> str:
@@ -155,8 +162,8 @@ def _why_lost(path: str | os.PathLike[str], error: OSError) -> str:
     if error.errno not in _NOT_THERE_OR_LOST:
         return ""
     # Of what is open already no name is told: reading or writing it failed, whatever is there now.
-    lost = error.errno == errno.EINVAL and error.filename is None and is_on_network(path)
-    return _why_gone(path) or ("the connection was lost" if lost else "")
+    lost = error.errno in {errno.EINVAL, errno.ENOENT} and error.filename is None and is_on_network(path)
+    return _why_gone(path) or ("the connection was lost, or its server refused it (a full quota?)" if lost else "")
 
 
 def _why_gone(path: str | os.PathLike[str]) -> str:

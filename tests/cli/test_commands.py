@@ -11,7 +11,7 @@ import pytest
 
 from capabilities import require
 from cli_batches import management, summary_column
-from orcabatch import simulated
+from orcabatch import cli, simulated
 from orcabatch.cli.run import summary
 from orcabatch.monitor import live_report
 from orcabatch.results.result import BatchResult
@@ -436,6 +436,14 @@ def test_a_folder_in_quotes_that_ends_in_a_backslash_is_told_what_it_did(orcabat
     assert said.code == 2
     assert f"{words[-1]} holds a quotation mark" in said.err
     assert "Leave that backslash out" in said.err
+
+
+def test_a_swallowed_word_is_told_also_where_the_parser_refuses(capsys):
+    """What came out of it may be one word too many."""
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["report", "results", "y.html", 'C:\\my results" -o C:\\x'])
+    assert refused.value.code == 2
+    assert "Leave that backslash out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ['meta={"label": "a/b"}', "nope/b.yml", 'meta.label=8"'])

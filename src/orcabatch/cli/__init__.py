@@ -46,15 +46,19 @@ def main(words: Sequence[str] | None = None) -> int:
         return OK
     if words[0] not in COMMANDS:
         parser.error(f"there is no command {words[0]!r}; the commands are {', '.join(COMMANDS)}")
+    code: object = OK
     try:
-        code = _carry_out(words[0], words[1:])
+        code = status = _carry_out(words[0], words[1:])
+        return status
+    except SystemExit as refused:  # by the command's parser
+        code = refused.code
+        raise
+    finally:
         if code == NOTHING_RAN and (word := next(filter(_SWALLOWS, words), "")):
             _complain(
                 f"{word} holds a quotation mark: on Windows a backslash before the closing one takes that, and what "
                 "follows, into the name. Leave that backslash out."
             )
-        return code
-    finally:
         let_go_of_what_is_lost()
 
 

@@ -214,7 +214,7 @@ def read_proof_input(result: str | Path) -> ProofInput:
     unread = list[str]()
     found = {file: content for file in candidates if (content := _content(file, unread)) is not None}
     if unread and not found:
-        raise SourceError(f"{'; '.join(unread)}. {RECONNECT}.")
+        raise SourceError(f"{'; '.join(unread)}. {RECONNECT.capitalize()}.")
     if not found:
         raise SourceError(
             f"{place} holds no batch that can be proven: no metrics file with a {KEY!r} section. "

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orcabatch.errors import OrcabatchError
-from orcabatch.network import is_on_network, unreachable
+from orcabatch.network import RECONNECT, is_on_network, unreachable
 from orcabatch.text import plural, shortened_list
 from orcabatch.win32 import as_opened, is_folder, is_held, needs_another_name, without_boxes
 
@@ -124,7 +124,7 @@ def unreadable(file: Path, error: OSError) -> InputError:
             f"{file} is held by another program", "close it there; OrcaFlex may still be writing it", True
         )
     if gone := unreachable(file, error):
-        return InputError(gone, "check the network drive", True)
+        return InputError(gone, RECONNECT, True)
     if isinstance(error, FileNotFoundError):
         away = is_on_network(file)  # the network drive may have been gone for a moment
         remedy = f"check its name and its folder{', and the network drive' if away else ''}"

@@ -93,7 +93,7 @@ def unwritable(target: Path, error: OSError | UnicodeEncodeError, remedy: str = 
         remedy: what to do, unless it is the drive or share that is amiss.
     """
     if isinstance(error, OSError) and (gone := unreachable(target.parent, error)):
-        return OutputUnreachable(f"{target} cannot be written: {gone}. {RECONNECT}.")
+        return OutputUnreachable(f"{target} cannot be written: {gone}. {RECONNECT.capitalize()}.")
     return OutputError(f"{target} cannot be written: {why(error)}{remedy}")
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from orcabatch.errors import SourceError
-from orcabatch.network import amiss
+from orcabatch.network import amiss, unreachable
 from orcabatch.outcome import FileOutcome, Status
-from orcabatch.store.atomic import patiently, unwritable
+from orcabatch.store.atomic import patiently
 from orcabatch.store.storable import Damaged, checked, checked_texts
 from orcabatch.store.values import NotStorable, decode, encode
 from orcabatch.text import spelled
@@ -106,7 +106,8 @@ class ValuesFile:
         if stream is not None:
             stream.close()
         self._warn(
-            f"{str(unwritable(self.target, error)).rstrip('.')}. No further values are kept there; the run goes on."
+            f"{unreachable(self.target, error) or f'{self.target} cannot be written: {error.strerror or error}'}. "
+            "No further values are kept there; the run goes on."
         )
 
 

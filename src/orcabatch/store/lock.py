@@ -146,8 +146,8 @@ def _shut(folder: Path, path: Path, error: OSError) -> str:
         who = ""
     return (
         f"The result folder {folder} cannot be used: {said}, of its file {path.name}, which marks a run of "
-        f"{who or 'somebody else'}. Where that has ended, have whoever started it remove that file, or its rights "
-        "changed; or give another result folder."
+        f"{who or 'somebody else'}. Where that has ended, have whoever started it remove that file, or "
+        "close what else has it open (a backup?); or give another result folder."
     )
 
 

@@ -80,7 +80,7 @@ def what_cannot_be_read_is_said() -> Iterator[None]:
             raise
         raise SourceError(
             f"{os.fsdecode(what) if isinstance(what, (str, bytes)) else what} cannot be read: "
-            f"{error.strerror or error}. {RECONNECT}; nothing was run."
+            f"{error.strerror or error}. {RECONNECT.capitalize()}; nothing was run."
         ) from error
 
 
