@@ -17,7 +17,7 @@ from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor
-from orcabatch.engine.scheduler_messages import Moved
+from orcabatch.engine.scheduler_messages import Moved, Sampled
 from orcabatch.engine.worker_messages import Broken, Died, Finished, Message
 from orcabatch.outcome import Cause, FileOutcome
 
@@ -107,6 +107,20 @@ def test_the_count_is_found_anew_for_processes_and_known_again_for_threads() -> 
         assert go_on(400, locked) == [3, 4]
     assert go_on(5, None) == []
     assert told
+
+
+def test_pythons_lock_here_does_not_bind_what_goes_to_processes() -> None:
+    """Files that threads still have may hold it for long: the count for the processes does not go by that."""
+    told: list[Event] = []
+    with quick_to_move():
+        record = lambda event, _: told.append(event)  # noqa: E731 - one line
+        list(run(tasks(200), FakeJob(), options=EngineOptions(**MOVING), limits=LIMITS, probe=locked, recorder=record))
+    moved = next(place for place, event in enumerate(told) if isinstance(event, Moved))
+    taken = [
+        [each.sample.gil_taken for each in part if isinstance(each, Sampled)] for part in (told[:moved], told[moved:])
+    ]
+    assert set(taken[0][1:-1]) == {1.0}
+    assert set(taken[1]) == {None}
 
 
 def test_a_dll_that_serialises_sends_files_to_processes() -> None:

@@ -271,7 +271,8 @@ class SwitchingExecutor(Executor):
         def seen(pids: tuple[int, ...]) -> Sample:
             sample = probe(pids)
             self._look(sample)
-            return sample
+            # Worker processes have locks of their own: what threads still hold of this one does not bind those.
+            return replace(sample, gil_taken=None) if self._sending else sample
 
         return seen
 
