@@ -25,6 +25,7 @@ import orcabatch
 from cli_batches import configuration, series_column, summary_column
 from orcabatch import simulated
 from orcabatch.batch import input_files
+from orcabatch.batch.result_cache import ResultCache
 from orcabatch.errors import OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
@@ -403,6 +404,53 @@ def test_a_time_series_that_does_not_stand_as_written_is_done_again(orcaflex, pr
     result = batch(project)
     assert sorted(statuses(result)) == ["ok"] + ["skipped"] * 5
     assert any("output files were changed or removed" in warning for warning in result.warnings)
+    assert_whole(project, tmp_path_factory)
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize(("behind", "packed"), [(True, False), (False, False), (True, True)])
+def test_what_another_program_writes_over_a_table_is_never_taken_for_it(
+    orcaflex, project, tmp_path_factory, monkeypatch, executor, behind, packed
+):
+    """A plain loop in the same folder, between our writing and our look at it: its numbers stood there ever after."""
+    record, over = ResultCache.record, []
+
+    def beside(self, ended):
+        ended = list(ended)
+        for end in ended:
+            for _, path in end.outcome.value.outputs if len(over) < 4 else ():
+                path.write_bytes(path.read_bytes()[:-2] + b"9\n")
+                over.append(path.name)
+        record(self, ended)
+
+    more = {"performance": {"executor": executor, "io": {"async_enabled": behind, "use_compression": packed}}}
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultCache, "record", beside)
+        said = [text for text in batch(project, **more).warnings if "wrote over" in text]
+    assert len(said) == 1
+    assert over[0] in said[0]
+    again = batch(project, **more)
+    assert sorted(statuses(again)) == ["ok"] * 2 + ["skipped"] * 4
+    if not packed:
+        assert_whole(project, tmp_path_factory)
+
+
+def test_what_another_program_writes_over_a_summary_is_never_written_as_ours(
+    orcaflex, project, tmp_path_factory, monkeypatch
+):
+    """It was read back for the ledger, half of it where a plain loop was just writing, and put in ours' place later."""
+    conclude = ResultCache.conclude
+
+    def beside(self, batch, outcomes, outputs):
+        for path in outputs:
+            if path.name.startswith(batch.name):
+                path.write_bytes(path.read_bytes()[:100])
+        conclude(self, batch, outcomes, outputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultCache, "conclude", beside)
+        batch(project)
+    assert statuses(batch(project)) == ["skipped"] * 6
     assert_whole(project, tmp_path_factory)
 
 

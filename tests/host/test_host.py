@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orcabatch.host import Disk, HostResources, ResourceManager, fingerprint, full_hash, measure, sim_sizes
+from orcabatch.host.files import hash_of, hash_of_text
 
 GB, MB = 10**9, 10**6
 BIG = HostResources(64, 256 * GB)
@@ -136,6 +137,18 @@ def test_every_byte_of_a_small_file_counts_and_reading_changes_nothing(tmp_path:
         data[position] ^= 1
         assert _same(file, bytes(data), 10**18) != before
         data[position] ^= 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 100_000, 131_071, 131_072, 131_073, 400_000])
+@pytest.mark.parametrize("piece", [1_000, 65_536, 90_000, 500_000])
+def test_text_has_the_hash_of_the_file_that_it_becomes(tmp_path: Path, size: int, piece: int) -> None:
+    """However it is cut into pieces; of the whole file too."""
+    content = np.random.default_rng(size).bytes(size)
+    file = tmp_path / "a"
+    file.write_bytes(content)
+    pieces = [content[at : at + piece] for at in range(0, size, piece)]
+    assert hash_of_text(pieces) == fingerprint(file).head_tail_hash
+    assert hash_of(content) == full_hash(file)
 
 
 def test_a_missing_file_has_no_fingerprint(tmp_path: Path) -> None:

@@ -147,6 +147,10 @@ class Batch(ABC):
         """The output files that belong to one file's result, each with its label."""
         return ()
 
+    def hashes_of(self, value: Any) -> Mapping[Path, str]:
+        """The `head_tail_hash` (`orcabatch.host.files`) of these files as they were written, where that is known."""
+        return {}
+
     def tables_of(self, value: Any) -> Mapping[str, Any]:
         """A file's result as tables by label: mappings, frames, arrays or numbers. The default: one, without label."""
         return {"": value}

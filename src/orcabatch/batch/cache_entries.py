@@ -49,6 +49,13 @@ def packed(end: Ended, batch: Batch, outputs: Sequence[Any], made_of: Any) -> by
     )
 
 
+def overwritten(outputs: Sequence[Any], batch: Batch, value: Any) -> list[str]:
+    """The names of output files that hold something else than was written, as they are seen (`output_print`)."""
+    written = batch.hashes_of(value)
+    seen = zip((path for _, path in batch.outputs_of(value)), outputs, strict=True)
+    return [path.name for path, now in seen if now is not None and now[-1] != written.get(path, now[-1])]
+
+
 def unpacked(payload: bytes, batch: Batch, shared: SharedFile, index: int, key: bytes) -> Known | None:
     """The result that `packed` kept; None where its output files do not stand as they were written.
 

@@ -28,6 +28,10 @@ VERSION_OF = "version of "
 DOUBTS = "doubts"
 """Results that were computed before the doctor found out what does not hold are not used after it."""
 AGAIN = "Done before, and done again"
+OVERWRITTEN = (
+    "Another program wrote over output files of this run: {0}. Is it a plain loop over the same folder? What "
+    "stands there may be its numbers. Run the same command again when that has ended: they will be written again."
+)
 
 COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
 """Our own packages whose source decides what a result is, beside those of the readers (`BatchReader.code`)."""

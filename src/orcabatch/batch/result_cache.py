@@ -23,9 +23,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.cache_entries import Known, packed, unpacked, unpacked_fact
+from orcabatch.batch.cache_entries import Known, overwritten, packed, unpacked, unpacked_fact
 from orcabatch.batch.cache_keys import (
     AGAIN,
+    OVERWRITTEN,
     changed,
     digest,
     encoded_by_key,
@@ -87,6 +88,7 @@ class ResultCache:
     _changing: set[str] = field(default_factory=set)
     _keys: dict[tuple[str, int], bytes] = field(default_factory=dict)
     _again: dict[str, list[str]] = field(default_factory=dict)
+    _overwritten: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._files = InputFiles(self._say_silent)
@@ -114,9 +116,11 @@ class ResultCache:
             self._files.close()
 
     def say_again(self) -> None:
-        """Say which files that had results were done again, and why."""
+        """Say which files that had results were done again, and why; and of which another program has the tables."""
         for said in self.again():
             self.warn(f"{AGAIN}: {said}.")
+        if self._overwritten:
+            self.warn(OVERWRITTEN.format(shortened_list(self._overwritten)))
 
     # --- before the run
 
@@ -411,6 +415,9 @@ class ResultCache:
             return
         depends = self._depends(index, batch)
         outputs = [output_print(path) for _, path in batch.outputs_of(outcome.value)]
+        if others := overwritten(outputs, batch, outcome.value):  # they would pass for ours for ever
+            self._overwritten += others
+            return
         if depends is None or None in outputs:
             return  # an output that has vanished by now would later stand as it was written: not there
         made_of = encoded_by_key(depends)

@@ -117,6 +117,7 @@ class DigitalModelBatch(Batch):
         self.warnings = expected_warnings(installation, cfg) + listed_again(self.files)
         self._written: dict[int, tuple[Path, ...]] = {}
         self._ended: set[int] = set()
+        self._hashes: dict[Path, str] = {}
         self._done = 0
         self._shown: dict[int, list[str]] = {}
         self._serial_needs = needs_of(cfg)
@@ -239,8 +240,10 @@ class DigitalModelBatch(Batch):
         with CapturedOutput():
             self._leave_in_cfg(left, outcomes)
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
-            outputs += combine.save_summaries(installation, left, outcomes, self._begun_in, failed_rows=failed_rows)
-            outputs += combine.save_linked(installation, left, outcomes, self._begun_in)
+            common = combine.save_summaries(installation, left, outcomes, self._begun_in, failed_rows=failed_rows)
+            common |= combine.save_linked(installation, left, outcomes, self._begun_in)
+        outputs += common
+        self._hashes = common
         if failed_files not in outputs:  # a label of the batch's own may be called so: its table is what counts
             outputs += save_failed_files(failed_files, outcomes, left_over.append)
         write_back(left, self._given)
@@ -367,6 +370,10 @@ class DigitalModelBatch(Batch):
         """The time series of a file, each with the label of its group."""
         return value.outputs
 
+    def hashes_of(self, value: FileResult) -> dict[Path, str]:
+        """What these held as they were written."""
+        return {path: found for (_, path), found in zip(value.outputs, value.hashes, strict=False)}
+
     file_columns = (FILE, FILE_STEM)
 
     @property
@@ -406,7 +413,8 @@ class DigitalModelBatch(Batch):
         if self._installation is None or self._installation.missing or not self._sees_all or asks_beyond(self._cfg):
             return None
         own = {path for outcome in outcomes for _, path in outcome.value.outputs}
-        common = common_outputs([path for path in outputs if path not in own], self.result_folder, self.name)
+        shared = {path: self._hashes.get(path) for path in outputs if path not in own}
+        common = common_outputs(shared, self.result_folder, self.name)
         if common is None:
             return None
         return {

@@ -13,7 +13,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import NoneType
@@ -25,6 +25,7 @@ from orcabatch.digitalmodel.postprocess import FileResult
 from orcabatch.digitalmodel.proof_input import LOST, SHARED, json_safe
 from orcabatch.digitalmodel.serial_order import Variant
 from orcabatch.digitalmodel.source_code import find_source_code
+from orcabatch.host.files import hash_of
 from orcabatch.store.atomic import patiently
 from orcabatch.store.frames import cells_of
 from orcabatch.store.paths import place_of
@@ -264,17 +265,25 @@ def _gap(output: Any, group: Any, column: Any, missing: Any, rows: Any) -> Gap:
     return Gap(output, group, column, checked(missing, int), checked(rows, int))
 
 
-def common_outputs(outputs: Iterable[Path], folder: Path, name: str) -> list[list[Any]] | None:
+def common_outputs(outputs: Mapping[Path, str | None], folder: Path, name: str) -> list[list[Any]] | None:
     """The common outputs of a batch, with its name taken out of theirs: name and bytes.
 
-    None where one is in another folder, or has vanished since it was written.
+    None where one is in another folder, or is not what was written any more.
+
+    Args:
+        outputs: each with the `full_hash` of what was written, where that is known.
+        folder: of the batch.
+        name: of the batch.
     """
     found = []
-    for path in outputs:
+    for path, written in outputs.items():
         if path.parent != folder or not is_there(path):
             return None
+        content = patiently(as_opened(path).read_bytes)
+        if written not in {None, hash_of(content)}:
+            return None
         stem = path.name.removeprefix(name)
-        found.append([stem if stem == path.name else STAMP + stem, patiently(as_opened(path).read_bytes)])
+        found.append([stem if stem == path.name else STAMP + stem, content])
     return found
 
 

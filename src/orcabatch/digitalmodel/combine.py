@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.digitalmodel.csv_output import ToCsv, Writer, folder_named, frame_class, written_by
 from orcabatch.digitalmodel.outputs import FILE, FILE_STEM
 from orcabatch.errors import OutputError
+from orcabatch.host.files import full_hash
 from orcabatch.store.atomic import atomic_path, patiently, unwritable
 from orcabatch.store.compare_tables import read_rows
 from orcabatch.store.frames import below, kinds_of
@@ -37,8 +38,8 @@ BLOCK_BYTES = 1_000_000
 
 def save_summaries(
     installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], start: Path, *, failed_rows: bool
-) -> list[Path]:
-    """Fold and save the summaries with digitalmodel's own functions; returns what was written.
+) -> dict[Path, str]:
+    """Fold and save the summaries with digitalmodel's own functions; returns what was written, and its hash.
 
     Args:
         installation: the digitalmodel that folds.
@@ -53,7 +54,7 @@ def save_summaries(
     fold = installation.summary.add_file_result_to_all_results
     together = _folded(fold, [_result(o).summary for o in outcomes if o.ok], by_runs=installation.tested)
     edit = _row_inserter(outcomes) if failed_rows else None
-    written: list[Path] = []
+    written: dict[Path, str] = {}
     with written_by(_whole(written, edit, start)), _in_words("summaries", _DATES):
         installation.summary.save_summary(together, cfg)
     return written
@@ -61,7 +62,7 @@ def save_summaries(
 
 def save_linked(
     installation: Installation, cfg: AttributeDict, outcomes: Sequence[FileOutcome], start: Path
-) -> list[Path]:
+) -> dict[Path, str]:
     """Fold and save the linked statistics with digitalmodel's own functions; its record replaces `cfg[basename]`.
 
     Args: as of `save_summaries`.
@@ -71,7 +72,7 @@ def save_linked(
     """
     fold = installation.linked.add_file_result_to_all_results
     together = _folded(fold, [_result(o).linked for o in outcomes if o.ok], by_runs=installation.tested)
-    written: list[Path] = []
+    written: dict[Path, str] = {}
     with written_by(_whole(written, None, start)), _in_words("linked statistics", _LABELS):
         installation.linked.save_linked_statistics(together, cfg)
     return written
@@ -133,7 +134,7 @@ def _below(together: dict[str, Any] | None, run: Sequence[Mapping[str, Any]]) ->
     return together and {label: below(frame, [part[label] for part in run]) for label, frame in together.items()}
 
 
-def _whole(written: list[Path], edit: Callable[[Path], None] | None, start: Path) -> Writer:
+def _whole(written: dict[Path, str], edit: Callable[[Path], None] | None, start: Path) -> Writer:
     """A writer whose tables appear under their name when they are complete."""
 
     def write(target: Path, _: Any, to_csv: ToCsv) -> None:
@@ -143,9 +144,10 @@ def _whole(written: list[Path], edit: Callable[[Path], None] | None, start: Path
                 to_csv(temporary, BLOCK_BYTES, True)
                 if edit is not None:
                     edit(temporary)
+                found = patiently(lambda: full_hash(temporary))
         except OSError as error:
             raise unwritable(target, error, ". Free or correct it.") from error
-        written.append(target)
+        written[target] = found
 
     return write
 

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from orcabatch.digitalmodel.csv_text import Text, write_csv
 from orcabatch.digitalmodel.missing import Gap, gaps_of
 from orcabatch.errors import OutputError
+from orcabatch.host.files import fingerprint, hash_of_text
 from orcabatch.outcome import Phase
-from orcabatch.store.atomic import atomic_path, reached
+from orcabatch.store.atomic import atomic_path, patiently, reached
 from orcabatch.store.write_behind import TextBehind
 from orcabatch.win32 import is_folder
 
@@ -236,6 +237,10 @@ class FileTables:
         labels = {self._writing.start / group["data"]: str(group["label"]) for group in groups}
         return tuple((labels.get(path, ""), path) for path in self._texts)
 
+    def hashes(self) -> tuple[str, ...]:
+        """What each table holds, as it will be written, in the order of `outputs`: another program may write there."""
+        return tuple(map(_hash, self._texts.values()))
+
     def gaps(self, record: Mapping[str, Any] | None) -> Iterator[Gap]:
         """Empty cells of the tables that stand; `record` knows which group each belongs to."""
         groups = {path: label for label, path in self.outputs(record)}
@@ -264,6 +269,11 @@ class FileTables:
             if self._writing.compress:
                 text.compress(_compressed)
         self._clock.enter(Phase.EXTRACT)
+
+
+def _hash(text: TextBehind) -> str:
+    """Of what it holds; what is on the disk, a scanner may look at just then."""
+    return hash_of_text(text.kept) if text.kept else patiently(lambda: fingerprint(text.path)).head_tail_hash
 
 
 def _compressed(content: bytes) -> bytes:

@@ -90,6 +90,8 @@ class FileResult:
         shows_active: whether the environment shows its active current as it is loaded, so that selecting it changes
             nothing; None: nobody asked, or the model does not say.
         log: what digitalmodel printed and logged.
+        hashes: what each of the time series held as it was written (`head_tail_hash` in `orcabatch.host.files`); not
+            of results of an earlier run.
     """
 
     summary: Mapping[str, Any] | None
@@ -104,6 +106,7 @@ class FileResult:
     gaps: tuple[Gap, ...] = ()
     shows_active: bool | None = None
     log: tuple[str, ...] = field(default=(), repr=False)
+    hashes: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,7 @@ class DigitalModelPostProcess:
                 *tables.gaps(record),
             ),
             shows_active=shows_active,
+            hashes=tables.hashes(),
         )
 
     def _of_periods(self, known: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +62,32 @@ def _fingerprint(file: Path) -> Fingerprint:
         raise OSError(f"{file} is no ordinary file")
     with opened.open("rb") as stream:
         status = os.fstat(stream.fileno())
-        digest = hashlib.blake2b(str(status.st_size).encode(), digest_size=16)
-        digest.update(stream.read(SPAN_BYTES))
+        head = stream.read(SPAN_BYTES)
         stream.seek(max(SPAN_BYTES, status.st_size - SPAN_BYTES))
-        digest.update(stream.read(SPAN_BYTES))
-    return Fingerprint(file, status.st_size, status.st_mtime_ns, digest.hexdigest())
+        found = _head_tail_hash(status.st_size, head, stream.read(SPAN_BYTES))
+    return Fingerprint(file, status.st_size, status.st_mtime_ns, found)
+
+
+def hash_of_text(pieces: Sequence[bytes]) -> str:
+    """The `head_tail_hash` of a file that will hold these pieces."""
+    size, head, tail = sum(map(len, pieces)), b"", b""
+    for piece in pieces:
+        if len(head) == SPAN_BYTES:
+            break
+        head += piece[: SPAN_BYTES - len(head)]
+    behind = min(max(size - SPAN_BYTES, 0), SPAN_BYTES)
+    for piece in reversed(pieces):
+        if len(tail) == behind:
+            break
+        tail = piece[max(len(piece) - (behind - len(tail)), 0) :] + tail
+    return _head_tail_hash(size, head, tail)
+
+
+def _head_tail_hash(size: int, head: bytes, tail: bytes) -> str:
+    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+    digest.update(head)
+    digest.update(tail)
+    return digest.hexdigest()
 
 
 def full_hash(path: str | os.PathLike[str]) -> str:
@@ -80,6 +101,11 @@ def full_hash(path: str | os.PathLike[str]) -> str:
         while piece := stream.read(_PIECE_BYTES):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def hash_of(content: bytes) -> str:
+    """The `full_hash` of a file that holds this."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _size(file: str | os.PathLike[str]) -> int | None:

@@ -58,6 +58,11 @@ class TextBehind:
         self._kept: list[bytes] = []
 
     @property
+    def kept(self) -> tuple[bytes, ...]:
+        """The pieces that wait; none where the text is on the disk."""
+        return tuple(self._kept)
+
+    @property
     def kept_bytes(self) -> int:
         """Text that waits; 0 where it is on the disk."""
         return sum(map(len, self._kept))
