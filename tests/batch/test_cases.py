@@ -219,6 +219,7 @@ HEADING, SEED = r"(?P<heading>\d)", r"(?P<seed>\d)"
         (("a", "a"), (HEADING, SEED), None, True),
         (("a", "a"), ("a.csv", None), None, False),
         (("a", "b"), ("a.csv", "a.csv"), None, False),
+        (("a", "b"), ("a.csv", "c.csv"), None, False),
         (("a", "b"), (HEADING, HEADING), None, False),
         (("a", "b"), ("a.csv", "b.csv"), HEADING, False),
         (("a", "other"), ("a.csv", "b.csv"), None, False),
@@ -232,6 +233,7 @@ def test_a_file_name_has_one_load_case_in_a_call(tmp_path, monkeypatch, folders,
         (tmp_path / folder / f"x{7 if folder == 'other' else 1}.sim").touch()
     Path("a.csv").write_text("file,heading,note\nx1,15,\nx2,30,beam\n")
     Path("b.csv").write_text("file,heading,note\nx1,90,\nx7,15,\n")
+    Path("c.csv").write_text("file,note,heading\nx1,,15.0\nx2,beam,30.5\n")
     for name, folder, own in zip(("one", "two"), folders, cases, strict=True):
         asked = configuration(
             file_management=management(input_directory=folder, output_directory=name, filename={"extension": ["sim"]}),

@@ -63,6 +63,17 @@ def known(memory, index):
     return memory.answered(index, memory.batches[0].name)
 
 
+def test_a_result_that_does_not_stand_is_not_kept(files, monkeypatch):
+    """What it was made with has changed meanwhile: it would answer for what it is not."""
+    with memory(files).opened() as first:
+        monkeypatch.setattr(FunctionBatch, "stands", lambda self, position, value: position != 1)
+        done(first, 1)
+        done(first, 2)
+    with memory(files).opened() as later:
+        assert known(later, 1) is None
+        assert known(later, 2) is not None
+
+
 def test_what_was_recorded_answers_with_all_that_counts(files):
     """Status skipped, the value, and whether joint answers were used."""
     with memory(files).opened() as first:

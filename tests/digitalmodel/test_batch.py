@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from orcabatch.digitalmodel.serial_order import AS_GIVEN, Variant
 from orcabatch.engine.contract import Task
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.work import OrcaFlexRecipe
-from orcabatch.outcome import FileOutcome, Phase, Status
+from orcabatch.outcome import Cause, FileOutcome, Phase, Status
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 
@@ -396,6 +397,33 @@ def test_a_remembered_leader_settles_the_others_anew(files: list[Path], tmp_path
     batch.payload(1)
     assert ended(1, Status.OK, 30.0) == (2,)
     assert batch.payload(2).variant == Variant(settled=True, stop_time=30.0)
+
+
+def test_what_a_leader_that_failed_had_settled_does_not_stand(files: list[Path], tmp_path: Path) -> None:
+    """Nothing of it is kept for a later run, though it is done again only once another one has ended well."""
+    batch = DigitalModelBatch.from_cfg(case("C", files[:3], tmp_path), settings=settings())
+    for index, stop_time in ((0, 20.0), (1, 30.0)):
+        batch.payload(index)
+        batch.noted(index, "settled", stop_time)
+    value = FileResult(None, None, (), None, "SimulationStopped", 40.0, batch.payload(2).variant)
+    assert batch.stands(2, value)
+    batch.finished(0, FileOutcome(files[0], "dm", Status.FAILED, index=0))
+    assert not batch.stands(2, value)
+    assert batch.stands(2, replace(value, settled=batch.payload(2).variant))
+
+
+def test_a_file_that_hangs_does_not_come_to_lead(files: list[Path], tmp_path: Path) -> None:
+    """It is not done again; the others would wait for it, and keep what the leader before had settled."""
+    batch = DigitalModelBatch.from_cfg(case("C", files[:3], tmp_path), settings=settings())
+    batch.payload(0)
+    batch.noted(0, "settled", 20.0)
+    batch.payload(1)
+    value = FileResult(None, None, (), None, "SimulationStopped", 40.0, batch.payload(2).variant)
+    hung = FileOutcome(files[1], "dm", Status.FAILED, index=1, cause=Cause.TIMEOUT, failed_phase=Phase.EXTRACT)
+    assert batch.finished(1, hung) == ()
+    assert batch.finished(2, FileOutcome(files[2], "dm", Status.OK, value, index=2)) == ()
+    assert batch.finished(0, FileOutcome(files[0], "dm", Status.FAILED, index=0)) == (2,)
+    assert batch.payload(2).variant == AS_GIVEN
 
 
 def test_a_copy_of_a_batch_is_for_trying(files: list[Path], tmp_path: Path) -> None:

@@ -132,6 +132,10 @@ class Batch(ABC):
         """
         return None
 
+    def stands(self, position: int, value: Any) -> bool:
+        """Whether a file's result is what it would be now: nothing that other files settle has changed since."""
+        return True
+
     def pack(self, value: Any) -> Any:
         """A file's result as values that `orcabatch.store.values` can store, where it can."""
         return value

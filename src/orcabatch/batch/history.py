@@ -190,7 +190,7 @@ def _measured(outcomes: Iterable[FileOutcome]) -> Iterable[Record]:
 
 def _read(content: Mapping[str, Any]) -> Learned:
     depth = checked(content["read_ahead"], int, NoneType)
-    limits = checked(content["limits"], dict)
+    limits = checked(content.get("limits", {}), dict)
     return Learned(
         tuple(_records(checked(content["records"], dict))),
         limits={checked(executor, str): max(1, checked(limit, int)) for executor, limit in limits.items()},

@@ -248,12 +248,20 @@ def _check_cases(reads: Sequence[ReadBatch]) -> None:
             case, place = read.cases.get(file.name), places.of_name(file)
             first, where, known = met.setdefault(file.name, (read.batch.name, place, case))
             one_says = where == place and (known is None or case is None)
-            if repr(known) != repr(case) and not one_says:  # as text: a table's empty cell equals no other
+            if not _is_same(known, case) and not one_says:
                 raise SettingsError(
                     f"{file.name} has one load case in {first} and another, or none, in {read.batch.name}; the tables "
                     "of one call go by the file's name. Give both the same `cases`, or run one after the other."
                 )
             met[file.name] = first, where, case if known is None else known
+
+
+def _is_same(one: Case | None, other: Case | None) -> bool:
+    """Whether two load cases say the same; an empty cell of a table equals no other as it is."""
+    if one is None or other is None:
+        return one is other
+    same = one.keys() == other.keys()
+    return same and all(one[name] == other[name] or repr(one[name]) == repr(other[name]) for name in one)
 
 
 def _check_tables(batches: Sequence[Batch]) -> None:

@@ -411,7 +411,8 @@ class ResultCache:
         self.ledger.add_history(FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor))
         if batch.name in self._changing or (index, batch.name) in self._by_another:
             return
-        if not self._may(batch) or not self._unchanged(index):
+        position = self.shared_files[index].positions[batch.name]
+        if not self._may(batch) or not batch.stands(position, outcome.value) or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
         outputs = [output_print(path) for _, path in batch.outputs_of(outcome.value)]
@@ -428,7 +429,7 @@ class ResultCache:
             return
         key = key_of("result", made_of)
         if self._keep(Entry(key, "result", file, batch.label, content), batch):
-            self._keys[batch.name, self.shared_files[index].positions[batch.name]] = key
+            self._keys[batch.name, position] = key
 
     def _keep(self, entry: Entry, batch: Batch) -> bool:
         """Put it into the ledger; that it is too large for one is said."""

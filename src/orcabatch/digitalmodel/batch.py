@@ -212,7 +212,7 @@ class DigitalModelBatch(Batch):
         if outcome.ok and isinstance(outcome.value, FileResult):
             self._written[i] = tuple(path for _, path in outcome.value.outputs)
             redo = self._state.loaded(i, outcome.value.stop_time)  # a result that was remembered says it only now
-        unloadable = outcome.failed_phase in {Phase.WAIT, Phase.LOAD}
+        unloadable = outcome.failed_phase in {Phase.WAIT, Phase.LOAD} or outcome.cause is Cause.TIMEOUT
         return redo + self._state.finished(i, ok=outcome.ok, unloadable=unloadable)
 
     def conclude(self, outcomes: Sequence[FileOutcome], *, complete: bool = True) -> Conclusion:
@@ -299,6 +299,10 @@ class DigitalModelBatch(Batch):
         return replace(proof, findings=self.findings).to_dict()
 
     # --- for the ledger
+
+    def stands(self, i: int, value: FileResult) -> bool:
+        """Whether it was made with the configuration that the leader settles, as far as that is known."""
+        return value.settled == self._state.variant(i)
 
     @property
     def label(self) -> str:
@@ -458,7 +462,7 @@ class DigitalModelBatch(Batch):
 
     def _standing(self, outcome: FileOutcome) -> FileOutcome:
         """The outcome, or a cancelled one where it was made with a configuration that does not hold any more."""
-        if not outcome.ok or outcome.value.settled == self._state.variant(outcome.index):
+        if not outcome.ok or self.stands(outcome.index, outcome.value):
             return outcome
         said = "stopped before it was done again with the configuration that an earlier file settles; run it again"
         return replace(outcome, status=Status.CANCELLED, value=None, error=said, cause=Cause.CANCELLED)

@@ -158,7 +158,7 @@ class SerialOrder:
     def finished(self, i: int, *, ok: bool, unloadable: bool = False) -> tuple[int, ...]:
         """File `i` ended; returns the finished files (`i` among them) that have to be done again.
 
-        One that fails in loading, or as leader, does not stand in the output whatever the configuration.
+        One that fails in loading, hangs, or fails as leader does not stand in the output whatever the configuration.
         """
         given = self._given.get(i, AS_GIVEN)
         if not ok and (unloadable or (i == self._leader and given == AS_GIVEN)):
