@@ -39,5 +39,5 @@ def test_common_outputs_wait_for_a_scanner(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "read_bytes", scanned)
     monkeypatch.setattr(caching, "patiently", lambda act: patiently(act, waits.append))
-    ((_, content),) = caching.common_outputs([table], tmp_path, "b")
+    ((_, content),) = caching.common_outputs({table: None}, tmp_path, "b")
     assert (content, len(waits)) == (b"x", 1)

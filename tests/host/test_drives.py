@@ -80,8 +80,8 @@ def test_elsewhere_no_letter_means_anything():
 
 def test_a_file_that_is_missing_on_a_mapped_drive_may_come_back(drives):
     """As on a UNC path: the drive may be gone for a moment, so the load is tried again."""
-    gone = FileNotFoundError(2, "No such file or directory")
-    said = [unreadable(Path(path), gone) for path in ("Z:/a.sim", "//server/share/a.sim", "C:/a.sim")]
+    paths = ("Z:/a.sim", "//server/share/a.sim", "C:/a.sim")
+    said = [unreadable(Path(path), FileNotFoundError(2, "No such file or directory", path)) for path in paths]
     assert [error.may_heal for error in said] == [True, True, False]
     assert "network drive" in said[0].remedy
 

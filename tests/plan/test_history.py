@@ -58,9 +58,9 @@ def test_nothing_and_nonsense_teach_nothing() -> None:
 
 def test_one_of_a_kind_is_said_as_one() -> None:
     """`1 file`, `1 kind`; more of them in the plural."""
-    assert "learned from 1 file of earlier runs" in learn([Record("a.sim", MB, 1.0)]).words()[0]
-    assert ", 1 kind of name" in learn(records(20)).words()[0]
-    assert ", 2 kinds of name" in learn([*records(20), *records(20, stem="other")]).words()[0]
+    assert "learned from 1 file of earlier runs" in learn([Record("a.sim", MB, 1.0)]).words("threads")[0]
+    assert ", 1 kind of name" in learn(records(20)).words("threads")[0]
+    assert ", 2 kinds of name" in learn([*records(20), *records(20, stem="other")]).words("threads")[0]
 
 
 def test_memory_is_reserved_by_the_highest_factor_of_the_family() -> None:
