@@ -37,7 +37,7 @@ LOST = OSError(errno.EINVAL, "Invalid argument")
 def windows(code, name="", number=errno.ENOENT):
     """What Windows raises of a look, with its own number."""
     error = OSError(number, "The network path was not found", str(name))
-    error.winerror = code  # type: ignore[attr-defined]
+    error.winerror = code  # type: ignore[attr-defined] - only there do errors have it
     return error
 
 

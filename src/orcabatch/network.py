@@ -133,7 +133,7 @@ _NOT_THERE_OR_LOST = frozenset({None, errno.ENOENT, errno.EINVAL, errno.EACCES})
 a missing folder nothing but words."""
 
 
-def unreachable(path: str | os.PathLike[str], error: OSError | None = None) -> str:
+def unreachable(path: str | os.PathLike[str], error: Exception | None = None) -> str:
     """That a path cannot be reached since its drive or share cannot, with why; empty where that is not what is wrong.
 
     Windows' C library calls what is on a share that went missing, as it does a name that is mistyped: the path is asked
@@ -141,13 +141,14 @@ def unreachable(path: str | os.PathLike[str], error: OSError | None = None) -> s
 
     Args:
         path: what could not be used, or is not there.
-        error: what the system said when it was used; None: it was only looked for.
+        error: what was raised when it was used (no drive is at fault where the system raised none of it); None: it
+            was only looked for.
     """
     why = _why_gone(path) if error is None else _why_lost(path, error)
     return f"{path} cannot be reached: {why}" if why else ""
 
 
-def amiss(path: str | os.PathLike[str], otherwise: str, error: OSError | None = None) -> str:
+def amiss(path: str | os.PathLike[str], otherwise: str, error: Exception | None = None) -> str:
     """What to say of a path that is not there: that it cannot be reached where that is so, or else `otherwise`.
 
     Args: as of `unreachable`.
@@ -156,7 +157,9 @@ def amiss(path: str | os.PathLike[str], otherwise: str, error: OSError | None = 
     return f"{gone}. {RECONNECT.capitalize()}." if gone else otherwise
 
 
-def _why_lost(path: str | os.PathLike[str], error: OSError) -> str:
+def _why_lost(path: str | os.PathLike[str], error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return ""
     if getattr(error, "winerror", None) in _UNREACHABLE:
         return error.strerror or str(error)
     if error.errno not in _NOT_THERE_OR_LOST:

@@ -267,5 +267,5 @@ def usable_folder(folder: Path) -> Path:
             f"The result folder {folder} cannot be written to: {why(error)}. "
             "Give another one (`output_dir=`, or `file_management.output_directory` in the YAML)."
         )
-        raise OutputError(amiss(folder, said, error) if isinstance(error, OSError) else said) from error
+        raise OutputError(amiss(folder, said, error)) from error
     return folder

@@ -243,9 +243,7 @@ class Dispatcher:
                 self._warn_lastingly(text)
             case worker_messages.Chosen(name, why, capacity, saves, moved):
                 self._tell("executor", executor=name, why=why, saves=saves)
-                self._events.extend([scheduler_messages.Moved(self._now(), capacity)] * moved)
-            case _:
-                pass
+                self._events += [scheduler_messages.Moved(self._now(), capacity)] if moved else []
 
     def _started(self, index: int, worker: str, at_s: float) -> None:
         if index in self._running:

@@ -150,8 +150,7 @@ def _from_table(path: Path) -> list[tuple[str, Case]]:
         raise SettingsError(f"cases: {path} is not UTF-8 text: save it in Excel as `CSV UTF-8`, or as .xlsx") from error
     except (OSError, ValueError, ImportError, csv.Error) as error:
         close = ". Close it where it is open (Excel?)" if isinstance(error, PermissionError) else ""
-        said = f"{path} cannot be read: {error}{close}"
-        raise SettingsError(f"cases: {amiss(path, said, error) if isinstance(error, OSError) else said}") from error
+        raise SettingsError(f"cases: {amiss(path, f'{path} cannot be read: {error}{close}', error)}") from error
     if FILE not in frame.columns:
         near = nearest(FILE, map(str, frame.columns), alike=0.5)
         hint = f" Is it {near!r}?" if near else ""

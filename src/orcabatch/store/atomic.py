@@ -92,7 +92,7 @@ def unwritable(target: Path, error: OSError | UnicodeEncodeError, remedy: str = 
         error: what the system said.
         remedy: what to do, unless it is the drive or share that is amiss.
     """
-    if isinstance(error, OSError) and (gone := unreachable(target.parent, error)):
+    if gone := unreachable(target.parent, error):
         return OutputUnreachable(f"{target} cannot be written: {gone}. {RECONNECT.capitalize()}.")
     return OutputError(f"{target} cannot be written: {why(error)}{remedy}")
 
