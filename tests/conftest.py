@@ -36,13 +36,7 @@ def pytest_collection_modifyitems(items):
 _numbers = itertools.count()
 
 
-@pytest.fixture(autouse=True)
-def state_folder(tmp_path_factory, monkeypatch):
-    """The folder for what runs remember: no test answers for another, none leaves anything with the user.
-
-    Nor does the simulated OrcaFlex: with the counts of the hundreds of processes before it, each look would take a
-    tenth of a second, and a model that one of them left would hold a seat.
-    """
+def _own_folder(tmp_path_factory, monkeypatch):
     own = tmp_path_factory.getbasetemp() / "own" / str(next(_numbers))
     folder = own / "state"
     folder.mkdir(parents=True)
@@ -52,3 +46,20 @@ def state_folder(tmp_path_factory, monkeypatch):
     if simulation := sys.modules.get("orcabatch.simulated.world"):
         simulation.world.open(None)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modules_state_folder(tmp_path_factory):
+    """As `state_folder`, for what a module makes once for all its tests: that comes before any test's own folder."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield _own_folder(tmp_path_factory, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path_factory, monkeypatch, modules_state_folder):
+    """The folder for what runs remember: no test answers for another, none leaves anything with the user.
+
+    Nor does the simulated OrcaFlex: with the counts of the hundreds of processes before it, each look would take a
+    tenth of a second, and a model that one of them left would hold a seat.
+    """
+    return _own_folder(tmp_path_factory, monkeypatch)

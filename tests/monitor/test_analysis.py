@@ -110,6 +110,14 @@ def test_waiting_for_answers_is_latency_only_on_a_machine_with_room():
     assert kinds(**waiting, cpu_percent=10.0, lock_taken=0.8, executor="threads") == ["gil"]
 
 
+@pytest.mark.parametrize("own", [5.0, 50.0, 70.0])
+def test_a_full_machine_of_which_others_have_a_quarter_is_never_without_a_word(own):
+    """With exactly one other program beside Python code on two cores, each has half: that was said of neither."""
+    locked = {"lock_taken": 0.95, "executor": "threads", "cpu_percent": own}
+    assert kinds(**locked, host_cpu_percent=98.0) == ["others"]
+    assert kinds(**locked, host_cpu_percent=own) == ["gil"]
+
+
 def test_waits_in_the_dll_are_the_dll_not_a_disk_and_not_late_answers():
     """With cores and Python's lock free; on full cores, or where the lock is taken, these make calls stand still."""
     waits = {"dll_waited": 0.6, "io_wait_percent": 70.0, "busy_s": 100.0, "extract_idle_s": 80.0, "executor": "threads"}

@@ -28,6 +28,7 @@ from orcabatch.store.ledger import (
     flusher,
     has_ledger,
     ledger_file,
+    location,
     network_share,
     open_ledger,
     rows,
@@ -868,3 +869,15 @@ def test_a_time_that_nobody_measured_costs_no_result(opened):
     book.commit()
     assert opened().get((1).to_bytes(16, "big")) == b"result 1"
     assert opened().past("a.sim", ["summary"]) is None
+
+
+@pytest.fixture(scope="module")
+def where_a_module_remembers() -> Path:
+    return location.state_folder()
+
+
+def test_no_test_sees_what_the_user_ran_nor_does_what_a_module_makes_once(where_a_module_remembers, tmp_path_factory):
+    """A doctor's verdicts of the user's made each batch of a module ask for the DLL's version once more."""
+    for folder in (where_a_module_remembers, location.state_folder()):
+        assert folder.is_relative_to(tmp_path_factory.getbasetemp())
+    assert where_a_module_remembers != location.state_folder()

@@ -194,10 +194,13 @@ def _process(out: Path, costs: Mapping[str, Any], name: str) -> int:
     """Run the question in `out`; the peak memory of its processes together."""
     from orcabatch import simulated
 
-    counters = out / "counters"
+    counters, state = out / "counters", str(out / "state")
     counters.mkdir()
     environment = {
         **os.environ,
+        # Neither earlier runs' times nor the doctor's verdicts: what is measured is the same for every user.
+        "XDG_STATE_HOME": state,
+        "LOCALAPPDATA": state,
         **simulated.Costs(**costs).to_env(),
         "ORCABATCH_SIMULATED_COUNTERS": str(counters),
         "PYTHONPATH": os.pathsep.join([str(SIDE), *(path for path in sys.path if path)]),

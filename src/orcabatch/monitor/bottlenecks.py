@@ -39,6 +39,10 @@ ANSWERS_WAITED = 0.4
 SLOTS_DRAINED = 0.2
 """Share of the slots' time that is empty while the last files run above which that is said."""
 
+OTHERS_TOOK = 0.25
+"""Share of the CPU in use that other programs have, on a full machine, above which that is said. Lower: every machine
+has some. Higher: a batch that gets half of a machine is told of nothing, though it would be faster alone."""
+
 SEVERAL_IN_EACH = "`threading.mode: hybrid` (or `executor: threads`) waits for several at once"
 
 
@@ -354,7 +358,7 @@ def _more_at_once(seen: Evidence) -> str:
 
 def _others(seen: Evidence) -> Iterator[Diagnosis]:
     host, own = seen.host_cpu_percent or 0.0, seen.cpu_percent or 0.0
-    if seen.cpu_percent is not None and host > CPU_THRESHOLD_PERCENT and own < host / 2:
+    if seen.cpu_percent is not None and host > CPU_THRESHOLD_PERCENT and own < (1 - OTHERS_TOOK) * host:
         yield Diagnosis(
             "others",
             (host - own) / 100,
