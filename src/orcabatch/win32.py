@@ -175,7 +175,7 @@ def as_opened(path: str | os.PathLike[str], longest: int = LONGEST_PLAIN) -> Pat
 
     Of a folder in which others are looked for, names may be too long that are not known yet: `longest` is 0 then.
     """
-    whole = Path(path).absolute()
+    whole = (path if isinstance(path, Path) else Path(path)).absolute()
     taken = beyond_max_path(whole, longest)
     return whole if taken is whole else Path(taken)
 
@@ -231,7 +231,7 @@ def needs_another_name(path: Path) -> bool:
         taken = as_opened(path)
     except OSError:  # the working folder is gone
         return False
-    return taken != path.absolute() and _answers(taken) and not _answers(path)
+    return taken is not path and taken != path.absolute() and _answers(taken) and not _answers(path)
 
 
 def _answers(path: Path) -> bool:
