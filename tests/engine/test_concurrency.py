@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -84,6 +85,20 @@ def only_waiting(**taken: float) -> list[int]:
         state, _ = concurrency.observe(state, Reading(look * 0.25, sample, state.limit, 50, limited=True))
         limits.append(state.limit)
     return limits
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_what_is_taken_all_the_time_is_known_from_the_first_samples(steps: int) -> None:
+    """A batch of short files climbed while a lock that was always taken counted as free: its share grew from nothing.
+
+    A moment that differs later counts as little as before.
+    """
+    state, _ = drive(lambda n: 20.0 * n, Limits(max_limit=45), steps, cpu=lambda n: 50.0, gil=lambda passed: 0.9)
+    assert (state.gil, state.cpu) == (pytest.approx(0.9), pytest.approx(0.5))
+    later, _ = drive(lambda n: 20.0 * n, Limits(max_limit=45), 40, gil=lambda passed: 0.9)
+    assert later.last is not None
+    after = replace(later.last, now_s=later.last.now_s + 1, sample=replace(later.last.sample, gil_taken=0.0))
+    assert concurrency.observe(later, after)[0].gil == pytest.approx(0.9 * (1 - concurrency.SMOOTHING))
 
 
 def test_files_that_only_wait_to_be_opened_are_joined_by_others_at_once() -> None:

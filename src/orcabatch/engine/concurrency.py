@@ -329,6 +329,9 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
     load = state.load.moved(keep, (loading, seconds, loaded), each)
     rest = state.rest.moved(keep, (others, seconds, extracted), each)
     passed = (extracted if _told_apart(after) else loaded) * (1 + rest.line.extra_bytes / each)
+    lasted_s = state.lasted_s * keep + seconds
+    # Of the first samples the mean: smoothed from nothing, a lock that is always taken looks free for a second.
+    new = max(SMOOTHING, seconds / lasted_s)
     return replace(
         state,
         locked_s=state.locked_s * keep + seconds * (after.gil_taken or 0.0),
@@ -337,13 +340,13 @@ def _measured(state: Concurrency, last: Reading, now: Reading) -> Concurrency:
         waited_s=state.waited_s * keep + max(0.0, after.waited_s - before.waited_s),
         worked_s=state.worked_s * keep + seconds * (last.running + now.running) / 2,
         served_s=state.served_s * keep + max(0.0, after.served_s - before.served_s),
-        lasted_s=state.lasted_s * keep + seconds,
+        lasted_s=lasted_s,
         load=load,
         rest=rest,
         samples=state.samples + 1,
         looks=state.looks + 1,
-        gil=state.gil + SMOOTHING * ((after.gil_taken or 0.0) - state.gil),
-        cpu=state.cpu + SMOOTHING * (after.cpu_percent / 100 - state.cpu),
+        gil=state.gil + new * ((after.gil_taken or 0.0) - state.gil),
+        cpu=state.cpu + new * (after.cpu_percent / 100 - state.cpu),
     )
 
 
