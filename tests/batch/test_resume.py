@@ -25,8 +25,9 @@ import orcabatch
 from cli_batches import configuration, series_column, summary_column
 from orcabatch import simulated
 from orcabatch.batch import input_files
+from orcabatch.batch import run as run_module
 from orcabatch.batch.result_cache import ResultCache
-from orcabatch.errors import OutputError
+from orcabatch.errors import BatchLocked, OutputError
 from orcabatch.outcome import Status
 from orcabatch.store.compare import compare_folders
 from orcabatch.store.ledger import ledger_file, sqlite_ledger
@@ -433,6 +434,69 @@ def test_what_another_program_writes_over_a_table_is_never_taken_for_it(
     assert sorted(statuses(again)) == ["ok"] * 2 + ["skipped"] * 4
     if not packed:
         assert_whole(project, tmp_path_factory)
+
+
+def before_the_lock(monkeypatch, what):
+    """Have something happen once, after a run has looked at everything and before it has its folder for itself."""
+    hold, left = run_module.folder_lock, [what]
+
+    def later(*args, **more):
+        while left:
+            left.pop()()
+        return hold(*args, **more)
+
+    monkeypatch.setattr(run_module, "folder_lock", later)
+
+
+def test_what_another_run_wrote_before_this_one_held_the_folder_is_done_again(
+    orcaflex, project, tmp_path_factory, monkeypatch
+):
+    """Two runs started at one moment: the other's tables stood there as unchanged, beside this one's summaries."""
+    batch(project)
+    tables = sorted((project / "results" / "fsts").glob("fsts_*_tension.csv"))
+    first = min((project / "sims").glob("*.sim"))
+    shutil.copyfile(first, first.with_name(f"{first.stem}_more.sim"))  # one file is new: the batch is not finished
+
+    def other():
+        for path in tables[2:4]:
+            path.write_bytes(path.read_bytes()[:-2] + b"9\n")
+
+    before_the_lock(monkeypatch, other)
+    result = batch(project)
+    assert sorted(statuses(result)) == ["ok"] * 3 + ["skipped"] * 4
+    assert any("output files were changed or removed" in warning for warning in result.warnings)
+    assert_whole(project, tmp_path_factory)
+
+
+@pytest.mark.parametrize("harm", ["table", "input", "removed"])
+def test_a_finished_batch_that_changes_before_its_folder_is_held_is_refused(
+    orcaflex, project, tmp_path_factory, monkeypatch, harm
+):
+    """Nothing of it can be computed any more by this run; the next one does what changed."""
+    batch(project)
+    victim = sorted((project / ("sims" if harm == "input" else "results/fsts")).glob("fsts_*"))[2]
+
+    def other():
+        if harm == "removed":
+            victim.unlink()
+        else:
+            shutil.copyfile(sorted(victim.parent.glob("fsts_*"))[-1], victim)
+
+    before_the_lock(monkeypatch, other)
+    with pytest.raises(BatchLocked, match=rf"{victim.name} was changed .* Run the same command again"):
+        batch(project)
+    assert sorted(statuses(batch(project))) == ["ok"] + ["skipped"] * 5
+    assert_whole(project, tmp_path_factory)
+
+
+def test_an_iterator_over_a_finished_batch_notices_what_changed_before_it_was_read(orcaflex, project):
+    """What is given is looked at when `iter_batch` is called; the loop may come much later."""
+    batch(project)
+    outcomes = orcabatch.iter_batch(project / "dm_fsts.yml", **SILENT)
+    sims = sorted((project / "sims").glob("*.sim"))
+    shutil.copyfile(sims[0], sims[1])
+    with pytest.raises(BatchLocked, match=sims[1].name):
+        list(outcomes)
 
 
 def test_what_another_program_writes_over_a_summary_is_never_written_as_ours(

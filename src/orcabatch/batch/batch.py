@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orcabatch.batch.known import Known
     from orcabatch.notice import Notice
     from orcabatch.orcaflex.work import PostProcess
     from orcabatch.outcome import FileOutcome
@@ -114,7 +115,7 @@ class Batch(ABC):
 
     # --- what earlier runs know, and later ones will
 
-    known: tuple[FileOutcome, ...] = ()
+    known: tuple[Known, ...] = ()
     """The results of all files, where an earlier run finished the batch and nothing is computed now; else none."""
 
     @property

@@ -7,31 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.cache_keys import output_print
+from orcabatch.batch.known import Known
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.store.values import Damaged, checked, checked_texts, decode, encode
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch
     from orcabatch.batch.shared_files import Ended, SharedFile
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A result of an earlier run that still holds.
-
-    Attributes:
-        outcome: as the run hands it on.
-        key: where it stands in the ledger.
-        joint: whether joint answers of OrcFxAPI were used for it.
-    """
-
-    outcome: FileOutcome
-    key: bytes
-    joint: bool = False
 
 
 def packed(end: Ended, batch: Batch, outputs: Sequence[Any], made_of: Any) -> bytes:
@@ -73,9 +58,12 @@ def unpacked(payload: bytes, batch: Batch, shared: SharedFile, index: int, key: 
         index=index,
         size_bytes=checked(stored["size"], int),
     )
-    known = Known(outcome, key, checked(stored["joint"], bool))
-    stand = checked(stored["outputs"], list) == [output_print(path) for _, path in batch.outputs_of(value)]
-    return known if stand else None
+    paths = [path for _, path in batch.outputs_of(value)]
+    prints = [output_print(path) for path in paths]
+    if checked(stored["outputs"], list) != prints:
+        return None
+    rests_on = tuple((path, (seen[0], seen[1])) for path, seen in zip(paths, prints, strict=True) if seen)
+    return Known(outcome, key, checked(stored["joint"], bool), rests_on)
 
 
 def unpacked_fact(payload: bytes) -> float:

@@ -32,6 +32,10 @@ OVERWRITTEN = (
     "Another program wrote over output files of this run: {0}. Is it a plain loop over the same folder? What "
     "stands there may be its numbers. Run the same command again when that has ended: they will be written again."
 )
+CHANGED_MEANWHILE = (
+    "{0} was changed or removed after this run had found the results of {1} unchanged, and before it began. Did "
+    "another run write to the same folder, or was a simulation run again? Run the same command again."
+)
 
 COMPUTING = ("orcabatch.orcaflex", "orcabatch.store")
 """Our own packages whose source decides what a result is, beside those of the readers (`BatchReader.code`)."""

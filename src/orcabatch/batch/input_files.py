@@ -21,6 +21,7 @@ from orcabatch.own_thread import OwnThread
 from orcabatch.store.paths import Places
 
 if TYPE_CHECKING:
+    from orcabatch.batch.known import Known
     from orcabatch.host import Fingerprint
 
 LOOKERS = 8
@@ -64,6 +65,20 @@ class InputFiles:
         seen = self._fingerprints[file]
         return None if seen is None else [self.place(file), seen.size, seen.mtime_ns, seen.head_tail_hash]
 
+    def stood(self, file: Path) -> tuple[int, int]:
+        """Size and time of a file that could be read when it was looked at."""
+        _, size, mtime_ns, _ = self.identity(file) or ("", -1, -1, "")
+        return size, mtime_ns
+
+    def changed(self, file: Path, known: Known) -> Path | None:
+        """What an earlier result of the file rests on and is not as it was then; the file is looked at once more."""
+        silent: Path | None = file
+        changed = self._lookout.at(file, lambda _: known.changed(), silent)
+        if changed is not None:
+            self._forget(file)
+            self.identity(file)
+        return changed
+
     def look_at(self, files: Iterable[Path]) -> None:
         """Look at several at once."""
         files = list(files)
@@ -104,11 +119,14 @@ class InputFiles:
         """Whether the file is what it was when its worker got it."""
         seen, begun = self._fingerprints.get(file), self._begun.get(index)
         if seen is None or begun is None or (seen.size, seen.mtime_ns) != begun[:2]:
-            self._fingerprints.pop(file, None)
-            self._place_of.pop(file, None)
+            self._forget(file)
             if begun is not None:
                 self.identity(file)  # before the look that follows, which says whether that is still what was begun
         return begun is not None and self._lookout.at(file, partial(stands_as, before=begun), False)
+
+    def _forget(self, file: Path) -> None:
+        self._fingerprints.pop(file, None)
+        self._place_of.pop(file, None)
 
 
 def _begun(threads: Iterable[OwnThread]) -> list[OwnThread]:

@@ -23,9 +23,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.batch.cache_entries import Known, overwritten, packed, unpacked, unpacked_fact
+from orcabatch.batch.cache_entries import overwritten, packed, unpacked, unpacked_fact
 from orcabatch.batch.cache_keys import (
     AGAIN,
+    CHANGED_MEANWHILE,
     OVERWRITTEN,
     changed,
     digest,
@@ -35,7 +36,9 @@ from orcabatch.batch.cache_keys import (
     output_print,
 )
 from orcabatch.batch.input_files import InputFiles
+from orcabatch.batch.known import Known
 from orcabatch.engine.foreign import ordinarily
+from orcabatch.errors import BatchLocked
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
@@ -155,11 +158,11 @@ class ResultCache:
         """Whether earlier runs kept something for every file, whatever it depended on; reads none of them."""
         return self.ledger.remembers and len(self._met(self.batches)) == len(self.shared_files)
 
-    def known(self, batch: Batch) -> list[FileOutcome] | None:
+    def known(self, batch: Batch) -> list[Known] | None:
         """What `look` found for every file of the batch, in the batch's order; None where anything is missing."""
         at = self._index_of(batch)
         found = [self._looked.get((at[position], batch.name)) for position in range(len(batch.files))]
-        return None if None in found or not found else [known.outcome for known in found if known is not None]
+        return None if None in found or not found else [known for known in found if known is not None]
 
     def notices(self) -> tuple[Notice, ...]:
         """What the batches do without a word, as far as `look` tells before they run."""
@@ -190,6 +193,17 @@ class ResultCache:
         factors = [past.memory_factor for past in known if past.memory_factor is not None]
         return Expectation(sum(past.seconds for past in known), max(factors, default=None))
 
+    def check_finished(self) -> None:
+        """Of a batch that an earlier run finished: that all stands as it did before this one held the folder.
+
+        Raises:
+            BatchLocked: something does not.
+        """
+        for (index, name), known in self._looked.items():
+            finished, file = self._by_name[name].known, self.shared_files[index].file
+            if finished and (path := self._files.changed(file, known)) is not None:
+                raise BatchLocked(CHANGED_MEANWHILE.format(path, name))
+
     # --- asked by the job
 
     def answered(self, index: int, name: str) -> Known | None:
@@ -199,8 +213,10 @@ class ResultCache:
             return self._looked.get((index, name))
         if self.fresh or not self._may(batch) or name in self._changing:
             return None
-        key = self._key(index, batch) if self._met_before(index) else None
         looked = self._looked.get((index, name))
+        if looked is not None and self._files.changed(self.shared_files[index].file, looked):
+            looked = None  # when it was looked at, another run may have had the folder
+        key = self._key(index, batch) if self._met_before(index) else None
         if looked is not None and looked.key == key:
             return looked
         known = None if key is None else self._stored(index, batch, key)
@@ -339,7 +355,8 @@ class ResultCache:
             for name, position in shared.positions.items():
                 known = self._by_name[name].known
                 if known:
-                    self._looked[index, name] = Known(replace(known[position], index=index), b"")
+                    outcome = replace(known[position].outcome, index=index)
+                    self._looked[index, name] = Known(outcome, b"", rests_on=known[position].rests_on)
 
     def _exchange_hints(self, batch: Batch) -> None:
         """Keep what the batch knows, or tell it what another one knew."""
@@ -398,9 +415,10 @@ class ResultCache:
             known = None if payload is None else unpacked(payload, batch, shared, index, key)
         except (Damaged, KeyError, TypeError, ValueError):
             return None
-        if known is not None:
-            self._keys[batch.name, shared.positions[batch.name]] = key
-        return known
+        if known is None:
+            return None
+        self._keys[batch.name, shared.positions[batch.name]] = key
+        return replace(known, rests_on=((shared.file, self._files.stood(shared.file)), *known.rests_on))
 
     # --- keeping
 

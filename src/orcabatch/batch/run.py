@@ -163,6 +163,7 @@ class Run:
         for folder, names in _folders(self.request).items():
             held.enter_context(folder_lock(folder, names, warn=self.watchers.warn))
         held.enter_context(self.cache.opened())
+        self.cache.check_finished()
         held.enter_context(METER.looking())
         held.enter_context(held_off(kernel32()))
         for batch in self.request.batches:

@@ -31,6 +31,7 @@ from orcabatch.store.storable import checked, checked_texts
 from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
+    from orcabatch.batch.known import Known
     from orcabatch.digitalmodel.postprocess import DigitalModelPostProcess, FileResult
     from orcabatch.outcome import FileOutcome
     from orcabatch.settings import Settings
@@ -56,7 +57,7 @@ class FinishedBatch(Batch):
         self,
         batch: DigitalModelBatch,
         conclusion: Mapping[str, Any],
-        known: Sequence[FileOutcome],
+        known: Sequence[Known],
         cfg: MutableMapping[str, Any] | None = None,
     ) -> None:
         self._batch, self.known = batch, tuple(known)
@@ -190,7 +191,7 @@ def finished_batch(
             return None
         cache.look()
         known = cache.known(batch)
-        conclusion = None if known is None else cache.conclusion(batch, known)
+        conclusion = None if known is None else cache.conclusion(batch, [each.outcome for each in known])
     if known is None or conclusion is None:
         return None
     try:
