@@ -13,6 +13,7 @@ import yaml
 
 import orcabatch
 from batch_functions import largest_tension
+from dm_proof.configurations import CASES, configuration, write_files
 from orcabatch import simulated
 from orcabatch.digitalmodel.proof_input import read_proof_input
 from orcabatch.digitalmodel.prove import prove, run_reference
@@ -264,6 +265,33 @@ def test_a_file_in_two_batches_is_loaded_once(orcaflex, project, tmp_path):
     assert set(loads.values()) == {1}
     ours = sorted(path.read_bytes() for path in (tmp_path / "results" / "fsts").glob("fsts_*.csv"))
     assert ours == sorted(path.read_bytes() for path in (tmp_path / "again").glob("fsts_*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("executor", "orders"), [("threads", "012 120"), ("threads", "0123 1023 0213"), ("serial", "01 12 20")]
+)
+def test_batches_over_the_same_files_that_begin_with_different_ones_do_not_wait_for_each_other(
+    orcaflex, tmp_path, executor, orders
+):
+    """Each file that ends open periods of one batch would wait for that of the other, and none of them was done."""
+    write_files(tmp_path / "sims", 4, stops=(30.0, 20.0, 40.0, 30.0))
+    sources = []
+    for place, order in enumerate(orders.split()):
+        cfg = configuration([str(tmp_path / "sims" / f"case_0{i}.sim") for i in order], tmp_path, *CASES["A+C"][0])
+        cfg |= {"meta": {"library": "digitalmodel", "basename": "orcaflex_post_process", "label": f"b{place}"}}
+        cfg |= {"default": {"log_level": "INFO", "config": {"overwrite": {"output": True}}}, **CASES["A+C"][1]}
+        cfg["file_management"] |= {"flag": False, "output_directory": str(tmp_path / f"b{place}")}
+        del cfg["Analysis"]
+        sources.append(tmp_path / f"y{place}.yml")
+        sources[-1].write_text(yaml.safe_dump(cfg, sort_keys=False))
+    given = {**SILENT, "performance": {"executor": executor, "broker": {"enabled": False}}}
+    result = orcabatch.run_batch(sources, **given)
+    assert result.ok, {outcome.error for outcome in result.failed}
+    for place, source in enumerate(sources):
+        together = {path.name: path.read_bytes() for path in (tmp_path / f"b{place}").glob("*.csv")}
+        assert orcabatch.run_batch(source, **given).ok
+        assert together == {path.name: path.read_bytes() for path in (tmp_path / f"b{place}").glob("*.csv")}
+        assert len(together) > 2 * len(orders.split()[place])
 
 
 def test_batches_that_disagree_about_what_they_share_are_refused(project, tmp_path):

@@ -17,8 +17,10 @@ import orcabatch
 from batch_functions import largest_tension, name_and_tension
 from orcabatch.batch.history import Ran, by_hand, recall
 from orcabatch.cli import main
+from orcabatch.engine.contract import RunEvent
 from orcabatch.errors import SourceError
 from orcabatch.host import HostResources
+from orcabatch.monitor.state import RunState
 from orcabatch.plan.history import Learned, Record, learn, tuned_section
 from orcabatch.settings import parse_settings
 from orcabatch.store.values import encode
@@ -180,6 +182,29 @@ def test_counts_that_a_written_limit_did_not_hold_are_learned():
     wrote = orcabatch.plan_batch(["a.sim"] * 60, postprocess=largest_tension, host=here, performance=HAND)
     assert by_hand(wrote) == (frozenset({1, 9}), True)
     assert by_hand(orcabatch.plan_batch(["a.sim"], postprocess=largest_tension, host=here)) == (frozenset(), False)
+
+
+@pytest.mark.parametrize(
+    ("moves", "executor", "expected"),
+    [
+        ([(80.0, "processes", 12)], "processes", 12),
+        ([(20.0, "processes", 30), (90.0, "threads", 2)], "threads", 2),
+        ([(20.0, "processes", 30), (90.0, "threads", 30), (98.0, "threads", 2)], "threads", 30),
+        ([(99.0, "threads", 7)], "threads", 2),
+    ],
+    ids=["there", "and back", "the same at once", "only said"],
+)
+def test_a_count_is_learned_of_the_workers_that_had_it(moves, executor, expected):
+    """`auto` sends files to processes in the middle: what threads held for longer is not what those bore."""
+    state = RunState()
+    state.apply(RunEvent("run_started", 0.0, data={"executor": "threads", "limit": 4}))
+    state.apply(RunEvent("limit", 5.0, data={"limit": 2}))
+    for at_s, workers, limit in moves:
+        state.apply(RunEvent("executor", at_s, data={"executor": workers}))
+        state.apply(RunEvent("limit", at_s, data={"limit": limit}))
+    plan = orcabatch.plan_batch(["a.sim"], postprocess=largest_tension)
+    ran = Ran.of([], plan, SimpleNamespace(state=state, wall_s=100.0))
+    assert (ran.executor, ran.limit) == (executor, expected)
 
 
 HAND = {"executor": "threads", "threading": {"max_threads": 9}}

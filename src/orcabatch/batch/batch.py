@@ -98,8 +98,17 @@ class Batch(ABC):
     # --- files that depend on each other
 
     def ready(self, position: int) -> bool:
-        """Whether the file may start (False: it waits for what another file of the batch says)."""
+        """Whether the file may start (False: it waits for what the `leader` says)."""
         return True
+
+    @property
+    def leader(self) -> int | None:
+        """The position for which those that are not `ready` wait; None: none waits.
+
+        One that has to start all the same, because another batch waits for it, is done again where what it was done
+        with does not hold.
+        """
+        return None
 
     def payload(self, position: int) -> Any:
         """What goes to the worker with the file."""

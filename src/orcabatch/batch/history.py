@@ -68,6 +68,7 @@ class Ran:
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         by_hand: counts at which limits held that the user wrote: how many at once are good was not found out there.
         executor_by_hand: the user said what the workers are.
+        since_s: since when they are that.
     """
 
     outcomes: Sequence[FileOutcome]
@@ -77,18 +78,20 @@ class Ran:
     processes_save: float = 0.0
     by_hand: frozenset[int] = frozenset()
     executor_by_hand: bool = False
+    since_s: float = 0.0
 
     @classmethod
     def of(cls, outcomes: Sequence[FileOutcome], plan: BatchPlan, monitor: PerformanceMonitor) -> Self:
         """What the monitor saw of a run that was planned like this."""
         state = monitor.state
         executor = state.executor or plan.executor
-        return cls(outcomes, list(state.limits), monitor.wall_s, executor, state.processes_save, *by_hand(plan))
+        last = (*by_hand(plan), state.moved_s)
+        return cls(outcomes, list(state.limits), monitor.wall_s, executor, state.processes_save, *last)
 
     @property
     def limit(self) -> int | None:
         """The count of files at once that it found to be good; None where it found none, or was not free to."""
-        held = held_limit(self.limits, self.wall_s)
+        held = held_limit(self.limits, self.wall_s, self.since_s)
         return None if held in self.by_hand else held
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.changed_values import ChangedValues
@@ -71,8 +72,25 @@ class BatchJob:
         }
 
     def ready(self, task: Task) -> bool:
-        """Whether every batch that wants the file lets it start."""
-        return all(self.batches[name].ready(position) for name, position in self._positions(task.index))
+        """Whether every batch that wants the file lets it start.
+
+        One that a batch waits for passes later batches whose own leader waits for an earlier one: those that begin
+        with different files would wait for each other for ever.
+        """
+        leads = False
+        for name, position in self._positions(task.index):
+            batch = self.batches[name]
+            if not batch.ready(position) and not (leads and self._waits_for_earlier(name)):
+                return False
+            leads = leads or position == batch.leader
+        return True
+
+    def _waits_for_earlier(self, name: str) -> bool:
+        """Whether an earlier batch holds back the file for which those of this one wait."""
+        leader = self.batches[name].leader
+        wanted = () if leader is None else self._positions(self._index[name, leader])
+        earlier = takewhile(lambda each: each[0] != name, wanted)  # positions stand in the order of the batches
+        return any(not self.batches[other].ready(position) for other, position in earlier)
 
     def answered(self, task: Task) -> tuple[FileOutcome, ...]:
         """The results of earlier runs that still hold; of the others, what earlier runs know before they are loaded."""

@@ -182,6 +182,11 @@ class DigitalModelBatch(Batch):
         """Whether file `i` may start now; False: it waits for the first file to be loaded."""
         return self._state.variant(i) is not None
 
+    @property
+    def leader(self) -> int | None:
+        """The first file that may still stand in the output."""
+        return self._state.leader
+
     def payload(self, i: int) -> FilePayload:
         """What goes to the worker with file `i`; to be asked when it starts."""
         again = self._times[self.files[i]] > 1

@@ -68,6 +68,7 @@ class RunState:
         total_files, total_bytes: what is to be done; 0 where nobody said.
         executor, threads_per_process: where the workers live; empty and 0 where nobody said.
         executor_why: why they live there, where that was chosen while running.
+        moved_s: since when they live there.
         ceiling: files at once that the run looks for its count below; 0: it does not look.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
         running: files that a worker has, by index.
@@ -102,6 +103,7 @@ class RunState:
     total_bytes: int = 0
     executor: str = ""
     executor_why: str = ""
+    moved_s: float = 0.0
     ceiling: int = 0
     processes_save: float = 0.0
     threads_per_process: int = 0
@@ -312,7 +314,8 @@ class RunState:
         self.warnings.append(str(event.data.get("text", "")))
 
     def _choose(self, event: RunEvent) -> None:
-        self.executor = str(event.data.get("executor", self.executor))
+        before, self.executor = self.executor, str(event.data.get("executor", self.executor))
+        self.moved_s = self.moved_s if self.executor == before else event.at_s
         self.executor_why = str(event.data.get("why", ""))
         self.processes_save = float(event.data.get("saves", 0.0))
 

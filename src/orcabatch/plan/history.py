@@ -224,21 +224,22 @@ def tuned_section(
     return made, said
 
 
-def held_limit(changes: Sequence[tuple[float, int, str]], end_s: float) -> int | None:
-    """The count of files at once that a run held longest in its second half; None where it never decided.
+def held_limit(changes: Sequence[tuple[float, int, str]], end_s: float, since_s: float = 0.0) -> int | None:
+    """The count of files at once that a run held longest in the second half of a time; None where it never decided.
 
     The last one set would be that of the drain, or of a probe.
 
     Args:
         changes: seconds, limit, reason; in order.
-        end_s: when the run ended.
+        end_s: when the run ended, and with it that time.
+        since_s: when that began.
     """
     if not changes:
         return None
     held: dict[int, float] = {}
     ends = [at_s for at_s, _, _ in changes[1:]] + [end_s]
     for (at_s, limit, _), until_s in zip(changes, ends, strict=True):
-        held[limit] = held.get(limit, 0.0) + max(0.0, until_s - max(at_s, end_s / 2))
+        held[limit] = held.get(limit, 0.0) + max(0.0, until_s - max(at_s, (since_s + end_s) / 2))
     return max(held, key=lambda limit: held[limit])
 
 
