@@ -11,11 +11,12 @@ import queue
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, Any, Self
 
 from orcabatch.console import awaited, awaited_end, exit_code_text, no_python, own_python
+from orcabatch.dataclass import dataclass
 from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption, Verdict
 from orcabatch.doctor.child import MARK
 from orcabatch.errors import SettingsError

@@ -10,8 +10,10 @@ Times are seconds since the run began, sizes are bytes, percentages run from 0 t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from orcabatch.dataclass import dataclass
 
 # --- what goes in ---
 

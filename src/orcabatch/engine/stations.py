@@ -11,8 +11,9 @@ like a slower disk. Progress that is seen only when a phase ends ("lumpy") is ju
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from orcabatch.dataclass import dataclass
 from orcabatch.engine import curves
 from orcabatch.engine.curves import Curve, Smooth
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from orcabatch.dataclass import dataclass
 from orcabatch.engine.waiting import open_tiers
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from orcabatch.console import awaited_end
+from orcabatch.dataclass import dataclass
 from orcabatch.engine.gil import METER, GilUse
 from orcabatch.engine.logs import logger
 from orcabatch.engine.scheduler_messages import Probe, Sample

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
+
+from orcabatch.dataclass import dataclass
 
 DiskKind = Literal["ssd", "hdd", "network", "unknown"]
 

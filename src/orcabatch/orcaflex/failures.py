@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import re
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from orcabatch.dataclass import dataclass
 from orcabatch.errors import OrcabatchError, OutputError, OutputUnreachable
 from orcabatch.network import RECONNECT, is_on_network, unreachable
 from orcabatch.orcaflex.sim_files import SHORTER, InputError, unreadable

@@ -17,13 +17,14 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from orcabatch.dataclass import dataclass
 from orcabatch.errors import OutputError
 from orcabatch.results.table import beyond_floats, holds_nothing
 from orcabatch.store.atomic import atomic_path, patiently, temporary_folder, unwritable

@@ -6,7 +6,7 @@ decide by, they ask its facts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orcabatch.dataclass import dataclass
 
 THREADS, PROCESSES = "threads", "processes"
 AUTO = "auto"

@@ -12,7 +12,8 @@ Covers the choice, as a function of what each process has. Does not cover what m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from orcabatch.dataclass import dataclass
 
 Cpus = tuple[int, ...]
 
