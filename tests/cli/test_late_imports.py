@@ -1,4 +1,7 @@
-"""What the end of a run needs is imported when it begins: an import that fails in the end would cost what is done."""
+"""What the end of a run needs is imported when it begins: an import that fails in the end would cost what is done.
+
+And only what this run needs.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ print(f"{code}, late: {late}")
 
 FUNCTION = ("--postprocess", "mine:largest", "--orcaflex", "simulated", "sims")
 YAML = ("b.yml",)
+REMEMBERED = (*YAML, "performance.ledger.enabled=true", "performance.ledger.path=ledger")
 
 
 @pytest.fixture
@@ -52,6 +56,25 @@ def test_nothing_of_ours_is_imported_after_the_first_file(batch, mine, words, ta
     assert done.stdout.splitlines()[-1:] == ["0, late: []"], done.stdout + done.stderr
     assert (batch.folder / table).is_file()
     assert (batch.folder / "r.html").is_file()
+
+
+THERE = """
+import sys
+from orcabatch import cli
+
+code = cli.main(sys.argv[1:])
+print(code, "orcabatch.engine.executors.processes" in sys.modules)
+"""
+
+
+def test_worker_processes_are_imported_for_runs_that_may_go_on_in_them(batch, mine):
+    """A function of the user's keeps to threads; the second time a YAML finds that all is done. Both start without."""
+    said = []
+    for words in (FUNCTION, REMEMBERED, REMEMBERED):
+        command = [sys.executable, "-c", THERE, "run", *words]
+        done = subprocess.run(command, cwd=batch.folder, capture_output=True, text=True, check=True)
+        said.append(done.stdout.splitlines()[-1])
+    assert said == ["0 False", "0 True", "0 False"]
 
 
 @pytest.mark.parametrize("words", [pytest.param(FUNCTION, id="function"), pytest.param(YAML, id="yaml")])

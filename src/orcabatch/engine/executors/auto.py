@@ -17,13 +17,13 @@ import pickle
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orcabatch.console import no_python
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import auto_decision, packing
 from orcabatch.engine.executors.mailbox import Bell, Mailbox
-from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor, pools_of
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.worker_messages import Broken, Chosen, Died, Finished, Message, Written, over
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orcabatch.engine.contract import Recipe, Task
+    from orcabatch.engine.executors.processes import ProcessExecutor
     from orcabatch.engine.limits import Limits, Scope
     from orcabatch.engine.options import EngineOptions
     from orcabatch.engine.scheduler_messages import Probe, Sample
@@ -134,8 +135,6 @@ class SwitchingExecutor(Executor):
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Give the task to where files go now; one that cannot be packed, or is done again here, to a thread."""
-        if self._began_s is None:
-            self._began_s = awake_s()
         processes = self._processes
         # One that may have killed its process goes to a process in any case: here it would end the whole run.
         if processes is None and self._is_suspected(task.index):
@@ -146,6 +145,9 @@ class SwitchingExecutor(Executor):
         else:
             self._away[task.index] = task
             processes.submit(task, alone=alone)
+        if self._began_s is None:
+            self._began_s = awake_s()
+            self._prepare_to_go()
 
     def poll(self, timeout_s: float | None) -> Sequence[Message]:
         """What happened on both sides."""
@@ -309,8 +311,15 @@ class SwitchingExecutor(Executor):
             self._go()
         self._choose(f"{decision.why}; {hindrance}" if hindrance else decision.why, decision.saves)
 
+    def _prepare_to_go(self) -> None:
+        """Import what `_go` needs, beside the first load: one that fails later would cost what is done by then."""
+        if not self._prospects.stays_because:
+            import_module("orcabatch.engine.executors.processes")
+
     def _go(self) -> None:
         """Send files to worker processes from now on."""
+        from orcabatch.engine.executors.processes import ProcessExecutor  # see `_prepare_to_go`
+
         self._processes = ProcessExecutor(self._recipe, self._options, self._bell, self._scope)
         self.name = "processes"
 
