@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import orcabatch
 from batch_functions import largest_tension
 from engine import dask_cluster
+from orcabatch import simulated
 from orcabatch.store.compare import compare_folders
 
 pytestmark = dask_cluster.MARKS
@@ -66,3 +70,65 @@ def test_bytes_are_those_of_the_serial_run_though_a_worker_is_killed_and_one_joi
     compared = compare_folders(tmp_path / "serial", tmp_path / "dask")
     assert (compared.differing, compared.only_a, compared.only_b) == ((), (), ())
     assert compared.identical
+
+
+A_RUN = """
+import sys, orcabatch
+from pathlib import Path
+yml, address = sys.argv[1:]
+section = {"orcaflex": "simulated", "executor": "dask", "dask": {"address": address}}
+orcabatch.run_batch(yml, performance=section, output_dir=Path(yml).parent / "out", progress=False)
+"""
+
+
+@pytest.mark.timeout(300)
+def test_workers_of_a_run_that_was_killed_write_nothing_over_the_next_run(
+    sims: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go on with what they have; the next run, of another configuration, had ended before: its tables stay."""
+    pytest.importorskip("digitalmodel", reason="the extra `digitalmodel` is not installed")
+    import distributed
+
+    def busy() -> int:
+        from orcabatch.engine.executors.dask import worker
+
+        return sum(len(crew._hands) - len(crew._free) for crew in worker._crews.values())
+
+    text = (EXAMPLES / "dm_fsts.yml").read_text(encoding="utf-8")
+    text = text.replace("input_directory: sims", f"input_directory: {sims[0].parent}")
+    text = text.replace("pattern: fsts_l015_hwl_ncl_000deg", "pattern: fsts_l015")
+    (tmp_path / "batch.yml").write_text(text, encoding="utf-8")
+    held = sorted(sims[0].parent.glob("fsts_l015*"))
+    with monkeypatch.context() as patch:
+        costs = simulated.Costs(hang_loads={path.name: None for path in held})
+        patch.setenv("ORCABATCH_SIMULATED_COSTS", costs.to_json())
+        context = dask_cluster.cluster("one", workers=1)
+        cluster = context.__enter__()
+    try:
+        with distributed.Client(cluster.address, set_as_default=False) as client:
+            words = [sys.executable, "-c", A_RUN, str(tmp_path / "batch.yml"), cluster.address]
+            first = subprocess.Popen(words, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])})
+            _until(lambda: sum(client.run(busy).values()) == 1)
+            first.kill()
+            first.wait()
+            other = text.replace("Effective Tension", "Bend Moment").replace("Effective tension", "Bend moment")
+            assert other != text
+            (tmp_path / "batch.yml").write_text(other, encoding="utf-8")
+            plain = {**COMMON, "executor": "serial"}
+            next_run = orcabatch.run_batch(
+                tmp_path / "batch.yml", performance=plain, output_dir=tmp_path / "out", progress=False
+            )
+            assert next_run.ok
+            before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.csv")}
+            for path in held:
+                simulated.release_hang(path.name)
+            _until(lambda: sum(client.run(busy).values()) == 0)
+    finally:
+        context.__exit__(None, None, None)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.csv")} == before
+
+
+def _until(there: Any) -> None:
+    never = threading.Event()
+    while not there():
+        never.wait(0.05)

@@ -16,8 +16,10 @@ import orcabatch
 from orcabatch import network, simulated
 from orcabatch.digitalmodel.csv_output import FileTables, Writing
 from orcabatch.digitalmodel.csv_text import write_csv
-from orcabatch.outcome import Phase
+from orcabatch.outcome import Cause, Phase
 from orcabatch.store import atomic
+from orcabatch.store.lock import NAME as LOCK
+from orcabatch.store.lock import folder_lock
 from orcabatch.store.write_behind import ROOM
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dm_fsts.yml"
@@ -177,6 +179,27 @@ def test_a_table_that_is_not_wanted_any_more_takes_no_name(tmp_path: Path, monke
             made.write()
         assert list(tmp_path.iterdir()) == []
         assert ROOM.held_bytes == 0
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_worker_that_outlives_its_run_writes_nothing_into_the_next_ones_folder(
+    batch: Path, tmp_path: Path, behind: bool
+) -> None:
+    """A run was killed, and its workers on other machines went on: their tables took the place of the next run's."""
+    out, io = tmp_path / "out", {"async_enabled": behind}
+    performance = {"executor": "serial", "ledger": {"enabled": False}, "io": io}
+    outcomes = orcabatch.iter_batch(batch, orcaflex="simulated", output_dir=out, performance=performance)
+    first = next(outcomes)
+    (out / LOCK).unlink()  # as if its process had been killed: the next run has the folder
+    with folder_lock(out, "the next run"):
+        before = tables(out)
+        left = list(outcomes)
+        after = {name: text for name, text in tables(out).items() if name.startswith("fsts_")}
+    assert after == before
+    assert (first.ok, len(left)) == (True, 7)
+    for outcome in left:
+        assert (outcome.ok, outcome.cause) == (False, Cause.OUTPUT)
+        assert "this run does not hold it" in str(outcome.error)
 
 
 class PassingClock:

@@ -18,7 +18,8 @@ from orcabatch.batch.temporary import STAGED, staging_folder
 from orcabatch.errors import BatchLocked, OutputError
 from orcabatch.store import lock
 from orcabatch.store.atomic import TEMPORARY_PREFIX, check_writable, remove_leftovers
-from orcabatch.store.lock import NAME, folder_lock, remove_abandoned
+from orcabatch.store.lock import NAME, folder_lock, is_held_by, remove_abandoned
+from orcabatch.win32 import kernel32
 
 HOLDER = textwrap.dedent(
     """
@@ -71,6 +72,24 @@ def test_within_one_process_it_is_refused_as_well(tmp_path):
     """Two threads of a notebook are two batches."""
     with folder_lock(tmp_path, "one"), pytest.raises(BatchLocked), folder_lock(tmp_path, "two"):
         pytest.fail("it was let in")
+
+
+def test_only_the_run_that_holds_a_folder_is_said_to(tmp_path):
+    """Who outlives a run asks by its signature: no more once it has ended, nor while another has the folder."""
+    with folder_lock(tmp_path, "one") as first:
+        assert is_held_by(tmp_path, first)
+    assert not is_held_by(tmp_path, first)
+    with folder_lock(tmp_path, "one") as second:  # of the same name, process and second
+        assert is_held_by(tmp_path, second)
+        assert not is_held_by(tmp_path, first)
+    assert not is_held_by(tmp_path / "elsewhere", second)
+
+
+def test_a_lock_without_our_text_has_no_signature(tmp_path):
+    """Somebody else's file by this name stays as it is: nobody can be told by it."""
+    (tmp_path / NAME).write_bytes(b"theirs")
+    with folder_lock(tmp_path, "one") as signature:
+        assert not signature
 
 
 def test_a_finished_batch_leaves_nothing_and_lets_the_next_one_in(tmp_path, holder):
@@ -204,6 +223,7 @@ def test_what_a_run_left_unfinished_goes_with_its_lock(tmp_path):
 def test_a_lock_file_that_is_on_its_way_out_on_windows(tmp_path, monkeypatch, goes):
     """A share denies opening it and looking at it until it is gone; what is denied for good is said as that."""
     opened, looked, waits = os.open, Path.stat, []
+    kernel32()  # asked once in a process: before it is to be Windows
 
     def denied(path, *args, **kwargs):
         if Path(path).name == NAME and not (goes and waits):

@@ -85,6 +85,9 @@ class Batch(ABC):
     def pass_on(self) -> None:  # noqa: B027 - most batches have nothing to pass on
         """Do what else was asked for, after `conclude`."""
 
+    def held(self, signature: str) -> None:  # noqa: B027 - only for who has workers write
+        """The run has the lock of its result folder (`orcabatch.store.lock.is_held_by`); before any worker is made."""
+
     # --- how it may be run
 
     reads_copies: bool = False

@@ -41,6 +41,7 @@ from orcabatch.text import words_of
 from orcabatch.win32 import kernel32
 
 if TYPE_CHECKING:
+    from orcabatch.batch.batch import Batch
     from orcabatch.batch.request import Request
     from orcabatch.batch.result_cache import ResultCache
     from orcabatch.batch.streamed import TableFile
@@ -161,8 +162,11 @@ class Run:
 
     def _hold(self, held: ExitStack) -> None:
         """Take what no other run may have, and open what this one needs."""
-        for folder, names in _folders(self.request).items():
-            held.enter_context(folder_lock(folder, names, warn=self.watchers.warn))
+        for folder, writing in _folders(self.request).items():
+            names = ", ".join(batch.name for batch in writing)
+            signature = held.enter_context(folder_lock(folder, names, warn=self.watchers.warn))
+            for batch in writing:
+                batch.held(signature)
         held.enter_context(self.cache.opened())
         self.cache.check_finished()
         held.enter_context(METER.looking())
@@ -268,11 +272,10 @@ class Run:
                     self._take(job.kept(outcome))
 
 
-def _folders(request: Request) -> dict[Path, str]:
-    """The result folders, and the names of the batches that write to each."""
-    folders: dict[str, tuple[Path, str]] = {}
+def _folders(request: Request) -> dict[Path, list[Batch]]:
+    """The result folders, and the batches that write to each."""
+    folders: dict[str, tuple[Path, list[Batch]]] = {}
     for batch in request.batches:
         if batch.result_folder is not None:
-            folder, names = folders.get(place_of(batch.result_folder), (batch.result_folder, ""))
-            folders[place_of(folder)] = folder, f"{names}, {batch.name}" if names else batch.name
+            folders.setdefault(place_of(batch.result_folder), (batch.result_folder, []))[1].append(batch)
     return dict(folders.values())

@@ -118,7 +118,7 @@ class DigitalModelBatch(Batch):
         self._written: dict[int, tuple[Path, ...]] = {}
         self._ended: set[int] = set()
         self._hashes: dict[Path, str] = {}
-        self._done = 0
+        self._done, self._signature = 0, ""
         self._shown: dict[int, list[str]] = {}
         self._serial_needs = needs_of(cfg)
         self._understood = installation is not None or not self._determined.with_masters
@@ -163,7 +163,8 @@ class DigitalModelBatch(Batch):
         io = self._settings.io
         behind = io.write_behind if io.async_enabled else 0
         reuse = self._settings.memory.preallocation
-        writing = Writing(io.buffer_size, io.use_compression, reuse, behind, self._begun_in)
+        held = (self.result_folder, self._signature)
+        writing = Writing(io.buffer_size, io.use_compression, reuse, behind, self._begun_in, held)
         digest = self._installation.digest if self._installation is not None and not self._installation.missing else ""
         return DigitalModelPostProcess(dict(self._cfg), writing, digest, self._settings.check != "off")
 
@@ -171,6 +172,10 @@ class DigitalModelBatch(Batch):
     def result_folder(self) -> Path:
         """Where the outputs go; one that is relative stays where it was when the batch began."""
         return self._begun_in / Path(self._cfg["Analysis"]["result_folder"])
+
+    def held(self, signature: str) -> None:
+        """Its workers write only while the folder's lock has this signature."""
+        self._signature = signature
 
     @property
     def consistency(self) -> str:

@@ -28,6 +28,8 @@ from orcabatch.errors import OutputError
 from orcabatch.host.files import fingerprint, hash_of_text
 from orcabatch.outcome import Phase
 from orcabatch.store.atomic import atomic_path, patiently, reached
+from orcabatch.store.lock import NAME as LOCK
+from orcabatch.store.lock import is_held_by
 from orcabatch.store.write_behind import TextBehind
 from orcabatch.win32 import is_folder
 
@@ -118,6 +120,7 @@ class Writing:
         behind_bytes: how much text may wait in a process until its file has been given back; 0: none.
         start: what names are relative to: the working folder as it was when the batch began, for a configuration that
             names its result folder so. Whoever changes the working folder does not move the tables.
+        held: the result folder, and the signature of the lock that the run has on it; empty: nobody asks.
     """
 
     block_bytes: int = 10_000_000
@@ -125,6 +128,23 @@ class Writing:
     reuse: bool = True
     behind_bytes: int = 0
     start: Path = Path()
+    held: tuple[Path, str] = (Path(), "")
+
+    def check_held(self) -> None:
+        """See that the run is still there: a worker on another machine, or a thread that hung, may outlive it.
+
+        What it writes then would stand among the tables of the next run, which may compute something else.
+
+        Raises:
+            OutputError: it is not; nothing may be written.
+        """
+        folder, signature = self.held
+        if signature and not is_held_by(folder, signature):
+            raise OutputError(
+                f"Nothing is written to {folder} any more: this run does not hold it, since it has ended, or somebody "
+                f"has removed the file {LOCK} there. Or it is another folder on this machine than where the run was "
+                "begun: a result folder has to be the same for all machines."
+            )
 
 
 @contextmanager
@@ -193,7 +213,7 @@ class FileTables:
         self.waits = bool(behind)
         if self._texts and not self.waits:
             self._clock.enter(Phase.WRITE)
-            self._open.close()
+            self._appear()
 
     def write(self) -> None:
         """Write what waits, and let all tables appear.
@@ -204,10 +224,15 @@ class FileTables:
         with self._lock:
             self._go_on()
             self._begun = True
+        self._appear()
+
+    def _appear(self) -> None:
+        """All tables take their names, or none, and only while the run is there."""
         try:
             for target, text in self._texts.items():
                 with folder_named(target, self._stem):
                     text.write()
+            self._writing.check_held()
         except BaseException as error:
             self._abandon(type(error), error, error.__traceback__)
             raise

@@ -16,6 +16,7 @@ import shutil
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from typing import IO
 
 from orcabatch.errors import BatchLocked, OutputError
 from orcabatch.network import amiss
-from orcabatch.store.atomic import remove_leftovers
+from orcabatch.store.atomic import patiently, remove_leftovers
 from orcabatch.win32 import as_opened, is_there
 
 NAME = ".orcabatch.lock"
@@ -39,7 +40,7 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
-def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambda _: None) -> Iterator[str]:
     """Hold the folder while the block runs; clear it before and after of what nobody writes any more.
 
     A run that is left at once does not wait for its threads: what they were writing then is nobody's any more.
@@ -49,19 +50,34 @@ def folder_lock(folder: Path, batch: str, *, warn: Callable[[str], None] = lambd
         batch: the name of the batch, for whoever comes second.
         warn: told where the folder cannot be locked.
 
+    Yields:
+        What `is_held_by` asks for; empty where that cannot be told.
+
     Raises:
         BatchLocked: another batch has it.
         OutputError: the folder cannot be written.
     """
-    held = _acquire(folder, batch, warn)
+    held, signature = _acquire(folder, batch, warn)
     try:
         if held is not None:
             remove_leftovers(folder)
-        yield
+        yield signature
     finally:
         if held is not None:
             remove_leftovers(folder)
             _release(held, _file(folder))
+
+
+def is_held_by(folder: Path, signature: str) -> bool:
+    """Whether the lock of the folder is still that of the run with this signature, which may be another process's.
+
+    Raises:
+        OSError: the folder does not answer.
+    """
+    try:
+        return patiently(_file(folder).read_bytes) == signature.encode()
+    except FileNotFoundError:
+        return False
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -104,7 +120,7 @@ def _file(folder: Path) -> Path:
     return as_opened(folder / NAME)
 
 
-def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes] | None:
+def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> tuple[IO[bytes] | None, str]:
     path = _file(folder)
     for tries in range(_TRIES):
         try:
@@ -125,11 +141,10 @@ def _acquire(folder: Path, batch: str, warn: Callable[[str], None]) -> IO[bytes]
             with stream:
                 if error.errno not in {errno.EAGAIN, errno.EACCES, errno.EDEADLK}:
                     warn(f"{folder} cannot be locked ({error.strerror}): do not run two batches into it at once.")
-                    return None
+                    return None, ""
                 raise BatchLocked(_refusal(folder, stream)) from None
         if _still_there(stream, path):
-            _sign(stream, batch)
-            return stream
+            return stream, _sign(stream, batch)
         stream.close()  # its last holder removed it meanwhile
     raise BatchLocked(f"{folder} is being used by other batches that come and go. Try again.")
 
@@ -186,20 +201,25 @@ def _still_there(stream: IO[bytes], path: Path) -> bool:
         return False
 
 
-def _sign(stream: IO[bytes], batch: str) -> None:
+def _sign(stream: IO[bytes], batch: str) -> str:
+    """What was written; empty where nothing was."""
     content = {
         "batch": batch,
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": uuid.uuid4().hex,  # the clock may be set back, and a process may run two batches in a second
     }
+    signature = json.dumps(content)
     with suppress(OSError):  # a full disk: the lock counts, its text is a courtesy
         stream.seek(0)
         if not _is_ours(stream.read(4096)):
-            return  # somebody else's file by this name: it serves as a lock as it is
+            return ""  # somebody else's file by this name: it serves as a lock as it is
         stream.seek(0)
         stream.truncate()
-        stream.write(json.dumps(content).encode())
+        if stream.write(signature.encode()) == len(signature):  # of ASCII letters
+            return signature
+    return ""
 
 
 def _is_ours(content: bytes) -> bool:
