@@ -77,6 +77,16 @@ def test_a_lock_that_is_mostly_free_never_moves(taken: float) -> None:
     closing = watch.closing(PROSPECTS)
     assert closing.do == "stay"
     assert f"{100 * taken:.0f}% of the time" in closing.why
+    assert "threads are not held back by it" in closing.why
+
+
+def test_a_run_that_ends_before_the_decision_says_nothing_of_what_holds_threads_back() -> None:
+    """It was too short to tell; that threads are not held back by a lock that is always taken would be wrong."""
+    watch = Watch()
+    for look in looks(3, taken=0.96):
+        watch, decision = watch.step(look, PROSPECTS)
+        assert decision is None
+    assert watch.closing(PROSPECTS).why.startswith("Python's lock was taken 96% of the time: the run ended before")
 
 
 def test_unmeasured_is_not_held() -> None:

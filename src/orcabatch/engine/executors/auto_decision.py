@@ -169,8 +169,11 @@ class Watch:
             return Decision("stay", prospects.stays_because)
         if not self.gil_seen_s:
             return Decision("stay", "the run ended before anything was measured")
-        share = 100 * self.gil_taken_s / self.gil_seen_s
-        return Decision("stay", f"Python's lock was taken {share:.0f}% of the time: threads are not held back by it")
+        share = self.gil_taken_s / self.gil_seen_s
+        then = (
+            "threads are not held back by it" if share < HELD else "the run ended before it was clear what that costs"
+        )
+        return Decision("stay", f"Python's lock was taken {share:.0%} of the time: {then}")
 
     def trial(self, prospects: Prospects) -> Trial:
         """What a move now is to be measured by: what threads got through of late, or on the whole, if that was more."""
