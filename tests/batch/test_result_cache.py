@@ -74,6 +74,22 @@ def test_a_result_that_does_not_stand_is_not_kept(files, monkeypatch):
         assert known(later, 2) is not None
 
 
+def test_what_all_files_make_together_is_not_kept_under_a_result_that_another_took_the_place_of(files, monkeypatch):
+    """A file that is done again, and then not kept: what is made of all of them holds its new numbers."""
+    with memory(files).opened() as cache:
+        batch = cache.batches[0]
+        outcomes = [FileOutcome(file, batch.name, Status.OK, index=place) for place, file in enumerate(files)]
+        for index in range(3):
+            done(cache, index)
+        assert cache.keeps(batch, outcomes)
+        monkeypatch.setattr(FunctionBatch, "concluded", lambda *_: {"outputs": []})
+        monkeypatch.setattr(FunctionBatch, "stands", lambda *_: False)
+        done(cache, 1)
+        assert not cache.keeps(batch, outcomes)
+        cache.conclude(batch, outcomes, ())
+        assert cache.conclusion(batch, outcomes) is None
+
+
 def test_what_was_recorded_answers_with_all_that_counts(files):
     """Status skipped, the value, and whether joint answers were used."""
     with memory(files).opened() as first:

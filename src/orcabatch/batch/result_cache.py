@@ -428,9 +428,10 @@ class ResultCache:
         batch, file = self._by_name[outcome.batch], self._files.place(self.shared_files[index].file)
         label = f"{self.binding.kind}:{batch.label}"
         self.ledger.add_history(FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor))
+        position = self.shared_files[index].positions[batch.name]
+        self._keys.pop((batch.name, position), None)  # done again, it is another result than the one that was kept
         if batch.name in self._changing or (index, batch.name) in self._by_another:
             return
-        position = self.shared_files[index].positions[batch.name]
         if not self._may(batch) or not batch.stands(position, outcome.value) or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
