@@ -275,15 +275,7 @@ def test_batches_over_the_same_files_that_begin_with_different_ones_do_not_wait_
 ):
     """Each file that ends open periods of one batch would wait for that of the other, and none of them was done."""
     write_files(tmp_path / "sims", 4, stops=(30.0, 20.0, 40.0, 30.0))
-    sources = []
-    for place, order in enumerate(orders.split()):
-        cfg = configuration([str(tmp_path / "sims" / f"case_0{i}.sim") for i in order], tmp_path, *CASES["A+C"][0])
-        cfg |= {"meta": {"library": "digitalmodel", "basename": "orcaflex_post_process", "label": f"b{place}"}}
-        cfg |= {"default": {"log_level": "INFO", "config": {"overwrite": {"output": True}}}, **CASES["A+C"][1]}
-        cfg["file_management"] |= {"flag": False, "output_directory": str(tmp_path / f"b{place}")}
-        del cfg["Analysis"]
-        sources.append(tmp_path / f"y{place}.yml")
-        sources[-1].write_text(yaml.safe_dump(cfg, sort_keys=False))
+    sources = [_listed(tmp_path, f"b{place}", "A+C", order) for place, order in enumerate(orders.split())]
     given = {**SILENT, "performance": {"executor": executor, "broker": {"enabled": False}}}
     result = orcabatch.run_batch(sources, **given)
     assert result.ok, {outcome.error for outcome in result.failed}
@@ -292,6 +284,36 @@ def test_batches_over_the_same_files_that_begin_with_different_ones_do_not_wait_
         assert orcabatch.run_batch(source, **given).ok
         assert together == {path.name: path.read_bytes() for path in (tmp_path / f"b{place}").glob("*.csv")}
         assert len(together) > 2 * len(orders.split()[place])
+
+
+def _listed(folder, name, case, order):
+    """The YAML of a case over the files of these numbers, which writes to a folder of that name."""
+    outputs, sections = CASES[case]
+    cfg = configuration([str(folder / "sims" / f"case_0{i}.sim") for i in order], folder, *outputs)
+    cfg |= {"meta": {"library": "digitalmodel", "basename": "orcaflex_post_process", "label": name}, **sections}
+    cfg["default"] = {"log_level": "INFO", "config": {"overwrite": {"output": True}}}
+    cfg["file_management"] |= {"flag": False, "output_directory": str(folder / name)}
+    del cfg["Analysis"]
+    target = folder / f"{name}.yml"
+    target.write_text(yaml.safe_dump(cfg, sort_keys=False))
+    return target
+
+
+def test_a_batch_that_has_its_result_is_not_taken_for_one_that_the_file_is_loaded_for(orcaflex, tmp_path):
+    """A leader of both fails late: what an earlier run had left of one batch, as its follower, is done again."""
+    files = write_files(tmp_path / "sims", 3)
+    first, second = (_listed(tmp_path, name, case, "012") for name, case in (("first", "A"), ("second", "B")))
+    given = {"orcaflex": "simulated", "progress": False, "performance": {"executor": "threads"}}
+    assert orcabatch.run_batch(first, **given).ok
+    files[0].write_bytes(b"a shopping list")
+    simulated.configure(simulated.Costs(hang_loads={files[0].name: None}))
+    late = lambda outcome: outcome.batch.endswith("second") and simulated.release_hang(files[0].name)  # noqa: E731
+    result = orcabatch.run_batch([first, second], **given, on_outcome=late)
+    assert {outcome.file for outcome in result.failed} == {files[0]}
+    for name in ("first", "second"):
+        together = {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.csv")}
+        orcabatch.run_batch(tmp_path / f"{name}.yml", **given, fresh=True)
+        assert together == {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.csv")}
 
 
 def test_batches_that_disagree_about_what_they_share_are_refused(project, tmp_path):

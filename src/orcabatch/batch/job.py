@@ -112,10 +112,11 @@ class BatchJob:
         return tuple(outcomes)
 
     def payload(self, task: Task) -> TaskPayload:
-        """What each batch hands along, and whether joint answers may be used."""
+        """What each batch that is to be done hands along, and whether joint answers may be used."""
         self.cache.starting(task.index)
         self._shared.began(task.index)
-        handed = {name: self.batches[name].payload(position) for name, position in self._positions(task.index)}
+        positions = self.shared_files[task.index].positions
+        handed = {name: self.batches[name].payload(positions[name]) for name in task.batches}
         return TaskPayload(handed, self.prefetch)
 
     def noted(self, note: Note) -> Iterable[int]:
