@@ -97,7 +97,10 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(f"orcabatch.{_HOMES[name]}"), name)
+        from orcabatch.garbage import uncollected  # not before: `orcabatch.simulated` comes with nothing else of ours
+
+        with uncollected():
+            return getattr(importlib.import_module(f"orcabatch.{_HOMES[name]}"), name)
     if name in _ROOMS:
         return importlib.import_module(f"orcabatch.{name}")
     raise AttributeError(f"module 'orcabatch' has no attribute {name!r}")

@@ -101,30 +101,3 @@ def test_neither_the_command_line_nor_its_workers_import_it(tmp_path: Path) -> N
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
     assert imported.count("digitalmodel") >= 2  # the command and a worker
     assert set(imported).isdisjoint(PARTS)
-
-
-COLLECTED = """
-import gc
-from orcabatch import simulated
-from orcabatch.digitalmodel.installed import find_installation
-
-simulated.install()
-if {off}:
-    gc.disable()
-
-def collected():
-    return sum(generation["collections"] for generation in gc.get_stats())
-
-before = collected()
-find_installation()
-print(collected() - before, gc.isenabled())
-"""
-
-
-@pytest.mark.parametrize("off", [False, True])
-def test_no_garbage_is_collected_while_digitalmodel_is_imported(off: bool) -> None:
-    """A thousand times it would be; afterwards it is, or is not, as the caller has it."""
-    (answer,) = said(COLLECTED.format(off=off))
-    count, collecting = answer.split()
-    assert int(count) < 20
-    assert collecting == str(not off)

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from orcabatch.console import let_go_of_what_is_lost, reader_is_gone, survive_code_pages, takes_nothing
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError
+from orcabatch.garbage import uncollected
 
 OK, SOME_FAILED, NOTHING_RAN, INTERRUPTED = 0, 1, 2, 130
 READER_GONE = 141
@@ -120,7 +121,8 @@ def _complain(text: str) -> None:
 
 def _module(command: str) -> Callable[[list[str]], int]:
     """The command's `main`, imported only now: `orcabatch plan` should not wait for what `bench` needs."""
-    found: Callable[[list[str]], int] = importlib.import_module(f"orcabatch.cli.{command}").main
+    with uncollected():
+        found: Callable[[list[str]], int] = importlib.import_module(f"orcabatch.cli.{command}").main
     return found
 
 

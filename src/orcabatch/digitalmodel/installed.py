@@ -13,7 +13,6 @@ is imported for nobody but the gate (`orcabatch.orcaflex.binding`).
 
 from __future__ import annotations
 
-import gc
 import importlib
 import importlib.util
 import inspect
@@ -37,6 +36,7 @@ from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_wa
 from orcabatch.digitalmodel.source_code import TESTED, digest_of, post_process_place, source_files, source_hashes
 from orcabatch.digitalmodel.unused import left_out
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable
+from orcabatch.garbage import uncollected
 from orcabatch.text import class_name, words_of
 from orcabatch.versions import installed_version
 
@@ -220,19 +220,10 @@ def _edited_since_start(sources: Iterable[Path]) -> bool:
 
 @contextmanager
 def _importing(package: str, folder: Path) -> Iterator[None]:
-    """What the tested sources do not use is left out; what others use nobody knows.
-
-    No garbage is collected meanwhile: what an import makes stays, and looking through it again and again took a seventh
-    of the time.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with left_out() if digest_of(source_hashes(package, folder)) in TESTED else nullcontext():
-            yield
-    finally:
-        if collecting:
-            gc.enable()
+    """What the tested sources do not use is left out; what others use nobody knows."""
+    unused = left_out() if digest_of(source_hashes(package, folder)) in TESTED else nullcontext()
+    with uncollected(), unused:
+        yield
 
 
 def _imported(package: str, folder: Path) -> ModuleType:
