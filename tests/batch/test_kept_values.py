@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,6 +139,28 @@ def test_a_file_that_is_done_again_has_its_last_value(tmp_path):
         for status, value in ((Status.OK, 1), (Status.FAILED, None)):
             values.add(FileOutcome(tmp_path / "b.sim", "f", status, value), 1)
     assert [outcome.value for outcome in read_values(target)] == [2]
+
+
+def test_a_value_without_a_form_takes_the_place_of_an_earlier_trys(tmp_path):
+    """What stood there is not the file's value any more: better none."""
+    target, said = tmp_path / "f_values.bin", []
+    with ValuesFile(target, said.append) as values:
+        for value in (1, object()):
+            values.add(FileOutcome(tmp_path / "a.sim", "f", Status.OK, value), 0)
+        values.add(FileOutcome(tmp_path / "b.sim", "f", Status.OK, 2), 1)
+    assert [outcome.value for outcome in read_values(target)] == [2]
+    assert len(said) == 1
+
+
+def test_a_value_that_cannot_be_read_here_is_said_and_costs_no_other(tmp_path, monkeypatch):
+    """A frame where there is no pandas, say."""
+    target = tmp_path / "f_values.bin"
+    with ValuesFile(target, print) as values:
+        for position, value in enumerate((1, pd.DataFrame({"a": [1]}), 3)):
+            values.add(FileOutcome(tmp_path / "a.sim", "f", Status.OK, value), position)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.warns(UserWarning, match="a value of f cannot be read and is left out: .*pandas"):
+        assert [outcome.value for outcome in read_values(target)] == [1, 3]
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,26 @@ def test_pieces_agree_on_their_columns_whatever_is_missing_in_one(tmp_path):
     assert read(written)["value_k"].tolist() == [1] * count
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".xlsx"])
+@pytest.mark.parametrize(
+    "one_by_one",
+    [
+        [{"a": 1}, [], np.array([3.0, 4.0])],
+        [[{"a": True, "b": 1}, {"a": False, "b": 2}], {"a": np.nan, "b": 0}, {"a": True, "b": 3}],
+        [np.datetime64("2020-01-01", "s"), np.zeros(0), np.datetime64("2021-01-01", "s")],
+        [np.timedelta64(5, "s"), np.timedelta64(7, "s"), None],
+    ],
+)
+def test_pieces_agree_on_their_types(tmp_path, monkeypatch, one_by_one, ending):
+    """A piece without rows, or with nothing but NaN, is of no type: it refuses nothing, and changes no other."""
+    monkeypatch.setattr(streamed, "PIECE_FILES", 1)
+    outcomes = Files(len(one_by_one)).outcomes(one_by_one)
+    written, notes = saved(tmp_path / f"streamed{ending}", outcomes, len(one_by_one))
+    whole = BatchResult(tuple(outcomes), None).save(tmp_path / f"whole{ending}")  # type: ignore[arg-type]
+    assert notes == ()
+    pd.testing.assert_frame_equal(read(written), read(whole), check_exact=True)
+
+
 def test_a_file_that_is_done_again_stands_once(tmp_path):
     """The last time counts; where it failed then, it has no row."""
     first, second = Files(2).outcomes([{"x": 1}, {"x": 2}])

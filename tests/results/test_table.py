@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from dataclasses import replace
@@ -168,6 +169,82 @@ def test_a_whole_number_that_no_float_can_hold_is_never_rounded(tmp_path, first,
     assert str(expected[0]) in [str(cell.value) for row in sheet for cell in row]  # as a text: a sheet has 15 digits
 
 
+def test_a_large_whole_number_is_not_rounded_in_the_table_of_files_either():
+    """One failed file is enough for pandas to make floats of it."""
+    frame = result(outcome("a", {"seed": LARGE}), outcome("b", None, Status.FAILED)).to_dataframe()
+    assert frame["seed"].tolist()[0] == LARGE
+    assert list(frame.columns[-2:]) == ["seed", "value"]
+
+
+@pytest.mark.parametrize("number", [0, 1.5, np.nan])
+@pytest.mark.parametrize("truth", [True, np.bool_(True)])
+def test_a_truth_among_numbers_stays_one(tmp_path, truth, number):
+    """In frames of several columns pandas makes 1.0 of it, and openpyxl 1 of numpy's."""
+    made = result(outcome("a", {"ok": number, "n": 1}), outcome("b", {"ok": truth, "n": truth}))
+    assert [type(each) for each in made.table()["ok"]][1] in {bool, np.bool_}
+    assert made.save(tmp_path / "r.csv").read_text().splitlines()[2] == "b.sim,True,True"
+    sheet = openpyxl.load_workbook(made.save(tmp_path / "r.xlsx")).active
+    assert [cell.value for cell in sheet[3]] == ["b.sim", True, True]
+    assert [cell.data_type for cell in sheet[3]] == ["s", "b", "b"]
+
+
+THIRDS = np.arange(2000) / 3
+
+
+@pytest.mark.parametrize(
+    ("value", "numbers"),
+    [
+        ({"h": THIRDS, "other": [1, 2]}, THIRDS),
+        ({"h": THIRDS.reshape(2, -1)}, THIRDS),
+        ({"h": [[THIRDS]]}, THIRDS),
+        ({"h": pd.Series(THIRDS)}, THIRDS),
+        ({"h": pd.DataFrame({"a": THIRDS, "b": -THIRDS})}, np.stack([THIRDS, -THIRDS], axis=1).ravel()),
+    ],
+)
+def test_an_array_or_a_table_in_a_cell_is_a_text_of_all_its_numbers(tmp_path, value, numbers):
+    """Arrays that are not side by side stand in a cell; printed they are shortened, in length and in digits."""
+    made = result(outcome("a", value))
+    texts = [pd.read_csv(made.save(tmp_path / "r.csv"))["h"][0]]
+    if texts[0].count("\n") < 100 and len(texts[0]) > 32_767:
+        with pytest.raises(OutputError, match="does not fit into a cell"):
+            made.save(tmp_path / "r.xlsx")
+    found = [float(word) for word in re.findall(r"-?\d+\.\d*(?:e[+-]\d+)?", texts[0])]
+    assert found == numbers.tolist()
+
+
+DURATION = np.timedelta64(5, "s")
+
+
+@pytest.mark.parametrize("value", [DURATION, {"a": DURATION}, [DURATION, 1.5], {"a": [DURATION, None]}])
+def test_numpys_durations_are_no_whole_numbers(tmp_path, value):
+    """They are a subclass of them; as a number of seconds one would stand in a sheet without its unit."""
+    made = result(outcome("a", value), outcome("b", {"b": 1}))
+    column = next(name for name in ("a", "value") if name in made.table())
+    assert pd.Timedelta(made.table()[column][0]) == pd.Timedelta(DURATION)
+    sheet = openpyxl.load_workbook(made.save(tmp_path / "r.xlsx")).active
+    names = [cell.value for cell in sheet[1]]
+    assert sheet[2][names.index(column)].value == pd.Timedelta(DURATION)
+    assert "5" in made.save(tmp_path / "r.csv").read_text()
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("kind", [np.datetime64, np.timedelta64])
+def test_times_survive_parquet_in_every_unit(tmp_path, unit, kind):
+    """To the nanosecond; whole seconds, which polars has not, are no reason to refuse."""
+    times = [kind(5, unit), None]
+    made = result(*(outcome(f"f{n}", {"t": each}) for n, each in enumerate(times)))
+    back = polars.read_parquet(made.save(tmp_path / "r.parquet"))["t"]
+    assert back.to_physical().to_list()[0] == 5 * (1000 if unit == "s" else 1)
+    assert back.is_null().to_list() == [False, True]
+
+
+def test_columns_with_missing_whole_numbers_of_pandas_own_make_a_table():
+    """A file's may be all missing."""
+    frames = [pd.DataFrame({"n": pd.array(each, dtype="Int64")}) for each in ([None], [LARGE], [])]
+    table = result(*(outcome(f"f{n}", frame) for n, frame in enumerate(frames)), outcome("z", {"n": 0.5})).table()
+    assert [None if pd.isna(each) else each for each in table["n"]] == [None, LARGE, 0.5]
+
+
 def test_a_text_in_a_sheet_is_no_formula_and_no_error(tmp_path):
     """Neither in a cell nor in a name: a spreadsheet would show what it makes of them."""
     texts = ["=1+1", "#N/A", "=HYPERLINK(1)"]
@@ -274,6 +351,14 @@ def test_files_without_a_number_are_named_where_they_might_have_governed():
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("nothing", [[], pd.DataFrame({"T": []}), np.zeros(0)])
+def test_files_without_a_row_are_named_where_they_might_have_governed(nothing):
+    """They found nothing, so the table has no row of theirs; failed ones are named by the run."""
+    made = result(outcome("a", {"T": 5.0}), outcome("b", nothing), outcome("c", None, Status.FAILED))
+    with pytest.warns(UserWarning, match=r"1 file has no rows and do not count: b\.sim"):
+        assert made.governing("T").to_dict("records")[0]["files"] == 1
+
+
 @pytest.mark.parametrize("as_notice", [True, False])
 def test_a_file_that_governs_with_a_part_of_its_simulation_is_named(as_notice):
     """Its extreme may be of the instability; where another governs nothing is said."""

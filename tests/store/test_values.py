@@ -148,6 +148,14 @@ def test_frames_come_back_with_their_types_and_text(frame):
             assert frame.iloc[:, position].to_numpy().tobytes() == back.iloc[:, position].to_numpy().tobytes()
 
 
+def test_numpys_texts_in_a_frame_come_back():
+    """pandas keeps them as they are in a column of texts."""
+    frame = pd.DataFrame({"a": [np.str_("x"), "y", None]}, index=pd.Index([np.str_("i"), "j", "k"]))
+    back = decode(encode(frame))
+    pd.testing.assert_frame_equal(frame, back, check_exact=True)
+    assert list(map(type, back["a"])) == list(map(type, frame["a"]))
+
+
 @given(frame=frames())
 def test_the_cells_of_a_frame_have_its_figures(frame):
     """They are read without pandas: a finished batch is summed up as the run that computed it was."""

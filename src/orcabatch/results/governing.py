@@ -65,9 +65,9 @@ def governing(
     files_values = values.groupby([frame[name] for name in keys], sort=False, dropna=False)
     of_files = files_values.max() if largest else files_values.min()
     nothing = frame["file"][values.groupby(frame["file"]).transform("count") == 0]
-    _warn_of(nothing, f"no number in {column!r} and do not count")
+    warn_of(nothing, f"no number in {column!r} and do not count")
     infinite = f"infinity in {column!r}, so {extreme}, mean or {percentile.upper()} may say nothing"
-    _warn_of(frame["file"][np.isinf(values)], infinite)
+    warn_of(frame["file"][np.isinf(values)], infinite)
     own = of_files.dropna().reset_index(name=extreme)
     groups = own.groupby(list(by), dropna=False) if by else [((), own)]
     rows: list[dict[str, Any]] = []
@@ -85,7 +85,7 @@ def governing(
             }
         )
     part = (row["file"] for row in rows if str(row["file"]) in partial)
-    _warn_of(part, f"not reached the end of the simulation, and {column!r} is governed by the part that was simulated")
+    warn_of(part, f"not reached the end of the simulation, and {column!r} is governed by the part that was simulated")
     return pd.DataFrame(rows, columns=[*by, extreme, "file", "files", "mean", percentile])
 
 
@@ -105,12 +105,12 @@ def _percentile(numbers: NDArray[np.float64], percent: int) -> float:
         return float(low if low == high else low * (1 - share) + high * share)
 
 
-def _warn_of(files: Iterable[Any], has: str) -> None:
+def warn_of(files: Iterable[Any], has: str, stacklevel: int = 4) -> None:
     """Files that have no number, or infinity, might have governed."""
     names = [str(name) for name in dict.fromkeys(files)]
     if names:
         have = "file has" if len(names) == 1 else "files have"
-        warnings.warn(f"{len(names)} {have} {has}: {shortened_list(names)}", stacklevel=4)
+        warnings.warn(f"{len(names)} {have} {has}: {shortened_list(names)}", stacklevel=stacklevel)
 
 
 def _unknown(name: str, columns: Iterable[Any]) -> str:

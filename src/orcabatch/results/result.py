@@ -16,7 +16,7 @@ from orcabatch.errors import BatchError, SourceError
 from orcabatch.notice import Silent
 from orcabatch.orcaflex.incomplete import is_partial
 from orcabatch.outcome import FILE_MARK, FileOutcome, Phase, general_message, with_names, without_file_name
-from orcabatch.results.table import column_names, file_names, frame_of, table
+from orcabatch.results.table import column_names, columns_of, file_names, frame_of, table
 from orcabatch.results.written import WrittenTables
 from orcabatch.text import shortened_list
 
@@ -91,12 +91,11 @@ class BatchResult:
         tracks = [_tracked(outcome) for outcome in self.outcomes]
         values = [_spread(outcome.value) for outcome in self.outcomes]
         names = column_names({name for track in tracks for name in track}, (key for value in values for key in value))
-        return pd.DataFrame(
-            [
-                track | {names[key]: item for key, item in value.items()}
-                for track, value in zip(tracks, values, strict=True)
-            ]
-        )
+        rows = [
+            track | {names[key]: item for key, item in value.items()}
+            for track, value in zip(tracks, values, strict=True)
+        ]
+        return pd.DataFrame(columns_of(rows, dict.fromkeys(name for row in rows for name in row)))
 
     def table(self) -> pd.DataFrame:
         """One row for each row of each file's value, with the file and its load case beside it. Needs pandas.
@@ -233,11 +232,15 @@ class BatchResult:
             UserWarning: files have no number in the column, so they do not count, or infinity; or a file governs
                 whose simulation did not reach its end. Names them.
         """
-        from orcabatch.results.governing import governing
+        from orcabatch.results.governing import governing, warn_of
 
         columns = (by,) if isinstance(by, str) else tuple(by)
         partial = {str(name) for file in self._partial() for name in (file, file.name)}
-        return governing(self.table() if summary is None else self.summary(summary), column, columns, largest, partial)
+        frame = self.table() if summary is None else self.summary(summary)
+        if not self.written.summaries:
+            names = file_names(outcome.file for outcome in self.outcomes if outcome.ok)
+            warn_of(sorted(set(names).difference(frame["file"])), "no rows and do not count", stacklevel=3)
+        return governing(frame, column, columns, largest, partial)
 
     def _partial(self) -> set[Path]:
         """Files with results whose simulations did not reach their end."""

@@ -3,7 +3,7 @@
 | format | keeps | loses |
 |---|---|---|
 | `.parquet` | types, names, any number of rows | a column of mixed types is refused, by name |
-| `.csv` | numbers to the last bit, any number of rows | types: everything is text until it is read |
+| `.csv` | numbers to the last bit, any number of rows | types: everything is text until it is read, and so are arrays and tables in a cell (of all their numbers) |
 | `.xlsx` | what a spreadsheet knows | more than 1,048,576 rows or 16,384 columns, or 32,767 characters in a cell: refused; NaN: an empty cell; a number's 17th digit; whole numbers of more than 15 digits are texts |
 
 A table may come in pieces, of which one is in memory at a time (`orcabatch.batch.streamed`): what columns there are,
@@ -15,8 +15,10 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +28,7 @@ import numpy as np
 
 from orcabatch.dataclass import dataclass
 from orcabatch.errors import OutputError
-from orcabatch.results.table import beyond_floats, holds_nothing
+from orcabatch.results.table import beyond_floats, holds_nothing, is_whole
 from orcabatch.store.atomic import atomic_path, patiently, temporary_folder, unwritable
 from orcabatch.store.paths import name_of
 from orcabatch.text import class_name
@@ -67,11 +69,12 @@ class Shape:
     def widen(self, piece: pd.DataFrame) -> None:
         """Take in another piece."""
         for name, column in piece.items():
-            if holds_nothing(column) or (self.rows and name not in self._types):
+            nothing = holds_nothing(column)
+            if (nothing and len(piece)) or (self.rows and name not in self._types):
                 self._with_gaps.add(name)
-            met, dtype = self._types.get(name), None if holds_nothing(column) else column.dtype
+            met, dtype = self._types.get(name), None if nothing else column.dtype
             self._types[name] = _common(met, dtype) if met is not None and dtype is not None else met or dtype
-            self.kinds.setdefault(name, set()).update(_kinds(column))
+            self.kinds.setdefault(name, set()).update(set() if nothing else _kinds(column))
             if beyond_floats(column):
                 self._beyond_floats.add(name)
         if len(piece):
@@ -125,7 +128,7 @@ def save_pieces(pieces: Iterable[pd.DataFrame], shape: Shape, path: Path, say: S
             f"{shape.rows:,} x {len(shape.columns):,}. Save as .parquet or .csv."
         )
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path) as temporary, _in_full():
             write((shape.conformed(piece) for piece in pieces), shape, temporary, say)
     except ImportError as error:
         raise _missing(path, error) from error
@@ -181,9 +184,21 @@ def checked_format(path: Path) -> str:
     return path.suffix.lower()
 
 
+@contextmanager
+def _in_full() -> Iterator[None]:
+    """Arrays and tables in a cell as texts that have all of them, to the last bit: printed they are shortened."""
+    import pandas as pd
+
+    bounds = ("max_rows", "max_columns", "max_colwidth", "width", "max_seq_items")
+    options = [part for name in bounds for part in (f"display.{name}", None)]
+    in_full = np.printoptions(threshold=sys.maxsize, floatmode="unique")
+    with in_full, pd.option_context("display.float_format", str, *options):
+        yield
+
+
 def _kinds(column: pd.Series[Any]) -> set[str]:
-    known = {"b": "bool", "i": "int", "u": "int", "f": "float"}.get(column.dtype.kind)
-    return {known} if known else {class_name(type(item)) for item in column.dropna()}
+    known, held = {"b": "bool", "i": "int", "u": "int", "f": "float"}.get(column.dtype.kind), column.dropna()
+    return {known for _ in held[:1]} if known else {class_name(type(item)) for item in held}
 
 
 def _common(one: Any, other: Any) -> Any:
@@ -251,7 +266,9 @@ def _cell(item: Any) -> Any:
     Raises:
         ValueError: it would be cut.
     """
-    if isinstance(item, bool | np.bool_ | int | np.integer):
+    if isinstance(item, np.bool_ | np.datetime64 | np.timedelta64):  # a column of several types has numpy's own
+        item = bool(item) if isinstance(item, np.bool_) else _of_pandas(item)
+    if is_whole(item):
         return item if abs(int(item)) < EXCEL_WHOLE else str(item)
     if isinstance(item, float | np.floating):
         return None if math.isnan(item) else float(item) if math.isfinite(item) else str(float(item))
@@ -265,6 +282,12 @@ def _cell(item: Any) -> Any:
     if len(text) > EXCEL_CHARACTERS:
         raise ValueError(f"a text of {len(text):,} characters does not fit into a cell, which holds 32,767.")
     return text
+
+
+def _of_pandas(item: np.datetime64 | np.timedelta64) -> Any:
+    import pandas as pd
+
+    return pd.Timestamp(item) if isinstance(item, np.datetime64) else pd.Timedelta(item)
 
 
 def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, say: Say) -> None:
@@ -295,8 +318,10 @@ def _series(name: str, column: pd.Series[Any], kinds: set[str]) -> Any:
     """
     import polars
 
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufM":
-        return polars.Series(name, column.to_numpy())
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufmM":
+        values = column.to_numpy()
+        seconds = values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] == "s"  # which polars has not
+        return polars.Series(name, values.astype(f"{values.dtype.kind}8[ms]") if seconds else values)
     items = [None if missing else item for item, missing in zip(column.tolist(), column.isna(), strict=True)]
     same = {"str": polars.String, "int": polars.Int64, "float": polars.Float64, "bool": polars.Boolean}
     made = polars.Series(name, items, dtype=same.get(next(iter(kinds))) if kinds else polars.Null)

@@ -73,7 +73,7 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    known = _whole_numbers_kept([frame.drop(columns=_nothing(frame)) for frame in frames])
+    known = _kinds_kept([frame.drop(columns=_nothing(frame)) for frame in frames])
     joined = pd.concat(known, ignore_index=True)
     names = list(dict.fromkeys(name for frame in frames for name in frame.columns))
     empty = [name for name in names if name not in joined.columns]
@@ -88,12 +88,15 @@ def _nothing(frame: pd.DataFrame) -> list[Any]:
 
 
 def holds_nothing(column: pd.Series[Any]) -> bool:
-    """Whether it holds nothing but None, and so is of no type."""
-    return column.dtype.kind == "O" and bool(column.isna().all())
+    """Whether it holds nothing, or nothing but None, and so is of no type."""
+    return column.empty or (column.dtype.kind == "O" and bool(column.isna().all()))
 
 
-def _whole_numbers_kept(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Columns as objects where one below the other they would become floats that cannot hold their whole numbers."""
+def _kinds_kept(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Columns as objects where one below the other they would become numbers that cannot say what they are.
+
+    Those are whole numbers that a float cannot hold, and truths among numbers.
+    """
     types, there = defaultdict[Any, set[Any]](set), Counter[Any]()
     for frame in frames:
         there.update(frame.columns)
@@ -101,19 +104,31 @@ def _whole_numbers_kept(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
             types[name].add(dtype)
     whole = [name for name, found in types.items() if any(dtype.kind in "iu" for dtype in found)]
     changing = {name for name in whole if len(types[name]) > 1 or there[name] < len(frames)}
-    if not changing:
+    truths = {name for name, found in types.items() if len(found) > 1 and any(dtype.kind == "b" for dtype in found)}
+    if not changing | truths:
         return frames
-    large = [[name for name in changing.intersection(frame.columns) if beyond_floats(frame[name])] for frame in frames]
-    return [frame.astype(dict.fromkeys(names, object)) for frame, names in zip(frames, large, strict=True)]
+    lossy = [
+        [name for name in frame.columns if name in truths or (name in changing and beyond_floats(frame[name]))]
+        for frame in frames
+    ]
+    return [frame.astype(dict.fromkeys(names, object)) for frame, names in zip(frames, lossy, strict=True)]
 
 
 def beyond_floats(column: pd.Series[Any]) -> bool:
     """Whether it holds a whole number that a float may not (a seed of 64 bits, an identifier)."""
-    return column.dtype.kind in "iu" and len(column) > 0 and _is_beyond(max(int(column.max()), -int(column.min())))
+    if column.dtype.kind not in "iu":
+        return False
+    known = column.dropna()
+    return len(known) > 0 and _is_beyond(max(int(known.max()), -int(known.min())))
+
+
+def is_whole(item: Any) -> bool:
+    """Whether it is a whole number; of numpy's durations, which are subclasses of its whole numbers, none is."""
+    return isinstance(item, int | np.integer) and not isinstance(item, np.timedelta64)
 
 
 def _is_beyond(item: Any) -> bool:
-    return isinstance(item, int | np.integer) and abs(int(item)) > LARGEST_WHOLE
+    return is_whole(item) and abs(int(item)) > LARGEST_WHOLE
 
 
 def _exact(items: Sequence[Any]) -> Any:
@@ -122,7 +137,12 @@ def _exact(items: Sequence[Any]) -> Any:
         return items
     column = np.empty(len(items), object)
     column[:] = items
-    return column if not all(isinstance(item, int | np.integer) for item in items) else items
+    return column if not all(map(is_whole, items)) else items
+
+
+def columns_of(rows: Sequence[Row], names: Iterable[Any]) -> dict[Any, Any]:
+    """The rows as columns that a frame is made of, None where a row has no such item."""
+    return {name: _exact([row.get(name) for row in rows]) for name in names}
 
 
 def beside(
@@ -150,7 +170,7 @@ def beside(
     names = dict.fromkeys(
         ["file", *(name for case in cases.values() for name in case), *(name for row in rows[:1] for name in row)]
     )
-    known = pd.DataFrame({name: _exact([row.get(name) for row in rows]) for name in names}, index=range(len(rows)))
+    known = pd.DataFrame(columns_of(rows, names), index=range(len(rows)))
     left = known.iloc[np.repeat(np.arange(len(rows)), lengths)].reset_index(drop=True)
     renamed = frame.rename(columns=column_names(set(left.columns), frame.columns))
     return pd.concat([left, renamed], axis=1)

@@ -209,7 +209,7 @@ def _read_texts(part: list[Any]) -> Any:
 
     storage, na, texts = part
     dtype = _text_type(storage, na)
-    if dtype is None or not all(text is None or type(text) is str for text in texts):
+    if dtype is None or not all(text is None or isinstance(text, str) for text in texts):
         raise Damaged("texts that are none")
     return pd.array(texts, dtype=dtype)
 

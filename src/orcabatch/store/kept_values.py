@@ -15,6 +15,7 @@ import hashlib
 import os
 import struct
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -93,7 +94,9 @@ class ValuesFile:
         except (NotStorable, MemoryError) as error:
             said = str(error) or "memory ran out"
             self._warn(f"Values of {outcome.batch} are not all in {self.target.name}: {said}.")
-            return
+            if position not in self._positions:
+                return
+            content = encode([*about[:-1], str(Status.FAILED), None, []])  # else an earlier try's would stand for it
         self._positions.add(position)
         try:
             _write(self._stream, _HEAD.pack(len(content), _checksum(content)))
@@ -142,7 +145,7 @@ def read_values(path: str | Path) -> tuple[FileOutcome, ...]:
 
 
 def _records(stream: IO[bytes], batch: str) -> Iterator[FileOutcome]:
-    """Those that are whole, up to the first that is not."""
+    """Those that are whole, up to the first that is not; one that cannot be read here is left out, and said."""
     left = os.fstat(stream.fileno()).st_size - len(MAGIC)
     while len(head := stream.read(_HEAD.size)) == _HEAD.size:
         length, checksum = _HEAD.unpack(head)
@@ -152,8 +155,8 @@ def _records(stream: IO[bytes], batch: str) -> Iterator[FileOutcome]:
             return
         try:
             yield _outcome(decode(content), batch)
-        except (Damaged, TypeError, ValueError):
-            return
+        except (Damaged, TypeError, ValueError) as error:  # as written, but this Python lacks something: pandas, say
+            warnings.warn(f"a value of {batch} cannot be read and is left out: {error}.", stacklevel=3)
 
 
 def _outcome(record: Any, batch: str) -> FileOutcome:
