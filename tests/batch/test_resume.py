@@ -825,13 +825,15 @@ def test_an_edited_line_of_digitalmodel_is_computed_again(project, state_folder,
 
 
 EDITED_BEFORE = """\
-import sys
+import os, sys
 from pathlib import Path
 from orcabatch import simulated
 simulated.install()
 import digitalmodel.modules.orcaflex.opp
 source = Path(sys.argv[2])
 source.write_text(source.read_text() + "\\n# a change\\n")
+if os.name == "posix":  # as from an archive: the time that it has says nothing of when it came here
+    os.utime(source, (1e9, 1e9))
 import orcabatch
 result = orcabatch.run_batch(sys.argv[1], orcaflex="simulated", progress=False)
 print(*result.warnings, sep="\\n")

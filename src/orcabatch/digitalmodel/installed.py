@@ -215,7 +215,10 @@ def _version() -> str:
 def _edited_since_start(sources: Iterable[Path]) -> bool:
     """Whether a source is younger than this process: what was imported may be what it was before."""
     began_s = psutil.Process().create_time()
-    return any(source.stat().st_mtime > began_s for source in sources)
+    # One that was unpacked, or copied with its time, has the time of its origin: when it came here the other one says
+    # (on Windows only of a new file).
+    stands = [source.stat() for source in sources]
+    return any(max(stand.st_mtime, stand.st_ctime) > began_s for stand in stands)
 
 
 @contextmanager
