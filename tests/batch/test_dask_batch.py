@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import orcabatch
 from batch_functions import largest_tension
 from engine import dask_cluster
 from orcabatch import simulated
+from orcabatch.errors import SettingsError
 from orcabatch.store.compare import compare_folders
 
 pytestmark = dask_cluster.MARKS
@@ -126,6 +128,31 @@ def test_workers_of_a_run_that_was_killed_write_nothing_over_the_next_run(
     finally:
         context.__exit__(None, None, None)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.csv")} == before
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_that_had_imported_a_module_before_it_was_edited_gets_no_files(
+    sims: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lives longer than a run: it computed with the old helper, under the new `version`, without a word."""
+    with dask_cluster.cluster("one", workers=1) as cluster:
+        monkeypatch.syspath_prepend(cluster.folder)
+        for name, text in [("dask_helper", "def factor(): return 1"), ("dask_user", USER)]:
+            (cluster.folder / f"{name}.py").write_text(f"{text}\n", encoding="utf-8")
+        user = importlib.import_module("dask_user")
+        dask = {**COMMON, "executor": "dask", "dask": {"address": cluster.address}}
+        assert orcabatch.run_batch(sims, postprocess=user.doubled, performance=dask).values == [2] * len(sims)
+        (cluster.folder / "dask_helper.py").write_text("def factor(): return 55\n", encoding="utf-8")
+        with pytest.raises(SettingsError, match="dask_helper before the last change there; restart the dask workers"):
+            orcabatch.run_batch(sims, postprocess=user.doubled, performance=dask)
+
+
+USER = """
+import dask_helper
+
+def doubled(model):
+    return 2 * dask_helper.factor()
+"""
 
 
 def _until(there: Any) -> None:

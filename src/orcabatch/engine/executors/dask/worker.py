@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import crash_without_a_dialog, leave_the_terminal_to_the_parent, survive_code_pages
 from orcabatch.dataclass import dataclass
+from orcabatch.engine.executors.dask.imported import Imported
 from orcabatch.engine.executors.process_main import give_way, report, shorter
 from orcabatch.engine.executors.transport import Report
 from orcabatch.engine.inherited import Inherited, Loan
@@ -34,7 +35,7 @@ from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
-from orcabatch.text import words_of
+from orcabatch.text import shortened_list, words_of
 from orcabatch.versions import other_versions
 from orcabatch.win32 import end_now
 
@@ -49,6 +50,7 @@ other open anew. Longer: models hold memory and seats that nobody uses."""
 _lock = threading.Lock()
 _hiring = threading.Lock()
 _crews: dict[str, Crew] = {}
+_imported = Imported()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ def _hire(order: WorkOrder) -> Crew | str:
     """The crew for a run, or why it cannot work here."""
     if other := other_versions(order.versions):
         return f"it has {other}; install the same versions on all machines"
+    if edited := _imported.edited():
+        return f"it had imported {shortened_list(edited)} before the last change there; restart the dask workers"
     try:
         recipe = pickle.loads(order.recipe)  # noqa: S301 - from the client, whom the cluster trusts
     except Exception as error:  # noqa: BLE001 - unpacking imports the user's modules
@@ -146,6 +150,7 @@ def _hire(order: WorkOrder) -> Crew | str:
     except Exception as error:  # noqa: BLE001 - the user's initializer runs in it
         loan.give_back()
         return str(error)
+    _imported.note()
     watch = SharedStateWatch(partial(_publish, publish)) if worker.state.nthreads > 1 else None
     crew = Crew(recipe, name, publish, replace(surroundings, watch=watch), loan)
     try:
@@ -264,6 +269,7 @@ class Crew:
             return report(ended)
         finally:
             self._shared.left(task.index)
+            _imported.note()  # what the function imports
 
     def tell(self, message: Message) -> None:
         """Publish a message, for the client."""

@@ -1,0 +1,49 @@
+"""The sources of the modules that a dask worker has imported: it lives longer than a run, and Python imports once.
+
+Whoever edits a module and runs again has the new one; a worker that had imported it before computes with the old one.
+Covers modules from files that people edit; not packages that are installed, whose versions are compared
+(`orcabatch.versions`), nor what was edited before this process first looked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import sysconfig
+from pathlib import Path
+
+INSTALLED = frozenset(["site-packages", "dist-packages"])
+
+
+class Imported:
+    """What this process has imported so far."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Path, str]] = {}
+        self._library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+        self._count = 0
+
+    def note(self) -> None:
+        """Remember the sources of the modules that have come since; to be called soon after they may have."""
+        if len(sys.modules) == self._count:
+            return
+        modules = dict(sys.modules)
+        self._count = len(modules)
+        for name in modules.keys() - self._seen.keys():
+            file = getattr(modules[name], "__dict__", {}).get("__file__")
+            if isinstance(file, str) and file.endswith(".py") and self._is_edited_by_people(Path(file)):
+                self._seen[name] = Path(file), _hash(Path(file))
+
+    def edited(self) -> list[str]:
+        """The modules whose source is another one now."""
+        return sorted(name for name, (file, before) in list(self._seen.items()) if _hash(file) != before)
+
+    def _is_edited_by_people(self, file: Path) -> bool:
+        return INSTALLED.isdisjoint(file.parts) and not any(map(file.is_relative_to, self._library))
+
+
+def _hash(file: Path) -> str:
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except OSError:
+        return ""
