@@ -140,6 +140,23 @@ def test_a_failed_leader_hands_over_and_what_differs_is_done_again() -> None:
     assert redo == (2,)
 
 
+@pytest.mark.parametrize("ok", [True, False])
+def test_one_that_did_not_wait_and_comes_to_lead_is_done_again(ok: bool) -> None:
+    """Another batch waited for it. It was done as no leader, and may fail as one, whatever became of it then."""
+    state = SerialOrder(Needs(stop_time=True, leader=True), 3)
+    given = state.started(1)
+    state.loaded(1, 100.0)
+    assert state.finished(1, ok=ok) == ()
+    state.started(0)
+    state.loaded(0, 60.0)
+    redo = state.finished(0, ok=False)
+    assert redo == (1,)
+    assert state.started(1) == AS_GIVEN != given
+    redo = state.finished(1, ok=False)
+    assert redo == ()
+    assert state.leader == 2
+
+
 def test_followers_keep_their_results_when_the_new_leader_stops_at_the_same_time() -> None:
     """The stop time is what matters, not whose it is: only the new leader itself is done again."""
     state = SerialOrder(Needs(stop_time=True, leader=True), 3)
