@@ -145,7 +145,7 @@ class SerialOrder:
         return self._settled()
 
     def started(self, i: int) -> Variant:
-        """File `i` starts; returns how it is to be done: what it ought to wait for, it is done without, and then again."""
+        """File `i` starts; returns how it is to be done: without what it ought to wait for, it is done again."""
         self._take_back(i)
         self._given[i] = self.variant(i) or Variant(settled=True)  # which holds for nobody: it is no leader's either
         return self._given[i]
