@@ -51,6 +51,7 @@ TRIED: dict[str, tuple[Any, Any]] = {
     "concurrency.LEAST_WORK": (0.01, 0.1),
     "concurrency.GIL_FULL": (0.7, 1.0),
     "concurrency.CPU_FULL": (0.8, 1.5),
+    "concurrency.ALWAYS": (0.9, 0.99),
     "concurrency.SURE_FILES": (1.0, 4.0),
     "concurrency.SMOOTHING": (0.15, 0.6),
     "concurrency.UNUSED": (0.05, 0.2),

@@ -50,6 +50,9 @@ def drive(
         reading = Reading(step * 1.0, sample, running, 500, limited, int(running * SIZE))
         state, reason = concurrency.observe(state, reading)
         reasons += [reason] if reason else []
+        ended = int((extracted + each) / SIZE) - int(extracted / SIZE)
+        for _ in range(ended):
+            state = concurrency.finished(state, int(SIZE), {})
         loaded, extracted, stood_s = loaded + each, extracted + each, stood_s + waited(running)
         served_s += served(running)
     return state, reasons
@@ -130,6 +133,33 @@ def test_a_dll_that_serialises_is_not_asked_for_more() -> None:
     assert calling(lambda n: n)[-1] == 45
     assert calling(lambda n: 0.001 * n)[-1] == 45  # long calls, none of which has returned
     assert calling(lambda n: n, before=1e6)[-1] == 45  # an earlier run's calls are none of this one's
+
+
+def with_the_lock_taken(slow: Callable[[float], float], taken: float, **limits: int) -> tuple[int, list[str]]:
+    """The count in the end, and what was said on the way, of files whose Python's lock is taken for such a share."""
+    state, said = drive(slow, Limits(max_limit=45, **limits), 1000, gil=lambda _: taken)
+    return state.limit, [reason.split(":")[0] for reason in said]
+
+
+def test_a_lock_that_is_always_taken_is_tried_with_half_as_many_files_and_half_of_those() -> None:
+    """Each hand-over costs the more the more wait: as long as fewer do better, and each count once."""
+
+    def convoy(n: float) -> float:
+        return n * (1 + 0.2 * n) if n > 1 else 2.0
+
+    assert with_the_lock_taken(convoy, 1.0, start_limit=8) == (2, ["8 -> 4", "4 -> 2", "2 -> 1", "1 -> 2"])
+    assert with_the_lock_taken(convoy, 0.9, start_limit=8) == (8, [])  # a tenth of the lock is free: for whom?
+    assert with_the_lock_taken(convoy, 1.0, start_limit=8, min_limit=3)[1] == ["8 -> 4", "4 -> 3"]
+
+
+def test_what_was_given_up_for_fewer_files_in_vain_is_gone_back_to_and_not_tried_again() -> None:
+    """Where a lock that seems always taken is shared by four, and eight do a seventh more."""
+
+    def shared_by_four(n: float) -> float:
+        return 20.0 * n / (min(n, 4) * (1 + 0.14 * max(0.0, min(n, 8) - 4) / 4))
+
+    assert with_the_lock_taken(shared_by_four, 1.0, start_limit=8) == (8, ["8 -> 4", "4 -> 8"])
+    assert with_the_lock_taken(shared_by_four, 1.0, start_limit=16)[0] == 8
 
 
 def waiting_after_loading(gil: float | None = 0.0, waited: float = 0.0) -> list[float]:

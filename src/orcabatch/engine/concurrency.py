@@ -12,7 +12,8 @@ mixture of phases was measured. From there:
     begin   from a small count; it doubles with each look as long as the files do nothing but wait, and more of them
             get through more calls into the DLL; later too, until the first has ended, after a fifth of the run at least
     grow    at most doubling with what was measured, never beyond twice the occupancy that extraction was measured at
-    retreat when a smaller count is predicted to do at least as well; soon, since what has started cannot be taken back
+    retreat when a smaller count is predicted to do at least as well; soon, since what has started cannot be taken back.
+            To half as many, once, where the GIL is always taken: what was given up is gone back to where that does less
     hold    small steps only, and only where more than `GAIN` is predicted
     on a plateau the smallest count within `PLATEAU` of the best is taken
 
@@ -104,6 +105,9 @@ are pooled with their neighbours, and the peak between them is lost (0.1: 1.03, 
 GIL_FULL, CPU_FULL = 0.85, 1.0
 """Taken so much, the GIL or the cores are at their end. Less: files are held back that would have added something.
 More: the count climbs, as the GIL is never seen taken all the time."""
+ALWAYS = 0.95
+"""Share of the time over which things are remembered: where the GIL was taken for so much of it, half as many files are
+tried, since every hand-over costs the more the more wait; each count once. Less: bursts halve what gains by more."""
 SURE_FILES = 2.0
 """Work in files before the GIL and the cores are believed to be the roof. Less: one file's beginning decides."""
 SMOOTHING = 0.3
@@ -160,6 +164,8 @@ class Concurrency:
         last: the latest reading.
         since_s, samples, ended: when the limit was last considered; samples and finished files since.
         lowered: the limit has been lowered once: the peak is bracketed.
+        fewest: the lowest limit that was tried because the GIL was always taken; 0: none was.
+        gave_up: while that is tried: the limit before, and what it bore in bytes per second.
         file_s: how long a mean running file takes where files do not delay each other; 0: not known yet.
         locked_s, busy_s, passed: seconds of the GIL and of all CPUs, and bytes extracted in them; they fade.
         waited_s, worked_s: seconds that files stood still for each other in the DLL, and that files ran; they fade.
@@ -182,6 +188,8 @@ class Concurrency:
     samples: int = 0
     ended: int = 0
     lowered: bool = False
+    fewest: int = 0
+    gave_up: tuple[int, float] | None = None
     file_s: float = 0.0
     locked_s: float = 0.0
     busy_s: float = 0.0
@@ -358,6 +366,8 @@ def _told_apart(sample: Sample) -> bool:
 def _seen_enough(state: Concurrency, reading: Reading) -> bool:
     if state.samples < LEAST_SAMPLES:
         return False
+    if state.gave_up and state.ended < state.gave_up[0] + state.limit:  # those begun with more are in work until then
+        return False
     # Loading may be lumpy all the time (a call into the DLL tells nothing on its way): extraction decides if it can.
     lumpy = state.rest.lumpy or (state.load.lumpy and not state.rest.curve.points)
     return not lumpy or state.ended >= max(1.0, min(reading.running, state.limit) * LUMPS)
@@ -388,9 +398,11 @@ def _decided(state: Concurrency, reading: Reading) -> tuple[Concurrency, str]:
     target = max(state.least, _choice(state, options, at, least_gain=0.0 if reading.limited else UNSURE_GAIN))
     if target == state.limit and not may_rise:
         return state, ""
-    considered = replace(state, samples=0, ended=0, since_s=reading.now_s)
+    considered = replace(state, samples=0, ended=0, since_s=reading.now_s, gave_up=None)
     if target == state.limit:
         return considered, ""
+    if target == _half(state):
+        considered = replace(considered, fewest=target, gave_up=(state.limit, options[state.limit]))
     reason = _reason(state, (load, rest), target, options.get(target, here) / here)
     return replace(considered, limit=target, lowered=state.lowered or target < state.limit), reason
 
@@ -413,7 +425,15 @@ def _options(
         # The curve of extraction ends where nothing was seen: a little beyond it is a forecast, far beyond it a guess.
         if count <= state.limit or rest is None or count - loading <= reach:
             options[count] = value
-    return options
+    if half := _half(state):
+        options[half] = max(now, options.get(half, 0.0))
+    return options | dict([state.gave_up] if state.gave_up else [])
+
+
+def _half(state: Concurrency) -> int:
+    """Half as many files, where the GIL is always taken and so few were not tried; 0: they need not be."""
+    half, always = max(state.least, state.limit // 2), state.locked_s > ALWAYS * state.lasted_s
+    return half if always and half < (state.fewest or state.limit) else 0
 
 
 def _roof(state: Concurrency) -> float:
