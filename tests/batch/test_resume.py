@@ -436,6 +436,40 @@ def test_what_another_program_writes_over_a_table_is_never_taken_for_it(
         assert_whole(project, tmp_path_factory)
 
 
+@pytest.mark.parametrize("ledger", [True, False])
+@pytest.mark.parametrize("table", ["series", "summary"])
+def test_what_another_program_wrote_over_a_table_is_said(
+    orcaflex, project, tmp_path_factory, monkeypatch, table, ledger
+):
+    """A summary as well as a file's table, and where nothing is remembered; the next run writes its own again."""
+    more, over = {"performance": {"ledger": {"enabled": ledger}}}, []
+    record, conclude = ResultCache.record, ResultCache.conclude
+
+    def write_over(path):
+        path.write_bytes(path.read_bytes()[:-2] + b"9\n")
+        over.append(path.name)
+
+    def after_a_file(self, ended):
+        ended = list(ended)
+        for path in [path for end in ended for _, path in end.outcome.value.outputs][: not over]:
+            write_over(path)
+        record(self, ended)
+
+    def after_all(self, known, outcomes, outputs):
+        own = {path for outcome in outcomes for _, path in outcome.value.outputs}
+        write_over(next(path for path in outputs if path not in own))
+        conclude(self, known, outcomes, outputs)
+
+    with monkeypatch.context() as patch:
+        name, step = ("record", after_a_file) if table == "series" else ("conclude", after_all)
+        patch.setattr(ResultCache, name, step)
+        said = [text for text in batch(project, **more).warnings if "wrote over" in text]
+    assert len(said) == 1
+    assert over[0] in said[0]
+    assert not any("wrote over" in text for text in batch(project, **more).warnings)
+    assert_whole(project, tmp_path_factory)
+
+
 def before_the_lock(monkeypatch, what):
     """Have something happen once, after a run has looked at everything and before it has its folder for itself."""
     hold, left = run_module.folder_lock, [what]

@@ -169,6 +169,11 @@ class Batch(ABC):
         """The `head_tail_hash` (`orcabatch.host.files`) of these files as they were written, where that is known."""
         return {}
 
+    @property
+    def common_hashes(self) -> Mapping[Path, str]:
+        """The `full_hash` of the outputs that stand for all files, as they were written, where that is known."""
+        return {}
+
     def tables_of(self, value: Any) -> Mapping[str, Any]:
         """A file's result as tables by label: mappings, frames, arrays or numbers. The default: one, without label."""
         return {"": value}

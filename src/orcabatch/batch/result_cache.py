@@ -40,6 +40,7 @@ from orcabatch.batch.known import Known
 from orcabatch.dataclass import dataclass
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import BatchLocked
+from orcabatch.host.files import full_hash
 from orcabatch.orcaflex.binding import Binding, BindingKind
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.plan import Expectation
@@ -261,7 +262,7 @@ class ResultCache:
     def record(self, ended: Iterable[Ended]) -> None:
         """Keep the results of a task that ended, and its costs, in one transaction."""
         for end in ended:
-            if end.outcome.status is Status.OK and self.ledger.remembers:
+            if end.outcome.status is Status.OK:
                 try:
                     ordinarily(partial(self._record, end))
                 except Exception as error:  # noqa: BLE001 - out of memory for a copy, a table that pandas cannot take apart
@@ -287,7 +288,10 @@ class ResultCache:
     # --- when a batch is finished
 
     def conclude(self, batch: Batch, outcomes: Sequence[FileOutcome], outputs: Iterable[Path]) -> None:
-        """Keep the common outputs of a batch all of whose files have results."""
+        """Keep the common outputs of a batch all of whose files have results; those of another program are said."""
+        for path, written in batch.common_hashes.items():
+            with suppress(OSError):
+                self._overwritten += [path.name] if full_hash(path) != written else []
         key = self._conclusion_key(batch, outcomes)
         if key is None or not self.ledger.remembers or batch.known:
             return
@@ -424,9 +428,13 @@ class ResultCache:
     # --- keeping
 
     def _record(self, end: Ended) -> None:
-        outcome, index = end.outcome, end.outcome.index
-        batch, file = self._by_name[outcome.batch], self._files.place(self.shared_files[index].file)
-        label = f"{self.binding.kind}:{batch.label}"
+        outcome, index, batch = end.outcome, end.outcome.index, self._by_name[end.outcome.batch]
+        outputs = [output_print(path) for _, path in batch.outputs_of(outcome.value)]
+        others = overwritten(outputs, batch, outcome.value)
+        self._overwritten += others  # where nothing is remembered, too: what stands there is not what this run says
+        if not self.ledger.remembers:
+            return
+        file, label = self._files.place(self.shared_files[index].file), f"{self.binding.kind}:{batch.label}"
         self.ledger.add_history(FileHistory(file, label, outcome.size_bytes, outcome.busy_s, outcome.memory_factor))
         position = self.shared_files[index].positions[batch.name]
         self._keys.pop((batch.name, position), None)  # done again, it is another result than the one that was kept
@@ -435,11 +443,7 @@ class ResultCache:
         if not self._may(batch) or not batch.stands(position, outcome.value) or not self._unchanged(index):
             return
         depends = self._depends(index, batch)
-        outputs = [output_print(path) for _, path in batch.outputs_of(outcome.value)]
-        if others := overwritten(outputs, batch, outcome.value):  # they would pass for ours for ever
-            self._overwritten += others
-            return
-        if depends is None or None in outputs:
+        if others or depends is None or None in outputs:  # those of others would pass for ours for ever
             return  # an output that has vanished by now would later stand as it was written: not there
         made_of = encoded_by_key(depends)
         try:

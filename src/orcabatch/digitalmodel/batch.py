@@ -388,6 +388,11 @@ class DigitalModelBatch(Batch):
         """What these held as they were written."""
         return {path: found for (_, path), found in zip(value.outputs, value.hashes, strict=False)}
 
+    @property
+    def common_hashes(self) -> Mapping[Path, str]:
+        """What its summaries and linked statistics held as they were written."""
+        return self._hashes
+
     file_columns = (FILE, FILE_STEM)
 
     @property
