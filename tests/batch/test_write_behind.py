@@ -202,6 +202,27 @@ def test_a_worker_that_outlives_its_run_writes_nothing_into_the_next_ones_folder
         assert "this run does not hold it" in str(outcome.error)
 
 
+def test_a_share_that_went_when_the_lock_is_looked_at_is_no_run_that_has_ended(
+    batch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows calls the lock's file missing then: another try finds it."""
+    original, lost = Path.read_bytes, list[Path]()
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name == LOCK and not lost:
+            lost.append(path)
+            error = FileNotFoundError(2, "The network path was not found", str(path))
+            error.winerror = 53  # type: ignore[attr-defined, unused-ignore]
+            raise error
+        return original(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    result = run(batch, tmp_path / "out", retries=1)
+    assert result.ok
+    assert [str(outcome.retried) for outcome in result.outcomes if outcome.retried]
+    assert len(lost) == 1
+
+
 class PassingClock:
     """Does not count."""
 

@@ -136,10 +136,14 @@ class Writing:
         What it writes then would stand among the tables of the next run, which may compute something else.
 
         Raises:
-            OutputError: it is not; nothing may be written.
+            OutputError: it is not, or the folder does not answer; nothing may be written.
         """
         folder, signature = self.held
-        if signature and not is_held_by(folder, signature):
+        if not signature:
+            return
+        with reached(folder / LOCK):
+            held = is_held_by(folder, signature)
+        if not held:
             raise OutputError(
                 f"Nothing is written to {folder} any more: this run does not hold it, since it has ended, or somebody "
                 f"has removed the file {LOCK} there. Or it is another folder on this machine than where the run was "

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from orcabatch.errors import BatchLocked, OutputError
-from orcabatch.network import amiss
+from orcabatch.network import amiss, unreachable
 from orcabatch.store.atomic import patiently, remove_leftovers
 from orcabatch.win32 import as_opened, is_there
 
@@ -76,7 +76,9 @@ def is_held_by(folder: Path, signature: str) -> bool:
     """
     try:
         return patiently(_file(folder).read_bytes) == signature.encode()
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if unreachable(folder, error):
+            raise  # Windows' word for what is on a share that went
         return False
 
 
