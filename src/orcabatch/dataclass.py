@@ -1,6 +1,6 @@
-"""The standard library's `dataclass` for a third of what making a class costs.
+"""The standard library's `dataclass` for two thirds of what making a class costs.
 
-The standard one writes and compiles seven methods for every class; of two hundred classes that was more than half of
+The standard one writes and compiles six methods for every class; of two hundred classes that was more than half of
 what importing orcabatch took, in each process again. What makes an object is compiled here as well, since that is asked
 for all the time. What shows, compares and hashes one is hardly ever asked for while files run: it goes over the fields.
 
