@@ -212,6 +212,16 @@ def test_an_array_or_a_table_in_a_cell_is_a_text_of_all_its_numbers(tmp_path, va
     assert found == numbers.tolist()
 
 
+def test_a_carriage_return_in_a_text_ends_no_row(tmp_path):
+    """What a program wrote over its own line, say; Python quotes other line ends only."""
+    made = result(outcome("a", {"said": "1%\r2%", "x": 0.1}), outcome("b", {"said": None, "x": 1 / 3}))
+    back = pd.read_csv(made.save(tmp_path / "r.csv"))
+    assert back["file"].tolist() == ["a.sim", "b.sim"]
+    assert back["said"][0] == "1%\r2%"
+    assert pd.isna(back["said"][1])
+    assert back["x"].tolist() == [0.1, 1 / 3]
+
+
 DURATION = np.timedelta64(5, "s")
 
 

@@ -12,6 +12,7 @@ and of what type, is known once all have been seen (`Shape`), and each is then w
 
 from __future__ import annotations
 
+import csv
 import datetime
 import math
 import re
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
@@ -224,7 +225,14 @@ def _write_csv(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, _: Sa
     with target.open("w", encoding="utf-8", newline="") as stream:
         pd.DataFrame(columns=list(shape.columns)).to_csv(stream, index=False)
         for piece in pieces:
-            piece.to_csv(stream, index=False, header=False)
+            quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if _holds_returns(piece) else csv.QUOTE_MINIMAL
+            piece.to_csv(stream, index=False, header=False, quoting=quoting)
+
+
+def _holds_returns(piece: pd.DataFrame) -> bool:
+    """Whether a text has a carriage return: older Pythons do not quote it, and readers end the row there."""
+    texts = (item for _, column in piece.items() if column.dtype.kind == "O" for item in column)
+    return any(isinstance(item, str) and "\r" in item for item in texts)
 
 
 def _write_excel(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, _: Say) -> None:
