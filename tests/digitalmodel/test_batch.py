@@ -21,7 +21,7 @@ from capabilities import needs
 from dm_proof.configurations import CASES, break_files, configuration, write_files
 from dm_proof.harness import Dispatcher, contents, run, settings, with_output
 from orcabatch import simulated, win32
-from orcabatch.digitalmodel import csv_text
+from orcabatch.digitalmodel import combine, csv_text
 from orcabatch.digitalmodel.batch import DigitalModelBatch
 from orcabatch.digitalmodel.input_files import sim_files
 from orcabatch.digitalmodel.output_capture import CapturedOutput
@@ -31,6 +31,7 @@ from orcabatch.engine.contract import Task
 from orcabatch.errors import OutputError, SettingsError
 from orcabatch.orcaflex.work import OrcaFlexRecipe
 from orcabatch.outcome import Cause, FileOutcome, Phase, Status
+from orcabatch.store.failed_files import save_failed_files
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
 
@@ -281,6 +282,20 @@ def test_a_failed_row_stands_right_under_labels_with_line_ends(
     row = next(line for line in with_row.split(line_end.encode()) if b"empty.sim" in line)
     assert with_row.replace(row + line_end.encode(), b"") == without
     assert len(next(csv.reader([row.decode()]))) == 7 + len(labels)
+
+
+def test_a_reason_with_a_carriage_return_is_one_row(files: list[Path], tmp_path: Path) -> None:
+    """As of a program that wrote over its own line; in the list of failed files, and in a summary."""
+    reason = "1%\r2%"
+    failed = FileOutcome(files[0], "dm", Status.FAILED, None, error=reason, index=0)
+    save_failed_files(tmp_path / "list.csv", [failed], print)
+    listed = csv.reader(io.StringIO((tmp_path / "list.csv").read_bytes().decode(), newline=""))
+    assert [row[-1] for row in listed] == ["reason", reason]
+    for line_end in ("\n", "\r\n"):
+        header = f"fe_filename,run_status{line_end}"
+        row = combine._failed_row(failed, ["fe_filename", "run_status"], header)
+        assert row.endswith(line_end)
+        assert next(csv.reader(io.StringIO(row, newline="")))[1] == f"failed: {reason}"
 
 
 def test_the_list_of_failed_files_goes_when_nothing_fails_any_more(

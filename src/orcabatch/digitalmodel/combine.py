@@ -10,7 +10,6 @@ text so that no other row changes. Does not write time series: each file wrote i
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from orcabatch.errors import OutputError
 from orcabatch.host.files import full_hash
 from orcabatch.store.atomic import atomic_path, patiently, unwritable
 from orcabatch.store.compare_tables import read_rows
+from orcabatch.store.failed_files import csv_row
 from orcabatch.store.frames import below, kinds_of
 from orcabatch.text import class_name
 
@@ -188,6 +188,4 @@ def _failed_row(outcome: FileOutcome, columns: Sequence[str], header: str) -> st
         "run_status": f"{outcome.status}: {outcome.error or 'no reason known'}",
     }
     line_end = "\r\n" if header.endswith("\r\n") else "\n"
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=line_end).writerow([known.get(column, "") for column in columns])
-    return text.getvalue()
+    return csv_row([known.get(column, "") for column in columns], line_end)

@@ -43,11 +43,16 @@ def _saved(target: Path, failed: Sequence[FileOutcome]) -> tuple[Path, ...]:
     if not failed:
         remove(target)
         return ()
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    rows: list[Sequence[str]] = [COLUMNS]
     for outcome in failed:
         cause, phase = outcome.cause, outcome.failed_phase
-        table.writerow([outcome.file.as_posix(), outcome.status, cause or "", phase or "", outcome.error or ""])
-    write_bytes(target, utf8(text.getvalue()))
+        rows.append([outcome.file.as_posix(), outcome.status, cause or "", phase or "", outcome.error or ""])
+    write_bytes(target, utf8("".join(csv_row(row, "\n") for row in rows)))
     return (target,)
+
+
+def csv_row(cells: Sequence[str], line_end: str) -> str:
+    """A row of a CSV; a carriage return in a cell is quoted, as older Pythons do only where it ends rows."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + line_end
