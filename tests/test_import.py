@@ -73,7 +73,7 @@ def test_a_worker_process_starts_without_what_decides():
     """What it needs of a recipe comes with that; which file when, and all rooms above the engine, are its parent's."""
     there = ours("import orcabatch.engine.executors.process_main")
     assert {name.partition(".")[0] for name in there} == {
-        "background", "console", "dataclass", "engine", "errors", "outcome", "own_thread", "sleep", "text", "win32",
+        "background", "console", "engine", "errors", "outcome", "own_thread", "sleep", "text", "win32",
     }  # fmt: skip
     deciding = {"dispatcher", "scheduler", "concurrency", "memory_admission", "licences", "job_side", "event_log"}
     assert not {f"engine.{name}" for name in deciding} & there

@@ -13,10 +13,10 @@ from __future__ import annotations
 import errno
 import functools
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orcabatch.dataclass import dataclass
 from orcabatch.win32 import as_opened, kernel32, without_boxes
 
 TYPES = frozenset(

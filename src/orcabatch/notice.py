@@ -11,11 +11,10 @@ beside the numbers. Covers the value and its plain form. Does not cover what the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
-
-from orcabatch.dataclass import dataclass
 
 CHECK_MARK = "check: "
 """How every note begins that was found in a batch's configuration, among warnings and in proofs."""

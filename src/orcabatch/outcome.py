@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from operator import attrgetter
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.text import shortened_list
 
 FILE_MARK = "<file>"

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.shared_files import shared_files
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import OutputError
 from orcabatch.monitor.metrics import RunRecord, build_metrics, write_metrics
 from orcabatch.results.figures import figures

@@ -11,14 +11,13 @@ agree on what became of it. Does not cover how the run ended (`orcabatch.batch.r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.account import Account, in_own_order, tables_of_call
 from orcabatch.batch.ending import CONCLUDED, CONCLUDING, NOTHING_YET, TORN, done_again, outputs_lost, where_it_is
 from orcabatch.batch.history import Ran, keep
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.engine.logs import logger
 from orcabatch.errors import BatchError, BatchInterrupted, OrcabatchError

@@ -6,14 +6,13 @@ Covers what determines a function's results (`determinants`, with `orcabatch.sto
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from orcabatch.batch.batch import Batch, Conclusion
 from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import ArgumentError, OutputError, SettingsError
 from orcabatch.network import amiss
 from orcabatch.orcaflex.binding import find_binding

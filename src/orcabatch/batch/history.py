@@ -14,13 +14,13 @@ import math
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors import facts_of
 from orcabatch.outcome import Phase, Status
 from orcabatch.plan.history import Learned, Record, held_limit, learn

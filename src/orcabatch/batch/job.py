@@ -8,13 +8,12 @@ everyone and have the files that used it done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orcabatch.batch.changed_values import ChangedValues
 from orcabatch.batch.shared_files import Ended, SharedFile
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.shared_values import SHARED, SharedValues
 from orcabatch.orcaflex.user_function import ANOTHER_FUNCTION, CHANGED_INPUT
 from orcabatch.orcaflex.work import MISMATCH, PREFETCHED, TaskPayload

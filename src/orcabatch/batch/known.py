@@ -5,10 +5,10 @@ Does not cover how it is kept (`orcabatch.batch.cache_entries`), nor when it is 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.orcaflex.sim_files import stands
 
 if TYPE_CHECKING:

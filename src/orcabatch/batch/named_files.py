@@ -16,11 +16,10 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import SourceError
 from orcabatch.network import amiss
 from orcabatch.text import plural, shortened_list
@@ -69,7 +68,7 @@ def _files(item: Path, say: Callable[[str], None]) -> list[Path]:
     return matching
 
 
-@dataclass()
+@dataclass
 class _Search:
     """One pattern's way through folders.
 

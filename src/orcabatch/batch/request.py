@@ -10,11 +10,10 @@ batches share one call. Does not cover recognising what was given (`orcabatch.ba
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.surroundings import Initializer
 from orcabatch.errors import ArgumentError, OutputError, SettingsError, SourceError
 from orcabatch.host import HostResources, ResourceManager

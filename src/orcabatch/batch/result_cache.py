@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -37,7 +37,6 @@ from orcabatch.batch.cache_keys import (
 )
 from orcabatch.batch.input_files import InputFiles
 from orcabatch.batch.known import Known
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import BatchLocked
 from orcabatch.host.files import full_hash

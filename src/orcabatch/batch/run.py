@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +24,6 @@ from orcabatch.batch.planning import careful, planned
 from orcabatch.batch.shared_files import shared_files
 from orcabatch.batch.temporary import staging_folder, temporary_files_in, usable_temporary
 from orcabatch.batch.watchers import Watchers
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.endings import cancelled, interrupted
 from orcabatch.engine.gil import METER
 from orcabatch.engine.interrupts import StopSignal

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from orcabatch.dataclass import dataclass
 
 if TYPE_CHECKING:
     from orcabatch.batch.batch import Batch

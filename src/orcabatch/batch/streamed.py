@@ -15,11 +15,10 @@ import pickle
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.errors import OutputError
 from orcabatch.results.result import NO_SUMMARY

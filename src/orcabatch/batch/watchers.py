@@ -10,11 +10,10 @@ None of them ends a run: a display that raises is not asked again. Does not cove
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.contract import RunEvent
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.foreign import ordinarily

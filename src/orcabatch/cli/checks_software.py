@@ -7,9 +7,9 @@ and destroyed at once, which holds a seat for that moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from orcabatch.cli.checks import Check, Level
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.base_config import base_configuration
 from orcabatch.digitalmodel.installed import find_installation, locate
 from orcabatch.errors import DigitalModelError, OrcaFlexUnavailable

@@ -16,12 +16,11 @@ from __future__ import annotations
 import ast
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 from orcabatch.batch.readers import readers
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.mappings import merged
 from orcabatch.errors import SettingsError
 from orcabatch.text import nearest, shortened

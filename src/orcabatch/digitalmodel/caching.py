@@ -14,12 +14,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.missing import Gap
 from orcabatch.digitalmodel.outputs import flagged
 from orcabatch.digitalmodel.postprocess import FileResult

@@ -18,12 +18,11 @@ import locale
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.base_config import BASENAMES, asked_beyond_post_process, base_configuration
 from orcabatch.digitalmodel.check.lines import YamlLines, lines_of
 from orcabatch.digitalmodel.input_files import describe_search, find_input_files, input_directory, origin

@@ -15,13 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.csv_text import Text, write_csv
 from orcabatch.digitalmodel.missing import Gap, gaps_of
 from orcabatch.errors import OutputError

@@ -20,6 +20,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.csv_compiled import Compiled
 from orcabatch.store.write_behind import TextBehind
 

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -30,7 +30,6 @@ from typing import Any
 
 import psutil
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.csv_output import capture_csv_output
 from orcabatch.digitalmodel.output_capture import capture_modules, ignore_own_warnings
 from orcabatch.digitalmodel.source_code import TESTED, digest_of, post_process_place, source_files, source_hashes

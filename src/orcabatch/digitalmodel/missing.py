@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.check.vocabulary import DATA
 from orcabatch.digitalmodel.outputs import SETTINGS_OF, columns, groups, is_asked
 from orcabatch.orcaflex.binding import find_binding

@@ -14,11 +14,10 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel import csv_text
 from orcabatch.digitalmodel.csv_compiled import Formatted, values_left
 from orcabatch.digitalmodel.csv_output import FileTables, Writing, as_compressed

@@ -10,10 +10,10 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, ROW_KEY, group_labels
 from orcabatch.errors import SourceError
 from orcabatch.store.compare import DAMAGED, FileDifference, Unread, compare_files, unreadable_folder

@@ -12,13 +12,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from numbers import Integral
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import SourceError
 from orcabatch.network import RECONNECT, amiss
 from orcabatch.notice import Notice

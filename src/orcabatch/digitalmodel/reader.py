@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.batch.functions import function_batch
 from orcabatch.batch.readers import BatchReader, Given
 from orcabatch.batch.request import Options, ReadBatch, load_cases, parsed_settings, together
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.native import is_inside_router
 from orcabatch.digitalmodel.outputs import ROW_KEY, SECTIONS
 from orcabatch.errors import ArgumentError, SettingsError, SourceError

@@ -14,10 +14,9 @@ Covers these decisions, without threads, clocks or models. Does not cover the ex
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.outputs import columns, flagged, writes_series
 
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS
 from orcabatch.digitalmodel.outputs import SETTINGS_OF, WORDS, groups, is_asked, said_of
 from orcabatch.notice import Notice, Silent

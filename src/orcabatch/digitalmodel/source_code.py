@@ -14,10 +14,10 @@ import hashlib
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.check.vocabulary import words_of
 
 PACKAGES = ("digitalmodel.solvers.orcaflex", "digitalmodel.orcaflex", "digitalmodel.modules.orcaflex")

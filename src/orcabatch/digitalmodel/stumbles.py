@@ -16,9 +16,9 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, Never
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.check import check_configuration
 from orcabatch.digitalmodel.missing import NAMED, Gap, Place, absences, answered, found_columns, listed
 from orcabatch.digitalmodel.outputs import SETTINGS_OF, WORDS, groups, is_asked, said_of

@@ -11,11 +11,9 @@ process has two models, which is `executor: processes` with one thread each wher
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
-
-from orcabatch.dataclass import dataclass
 
 Apart = Literal["", "faster", "needed"]
 """Whether no process should have two models: no; where that costs a batch nothing; in any case."""

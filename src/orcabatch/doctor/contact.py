@@ -7,13 +7,12 @@ for others (numbers and words of OrcaFlex's own, never a name of his).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from orcabatch.dataclass import dataclass
 from orcabatch.orcaflex.session import destroy
 from orcabatch.sleep import awake_s
 from orcabatch.win32 import as_opened

@@ -11,12 +11,11 @@ import queue
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
 from orcabatch.console import awaited, awaited_end, exit_code_text, no_python, own_python
-from orcabatch.dataclass import dataclass
 from orcabatch.doctor.assumptions import ASSUMPTIONS, Assumption, Verdict
 from orcabatch.doctor.child import MARK
 from orcabatch.errors import SettingsError

@@ -6,9 +6,9 @@ Pure. Nothing is ever switched on: a setting that is as careful already stays, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.doctor.assumptions import BY_NAME, Assumption
 from orcabatch.engine.executors import AUTO, PROCESSES, facts_of
 

@@ -9,11 +9,10 @@ import json
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.doctor.assumptions import BY_NAME, Verdict
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import remove, write_bytes

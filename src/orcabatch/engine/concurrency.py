@@ -25,10 +25,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine import curves
 from orcabatch.engine.bounds import DLL_WAITED, Bound, bound_by
 from orcabatch.engine.occupancy import AFTER, LOADING, NEVER

@@ -12,11 +12,10 @@ See also `orcabatch.orcaflex.work` (the recipe over OrcFxAPI sessions) and `orca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orcabatch.dataclass import dataclass
 from orcabatch.outcome import Travels
 
 if TYPE_CHECKING:

@@ -22,10 +22,9 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from orcabatch.console import awaited_end
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.unlocked import TOGETHER, UNLOCKED, UnlockedCpu
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s

@@ -17,9 +17,9 @@ import pickle
 import threading
 import uuid
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.echo import SPEAKING, Speaker
 from orcabatch.engine.executors import packing
 from orcabatch.engine.foreign import ordinarily

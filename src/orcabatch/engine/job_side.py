@@ -17,10 +17,9 @@ from __future__ import annotations
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine import endings, scheduler_messages
 from orcabatch.outcome import FileOutcome, Phase, Status
 

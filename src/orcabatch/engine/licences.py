@@ -13,10 +13,9 @@ counted here supposes that processes are opened as soon as they may be, and mode
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.concurrency import START
 
 if TYPE_CHECKING:

@@ -7,11 +7,9 @@ Does not cover what it is told meanwhile (`orcabatch.engine.scheduler_messages`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, Self
-
-from orcabatch.dataclass import dataclass
 
 Mode = Literal["static", "dynamic"]
 Scope = Literal["model", "process", "host"]

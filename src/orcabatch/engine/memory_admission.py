@@ -21,10 +21,9 @@ files that are alike follow each other, and faster where earlier runs told each 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.limits import ORCAFLEX_OVERHEAD
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ Covers what the executors and the dispatcher need to know. Does not cover what m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors import THREADS
 from orcabatch.errors import SettingsError
 

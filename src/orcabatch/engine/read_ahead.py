@@ -22,12 +22,11 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.logs import logger
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.own_thread import OwnThread

@@ -10,10 +10,8 @@ Times are seconds since the run began, sizes are bytes, percentages run from 0 t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
-
-from orcabatch.dataclass import dataclass
 
 # --- what goes in ---
 

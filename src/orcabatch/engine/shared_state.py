@@ -16,9 +16,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.worker_messages import Complaint, Post
 
 DIRECTORY = (

@@ -11,9 +11,8 @@ like a slower disk. Progress that is seen only when a phase ends ("lumpy") is ju
 from __future__ import annotations
 
 import math
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine import curves
 from orcabatch.engine.curves import Curve, Smooth
 

@@ -6,10 +6,9 @@ which is the user's to set.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.text import duration
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.foreign import AskedToEndError, ordinarily
 from orcabatch.errors import SettingsError
 from orcabatch.text import words_of

@@ -22,11 +22,10 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.sleep import slept_s
 from orcabatch.win32 import kernel32
 

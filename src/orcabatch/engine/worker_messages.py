@@ -11,9 +11,9 @@ See also `orcabatch.engine.executor`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.outcome import Travels
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.dataclass import dataclass
 from orcabatch.win32 import as_opened, without_boxes
 
 SPAN_BYTES = 65_536

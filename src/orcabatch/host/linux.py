@@ -7,9 +7,9 @@ Covers reading under any root folder, so that a test can lay out a host as files
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from orcabatch.dataclass import dataclass
 from orcabatch.host.values import DiskKind, MemoryReading
 
 _NO_LIMIT = 2**60

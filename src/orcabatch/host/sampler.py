@@ -18,10 +18,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from orcabatch.console import awaited_end
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.gil import METER, GilUse
 from orcabatch.engine.logs import logger
 from orcabatch.engine.scheduler_messages import Probe, Sample

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 
 import psutil
 
-from orcabatch.dataclass import dataclass
 from orcabatch.host.measure import measure, memory_reading
 
 CORES_FREE_PERCENT, CORES_FULL_PERCENT = 80.0, 95.0

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-
-from orcabatch.dataclass import dataclass
 
 DiskKind = Literal["ssd", "hdd", "network", "unknown"]
 

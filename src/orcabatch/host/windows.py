@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from orcabatch.dataclass import dataclass
 from orcabatch.host.values import DiskKind, MemoryReading
 from orcabatch.win32 import processor_groups
 

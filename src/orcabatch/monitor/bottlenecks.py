@@ -10,10 +10,9 @@ change. What cores, lock and DLL are to blame for is asked where the reasons of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.bounds import CORES_FULL, ROOM, Bound, bound_by
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.limits import WaitReason

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.monitor.displays import Redrawn, status_text
 from orcabatch.text import and_more, duration, printable, shortened, size, told_apart
 

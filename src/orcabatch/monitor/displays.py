@@ -10,12 +10,11 @@ run (`orcabatch.monitor.state`) nor what it still takes (`orcabatch.engine.time_
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from orcabatch.background import PATIENCE_S
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.time_left import TimeLeft
 from orcabatch.monitor.drawing import Drawer, terminal_of
 from orcabatch.monitor.state import RunState

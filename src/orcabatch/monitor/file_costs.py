@@ -24,10 +24,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.outcome import FileOutcome, Phase
 from orcabatch.settings import TIERS
 from orcabatch.text import natural

@@ -14,13 +14,12 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.contract import RunEvent
 from orcabatch.host.sampler import HostRates
 from orcabatch.monitor import bottlenecks

@@ -21,10 +21,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.limits import Limits, WaitReason
 from orcabatch.engine.time_left import Standing
 from orcabatch.engine.waiting import in_plan_order

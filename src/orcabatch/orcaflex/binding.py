@@ -13,11 +13,11 @@ import importlib
 import re
 import sys
 import threading
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.unlocked import UNLOCKED
 from orcabatch.errors import OrcaFlexUnavailable
 from orcabatch.text import words_of

@@ -9,10 +9,9 @@ from __future__ import annotations
 import errno
 import re
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import OrcabatchError, OutputError, OutputUnreachable
 from orcabatch.network import RECONNECT, is_on_network, unreachable
 from orcabatch.orcaflex.sim_files import SHORTER, InputError, unreadable

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import FileReleased
 
 _MOST_CLASSES = 200

@@ -15,11 +15,10 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.contract import Extracted
 from orcabatch.engine.foreign import ordinarily, own_copy
 from orcabatch.errors import ArgumentError, FileReleased

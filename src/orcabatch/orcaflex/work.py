@@ -17,11 +17,10 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.contract import Extracted, Note, PhaseClock, Task
 from orcabatch.engine.logs import logger
 from orcabatch.errors import OrcaFlexUnavailable

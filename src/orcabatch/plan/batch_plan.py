@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors import facts_of
 from orcabatch.plan.notes import temporary_folder
 from orcabatch.settings import Settings, format_count, format_duration, format_size, to_section
@@ -32,7 +31,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 _FIRST_FILES = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BatchPlan:
     """What a run will do, and why.
 

@@ -14,9 +14,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors import facts_of
 from orcabatch.engine.memory_admission import share_bytes
 from orcabatch.errors import SettingsError

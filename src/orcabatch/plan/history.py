@@ -17,11 +17,10 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.concurrency import START
 from orcabatch.engine.executors import AUTO, PROCESSES, THREADS
 from orcabatch.plan.predict import Expectation

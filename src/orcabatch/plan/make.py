@@ -8,11 +8,10 @@ Covers the whole decision before a run. Does not cover what the engine learns wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.concurrency import START
 from orcabatch.engine.executors import AUTO, facts_of
 from orcabatch.engine.limits import Limits

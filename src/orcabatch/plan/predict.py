@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from orcabatch.dataclass import dataclass
 from orcabatch.host import ORCAFLEX_OVERHEAD
 
 _EQUAL = 1.05

@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, SupportsFloat, TypeVar
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import SettingsError
 from orcabatch.settings import TIERS, Settings, parse_settings
 from orcabatch.text import class_name, shortened_list

@@ -16,9 +16,9 @@ while none is empty: so hybrid holds Python's lock as little as `processes` does
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors import AUTO, PROCESSES, THREADS, facts_of
 from orcabatch.plan.caps import Cap, tightest
 from orcabatch.settings import format_count

@@ -12,10 +12,10 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.foreign import own_copy
 from orcabatch.errors import SettingsError
 from orcabatch.network import amiss

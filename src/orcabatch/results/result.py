@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import BatchError, SourceError
 from orcabatch.notice import Silent
 from orcabatch.orcaflex.incomplete import is_partial

@@ -20,14 +20,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import OutputError
 from orcabatch.results.table import beyond_floats, holds_nothing, is_whole
 from orcabatch.store.atomic import atomic_path, patiently, temporary_folder, unwritable

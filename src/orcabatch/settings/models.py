@@ -6,11 +6,11 @@ Does not cover sub-sections (`orcabatch.settings.sections`), reading a section w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, ValidationInfo, model_validator
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors import AUTO, EXECUTORS, PROCESSES, facts_of
 from orcabatch.settings import units
 from orcabatch.settings.fields import (

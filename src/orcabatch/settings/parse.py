@@ -6,12 +6,12 @@ Covers mappings as YAML or a call gives them. Does not cover reading files. See 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import SettingsError
 from orcabatch.settings.models import WITHOUT_CROSS_CHECKS, Settings, cross_faults
 from orcabatch.text import nearest

@@ -27,13 +27,12 @@ import hashlib
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.foreign import ordinarily
 from orcabatch.store.values import NotStorable, encode
 from orcabatch.text import class_home, class_name, class_place, words_of

@@ -17,11 +17,11 @@ import os
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.errors import SourceError
 from orcabatch.network import amiss
 from orcabatch.store.atomic import TEMPORARY_PREFIX

@@ -12,12 +12,11 @@ import gzip
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from orcabatch.dataclass import dataclass
 from orcabatch.text import shortened_list
 from orcabatch.win32 import as_opened
 

@@ -9,9 +9,9 @@ line or a vessel, whether it is there at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.check.finding import shown
 from orcabatch.digitalmodel.check.vocabulary import (
     COLUMN_STATISTICS,

@@ -6,10 +6,8 @@ A finding is a plain value: whoever finds makes it without knowing of files and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-from orcabatch.dataclass import dataclass
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.check.lines import YamlLines

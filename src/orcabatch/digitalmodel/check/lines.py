@@ -6,12 +6,10 @@ YAML readers forget both: of a key that stands twice the last one counts, and no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-
-from orcabatch.dataclass import dataclass
 
 _MERGE = "tag:yaml.org,2002:merge"
 

@@ -9,9 +9,9 @@ tested: what another one makes of a mistake is not known. What is wrong is found
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.check import CheckFinding, check_configuration, proven
 from orcabatch.digitalmodel.native import is_inside_router
 from orcabatch.digitalmodel.source_code import find_source_code

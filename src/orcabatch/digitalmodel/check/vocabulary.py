@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.dataclass import dataclass
 from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, OUTPUTS, SECTIONS, SETTINGS_OF, STATISTIC, STATISTICS
 
 HISTORY, RANGE = "TimeHistory", "Range Graph"

@@ -6,7 +6,7 @@ decide by, they ask its facts.
 
 from __future__ import annotations
 
-from orcabatch.dataclass import dataclass
+from dataclasses import dataclass
 
 THREADS, PROCESSES = "threads", "processes"
 AUTO = "auto"

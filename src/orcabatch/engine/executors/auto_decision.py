@@ -21,10 +21,9 @@ DLL's own) is seen by what the processes get through.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.bounds import DLL_WAITED, Bound, bound_by
 
 HELD = 0.75

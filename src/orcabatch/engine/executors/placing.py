@@ -12,8 +12,7 @@ Covers the choice, as a function of what each process has. Does not cover what m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-from orcabatch.dataclass import dataclass
+from dataclasses import dataclass
 
 Cpus = tuple[int, ...]
 

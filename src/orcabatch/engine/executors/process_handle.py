@@ -22,14 +22,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from orcabatch.console import awaited, exit_code_text, pieces_s, write_error
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors import packing, transport
 from orcabatch.engine.executors.launching import last_line, launch
 from orcabatch.engine.executors.leaving import CLOSING_S

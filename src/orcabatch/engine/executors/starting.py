@@ -15,11 +15,9 @@ count once, however many there are.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import psutil
-
-from orcabatch.dataclass import dataclass
 
 FAILURES = 5
 """So many failures in a row, and no other process is started. Fewer: a host that is short of memory for some seconds

@@ -18,9 +18,9 @@ import pickle
 import struct
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.worker_messages import Complaint, Logged, Noted, PhaseEntered, Warned
 from orcabatch.outcome import Travels
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from orcabatch.dataclass import dataclass
 from orcabatch.monitor.report.html import Html, Ids, join, tag
 from orcabatch.outcome import Phase
 from orcabatch.text import duration, shortened, size

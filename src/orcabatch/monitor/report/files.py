@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.monitor.report.html import Html, join, named, section, tag, text, titles_beside
 from orcabatch.outcome import name_in
 from orcabatch.text import duration, plural, size

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from orcabatch.dataclass import dataclass
 from orcabatch.monitor.report.html import Html, named, tag
 from orcabatch.outcome import name_in
 

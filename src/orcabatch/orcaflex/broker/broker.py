@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.orcaflex.broker.answer_cache import AnswerCache
 from orcabatch.orcaflex.broker.hook import Hook
 from orcabatch.orcaflex.broker.keys import Keys

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.orcaflex.owners import Owners
 
 _FEW = 4

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
-
-from orcabatch.dataclass import dataclass
 
 CHUNK_BYTES = 100_000_000
 """As `memory.chunk_size` is by default: more in one request saves log passes and takes as much more memory per file."""

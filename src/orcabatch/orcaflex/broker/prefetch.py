@@ -11,11 +11,11 @@ their own moment. Does not hold answers (`orcabatch.orcaflex.broker.kept_answers
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orcabatch.dataclass import dataclass
 from orcabatch.orcaflex.broker.keys import period_number
 from orcabatch.orcaflex.broker.question_history import (
     Expected,

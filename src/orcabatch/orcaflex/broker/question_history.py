@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orcabatch.dataclass import dataclass
 from orcabatch.orcaflex.broker.keys import period_number
 
 _IDLE_FILES = 4

@@ -8,11 +8,11 @@ something changes the model, whichever comes first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from orcabatch.dataclass import dataclass
 from orcabatch.orcaflex.failures import refusal_passes
 
 Draw = Callable[[int], int]

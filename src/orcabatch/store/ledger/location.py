@@ -12,9 +12,9 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from orcabatch.dataclass import dataclass
 from orcabatch.network import is_network_share, is_unc, mounts
 from orcabatch.store.ledger import schema
 from orcabatch.win32 import is_there

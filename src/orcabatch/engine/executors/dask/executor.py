@@ -20,10 +20,9 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine import endings
 from orcabatch.engine import memory_admission as memory
 from orcabatch.engine.executor import Executor

@@ -15,10 +15,9 @@ A file that fits nowhere keeps one worker from getting more, so that smaller one
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orcabatch.dataclass import dataclass
 from orcabatch.engine import memory_admission as memory
 from orcabatch.engine.scheduler_messages import Sample
 

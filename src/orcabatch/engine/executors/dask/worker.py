@@ -17,13 +17,12 @@ import asyncio
 import pickle
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.console import crash_without_a_dialog, leave_the_terminal_to_the_parent, survive_code_pages
-from orcabatch.dataclass import dataclass
 from orcabatch.engine.executors.dask.imported import Imported
 from orcabatch.engine.executors.process_main import give_way, report, shorter
 from orcabatch.engine.executors.transport import Report
