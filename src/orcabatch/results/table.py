@@ -79,7 +79,8 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     empty = [name for name in names if name not in joined.columns]
     if empty:
         joined = pd.concat([joined, pd.DataFrame(dict.fromkeys(empty, [None] * len(joined)), dtype=object)], axis=1)
-    return joined[names]
+    # Names that are all True or False would be taken for a choice of rows.
+    return joined if list(joined.columns) == names else joined[names]
 
 
 def _nothing(frame: pd.DataFrame) -> list[Any]:
