@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -50,29 +50,29 @@ LOCK_PAUSE_S = 0.001
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(stream: BinaryIO) -> None:
+    def _lock(descriptor: int) -> None:
         # LK_LOCK waits whole seconds between its tries, and gives up after ten of them.
         while True:
-            stream.seek(0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
             try:
-                msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             except PermissionError:
                 time.sleep(LOCK_PAUSE_S)
             else:
                 return
 
-    def _unlock(stream: BinaryIO) -> None:
-        stream.seek(0)
-        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(stream: BinaryIO) -> None:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
-    def _unlock(stream: BinaryIO) -> None:
-        fcntl.flock(stream, fcntl.LOCK_UN)
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _born(pid: int) -> int:
@@ -98,7 +98,9 @@ class Shared:
         self.folder = folder
         self._thread_lock = threading.Lock()
         self._given: collections.deque[None] = collections.deque()
-        self._stream = (folder / "shared.lock").open("a+b")
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+        # No file object: of a table that garbage is collected with, that would be said to be unclosed.
+        self._descriptor = os.open(folder / "shared.lock", flags, 0o666)
         self._pid, self._birth = os.getpid(), _born(os.getpid())
         with (folder / "shared.table").open("a+b") as table, self._held():
             if table.seek(0, os.SEEK_END) < _BYTES:
@@ -108,30 +110,30 @@ class Shared:
         self._words, self._reals = raw.cast("q"), raw.cast("d")
 
     def __del__(self) -> None:
-        stream = getattr(self, "_stream", None)  # none where there was no descriptor for it
-        if stream is not None:
-            stream.close()
+        descriptor = getattr(self, "_descriptor", None)  # none where there was none to be had
+        if descriptor is not None:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
         with self._thread_lock:
-            _lock(self._stream)
+            _lock(self._descriptor)
             try:
                 self._count_given()
                 yield
             finally:
-                _unlock(self._stream)
+                _unlock(self._descriptor)
         if self._given:
             self._settle()
 
     def _settle(self) -> None:
         while self._given and self._thread_lock.acquire(blocking=False):
             try:
-                _lock(self._stream)
+                _lock(self._descriptor)
                 try:
                     self._count_given()
                 finally:
-                    _unlock(self._stream)
+                    _unlock(self._descriptor)
             finally:
                 self._thread_lock.release()
 
