@@ -6,9 +6,11 @@ import gc
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
+import orcabatch
 from orcabatch.garbage import uncollected
 
 
@@ -21,9 +23,10 @@ def collecting() -> Iterator[None]:
     gc.enable()
 
 
-def test_what_was_made_is_old_at_once() -> None:
+def test_what_was_made_is_old_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next looks at what is young do not meet it, and it is collected in the end as anything else."""
     with uncollected():
+        monkeypatch.setitem(sys.modules, "made_meanwhile", ModuleType("made_meanwhile"))
         made = [[] for _ in range(10_000)]
         assert not gc.isenabled()
         assert len(gc.get_objects(generation=0)) > 10_000
@@ -31,6 +34,14 @@ def test_what_was_made_is_old_at_once() -> None:
     assert len(gc.get_objects(generation=0)) + len(gc.get_objects(generation=1)) < 1_000
     assert gc.get_freeze_count() == 0
     assert gc.is_tracked(made)
+
+
+def test_nothing_is_old_where_nothing_was_imported() -> None:
+    """A loop that asks orcabatch for a name again and again would keep all garbage of the caller's from being found."""
+    assert orcabatch.run_batch is not None  # which imports it, where no test has yet
+    young: list[object] = []
+    assert orcabatch.run_batch is not None
+    assert any(each is young for each in gc.get_objects(generation=0))
 
 
 def test_collecting_that_was_off_stays_off() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,16 +12,18 @@ from contextlib import contextmanager
 def uncollected() -> Iterator[None]:
     """While much is imported; what was made counts as old from then on, which the next looks do not go through.
 
-    Does nothing where the caller has switched collecting off.
+    Nothing does where all was there already: of what is young then nobody knows that it stays. Does nothing where the
+    caller has switched collecting off.
     """
     if not gc.isenabled():
         yield
         return
+    there = len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        if not gc.get_freeze_count():  # of what the caller froze, nothing is to be thawed
+        if len(sys.modules) != there and not gc.get_freeze_count():  # of what the caller froze, nothing is to be thawed
             gc.freeze()
             gc.unfreeze()  # into the oldest generation
         gc.enable()
