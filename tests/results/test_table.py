@@ -188,12 +188,12 @@ def test_a_truth_among_numbers_stays_one(tmp_path, truth, number):
     assert [cell.data_type for cell in sheet[3]] == ["s", "b", "b"]
 
 
-@pytest.mark.parametrize("value", [{True: 1, False: 2}, {True: 1}])
+@pytest.mark.parametrize("value", [{True: 1, False: 2}, {True: 1}, {True: None, False: 2}])
 def test_columns_may_be_called_true_and_false(tmp_path, value):
     """A list of such names is no choice of rows."""
     made = result(outcome("a", value), outcome("b", value))
     assert made.save(tmp_path / "r.csv").read_text().splitlines()[1:] == [
-        ",".join([f"{name}.sim", *map(str, value.values())]) for name in "ab"
+        ",".join([f"{name}.sim", *("" if item is None else str(item) for item in value.values())]) for name in "ab"
     ]
 
 

@@ -74,7 +74,7 @@ class Shape:
                 self._with_gaps.add(name)
             met, dtype = self._types.get(name), None if nothing else column.dtype
             self._types[name] = _common(met, dtype) if met is not None and dtype is not None else met or dtype
-            self.kinds.setdefault(name, set()).update(set() if nothing else _kinds(column))
+            self.kinds.setdefault(name, set()).update(_kinds(column))
             if beyond_floats(column):
                 self._beyond_floats.add(name)
         if len(piece):
@@ -197,8 +197,9 @@ def _in_full() -> Iterator[None]:
 
 
 def _kinds(column: pd.Series[Any]) -> set[str]:
-    known, held = {"b": "bool", "i": "int", "u": "int", "f": "float"}.get(column.dtype.kind), column.dropna()
-    return {known for _ in held[:1]} if known else {class_name(type(item)) for item in held}
+    held = column.dropna()
+    known = {"b": "bool", "i": "int", "u": "int", "f": "float"}.get(column.dtype.kind)
+    return {known} if known and len(held) else {class_name(type(item)) for item in held}
 
 
 def _common(one: Any, other: Any) -> Any:

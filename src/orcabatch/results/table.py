@@ -79,8 +79,10 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     empty = [name for name in names if name not in joined.columns]
     if empty:
         joined = pd.concat([joined, pd.DataFrame(dict.fromkeys(empty, [None] * len(joined)), dtype=object)], axis=1)
-    # Names that are all True or False would be taken for a choice of rows.
-    return joined if list(joined.columns) == names else joined[names]
+    place: dict[Any, int] = {name: number for number, name in enumerate(names)}
+    # By number: a list of names that are all True or False would be taken for a choice of rows. NaN, which is no name
+    # that is found again, comes first.
+    return joined.iloc[:, sorted(range(joined.shape[1]), key=lambda number: place.get(joined.columns[number], -1))]
 
 
 def _nothing(frame: pd.DataFrame) -> list[Any]:
