@@ -29,6 +29,9 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     return {name: version for name in packages if (version := installed_version(name))}
 
 
+INSTALLED = frozenset(["site-packages", "dist-packages"])
+"""Folders of installed packages, which have a version; what lies elsewhere is somebody's own."""
+
 SAME = ("orcabatch", "orcfxapi", *DECISIVE)
 """Packages whose version must be the caller's where either has them: results are equal only then."""
 

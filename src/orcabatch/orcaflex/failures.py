@@ -17,6 +17,7 @@ from orcabatch.network import RECONNECT, is_on_network, unreachable
 from orcabatch.orcaflex.sim_files import SHORTER, InputError, unreadable
 from orcabatch.outcome import Cause, Failure, Phase
 from orcabatch.text import MOST_SAID, class_name, said_by, shortened, traceback_of, words_of
+from orcabatch.versions import INSTALLED
 from orcabatch.win32 import as_opened, is_held, needs_another_name
 
 LICENCE = 25
@@ -235,6 +236,6 @@ def own_place(error: BaseException) -> str:
         file = Path(frame.filename)
         if file.name == "OrcFxAPI.py" or _PACKAGE in file.parents:
             return ""
-        if not {"site-packages", "dist-packages"} & set(file.parts):
+        if INSTALLED.isdisjoint(file.parts):
             return f"line {frame.lineno} of {file.name}, in {frame.name},"
     return ""

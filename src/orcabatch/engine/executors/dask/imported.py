@@ -12,7 +12,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-INSTALLED = frozenset(["site-packages", "dist-packages"])
+from orcabatch.versions import INSTALLED
 
 
 class Imported:
