@@ -426,7 +426,10 @@ def _options(
             options[count] = value
     if half := _half(state):
         options[half] = max(now, options.get(half, 0.0))
-    return options | dict([state.gave_up] if state.gave_up else [])
+    if state.gave_up:
+        before, bore = state.gave_up
+        options[before] = bore
+    return options
 
 
 def _half(state: Concurrency) -> int:
