@@ -18,10 +18,11 @@ from orcabatch.digitalmodel.caching import packed, unpacked
 from orcabatch.digitalmodel.missing import gaps_of
 from orcabatch.digitalmodel.prove import prove
 from orcabatch.digitalmodel.serial_order import Needs
-from orcabatch.digitalmodel.silent import Reach, Subject, differences, first_decides
+from orcabatch.digitalmodel.silent import Reach, Subject, differences, first_decides, overwritten
 from orcabatch.monitor.report import render_report
 from orcabatch.monitor.schema import Metrics
 from orcabatch.notice import Notice, Silent
+from orcabatch.store import paths
 from orcabatch.store.values import decode, encode
 
 pytest.importorskip("digitalmodel", reason="digitalmodel itself is called: install orcabatch[digitalmodel]")
@@ -281,6 +282,52 @@ def test_a_label_of_two_series_columns_is_said(files: list[Path], tmp_path: Path
     columns = [column("TimeHistory", "Line01", "Effective tension", label, **OPEN) for label in ("a", "a", "time")]
     said = notices(series(files[:1], tmp_path, *columns), tmp_path / "out")
     assert said[Silent.OVERWRITTEN].details == ("time series tens: time", "time series tens: a")
+
+
+def linked(label: str) -> dict[str, Any]:
+    return column("TimeHistory", "Line01", ["Effective tension", "Bend moment"], label, **WHOLE)
+
+
+def test_a_table_in_whose_place_another_output_is_written_is_said(files: list[Path], tmp_path: Path) -> None:
+    """Linked statistics over a summary, which loses its rows; by their files, whatever the labels are."""
+    cfg = summary(files, tmp_path, group("dyn", history("l1")), group("over_dyn", history("l1")))
+    cfg["orcaflex"]["postprocess"]["linked_statistics"]["flag"] = True
+    cfg["linked_statistics_settings"] = {"groups": [group("dyn", linked("l1"))]}
+    cfg["Analysis"]["file_name_for_overwrite"] = "apart"
+    assert Silent.OVERWRITTEN not in notices(cfg, tmp_path / "apart")
+    for name, lost in (("dm", "dyn"), ("dm_over", "over_dyn")):
+        cfg["Analysis"]["file_name_for_overwrite"] = name
+        said = notices(cfg, tmp_path / name)[Silent.OVERWRITTEN]
+        (detail,) = said.details
+        assert detail == f"summary {lost}: the whole table, by linked statistics dyn, as both are dm_{lost}.csv"
+        assert detail in said.text
+        assert orcabatch.plan_batch(cfg, performance=performance(tmp_path)).notices == (said,)
+
+
+def test_a_series_in_whose_place_a_summary_is_written_is_none_of_the_result(files: list[Path], tmp_path: Path) -> None:
+    """A file that is called as the batch is: the summary is found, and is not taken for the file's series."""
+    (first,) = write_files(tmp_path / "sims", 1)
+    named = first.rename(first.with_name("dm.sim"))
+    cfg = with_output(summary([named, *files], tmp_path, group("dyn", history("l1"))), tmp_path / "out")
+    cfg["orcaflex"]["postprocess"]["time_series"]["flag"] = True
+    cfg["time_series_settings"] = {"data": True, "groups": [group("dyn", history("s1", **OPEN))]}
+    result = orcabatch.run_batch(cfg, performance=performance(tmp_path, consistency="per_file"), progress=False)
+    assert result.notices[-1].details == ("time series dyn: the whole table, by summary dyn, as both are dm_dyn.csv",)
+    assert len(result.summary("dyn")) == len(files) + 1
+    assert sorted(set(result.time_series("dyn")["file"])) == sorted(file.name for file in files)
+    assert len(set(result.outputs)) == len(result.outputs) == len(files) + 2
+
+
+def test_labels_that_differ_in_capitals_only_are_one_file_on_windows(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere they are two."""
+    cfg = summary(files, tmp_path, group("dyn", history("l1")), group("Dyn", history("l2")))
+    before = Subject("dm", cfg, Needs(), "serial", tuple(files))
+    assert not list(overwritten(before))
+    monkeypatch.setattr(paths, "IGNORES_CASE", True)
+    (said,) = overwritten(before)
+    assert said.details == ("summary dyn: the whole table, by summary Dyn, as both are dm_Dyn.csv",)
 
 
 def test_partial_simulations_are_counted(files: list[Path], tmp_path: Path) -> None:

@@ -173,7 +173,9 @@ def tables_of_call(
         stood: how that stood then.
     """
     named = {batch.name: batch for batch in batches}
-    of_files = [named[each.batch].outputs_of(each.value) if each.ok else () for each in outcomes]
+    common = {path for batch in batches for path in batch.common_hashes}  # written last, also over a file's own
+    written = [named[each.batch].outputs_of(each.value) if each.ok else () for each in outcomes]
+    of_files = [tuple(one for one in own if one[1] not in common) for own in written]
     own = {path for one in of_files for _, path in one}
     found = {
         batch.name: batch.summaries_in([path for path in outputs.get(batch.name, ()) if path not in own])

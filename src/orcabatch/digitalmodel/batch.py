@@ -252,7 +252,7 @@ class DigitalModelBatch(Batch):
             failed_rows = self._settings.failed_rows and not all(outcome.ok for outcome in outcomes)
             common = combine.save_summaries(installation, left, outcomes, self._begun_in, failed_rows=failed_rows)
             common |= combine.save_linked(installation, left, outcomes, self._begun_in)
-        outputs += common
+        outputs = list(dict.fromkeys((*outputs, *common)))
         self._hashes = common
         if failed_files not in outputs:  # a label of the batch's own may be called so: its table is what counts
             outputs += save_failed_files(failed_files, outcomes, left_over.append)

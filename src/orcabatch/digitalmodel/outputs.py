@@ -5,7 +5,7 @@ Covers how digitalmodel reads its flags. Does not cover mistakes in them (`orcab
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 OUTPUTS = ("summary", "linked_statistics", "time_series", "RangeGraph", "cummulative_histograms", "visualization")
@@ -77,27 +77,38 @@ def groups(cfg: Mapping[str, Any], settings: str) -> Sequence[dict[str, Any]]:
 
 
 def group_labels(cfg: Mapping[str, Any], output: str) -> list[str]:
-    """The labels of an output's groups, each once; a group without one has its master's, masters merged or not."""
+    """The labels of an output's groups, one each; a group without one has its master's, masters merged or not."""
     settings = SETTINGS_OF[output]
     own, masters = groups(cfg, settings), groups(cfg, f"{settings}_master")
     below = [*masters, *({} for _ in own)]
-    found = [group.get("Label", master.get("Label")) for group, master in zip(own, below, strict=False)]
-    return list(dict.fromkeys(str(label) for label in found))
+    return [str(group.get("Label", master.get("Label"))) for group, master in zip(own, below, strict=False)]
+
+
+def table_stems(cfg: Mapping[str, Any], files: Iterable[str]) -> dict[str, list[str]]:
+    """What stands before the labels in the names of tables, by output, in the order in which they are written.
+
+    Names of linked statistics never hold the start time.
+
+    Args:
+        cfg: the configuration.
+        files: the `.sim` files' names, without their suffix.
+    """
+    name, over = (str(cfg["Analysis"].get(key)) for key in ("file_name", "file_name_for_overwrite"))
+    return {"time_series": list(files), "summary": [name], "linked_statistics": [over]}
 
 
 def common_tables(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Summaries and linked statistics that are asked for: what each is called, and its file below the result folder.
 
-    A label may lead into another folder; names of linked statistics never hold the start time.
+    A label may lead into another folder.
     """
-    analysis, summaries = cfg["Analysis"], list[str]()
+    stems, summaries = table_stems(cfg, ()), list[str]()
     if flagged(cfg, "summary"):
-        summaries = group_labels(cfg, "summary")
-        yield from ((label, f"{analysis['file_name']}_{label}.csv") for label in summaries)
+        summaries = list(dict.fromkeys(group_labels(cfg, "summary")))
+        yield from ((label, f"{stem}_{label}.csv") for stem in stems["summary"] for label in summaries)
     if flagged(cfg, "linked_statistics"):
-        name = analysis.get("file_name_for_overwrite")
-        for label in group_labels(cfg, "linked_statistics"):
-            yield linked_name(label, summaries), f"{name}_{label}.csv"
+        for label in dict.fromkeys(group_labels(cfg, "linked_statistics")):
+            yield from ((linked_name(label, summaries), f"{stem}_{label}.csv") for stem in stems["linked_statistics"])
 
 
 def linked_name(label: str, summaries: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, ROW_KEY, group_labels
+from orcabatch.digitalmodel.outputs import FILE, FILE_STEM, ROW_KEY, flagged, group_labels, table_stems
 from orcabatch.errors import SourceError
 from orcabatch.store.compare import DAMAGED, FileDifference, Unread, compare_files, unreadable_folder
 from orcabatch.store.compare_tables import Tolerance, compare_tables, read_rows
@@ -128,14 +128,9 @@ def _heading(table: Path) -> list[str]:
 
 def _expected(cfg: Mapping[str, Any], files: Sequence[ProvenFile]) -> Iterator[str]:
     """Names of the tables that the configuration asks for."""
-    outputs, analysis = cfg["orcaflex"]["postprocess"], cfg["Analysis"]
-    stems = {
-        "summary": [analysis["file_name"]],
-        "linked_statistics": [analysis["file_name_for_overwrite"]],
-        "time_series": [Path(file.file).stem for file in files] if _section(cfg, "time_series").get("data") else [],
-    }
-    for output, names in stems.items():
-        if outputs.get(output, {}).get("flag"):
+    series = files if _section(cfg, "time_series").get("data") else ()
+    for output, names in table_stems(cfg, [Path(file.file).stem for file in series]).items():
+        if flagged(cfg, output):
             yield from (f"{name}_{label}.csv" for name in names for label in group_labels(cfg, output))
 
 

@@ -2,13 +2,15 @@
 
 Covers time series that end where another file's simulation does (an open period is closed once, with the planned end
 of the first file that stands in the output, for all files), columns that hold nothing, rows that miss values, labels
-that name two things, and simulations that did not reach their end. Does not cover why a cell is empty: the names may be
-wrong, or the file may lack the object. See also `orcabatch.digitalmodel.serial_order` (how the first file decides),
-`orcabatch.digitalmodel.missing` (where the cells are looked at), `orcabatch.digitalmodel.notices` (when it is said).
+and files that two things share, and simulations that did not reach their end. Does not cover why a cell is empty: the
+names may be wrong, or the file may lack the object. See also `orcabatch.digitalmodel.serial_order` (how the first file
+decides), `orcabatch.digitalmodel.missing` (where the cells are looked at), `orcabatch.digitalmodel.notices` (when it is
+said).
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orcabatch.digitalmodel.check.vocabulary import OWN_COLUMNS
-from orcabatch.digitalmodel.outputs import SETTINGS_OF, WORDS, groups, is_asked, said_of
+from orcabatch.digitalmodel.outputs import (
+    SETTINGS_OF,
+    WORDS,
+    group_labels,
+    groups,
+    is_asked,
+    said_of,
+    table_stems,
+)
 from orcabatch.notice import Notice, Silent
 from orcabatch.orcaflex.incomplete import partial_notices
 from orcabatch.settings import format_count
+from orcabatch.store.paths import name_of
 from orcabatch.text import shortened_list
 
 if TYPE_CHECKING:
@@ -268,9 +279,8 @@ def _asked_for(cfg: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
 
 def overwritten(batch: Subject) -> Iterator[Notice]:
     """Columns and tables that a later one of the same label replaces."""
-    details = [
-        detail for output in SETTINGS_OF if is_asked(batch.cfg, output) for detail in _replaced(batch.cfg, output)
-    ]
+    columns = [each for output in SETTINGS_OF if is_asked(batch.cfg, output) for each in _columns(batch.cfg, output)]
+    details = [*dict.fromkeys(_tables(batch)), *columns]
     if details:
         yield batch.notice(
             Silent.OVERWRITTEN,
@@ -281,13 +291,24 @@ def overwritten(batch: Subject) -> Iterator[Notice]:
         )
 
 
-def _replaced(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
-    tables = groups(cfg, SETTINGS_OF[output])
-    for label in _twice(group.get("Label") for group in tables):
-        yield f"{WORDS[output]} {label}: the whole table"
+def _tables(batch: Subject) -> Iterator[str]:
+    """Those in whose place another is written: by their files, which may be one for different labels."""
+    owners = dict[str, str]()
+    for output, stems in table_stems(batch.cfg, [file.stem for file in dict.fromkeys(batch.files)]).items():
+        labels = group_labels(batch.cfg, output) if is_asked(batch.cfg, output) else ()
+        for name, label in ((f"{stem}_{label}.csv", label) for stem in stems for label in labels):
+            table, place = f"{WORDS[output]} {label}", name_of(os.path.normpath(name))
+            before = owners.get(place)
+            if before is not None:
+                by = "" if before == table else f", by {table}, as both are {name}"
+                yield f"{before}: the whole table{by}"
+            owners[place] = table
+
+
+def _columns(cfg: Mapping[str, Any], output: str) -> Iterator[str]:
     if output == "linked_statistics":
         return  # a label is a row's there, and two rows stand beside each other
-    for group in tables:
+    for group in groups(cfg, SETTINGS_OF[output]):
         own = [column.get("Label") for column in group.get("Columns") or ()]
         for label in _twice((*OWN_COLUMNS[output], *own)):
             yield f"{WORDS[output]} {group.get('Label')}: {label}"

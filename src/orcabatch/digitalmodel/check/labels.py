@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from orcabatch.digitalmodel.check.columns import LINKED, SERIES, SUMMARY
+from orcabatch.digitalmodel.check.columns import LINKED, SERIES
 from orcabatch.digitalmodel.check.effective import MASTER, OWN
 from orcabatch.digitalmodel.check.finding import CheckFinding, shown
 from orcabatch.digitalmodel.check.vocabulary import KEPT_EMPTY, LEVELS, OWN_COLUMNS
-from orcabatch.digitalmodel.outputs import SETTINGS_OF
+from orcabatch.digitalmodel.outputs import SETTINGS_OF, table_stems
 from orcabatch.store.atomic import impossible_on_windows
 from orcabatch.store.failed_files import SUFFIX
 from orcabatch.store.paths import in_capitals
@@ -139,11 +139,12 @@ def name_faults(
         windows: whether file names are Windows'.
     """
     analysis = cfg["Analysis"]
-    name, over = str(analysis["file_name"]), str(analysis.get("file_name_for_overwrite", ""))
-    owners: dict[str, str] = {_as_file(f"{name}{SUFFIX}", windows): "the list of failed files"}
-    stems = list(dict.fromkeys(PurePath(str(file)).stem for file in cfg["file_management"]["input_files"]["sim"]))
-    for section, prefixes in ((SUMMARY, [name]), (LINKED, [over]), (SERIES, stems)):
-        for group in groups.get(section, ()):
+    owners: dict[str, str] = {_as_file(f"{analysis['file_name']}{SUFFIX}", windows): "the list of failed files"}
+    files = dict.fromkeys(PurePath(str(file)).stem for file in cfg["file_management"]["input_files"]["sim"])
+    stems = table_stems(cfg, files)
+    for output in ("summary", "linked_statistics", "time_series"):
+        prefixes = stems[output]
+        for group in groups.get(SETTINGS_OF[output], ()):
             label = group.values.get("Label")
             if isinstance(label, str):
                 yield from _bad_name(group, label, prefixes, str(analysis["result_folder"]), windows)
