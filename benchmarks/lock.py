@@ -2,7 +2,7 @@
 
     rows (ms of Python / of native work per call x threads) ── a process (`lock_side`), idle and beside busy programs
         truth: CPU seconds of the process less those that the DLL itself counted, over wall seconds
-        said:  mean of the monitor's samples; mean of what the engine was told
+        said:  mean of the monitor's samples; mean of what the engine was told, by the time that each was said of
 
 The work of each row is counted in CPU time, so that other programs make a row longer and change nothing else. Asserts
 nothing.
@@ -38,7 +38,8 @@ def row(kind: tuple[float | str, float, int], seconds: float, *, broker: bool) -
     """A row as its process is asked for it, of about so many seconds on an idle machine."""
     python_ms, native_ms, threads = kind
     tiny = isinstance(python_ms, str)
-    each_s = 0.03 if tiny else 20 * (float(python_ms) + native_ms) / 1e3
+    passes = 1 if broker else 20  # asked jointly, a file's answers are one pass
+    each_s = 0.03 if tiny else (20 * float(python_ms) + passes * native_ms) / 1e3
     files = min(MOST_FILES, max(threads, round(seconds / each_s)))
     python = 0.0 if isinstance(python_ms, str) else python_ms
     return {
