@@ -47,12 +47,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return OK
     if words[0] not in COMMANDS:
         parser.error(f"there is no command {words[0]!r}; the commands are {', '.join(COMMANDS)}")
-    code: object = OK
+    code = OK
     try:
-        code = status = _carry_out(words[0], words[1:])
-        return status
+        code = _carry_out(words[0], words[1:])
     except SystemExit as refused:  # by the command's parser
-        code = refused.code
+        code = NOTHING_RAN if refused.code else OK
         raise
     finally:
         if code == NOTHING_RAN and (word := next(filter(_SWALLOWS, words), "")):
@@ -61,6 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 "follows, into the name. Leave that backslash out."
             )
         let_go_of_what_is_lost()
+    return code
 
 
 def _carry_out(command: str, words: list[str]) -> int:

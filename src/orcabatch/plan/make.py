@@ -114,7 +114,7 @@ def make_plan(  # noqa: PLR0913 - three things a plan is made for, three that ar
         limit=bound.count,
         ceiling=ceiling,
         bound_by=bound.because,
-        start_limit=_start(at, bound.count, layout, (learned or Learned(), len(running))),
+        start_limit=_start(at, bound.count, layout, learned=learned or Learned(), files=len(running)),
         min_limit=min(at.floor, ceiling),
         processes=layout.processes,
         threads_per_process=layout.threads_per_process,
@@ -200,13 +200,12 @@ def _tier_reason(tiers: Sequence[Tier], settings: Settings) -> str:
     return "the tiers' limits together" if tiers else "0 files to run"
 
 
-def _start(at: Situation, limit: int, layout: WorkerLayout, known: tuple[Learned, int]) -> int:
+def _start(at: Situation, limit: int, layout: WorkerLayout, *, learned: Learned, files: int) -> int:
     """Static starts at its limit, the others where the engine would, or where the last run of their kind suggests."""
     if at.settings.threading.mode == "static":
         return limit
     # With nothing learned in hybrid: a file for each process, before the lock of one is shared.
     first = min(START, layout.processes) if at.settings.threading.mode == "hybrid" else START
-    learned, files = known
     return min(limit, max(at.floor, learned.start(files, layout.executor, first)))
 
 
