@@ -1,8 +1,8 @@
 """Words that several rooms put into their messages in the same way, and the right word that a wrong one looks like.
 
-Lists of names, sizes, durations, counts. Pure, and below all rooms. Sizes are decimal: 1 GB is 1,000,000,000 bytes, as
-in the settings. Displays and the report keep one digit behind the point, so that numbers do not jump while they grow;
-the plan's notation is `orcabatch.settings.units`.
+Lists of names, sizes, durations, counts, rows of tables. Pure, and below all rooms. Sizes are decimal: 1 GB is
+1,000,000,000 bytes, as in the settings. Displays and the report keep one digit behind the point, so that numbers do not
+jump while they grow; the plan's notation is `orcabatch.settings.units`.
 
 `words_of` and its neighbours name what is foreign: whatever an exception or a class does when it is asked, they answer,
 and with no more text than a reader takes in.
@@ -13,7 +13,9 @@ underscores make no difference to it: `Simulation_period` looks exactly like `Si
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
 import re
 import traceback
 from collections.abc import Iterable, Sequence
@@ -188,6 +190,13 @@ def traceback_of(error: BaseException) -> str:
         return shortened("".join(traceback.format_exception(error)), MOST_TRACED)
     except BaseException:  # noqa: BLE001 - as above: its class, or that of a cause, raises when it is named
         return shortened("".join(traceback.format_tb(error.__traceback__)), MOST_TRACED) + words_of(error) + "\n"
+
+
+def csv_row(cells: Sequence[str], line_end: str) -> str:
+    """A row of a CSV; a carriage return in a cell is quoted, as older Pythons do only where it ends rows."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + line_end
 
 
 def utf8(text: str) -> bytes:

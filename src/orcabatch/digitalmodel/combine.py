@@ -22,9 +22,8 @@ from orcabatch.errors import OutputError
 from orcabatch.host.files import full_hash
 from orcabatch.store.atomic import atomic_path, patiently, unwritable
 from orcabatch.store.compare_tables import read_rows
-from orcabatch.store.failed_files import csv_row
 from orcabatch.store.frames import below, kinds_of
-from orcabatch.text import class_name
+from orcabatch.text import class_name, csv_row
 
 if TYPE_CHECKING:
     from orcabatch.digitalmodel.installed import Installation

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orcabatch.errors import OutputError
 from orcabatch.store.atomic import remove, write_bytes
-from orcabatch.text import utf8
+from orcabatch.text import csv_row, utf8
 
 if TYPE_CHECKING:
     from orcabatch.outcome import FileOutcome
@@ -49,10 +47,3 @@ def _saved(target: Path, failed: Sequence[FileOutcome]) -> tuple[Path, ...]:
         rows.append([outcome.file.as_posix(), outcome.status, cause or "", phase or "", outcome.error or ""])
     write_bytes(target, utf8("".join(csv_row(row, "\n") for row in rows)))
     return (target,)
-
-
-def csv_row(cells: Sequence[str], line_end: str) -> str:
-    """A row of a CSV; a carriage return in a cell is quoted, as older Pythons do only where it ends rows."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue().removesuffix("\r\n") + line_end
