@@ -46,6 +46,15 @@ def test_work_held_by_the_lock_moves_once_and_says_why() -> None:
     assert "3 s to start" in said[0].why
 
 
+def test_files_that_are_done_again_are_still_to_be_done() -> None:
+    """A first file that changes has all others done again: as much is left as if none had ended."""
+    quick = replace(PROSPECTS, start_s=0.1)
+    late = [replace(each, done=90, done_bytes=90 * GB) for each in looks(40, taken=1.0)]
+    assert [decision.do for decision in decisions(late, quick)] == ["stay"]
+    again = [replace(each, again=90, again_bytes=90 * GB) for each in late]
+    assert [decision.do for decision in decisions(again, quick)] == ["move"]
+
+
 def standing(share: float, *, cores: float = 0.1, taken: float = 0.02) -> list[Look]:
     """Files that stand still in the DLL for this share of their time."""
     seen = looks(40, taken=taken, cores=cores)

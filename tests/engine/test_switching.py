@@ -15,10 +15,12 @@ from capabilities import die
 from engine.fakes import MOVING, FakeJob, FakeRecipe, Say, locked, one_at_a_time, quick_to_move, task, tasks
 from engine.travellers import LocalRecipe, Maker, MakingRecipe, Unwelcome
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run
+from orcabatch.engine.executors.auto import SwitchingExecutor, build
+from orcabatch.engine.executors.auto_decision import Look, Watch
 from orcabatch.engine.executors.processes import ProcessExecutor
 from orcabatch.engine.executors.threads import ThreadExecutor
 from orcabatch.engine.scheduler_messages import Moved, Sampled
-from orcabatch.engine.worker_messages import Broken, Died, Finished, Message
+from orcabatch.engine.worker_messages import Broken, Chosen, Died, Finished, Message
 from orcabatch.outcome import Cause, FileOutcome
 
 if TYPE_CHECKING:
@@ -381,6 +383,54 @@ def test_too_little_left_stays() -> None:
     outcomes, said = go(tasks(40), start_cost_s=1000.0)
     assert where(outcomes) == {"worker"}
     assert "cost 1000 s to start" in said[0]["why"]
+
+
+def test_tries_are_no_files() -> None:
+    """Of two files one is refused its seat, fails, and is done again: two have ended once the other has, not before."""
+    refused = Say(fail="load", may_heal=True, cause=Cause.LICENCE)
+    executor = build(FakeRecipe(), EngineOptions(**MOVING), LIMITS, tasks(2))
+    try:
+        for say in (refused, refused, Say(fail="extract", may_heal=True), None):
+            assert not chosen(executor, task(0, say=say))
+        (said,) = chosen(executor, task(1))
+        assert "the run ended before anything was measured" in said.why
+        # The first file had changed: both are done again, and so the end is another.
+        assert len(chosen(executor, task(0), task(1))) == 1
+    finally:
+        executor.close()
+
+
+def test_what_is_left_counts_files_and_not_tries() -> None:
+    """What a file refused its seat does is nothing; what is done again comes on top."""
+    looks = list[Look]()
+    executor = build(FakeRecipe(), EngineOptions(**MOVING), LIMITS, tasks(9))
+    look = executor.watched(locked)
+    assert look is not None
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Watch, "step", lambda watch, seen, _: looks.append(seen) or (watch, None))
+            for say in (Say(fail="load", may_heal=True, cause=Cause.LICENCE), Say(fail="load", may_heal=True), None):
+                chosen(executor, task(0, say=say))
+                look(())
+    finally:
+        executor.close()
+    assert [(each.done, each.again, each.done_bytes - each.again_bytes) for each in looks] == [
+        (0, 0, 0),
+        (1, 0, 1000),
+        (2, 1, 1000),
+    ]
+
+
+def chosen(executor: SwitchingExecutor, *work: Task) -> list[Chosen]:
+    """What it says of where files go until these have come back."""
+    said, back = list[Chosen](), 0
+    for each in work:
+        executor.submit(each)
+    while back < len(work):
+        heard = executor.poll(1.0)
+        back += sum(isinstance(each, Finished) for each in heard)
+        said += [each for each in heard if isinstance(each, Chosen)]
+    return said
 
 
 def test_nothing_measured_is_said_at_the_end() -> None:

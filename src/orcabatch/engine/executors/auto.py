@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from orcabatch.console import no_python
+from orcabatch.engine.endings import refused
 from orcabatch.engine.executor import Executor, SeatUse
 from orcabatch.engine.executors import auto_decision, packing
 from orcabatch.engine.executors.mailbox import Bell, Mailbox
@@ -79,8 +80,9 @@ class SwitchingExecutor(Executor):
         self._writing: set[int] = set()
         self._worked = False  # a file came back from worker processes
         self._fell = set[tuple[int, ...]]()  # what those had that died
-        self._ended = 0
-        self._done_bytes = 0
+        self._ended = set[int]()
+        self._done = self._again = (0, 0)  # files and bytes
+        self._closing = False  # all had ended: none was left to decide about
         self._began_s: float | None = None
         self._sample: FileOutcome | None = None
         self.capacity = self._threads.capacity
@@ -135,6 +137,10 @@ class SwitchingExecutor(Executor):
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Give the task to where files go now; one that cannot be packed, or is done again here, to a thread."""
+        if task.index in self._ended:
+            self._ended.discard(task.index)
+            self._again = _and(self._again, task)
+            self._closing = False
         processes = self._processes
         # One that may have killed its process goes to a process in any case: here it would end the whole run.
         if processes is None and self._is_suspected(task.index):
@@ -192,8 +198,9 @@ class SwitchingExecutor(Executor):
         if self._processes is not None:
             messages += self._from_processes(self._processes.poll(0))
         self._share_seats()
-        if self._chosen is None and self._ended >= self._prospects.total_files:
-            self._choose(self._watch.closing(self._prospects).why)
+        if not (self._chosen or self._closing) and len(self._ended) >= self._prospects.total_files:
+            self._closing = True
+            self._mailbox.post(Chosen(self.name, self._watch.closing(self._prospects).why, self.capacity))
         return messages + self._mailbox.take(0)
 
     def _count(self, messages: Iterable[Message], given: dict[int, Task]) -> None:
@@ -203,9 +210,9 @@ class SwitchingExecutor(Executor):
             for index in over(message):
                 self._writing.discard(index)
                 task = given.pop(index, None)
-                if task is not None:
-                    self._ended += 1
-                    self._done_bytes += task.size_bytes
+                if task is not None and not (isinstance(message, Finished) and refused(message.outcomes)):
+                    self._ended.add(index)
+                    self._done = _and(self._done, task)
             if isinstance(message, Finished | Written):
                 self._sample = next((each for each in message.outcomes if each.ok), self._sample)
 
@@ -279,18 +286,21 @@ class SwitchingExecutor(Executor):
         return seen
 
     def _look(self, sample: Sample) -> None:
-        if self._began_s is None or (self._chosen is not None and self._trial is None):
+        if self._began_s is None or self._closing or (self._chosen is not None and self._trial is None):
             return
+        (done, done_bytes), (again, again_bytes) = self._done, self._again
         look = auto_decision.Look(
             now_s=awake_s() - self._began_s,
             busy=len(self._busy_here),
             gil_taken=sample.gil_taken,
             cores=sample.cpu_percent / 100 * self._prospects.cpus,
-            done_bytes=self._done_bytes,
+            done_bytes=done_bytes,
             running_bytes=sum(task.size_bytes for task in self._busy_here),
-            done=self._ended,
+            done=done,
             dll_waited_s=sample.waited_s,
             dll_served_s=sample.served_s,
+            again=again,
+            again_bytes=again_bytes,
         )
         if self._trial is None:
             self._decide(look)
@@ -335,6 +345,11 @@ class SwitchingExecutor(Executor):
         if reason is None and self._sample is not None and not packing.returns(self._sample):
             reason = "its results cannot be sent back from worker processes"
         return reason
+
+
+def _and(counted: tuple[int, int], task: Task) -> tuple[int, int]:
+    """How many files, and of how many bytes, with this one."""
+    return counted[0] + 1, counted[1] + task.size_bytes
 
 
 def _travels(task: Task) -> bool:

@@ -93,7 +93,8 @@ class Look:
         gil_taken: share of the time since the look before that the lock was held; None: not measured.
         cores: CPU cores that this process used since the look before.
         done_bytes, running_bytes: size of the files that ended, and of those being worked on.
-        done: files that ended.
+        done: files that ended; one that is done again counts each time, for it was work.
+        again, again_bytes: of these, those that are, or were, done again.
         dll_waited_s: seconds that files stood still in the DLL for each other, since the process began.
         dll_served_s: seconds of calls that it returned, as they take alone, since then.
     """
@@ -107,6 +108,8 @@ class Look:
     done: int
     dll_waited_s: float = 0.0
     dll_served_s: float = 0.0
+    again: int = 0
+    again_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +247,8 @@ class Watch:
         Part of a file's time grows with its size and part does not, and the large ones go first: half-way between what
         bytes and what files say.
         """
-        left_bytes = prospects.total_bytes - look.done_bytes - look.running_bytes
-        left = prospects.total_files - look.done - look.busy
+        left_bytes = prospects.total_bytes + look.again_bytes - look.done_bytes - look.running_bytes
+        left = prospects.total_files + look.again - look.done - look.busy
         if left_bytes <= 0 or left <= 0:
             return 0.0
         by_bytes = left_bytes / (look.done_bytes + look.running_bytes / 2)
