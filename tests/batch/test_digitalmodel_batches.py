@@ -316,6 +316,23 @@ def test_a_batch_that_has_its_result_is_not_taken_for_one_that_the_file_is_loade
         assert together == {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.csv")}
 
 
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_a_finished_batch_keeps_its_results_beside_one_whose_files_are_done_again(orcaflex, tmp_path, executor):
+    """The leader of the other fails late: a file of both is done again, of which only one has nothing any more."""
+    files = write_files(tmp_path / "sims", 3, stops=(30.0, 20.0, 40.0))
+    finished, other = _listed(tmp_path, "finished", "C", "21"), _listed(tmp_path, "other", "A", "012")
+    given = {"orcaflex": "simulated", "progress": False, "performance": {"executor": executor, "process_count": 2}}
+    assert orcabatch.run_batch(finished, **given).ok
+    before = {path.name: path.read_bytes() for path in (tmp_path / "finished").glob("*.csv")}
+    files[0].write_bytes(b"a shopping list")
+    simulated.configure(simulated.Costs(hang_loads={files[0].name: None}))
+    late = lambda outcome: outcome.batch.endswith("other") and simulated.release_hang(files[0].name)  # noqa: E731
+    result = orcabatch.run_batch([finished, other], **given, on_outcome=late)
+    assert {outcome.file for outcome in result.failed} == {files[0]}
+    assert max(outcome.attempt for outcome in result.outcomes) > 1
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "finished").glob("*.csv")}
+
+
 def test_batches_that_disagree_about_what_they_share_are_refused(project, tmp_path):
     """The message names both and the key."""
     asked = [

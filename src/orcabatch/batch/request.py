@@ -86,6 +86,8 @@ class Options:
     for those that take them (`BatchReader.sections`)."""
     planning: bool = False
     """Nothing will run: no folder is made, nothing heavy is imported."""
+    computes: bool = False
+    """Something is to be computed in any case: a batch that earlier runs finished is made so that it can be, too."""
     paths_as_text: bool = False
     """All files were named by text: a function that takes a path gets text too, as from a pool."""
     check: str = "warn"

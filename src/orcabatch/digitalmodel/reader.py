@@ -63,7 +63,14 @@ class DigitalModelReader(BatchReader):
 
         asked = [_configured(path, options) for path in given]
         refuse({one.configuration.lines.file: one.checked for one in asked})
-        return [_from_yaml(one, options, alone=len(asked) == 1) for one in asked]
+        read = [_from_yaml(one, options, alone=len(asked) == 1) for one in asked]
+        if all(one.batch.known for one in read):
+            return read
+        # Beside one that is to be computed its files may be done again, for all batches: a finished one cannot.
+        return [
+            _from_yaml(one, replace(options, computes=True), alone=False) if done.batch.known else done
+            for one, done in zip(asked, read, strict=True)
+        ]
 
 
 READER = DigitalModelReader()
@@ -198,7 +205,8 @@ def _digitalmodel(
     if options.planning:
         return DigitalModelBatch.from_cfg(cfg, settings=settings, planning=True)
     said: list[str] = []
-    if not options.fresh and not is_inside_router():  # the router has imported digitalmodel, and merged masters
+    # The router has imported digitalmodel, and merged masters.
+    if not (options.fresh or options.computes or is_inside_router()):
         finished = finished_batch(cfg, settings, said.append, seen=not from_yaml)
         if finished is not None:
             return finished
