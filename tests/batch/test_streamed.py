@@ -158,6 +158,36 @@ def test_a_value_that_cannot_be_packed_costs_its_own_row(tmp_path):
     assert "r.csv lacks a0.sim" in notes[0]
 
 
+def test_of_two_files_of_one_name_the_one_without_a_row_is_named(tmp_path):
+    """The other one's value, which came later, made it unsaid."""
+    files = Files(2)
+    files.files = (Path("/sims/hwl/a.sim"), Path("/sims/lwl/a.sim"))
+    growing = TableFile(tmp_path / "r.csv", (files,), {})
+    for outcome in files.outcomes([{"x": lambda: 0}, {"x": 2}]):
+        growing.add(outcome)
+    where, notes = growing.write()
+    growing.close()
+    assert list(read(where)["file"]) == ["/sims/lwl/a.sim"]
+    assert "r.csv lacks /sims/hwl/a.sim" in notes[0]
+
+
+class Unpacked:
+    """A value that can be packed, and not unpacked."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def test_a_value_that_cannot_be_unpacked_costs_its_own_row(tmp_path):
+    """And is named; it would have cost all others, in the end of a run."""
+    where, notes = saved(tmp_path / "r.csv", Files(3).outcomes([{"x": 1}, {"x": Unpacked()}, {"x": 2}]), 3)
+    assert list(read(where)["file"]) == ["a0.sim", "a2.sim"]
+    assert notes == (notes[0],)
+    assert "r.csv lacks a1.sim: its value cannot be saved: ValueError: invalid literal" in notes[0]
+    alone, _ = saved(tmp_path / "alone.csv", Files(1).outcomes([{"x": Unpacked()}]), 1)
+    assert list(read(alone).columns) == ["file"]
+
+
 def test_no_results_are_an_empty_table(tmp_path):
     """With its one column."""
     where, _ = saved(tmp_path / "r.parquet", [], 0)
@@ -172,6 +202,9 @@ def test_where_no_file_has_results_the_table_of_an_earlier_run_stays(tmp_path):
     path, (note,) = saved(target, [], 2)
     assert (path, target.read_bytes()) == (None, good)
     assert "out.csv is still that of an earlier run" in note
+    path, (note, why) = saved(target, Files(1).outcomes([lambda: 0]), 1)
+    assert (path, target.read_bytes()) == (None, good)
+    assert "out.csv lacks a0.sim" in why
 
 
 def test_another_ending_and_a_folder_that_is_not_there_are_refused_at_once(tmp_path):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ class TableFile:
     cases: Mapping[str, Mapping[str, Any]]
     _spool: IO[bytes] | None = None
     _places: dict[tuple[int, str], tuple[Path, int, int]] = field(default_factory=dict)
-    _unpacked: dict[str, str] = field(default_factory=dict)
+    _unpacked: dict[tuple[int, str], tuple[Path, str]] = field(default_factory=dict)
     _fault: OSError | None = None
 
     def __post_init__(self) -> None:
@@ -71,13 +72,13 @@ class TableFile:
         """Take the value of a file that ended; of one that ended before, in place of the earlier one. Never raises."""
         key = (outcome.index, outcome.batch)
         self._places.pop(key, None)
-        self._unpacked.pop(outcome.file.name, None)
+        self._unpacked.pop(key, None)
         if not outcome.ok or self._fault is not None:
             return
         try:
             packed = ordinarily(lambda: pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL))
         except Exception as error:  # noqa: BLE001 - the value is the user's, and may refuse in any way
-            self._unpacked[outcome.file.name] = f"{words_of(error)}"
+            self._unpacked[key] = (outcome.file, words_of(error))
             return
         try:
             self._spool = self._spool or self._temporary()
@@ -99,14 +100,15 @@ class TableFile:
             OutputError: it cannot be written.
         """
         if not self._places and is_there(self.target):
-            return None, (f"{self.target.name} is still that of an earlier run: no file of this one has results.",)
-        notes = [f"{self.target.name} lacks {name}: its value cannot be saved: {why}" for name, why in self._lost()]
+            still = f"{self.target.name} is still that of an earlier run: no file of this one has a row in it."
+            return None, (still, *self._lost())
         with self._temporary() as pieces:
             shape, places = Shape(), []
             for piece in self._pieces():
                 shape.widen(piece)
                 places.append(pieces.tell())
                 pickle.dump(piece, pieces, pickle.HIGHEST_PROTOCOL)
+            notes = list(self._lost())
             try:
                 return save_pieces(_read(pieces, places), shape, self.target, notes.append), tuple(notes)
             except OutputError as error:
@@ -143,24 +145,33 @@ class TableFile:
         self._spool.seek(place)
         return pickle.loads(self._spool.read(length))  # noqa: S301 - written by this process
 
-    def _lost(self) -> Iterator[tuple[str, str]]:
-        yield from self._unpacked.items()
+    def _lost(self) -> Iterator[str]:
+        """Which files have no row in it, though they have results, and why."""
+        names = self._names()
+        for file, why in map(self._unpacked.__getitem__, sorted(self._unpacked)):
+            yield f"{self.target.name} lacks {names[str(file)]}: its value cannot be saved: {why}"
         if self._fault is not None:
-            yield "the files that ended later", str(self._fault.strerror or self._fault)
+            disk = self._fault.strerror or self._fault
+            yield f"{self.target.name} lacks the files that ended later: their values cannot be saved: {disk}"
 
     def _pieces(self) -> Iterator[pd.DataFrame]:
         """The rows of all files in input order, some files at a time; an empty table where there are none."""
         names = self._names()
         several, waiting, size = len(self.batches) > 1, list[tuple[tuple[int, str], Any]](), 0
         for key in sorted(self._places):
-            waiting.append((key, self._unpacked_from(key)))
+            try:
+                value = ordinarily(partial(self._unpacked_from, key))
+            except Exception as error:  # noqa: BLE001 - the value is the user's, and costs its own row alone
+                self._unpacked[key] = (self._places[key][0], words_of(error))
+                continue
+            waiting.append((key, value))
             size += self._places[key][2]
             if len(waiting) >= PIECE_FILES or size >= PIECE_BYTES:
                 yield self._rows(waiting, names, several=several)
                 waiting, size = [], 0
         if waiting:
             yield self._rows(waiting, names, several=several)
-        elif not self._places:
+        elif self._places.keys() <= self._unpacked.keys():
             yield self._rows([], names, several=several)
 
     def _names(self) -> dict[str, str]:
