@@ -414,7 +414,11 @@ def test_rows_of_statistics_are_of_no_file_and_govern_nothing(orcaflex, project,
         headings = result.governing(column, "heading", summary="dyn")
         assert (headings["heading"].notna().all(), headings["files"].sum()) == (True, count)
     pytest.importorskip("xarray", reason="the extra `xarray` is not installed")
-    assert sorted(result.to_xarray()["case"].to_numpy()) == sorted(outcome.file.name for outcome in result.outcomes)
+    names = sorted(outcome.file.name for outcome in result.outcomes)
+    with pytest.warns(UserWarning, match="not in the array, which holds floats: "):
+        assert sorted(result.to_xarray("dyn")["case"].to_numpy()) == names
+    with pytest.raises(SourceError, match="several summaries"):
+        result.to_xarray()
 
 
 def test_what_was_written_is_read_back_as_tables(orcaflex, project, tmp_path):

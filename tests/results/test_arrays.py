@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from orcabatch.errors import SourceError
+from orcabatch.results.result import BatchResult
+from orcabatch.results.written import WrittenTables
 from results.test_table import outcome, result
 
 pytest.importorskip("xarray", reason="the extra `xarray` is not installed")
@@ -72,7 +74,7 @@ def test_the_column_of_times_may_be_named_and_text_is_left_out_with_a_word():
     """Of a DataFrame, say."""
     frame = pd.DataFrame({"seconds": [0.0, 2.0], "T": [1.0, 5.0], "state": ["p", "q"]})
     made = result(outcome("a", frame))
-    with pytest.warns(UserWarning, match="not in the array, which holds numbers: state"):
+    with pytest.warns(UserWarning, match="not in the array, which holds floats: state"):
         array = made.to_xarray(time="seconds")
     assert array.sel(case="a.sim", name="T", time=2.0) == 5.0
     with pytest.raises(SourceError, match=r"no column 'second'\. Did you mean 'seconds'"):
@@ -127,3 +129,51 @@ def test_a_position_or_a_second_time_of_the_functions_own_is_kept():
     rows = {"time": np.array([0.0, 1.0]), "t": np.array([3.0, 4.0])}
     other = result(outcome("a", rows), outcome("b", {"t": np.array([0.0, 1.0])})).to_xarray()
     assert list(other.sel(case="a.sim", name="t").to_numpy()) == [3.0, 4.0]
+
+
+def test_a_number_that_no_float_can_hold_is_left_out_with_a_word():
+    """A seed of 64 bits would be another one."""
+    made = result(outcome("a", {"seed": 2**60 + 1, "T": 1.0}), outcome("b", {"seed": 7, "T": 2.0}))
+    with pytest.warns(UserWarning, match="not in the array, which holds floats: seed"):
+        assert list(made.to_xarray()["name"].to_numpy()) == ["T"]
+
+
+@pytest.mark.parametrize("nothing", [None, pd.NaT, pd.NA, np.ma.masked])
+def test_nothing_in_a_file_is_no_number(nothing):
+    """Whatever stands for it, in a column or as its time."""
+    made = result(outcome("a", {"time": nothing, "T": nothing}), outcome("b", series([0, 1], 3)))
+    array = made.to_xarray()
+    assert np.isnan(array.sel(case="a.sim").to_numpy()).all()
+    assert np.isnan(array["time"].sel(case="a.sim").to_numpy()).all()
+    assert list(array["time"].sel(case="b.sim").to_numpy()) == [0.0, 1.0]
+
+
+def test_no_times_are_invented_for_a_file_that_has_none():
+    """Beside those of others its places would be taken for seconds."""
+    made = result(outcome("a", {"T": np.array([5.0, 6.0])}), outcome("b", series([0, 0.5], 3)))
+    array = made.to_xarray()
+    assert np.isnan(array["time"].sel(case="a.sim").to_numpy()).all()
+    assert list(array.sel(case="a.sim", name="T").to_numpy()) == [5.0, 6.0]
+
+
+def test_what_is_called_as_times_are_and_is_none_is_no_time():
+    """Dates and texts are left out with a word, and refused where they are asked for."""
+    made = result(outcome("a", {"t": np.array(["2020-01-01", "2020-01-02"], "M8[s]"), "T": np.array([1.0, 2.0])}))
+    with pytest.warns(UserWarning, match="not in the array, which holds floats: t"):
+        assert list(made.to_xarray()["time"].to_numpy()) == [0, 1]
+    with pytest.raises(SourceError, match="'t' holds no times"):
+        made.to_xarray(time="t")
+
+
+def test_a_summary_is_taken_by_its_label_where_there_are_several(tmp_path):
+    """The first of them would be taken for all; time series of that label come before it."""
+    tables = {name: tmp_path / f"{name}.csv" for name in ("dyn", "env")}
+    for name, table in tables.items():
+        table.write_text(f"fe_filename,fe_filename_stem,{name}\n/sims/a.sim,a,1.5\n")
+    columns = ("fe_filename", "fe_filename_stem")
+    made = BatchResult((), None, written=WrittenTables(tables, file_columns=columns))  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match=r"several summaries\. Its summaries: dyn, env"):
+        made.to_xarray()
+    assert list(made.to_xarray("env")["name"].to_numpy()) == ["env"]
+    with pytest.raises(SourceError, match="no time series 'evn'"):
+        made.to_xarray("evn")

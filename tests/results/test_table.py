@@ -61,6 +61,17 @@ SHAPES = {
         pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", "y")])), {"a.1": [1], "a.y": [2]},
     ),
     "a number in an array": (np.array(5.0), {"value": [5.0]}),
+    "a masked number": (np.ma.array([3.0], mask=[True]).max(), {"value": [None]}),
+    "masked numbers": ({"m": np.ma.array([3.0], mask=[True]).max(), "n": np.ma.array(2)}, {"m": [None], "n": [2]}),
+    "a frame every ten metres": (
+        pd.DataFrame({"a": [1, 2]}, index=range(0, 20, 10)), {"position": [0, 10], "a": [1, 2]},
+    ),
+    "the last row of a frame": (pd.DataFrame({"a": [1, 2]}).tail(1), {"position": [1], "a": [2]}),
+    "a frame of nodes": (
+        pd.DataFrame({"a": [1, 2]}, index=pd.RangeIndex(2, name="node")), {"node": [0, 1], "a": [1, 2]},
+    ),
+    "keys of two levels": ({("a", 1): np.arange(2), ("a", "y"): [5, 6]}, {"a.1": [0, 1], "a.y": [5, 6]}),
+    "keys that are missing": ({None: 1, float("nan"): 2}, {"None": [1], "nan": [2]}),
 }  # fmt: skip
 
 
@@ -87,12 +98,28 @@ def test_arrays_that_do_not_belong_side_by_side_stay_as_they_are():
     assert list(frame["b"][0]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("value", [[np.zeros(2), np.zeros(3)], np.zeros((2, 2, 2)), [np.zeros((2, 2))]])
+STRUCTURES = np.zeros((1, 2), [("a", int), ("b", float)])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [np.zeros(2), np.zeros(3)],
+        np.zeros((2, 2, 2)),
+        [np.zeros((2, 2))],
+        STRUCTURES,
+        np.zeros(2, [("a", int), ("b", STRUCTURES.dtype)]),
+        np.zeros(2, [("a", int), ("b", float, 2)]),
+        np.ma.array(STRUCTURES[0], mask=[(True, False), (False, False)]),
+        np.array([1], "m8"),
+    ],
+)
 def test_what_is_no_table_stands_as_it_is(value):
-    """Arrays of several lengths or of more dimensions."""
+    """Arrays of several lengths or of more dimensions, and what pandas cannot take apart: the other files have rows."""
     frame = frame_of(value)
     assert list(frame.columns) == ["value"]
     assert frame["value"][0] is value
+    assert result(outcome("a", value), outcome("b", {"x": 1.5})).table()["x"].tolist()[1:] == [1.5]
 
 
 def test_files_of_one_name_in_two_folders_are_two_files():
@@ -229,6 +256,22 @@ def test_a_carriage_return_in_a_text_ends_no_row(tmp_path):
     assert back["said"][0] == "1%\r2%"
     assert pd.isna(back["said"][1])
     assert back["x"].tolist() == [0.1, 1 / 3]
+    named = result(outcome("a", {"peak\rheave": 0.1})).save(tmp_path / "named.csv")
+    assert list(pd.read_csv(named).columns) == ["file", "peak\rheave"]
+
+
+def test_half_a_letter_costs_no_table(tmp_path):
+    """The name of a file in another encoding: it is escaped, as it is wherever it is written."""
+    made = result(outcome("m\udcfcnchen", {"x": 1.5}))
+    back = pd.read_csv(made.save(tmp_path / "r.csv"))
+    assert back.to_dict("list") == {"file": [r"m\udcfcnchen.sim"], "x": [1.5]}
+
+
+def test_what_parquet_panics_over_is_refused_in_words(tmp_path):
+    """The library's panic is no `Exception`: it would have passed everyone who saves the values elsewhere."""
+    made = result(outcome("a", list(np.zeros(2, [("a", int), ("b", float, 2)]))))
+    with pytest.raises(OutputError, match=r"r\.parquet cannot hold the results"):
+        made.save(tmp_path / "r.parquet")
 
 
 DURATION = np.timedelta64(5, "s")
@@ -474,4 +517,14 @@ def test_names_of_files_that_are_digits_stay_names(tmp_path):
     summary = written.summary("t", {})
     assert summary["fe_filename_stem"].tolist()[0] == "001"
     assert summary["file"].isna().tolist() == [False, True]
-    assert [list(frame.columns) for _, _, frame in written.numbers()] == [["x"]]
+    assert [list(frame.columns) for _, _, frame in written.rows(None)] == [["x"]]
+
+
+@pytest.mark.parametrize("text", ["None", "NA", "null", "nan"])
+def test_a_word_of_orcaflex_in_a_summary_is_no_empty_cell(tmp_path, text):
+    """A connection to `None`, say; pandas takes such words for missing values."""
+    table = tmp_path / "t.csv"
+    table.write_text(f"fe_filename,fe_filename_stem,end,x\nsims/a.sim,a,{text},\nsims/b.sim,b,Vessel1,1.5\n")
+    summary = WrittenTables({"t": table}, file_columns=("fe_filename", "fe_filename_stem")).summary("t", {})
+    assert summary["end"].tolist() == [text, "Vessel1"]
+    assert summary["x"].isna().tolist() == [True, False]

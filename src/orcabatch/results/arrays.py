@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orcabatch.errors import SourceError
-from orcabatch.results.table import POSITION, column_names
+from orcabatch.results.table import POSITION, beyond_floats, column_names
 from orcabatch.text import nearest, shortened_list
 
 if TYPE_CHECKING:
@@ -57,8 +57,12 @@ def array_of(
     values = np.full((len(frames), len(names), most), np.nan)
     times = np.full((len(frames), most), np.nan)
     for place, (frame, axis) in enumerate(zip(frames, axes, strict=True)):
-        values[place, :, : len(frame)] = frame.reindex(columns=names).to_numpy(dtype=float).T
-        times[place, : len(frame)] = np.arange(len(frame)) if axis is None else frame[axis]
+        held = frame.dropna(axis="columns", how="all")  # of which some are no floats
+        values[place, :, : len(frame)] = held.reindex(columns=names).astype(float).to_numpy().T
+        if axis in held.columns:
+            times[place, : len(frame)] = held[axis].astype(float)
+        elif set(axes) == {None}:  # beside other files' times, places would be taken for such
+            times[place, : len(frame)] = np.arange(len(frame))
     coordinates: dict[str, Any] = {"case": [file for file, _ in files], "name": [str(name) for name in names]}
     dimensions: tuple[str, ...]
     if most == 1 and set(axes) == {None}:
@@ -81,8 +85,15 @@ def _time_column(frame: pd.DataFrame, time: str | None) -> Any:
             f"Did you mean {near!r}?" if near else f"There are {shortened_list([*map(str, frame.columns)], most=12)}."
         )
         raise SourceError(f"The results have no column {time!r}. {hint}")
-    names = [name for name in frame.columns if name == time or (time is None and name in TIMES)]
+    if time is not None and not _fits(frame[time]):
+        raise SourceError(f"The column {time!r} holds no times: it must have numbers, in seconds.")
+    names = [name for name in frame.columns if name == time or (time is None and name in TIMES and _fits(frame[name]))]
     return next(iter(names), None)
+
+
+def _fits(column: pd.Series[Any]) -> bool:
+    """Whether an array of floats can hold it: numbers or nothing, and no whole number that would be rounded."""
+    return (column.dtype.kind in "biuf" and not beyond_floats(column)) or bool(column.isna().all())
 
 
 def _names(frames: Sequence[pd.DataFrame], axes: Sequence[Any]) -> list[Any]:
@@ -91,11 +102,11 @@ def _names(frames: Sequence[pd.DataFrame], axes: Sequence[Any]) -> list[Any]:
     for frame, axis in zip(frames, axes, strict=True):
         for name, column in frame.items():
             if not (name == axis or (name == POSITION and _counts(column))):
-                found[name] = found.get(name, True) and (column.dtype.kind in "biuf" or bool(column.isna().all()))
-    left_out = [str(name) for name, numeric in found.items() if not numeric]
+                found[name] = found.get(name, True) and _fits(column)
+    left_out = [str(name) for name, fits in found.items() if not fits]
     if left_out:
-        warnings.warn(f"not in the array, which holds numbers: {shortened_list(left_out)}", stacklevel=4)
-    names = [name for name, numeric in found.items() if numeric]
+        warnings.warn(f"not in the array, which holds floats: {shortened_list(left_out)}", stacklevel=4)
+    names = [name for name, fits in found.items() if fits]
     if not names:
         raise SourceError("The results hold no numbers, so there is no array of them.")
     return names

@@ -145,23 +145,26 @@ class BatchResult:
         number or a mapping of such from each file) have no time.
 
         Args:
-            label: of a digitalmodel batch: the time series of this label; without it the summary, where there is one.
+            label: of a digitalmodel batch: the time series of this label, or the summary where no series are called so;
+                without it the summary, where there is one.
             by: columns of the load cases that become dimensions in place of `case`; together they tell files apart.
             time: the column of times; None: the one called `time` or `t`.
 
         Raises:
             ImportError: xarray is not installed.
-            SourceError: there are no such time series, no numbers, no such column, or two files are one case by `by`.
+            SourceError: there are no such time series, several summaries of which none is named, no numbers, no such
+                column, or two files are one case by `by`.
 
         Warns:
-            UserWarning: columns that hold no numbers are left out; names them.
+            UserWarning: columns that hold no numbers, or whole ones that no float can, are left out; names them.
         """
         from orcabatch.results.arrays import array_of
 
-        if label is not None:
-            rows = self.written.series(label, self.outcomes)
-        elif self.written.summaries:
-            rows = self.written.numbers()
+        written = self.written
+        if written.summaries and not written.has_series(label) and label in {None, *written.summaries}:
+            rows = written.rows(label)
+        elif label is not None:
+            rows = written.series(label, self.outcomes)
         else:
             done = [outcome for outcome in self.outcomes if outcome.ok]
             names = file_names(outcome.file for outcome in done)

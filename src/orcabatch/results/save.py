@@ -89,7 +89,7 @@ class Shape:
     def _type(self, name: Any) -> Any:
         met = self._types[name]
         found = _with_gaps(met) if name in self._with_gaps else met
-        lossy = name in self._beyond_floats and isinstance(found, np.dtype) and found.kind == "f"
+        lossy = name in self._beyond_floats and isinstance(found, np.dtype) and found.kind in "fc"
         return np.dtype(object) if found is None or lossy else found
 
     def conformed(self, piece: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +207,7 @@ def _common(one: Any, other: Any) -> Any:
     if one == other:
         return one
     numeric = isinstance(one, np.dtype) and isinstance(other, np.dtype)
-    if numeric and ({one.kind, other.kind} <= set("iuf") or (one.kind == other.kind and one.kind in "Mm")):
+    if numeric and ({one.kind, other.kind} <= set("iufc") or (one.kind == other.kind and one.kind in "Mm")):
         return np.promote_types(one, other)
     return np.dtype(object)
 
@@ -222,17 +222,18 @@ def _with_gaps(dtype: Any) -> Any:
 def _write_csv(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, _: Say) -> None:
     import pandas as pd
 
-    with target.open("w", encoding="utf-8", newline="") as stream:
-        pd.DataFrame(columns=list(shape.columns)).to_csv(stream, index=False)
+    # Escapes for half letters, as `text.utf8`: one name from another encoding must not cost the table.
+    with target.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        pd.DataFrame(columns=list(shape.columns)).to_csv(stream, index=False, quoting=_quoting(shape.columns))
         for piece in pieces:
-            quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if _holds_returns(piece) else csv.QUOTE_MINIMAL
-            piece.to_csv(stream, index=False, header=False, quoting=quoting)
+            texts = (item for _, column in piece.items() if column.dtype.kind == "O" for item in column)
+            piece.to_csv(stream, index=False, header=False, quoting=_quoting(texts))
 
 
-def _holds_returns(piece: pd.DataFrame) -> bool:
-    """Whether a text has a carriage return: older Pythons do not quote it, and readers end the row there."""
-    texts = (item for _, column in piece.items() if column.dtype.kind == "O" for item in column)
-    return any(isinstance(item, str) and "\r" in item for item in texts)
+def _quoting(texts: Iterable[Any]) -> Literal[0, 2]:
+    """All texts where one has a carriage return: older Pythons do not quote it, and readers end the row there."""
+    returns = any(isinstance(item, str) and "\r" in item for item in texts)
+    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
 
 
 def _write_excel(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, _: Say) -> None:
@@ -314,7 +315,7 @@ def _write_parquet(pieces: Iterator[pd.DataFrame], shape: Shape, target: Path, s
             else:
                 group = max(GROUP_CELLS // max(len(shape.columns), 1), 1)
                 polars.scan_parquet(parts, glob=False).sink_parquet(target, row_group_size=group)
-    except polars.exceptions.PolarsError as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:  # the latter is no `Exception`
         raise ValueError(f"{error}.") from error
 
 

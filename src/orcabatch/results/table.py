@@ -179,12 +179,20 @@ def beside(
     return pd.concat([left, renamed], axis=1)
 
 
-def read_csv(source: Any, texts: Iterable[str] = ()) -> pd.DataFrame:
-    """A CSV's table, its numbers to the last bit; `texts` are columns of texts, also where each looks like a number."""
+def read_csv(source: Any, texts: Iterable[str] = (), missing: Sequence[str] | None = None) -> pd.DataFrame:
+    """A CSV's table, its numbers to the last bit.
+
+    Args:
+        source: as pandas takes it.
+        texts: columns of texts, also where each looks like a number.
+        missing: cells that hold nothing; None: what spreadsheets write there too, `NA` and `None` among it.
+    """
     import pandas as pd
 
     # Before 3.1 pandas reads more than 15 digits its own way, unless it is asked not to; since then asking warns.
     exact: Any = {"float_precision": "round_trip"} if pd.__version__.startswith(("2.", "3.0.")) else {}
+    if missing is not None:
+        exact |= {"keep_default_na": False, "na_values": [*missing]}
     frame: pd.DataFrame = pd.read_csv(source, dtype=dict.fromkeys(texts, str), **exact)
     return frame
 
@@ -200,6 +208,13 @@ def file_names(files: Iterable[Path]) -> list[str]:
 
 def frame_of(value: Any) -> pd.DataFrame:
     """A value as rows and columns, as the table in this module's docstring says."""
+    try:
+        return _taken_apart(value)
+    except (TypeError, ValueError):  # pandas cannot: structures in two dimensions, durations without a unit
+        return _as_it_is(value)
+
+
+def _taken_apart(value: Any) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(value, pd.DataFrame):
@@ -228,7 +243,8 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     renamed = _renamed(frame.reset_index(drop=True))
-    if isinstance(frame.index, pd.RangeIndex):
+    places = pd.RangeIndex(len(frame))
+    if isinstance(frame.index, pd.RangeIndex) and frame.index.identical(places):  # that of every 10 m is a range too
         return renamed
     names = [POSITION if name is None else name for name in frame.index.names]
     index = frame.index.to_frame(index=False)
@@ -240,9 +256,15 @@ def _renamed(frame: pd.DataFrame) -> pd.DataFrame:
     """With one level of column names, of which none comes twice."""
     names: dict[Any, None] = {}
     for column in frame.columns:
-        name = ".".join(map(str, column)) if isinstance(column, tuple) else column
-        names[_free(name, names)] = None
+        names[_free(_name(column), names)] = None
     return frame.set_axis(list(names), axis=1)
+
+
+def _name(key: Any) -> Any:
+    """A key as a column's name: pandas takes tuples for names of several levels, and finds none that is missing."""
+    if isinstance(key, tuple):
+        return ".".join(map(str, key))
+    return str(key) if key is None or (isinstance(key, float) and key != key) else key  # noqa: PLR0124 - NaN
 
 
 def _free(name: Any, taken: Mapping[Any, Any]) -> Any:
@@ -258,11 +280,17 @@ def flat(value: Mapping[Any, Any], before: str = "") -> Row:
         if isinstance(item, Mapping):
             inner = flat(item, f"{before}{key}.")
         else:
-            single = item.item() if isinstance(item, np.ndarray) and item.ndim == 0 else item
-            inner = {f"{before}{key}" if before else key: single}
+            inner = {f"{before}{key}" if before else _name(key): single(item)}
         for name, found_one in inner.items():
             found[_free(name, found)] = found_one
     return found
+
+
+def single(item: Any) -> Any:
+    """Of an array without a dimension its number; None where that is masked, as is the largest of masked ones."""
+    if not isinstance(item, np.ndarray) or item.ndim:
+        return item
+    return None if np.ma.is_masked(item) else item.item()
 
 
 def _of_mapping(value: Row) -> pd.DataFrame:
@@ -287,15 +315,22 @@ def _of_places(value: Any) -> pd.DataFrame:
         return _of_array(value)
     if _is_places(value):  # without numpy, which makes text of [1, "a"]
         return pd.DataFrame({POSITION: range(len(value)), VALUE: _exact(list(value))})
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    return pd.DataFrame({VALUE: pd.Series([value], dtype=None if np.isscalar(value) else object)})
+    value = single(value)
+    return pd.DataFrame({VALUE: [value]}) if np.isscalar(value) else _as_it_is(value)
+
+
+def _as_it_is(value: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({VALUE: pd.Series([value], dtype=object)})
 
 
 def _of_array(values: np.ndarray[Any, Any]) -> pd.DataFrame:
     import pandas as pd
 
     if values.dtype.names:
+        if any(values.dtype[name].kind == "V" for name in values.dtype.names):
+            raise TypeError("structures in a structure are no columns")
         return pd.DataFrame(values)
     columns = [VALUE] if values.ndim == 1 else [f"{VALUE}_{column}" for column in range(values.shape[1])]
     frame = pd.DataFrame(values, columns=columns)

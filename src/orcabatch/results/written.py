@@ -45,22 +45,25 @@ class WrittenTables:
 
     def summary(self, label: str | None, cases: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         """As `BatchResult.summary`."""
-        found = [path for known, path in self.summaries.items() if label in {None, known}]
-        if len(found) != 1:
-            asked = f"no summary {label!r}" if label else "several summaries" if self.summaries else "no summary"
-            there = ", ".join(self.summaries) or "none was written"
-            raise SourceError(f"The batch has {asked}. Its summaries: {there}.")
-        frame = self._frame(found[0])
+        frame = self._frame(self._path(label))
         if not set(self.file_columns) <= set(frame.columns):
             return frame
         files, names = self._files(frame)
         return beside([{"file": name} for name in names], files, cases, [1] * len(files), frame)
 
-    def numbers(self) -> FileFrames:
-        """The numbers of the first summary: of each row its file, what that is called in tables, and the row."""
-        frame = self._frame(next(iter(self.summaries.values())))
-        numbers, named = frame.select_dtypes("number"), zip(*self._files(frame), strict=True)
-        return [(file, name, numbers.iloc[[place]]) for place, (file, name) in enumerate(named) if name is not None]
+    def has_series(self, label: str | None) -> bool:
+        """Whether time series are called so."""
+        return any(known == label for own in self.of_files for known, _ in own)
+
+    def rows(self, label: str | None) -> FileFrames:
+        """A summary by its rows: of each its file, what that is called in tables, and what is not its file's name.
+
+        Raises:
+            SourceError: as `summary`.
+        """
+        frame = self._frame(self._path(label))
+        own, named = frame.drop(columns=[*self.file_columns], errors="ignore"), zip(*self._files(frame), strict=True)
+        return [(file, name, own.iloc[[place]]) for place, (file, name) in enumerate(named) if name is not None]
 
     def time_series(
         self, label: str, outcomes: Sequence[FileOutcome], cases: Mapping[str, Mapping[str, Any]]
@@ -91,6 +94,15 @@ class WrittenTables:
             raise SourceError(f"The batch has no time series {label!r}. Its time series: {labels}.")
         return wanted
 
+    def _path(self, label: str | None) -> Path:
+        """Of the summary of this label, or of the only one."""
+        found = [path for known, path in self.summaries.items() if label in {None, known}]
+        if len(found) != 1:
+            asked = f"no summary {label!r}" if label else "several summaries" if self.summaries else "no summary"
+            there = ", ".join(self.summaries) or "none was written"
+            raise SourceError(f"The batch has {asked}. Its summaries: {there}.")
+        return found[0]
+
     def _files(self, frame: pd.DataFrame) -> tuple[list[Path], list[str | None]]:
         """Of each row its file, and what that is called in tables: None for a row of statistics, which is of none."""
         column = frame[self.file_columns[0]]
@@ -99,7 +111,7 @@ class WrittenTables:
 
     def _frame(self, path: Path) -> pd.DataFrame:
         if path not in self._read:
-            frame = read_csv(as_opened(path), self.file_columns)
+            frame = read_csv(as_opened(path), self.file_columns, missing=[""])
             stood = self.stood.get(path)
             if stood is not None and not stands_as(path, stood):
                 raise SourceError(
