@@ -98,7 +98,7 @@ def _taught(case: Case) -> tuple[VirtualRun, Learned]:
             records.append(Record(name, size, event.wall_s, event.memory_bytes / size))
 
     run = virtual.simulate(case, virtual.limits_of(case), listen=listen)
-    limit = held_limit(run.decisions, run.makespan_s)
+    limit = held_limit([(at_s, limit) for at_s, limit, _ in run.decisions], run.makespan_s)
     return run, learn(records, limits={} if limit is None else {"threads": limit})
 
 

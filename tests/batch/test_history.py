@@ -175,9 +175,9 @@ def test_a_run_whose_limits_were_set_by_hand_teaches_seconds_but_no_counts(orcaf
 
 def test_counts_that_a_written_limit_did_not_hold_are_learned():
     """Somebody wrote 40 and the run found 6; where it stayed at a limit that was written, it found nothing."""
-    ran = Ran([], [(0.0, 6, "start")], 10.0, "threads", by_hand=frozenset({1, 40}))
+    ran = Ran([], [(0.0, 6)], 10.0, "threads", by_hand=frozenset({1, 40}))
     assert ran.limit == 6
-    assert replace(ran, limits=[(0.0, 40, "start")]).limit is None
+    assert replace(ran, found=[(0.0, 40)]).limit is None
     here = HostResources(64, 256 * 10**9)
     wrote = orcabatch.plan_batch(["a.sim"] * 60, postprocess=largest_tension, host=here, performance=HAND)
     assert by_hand(wrote) == (frozenset({1, 9}), True)
@@ -205,6 +205,19 @@ def test_a_count_is_learned_of_the_workers_that_had_it(moves, executor, expected
     plan = orcabatch.plan_batch(["a.sim"], postprocess=largest_tension)
     ran = Ran.of([], plan, SimpleNamespace(state=state, wall_s=100.0))
     assert (ran.executor, ran.limit) == (executor, expected)
+
+
+def test_a_count_that_memory_set_is_not_learned_as_a_good_one():
+    """Two at once because another program took the memory: what was found before that stands, or nothing."""
+    plan = orcabatch.plan_batch(["a.sim"], postprocess=largest_tension)
+    state = RunState()
+    state.apply(RunEvent("run_started", 0.0, data={"executor": "threads", "limit": 4}))
+    state.apply(RunEvent("limit", 51.0, data={"limit": 12, "reason": "more", "found": True}))
+    state.apply(RunEvent("limit", 60.0, data={"limit": 2, "reason": "memory", "found": False}))
+    seen = SimpleNamespace(state=state, wall_s=100.0)
+    assert Ran.of([], plan, seen).limit == 12
+    seen.wall_s = 200.0
+    assert Ran.of([], plan, seen).limit is None
 
 
 HAND = {"executor": "threads", "threading": {"max_threads": 9}}

@@ -249,9 +249,10 @@ def test_a_limit_that_memory_lowered_opens_again_between_threshold_and_cap() -> 
     scheduler = Scheduler(tasks, fixed(4, memory_total_bytes=100 * GB, gc_threshold_percent=75.0, overhead=4.0))
     scheduler.step(Sampled(0.0, memory_sample(100 * GB, others=0)))
     offer_all(scheduler, tasks)
-    scheduler.step(Sampled(1.0, memory_sample(100 * GB, others=76 * GB, own=6 * GB)))
-    assert scheduler.limit == 3
-    scheduler.step(Sampled(2.0, memory_sample(100 * GB, others=72 * GB, own=6 * GB)))
+    lowered = scheduler.step(Sampled(1.0, memory_sample(100 * GB, others=76 * GB, own=6 * GB)))
+    opened = scheduler.step(Sampled(2.0, memory_sample(100 * GB, others=72 * GB, own=6 * GB)))
+    said = [each for each in (*lowered, *opened) if isinstance(each, LimitSet)]
+    assert [(each.limit, each.found) for each in said] == [(3, False), (4, True)], "what memory sets, nobody found good"
     assert scheduler.limit == 4
 
 

@@ -74,8 +74,10 @@ def test_memory_is_reserved_by_the_highest_factor_of_the_family() -> None:
 
 def test_the_count_held_longest_in_the_second_half_is_the_one_to_start_with() -> None:
     """Neither the search of the first half nor the drain at the end counts."""
-    changes = [(0.0, 4, "start"), (10.0, 8, "more"), (30.0, 12, "more"), (95.0, 6, "drain")]
+    changes = [(0.0, 4), (10.0, 8), (30.0, 12), (95.0, 6)]
     assert held_limit(changes, 100.0) == 12
+    assert held_limit([*changes[:3], (60.0, None)], 100.0) == 12, "while memory set it, it was none that was found"
+    assert held_limit([(0.0, 4), (10.0, None)], 100.0) is None
     assert held_limit([], 100.0) is None
 
 

@@ -62,7 +62,7 @@ class Ran:
 
     Attributes:
         outcomes: of its files.
-        limits: changes of the limit: seconds, count, reason.
+        found: changes of the limit: seconds, and the count; None where it was none that the run found to be good.
         wall_s: seconds it took.
         executor: what its workers were at the end.
         processes_save: share of the time that worker processes would have saved, where files might not go there.
@@ -72,7 +72,7 @@ class Ran:
     """
 
     outcomes: Sequence[FileOutcome]
-    limits: Sequence[tuple[float, int, str]]
+    found: Sequence[tuple[float, int | None]]
     wall_s: float
     executor: str
     processes_save: float = 0.0
@@ -86,12 +86,12 @@ class Ran:
         state = monitor.state
         executor = state.executor or plan.executor
         last = (*by_hand(plan), state.moved_s)
-        return cls(outcomes, list(state.limits), monitor.wall_s, executor, state.processes_save, *last)
+        return cls(outcomes, list(state.found), monitor.wall_s, executor, state.processes_save, *last)
 
     @property
     def limit(self) -> int | None:
         """The count of files at once that it found to be good; None where it found none, or was not free to."""
-        held = held_limit(self.limits, self.wall_s, self.since_s)
+        held = held_limit(self.found, self.wall_s, self.since_s)
         return None if held in self.by_hand else held
 
     @property

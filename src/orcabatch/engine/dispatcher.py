@@ -409,9 +409,9 @@ class Dispatcher:
                 self._give_up(index, reason)
             case scheduler_messages.Wake(at_s):
                 self._wake_at = at_s
-            case scheduler_messages.LimitSet(limit, reason):
+            case scheduler_messages.LimitSet(limit, reason, found):
                 self._workers.set_limit(limit)
-                self._tell("limit", limit=limit, reason=reason)
+                self._tell("limit", limit=limit, reason=reason, found=found)
             case scheduler_messages.CollectGarbage():
                 self._workers.collect()
                 self._tell("admission", garbage="collected")

@@ -279,7 +279,7 @@ class Scheduler:
         if limit == self._said_limit:
             return []
         self._said_limit = limit
-        return [LimitSet(limit, reason)]
+        return [LimitSet(limit, reason, limit == self._concurrency.limit)]
 
     # --- what to do ---------------------------------------------------------------------------------------------
 

@@ -190,10 +190,14 @@ class CollectGarbage:
 
 @dataclass(frozen=True, slots=True)
 class LimitSet:
-    """The limit on files running at once changed, for this reason. For the event log; `Start` already obeys it."""
+    """The limit on files running at once changed, for this reason. For the event log; `Start` already obeys it.
+
+    `found`: it is what the search for a good count came to, and nothing else bounds it.
+    """
 
     limit: int
     reason: str
+    found: bool = True
 
 
 @dataclass(frozen=True, slots=True)

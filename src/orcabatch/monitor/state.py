@@ -9,7 +9,7 @@ rest from events, every key optional (an engine that says less is shown with les
     phase         phase
     released      (its worker is free, its outputs are still being written)
     finished      status, batch (once for each batch of a file)
-    limit         limit, reason
+    limit         limit, reason, found (whether the run found it to be good; left out: it did)
     admission     reserved_bytes, held_by (see `WaitReason`; empty: nothing that is told)
     sample        total_bytes, available_bytes, own_bytes, cpu_percent, read_bytes
     warning       text
@@ -81,6 +81,7 @@ class RunState:
         wrote: seconds that writing its outputs took, of each of these whose worker was free meanwhile.
         limit, limit_reason: how many may run at once, and why.
         limits: every change of it: seconds, limit, reason.
+        found: the same as seconds and limit; None for one that memory set, which says nothing of what is good.
         bounds: what the scheduler may never exceed, as its run began.
         reserved_bytes: memory reserved for running files.
         cap_percent: the most of the memory that may be in use; 0 where nobody said.
@@ -118,6 +119,7 @@ class RunState:
     limit: int = 0
     limit_reason: str = ""
     limits: list[tuple[float, int, str]] = field(default_factory=list)
+    found: list[tuple[float, int | None]] = field(default_factory=list)
     bounds: Limits = field(default_factory=Limits)
     reserved_bytes: int = 0
     cap_percent: float = 0.0
@@ -291,6 +293,7 @@ class RunState:
         self.limit = int(event.data.get("limit", self.limit))
         self.limit_reason = str(event.data.get("reason", ""))
         self.limits.append((event.at_s, self.limit, self.limit_reason))
+        self.found.append((event.at_s, self.limit if event.data.get("found", True) else None))
 
     def _admit(self, event: RunEvent) -> None:
         self.reserved_bytes = int(event.data.get("reserved_bytes", self.reserved_bytes))

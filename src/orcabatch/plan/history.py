@@ -224,23 +224,23 @@ def tuned_section(
     return made, said
 
 
-def held_limit(changes: Sequence[tuple[float, int, str]], end_s: float, since_s: float = 0.0) -> int | None:
+def held_limit(changes: Sequence[tuple[float, int | None]], end_s: float, since_s: float = 0.0) -> int | None:
     """The count of files at once that a run held longest in the second half of a time; None where it never decided.
 
     The last one set would be that of the drain, or of a probe.
 
     Args:
-        changes: seconds, limit, reason; in order.
+        changes: seconds and limit, in order; None for one that was not the run's own choice.
         end_s: when the run ended, and with it that time.
         since_s: when that began.
     """
-    if not changes:
-        return None
     held: dict[int, float] = {}
-    ends = [at_s for at_s, _, _ in changes[1:]] + [end_s]
-    for (at_s, limit, _), until_s in zip(changes, ends, strict=True):
-        held[limit] = held.get(limit, 0.0) + max(0.0, until_s - max(at_s, (since_s + end_s) / 2))
-    return max(held, key=lambda limit: held[limit])
+    ends = [*(at_s for at_s, _ in changes[1:]), end_s]
+    for (at_s, limit), until_s in zip(changes, ends, strict=False):
+        seconds = until_s - max(at_s, (since_s + end_s) / 2)
+        if limit is not None and seconds > 0:
+            held[limit] = held.get(limit, 0.0) + seconds
+    return max(held, key=lambda limit: held[limit], default=None)
 
 
 def family(name: str) -> str:
