@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,22 @@ def test_a_batch_that_the_collector_finds_on_its_own_worker_is_closed_on_another
     finally:
         gc.enable()
     assert len(collected) < len(sims)
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_an_iterator_may_be_read_on_several_threads(orcaflex, sims, executor):
+    """As `asyncio.to_thread` does: a model answers on its own thread only, and each file has one there."""
+    outcomes = orcabatch.iter_batch(
+        sims, postprocess=largest_tension, orcaflex="simulated", performance={"executor": executor}
+    )
+    read = [next(outcomes)]
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            read += [pool.submit(next, outcomes).result(), pool.submit(next, outcomes).result()]
+        read.append(next(outcomes))
+    read += outcomes
+    assert [outcome.error for outcome in read] == [None] * len(sims)
+    assert orcaflex.counters.loads == len(sims)
 
 
 class OwnError(Exception):

@@ -2,10 +2,14 @@
 
 Covers debugging (breakpoints hit, tracebacks whole) and hosts where nothing may run beside the caller. Does not cover
 stopping a hung file: it holds the only thread there is, so a timeout is reported after the file ended.
+
+Whoever reads an iterator may do so on several threads, and a worker's models belong to one: the thread that began keeps
+its worker, that of any other is closed with its file, since nobody knows whether the thread comes back.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -39,7 +43,8 @@ class SerialExecutor(Executor):
         self._initializer = initializer
         self._mailbox: Mailbox[Message] = Mailbox()
         self._tasks: deque[Task] = deque()
-        self._runner = TaskRunner(recipe, self._mailbox.post, "serial", MemoryMeter())
+        self._recipe, self._meter = recipe, MemoryMeter()
+        self._runners: dict[threading.Thread, TaskRunner] = {}
 
     def submit(self, task: Task, *, alone: bool = False) -> None:
         """Keep the task for the next `poll`."""
@@ -51,15 +56,20 @@ class SerialExecutor(Executor):
         """Do one task and tell all that happened; wait only where there is no task."""
         if not self._tasks:
             return self._mailbox.take(timeout_s)
-        self._do(self._tasks.popleft())
+        here = threading.current_thread()
+        if here not in self._runners:
+            self._runners[here] = TaskRunner(self._recipe, self._mailbox.post, "serial", self._meter)
+        self._do(self._tasks.popleft(), self._runners[here])
+        if here is not next(iter(self._runners)):
+            self._runners.pop(here).close()
         return self._mailbox.take(0)
 
-    def _do(self, task: Task) -> None:
+    def _do(self, task: Task, runner: TaskRunner) -> None:
         try:
-            self._mailbox.post(self._runner.do(task))
+            self._mailbox.post(runner.do(task))
         except BaseException as error:  # as where a thread ends; GeneratorExit would pass for the consumer's
             self._mailbox.post(death("serial", task.index))
-            self._runner.close()
+            runner.close()
             if isinstance(error, KeyboardInterrupt):  # the caller's own, which stops the run as well
                 raise
 
@@ -68,9 +78,10 @@ class SerialExecutor(Executor):
         return True
 
     def close(self, *, now: bool = False) -> None:
-        """Close the worker."""
+        """Close the worker; one that belongs to another thread keeps its model while the process lives."""
         self._tasks.clear()
-        self._runner.close()
+        for runner in self._runners.values():
+            runner.close()
 
 
 def build(recipe: Recipe, options: EngineOptions, limits: Limits, tasks: Sequence[Task]) -> SerialExecutor:
