@@ -528,3 +528,15 @@ def test_a_word_of_orcaflex_in_a_summary_is_no_empty_cell(tmp_path, text):
     summary = WrittenTables({"t": table}, file_columns=("fe_filename", "fe_filename_stem")).summary("t", {})
     assert summary["end"].tolist() == [text, "Vessel1"]
     assert summary["x"].isna().tolist() == [True, False]
+
+
+def test_series_of_a_file_without_any_of_its_objects_leave_those_of_others_numbers(tmp_path):
+    """digitalmodel writes a heading without rows there, of which pandas makes columns of objects."""
+    tables = []
+    for name, text in {"a": "time,x\n", "b": "time,x\n0.0,1.5\n"}.items():
+        tables.append(tmp_path / f"{name}.csv")
+        tables[-1].write_text(text)
+    written = WrittenTables(of_files=[[("ends", table)] for table in tables])
+    series = BatchResult((outcome("a", 1), outcome("b", 2)), None, written=written).time_series("ends")  # type: ignore[arg-type]
+    assert np.isfinite(series["x"]).tolist() == [True]
+    assert series.to_dict("list") == {"file": ["b.sim"], "time": [0.0], "x": [1.5]}

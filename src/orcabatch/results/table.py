@@ -63,10 +63,10 @@ def rows(
 ) -> pd.DataFrame:
     """The rows of the values of some files, at least one, with what is known of each file before them (`beside`)."""
     frames = [frame_of(value) for value in values]
-    return beside(tracks, files, cases, [len(frame) for frame in frames], _joined(frames))
+    return beside(tracks, files, cases, [len(frame) for frame in frames], joined(frames))
 
 
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One below the other. Where a frame's column holds nothing but None, the others say of what type the column is.
 
     Asked itself, pandas 2 warns there and pandas 3 makes a column of numbers one of objects.
@@ -224,7 +224,7 @@ def _taken_apart(value: Any) -> pd.DataFrame:
     if isinstance(value, Mapping):
         return _of_mapping(flat(value))
     if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
-        return _joined([frame_of(item) for item in value])
+        return joined([frame_of(item) for item in value])
     return _of_places(value)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orcabatch.errors import SourceError
 from orcabatch.orcaflex.sim_files import stands_as
-from orcabatch.results.table import Row, beside, file_names, read_csv
+from orcabatch.results.table import Row, beside, file_names, joined, read_csv
 from orcabatch.win32 import as_opened
 
 if TYPE_CHECKING:
@@ -69,11 +69,9 @@ class WrittenTables:
         self, label: str, outcomes: Sequence[FileOutcome], cases: Mapping[str, Mapping[str, Any]]
     ) -> pd.DataFrame:
         """As `BatchResult.time_series`."""
-        import pandas as pd
-
         files, names, frames = zip(*self.series(label, outcomes), strict=True)
         tracks: list[Row] = [{"file": name} for name in names]
-        return beside(tracks, files, cases, [len(frame) for frame in frames], pd.concat(frames, ignore_index=True))
+        return beside(tracks, files, cases, [len(frame) for frame in frames], joined(frames))
 
     def series(self, label: str, outcomes: Sequence[FileOutcome]) -> FileFrames:
         """The time series of this label, of each file that has them: the file, what it is called in tables, the frame.
