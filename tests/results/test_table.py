@@ -18,7 +18,7 @@ from orcabatch.errors import OutputError, SourceError
 from orcabatch.notice import Notice, Silent
 from orcabatch.outcome import FileOutcome, Status
 from orcabatch.results.result import BatchResult
-from orcabatch.results.save import EXCEL_ROWS, save, summary_files
+from orcabatch.results.save import EXCEL_ROWS, Shape, save, save_pieces, summary_files
 from orcabatch.results.table import frame_of, read_csv
 from orcabatch.results.written import WrittenTables
 from orcabatch.store import paths
@@ -201,6 +201,45 @@ def test_a_large_whole_number_is_not_rounded_in_the_table_of_files_either():
     frame = result(outcome("a", {"seed": LARGE}), outcome("b", None, Status.FAILED)).to_dataframe()
     assert frame["seed"].tolist()[0] == LARGE
     assert list(frame.columns[-2:]) == ["seed", "value"]
+
+
+@pytest.mark.parametrize("items", [[np.int32(2**24 + 1), np.float32(0.1)], [np.float16(0.1), np.int16(2**11 + 1)]])
+@pytest.mark.parametrize("wrapped", [lambda items: items, lambda items: {"value": items}])
+def test_a_whole_number_beside_a_short_float_is_not_rounded(items, wrapped):
+    """In a list pandas makes the shortest floats of numpy's numbers; in arrays, and of several files, larger ones."""
+    assert result(outcome("a", wrapped(items))).table()["value"].tolist() == items
+    apart = result(outcome("a", wrapped(items[:1])), outcome("b", wrapped(items[1:]))).table()
+    assert apart["value"].tolist() == items
+
+
+EARLY, EXACT = pd.Timestamp("1600-01-01").as_unit("s"), pd.Timestamp("2020-01-01 00:00:00.000000001")
+LONG, SHORT = pd.Timedelta(300 * 365, "D").as_unit("s"), pd.Timedelta(1, "ns")
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["of two files", "of one"])
+@pytest.mark.parametrize(
+    ("kind", "both"),
+    [
+        (pd.Timestamp, [EARLY, EXACT]),
+        (pd.Timestamp, [EARLY.to_datetime64(), EXACT.to_datetime64()]),
+        (pd.Timestamp, [EARLY.tz_localize("UTC"), EXACT.tz_localize("UTC")]),
+        (pd.Timedelta, [LONG, SHORT]),
+        (pd.Timedelta, [SHORT.to_timedelta64(), LONG.to_timedelta64()]),
+    ],
+)
+def test_times_that_nanoseconds_do_not_reach_may_stand_beside_nanoseconds(tmp_path, kind, both, apart):
+    """Those end in 1677 and 2262, or after 292 years: pandas joins no such columns, and one date cost the table."""
+    values = [{"t": each} for each in both] if apart else [{"t": both}]
+    made = result(*(outcome(str(n), value) for n, value in enumerate(values)))
+    assert list(map(kind, made.table()["t"])) == list(map(kind, both))
+    assert re.search(r"00000001\b|,1 nanoseconds\n", made.save(tmp_path / "r.csv").read_text())
+    with pytest.raises(OutputError, match="'t' holds times that Parquet would cut to microseconds"):
+        made.save(tmp_path / "r.parquet")
+    pieces = [result(outcome(str(n), value)).table() for n, value in enumerate(values)]
+    shape = Shape()
+    for piece in pieces:
+        shape.widen(piece)
+    assert save_pieces(pieces, shape, tmp_path / "p.csv").read_text() == (tmp_path / "r.csv").read_text()
 
 
 @pytest.mark.parametrize("number", [0, 1.5, np.nan])

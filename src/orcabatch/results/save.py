@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 
 from orcabatch.errors import OutputError
-from orcabatch.results.table import beyond_floats, holds_nothing, is_whole
+from orcabatch.results.table import beyond_floats, beyond_nanoseconds, holds_nothing, is_whole
 from orcabatch.store.atomic import atomic_path, patiently, temporary_folder, unwritable
 from orcabatch.store.paths import name_of
 from orcabatch.text import class_name
@@ -64,7 +64,7 @@ class Shape:
     kinds: dict[Any, set[str]] = field(default_factory=dict)
     _types: dict[Any, Any] = field(default_factory=dict)
     _with_gaps: set[Any] = field(default_factory=set)
-    _beyond_floats: set[Any] = field(default_factory=set)
+    _beyond: set[Any] = field(default_factory=set)
 
     def widen(self, piece: pd.DataFrame) -> None:
         """Take in another piece."""
@@ -75,8 +75,8 @@ class Shape:
             met, dtype = self._types.get(name), None if nothing else column.dtype
             self._types[name] = _common(met, dtype) if met is not None and dtype is not None else met or dtype
             self.kinds.setdefault(name, set()).update(_kinds(column))
-            if beyond_floats(column):
-                self._beyond_floats.add(name)
+            if beyond_floats(column) or beyond_nanoseconds(column):
+                self._beyond.add(name)
         if len(piece):
             self._with_gaps |= self._types.keys() - set(piece.columns)
         self.rows += len(piece)
@@ -89,7 +89,8 @@ class Shape:
     def _type(self, name: Any) -> Any:
         met = self._types[name]
         found = _with_gaps(met) if name in self._with_gaps else met
-        lossy = name in self._beyond_floats and isinstance(found, np.dtype) and found.kind in "fc"
+        narrow = isinstance(found, np.dtype) and (found.kind in "fc" or found.name.endswith("[ns]"))
+        lossy = name in self._beyond and narrow
         return np.dtype(object) if found is None or lossy else found
 
     def conformed(self, piece: pd.DataFrame) -> pd.DataFrame:
@@ -275,8 +276,7 @@ def _cell(item: Any) -> Any:
     Raises:
         ValueError: it would be cut.
     """
-    if isinstance(item, np.bool_ | np.datetime64 | np.timedelta64):  # a column of several types has numpy's own
-        item = bool(item) if isinstance(item, np.bool_) else _of_pandas(item)
+    item = bool(item) if isinstance(item, np.bool_) else _of_pandas(item)  # a column of several types has numpy's own
     if is_whole(item):
         return item if abs(int(item)) < EXCEL_WHOLE else str(item)
     if isinstance(item, float | np.floating):
@@ -293,7 +293,10 @@ def _cell(item: Any) -> Any:
     return text
 
 
-def _of_pandas(item: np.datetime64 | np.timedelta64) -> Any:
+def _of_pandas(item: Any) -> Any:
+    """Of numpy's times and durations pandas' own, which are Python's."""
+    if not isinstance(item, np.datetime64 | np.timedelta64):
+        return item
     import pandas as pd
 
     return pd.Timestamp(item) if isinstance(item, np.datetime64) else pd.Timedelta(item)
@@ -331,9 +334,12 @@ def _series(name: str, column: pd.Series[Any], kinds: set[str]) -> Any:
         values = column.to_numpy()
         seconds = values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] == "s"  # which polars has not
         return polars.Series(name, values.astype(f"{values.dtype.kind}8[ms]") if seconds else values)
-    items = [None if missing else item for item, missing in zip(column.tolist(), column.isna(), strict=True)]
+    known = zip(map(_of_pandas, column.tolist()), column.isna(), strict=True)
+    items = [None if missing else item for item, missing in known]
     same = {"str": polars.String, "int": polars.Int64, "float": polars.Float64, "bool": polars.Boolean}
     made = polars.Series(name, items, dtype=same.get(next(iter(kinds))) if kinds else polars.Null)
+    if made.dtype.is_temporal() and made.to_list() != items:  # as objects: some are further away than nanoseconds go
+        raise OutputError(f"the column {name!r} holds times that Parquet would cut to microseconds. Save as .csv.")
     if made.dtype == polars.Object:
         _refuse(name, {class_name(type(item)) for item in items if item is not None})
     return made

@@ -98,7 +98,7 @@ def holds_nothing(column: pd.Series[Any]) -> bool:
 def _kinds_kept(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
     """Columns as objects where one below the other they would become numbers that cannot say what they are.
 
-    Those are whole numbers that a float cannot hold, and truths among numbers.
+    Those are whole numbers that a float cannot hold, truths among numbers, and times that nanoseconds do not reach.
     """
     types, there = defaultdict[Any, set[Any]](set), Counter[Any]()
     for frame in frames:
@@ -107,11 +107,16 @@ def _kinds_kept(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
             types[name].add(dtype)
     whole = [name for name, found in types.items() if any(dtype.kind in "iu" for dtype in found)]
     changing = {name for name in whole if len(types[name]) > 1 or there[name] < len(frames)}
-    truths = {name for name, found in types.items() if len(found) > 1 and any(dtype.kind == "b" for dtype in found)}
-    if not changing | truths:
+    mixed = {name for name, found in types.items() if len(found) > 1}
+    truths = {name for name in mixed if any(dtype.kind == "b" for dtype in types[name])}
+    times = {name for name in mixed if all(dtype.kind in "mM" for dtype in types[name])}
+    if not changing | truths | times:
         return frames
     lossy = [
-        [name for name in frame.columns if name in truths or (name in changing and beyond_floats(frame[name]))]
+        [
+            *(name for name in frame.columns if name in truths or (name in changing and beyond_floats(frame[name]))),
+            *(name for name in times.intersection(frame.columns) if beyond_nanoseconds(frame[name])),
+        ]
         for frame in frames
     ]
     return [frame.astype(dict.fromkeys(names, object)) for frame, names in zip(frames, lossy, strict=True)]
@@ -125,6 +130,19 @@ def beyond_floats(column: pd.Series[Any]) -> bool:
     return len(known) > 0 and _is_beyond(max(int(known.max()), -int(known.min())))
 
 
+def beyond_nanoseconds(column: pd.Series[Any]) -> bool:
+    """Whether it holds a time or duration in a coarser unit that cannot be counted in nanoseconds (64 bits of them)."""
+    import pandas as pd
+
+    if column.dtype.kind not in "mM" or column.dtype.name.startswith(("datetime64[ns", "timedelta64[ns")):
+        return False
+    try:
+        column.dt.as_unit("ns")
+    except (pd.errors.OutOfBoundsDatetime, pd.errors.OutOfBoundsTimedelta):
+        return True
+    return False
+
+
 def is_whole(item: Any) -> bool:
     """Whether it is a whole number; of numpy's durations, which are subclasses of its whole numbers, none is."""
     return isinstance(item, int | np.integer) and not isinstance(item, np.timedelta64)
@@ -136,7 +154,11 @@ def _is_beyond(item: Any) -> bool:
 
 def _exact(items: Sequence[Any]) -> Any:
     """Single values as a column takes them: as objects where they would become floats that cannot hold them."""
-    if isinstance(items, np.ndarray) or not any(map(_is_beyond, items)):
+    if isinstance(items, np.ndarray):
+        return items
+    if any(map(is_whole, items)):  # beside which pandas makes floats that are as short as numpy's short ones
+        items = [float(item) if isinstance(item, np.float32 | np.float16) else item for item in items]
+    if not any(map(_is_beyond, items)):
         return items
     column = np.empty(len(items), object)
     column[:] = items
