@@ -39,7 +39,8 @@ def saved(target: Path, outcomes, count: int, cases=None) -> tuple[Path, tuple[s
     try:
         for outcome in outcomes:
             growing.add(outcome)
-        return growing.write()
+        path, notes = growing.write()
+        return path, (*notes, *growing.lacking())
     finally:
         growing.close()
 
@@ -165,10 +166,11 @@ def test_of_two_files_of_one_name_the_one_without_a_row_is_named(tmp_path):
     growing = TableFile(tmp_path / "r.csv", (files,), {})
     for outcome in files.outcomes([{"x": lambda: 0}, {"x": 2}]):
         growing.add(outcome)
-    where, notes = growing.write()
+    where, _ = growing.write()
     growing.close()
     assert list(read(where)["file"]) == ["/sims/lwl/a.sim"]
-    assert "r.csv lacks /sims/hwl/a.sim" in notes[0]
+    [lacking] = growing.lacking()
+    assert "r.csv lacks /sims/hwl/a.sim" in lacking
 
 
 class Unpacked:
@@ -261,6 +263,20 @@ def test_a_table_that_cannot_be_written_is_an_error_with_the_result(orcaflex, si
     with pytest.raises(BatchError, match="held open") as error:
         carry_out(request, progress=False, save=tmp_path / "r.csv")
     assert len(error.value.result.outcomes) == len(sims)
+
+
+def test_a_row_that_is_missing_is_an_error_with_the_result(orcaflex, sims, tmp_path):
+    """The table is all that a run from the command line leaves of the values: exit code 0 says that it has them all."""
+
+    def tension_or_function(model):
+        return largest_tension(model) if model.latestFileName != str(sims[2]) else lambda: 0
+
+    given = Options(postprocess=tension_or_function, orcaflex="simulated", performance={"executor": "serial"})
+    with pytest.raises(BatchError, match=rf"r\.csv lacks {sims[2].name}: its value cannot be saved") as error:
+        carry_out(read_request(sims, given), progress=False, save=tmp_path / "r.csv")
+    assert list(read(tmp_path / "r.csv")["file"]) == [sim.name for sim in sims if sim != sims[2]]
+    assert error.value.result.ok
+    assert tmp_path / "r.csv" in error.value.result.outputs
 
 
 def test_it_is_what_run_batch_returns(orcaflex, sims, tmp_path):

@@ -153,7 +153,7 @@ class Epilogue:
             self.aside("what stands for all files", lambda: self.cache.conclude(batch, outcomes, conclusion.outputs))
 
     def _save_table(self) -> str:
-        """Write the table that took the values; returns why it could not be written, else nothing."""
+        """Write the table that took the values; returns why it could not be written, or lacks some, else nothing."""
         table = self.account.table
         if table is None:
             return ""
@@ -164,9 +164,10 @@ class Epilogue:
             self.watchers.warn(said)
             return said
         self.account.outputs[""] = () if path is None else (path,)
-        for note in notes:
+        lacking = list(table.lacking())
+        for note in (*notes, *lacking):
             self.watchers.warn(note)
-        return ""
+        return "\n".join(lacking)
 
     # --- beside the results
 

@@ -90,7 +90,7 @@ class TableFile:
         self._places[key] = (outcome.file, place, len(packed))
 
     def write(self) -> tuple[Path | None, tuple[str, ...]]:
-        """Write the table; returns where, and what the engineer should know of it.
+        """Write the table; returns where, and what the engineer should know of it beside what it lacks (`lacking`).
 
         Where no file has results, what an earlier run left there stays.
 
@@ -100,15 +100,14 @@ class TableFile:
             OutputError: it cannot be written.
         """
         if not self._places and is_there(self.target):
-            still = f"{self.target.name} is still that of an earlier run: no file of this one has a row in it."
-            return None, (still, *self._lost())
+            return None, (f"{self.target.name} is still that of an earlier run: no file of this one has a row in it.",)
+        notes = list[str]()
         with self._temporary() as pieces:
             shape, places = Shape(), []
             for piece in self._pieces():
                 shape.widen(piece)
                 places.append(pieces.tell())
                 pickle.dump(piece, pieces, pickle.HIGHEST_PROTOCOL)
-            notes = list(self._lost())
             try:
                 return save_pieces(_read(pieces, places), shape, self.target, notes.append), tuple(notes)
             except OutputError as error:
@@ -145,8 +144,8 @@ class TableFile:
         self._spool.seek(place)
         return pickle.loads(self._spool.read(length))  # noqa: S301 - written by this process
 
-    def _lost(self) -> Iterator[str]:
-        """Which files have no row in it, though they have results, and why."""
+    def lacking(self) -> Iterator[str]:
+        """Which files have no row in what was written, though they have results, and why."""
         names = self._names()
         for file, why in map(self._unpacked.__getitem__, sorted(self._unpacked)):
             yield f"{self.target.name} lacks {names[str(file)]}: its value cannot be saved: {why}"
