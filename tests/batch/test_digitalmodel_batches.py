@@ -440,7 +440,7 @@ def test_what_was_written_is_read_back_as_tables(orcaflex, project, tmp_path):
         )
         with pytest.raises(SourceError, match="Its summaries: dyn"):
             result.summary("dny")
-        with pytest.raises(SourceError, match="several summaries"):
+        with pytest.raises(SourceError, match=r"several summaries.* Name one, as in `governing\(column, summary="):
             result.table()
         label = result.outcomes[0].value.outputs[0][0]
         series = result.time_series(label)

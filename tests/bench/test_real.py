@@ -98,13 +98,15 @@ def test_own_cost_counts_every_file() -> None:
 
 
 def test_own_files_are_compared(tmp_path: Path) -> None:
-    """The user's files, by a pattern, which no shell of Windows replaces, at each count and adaptively, once a run."""
+    """The user's files, by a pattern, at each count and adaptively in every round; one run before is no count's own."""
     files = real.batch_of(tmp_path, small(0, 4))
-    asked = SimpleNamespace(files=[files[0].parent / "*.sim"], quick=True, orcaflex="simulated", rounds=1)
+    asked = SimpleNamespace(files=[files[0].parent / "*.sim"], quick=True, orcaflex="simulated", rounds=2)
     found = list(real.suite("real", tmp_path, asked))
     assert found[0]["result"]["files"] == [str(file) for file in files]
-    assert set(found[0]["result"]["seconds"]) == {"1", "2", "4", "adaptive"}
-    assert simulated.counters().loads == 4 * 4
+    assert {count: len(each) for count, each in found[0]["result"]["seconds"].items()} == {
+        "1": 2, "2": 2, "4": 2, "adaptive": 2,
+    }  # fmt: skip
+    assert simulated.counters().loads == 4 * (1 + 2 * 4)
     with pytest.raises(SourceError, match="needs files"):
         list(real.suite("real", tmp_path, SimpleNamespace(files=[], quick=True)))
 

@@ -42,8 +42,15 @@ def test_one_output_file_is_one():
     """Each count has the word that belongs to it."""
     files = (Path("/r/a.csv"), Path("/r/b.csv"))
     one, two = (summary(BatchResult((), None, outputs=files[:count]), 1.0) for count in (1, 2))
-    assert f"1 output file in {files[0].parent}" in one
-    assert f"2 output files in {files[0].parent}" in two
+    assert f"1 output file in {files[0].parent}: a.csv" in one
+    assert f"2 output files in {files[0].parent}: a.csv, b.csv" in two
+
+
+def test_output_files_are_told_folder_by_folder_and_named_where_they_are_few():
+    """What `--save` made is named, beside a result folder that holds hundreds."""
+    many = tuple(Path(f"/r/{number}.csv") for number in range(7))
+    said = summary(BatchResult((), None, outputs=(*many, Path("/s/t.xlsx"))), 1.0)
+    assert said.splitlines()[-2:] == [f"7 output files in {many[0].parent}", f"1 output file in {Path('/s')}: t.xlsx"]
 
 
 def test_what_verify_cannot_read_has_a_code_of_its_own(orcabatch, tmp_path, monkeypatch):
@@ -118,6 +125,17 @@ def test_a_run_that_ends_in_an_error_says_the_rest_too(orcabatch, batch):
     assert said.code == 1
     assert "b_t_dyn.csv" in said.err
     assert "metrics are not written" in said.out
+    (batch.folder / "results" / "performance_metrics.json").rmdir()
+    assert orcabatch("run", "b.yml").out == "", "nothing beside the error: no empty line"
+
+
+def test_a_wrong_setting_of_the_command_is_not_looked_for_in_the_yaml_alone(orcabatch, batch):
+    """What the words behind a YAML change is no line of it."""
+    said = orcabatch("plan", "b.yml", "performance.threading.max_thread=3")
+    assert (said.code, "b.yml, as this call changes it: threading.max_thread = 3" in said.err) == (2, True), said
+    batch.write(performance={"threading": {"max_thread": 3}})
+    said = orcabatch("plan", "b.yml")
+    assert (said.code, "b.yml: threading.max_thread = 3" in said.err) == (2, True), said
 
 
 def test_a_repeated_command_says_that_nothing_was_computed(orcabatch, batch):
@@ -125,6 +143,11 @@ def test_a_repeated_command_says_that_nothing_was_computed(orcabatch, batch):
     batch.write(performance={"orcaflex": "simulated", "ledger": {"path": str(batch.folder / "ledger.db")}})
     assert "unchanged" not in orcabatch("run", "b.yml").out
     assert "3 of them are unchanged since an earlier run (--fresh does them again)" in orcabatch("run", "b.yml").out
+    assert "0 of 3 files to run" in orcabatch("plan", "b.yml").out
+    assert "3 of 3 files to run" in orcabatch("plan", "b.yml", "--fresh").out
+    spoil(batch.sim(1), "empty")
+    spoil(batch.sim(2), "empty")
+    assert "1 of them is unchanged since an earlier run" in orcabatch("run", "b.yml").out
 
 
 @pytest.mark.parametrize(("place", "why"), [("none/r.html", "none is no folder"), ("sims", "it is a folder")])

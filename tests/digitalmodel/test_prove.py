@@ -172,6 +172,11 @@ def test_the_proof_holds_for_a_batch_with_open_periods(case: Case) -> None:
     assert report.versions["digitalmodel"] == "0.0.9"
     alone = replace(report, files=report.files[:1])
     assert "1 of 5, processed by one worker (so this says nothing about threads)" in alone.to_text()
+    earlier = tuple(replace(file, worker="") for file in report.files)
+    before, partly = replace(report, files=earlier), replace(report, files=(report.files[0], *earlier[1:]))
+    assert "3 of 5, processed by an earlier run, by which workers is not known" in before.to_text()
+    assert "3 of 5, processed by 1 worker, 2 of them by an earlier run" in partly.to_text()
+    assert (before.workers, partly.workers) == (0, 1)
 
 
 def test_a_file_run_alone_would_differ_and_does(case: Case) -> None:

@@ -56,7 +56,7 @@ def where_it_is(batches: Sequence[Batch], table: Path | None, attribute: str | N
 def done_again(anew: Sequence[Batch], total: int, fresh: bool, in_terminal: bool) -> str:
     """What the next run does; `anew` are those of its `total` batches whose results it will not find."""
     if not anew:
-        without = ", without `fresh`," if fresh else ""
+        without = f", without `{'--fresh' if in_terminal else 'fresh'}`," if fresh else ""
         return f"run the batch again{without} for the rest: what is finished is not done again"
     named = "" if len(anew) == total else f" of {', '.join(batch.name for batch in anew)}"
     why = ""

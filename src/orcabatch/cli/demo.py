@@ -80,7 +80,7 @@ def _digitalmodel(folder: Path) -> int:
             + ("equal byte for byte" if report.equal else report.to_text())
         )
     _say_compared("digitalmodel's own serial loop (without its imports)", serial_s, result.metrics["wall_s"])
-    print(f"Go on in {folder}: orcabatch plan {BATCHES[0]}, orcabatch run {BATCHES[0]} --save summary.xlsx")
+    print(f"Go on in {folder}: orcabatch plan {BATCHES[0]} --fresh, orcabatch run {BATCHES[0]} --save summary.xlsx")
     return OK if same and result.ok else SOME_FAILED
 
 

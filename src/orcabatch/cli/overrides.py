@@ -23,6 +23,7 @@ from typing import Any
 from orcabatch.batch.readers import readers
 from orcabatch.digitalmodel.mappings import merged
 from orcabatch.errors import SettingsError
+from orcabatch.settings import nearest_key
 from orcabatch.text import nearest, shortened
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
@@ -76,6 +77,8 @@ class _Known:
         if section in self.sections:
             return
         near = nearest(section, [*sorted(self.sections), *self.options])
+        if not near and (setting := nearest_key(word.removeprefix("--").partition("=")[0])):
+            near = f"performance.{setting}"
         meant = f" Did you mean {near}?" if near else ""
         what = "neither an option (`--help` lists them) nor a" if word.startswith("--") else "no"
         raise SettingsError(f"{word}: {section!r} is {what} section of a digitalmodel post-process YAML.{meant}")

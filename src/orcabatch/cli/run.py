@@ -28,6 +28,9 @@ from orcabatch.store.atomic import check_place, remove
 from orcabatch.text import duration, plural, words_of
 from orcabatch.win32 import is_folder, is_there
 
+_NAMED = 6
+"""Output files of a folder that are named: more fill the screen, fewer leave out what `--save` has just made."""
+
 _WHAT = {
     "run": "Runs one or more digitalmodel YAMLs under one budget of CPUs, memory and licences; or a function of yours "
     "over .sim files, folders and patterns.",
@@ -55,7 +58,7 @@ def main(words: list[str]) -> int:
     except (BatchError, BatchInterrupted) as error:
         with suppress(OSError):  # of a terminal that is gone: how the run ended is more than that
             if error.result is not None and not arguments.quiet:
-                print(*_of_the_run(error.result), sep="\n")
+                print("".join(f"{line}\n" for line in _of_the_run(error.result)), end="")
         with suppress(OSError):
             _report(arguments.report, error.result)
         raise
@@ -196,15 +199,15 @@ def options_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--cases", metavar="CASES", help=cases)
     parser.add_argument("--orcaflex", choices=["real", "simulated"], help="which OrcaFlex; default: what the YAML says")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results go; default: where the YAML says")
+    parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
     if command == "run":
-        parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
         parser.add_argument(
             "--report",
             type=_placed,
             metavar="HTML",
             help="write a report, from the start on, that shows the run as it goes",
         )
-        save = "write the results as one table, .parquet, .csv, .xlsx: a function's as files end, a YAML's summary then"
+        save = "write the results as one table, .parquet, .csv, .xlsx: a function's as files end, a YAML's at the end"
         parser.add_argument("--save", type=_placed, metavar="FILE", help=save)
         parser.add_argument("--live", action="store_true", help="a dashboard instead of a progress bar")
         quiet = "print nothing but errors, and what makes a number suspicious"
@@ -239,9 +242,9 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
         cases=arguments.cases,
         orcaflex=arguments.orcaflex,
         output_dir=arguments.output,
-        fresh=getattr(arguments, "fresh", False),
+        fresh=arguments.fresh,
         overrides=overrides,
-        planning=not hasattr(arguments, "fresh"),
+        planning=not hasattr(arguments, "save"),
         version=arguments.function_version,
         check="strict",
     )
@@ -253,14 +256,24 @@ def summary(result: BatchResult, took_s: float) -> str:
     done = sum(outcome.ok for outcome in result.outcomes)
     known = sum(outcome.status is Status.SKIPPED for outcome in result.outcomes)
     lines = [f"{done} of {len(result.outcomes)} files done in {duration(took_s)}."]
-    lines += [f"{known} of them are unchanged since an earlier run (--fresh does them again)."] if known else []
+    are = "is" if known == 1 else "are"
+    lines += [f"{known} of them {are} unchanged since an earlier run (--fresh does them again)."] if known else []
     lines += _of_the_run(result)
     lines += _of_files(result)
     if result.failed:
         lines.append(failure_text(result.failed, len(result.outcomes)))
-    folders = sorted({str(path.parent) for path in result.outputs})
-    lines += [f"{plural(len(result.outputs), 'output file')} in {', '.join(folders)}"] if folders else []
-    return "\n".join(lines)
+    return "\n".join([*lines, *_places(result.outputs)])
+
+
+def _places(outputs: Collection[Path]) -> list[str]:
+    """Where the outputs are, folder by folder; named where they are few, as the tables of `--save`."""
+    folders: dict[str, list[str]] = {}
+    for path in outputs:
+        folders.setdefault(str(path.parent), []).append(path.name)
+    return [
+        f"{plural(len(names), 'output file')} in {folder}" + (f": {', '.join(names)}" if len(names) <= _NAMED else "")
+        for folder, names in sorted(folders.items())
+    ]
 
 
 def _suspicious(result: BatchResult) -> list[str]:

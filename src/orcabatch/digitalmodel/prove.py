@@ -95,8 +95,8 @@ class ProofReport:
 
     @property
     def workers(self) -> int:
-        """How many workers had processed the chosen files."""
-        return len({file.worker for file in self.files})
+        """How many workers had processed the chosen files, as far as is known: not of those of an earlier run."""
+        return len({file.worker for file in self.files if file.worker})
 
     def chosen_of(self, notice: Notice) -> tuple[Path, ...]:
         """Which of the chosen files a notice concerns: all, where it concerns whatever file there is."""
@@ -129,7 +129,13 @@ class ProofReport:
         ]
 
     def _workers_in_words(self) -> str:
-        return f"{self.workers} workers" if self.workers > 1 else "one worker (so this says nothing about threads)"
+        earlier = sum(not file.worker for file in self.files)
+        if earlier == len(self.files):
+            return "an earlier run, by which workers is not known"
+        before = f", {earlier} of them by an earlier run" if earlier else ""
+        if self.workers > 1 or earlier:
+            return plural(self.workers, "worker") + before
+        return "one worker (so this says nothing about threads)"
 
     def _findings(self) -> list[str]:
         lines = [

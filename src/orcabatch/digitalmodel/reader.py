@@ -106,7 +106,10 @@ def _configured(path: Path, options: Options) -> _Configured:
 
     with _of_its_shape(path):
         found = load_configuration(path, options.overrides, output_dir=options.output_dir)
-        settings = parsed_settings(found.performance, options, str(path))
+        changed = options.performance or options.overrides.get("performance")
+        settings = parsed_settings(
+            found.performance, options, f"{path}, as this call changes it" if changed else str(path)
+        )
         check = checked(found.cfg, settings, options.check, read=found, only_files=options.postprocess is not None)
     return _Configured(found, settings, check)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from orcabatch.engine.executors import facts_of
 from orcabatch.plan.notes import temporary_folder
 from orcabatch.settings import Settings, format_count, format_duration, format_size, to_section
-from orcabatch.text import shortened_list
+from orcabatch.text import duration, shortened_list
 
 if TYPE_CHECKING:
     from orcabatch.host import HostResources
@@ -227,7 +227,7 @@ def _time_line(plan: BatchPlan, running: Sequence[PlannedFile]) -> str:
     if plan.predicted_s is None:
         return "time: not known before a first run"
     known = sum(file.seconds is not None for file in running)
-    return f"time: about {format_duration(plan.predicted_s)} (measured before: {known} of {len(running)} files)"
+    return f"time: about {duration(plan.predicted_s)} (measured before: {known} of {len(running)} files)"
 
 
 def _order_line(plan: BatchPlan) -> str:

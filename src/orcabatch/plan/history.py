@@ -217,7 +217,7 @@ def tuned_section(
     if limit is not None and ROOM * limit < settings.threading.max_threads:
         most = max(ROOM * limit, settings.threading.min_threads)
         made["threading"] = {**(made.get("threading") or {}), "max_threads": most}
-        said.append(f"threading.max_threads: {most}, because the last run ended with {limit} at once")
+        said.append(f"threading.max_threads: {most}, room above the {limit} at once that the last run ended with")
     if learned.read_ahead is not None and not was_set(settings, "io.read_ahead"):
         made["io"] = {**(made.get("io") or {}), "read_ahead": learned.read_ahead}
         said.append(f"io.read_ahead: {learned.read_ahead}, from how long loading took beside the rest")

@@ -98,7 +98,9 @@ class WrittenTables:
         if len(found) != 1:
             asked = f"no summary {label!r}" if label else "several summaries" if self.summaries else "no summary"
             there = ", ".join(self.summaries) or "none was written"
-            raise SourceError(f"The batch has {asked}. Its summaries: {there}.")
+            first = next(iter(self.summaries), "")
+            one = f" Name one, as in `governing(column, summary={first!r})`." if first else ""
+            raise SourceError(f"The batch has {asked}. Its summaries: {there}.{one}")
         return found[0]
 
     def _files(self, frame: pd.DataFrame) -> tuple[list[Path], list[str | None]]:

@@ -234,6 +234,11 @@ def _names_in(path: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(model.model_fields) if model is not None else ()
 
 
+def nearest_key(key: str) -> str:
+    """The dotted key of the section that looks most like `key`, with its section or without; empty where none does."""
+    return _nearest_key(_known_path(tuple(key.split("."))))
+
+
 def _nearest_key(path: tuple[str, ...]) -> str:
     """The key that looks most like it: beside it, or of the same last name in another section.
 
