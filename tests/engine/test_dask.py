@@ -17,7 +17,7 @@ import pytest
 
 from engine import dask_cluster
 from engine.fakes import Book, FakeJob, FakeRecipe, Say, task, tasks
-from engine.travellers import BadStart
+from engine.travellers import BadStart, ElsewhereRecipe
 from orcabatch import console
 from orcabatch.engine import EngineOptions, Limits, SeatLimits, run, shared_values
 from orcabatch.engine.executors.dask import cluster as connection
@@ -228,12 +228,12 @@ def test_nothing_of_dask_is_imported_by_other_executors() -> None:
 class TestDask:
     """With two workers of two threads each, below a nanny that replaces them."""
 
-    def go(self, work: list[Any], **more: Any) -> tuple[dict[int, Any], list[str]]:
+    def go(self, work: list[Any], job: FakeJob | None = None, **more: Any) -> tuple[dict[int, Any], list[str]]:
         """The outcomes by index, and what was warned of."""
         said: list[str] = []
         listener = lambda event: said.append(event.data["text"]) if event.kind == "warning" else None  # noqa: E731
         options = EngineOptions(executor="dask", **{"address": dask_cluster.shared().address, **more})
-        outcomes = run(work, FakeJob(), options=options, limits=Limits(max_limit=4), listener=listener)
+        outcomes = run(work, job or FakeJob(), options=options, limits=Limits(max_limit=4), listener=listener)
         return {each.index: each for each in outcomes}, said
 
     def test_a_killed_worker_costs_its_files_one_try(self) -> None:
@@ -256,6 +256,14 @@ class TestDask:
         monkeypatch.setattr(dask_executor, "versions_of_results", lambda: wanted)
         with pytest.raises(SettingsError, match=r"no dask worker can do the work; .* instead of 2\.7; install"):
             self.go(tasks(4))
+
+    def test_a_worker_with_another_orcaflex_is_not_used(self, tmp_path: Path) -> None:
+        """It would fail each file, and be free for the next one first; it is said once, and the other does them all."""
+        dask_cluster.shared().until(2)
+        outcomes, said = self.go(tasks(12), job=FakeJob(ElsewhereRecipe(place=str(tmp_path / "first"))))
+        assert [each.error for each in outcomes.values() if not each.ok] == []
+        (barred,) = (text for text in said if "is not used" in text)
+        assert "OrcaFlex's DLL has another version" in barred
 
     def test_what_cannot_go_there_fails_alone(self) -> None:
         """A payload that cannot be packed, and one that cannot be unpacked on the worker."""

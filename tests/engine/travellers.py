@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import psutil
 
 from capabilities import die
 from engine.fakes import FakeRecipe, Stubborn, Trap
+from orcabatch.errors import OrcaFlexUnavailable
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,20 @@ class MakingRecipe(FakeRecipe):
 
         worker.extract = made  # type: ignore[method-assign]
         return worker
+
+
+@dataclass(frozen=True)
+class ElsewhereRecipe(FakeRecipe):
+    """The process that comes first to a place has another OrcaFlex: no worker can be made in it."""
+
+    place: str = ""
+
+    def open_worker(self, note: Any) -> Any:
+        with suppress(FileExistsError), Path(self.place).open("x", encoding="utf-8") as stream:
+            stream.write(f"{os.getpid()} ")
+        if Path(self.place).read_text(encoding="utf-8") == f"{os.getpid()} ":
+            raise OrcaFlexUnavailable("OrcaFlex's DLL has another version")
+        return super().open_worker(note)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from orcabatch.engine.shared_state import SharedStateWatch
 from orcabatch.engine.shared_values import SharedValues
 from orcabatch.engine.worker_loop import WorkerLoop
 from orcabatch.engine.worker_messages import Broken, Closed, Complaint, Died, Finished, Message
+from orcabatch.errors import OrcabatchError
 from orcabatch.own_thread import OwnThread
 from orcabatch.sleep import awake_s
 from orcabatch.text import shortened_list, words_of
@@ -149,6 +150,10 @@ def _hire(order: WorkOrder) -> Crew | str:
     except Exception as error:  # noqa: BLE001 - the user's initializer runs in it
         loan.give_back()
         return str(error)
+    if fault := _fault(recipe):
+        surroundings.close()
+        loan.give_back()
+        return fault
     _imported.note()
     watch = SharedStateWatch(partial(_publish, publish)) if worker.state.nthreads > 1 else None
     crew = Crew(recipe, name, publish, replace(surroundings, watch=watch), loan)
@@ -163,6 +168,17 @@ def _hire(order: WorkOrder) -> Crew | str:
         text = f"worker {name} keeps what it has until the run has ended: it gets no thread to look whether it idles"
         crew.tell(Complaint(f"{text}: {error}"))
     return crew
+
+
+def _fault(recipe: Recipe) -> str:
+    """Why no worker can be made here, whichever file it is for: there is no OrcaFlex, or another than the client's."""
+    try:
+        recipe.open_worker(lambda _: None).close()
+    except OrcabatchError as error:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a licence that may be free again, a fault of the user's: each file says it
+        return ""
+    return ""
 
 
 def _dismiss_when_idle(run: str, crew: Crew) -> None:
