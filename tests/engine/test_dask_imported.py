@@ -51,6 +51,24 @@ def test_a_module_that_comes_later_is_noted_then(helper: Path, monkeypatch: pyte
     assert imported.edited() == [helper.stem]
 
 
+@pytest.mark.parametrize("afresh", [True, False], ids=["from nothing", "reloaded"])
+def test_a_module_that_was_imported_again_is_as_new(helper: Path, afresh: bool) -> None:
+    """A function may reload what was edited, or import it from nothing: the worker computes with the new one then."""
+    imported = Imported()
+    imported.note()
+    helper.write_text("FACTOR = 222\n", encoding="utf-8")
+    assert imported.edited() == [helper.stem]
+    importlib.invalidate_caches()
+    before = sys.modules.pop(helper.stem) if afresh else sys.modules[helper.stem]
+    module = importlib.import_module(helper.stem) if afresh else importlib.reload(before)
+    assert module.FACTOR == 222
+    assert imported.edited() == []
+    imported.note()
+    assert imported.edited() == []
+    helper.write_text("FACTOR = 3333\n", encoding="utf-8")
+    assert imported.edited() == [helper.stem]
+
+
 def test_what_is_installed_is_left_to_its_version() -> None:
     """Neither Python's own modules nor packages are read: there are thousands."""
     imported = Imported()
