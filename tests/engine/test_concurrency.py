@@ -12,6 +12,7 @@ import pytest
 from orcabatch.engine import concurrency, curves
 from orcabatch.engine.bounds import Bound, bound_by
 from orcabatch.engine.concurrency import Concurrency, Reading
+from orcabatch.engine.executors.auto_decision import HELD
 from orcabatch.engine.limits import Limits
 from orcabatch.engine.scheduler_messages import Sample
 
@@ -270,6 +271,14 @@ def test_a_dll_serialises_where_it_is_full_or_much_waited_for_and_never_returns_
     assert bound_by(0.1, 0.6, waited, taken) is Bound.GIL
     state = Concurrency(8, 45, 1, SIZE, waited_s=waited, worked_s=1.0, served_s=taken, lasted_s=1.0)
     assert state.at_its_end is (bound is Bound.DLL and waited > 0.25)
+
+
+def test_the_count_may_rise_until_the_lock_is_taken_for_long_enough_to_go_on_in_processes() -> None:
+    """Else threads would be kept at a count at which the lock never looks taken, and the run would not move."""
+    roomy = Concurrency(8, 45, 1, SIZE, gil=HELD, locked_s=HELD, passed=4.0 * SIZE)
+    assert not roomy.at_its_end
+    assert concurrency._roof(roomy) > roomy.passed
+    assert replace(roomy, gil=1.0).at_its_end
 
 
 def test_calls_that_differ_and_are_served_all_at_once_do_not_hold_the_count() -> None:

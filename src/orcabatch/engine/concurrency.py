@@ -102,7 +102,8 @@ LEAST_WORK = 0.02
 """A point of a curve holds this share of a mean file at least. Less: points of noise. More: counts that were measured
 are pooled with their neighbours, and the peak between them is lost (0.1: 1.03, worst 1.5)."""
 GIL_FULL, CPU_FULL = 0.85, 1.0
-"""Taken so much, the GIL or the cores are at their end. Less: files are held back that would have added something.
+"""Taken so much, the GIL or the cores are at their end. Less: files are held back that would have added something, and
+at `auto_decision.HELD` the GIL is never taken for long enough to go on in processes (0.7, by phases: 0.993, worst 1.1).
 More: the count climbs, as the GIL is never seen taken all the time."""
 ALWAYS = 0.95
 """Share of the time over which things are remembered: where the GIL was taken for so much of it, half as many files are
