@@ -128,7 +128,10 @@ class Batch(ABC):
     # --- what earlier runs know, and later ones will
 
     known: tuple[Known, ...] = ()
-    """The results of all files, where an earlier run finished the batch and nothing is computed now; else none."""
+    """The results of all files, where an earlier run finished the batch and nothing is computed now; else none.
+
+    A call has such batches only, or none: a file that one batch has done again is done for all that want it.
+    """
 
     @property
     def caveats(self) -> tuple[str, ...]:
