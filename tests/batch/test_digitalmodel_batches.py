@@ -307,7 +307,11 @@ def test_a_batch_that_has_its_result_is_not_taken_for_one_that_the_file_is_loade
     assert orcabatch.run_batch(first, **given).ok
     files[0].write_bytes(b"a shopping list")
     simulated.configure(simulated.Costs(hang_loads={files[0].name: None}))
-    late = lambda outcome: outcome.batch.endswith("second") and simulated.release_hang(files[0].name)  # noqa: E731
+
+    def late(outcome):
+        if outcome.batch.endswith("second"):
+            simulated.release_hang(files[0].name)
+
     result = orcabatch.run_batch([first, second], **given, on_outcome=late)
     assert {outcome.file for outcome in result.failed} == {files[0]}
     for name in ("first", "second"):
@@ -326,7 +330,11 @@ def test_a_finished_batch_keeps_its_results_beside_one_whose_files_are_done_agai
     before = {path.name: path.read_bytes() for path in (tmp_path / "finished").glob("*.csv")}
     files[0].write_bytes(b"a shopping list")
     simulated.configure(simulated.Costs(hang_loads={files[0].name: None}))
-    late = lambda outcome: outcome.batch.endswith("other") and simulated.release_hang(files[0].name)  # noqa: E731
+
+    def late(outcome):
+        if outcome.batch.endswith("other"):
+            simulated.release_hang(files[0].name)
+
     result = orcabatch.run_batch([finished, other], **given, on_outcome=late)
     assert {outcome.file for outcome in result.failed} == {files[0]}
     assert max(outcome.attempt for outcome in result.outcomes) > 1

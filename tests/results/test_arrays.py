@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from orcabatch.errors import SourceError
-from orcabatch.results.result import BatchResult
 from orcabatch.results.written import WrittenTables
 from results.test_table import outcome, result
 
@@ -171,7 +171,7 @@ def test_a_summary_is_taken_by_its_label_where_there_are_several(tmp_path):
     for name, table in tables.items():
         table.write_text(f"fe_filename,fe_filename_stem,{name}\n/sims/a.sim,a,1.5\n")
     columns = ("fe_filename", "fe_filename_stem")
-    made = BatchResult((), None, written=WrittenTables(tables, file_columns=columns))  # type: ignore[arg-type]
+    made = replace(result(), written=WrittenTables(tables, file_columns=columns))
     with pytest.raises(SourceError, match=r"several summaries\. Its summaries: dyn, env"):
         made.to_xarray()
     assert list(made.to_xarray("env")["name"].to_numpy()) == ["env"]

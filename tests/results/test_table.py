@@ -576,6 +576,6 @@ def test_series_of_a_file_without_any_of_its_objects_leave_those_of_others_numbe
         tables.append(tmp_path / f"{name}.csv")
         tables[-1].write_text(text)
     written = WrittenTables(of_files=[[("ends", table)] for table in tables])
-    series = BatchResult((outcome("a", 1), outcome("b", 2)), None, written=written).time_series("ends")  # type: ignore[arg-type]
+    series = replace(result(outcome("a", 1), outcome("b", 2)), written=written).time_series("ends")
     assert np.isfinite(series["x"]).tolist() == [True]
     assert series.to_dict("list") == {"file": ["b.sim"], "time": [0.0], "x": [1.5]}

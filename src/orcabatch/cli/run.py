@@ -200,6 +200,7 @@ def options_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--orcaflex", choices=["real", "simulated"], help="which OrcaFlex; default: what the YAML says")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results go; default: where the YAML says")
     parser.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
+    parser.set_defaults(planning=command != "run")
     if command == "run":
         parser.add_argument(
             "--report",
@@ -244,7 +245,7 @@ def request_of(files: Sequence[Path], arguments: argparse.Namespace, overrides: 
         output_dir=arguments.output,
         fresh=arguments.fresh,
         overrides=overrides,
-        planning=not hasattr(arguments, "save"),
+        planning=arguments.planning,
         version=arguments.function_version,
         check="strict",
     )

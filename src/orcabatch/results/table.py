@@ -17,6 +17,7 @@ not cover files on the disk (`orcabatch.results.save`).
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -286,7 +287,7 @@ def _name(key: Any) -> Any:
     """A key as a column's name: pandas takes tuples for names of several levels, and finds none that is missing."""
     if isinstance(key, tuple):
         return ".".join(map(str, key))
-    return str(key) if key is None or (isinstance(key, float) and key != key) else key  # noqa: PLR0124 - NaN
+    return str(key) if key is None or (isinstance(key, float) and math.isnan(key)) else key
 
 
 def _free(name: Any, taken: Mapping[Any, Any]) -> Any:
